@@ -1,0 +1,256 @@
+"""The record of one round: its schema, and how it is written to and read from disk.
+
+A record is one JSON file. It is the only thing that ``analysis`` reads, so this module needs
+nothing but the standard library. Seconds are floats, sizes are bytes, times of day are UTC.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import types
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+SCHEMA_VERSION = 1
+
+#: Every way in which a round can end. Only ``ok`` carries times that may be compared.
+STATUSES = ("ok", "unsupported", "oom", "timeout", "crashed", "failed", "invalid")
+
+#: Records are the files of this name pattern; everything else in a sweep's folder is not read.
+RECORD_GLOB = "round-*.json"
+
+
+class RecordError(ValueError):
+    """A file that is not a usable record; the message is one line and names the file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Iteration:
+    """One text-to-image call on one batch, in seconds.
+
+    ``total_s`` runs from tokens to image tensor with the device synchronised at both ends.
+    ``steps_s`` has one entry a sampler step; PLMS's first step holds two UNet calls.
+    """
+
+    total_s: float
+    text_encode_s: float
+    denoise_s: float
+    vae_decode_s: float
+    steps_s: list[float]
+    device_total_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """All times of one round, in seconds. ``iterations`` are the timed ones, in order."""
+
+    import_s: float
+    build_s: float
+    first_call_s: float
+    warmup: list[Iteration]
+    warmup_unet_calls_s: list[float]
+    iterations: list[Iteration]
+    proof_s: float | None = None
+    save_s: float = 0.0
+    worker_s: float = 0.0
+
+    @property
+    def runtime_s(self) -> float:
+        """The sum of the timed iterations, warm-up left out: the published *runtime*."""
+        return sum(iteration.total_s for iteration in self.iterations)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """Peak memory in bytes; ``None`` with a reason in ``notes`` where it cannot be had."""
+
+    process_peak_bytes: int | None
+    device_peak_allocated_bytes: int | None
+    device_peak_reserved_bytes: int | None
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelProof:
+    """What ran in one UNet call of the module that was timed, read from the profiler."""
+
+    expected: str
+    proven: bool
+    detail: str
+    num_attention_modules: int
+    operators: dict[str, int]
+    kernels: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """What the first timed iteration produced; file names are relative to the record."""
+
+    latents_file: str | None
+    latents_sha256: str
+    image_files: list[str]
+    image_seeds: list[int]
+    prompts: list[str]
+    latents_mean: float
+    latents_std: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a round has no usable times."""
+
+    type: str
+    message: str
+    detail: str = ""
+    exit_code: int | None = None
+    signal: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One round of one cell.
+
+    ``choices`` holds the resolved value of every axis that people compare (gpu, batch_size,
+    attention, ...). ``scaled`` says in plain sentences how the workload differs from the
+    published one, and is empty when it does not. ``reason`` is set whenever ``status`` is not
+    ``ok``.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    status: str
+    reason: str | None
+    cell_hash: str
+    choices: dict[str, Any]
+    round: int
+    position: int
+    sweep: str
+    job: str
+    started_at: str
+    config: dict[str, Any]
+    scaled: list[str]
+    environment: dict[str, Any]
+    times: Times | None = None
+    memory: Memory | None = None
+    kernel_proof: KernelProof | None = None
+    output: Output | None = None
+    failure: Failure | None = None
+
+    @property
+    def runtime_s(self) -> float | None:
+        """The published *runtime* of an ``ok`` round in seconds, else ``None``."""
+        return self.times.runtime_s if self.status == "ok" and self.times else None
+
+
+def record_path(job_dir: Path, round_index: int) -> Path:
+    """Where the record of a round lives inside its cell's folder."""
+    return job_dir / f"round-{round_index}.json"
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Write atomically: after a crash at any moment the file is absent or whole.
+
+    Raises OSError if the disk is full or the folder cannot be written.
+    """
+    text = json.dumps(dataclasses.asdict(record), indent=1, allow_nan=False)
+    write_atomically(path, text + "\n")
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace ``path`` by ``text`` in one step, synced to disk. Raises OSError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def read_record(path: Path) -> Record:
+    """Read and check one record.
+
+    Raises RecordError, naming the file, if it is torn, foreign or of a newer schema.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise RecordError(f"{path}: not readable as JSON ({error})") from error
+    if not isinstance(data, dict) or "schema_version" not in data:
+        raise RecordError(f"{path}: not a record of sd_bench (no schema_version)")
+    version = data["schema_version"]
+    if version != SCHEMA_VERSION:
+        raise RecordError(
+            f"{path}: schema version {version!r}, this sd_bench reads {SCHEMA_VERSION}: update it"
+        )
+    try:
+        record = _decode(Record, data, "record")
+    except (TypeError, ValueError) as error:
+        raise RecordError(f"{path}: {error}") from error
+    if record.status not in STATUSES:
+        raise RecordError(f"{path}: unknown status {record.status!r}")
+    return record
+
+
+def find_records(folder: Path) -> Iterator[Path]:
+    """All record files below ``folder``, in a stable order."""
+    yield from sorted(folder.rglob(RECORD_GLOB))
+
+
+@lru_cache(maxsize=None)
+def _field_types(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+@lru_cache(maxsize=None)
+def _required_fields(cls: type) -> frozenset[str]:
+    return frozenset(
+        f.name
+        for f in dataclasses.fields(cls)
+        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    )
+
+
+def _decode(expected: Any, value: Any, where: str) -> Any:
+    """Turn parsed JSON into ``expected`` (dataclasses, lists, dicts, unions, plain values)."""
+    if expected is Any:
+        return value
+    if dataclasses.is_dataclass(expected) and isinstance(expected, type):
+        return _decode_dataclass(expected, value, where)
+    origin = typing.get_origin(expected)
+    if origin in (typing.Union, types.UnionType):
+        options = typing.get_args(expected)
+        if value is None and type(None) in options:
+            return None
+        (option,) = (o for o in options if o is not type(None))
+        return _decode(option, value, where)
+    if origin is list and isinstance(value, list):
+        (item,) = typing.get_args(expected)
+        return [_decode(item, entry, f"{where}[{i}]") for i, entry in enumerate(value)]
+    if origin is dict and isinstance(value, dict):
+        _, item = typing.get_args(expected)
+        return {key: _decode(item, entry, f"{where}.{key}") for key, entry in value.items()}
+    if expected is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(expected, type) and type(value) is expected:
+        return value
+    raise TypeError(f"{where} should be {expected}, is {type(value).__name__}")
+
+
+def _decode_dataclass(cls: type, value: Any, where: str) -> Any:
+    if not isinstance(value, dict):
+        raise TypeError(f"{where} should be an object, is {type(value).__name__}")
+    hints = _field_types(cls)
+    if unknown := value.keys() - hints.keys():
+        raise ValueError(f"{where} has unknown fields {sorted(unknown)}")
+    if missing := _required_fields(cls) - value.keys():
+        raise ValueError(f"{where} lacks {sorted(missing)}")
+    return cls(**{key: _decode(hints[key], entry, f"{where}.{key}") for key, entry in value.items()})
