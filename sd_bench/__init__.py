@@ -1,0 +1,1 @@
+"""sd_bench: a benchmark of Stable Diffusion."""

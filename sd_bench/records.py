@@ -48,17 +48,21 @@ class Iteration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Times:
-    """All times of one round, in seconds. ``iterations`` are the timed ones, in order."""
+    """All times of one round, in seconds. ``iterations`` are the timed ones, in order.
+
+    ``first_call_s`` is the first UNet call, which holds the compilation; it is left out of the
+    runtime. ``compile_cache`` says whether that found its kernels ready ("warm") or not ("cold").
+    """
 
     import_s: float
     build_s: float
-    first_call_s: float
+    first_call_s: float | None
     warmup: list[Iteration]
     warmup_unet_calls_s: list[float]
     iterations: list[Iteration]
+    compile_cache: str | None = None
     proof_s: float | None = None
     save_s: float = 0.0
-    worker_s: float = 0.0
 
     @property
     def runtime_s(self) -> float:

@@ -1,0 +1,176 @@
+"""Which bar charts a comparison calls for, what is on them, and what their captions say."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.bars import Bar, BarChart, draw_bars
+from analysis.choices import AXES, WORKLOAD_AXES, Row, in_order
+from analysis.figures import save
+from analysis.formats import seconds
+from analysis.marks import explain
+from analysis.series import series_colours, series_order
+from analysis.summarise import ROUNDS_FOR_A_VERDICT
+from analysis.tables import scaled_sentences, workload_words
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def draw_charts(deltas: pd.DataFrame, folder: Path) -> list[Path]:
+    """Draw every bar chart of the compared cells into ``folder``, as PNG and SVG.
+
+    Raises OSError if the folder cannot be written.
+    """
+    paths = []
+    for stem, chart in bar_charts(deltas).items():
+        paths += save(draw_bars(chart), folder, stem)
+    return paths
+
+
+def bar_charts(deltas: pd.DataFrame) -> dict[str, BarChart]:
+    """The charts by file name without suffix; those without a single measured bar are left out.
+
+    One chart a machine and workload over batch sizes, and, in the published form, one chart a
+    batch size over machines.
+    """
+    colours = series_colours(series_order(deltas))
+    charts: dict[str, BarChart] = {}
+    for x_axis, other in (("batch_size", "machine"), ("machine", "batch_size")):
+        for cells in _split(deltas, [*WORKLOAD_AXES, other]):
+            if (cells["status"] == "ok").any():
+                stem = _unused(_stem(cells, deltas, other), charts)
+                charts[stem] = _chart(cells, x_axis, other, colours)
+    return charts
+
+
+def _split(deltas: pd.DataFrame, axes: list[str]) -> Iterator[pd.DataFrame]:
+    for _, cells in deltas.groupby(axes, sort=False, dropna=False):
+        yield cells
+
+
+def _chart(cells: pd.DataFrame, x_axis: str, other: str, colours: dict[str, str]) -> BarChart:
+    rows = cells.to_dict("records")
+    first = rows[0]
+    groups = _groups(cells, x_axis)
+    series = series_order(cells)
+    bars = {(str(row[x_axis]), str(row["series"])): _bar(row) for row in rows}
+    for group in groups:
+        for name in series:
+            bars.setdefault((group, name), Bar(gap="not run"))
+    where = f"on {first[other]}" if other == "machine" else f"at batch size {first[other]}"
+    return BarChart(
+        title=f"Runtime {where}: {_workload(first)}",
+        x_label="Batch size [images]" if x_axis == "batch_size" else "GPU",
+        y_label="Runtime of a round [s]",
+        groups=groups,
+        series=series,
+        colours=colours,
+        bars=bars,
+        caption=_caption(cells),
+    )
+
+
+def _groups(cells: pd.DataFrame, x_axis: str) -> list[str]:
+    values = in_order(x_axis, cells[x_axis]) if x_axis in AXES else dict.fromkeys(cells[x_axis])
+    return [str(value) for value in values]
+
+
+def _bar(row: Row) -> Bar:
+    if row["status"] != "ok":
+        return Bar(gap=str(row["reason"]))
+    return Bar(
+        seconds=row["mean_s"],
+        text=f"{seconds(row['mean_s'])}{row['marks']}",
+        low=row["ci_low_s"],
+        high=row["ci_high_s"],
+        improvement_percent=math.nan if row["is_baseline"] else row["improvement_percent"],
+    )
+
+
+def _workload(row: Row) -> str:
+    words = workload_words(row)
+    return f"{words['model_version']}, {row['width']}x{row['height']} pixels, {words['steps']}"
+
+
+def _caption(cells: pd.DataFrame) -> list[str]:
+    measured = cells[cells["status"] == "ok"]
+    machines = [
+        f"{name}: {_machine(group)}" for name, group in measured.groupby("machine", sort=False)
+    ]
+    return [
+        f"Lower is better. Runtime: {_iterations(measured)}, warm-up left out. "
+        f"{_rounds(measured)} {_baseline(measured)}",
+        *machines[:-1],
+        f"{machines[-1]} {_measured_on(measured)}",
+        *explain(measured["marks"]),
+        *scaled_sentences(cells),
+    ]
+
+
+def _iterations(measured: pd.DataFrame) -> str:
+    n_iter = measured["n_iter"].iloc[0]
+    return "one timed iteration" if n_iter == 1 else f"the sum of {n_iter} timed iterations"
+
+
+def _rounds(measured: pd.DataFrame) -> str:
+    fewest, most = int(measured["rounds"].min()), int(measured["rounds"].max())
+    if most == 1:
+        return "One round, so no interval: estimates, not verdicts."
+    count = str(most) if fewest == most else f"{fewest} to {most}"
+    estimates = " (estimates, not verdicts)" if fewest < ROUNDS_FOR_A_VERDICT else ""
+    return f"Means of {count} rounds with 95 % intervals{estimates}."
+
+
+def _baseline(measured: pd.DataFrame) -> str:
+    baseline = measured["baseline"].iloc[0]
+    if not baseline:
+        return "No baseline."
+    return f"Percentages: improvement over the baseline {baseline}, positive is faster."
+
+
+def _machine(cells: pd.DataFrame) -> str:
+    facts = (
+        ", ".join(dict.fromkeys(cells["device"])),
+        *(
+            f"PyTorch {torch} on Python {python}"
+            for torch, python in dict.fromkeys(zip(cells["torch"], cells["python"], strict=True))
+        ),
+    )
+    return "; ".join(facts) + "."
+
+
+def _measured_on(measured: pd.DataFrame) -> str:
+    dates = [d for starts in measured["started_at"] for s in starts for d in _DATE.findall(s)[:1]]
+    if not dates:
+        return "Date unknown."
+    first, last = min(dates), max(dates)
+    return f"Measured {first}." if first == last else f"Measured {first} to {last}."
+
+
+def _stem(cells: pd.DataFrame, deltas: pd.DataFrame, other: str) -> str:
+    """A file name that says what is on the chart, in the manner of the published names."""
+    first: Row = cells.to_dict("records")[0]
+    parts = (
+        ["runtime_by_batch_size", str(first["machine"])]
+        if other == "machine"
+        else ["runtime_by_gpu_n_samples", str(first["batch_size"])]
+    )
+    parts += [f"n_iter_{first['n_iter']}", str(first["model_version"])]
+    if len(deltas[["height", "width"]].drop_duplicates()) > 1:
+        parts.append(f"{first['width']}x{first['height']}")
+    if deltas["steps"].nunique(dropna=False) > 1:
+        parts.append(f"{first['steps']}_steps")
+    return re.sub(r"[^A-Za-z0-9.]+", "_", "_".join(parts)).strip("_.")[:100]
+
+
+def _unused(stem: str, taken: dict[str, BarChart]) -> str:
+    name, number = stem, 1
+    while name in taken:
+        number += 1
+        name = f"{stem}_{number}"
+    return name

@@ -1,0 +1,91 @@
+"""The axes that people compare: their names, their values, and the order in which to show them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable
+from typing import Any
+
+#: The value of one axis after `plain`: what groups, sorts and prints without surprises.
+Choice = str | int | float | None
+
+#: One row of a table, as ``DataFrame.to_dict("records")`` gives it.
+Row = dict[Hashable, Any]
+
+#: Every axis that a record's ``choices`` may hold.
+AXES = (
+    "gpu",
+    "model_version",
+    "configuration",
+    "attention",
+    "compile",
+    "precision",
+    "torch_env",
+    "sampler",
+    "steps",
+    "height",
+    "width",
+    "n_iter",
+    "batch_size",
+)
+
+#: Axes that say how much is computed: cells that differ in one of them never share a chart.
+WORKLOAD_AXES = ("model_version", "height", "width", "steps", "n_iter")
+
+#: The five published configurations, in the published order.
+PUBLISHED_CONFIGURATIONS = (
+    "original_no_xformers",
+    "original",
+    "optimized_math",
+    "optimized",
+    "optimized_compile",
+)
+
+_ORDER: dict[str, tuple[str, ...]] = {
+    "gpu": ("cpu", "p100", "t4", "a10", "a10g", "v100", "a100", "h100", "h200"),
+    "torch_env": ("original", "current", "optimized"),
+    "model_version": ("sd1", "sd2", "sd2_768"),
+    "configuration": PUBLISHED_CONFIGURATIONS,
+    "attention": ("original", "xformers", "math", "mem_efficient", "flash", "cudnn", "auto"),
+    "compile": ("off", "default", "reduce_overhead", "max_autotune"),
+    "precision": ("fp32", "autocast", "fp16", "bf16"),
+    "sampler": ("plms", "ddim", "dpm_solver"),
+}
+
+_LARGEST_EXACT_INT = 2**53
+
+
+def rank(axis: str, value: Choice) -> tuple[int, float, str]:
+    """A sort key: known values in their own order, then numbers, then text, then nothing."""
+    known = _ORDER.get(axis, ())
+    if isinstance(value, str):
+        place = known.index(value.lower()) if value.lower() in known else None
+        return (2, 0.0, value) if place is None else (0, float(place), value)
+    return (3, 0.0, "") if value is None else (1, float(value), "")
+
+
+def in_order(axis: str, values: Iterable[Choice]) -> list[Choice]:
+    """The distinct values of an axis in the order in which they are shown, nothing left out."""
+    return sorted(set(values), key=lambda value: rank(axis, value))
+
+
+def plain(value: Any) -> Choice:
+    """Any JSON value as a short text or an ordinary number."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int) and abs(value) <= _LARGEST_EXACT_INT:
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return int(value) if value.is_integer() and abs(value) <= _LARGEST_EXACT_INT else value
+    return one_line(value) or None
+
+
+def one_line(value: Any) -> str:
+    """Any value as one line of printable text."""
+    try:
+        text = str(value)
+    except ValueError:  # Python refuses to print integers of thousands of digits
+        text = "a number too long to print"
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))

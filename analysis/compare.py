@@ -1,0 +1,187 @@
+"""Cells against a baseline: improvement in percent, speed-up, parity and marks."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import pandas as pd
+
+from analysis.choices import AXES, Choice, Row, in_order
+from analysis.errors import AnalysisError
+from analysis.marks import add_marks
+from analysis.parity import judge_parity, read_latents
+
+#: The axes that may become the baseline's unasked, and the values that are preferred there.
+#: ``batch_size`` and ``n_iter`` are not among them: they say how much work a round does.
+_PREFERRED: dict[str, tuple[str, ...]] = {
+    "configuration": ("original",),
+    "attention": ("original", "math"),
+    "compile": ("off",),
+    "precision": ("fp32", "autocast"),
+    "torch_env": ("original",),
+    "sampler": (),
+    "model_version": (),
+    "steps": (),
+    "height": (),
+    "width": (),
+}
+
+#: What a configuration bundles: need not be equal in its baseline, but is preferred to be.
+_BUNDLED = ("attention", "compile", "precision", "torch_env")
+
+#: Baseline axes across which the environment differs by nature.
+_ACROSS_ENVIRONMENTS = ("configuration", "torch_env", "gpu")
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What cells are compared against: those whose ``axis`` has this ``value``."""
+
+    axis: str
+    value: Choice
+
+    def __str__(self) -> str:
+        """As it is written after ``--baseline``."""
+        return str(self.value) if self.axis == "configuration" else f"{self.axis}={self.value}"
+
+
+def improvement_percent(baseline_s: float, seconds: float) -> float:
+    """The published measure, ``(baseline - x) / baseline * 100``: positive is faster."""
+    return (baseline_s - seconds) / baseline_s * 100
+
+
+def speedup(baseline_s: float, seconds: float) -> float:
+    """``baseline / x``: above 1 is faster."""
+    return baseline_s / seconds
+
+
+def choose_baseline(cells: pd.DataFrame, name: str | None = None) -> Baseline | None:
+    """The baseline that is named (``original`` or ``attention=math``), or the usual one.
+
+    ``None`` if no name is given and no axis varies. Raises AnalysisError, listing the baselines
+    there are, if the name is not among them.
+    """
+    if name is not None:
+        return _named(cells, name)
+    for axis, preferred in _PREFERRED.items():
+        measured = _values(cells[cells["status"] == "ok"], axis)
+        if measured and _varies(cells, axis):
+            first = [value for value in preferred if value in measured]
+            return Baseline(axis, (first or measured)[0])
+    return None
+
+
+def compare(cells: pd.DataFrame, baseline: Baseline | None) -> pd.DataFrame:
+    """Add to each cell what it is worth against its baseline cell.
+
+    New columns: ``baseline``, ``is_baseline``, ``baseline_s``, ``improvement_percent``,
+    ``speedup``, ``no_delta_reason``, ``parity`` (relative L2 distance of the final latents),
+    ``parity_reason``, ``parity_ok``, ``marks`` and ``best``. The baseline cell is equal in every
+    other axis and of the same environment; for a configuration (a bundle of axes) and for
+    ``torch_env`` it is of the same machine and as alike as there is one.
+    """
+    rows = cells.to_dict("records")
+    candidates = _candidates(rows, baseline)
+    read = lru_cache(maxsize=4)(read_latents)  # a baseline serves many cells
+    for row in rows:
+        found = _find(row, baseline, candidates)
+        row.update(_delta(row, found, baseline))
+        row.update(judge_parity(row, found if isinstance(found, dict) else None, read))
+    add_marks(rows)
+    numbers = ["mean_s", "sd_s", "ci_low_s", "ci_high_s", "images_per_s"]
+    numbers += ["baseline_s", "improvement_percent", "speedup", "parity"]
+    return pd.DataFrame(rows, dtype=object).astype(dict.fromkeys(numbers, float))
+
+
+def _values(cells: pd.DataFrame, axis: str) -> list[Choice]:
+    return [value for value in in_order(axis, cells[axis]) if value is not None]
+
+
+def _varies(cells: pd.DataFrame, axis: str) -> bool:
+    """Whether one machine has cells with different values."""
+    return any(len(_values(group, axis)) > 1 for _, group in cells.groupby("machine", sort=False))
+
+
+def _named(cells: pd.DataFrame, name: str) -> Baseline:
+    axis, equals, text = name.partition("=")
+    if not equals:
+        axis, text = "configuration", name
+    if axis in AXES:
+        for value in _values(cells, axis):
+            if str(value) == text:
+                return Baseline(axis, value)
+    raise AnalysisError(f"no baseline {name!r} in these records; there are: {_offer(cells)}")
+
+
+def _offer(cells: pd.DataFrame) -> str:
+    names: Iterable[str] = (
+        str(Baseline(axis, value)) for axis in _PREFERRED for value in _values(cells, axis)
+    )
+    return ", ".join(names)
+
+
+def _candidates(rows: list[Row], baseline: Baseline | None) -> dict[tuple[Any, ...], list[Row]]:
+    candidates = defaultdict(list)
+    for row in rows:
+        if baseline and row[baseline.axis] == baseline.value:
+            candidates[_held_equal(row, baseline)].append(row)
+    return candidates
+
+
+def _held_equal(row: Row, baseline: Baseline) -> tuple[Any, ...]:
+    """What a cell and its baseline must have in common."""
+    loose = {baseline.axis, "configuration"}
+    if baseline.axis == "configuration":
+        loose.update(_BUNDLED)
+    place = "machine" if baseline.axis in _ACROSS_ENVIRONMENTS else "env"
+    axes = tuple(row[axis] for axis in AXES if axis not in loose)
+    return axes if baseline.axis == "gpu" else (row[place], *axes)
+
+
+def _find(
+    row: Row, baseline: Baseline | None, candidates: dict[tuple[Any, ...], list[Row]]
+) -> Row | str:
+    """The baseline cell of a cell, or why it has none."""
+    if baseline is None:
+        return "no baseline: nothing varies"
+    if row[baseline.axis] == baseline.value:
+        return row
+    found = candidates.get(_held_equal(row, baseline), [])
+    if not found:
+        return f"no cell with {baseline} and the rest equal"
+    best = max(_likeness(row, candidate) for candidate in found)
+    alike = [candidate for candidate in found if _likeness(row, candidate) == best]
+    if len(alike) > 1:
+        return f"{len(alike)} cells with {baseline} fit"
+    if alike[0]["status"] != "ok":
+        return f"baseline {alike[0]['reason']}"
+    return alike[0]
+
+
+def _likeness(row: Row, candidate: Row) -> tuple[int, bool, bool]:
+    same = sum(row[axis] == candidate[axis] for axis in ("configuration", *_BUNDLED))
+    shared_sweep = not set(row["sweeps"]).isdisjoint(candidate["sweeps"])
+    return (same, row["env"] == candidate["env"], shared_sweep)
+
+
+def _delta(row: Row, found: Row | str, baseline: Baseline | None) -> Row:
+    delta: Row = {
+        "baseline": "" if baseline is None else str(baseline),
+        "is_baseline": found is row,
+        "baseline_s": math.nan,
+        "improvement_percent": math.nan,
+        "speedup": math.nan,
+        "no_delta_reason": found if isinstance(found, str) else "",
+    }
+    if isinstance(found, str) or row["status"] != "ok":
+        return delta
+    return delta | {
+        "baseline_s": found["mean_s"],
+        "improvement_percent": improvement_percent(found["mean_s"], row["mean_s"]),
+        "speedup": speedup(found["mean_s"], row["mean_s"]),
+    }

@@ -1,0 +1,7 @@
+"""The one error that is shown to a user as a single line."""
+
+from __future__ import annotations
+
+
+class AnalysisError(ValueError):
+    """A user's mistake; the message is one line that says what is wrong and what to do."""

@@ -1,0 +1,164 @@
+"""Records to one tidy table: one row a round."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.choices import AXES, one_line, plain
+from analysis.environments import label_environments
+from analysis.errors import AnalysisError
+from sd_bench.records import RECORD_GLOB, Record, find_records, read_record
+
+#: Runtimes outside of this range (seconds) are a broken clock, not a measurement.
+BELIEVABLE_SECONDS = (1e-9, 1e9)
+
+#: The columns of a table of rounds, before the environments are labelled.
+ROUND_COLUMNS = (
+    "path",
+    "sweep",
+    "job",
+    "cell_hash",
+    "round",
+    "status",
+    "reason",
+    "started_at",
+    *AXES,
+    "runtime_s",
+    "kernel_proof",
+    "proof_detail",
+    "latents_path",
+    "scaled",
+    "fingerprint",
+    "torch",
+    "python",
+    "device",
+    "commit",
+)
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, stacklevel=3)
+
+
+def load_records(*folders: Path | str, on_left_out: Callable[[str], None] = _warn) -> pd.DataFrame:
+    """Read every record below the folders: one row a round, ``runtime_s`` in seconds.
+
+    A record that is torn, foreign, of a newer schema or there twice is left out, and
+    ``on_left_out`` is called with one line that names it. Raises AnalysisError if a folder is
+    missing or holds no record, or if no record is usable.
+    """
+    rows: list[dict[str, Any]] = []
+    seen: dict[tuple[Any, ...], Path] = {}
+    for path in _record_files([Path(folder) for folder in folders]):
+        try:
+            record = read_record(path)
+        except (ValueError, OverflowError, RecursionError) as error:
+            reason = one_line(error)
+            on_left_out(reason if str(path) in reason else f"{path}: {reason}")
+            continue
+        identity = (record.sweep, record.job, record.cell_hash, record.round, record.started_at)
+        first = seen.setdefault(identity, path)
+        if first is not path:
+            on_left_out(f"{path}: the same round as {first}")
+            continue
+        rows.append(_row(path, record))
+    if not rows:
+        raise AnalysisError(
+            f"no usable record in {_listed(folders)}: every file found was left out"
+        )
+    rounds = pd.DataFrame(rows, columns=list(ROUND_COLUMNS), dtype=object)
+    return label_environments(rounds.astype({"runtime_s": float}))
+
+
+def _record_files(folders: list[Path]) -> list[Path]:
+    """The record files below all folders, each file once, in a stable order."""
+    files: dict[Path, Path] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise AnalysisError(
+                f"no folder {folder}: name a sweep's folder, or run `python -m sd_bench -m` first"
+            )
+        found = list(find_records(folder))
+        if not found:
+            raise AnalysisError(
+                f"no record ({RECORD_GLOB}) below {folder}: name the folder of a sweep that has run"
+            )
+        for path in found:
+            files.setdefault(path.resolve(), path)
+    return list(files.values())
+
+
+def _listed(folders: tuple[Path | str, ...]) -> str:
+    return ", ".join(str(folder) for folder in folders)
+
+
+def _row(path: Path, record: Record) -> dict[str, Any]:
+    status, reason, runtime_s = _outcome(record)
+    choices = {axis: plain(record.choices.get(axis)) for axis in AXES}
+    choices["gpu"] = str(choices["gpu"] or "unknown")
+    return {
+        "path": str(path),
+        "sweep": one_line(record.sweep),
+        "job": one_line(record.job),
+        "cell_hash": one_line(record.cell_hash),
+        "round": record.round,
+        "status": status,
+        "reason": reason,
+        "started_at": one_line(record.started_at),
+        **choices,
+        "runtime_s": runtime_s,
+        **_proof(record),
+        "latents_path": _latents_path(path, record),
+        "scaled": tuple(one_line(sentence) for sentence in record.scaled),
+        **_environment(record),
+    }
+
+
+def _outcome(record: Record) -> tuple[str, str, float]:
+    """Status, reason and runtime in seconds (NaN unless ``ok``)."""
+    if record.status != "ok":
+        return record.status, one_line(record.reason or "no reason given"), math.nan
+    shortest, longest = BELIEVABLE_SECONDS
+    runtime_s = record.runtime_s
+    if runtime_s is None or not shortest <= runtime_s <= longest:
+        found = "no times" if runtime_s is None else f"a runtime of {runtime_s:g} s"
+        return "invalid", f"the record says ok and holds {found}", math.nan
+    return "ok", "", runtime_s
+
+
+def _proof(record: Record) -> dict[str, str]:
+    proof = record.kernel_proof
+    if proof is None:
+        return {"kernel_proof": "none", "proof_detail": ""}
+    verdict = "proven" if proof.proven else "not proven"
+    return {"kernel_proof": verdict, "proof_detail": one_line(proof.detail)}
+
+
+def _latents_path(path: Path, record: Record) -> str | None:
+    if record.output is None or not record.output.latents_file:
+        return None
+    return str(path.parent / record.output.latents_file)
+
+
+def _environment(record: Record) -> dict[str, str]:
+    """What is known of the environment; without a fingerprint a sweep stands alone."""
+    environment = record.environment
+    project = environment.get("project")
+    commit = one_line(project.get("git_commit") or "")[:10] if isinstance(project, dict) else ""
+    dirty = isinstance(project, dict) and project.get("dirty") is True
+    device = environment.get("device")
+    name = device.get("name") if isinstance(device, dict) else None
+    fingerprint = one_line(environment.get("fingerprint") or "")
+    return {
+        "fingerprint": fingerprint or f"unknown, sweep {one_line(record.sweep)}",
+        "torch": one_line(environment.get("torch") or "unknown"),
+        "python": one_line(environment.get("python") or "unknown"),
+        "device": one_line(name or "unknown"),
+        "commit": f"{commit} (changed)" if commit and dirty else commit or "unknown",
+    }

@@ -1,0 +1,61 @@
+"""The signs beside a number that must not be taken at face value, and which cell is set in bold."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from analysis.choices import WORKLOAD_AXES, Row
+
+UNPROVEN = "†"
+NOT_AT_PARITY = "‡"
+
+#: What each sign says below a table or chart.
+EXPLANATIONS = {
+    UNPROVEN: "the attention kernels that ran are not proven to be the ones named",
+    NOT_AT_PARITY: (
+        "the output differs from the baseline's by more than its precision explains "
+        "(provisional tolerance)"
+    ),
+}
+
+BOLD_EXPLANATION = (
+    "Bold: the fastest of its batch size among the cells with proven kernels and parity, "
+    "its interval below all of theirs."
+)
+
+
+def add_marks(rows: list[Row]) -> None:
+    """Set ``marks`` (signs) and ``best`` (worth bold) in each compared cell."""
+    rivals: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        row["marks"] = _marks(row)
+        row["best"] = False
+        if row["status"] == "ok" and not row["marks"] and row["parity_ok"]:
+            work = tuple(row[axis] for axis in ("machine", *WORKLOAD_AXES, "batch_size"))
+            rivals[work].append(row)
+    for group in rivals.values():
+        fastest = min(group, key=lambda row: row["mean_s"])
+        others = [row for row in group if row is not fastest]
+        if others and all(_clearly_faster(fastest, other) for other in others):
+            fastest["best"] = True
+
+
+def explain(marks: Iterable[str]) -> list[str]:
+    """One sentence for each sign that occurs, in a fixed order."""
+    found = "".join(marks)
+    return [f"{sign} {text}." for sign, text in EXPLANATIONS.items() if sign in found]
+
+
+def _marks(row: Row) -> str:
+    if row["status"] != "ok":
+        return ""
+    unproven = UNPROVEN if row["kernel_proof"] != "proven" else ""
+    return unproven + (NOT_AT_PARITY if row["parity_ok"] is False else "")
+
+
+def _clearly_faster(row: Row, other: Row) -> bool:
+    """Whether the intervals do not meet; never with a single round, whose interval is NaN."""
+    return not math.isnan(row["ci_high_s"]) and bool(row["ci_high_s"] < other["ci_low_s"])

@@ -1,0 +1,164 @@
+"""The command ``python -m sd_bench``: Hydra composes the cells, ``execution`` runs them."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from sd_bench import devices
+from sd_bench.config import Config, ConfigError, from_hydra
+from sd_bench.execution.cell import Cell
+from sd_bench.execution.plan import make_plan, scaled_in
+from sd_bench.execution.screen import Screen, make_console, plan_table
+from sd_bench.execution.sweep import SweepResult, run_sweep
+from sd_bench.paths import CONF_DIR
+
+EXIT_OK, EXIT_FAILED_CELL, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One job of a Hydra multirun, composed; ``folder`` is where its records go."""
+
+    config: DictConfig
+    index: int
+    label: str
+    folder: Path
+
+
+def register() -> None:
+    """Tell Hydra the schema and OmegaConf the resolvers that conf/ uses."""
+    ConfigStore.instance().store(name="schema", node=Config)
+    OmegaConf.register_new_resolver(
+        "sd_bench.detected_gpu_path", lambda: f"/gpu/{devices.detected_gpu()}", replace=True
+    )
+    OmegaConf.register_new_resolver("sd_bench.cpu_precision", devices.cpu_precision, replace=True)
+
+
+def main() -> int:
+    """Run the command line and give the exit code.
+
+    0: done; 1: a cell failed; 2: the request cannot be carried out; 130: interrupted.
+    """
+    register()
+    results: list[SweepResult] = []
+
+    def task(jobs: DictConfig | Sequence[Job]) -> None:
+        """All jobs of the sweep at once from our launcher; one job from any other of Hydra's."""
+        batch = [_single_job(jobs)] if isinstance(jobs, DictConfig) else jobs
+        results.append(_run([_cell(job) for job in batch]))
+
+    sys.argv[1:] = quote_numbered_options(sys.argv[1:])
+    wants_traceback = "traceback=true" in sys.argv or "HYDRA_FULL_ERROR" in os.environ
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of exiting
+    try:
+        hydra.main(config_path=str(CONF_DIR), config_name="config", version_base="1.3")(task)()
+    except KeyboardInterrupt:
+        print("interrupted; the records of finished rounds are kept", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except Exception as error:
+        if wants_traceback or not _is_users(error):
+            raise
+        print(f"sd_bench: {one_line(error)}", file=sys.stderr)
+        return EXIT_USAGE
+    return EXIT_FAILED_CELL if any(result.failed for result in results) else EXIT_OK
+
+
+def quote_numbered_options(arguments: Sequence[str]) -> list[str]:
+    """``batch_size=1,2`` as ``batch_size='1','2'``: Hydra takes a bare number for no option's name.
+
+    Holds for every group of conf/ that has options named by numbers.
+    """
+    groups = {file.parent.name for file in CONF_DIR.glob("*/*.yaml") if file.stem.isdigit()}
+    quoted = []
+    for argument in arguments:
+        group, equals, values = argument.partition("=")
+        if equals and group in groups:
+            names = (f"'{v}'" if re.fullmatch(r"\s*-?\d+\s*", v) else v for v in values.split(","))
+            argument = f"{group}={','.join(names)}"
+        quoted.append(argument)
+    return quoted
+
+
+def _is_users(error: Exception) -> bool:
+    """Whether the request is at fault, and not the program."""
+    if isinstance(error, (ConfigError, HydraException, OmegaConfBaseException, OSError)):
+        return True
+    *_, innermost = traceback.walk_tb(error.__traceback__)
+    return str(innermost[0].f_globals.get("__name__", "")).startswith(("hydra.", "omegaconf."))
+
+
+def _single_job(config: DictConfig) -> Job:
+    runtime = HydraConfig.get()
+    return Job(
+        config=config,
+        index=runtime.job.get("num", 0),
+        label=runtime.job.override_dirname,
+        folder=Path(runtime.runtime.output_dir),
+    )
+
+
+def _cell(job: Job) -> Cell:
+    config = from_hydra(job.config)
+    label = job.label or _default_label(config)
+    return Cell(config=config, index=job.index, label=label, folder=job.folder)
+
+
+def _default_label(config: Config) -> str:
+    return (
+        f"{config.model_version.name} batch_size={config.workload.batch_size} "
+        f"attention={config.attention.backend}"
+    )
+
+
+def _run(cells: list[Cell]) -> SweepResult:
+    console = make_console()
+    if any(cell.config.plan for cell in cells):
+        plan = make_plan(cells)
+        for sentence in scaled_in(plan):
+            console.print(f"scaled down: {sentence}", markup=False)
+        console.print(plan_table(plan))
+        return SweepResult()
+    screen = Screen(console)
+    try:
+        return run_sweep(cells, screen)
+    finally:
+        screen.stop()
+
+
+def one_line(error: Exception) -> str:
+    """What a user needs of an error, on one line, with a hint where Hydra's words lack one."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return (
+            f"{error.filename}: {error.strerror}; "
+            "choose a folder that can be written with hydra.sweep.dir=FOLDER"
+        )
+    text, _, _ = str(error).partition("Config search path:")
+    if error.__cause__ is not None:  # Hydra's own words for what OmegaConf said better
+        first, *_ = str(error.__cause__).splitlines()
+        text = f"{text}: {first}"
+    words = " ".join(text.split())
+    hint = next((hint for mark, hint in _HINTS.items() if mark in words), None)
+    return words if hint is None else f"{words} ({hint})"
+
+
+_HINTS = {
+    "Could not find 'batch_size/": "for any other size use workload.batch_size=N",
+    "Could not find '": "python -m sd_bench --help lists the groups",
+    "Config group override must be a string": "name one of the group's options, see --help",
+    "Could not override": "python -m sd_bench --cfg job lists all names",
+    "Error merging override": "python -m sd_bench --cfg job lists all values",
+    "Error parsing override": "write NAME=VALUE, see --help",
+}

@@ -1,0 +1,133 @@
+"""Which device is present, found without importing torch."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from sd_bench.config import ConfigError, GpuConfig
+from sd_bench.paths import CONF_DIR
+
+_NVIDIA_SMI_FIELDS = ("index", "name", "uuid", "compute_cap", "memory.total", "driver_version")
+_CPU_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """One CUDA device as its driver names it. ``memory_mib`` is in MiB."""
+
+    index: str
+    name: str
+    uuid: str
+    compute_capability: str
+    memory_mib: str
+    driver: str
+
+
+@lru_cache(maxsize=1)
+def cuda_devices() -> tuple[Device, ...]:
+    """The CUDA devices that a worker would see, in its order; empty without a driver."""
+    nvidia_smi = shutil.which("nvidia-smi")
+    if nvidia_smi is None:
+        return ()
+    query = [nvidia_smi, f"--query-gpu={','.join(_NVIDIA_SMI_FIELDS)}", "--format=csv,noheader,nounits"]
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return visible(parse_nvidia_smi(answer.stdout), os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+
+def parse_nvidia_smi(text: str) -> tuple[Device, ...]:
+    """The devices in the CSV that nvidia-smi prints for ``_NVIDIA_SMI_FIELDS``."""
+    rows = [[cell.strip() for cell in line.split(",")] for line in text.splitlines()]
+    return tuple(
+        Device(
+            index=row[0],
+            name=row[1],
+            uuid=row[2],
+            compute_capability=row[3],
+            memory_mib=row[4],
+            driver=row[5],
+        )
+        for row in rows
+        if len(row) == len(_NVIDIA_SMI_FIELDS)
+    )
+
+
+def visible(devices: tuple[Device, ...], selection: str | None) -> tuple[Device, ...]:
+    """``devices`` as CUDA_VISIBLE_DEVICES selects and orders them (indices or uuids).
+
+    As in the CUDA runtime, the first unknown entry hides itself and all that follow.
+    """
+    if selection is None:
+        return devices
+    chosen: list[Device] = []
+    for entry in filter(None, (part.strip() for part in selection.split(","))):
+        match = [d for d in devices if entry == d.index or d.uuid.startswith(entry)]
+        if not match:
+            break
+        chosen.append(match[0])
+    return tuple(chosen)
+
+
+@lru_cache(maxsize=1)
+def cpu_name() -> str:
+    """The processor's name as the operating system gives it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def cpu_precision() -> str:
+    """``bf16`` where the processor computes in it, else ``fp32``."""
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text().split())
+    except OSError:
+        return "fp32"
+    return "bf16" if flags & _CPU_BF16_FLAGS else "fp32"
+
+
+def detected_gpu() -> str:
+    """The option of the group ``gpu`` that fits this machine's first visible device."""
+    devices = cuda_devices()
+    return option_for(devices[0].name) if devices else "cpu"
+
+
+def option_for(device_name: str) -> str:
+    """The option of the group ``gpu`` whose patterns match a driver's device name."""
+    for file in sorted((CONF_DIR / "gpu").glob("*.yaml")):
+        patterns = OmegaConf.load(file).get("device_names") or []
+        if any(re.search(pattern, device_name) for pattern in patterns):
+            return file.stem
+    return "cuda"
+
+
+def check_present(gpu: GpuConfig) -> None:
+    """Refuse a ``gpu`` that is not the device present. Raises ConfigError."""
+    if gpu.kind == "cpu":
+        return
+    found = cuda_devices()
+    if not found:
+        raise ConfigError(
+            f"gpu={gpu.name}: this machine has no CUDA device ({cpu_name()}); "
+            "use gpu=cpu, or gpu=auto for what is there"
+        )
+    patterns = gpu.device_names
+    if patterns and not any(re.search(pattern, found[0].name) for pattern in patterns):
+        raise ConfigError(
+            f"gpu={gpu.name}: the device here is {found[0].name!r}; "
+            f"use gpu={option_for(found[0].name)}, or gpu=auto"
+        )

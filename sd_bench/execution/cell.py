@@ -1,0 +1,71 @@
+"""A cell: one resolved point of the matrix, its identity and its folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sd_bench.config import Config, to_dict
+
+#: What changes no result of a round: how often it is repeated, what is kept, what is shown.
+_NOT_IDENTITY = (
+    "configuration", "experiment", "images", "time_file", "plan", "traceback",
+)  # fmt: skip
+_NOT_IDENTITY_INSIDE = {
+    "protocol": ("name", "rounds", "order_seed", "time_limit_s"),
+    "gpu": ("workload_defaults", "device_names", "memory_gb", "bandwidth_gb_per_s", "peak_tflops"),
+    "torch_env": ("python",),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """``label`` is what the user typed for it; ``folder`` is absolute."""
+
+    config: Config
+    index: int
+    label: str
+    folder: Path
+
+    @property
+    def hash(self) -> str:
+        return cell_hash(self.config)
+
+    @property
+    def sweep(self) -> str:
+        """The sweep's folder as date/time, or whatever the user called it."""
+        return "/".join(self.folder.parts[-3:-1])
+
+
+def cell_hash(config: Config) -> str:
+    """A hash of everything in ``config`` that can change a result, and of nothing else."""
+    identity = to_dict(config)
+    for key in _NOT_IDENTITY:
+        del identity[key]
+    for group, keys in _NOT_IDENTITY_INSIDE.items():
+        for key in keys:
+            del identity[group][key]
+    text = json.dumps(identity, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def choices(config: Config) -> dict[str, Any]:
+    """The value of every axis that people compare."""
+    return {
+        "gpu": config.gpu.name,
+        "torch_env": config.torch_env.name,
+        "model_version": config.model_version.name,
+        "attention": config.attention.backend,
+        "compile": config.compile.mode,
+        "precision": config.precision.name,
+        "batch_size": config.workload.batch_size,
+        "sampler": config.sampler.name,
+        "steps": config.sampler.steps,
+        "height": config.workload.height,
+        "width": config.workload.width,
+        "n_iter": config.protocol.n_iter,
+        "configuration": config.configuration.name,
+    }

@@ -1,0 +1,97 @@
+"""The interpreter that runs a cell's workers, and what it holds; torch is never imported here."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import metadata
+
+from sd_bench.config import ConfigError, TorchEnvConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interpreter:
+    """A Python executable and the packages that matter."""
+
+    executable: str
+    torch: str
+    has_xformers: bool
+
+
+_ASK = """
+import importlib.util, json, sys
+from importlib import metadata
+def version(name):
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+print(json.dumps({"torch": version("torch"), "xformers": version("xformers"),
+                  "missing": [n for n in ("omegaconf", "open_clip", "numpy", "PIL")
+                              if importlib.util.find_spec(n) is None]}))
+"""
+
+
+def find_interpreter(torch_env: TorchEnvConfig) -> Interpreter | str:
+    """The interpreter that ``torch_env`` asks for, or the reason why there is none.
+
+    Raises ConfigError for a ``torch_env.python`` that is not a usable interpreter.
+    """
+    interpreter = _current() if torch_env.python is None else _other(torch_env.python)
+    wanted = torch_env.requires_torch
+    if wanted is None or _matches(interpreter.torch, wanted):
+        return interpreter
+    if torch_env.python is not None:
+        raise ConfigError(
+            f"torch_env.python={torch_env.python}: holds PyTorch {interpreter.torch}, "
+            f"torch_env={torch_env.name} needs {wanted}.x; name another interpreter"
+        )
+    return (
+        f"torch_env={torch_env.name} needs PyTorch {wanted}.x, this is {interpreter.torch}: "
+        "set torch_env.python to an interpreter that has it"
+    )
+
+
+def _matches(version: str, prefix: str) -> bool:
+    return version == prefix or version.startswith(prefix + ".")
+
+
+@lru_cache(maxsize=1)
+def _current() -> Interpreter:
+    try:
+        torch = metadata.version("torch")
+    except metadata.PackageNotFoundError:
+        raise ConfigError("PyTorch is not installed: pip install torch") from None
+    return Interpreter(
+        executable=sys.executable,
+        torch=torch,
+        has_xformers=importlib.util.find_spec("xformers") is not None,
+    )
+
+
+@lru_cache(maxsize=None)
+def _other(python: str) -> Interpreter:
+    executable = shutil.which(python)
+    if executable is None:
+        raise ConfigError(f"torch_env.python={python}: no such interpreter; give its full path")
+    try:
+        answer = subprocess.run(
+            [executable, "-c", _ASK], capture_output=True, text=True, timeout=60, check=True
+        )
+        facts = json.loads(answer.stdout)
+    except (OSError, subprocess.SubprocessError, json.JSONDecodeError):
+        raise ConfigError(f"torch_env.python={python}: is not a working Python") from None
+    missing = facts["missing"] + ([] if facts["torch"] else ["torch"])
+    if missing:
+        raise ConfigError(
+            f"torch_env.python={python}: lacks {', '.join(missing)}; install sd_bench's "
+            "requirements there"
+        )
+    return Interpreter(
+        executable=executable, torch=facts["torch"], has_xformers=facts["xformers"] is not None
+    )

@@ -1,0 +1,67 @@
+"""The plan: every cell, how many rounds of it, and what cannot run here and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sd_bench.config import ConfigError, check, scaled_sentences
+from sd_bench.devices import check_present, cuda_devices
+from sd_bench.execution.cell import Cell
+from sd_bench.execution.interpreter import Interpreter, find_interpreter
+from sd_bench.support import Host, has_cpp_compiler, unsupported_reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedCell:
+    """``reason`` is why it cannot run; then there is one record of it, and no process."""
+
+    cell: Cell
+    interpreter: Interpreter | None
+    reason: str | None
+
+    @property
+    def rounds(self) -> int:
+        return self.cell.config.protocol.rounds if self.reason is None else 1
+
+
+def make_plan(cells: list[Cell]) -> list[PlannedCell]:
+    """Check every cell before the first one runs. Raises ConfigError, naming the cell."""
+    plan = []
+    for cell in cells:
+        try:
+            check(cell.config)
+            check_present(cell.config.gpu)
+            plan.append(_plan_cell(cell))
+        except ConfigError as error:
+            where = f" (cell {cell.index}: {cell.label})" if len(cells) > 1 else ""
+            raise ConfigError(f"{error}{where}") from None
+    return plan
+
+
+def _plan_cell(cell: Cell) -> PlannedCell:
+    found = find_interpreter(cell.config.torch_env)
+    if isinstance(found, str):
+        return PlannedCell(cell=cell, interpreter=None, reason=found)
+    reason = unsupported_reason(cell.config, _host(cell, found))
+    return PlannedCell(cell=cell, interpreter=found, reason=reason)
+
+
+def _host(cell: Cell, interpreter: Interpreter) -> Host:
+    kind, capability = cell.config.gpu.kind, None
+    if kind == "cuda":
+        major, minor = cuda_devices()[0].compute_capability.split(".")
+        capability = (int(major), int(minor))
+    major, minor = interpreter.torch.split(".")[:2]
+    return Host(
+        kind=kind,
+        capability=capability,
+        torch=(int(major), int(minor)),
+        has_xformers=interpreter.has_xformers,
+        has_compiler=has_cpp_compiler(),
+    )
+
+
+def scaled_in(plan: list[PlannedCell]) -> list[str]:
+    """Every way in which a cell of the plan is smaller than published, each said once."""
+    sentences = (s for planned in plan for s in scaled_sentences(planned.cell.config))
+    return list(dict.fromkeys(sentences))

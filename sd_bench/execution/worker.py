@@ -1,0 +1,161 @@
+"""The worker: one round of one cell in a fresh process.
+
+``python -m sd_bench.execution.worker REQUEST`` reads the request (JSON), measures, writes the
+record and ends. It tells the launcher what it is doing through a pipe, in lines of JSON.
+"""
+
+from __future__ import annotations
+
+import time
+
+_STARTED = time.perf_counter()
+
+import ctypes  # noqa: E402
+import json  # noqa: E402
+import os  # noqa: E402
+import signal  # noqa: E402
+import sys  # noqa: E402
+import traceback  # noqa: E402
+from dataclasses import dataclass, replace  # noqa: E402
+from datetime import datetime, timezone  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+from sd_bench.config import Config, from_dict, scaled_sentences, to_dict  # noqa: E402
+from sd_bench.execution.cell import cell_hash, choices  # noqa: E402
+from sd_bench.records import Failure, Record, record_path, write_record  # noqa: E402
+
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the launcher asks of a worker; paths are absolute."""
+
+    config: dict[str, Any]
+    folder: str
+    sweep: str
+    job: str
+    round: int
+    position: int
+    report_fd: int
+    compile_cache: str | None
+
+
+def main(request_file: str) -> None:
+    """Measure one round and write its record, whatever comes of it. Raises OSError only."""
+    _die_with_parent()
+    request = Request(**json.loads(Path(request_file).read_text()))
+    config = from_dict(request.config)
+    record = blank_record(
+        config, request.sweep, request.job, request.round, request.position
+    )
+    path = record_path(Path(request.folder), request.round)
+    try:
+        record = _measure(config, request, record)
+    except Exception as error:  # every failure is a record
+        record = failed_record(record, error)
+    write_record(path, record)
+
+
+def blank_record(config: Config, sweep: str, job: str, round_index: int, position: int) -> Record:
+    """A record with everything that is known before a round has run; it says "failed"."""
+    return Record(
+        status="failed",
+        reason="not run",
+        cell_hash=cell_hash(config),
+        choices=choices(config),
+        round=round_index,
+        position=position,
+        sweep=sweep,
+        job=job,
+        started_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        config=to_dict(config),
+        scaled=scaled_sentences(config),
+        environment={},
+    )
+
+
+def failed_record(record: Record, error: Exception) -> Record:
+    """``record`` with what went wrong, in the status that fits it."""
+    message = " ".join(str(error).split()) or type(error).__name__
+    is_memory = isinstance(error, MemoryError) or "out of memory" in message.lower()
+    return replace(
+        record,
+        status="oom" if is_memory else "failed",
+        reason=f"{type(error).__name__}: {message}"[:500],
+        failure=Failure(
+            type=type(error).__name__, message=message, detail=traceback.format_exc()[-8000:]
+        ),
+    )
+
+
+def _measure(config: Config, request: Request, record: Record) -> Record:
+    import torch
+
+    from sd_bench.measurement.artefacts import save_output
+    from sd_bench.measurement.environment import describe_environment
+    from sd_bench.measurement.round import measure_round
+    from sd_bench.networks.probe import why_backend_fails
+    from sd_bench.pipeline import compute_dtype
+    from sd_bench.sampling.inputs import image_seeds
+
+    import_s = time.perf_counter() - _STARTED
+    report = _Reporter(request.report_fd)
+    device = torch.device(config.gpu.kind, *([0] if config.gpu.kind == "cuda" else []))
+    record = replace(record, environment=describe_environment(device))
+    why = why_backend_fails(
+        config.attention, config.model_version.unet, device, compute_dtype(config, device)
+    )
+    if why is not None:
+        return replace(record, status="unsupported", reason=why)
+    measured = measure_round(config, device, import_s, request.compile_cache, report)
+    began = time.perf_counter()
+    prompts = [config.workload.prompt] * config.workload.batch_size
+    output = save_output(
+        Path(request.folder),
+        f"round-{request.round}",
+        measured.images,
+        prompts,
+        image_seeds(config.workload, 0),
+        {"cell_hash": record.cell_hash, **record.choices} if config.images else None,
+    )
+    record = replace(
+        record,
+        status="ok",
+        reason=None,
+        times=replace(measured.times, save_s=time.perf_counter() - began),
+        memory=measured.memory,
+        kernel_proof=measured.kernel_proof,
+        output=output,
+    )
+    return _judged(record, bool(torch.isfinite(measured.images.latents).all()))
+
+
+def _judged(record: Record, finite: bool) -> Record:
+    """A round whose output or kernel is wrong keeps its numbers, and is no result."""
+    assert record.kernel_proof is not None
+    if not finite:
+        return replace(record, status="invalid", reason="the latents hold NaN or infinity")
+    if not record.kernel_proof.proven:
+        reason = f"kernel proof missed: {record.kernel_proof.detail}"
+        return replace(record, status="invalid", reason=reason)
+    return record
+
+
+class _Reporter:
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def __call__(self, phase: str) -> None:
+        os.write(self._fd, (json.dumps({"phase": phase}) + "\n").encode())
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to end this process with the launcher, even if that is killed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

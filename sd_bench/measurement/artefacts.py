@@ -1,0 +1,50 @@
+"""What a round leaves beside its record: the final latents and the images."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from sd_bench.records import Output
+from sd_bench.sampling.text_to_image import Images
+
+
+def save_output(
+    folder: Path,
+    stem: str,
+    images: Images,
+    prompts: list[str],
+    seeds: list[int],
+    facts: dict[str, Any] | None,
+) -> Output:
+    """Save latents as float32 ``.npy`` [B, 4, H, W] and, with ``facts``, each image as PNG.
+
+    The PNG's text chunks hold the facts of the cell, the prompt and the seed. Raises OSError.
+    """
+    latents = images.latents.detach().float().cpu().numpy()
+    latents_file = folder / f"{stem}-latents.npy"
+    np.save(latents_file, latents)
+    image_files = []
+    if facts is not None:
+        pixels = (images.pixels.detach().float() * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        for i, (array, prompt, seed) in enumerate(zip(pixels, prompts, seeds, strict=True)):
+            file = folder / f"{stem}-image-{i}.png"
+            info = PngInfo()
+            info.add_text("sd_bench", json.dumps({**facts, "prompt": prompt, "seed": seed}))
+            Image.fromarray(array).save(file, pnginfo=info)
+            image_files.append(file.name)
+    return Output(
+        latents_file=latents_file.name,
+        latents_sha256=hashlib.sha256(latents.tobytes()).hexdigest(),
+        image_files=image_files,
+        image_seeds=seeds,
+        prompts=prompts,
+        latents_mean=float(latents.mean(dtype=np.float64)),
+        latents_std=float(latents.std(dtype=np.float64)),
+    )

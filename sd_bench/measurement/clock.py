@@ -1,0 +1,104 @@
+"""The clock: wall time with the device synchronised, and marks inside that wait for nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+import torch
+
+from sd_bench.records import Iteration
+
+T = TypeVar("T")
+_STAGES = ("text_encode", "denoise", "vae_decode")
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until ``device`` has done all its work. A CPU has, always."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+class _Marks(Protocol):
+    def start(self) -> None: ...
+
+    def step(self) -> None: ...
+
+    def stage(self, name: str) -> None: ...
+
+    def seconds(self) -> list[tuple[str, float]]:
+        """Each mark's name and its time since the start."""
+
+
+class _CpuMarks:
+    def __init__(self) -> None:
+        self._times: list[tuple[str, int]] = []
+
+    def start(self) -> None:
+        self._begin = time.perf_counter_ns()
+
+    def step(self) -> None:
+        self._times.append(("step", time.perf_counter_ns()))
+
+    def stage(self, name: str) -> None:
+        self._times.append((name, time.perf_counter_ns()))
+
+    def seconds(self) -> list[tuple[str, float]]:
+        return [(name, (t - self._begin) / 1e9) for name, t in self._times]
+
+
+class _CudaMarks:
+    """Events in the stream: the device stamps them as it gets there."""
+
+    def __init__(self) -> None:
+        self._events: list[tuple[str, torch.cuda.Event]] = []
+
+    def start(self) -> None:
+        self.stage("start")
+
+    def step(self) -> None:
+        self.stage("step")
+
+    def stage(self, name: str) -> None:
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        self._events.append((name, event))
+
+    def seconds(self) -> list[tuple[str, float]]:
+        (_, begin), *marks = self._events
+        return [(name, begin.elapsed_time(event) / 1e3) for name, event in marks]
+
+
+def timed_call(device: torch.device, call: Callable[[], T]) -> tuple[float, T]:
+    """Seconds of ``call``, synchronised at both ends, and its result."""
+    synchronise(device)
+    begin = time.perf_counter_ns()
+    result = call()
+    synchronise(device)
+    return (time.perf_counter_ns() - begin) / 1e9, result
+
+
+def timed_iteration(device: torch.device, call: Callable[[_Marks], T]) -> tuple[Iteration, T]:
+    """Time one text-to-image call, which marks its steps and stages as it goes."""
+    marks: _Marks = _CudaMarks() if device.type == "cuda" else _CpuMarks()
+    synchronise(device)
+    begin = time.perf_counter_ns()
+    marks.start()
+    result = call(marks)
+    synchronise(device)
+    total_s = (time.perf_counter_ns() - begin) / 1e9
+    return _iteration(total_s, marks.seconds(), device.type == "cuda"), result
+
+
+def _iteration(total_s: float, marks: list[tuple[str, float]], on_device: bool) -> Iteration:
+    ends = {name: t for name, t in marks if name in _STAGES}
+    step_ends = [ends["text_encode"], *(t for name, t in marks if name == "step")]
+    return Iteration(
+        total_s=total_s,
+        text_encode_s=ends["text_encode"],
+        denoise_s=ends["denoise"] - ends["text_encode"],
+        vae_decode_s=ends["vae_decode"] - ends["denoise"],
+        steps_s=[after - before for before, after in zip(step_ends, step_ends[1:])],
+        device_total_s=ends["vae_decode"] if on_device else None,
+    )

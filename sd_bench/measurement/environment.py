@@ -1,0 +1,134 @@
+"""What a round ran on and with, and a fingerprint of what may not differ in an average."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from typing import Any
+
+import torch
+
+from sd_bench.devices import cpu_name, cuda_devices
+from sd_bench.paths import PACKAGE_DIR
+
+_PACKAGES = (
+    "torch", "torchvision", "triton", "xformers", "open_clip_torch", "timm", "numpy",
+    "hydra-core", "omegaconf", "sd_bench",
+)  # fmt: skip
+_VARIABLE_PREFIXES = (
+    "TORCH", "PYTORCH", "CUDA", "CUDNN", "CUBLAS", "NVIDIA", "OMP", "MKL", "KMP", "GOMP", "MALLOC",
+    "LD_PRELOAD", "TRITON",
+)  # fmt: skip
+#: Set anew for each cell by the launcher: they hold folders, which change nothing.
+_OWN_VARIABLES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
+#: The parts of the package that a measured time depends on.
+_MEASURED_SOURCES = (
+    "networks", "weights", "sampling", "measurement", "pipeline.py", "torch_versions.py",
+)  # fmt: skip
+
+
+def describe_environment(device: torch.device) -> dict[str, Any]:
+    """All facts of the environment, with ``fingerprint`` over those that must agree."""
+    alike = {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "packages": {name: version for name in _PACKAGES if (version := _version(name))},
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version() if device.type == "cuda" else None,
+        "device": _describe_device(device),
+        "threads": {"intra_op": torch.get_num_threads(), "inter_op": torch.get_num_interop_threads()},
+        "variables": {
+            name: value
+            for name, value in sorted(os.environ.items())
+            if name.startswith(_VARIABLE_PREFIXES) and name not in _OWN_VARIABLES
+        },
+        "settings": _settings(),
+        "source_hash": _source_hash(),
+    }
+    text = json.dumps(alike, sort_keys=True)
+    return {
+        "fingerprint": hashlib.sha256(text.encode()).hexdigest()[:16],
+        **alike,
+        "host": {
+            "os": platform.platform(),
+            "machine": platform.machine(),
+            "cpu": cpu_name(),
+            "cores": os.cpu_count(),
+            "affinity": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+            "memory_bytes": _memory_bytes(),
+        },
+        "project": _project(),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _describe_device(device: torch.device) -> dict[str, Any]:
+    if device.type == "cpu":
+        return {"kind": "cpu", "name": cpu_name()}
+    properties = torch.cuda.get_device_properties(device)
+    drivers = {d.driver for d in cuda_devices()}
+    return {
+        "kind": "cuda",
+        "name": properties.name,
+        "compute_capability": f"{properties.major}.{properties.minor}",
+        "memory_bytes": properties.total_memory,
+        "multiprocessors": properties.multi_processor_count,
+        "driver": next(iter(drivers), None),
+    }
+
+
+def _settings() -> dict[str, Any]:
+    return {
+        "cudnn_benchmark": torch.backends.cudnn.benchmark,
+        "matmul_tf32": torch.backends.cuda.matmul.allow_tf32,
+        "cudnn_tf32": torch.backends.cudnn.allow_tf32,
+        "python_optimised": not __debug__,
+        "hash_seed": os.environ.get("PYTHONHASHSEED", "random"),
+    }
+
+
+def _source_hash() -> str:
+    digest = hashlib.sha256()
+    for part in _MEASURED_SOURCES:
+        path = PACKAGE_DIR / part
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _memory_bytes() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return None
+
+
+def _project() -> dict[str, Any]:
+    """The commit of the checkout that sd_bench runs from; ``None`` for an installed package."""
+    if not (PACKAGE_DIR.parent / ".git").exists():
+        return {"git_commit": None, "dirty": None, "interpreter": sys.executable}
+    commit = _git("rev-parse", "HEAD")
+    changes = _git("status", "--porcelain", "--untracked-files=no")
+    return {"git_commit": commit, "dirty": None if changes is None else bool(changes)}
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(PACKAGE_DIR.parent), *arguments],
+            capture_output=True, text=True, timeout=20, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()

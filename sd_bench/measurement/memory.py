@@ -1,0 +1,49 @@
+"""Peak memory of the process and of the device, in bytes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import torch
+
+from sd_bench.records import Memory
+
+
+def reset_device_peak(device: torch.device) -> None:
+    """Start the device's peak anew, so that it holds sampling and not building."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def read_memory(device: torch.device) -> Memory:
+    """The peaks so far; the process is fresh, so its peak is the round's own."""
+    notes = {}
+    process_peak = _process_peak_bytes()
+    if process_peak is None:
+        notes["process_peak_bytes"] = "the operating system has no /proc/self/status"
+    if device.type != "cuda":
+        notes["device_peak_allocated_bytes"] = notes["device_peak_reserved_bytes"] = (
+            "the device is the CPU: its memory is the process's"
+        )
+        return Memory(
+            process_peak_bytes=process_peak,
+            device_peak_allocated_bytes=None,
+            device_peak_reserved_bytes=None,
+            notes=notes,
+        )
+    return Memory(
+        process_peak_bytes=process_peak,
+        device_peak_allocated_bytes=torch.cuda.max_memory_allocated(device),
+        device_peak_reserved_bytes=torch.cuda.max_memory_reserved(device),
+        notes=notes,
+    )
+
+
+def _process_peak_bytes() -> int | None:
+    """VmHWM; unlike ru_maxrss it does not start at the parent's size."""
+    try:
+        match = re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.M)
+    except OSError:
+        return None
+    return int(match[1]) * 1024 if match else None

@@ -1,0 +1,106 @@
+"""One round: build, warm up, time the iterations, prove the kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from sd_bench.config import Config
+from sd_bench.measurement.clock import timed_call, timed_iteration
+from sd_bench.measurement.kernel_proof import judge, profile_call
+from sd_bench.measurement.memory import read_memory, reset_device_peak
+from sd_bench.networks.attention import is_unet_attention
+from sd_bench.pipeline import Pipeline
+from sd_bench.records import Iteration, KernelProof, Memory, Times
+from sd_bench.sampling.inputs import make_batch
+from sd_bench.sampling.text_to_image import Images, Marks, guided, text_to_image
+from sd_bench.torch_versions import HAS_SDPA
+
+#: Told what the round is doing, always outside the timed region.
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one round gives; ``images`` are those of the first timed iteration."""
+
+    times: Times
+    memory: Memory
+    kernel_proof: KernelProof
+    images: Images
+
+
+def measure_round(
+    config: Config, device: torch.device, import_s: float, compile_cache: str | None, report: Report
+) -> Measured:
+    """Measure one cell once, in this process. ``import_s`` is passed on to the record."""
+    report("build")
+    build_s, pipeline = timed_call(device, lambda: Pipeline(config, device))
+    reset_device_peak(device)
+    protocol = config.protocol
+    with pipeline.running():
+        report("warm up")
+        calls_s = [
+            timed_call(device, _unet_call(pipeline))[0] for _ in range(_warmup_calls(config))
+        ]
+        warmup = [_iterate(pipeline, 0)[0] for _ in range(protocol.warmup)]
+        iterations, first_images = [], None
+        for index in range(protocol.n_iter):
+            report(f"timed iteration {index + 1} of {protocol.n_iter}")
+            iteration, images = _iterate(pipeline, index)
+            iterations.append(iteration)
+            first_images = first_images or images
+        memory = read_memory(device)
+        report("prove the kernel")
+        proof_s, proof = _prove(pipeline)
+    assert first_images is not None
+    times = Times(
+        import_s=import_s,
+        build_s=build_s,
+        first_call_s=calls_s[0] if calls_s else None,
+        compile_cache=compile_cache,
+        warmup=warmup,
+        warmup_unet_calls_s=calls_s,
+        iterations=iterations,
+        proof_s=proof_s,
+    )
+    return Measured(times, memory, proof, first_images)
+
+
+def _warmup_calls(config: Config) -> int:
+    """Compiled cells are called at least once untimed: that call compiles."""
+    return max(config.protocol.warmup_unet_calls, int(config.compile.mode != "off"))
+
+
+def _iterate(pipeline: Pipeline, index: int) -> tuple[Iteration, Images]:
+    workload, text = pipeline.config.workload, pipeline.config.model_version.text_encoder
+    batch = make_batch(workload, text, index, pipeline.device)
+
+    def call(marks: Marks) -> Images:
+        return text_to_image(pipeline, pipeline.sampler, workload.guidance, batch, marks)
+
+    return timed_iteration(pipeline.device, call)
+
+
+def _unet_call(pipeline: Pipeline) -> Callable[[], torch.Tensor]:
+    """A guided UNet call with the very inputs of the first sampling step, ready to be made."""
+    workload, text = pipeline.config.workload, pipeline.config.model_version.text_encoder
+    batch = make_batch(workload, text, 0, pipeline.device)
+    context = pipeline.encode_text(torch.cat([batch.empty_tokens, batch.tokens]))
+    model = guided(pipeline, context, workload.guidance)
+    return lambda: model(batch.latents, pipeline.sampler.timesteps[-1])
+
+
+def _prove(pipeline: Pipeline) -> tuple[float, KernelProof]:
+    call = _unet_call(pipeline)
+    seconds, ran = timed_call(pipeline.device, lambda: profile_call(pipeline.device, call))
+    proof = judge(
+        ran,
+        pipeline.config.attention,
+        num_modules=sum(map(is_unet_attention, pipeline.unet.modules())),
+        compiled=pipeline.config.compile.mode != "off",
+        has_sdpa=HAS_SDPA,
+    )
+    return seconds, proof

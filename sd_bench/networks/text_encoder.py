@@ -1,0 +1,46 @@
+"""CLIP's text tower, built from open_clip without its vision tower and without the network."""
+
+from __future__ import annotations
+
+from open_clip.transformer import QuickGELU, TextTransformer
+from torch import Tensor, nn
+
+from sd_bench.config import TextEncoderConfig
+
+_ACTIVATIONS = {"gelu": nn.GELU, "quick_gelu": QuickGELU}
+
+
+class TextEncoder(nn.Module):
+    """Tokens [B, 77] to the hidden states [B, 77, width] that the UNet attends to.
+
+    sd1 uses all of ViT-L/14's layers; sd2 uses ViT-H/14 up to the penultimate layer, and the
+    layer after it is not built. Both end in the tower's final layer norm.
+    """
+
+    def __init__(self, config: TextEncoderConfig) -> None:
+        super().__init__()
+        self.model = TextTransformer(
+            context_length=config.context_length,
+            vocab_size=config.vocab_size,
+            width=config.width,
+            heads=config.heads,
+            layers=config.layers,
+            output_dim=None,
+            act_layer=_ACTIVATIONS[config.activation],
+        )
+
+    def fill_mask(self) -> None:
+        """Compute the causal mask, which is no parameter: ``to_empty`` leaves garbage in it."""
+        mask = self.model.attn_mask
+        mask.copy_(self.model.build_causal_mask().to(mask))
+
+    def train(self, mode: bool = True) -> TextEncoder:
+        """Stay in training mode. The tower has no dropout, so only one thing depends on it:
+        outside it nn.MultiheadAttention may take a fused path that ignores the backend switches.
+        """
+        return super().train(True)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.model.token_embedding(tokens) + self.model.positional_embedding
+        x = self.model.transformer(x, attn_mask=self.model.attn_mask)
+        return self.model.ln_final(x)

@@ -1,0 +1,111 @@
+"""The UNet's spatial transformer: self-attention, attention to the text, feed-forward."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from sd_bench.config import UNetConfig
+from sd_bench.networks.attention import AttentionFactory
+
+
+class GEGLU(nn.Module):
+    """Gated GELU (Shazeer 2020, "GLU Variants Improve Transformer")."""
+
+    def __init__(self, dim: int, inner_dim: int) -> None:
+        super().__init__()
+        self.proj = nn.Linear(dim, 2 * inner_dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        value, gate = self.proj(x).chunk(2, dim=-1)
+        return value * F.gelu(gate)
+
+
+class FeedForward(nn.Module):
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        # The identity stands where the published network has its dropout: keys count from it.
+        self.net = nn.Sequential(GEGLU(dim, 4 * dim), nn.Identity(), nn.Linear(4 * dim, dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x)
+
+
+class TransformerBlock(nn.Module):
+    """``use_checkpoint`` recomputes activations in the backward pass.
+
+    At inference that saves nothing and costs the bookkeeping; the published original code ran
+    so, and handed every parameter through the checkpoint, which is done here too.
+    """
+
+    def __init__(
+        self, dim: int, context_dim: int, num_heads: int, make: AttentionFactory, use_checkpoint: bool
+    ) -> None:
+        super().__init__()
+        self.use_checkpoint = use_checkpoint
+        self.attn1 = make(dim, dim, num_heads)
+        self.ff = FeedForward(dim)
+        self.attn2 = make(dim, context_dim, num_heads)
+        self.norm1 = nn.LayerNorm(dim)
+        self.norm2 = nn.LayerNorm(dim)
+        self.norm3 = nn.LayerNorm(dim)
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        if self.use_checkpoint:
+            return run_checkpointed(self, x, context)
+        return self.compute(x, context)
+
+    def compute(self, x: Tensor, context: Tensor) -> Tensor:
+        x = x + self.attn1(self.norm1(x))
+        x = x + self.attn2(self.norm2(x), context)
+        return x + self.ff(self.norm3(x))
+
+
+class SpatialTransformer(nn.Module):
+    """Transformer blocks over the positions of a feature map [B, C, H, W]."""
+
+    def __init__(self, channels: int, num_heads: int, config: UNetConfig, make: AttentionFactory) -> None:
+        super().__init__()
+        self.use_linear = config.use_linear_in_transformer
+        self.norm = nn.GroupNorm(32, channels, eps=1e-6)
+        self.proj_in = self._projection(channels)
+        self.transformer_blocks = nn.ModuleList(
+            TransformerBlock(channels, config.context_dim, num_heads, make, config.use_checkpoint)
+            for _ in range(config.transformer_depth)
+        )
+        self.proj_out = self._projection(channels)
+
+    def _projection(self, channels: int) -> nn.Module:
+        if self.use_linear:
+            return nn.Linear(channels, channels)
+        return nn.Conv2d(channels, channels, kernel_size=1)
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        h = self.norm(x)
+        if not self.use_linear:
+            h = self.proj_in(h)
+        h = h.flatten(2).transpose(1, 2)  # [B, H*W, C]
+        if self.use_linear:
+            h = self.proj_in(h)
+        for block in self.transformer_blocks:
+            h = block(h, context)
+        if self.use_linear:
+            h = self.proj_out(h)
+        h = h.transpose(1, 2).unflatten(2, (height, width))  # [B, C, H, W]
+        if not self.use_linear:
+            h = self.proj_out(h)
+        return x + h
+
+
+def run_checkpointed(block: nn.Module, *inputs: Tensor) -> Tensor:
+    """``block.compute(*inputs)`` under activation checkpointing."""
+    num_inputs = len(inputs)
+    return checkpoint(
+        lambda *args: block.compute(*args[:num_inputs]),
+        *inputs,
+        *block.parameters(),
+        use_reentrant=True,
+        preserve_rng_state=False,
+    )

@@ -1,0 +1,180 @@
+"""The denoising UNet of Stable Diffusion 1 and 2 (Rombach et al. 2022, arXiv:2112.10752).
+
+Module names are the published checkpoints' own, so that a checkpoint's keys fit as they are.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sd_bench.config import UNetConfig
+from sd_bench.networks.attention import AttentionFactory
+from sd_bench.networks.transformer import SpatialTransformer, run_checkpointed
+
+
+def timestep_embedding(timesteps: Tensor, dim: int) -> Tensor:
+    """Sinusoids of ``timesteps`` [B] as fp32 [B, dim], cosines first (Ho et al. 2020)."""
+    half = dim // 2
+    exponents = torch.arange(half, dtype=torch.float32, device=timesteps.device) / half
+    angles = timesteps[:, None].float() * torch.exp(-math.log(10000) * exponents)
+    return torch.cat([angles.cos(), angles.sin()], dim=-1)
+
+
+class ResBlock(nn.Module):
+    """Two convolutions with the timestep's embedding added between them, and a skip."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, emb_channels: int, use_checkpoint: bool
+    ) -> None:
+        super().__init__()
+        self.use_checkpoint = use_checkpoint
+        self.in_layers = nn.Sequential(
+            nn.GroupNorm(32, in_channels),
+            nn.SiLU(),
+            nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1),
+        )
+        self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(emb_channels, out_channels))
+        self.out_layers = nn.Sequential(
+            nn.GroupNorm(32, out_channels),
+            nn.SiLU(),
+            nn.Identity(),  # the published network's dropout: keys count from it
+            nn.Conv2d(out_channels, out_channels, kernel_size=3, padding=1),
+        )
+        if in_channels == out_channels:
+            self.skip_connection: nn.Module = nn.Identity()
+        else:
+            self.skip_connection = nn.Conv2d(in_channels, out_channels, kernel_size=1)
+
+    def forward(self, x: Tensor, emb: Tensor) -> Tensor:
+        return run_checkpointed(self, x, emb) if self.use_checkpoint else self.compute(x, emb)
+
+    def compute(self, x: Tensor, emb: Tensor) -> Tensor:
+        h = self.in_layers(x) + self.emb_layers(emb)[:, :, None, None]
+        return self.skip_connection(x) + self.out_layers(h)
+
+
+class Downsample(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.op = nn.Conv2d(channels, channels, kernel_size=3, stride=2, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.op(x)
+
+
+class Upsample(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+
+
+class Block(nn.Sequential):
+    """A stage whose layers take what they need of features, embedding and text."""
+
+    def forward(self, x: Tensor, emb: Tensor, context: Tensor) -> Tensor:  # type: ignore[override]
+        for layer in self:
+            if isinstance(layer, ResBlock):
+                x = layer(x, emb)
+            elif isinstance(layer, SpatialTransformer):
+                x = layer(x, context)
+            else:
+                x = layer(x)
+        return x
+
+
+class UNet(nn.Module):
+    """Predicts noise (or v) from noisy latents.
+
+    ``forward(x, timesteps, context)``: x [B, 4, H, W] with H and W multiples of 8, timesteps [B],
+    context [B, 77, context_dim]; gives [B, 4, H, W].
+    """
+
+    def __init__(self, config: UNetConfig, make_attention: AttentionFactory) -> None:
+        super().__init__()
+        self.config = config
+        self.make_attention = make_attention
+        self.model_channels = config.model_channels
+        emb_channels = 4 * config.model_channels
+        self.time_embed = nn.Sequential(
+            nn.Linear(config.model_channels, emb_channels),
+            nn.SiLU(),
+            nn.Linear(emb_channels, emb_channels),
+        )
+        widths = [config.model_channels * multiplier for multiplier in config.channel_mult]
+        self.input_blocks, skip_channels = self._contracting(widths, emb_channels)
+        self.middle_block = Block(
+            self._res(widths[-1], widths[-1], emb_channels),
+            self._transformer(widths[-1]),
+            self._res(widths[-1], widths[-1], emb_channels),
+        )
+        self.output_blocks = self._expanding(widths, skip_channels, emb_channels)
+        self.out = nn.Sequential(
+            nn.GroupNorm(32, widths[0]),
+            nn.SiLU(),
+            nn.Conv2d(widths[0], config.out_channels, kernel_size=3, padding=1),
+        )
+
+    def _res(self, in_channels: int, out_channels: int, emb_channels: int) -> ResBlock:
+        return ResBlock(in_channels, out_channels, emb_channels, self.config.use_checkpoint)
+
+    def _transformer(self, channels: int) -> SpatialTransformer:
+        if self.config.num_heads is not None:
+            num_heads = self.config.num_heads
+        else:
+            assert self.config.num_head_channels is not None
+            num_heads = channels // self.config.num_head_channels
+        return SpatialTransformer(channels, num_heads, self.config, self.make_attention)
+
+    def _level_layers(
+        self, level: int, in_channels: int, out_channels: int, emb_channels: int
+    ) -> list[nn.Module]:
+        layers: list[nn.Module] = [self._res(in_channels, out_channels, emb_channels)]
+        if 2**level in self.config.attention_resolutions:
+            layers.append(self._transformer(out_channels))
+        return layers
+
+    def _contracting(self, widths: list[int], emb_channels: int) -> tuple[nn.ModuleList, list[int]]:
+        stem = nn.Conv2d(self.config.in_channels, widths[0], kernel_size=3, padding=1)
+        blocks, skip_channels, channels = nn.ModuleList([Block(stem)]), [widths[0]], widths[0]
+        for level, width in enumerate(widths):
+            for _ in range(self.config.num_res_blocks):
+                blocks.append(Block(*self._level_layers(level, channels, width, emb_channels)))
+                skip_channels.append(width)
+                channels = width
+            if level < len(widths) - 1:
+                blocks.append(Block(Downsample(width)))
+                skip_channels.append(width)
+        return blocks, skip_channels
+
+    def _expanding(
+        self, widths: list[int], skip_channels: list[int], emb_channels: int
+    ) -> nn.ModuleList:
+        blocks, channels = nn.ModuleList(), widths[-1]
+        for level, width in reversed(list(enumerate(widths))):
+            for index in range(self.config.num_res_blocks + 1):
+                joined = channels + skip_channels.pop()
+                layers = self._level_layers(level, joined, width, emb_channels)
+                if level > 0 and index == self.config.num_res_blocks:
+                    layers.append(Upsample(width))
+                blocks.append(Block(*layers))
+                channels = width
+        return blocks
+
+    def forward(self, x: Tensor, timesteps: Tensor, context: Tensor) -> Tensor:
+        emb = timestep_embedding(timesteps, self.model_channels).to(x.dtype)
+        emb = self.time_embed(emb)
+        skips = []
+        for block in self.input_blocks:
+            x = block(x, emb, context)
+            skips.append(x)
+        x = self.middle_block(x, emb, context)
+        for block in self.output_blocks:
+            x = block(torch.cat([x, skips.pop()], dim=1), emb, context)
+        return self.out(x)

@@ -1,0 +1,101 @@
+"""Networks, weights, attention, precision and compile, put together for one cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sd_bench.config import Config
+from sd_bench.networks.attention import attention_factory
+from sd_bench.networks.autoencoder import Autoencoder
+from sd_bench.networks.text_encoder import TextEncoder
+from sd_bench.networks.unet import UNet
+from sd_bench.sampling.samplers import make_sampler
+from sd_bench.torch_versions import compiled, sdpa_backends, uninitialised
+from sd_bench.weights.random import fill_random
+
+#: Where each network stands in a checkpoint.
+UNET_PREFIX = "model.diffusion_model."
+AUTOENCODER_PREFIX = "first_stage_model."
+TEXT_ENCODER_PREFIX = "cond_stage_model."
+
+#: The dtype of weights by precision; autocast computes in another one than it stores.
+WEIGHT_DTYPES = {
+    "autocast": torch.float32,
+    "fp16": torch.float16,
+    "bf16": torch.bfloat16,
+    "fp32": torch.float32,
+}
+_AUTOCAST_DTYPES = {"cuda": torch.float16, "cpu": torch.bfloat16}
+
+
+def compute_dtype(config: Config, device: torch.device) -> torch.dtype:
+    """The dtype that attention computes in."""
+    if config.precision.name == "autocast":
+        return _AUTOCAST_DTYPES[device.type]
+    return WEIGHT_DTYPES[config.precision.name]
+
+
+class Pipeline:
+    """The three networks of one cell, ready to sample.
+
+    Enter ``running()`` around everything that calls them: it holds the autocast context, whose
+    cache of cast weights lives as long as the context does.
+    """
+
+    def __init__(self, config: Config, device: torch.device) -> None:
+        self.config = config
+        self.device = device
+        self.dtype = WEIGHT_DTYPES[config.precision.name]
+        self.latent_scale = config.model_version.latent_scale
+        self.sampler = make_sampler(config.sampler, config.model_version)
+        self.text_encoder, self.unet, self.autoencoder = build_networks(config, device)
+        keep_unfused = config.attention.backend in ("original", "math")
+        self._run_unet = compiled(self.unet, config.compile.mode, keep_unfused)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """No gradients, and autocast where the precision says so."""
+        with torch.no_grad(), self._autocast():
+            yield
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        if self.config.precision.name != "autocast":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=compute_dtype(self.config, self.device))
+
+    def encode_text(self, tokens: Tensor) -> Tensor:
+        with sdpa_backends((self.config.model_version.text_encoder.attention,)):
+            return self.text_encoder(tokens)
+
+    def predict(self, x: Tensor, timesteps: Tensor, context: Tensor) -> Tensor:
+        with sdpa_backends(self.config.attention.allowed_sdpa_backends):
+            return self._run_unet(x.to(self.dtype), timesteps, context).float()
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return self.autoencoder.decode(latents.to(self.dtype))
+
+
+def build_networks(
+    config: Config, device: torch.device
+) -> tuple[TextEncoder, UNet, Autoencoder]:
+    """The networks on ``device`` with their weights, in the precision's dtype, in eval mode."""
+    model, dtype = config.model_version, WEIGHT_DTYPES[config.precision.name]
+    with uninitialised():
+        text_encoder = TextEncoder(model.text_encoder)
+        unet = UNet(model.unet, attention_factory(config.attention))
+        autoencoder = Autoencoder(model.autoencoder)
+    for network, prefix in (
+        (text_encoder, TEXT_ENCODER_PREFIX),
+        (unet, UNET_PREFIX),
+        (autoencoder, AUTOENCODER_PREFIX),
+    ):
+        network.to(dtype).to_empty(device=device)
+        fill_random(network, prefix, config.weights_seed)
+        network.eval()
+    text_encoder.fill_mask()
+    return text_encoder, unet, autoencoder

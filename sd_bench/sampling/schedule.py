@@ -1,0 +1,41 @@
+"""The noise schedule and the timesteps that a sampler visits.
+
+Coefficients are Python floats (double precision); they multiply fp32 latents.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from sd_bench.config import ScheduleConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """``alphas_cumprod[t]`` is the share of signal variance left at timestep t, 0 <= t < N."""
+
+    alphas_cumprod: tuple[float, ...]
+
+    @property
+    def num_timesteps(self) -> int:
+        return len(self.alphas_cumprod)
+
+    def uniform_timesteps(self, steps: int) -> list[int]:
+        """The published DDIM and PLMS timesteps, ascending: range(0, N, N / steps) + 1."""
+        stride = self.num_timesteps // steps
+        return [t + 1 for t in range(0, self.num_timesteps, stride)]
+
+    def previous_timesteps(self, timesteps: list[int]) -> list[int]:
+        """For each timestep the one that a step from it lands on; the first lands on 0."""
+        return [0, *timesteps[:-1]]
+
+
+def make_schedule(config: ScheduleConfig) -> Schedule:
+    """The "scaled linear" schedule: betas are the squares of evenly spaced roots."""
+    roots = np.linspace(
+        math.sqrt(config.linear_start), math.sqrt(config.linear_end), config.num_timesteps
+    )
+    return Schedule(tuple(np.cumprod(1.0 - roots**2).tolist()))

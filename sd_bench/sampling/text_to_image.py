@@ -1,0 +1,88 @@
+"""The shared sampling core: tokens and noise in, image tensor out, all on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from sd_bench.sampling.sampler import Sampler
+
+
+class Networks(Protocol):
+    """What the core needs of a pipeline."""
+
+    latent_scale: float
+
+    def encode_text(self, tokens: Tensor) -> Tensor:
+        """Tokens [B, 77] to context [B, 77, D]."""
+
+    def predict(self, x: Tensor, timesteps: Tensor, context: Tensor) -> Tensor:
+        """One UNet call: fp32 latents [B, 4, H, W], timesteps [B], context; fp32 prediction."""
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents, unscaled, to images [B, 3, 8H, 8W] around -1..1."""
+
+
+class Marks(Protocol):
+    """Gets a mark at the end of each stage and step; must not wait for the device."""
+
+    def step(self) -> None: ...
+
+    def stage(self, name: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The input of one call: prompt tokens [B, 77], those of the empty prompt [B, 77], and the
+    initial latents [B, 4, H, W] in fp32; ``noise`` draws more of it for stochastic samplers.
+    """
+
+    tokens: Tensor
+    empty_tokens: Tensor
+    latents: Tensor
+    noise: Callable[[], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """``latents`` [B, 4, H, W] fp32 as the sampler left them; ``pixels`` [B, 3, 8H, 8W] in 0..1."""
+
+    latents: Tensor
+    pixels: Tensor
+
+
+def text_to_image(
+    networks: Networks, sampler: Sampler, guidance: float, batch: Batch, marks: Marks
+) -> Images:
+    """One iteration: encode the prompts, denoise with classifier-free guidance, decode."""
+    both = torch.cat([batch.empty_tokens, batch.tokens])
+    context = networks.encode_text(both)  # [2B, 77, D], the empty prompt first
+    marks.stage("text_encode")
+    model = guided(networks, context, guidance)
+    latents = sampler(model, batch.latents, marks.step, batch.noise)
+    marks.stage("denoise")
+    decoded = networks.decode(latents / networks.latent_scale)
+    pixels = ((decoded.float() + 1) / 2).clamp(0, 1)
+    marks.stage("vae_decode")
+    return Images(latents, pixels)
+
+
+def guided(
+    networks: Networks, context: Tensor, guidance: float
+) -> Callable[[Tensor, float], Tensor]:
+    """The UNet with classifier-free guidance (Ho and Salimans 2022), both halves in one batch.
+
+    ``context`` is [2B, 77, D], the empty prompt's half first.
+    """
+
+    def model(x: Tensor, t: float) -> Tensor:
+        timesteps = torch.full((2 * x.shape[0],), t, device=x.device)
+        output = networks.predict(torch.cat([x, x]), timesteps, context)
+        empty, prompted = output.chunk(2)
+        return empty + guidance * (prompted - empty)
+
+    return model

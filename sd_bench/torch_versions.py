@@ -1,0 +1,95 @@
+"""Everything that differs between the versions of PyTorch, from 1.12 to the newest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+import torch
+
+
+def version_tuple(version: str) -> tuple[int, int]:
+    """Major and minor of a version such as ``2.15.0+cu130``."""
+    major, minor = version.split(".")[:2]
+    return int(major), int(minor)
+
+
+TORCH_VERSION = version_tuple(torch.__version__)
+
+HAS_SDPA = hasattr(torch.nn.functional, "scaled_dot_product_attention")
+HAS_COMPILE = hasattr(torch, "compile")
+
+#: The switch of each attention backend in ``torch.backends.cuda``; they steer the CPU's too.
+_SDPA_SWITCHES = {
+    "math": "math_sdp",
+    "mem_efficient": "mem_efficient_sdp",
+    "flash": "flash_sdp",
+    "cudnn": "cudnn_sdp",
+}
+_INITIALISERS = (
+    "uniform_",
+    "normal_",
+    "trunc_normal_",
+    "constant_",
+    "ones_",
+    "zeros_",
+    "xavier_uniform_",
+    "xavier_normal_",
+    "kaiming_uniform_",
+    "kaiming_normal_",
+)
+
+
+@contextmanager
+def uninitialised() -> Iterator[None]:
+    """Build modules without filling their parameters; ``to_empty`` and a fill have to follow."""
+    if TORCH_VERSION >= (2, 0):
+        with torch.device("meta"):
+            yield
+        return
+    with mock.patch.multiple(torch.nn.init, **{name: _leave_as_is for name in _INITIALISERS}):
+        yield
+
+
+def _leave_as_is(tensor: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+    return tensor
+
+
+@contextmanager
+def sdpa_backends(allowed: tuple[str, ...]) -> Iterator[None]:
+    """Let scaled_dot_product_attention choose from ``allowed`` only, and restore afterwards.
+
+    Before PyTorch 2 there is nothing to choose: nn.MultiheadAttention computes unfused.
+    """
+    if not HAS_SDPA:
+        yield
+        return
+    switches = {n: s for n, s in _SDPA_SWITCHES.items() if hasattr(torch.backends.cuda, f"enable_{s}")}
+    before = {s: getattr(torch.backends.cuda, f"{s}_enabled")() for s in switches.values()}
+    try:
+        for name, switch in switches.items():
+            getattr(torch.backends.cuda, f"enable_{switch}")(name in allowed)
+        yield
+    finally:
+        for switch, enabled in before.items():
+            getattr(torch.backends.cuda, f"enable_{switch}")(enabled)
+
+
+def compiled(
+    module: torch.nn.Module, mode: str, keep_unfused: bool
+) -> Callable[..., torch.Tensor]:
+    """``module`` under torch.compile in ``mode``, or itself if that is "off".
+
+    With ``keep_unfused`` the compiler's rewriting of matmul-softmax-matmul into a fused
+    attention kernel is switched off for this process: it would run another kernel than the
+    cell's name says. PyTorch has no public switch for it.
+    """
+    if mode == "off":
+        return module
+    if keep_unfused:
+        from torch._inductor.fx_passes import fuse_attention
+
+        fuse_attention._sfdp_init = lambda *_, **__: None
+    return torch.compile(module, mode=mode, dynamic=False)
