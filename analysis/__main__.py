@@ -96,7 +96,7 @@ def _published(options: argparse.Namespace) -> None:
     if options.folders or options.baseline:
         raise AnalysisError("--published takes neither a FOLDER nor --baseline: leave them out")
     from analysis.formats import new_console, print_page
-    from analysis.published_study import published_page, write_published
+    from analysis.published_report import published_page, write_published
 
     out = options.out or _PUBLISHED_OUT
     console = new_console()
@@ -110,7 +110,8 @@ def _warn(left_out: list[str]) -> None:
     for reason in left_out:
         print(f"analysis: left out: {reason}", file=sys.stderr)
     if left_out:
-        print(f"analysis: warning: {len(left_out)} records left out", file=sys.stderr)
+        records = "record" if len(left_out) == 1 else "records"
+        print(f"analysis: warning: {len(left_out)} {records} left out", file=sys.stderr)
 
 
 @contextmanager

@@ -27,6 +27,7 @@ _GROUP_WIDTH = 0.84
 _MIN_SHEET_IN, _MAX_SHEET_IN = 7.6, 20.0
 _NARROWEST_BAR_IN, _WIDEST_BAR_IN = 0.22, 0.9
 _SHEET_WITHOUT_AXES_IN = 1.1
+_MOST_TICK_LINES = 6
 
 #: An interval that reaches further than this times the highest bar is drawn up to there only.
 _LONGEST_INTERVAL = 1.6
@@ -46,7 +47,10 @@ class Bar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BarChart:
-    """What to draw. ``bars`` is keyed by (group, series); groups stand along the x axis."""
+    """What to draw. ``bars`` is keyed by (group, series); groups stand along the x axis.
+
+    ``percent_caption`` begins the caption if there is room for percentages on the bars.
+    """
 
     title: str
     x_label: str
@@ -56,6 +60,7 @@ class BarChart:
     colours: dict[str, str]
     bars: dict[tuple[str, str], Bar]
     caption: list[str]
+    percent_caption: str = ""
 
 
 def draw_bars(chart: BarChart) -> Figure:
@@ -74,43 +79,33 @@ def _draw(chart: BarChart) -> Figure:
         for x, group in enumerate(chart.groups)
         for i, name in enumerate(chart.series)
     }
-    ticks = [
-        "\n".join(sheet.wrap(group, LABEL_SIZE - 1, group_in * 0.95)) for group in chart.groups
-    ]
-    gaps = _gap_texts(sheet, chart, bar_in)
+    ticks = [_tick(sheet, group, group_in) for group in chart.groups]
+    gaps = _place_gaps(sheet, chart, bar_in)
+    labels = _choose_labels(sheet, chart, bar_in)
     tick_lines = max(tick.count("\n") + 1 for tick in ticks)
+    patches = [Patch(color=chart.colours[name]) for name in chart.series]
     axes = sheet.lay_out(
         title=chart.title,
-        legend=sheet.legend(
-            [Patch(color=chart.colours[name]) for name in chart.series], chart.series
-        ),
+        legend=sheet.legend(patches, chart.series),
         axes_height_in=_AXES_HEIGHT_IN,
         below_axes_in=0.36 + line_height_in(LABEL_SIZE) * tick_lines,
-        caption=[*chart.caption, *gaps.footnotes, *_clipped_note(chart)],
+        caption=[*labels.caption, *chart.caption, *gaps.caption, *_clipped_caption(chart)],
     )
     _name_axes(axes, chart, ticks)
     _draw_bars(axes, chart, places, step)
-    _draw_labels(sheet, axes, chart, places, bar_in)
-    for place, text in gaps.texts.items():
-        axes.text(
-            places[place],
-            0.02,
-            text,
-            transform=axes.get_xaxis_transform(),
-            rotation=90 if gaps.rotated else 0,
-            ha="center",
-            va="bottom",
-            fontsize=_BAR_LABEL_SIZE,
-            color=FAINT_INK,
-            path_effects=[withStroke(linewidth=2, foreground="white")],
-            parse_math=False,
-        )
+    _draw_labels(axes, chart, places, labels)
+    _draw_gaps(axes, places, gaps)
     return sheet.figure
 
 
 def _sheet_width(chart: BarChart) -> float:
     bars_in = len(chart.groups) * len(chart.series) * _NARROWEST_BAR_IN / _GROUP_WIDTH
     return min(max(bars_in + _SHEET_WITHOUT_AXES_IN, _MIN_SHEET_IN), _MAX_SHEET_IN)
+
+
+def _tick(sheet: Sheet, group: str, group_in: float) -> str:
+    lines = sheet.wrap(group, LABEL_SIZE - 1, group_in * 0.95)
+    return "\n".join(lines if len(lines) <= _MOST_TICK_LINES else [*lines[:_MOST_TICK_LINES], "…"])
 
 
 def _name_axes(axes: Axes, chart: BarChart, ticks: list[str]) -> None:
@@ -135,7 +130,7 @@ def _draw_bars(
             [bar.seconds for _, bar in drawn],
             width=step * 0.92,
             color=chart.colours[name],
-            label=f"{name} ",
+            label=name,
         )
         known = [(x, bar) for x, bar in drawn if not math.isnan(bar.high)]
         axes.errorbar(
@@ -167,82 +162,110 @@ def _top(chart: BarChart, bar: Bar) -> float:
     return bar.seconds if math.isnan(bar.high) else min(bar.high, _longest(chart))
 
 
-def _clipped_note(chart: BarChart) -> list[str]:
+def _clipped_caption(chart: BarChart) -> list[str]:
     clipped = any(bar.high > _longest(chart) for bar in chart.bars.values())
     return ["▲ The interval reaches beyond the chart."] if clipped else []
 
 
-def _draw_labels(
-    sheet: Sheet,
-    axes: Axes,
-    chart: BarChart,
-    places: dict[tuple[str, str], float],
-    bar_in: float,
-) -> None:
-    """Label the bars in the fullest form that fits all of them, and make room for it."""
-    full = {
-        place: _label(bar, with_percent=True) for place, bar in chart.bars.items() if not bar.gap
-    }
-    short = {
-        place: _label(bar, with_percent=False) for place, bar in chart.bars.items() if not bar.gap
-    }
+@dataclass(frozen=True, slots=True)
+class _Labels:
+    """What stands above the bars, turned by ``rotation`` degrees, and the room that it needs."""
 
-    def width(labels: Iterable[str]) -> float:
-        lines = (line for label in labels for line in label.split("\n"))
+    texts: dict[tuple[str, str], str]
+    rotation: int
+    height_in: float
+    caption: list[str]
+
+
+def _choose_labels(sheet: Sheet, chart: BarChart, bar_in: float) -> _Labels:
+    """The fullest form of label that fits all bars."""
+    bars = {place: bar for place, bar in chart.bars.items() if not bar.gap}
+    line_in = line_height_in(_BAR_LABEL_SIZE)
+
+    def width(lines: Iterable[str]) -> float:
         return max((sheet.text_width(line, _BAR_LABEL_SIZE) for line in lines), default=0.0)
 
-    line_in = line_height_in(_BAR_LABEL_SIZE)
-    labels, rotation, height_in = full, 0, 2 * line_in
-    if width(full.values()) > bar_in:
-        labels, height_in = short, line_in
-    if width(short.values()) > bar_in:
-        rotation, height_in = 90, width(short.values())
-        labels = short if line_in <= bar_in * 1.35 else {}
+    texts = {place: bar.text for place, bar in bars.items()}
+    percents = {
+        place: percent(bar.improvement_percent)
+        for place, bar in bars.items()
+        if not math.isnan(bar.improvement_percent)
+    }
+    text_in = width(texts.values())
+    if percents and max(text_in, width(percents.values())) <= bar_in:
+        both = {place: f"{texts[place]}\n{text}" for place, text in percents.items()}
+        return _Labels(texts | both, 0, 2 * line_in, [chart.percent_caption])
+    if text_in <= bar_in:
+        return _Labels(texts, 0, line_in, [])
+    return _Labels(texts if line_in <= bar_in * 1.35 else {}, 90, text_in, [])
+
+
+def _draw_labels(
+    axes: Axes, chart: BarChart, places: dict[tuple[str, str], float], labels: _Labels
+) -> None:
+    """Write the labels, and make room for the highest: above a short interval, across a long."""
     top = max((_top(chart, bar) for bar in chart.bars.values() if not bar.gap), default=1.0)
-    axes.set_ylim(0, top * _AXES_HEIGHT_IN / (_AXES_HEIGHT_IN - height_in - 0.12))
-    for place, label in labels.items():
+    highest = top * _AXES_HEIGHT_IN / (_AXES_HEIGHT_IN - labels.height_in - 0.12)
+    axes.set_ylim(0, highest)
+    for place, text in labels.texts.items():
+        bar = chart.bars[place]
+        arm_in = (_top(chart, bar) - bar.seconds) / highest * _AXES_HEIGHT_IN
+        across = arm_in > 1.5 * labels.height_in
         axes.annotate(
-            label,
-            (places[place], _top(chart, chart.bars[place])),
+            text,
+            (places[place], bar.seconds if across else _top(chart, bar)),
             xytext=(0, 2.5),
             textcoords="offset points",
-            rotation=rotation,
+            rotation=labels.rotation,
             ha="center",
             va="bottom",
             fontsize=_BAR_LABEL_SIZE,
             color=INK,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5} if across else None,
             path_effects=[withStroke(linewidth=2, foreground="white")],
+            zorder=5,
             parse_math=False,
         )
 
 
-def _label(bar: Bar, with_percent: bool) -> str:
-    if not with_percent or math.isnan(bar.improvement_percent):
-        return bar.text
-    return f"{bar.text}\n{percent(bar.improvement_percent)}"
-
-
 @dataclass(frozen=True, slots=True)
-class _GapTexts:
-    texts: dict[tuple[str, str], str]
-    rotated: bool
-    footnotes: list[str]
+class _Gaps:
+    """What stands in the gaps: upright reasons, or letters that the caption explains."""
+
+    reasons: dict[tuple[str, str], str]
+    letters: dict[tuple[str, str], str]
+    caption: list[str]
 
 
-def _gap_texts(sheet: Sheet, chart: BarChart, bar_in: float) -> _GapTexts:
-    """The reasons at the gaps if all of them fit, else letters with the reasons in the caption."""
-    gaps = {place: bar.gap for place, bar in chart.bars.items() if bar.gap}
-    wrapped = {
-        reason: sheet.wrap(reason, _BAR_LABEL_SIZE, _AXES_HEIGHT_IN * 0.85)
-        for reason in gaps.values()
-    }
-    line_in = line_height_in(_BAR_LABEL_SIZE)
-    if all(len(lines) * line_in <= bar_in * 1.1 for lines in wrapped.values()):
-        texts = {place: "\n".join(wrapped[reason]) for place, reason in gaps.items()}
-        return _GapTexts(texts, True, [])
-    letters = {reason: _letters(at) for at, reason in enumerate(dict.fromkeys(gaps.values()))}
-    texts = {place: letters[reason] for place, reason in gaps.items()}
-    return _GapTexts(texts, False, [f"{letter}: {reason}" for reason, letter in letters.items()])
+def _place_gaps(sheet: Sheet, chart: BarChart, bar_in: float) -> _Gaps:
+    reasons: dict[tuple[str, str], str] = {}
+    letters: dict[tuple[str, str], str] = {}
+    letter_of: dict[str, str] = {}
+    for place, bar in chart.bars.items():
+        lines = sheet.wrap(bar.gap, _BAR_LABEL_SIZE, _AXES_HEIGHT_IN * 0.85)
+        if lines and len(lines) * line_height_in(_BAR_LABEL_SIZE) <= bar_in * 1.1:
+            reasons[place] = "\n".join(lines)
+        elif lines:
+            letters[place] = letter_of.setdefault(bar.gap, _letters(len(letter_of)))
+    return _Gaps(reasons, letters, [f"{letter}: {gap}" for gap, letter in letter_of.items()])
+
+
+def _draw_gaps(axes: Axes, places: dict[tuple[str, str], float], gaps: _Gaps) -> None:
+    for texts, rotation in ((gaps.reasons, 90), (gaps.letters, 0)):
+        for place, text in texts.items():
+            axes.text(
+                places[place],
+                0.02,
+                text,
+                transform=axes.get_xaxis_transform(),
+                rotation=rotation,
+                ha="center",
+                va="bottom",
+                fontsize=_BAR_LABEL_SIZE,
+                color=FAINT_INK,
+                path_effects=[withStroke(linewidth=2, foreground="white")],
+                parse_math=False,
+            )
 
 
 def _letters(number: int) -> str:

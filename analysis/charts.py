@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +15,9 @@ from analysis.choices import AXES, WORKLOAD_AXES, Row, in_order
 from analysis.figures import save
 from analysis.formats import seconds
 from analysis.marks import explain
+from analysis.notes import scaled_note, varies, workload_words
 from analysis.series import series_colours, series_order
 from analysis.summarise import ROUNDS_FOR_A_VERDICT
-from analysis.tables import scaled_sentences, workload_words
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -64,7 +65,7 @@ def _chart(cells: pd.DataFrame, x_axis: str, other: str, colours: dict[str, str]
             bars.setdefault((group, name), Bar(gap="not run"))
     where = f"on {first[other]}" if other == "machine" else f"at batch size {first[other]}"
     return BarChart(
-        title=f"Runtime {where}: {_workload(first)}",
+        title=f"Runtime {where}: {_workload(cells)}",
         x_label="Batch size [images]" if x_axis == "batch_size" else "GPU",
         y_label="Runtime of a round [s]",
         groups=groups,
@@ -72,6 +73,7 @@ def _chart(cells: pd.DataFrame, x_axis: str, other: str, colours: dict[str, str]
         colours=colours,
         bars=bars,
         caption=_caption(cells),
+        percent_caption="On the bars: runtime, improvement over the baseline (positive is faster).",
     )
 
 
@@ -92,23 +94,23 @@ def _bar(row: Row) -> Bar:
     )
 
 
-def _workload(row: Row) -> str:
-    words = workload_words(row)
-    return f"{words['model_version']}, {row['width']}x{row['height']} pixels, {words['steps']}"
+def _workload(cells: pd.DataFrame) -> str:
+    """The work that all bars have in common."""
+    first: Row = cells.to_dict("records")[0]
+    words = workload_words(first)
+    shared = [str(first[axis]) for axis in ("sampler", "precision") if not varies(cells, axis)]
+    size = f"{first['width']}x{first['height']} pixels"
+    return ", ".join([words["model_version"], size, words["steps"], *shared])
 
 
 def _caption(cells: pd.DataFrame) -> list[str]:
     measured = cells[cells["status"] == "ok"]
-    machines = [
-        f"{name}: {_machine(group)}" for name, group in measured.groupby("machine", sort=False)
-    ]
     return [
         f"Lower is better. Runtime: {_iterations(measured)}, warm-up left out. "
         f"{_rounds(measured)} {_baseline(measured)}",
-        *machines[:-1],
-        f"{machines[-1]} {_measured_on(measured)}",
+        f"{_machines(measured)} {_measured_on(measured)}",
         *explain(measured["marks"]),
-        *scaled_sentences(cells),
+        *scaled_note(cells),
     ]
 
 
@@ -128,20 +130,17 @@ def _rounds(measured: pd.DataFrame) -> str:
 
 def _baseline(measured: pd.DataFrame) -> str:
     baseline = measured["baseline"].iloc[0]
-    if not baseline:
-        return "No baseline."
-    return f"Percentages: improvement over the baseline {baseline}, positive is faster."
+    return f"Baseline: {baseline}." if baseline else "No baseline."
 
 
-def _machine(cells: pd.DataFrame) -> str:
-    facts = (
-        ", ".join(dict.fromkeys(cells["device"])),
-        *(
-            f"PyTorch {torch} on Python {python}"
-            for torch, python in dict.fromkeys(zip(cells["torch"], cells["python"], strict=True))
-        ),
-    )
-    return "; ".join(facts) + "."
+def _machines(measured: pd.DataFrame) -> str:
+    """Device and versions of every machine, those with equal versions together."""
+    machines: dict[str, list[str]] = defaultdict(list)
+    for name, cells in measured.groupby("machine", sort=False):
+        pairs = dict.fromkeys(zip(cells["torch"], cells["python"], strict=True))
+        versions = "; ".join(f"PyTorch {torch} on Python {python}" for torch, python in pairs)
+        machines[versions].append(f"{name} ({', '.join(dict.fromkeys(cells['device']))})")
+    return " ".join(f"{', '.join(names)}: {versions}." for versions, names in machines.items())
 
 
 def _measured_on(measured: pd.DataFrame) -> str:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
@@ -26,6 +27,7 @@ INK, FAINT_INK, GRID = "#222222", "#595959", "#dddddd"
 _MARGIN_IN, _GAP_IN = 0.18, 0.12
 _LEFT_IN, _RIGHT_IN = 0.9, 0.2
 _LINE_SPACING = 1.3
+_LONGEST_TEXT = 1000
 _LEGEND_HANDLE_IN = 0.45
 
 
@@ -55,9 +57,13 @@ class Sheet:
         return float(width) / DPI
 
     def wrap(self, text: str, size: float, width_in: float) -> list[str]:
-        """Lines of at most that width: broken at spaces, inside of a word where there are none."""
+        """Lines of at most that width: broken at spaces, inside of a word where there are none.
+
+        A text that would fill the sheet, such as a whole log, is cut: tables have it all.
+        """
         lines: list[str] = []
-        for word in text.split():
+        shown = text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]} …"
+        for word in shown.split():
             for piece in self._pieces(word, size, width_in):
                 longer = f"{lines[-1]} {piece}" if lines else piece
                 if lines and self.text_width(longer, size) <= width_in:
@@ -70,13 +76,16 @@ class Sheet:
         """A legend over the width of the sheet, in as many columns as fit."""
         widest_in = self._text_width_in - _LEGEND_HANDLE_IN
         wrapped = ["\n".join(self.wrap(label, LEGEND_SIZE, widest_in)) for label in labels]
-        widths = [self.text_width(line, LEGEND_SIZE) for w in wrapped for line in w.split("\n")]
-        columns = int(self._text_width_in / (max(widths) + _LEGEND_HANDLE_IN))
+        widths = [
+            max(self.text_width(line, LEGEND_SIZE) for line in label.split("\n"))
+            for label in wrapped
+        ]
         legend = self.figure.legend(
             list(handles),
             ["-"] * len(handles),  # a label that begins with _ would be dropped: set it below
-            ncols=max(1, min(columns, len(handles))),
+            ncols=_num_columns(widths, self._text_width_in),
             fontsize=LEGEND_SIZE,
+            loc="upper left",
             frameon=False,
             borderaxespad=0,
             borderpad=0,
@@ -109,7 +118,6 @@ class Sheet:
         width_in = self.figure.get_figwidth()
         self.figure.set_size_inches(width_in, height_in)
         left = _MARGIN_IN / width_in
-        legend.set_loc("upper left")
         legend.set_bbox_to_anchor((left, 1 - head_in / height_in), self.figure.transFigure)
         self._block(title_lines, height_in - _MARGIN_IN, TITLE_SIZE, INK)
         self._block(caption_lines, caption_in + _MARGIN_IN, CAPTION_SIZE, FAINT_INK)
@@ -148,6 +156,15 @@ class Sheet:
         return pieces
 
 
+def _num_columns(widths_in: list[float], room_in: float) -> int:
+    """The most legend columns that fit, where entries run down the columns."""
+    for columns in range(len(widths_in), 1, -1):
+        each = [part.max() for part in np.array_split(np.array(widths_in), columns)]
+        if sum(each) + columns * _LEGEND_HANDLE_IN <= room_in:
+            return columns
+    return 1
+
+
 def line_height_in(size: float) -> float:
     """The height in inches that a line of text of that size (points) takes up."""
     return size * _LINE_SPACING / 72
@@ -167,6 +184,7 @@ def _styled(axes: Axes) -> Axes:
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(FAINT_INK)
     axes.tick_params(colors=INK, length=0, labelsize=LABEL_SIZE - 1)
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     return axes

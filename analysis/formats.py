@@ -6,11 +6,14 @@ import math
 import re
 from dataclasses import dataclass, field
 
-from rich.box import ASCII, ROUNDED
+from rich.box import ASCII, SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
+
+#: Spaces between two columns on a terminal.
+_BETWEEN_COLUMNS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +65,7 @@ def to_markdown(page: Page) -> str:
     for table in page.tables:
         rule = ["--:" if heading in table.numeric else ":--" for heading in table.headings]
         rows = [
-            [f"**{_escape(cell)}**" if at in table.bold and cell else _escape(cell) for cell in row]
+            [_stressed(_escape(cell)) if at in table.bold else _escape(cell) for cell in row]
             for at, row in enumerate(table.rows)
         ]
         lines = [[_escape(heading) for heading in table.headings], rule, *rows]
@@ -83,24 +86,43 @@ def print_page(page: Page, console: Console) -> None:
 
 
 def _on_screen(table: Table, console: Console) -> RichTable:
-    shown = RichTable(box=ROUNDED if console.is_terminal else ASCII)
-    widths = [_longest_word(column) for column in zip(table.headings, *table.rows, strict=True)]
-    whole_words = sum(widths) + 3 * len(widths) + 1 <= console.width
-    for heading, width in zip(table.headings, widths, strict=True):
+    columns = list(zip(table.headings, *table.rows, strict=True))
+    shown = RichTable(
+        box=SIMPLE_HEAD if console.is_terminal else ASCII,
+        show_edge=not console.is_terminal,
+        padding=(0, _BETWEEN_COLUMNS - 1, 0, 0) if console.is_terminal else (0, 1),
+        pad_edge=not console.is_terminal,
+    )
+    for column, width in zip(columns, _widths(columns, console), strict=True):
         shown.add_column(
-            Text(heading),
-            justify="right" if heading in table.numeric else "left",
+            Text(column[0]),
+            justify="right" if column[0] in table.numeric else "left",
             overflow="fold",
-            min_width=width if whole_words else None,
+            width=width,
             no_wrap=not console.is_terminal,
         )
     for at, row in enumerate(table.rows):
-        shown.add_row(*map(Text, row), style="bold" if at in table.bold else "")
+        stressed = at in table.bold
+        cells = row if console.is_terminal or not stressed else [_stressed(cell) for cell in row]
+        shown.add_row(*map(Text, cells), style="bold" if stressed else "")
     return shown
 
 
-def _longest_word(column: tuple[str, ...]) -> int:
-    return max((cell_len(word) for cell in column for word in cell.split()), default=1)
+def _stressed(cell: str) -> str:
+    """Bold where there is only text."""
+    return f"**{cell}**" if cell else cell
+
+
+def _widths(columns: list[tuple[str, ...]], console: Console) -> list[int | None]:
+    """Widths at which only spaces break lines; all ``None`` where there is no need, or no room."""
+    full = [max(cell_len(cell) for cell in column) for column in columns]
+    widths = [max(cell_len(w) for cell in column for w in cell.split()) for column in columns]
+    room = console.width - _BETWEEN_COLUMNS * (len(columns) - 1)
+    if not sum(widths) <= room < sum(full):
+        return [None] * len(columns)
+    for at, most in enumerate(full):
+        widths[at] += min(most - widths[at], room - sum(widths))
+    return [*widths]
 
 
 def new_console() -> Console:

@@ -79,8 +79,9 @@ def _label(row: Row, varying: list[str]) -> str:
 
 
 def _word(axis: str, value: Choice) -> str:
-    """A value as people say it: `flash`, but `compile default`."""
-    return str(value) if axis in ("attention", "precision", "sampler") else f"{axis} {value}"
+    """A value as people say it: `flash`, but `compile default`, and no name of a configuration."""
+    plain = axis in ("attention", "precision", "sampler") and value not in PUBLISHED_CONFIGURATIONS
+    return str(value) if plain else f"{axis} {value}"
 
 
 def _distinct(rows: list[Row], labels: list[str]) -> list[str]:

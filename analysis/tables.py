@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from analysis.choices import AXES, WORKLOAD_AXES, Row, in_order
+from analysis.choices import AXES, WORKLOAD_AXES, Row
 from analysis.formats import Page, Table, factor, percent, seconds, to_markdown
-from analysis.marks import BOLD_EXPLANATION, explain
+from analysis.notes import (
+    DELTA_NOTE,
+    RUNTIME_NOTE,
+    common_notes,
+    doubt_notes,
+    sweep_names,
+    varies,
+)
 from analysis.series import NAMING_AXES
-from analysis.summarise import ROUNDS_FOR_A_VERDICT
 from sd_bench.records import write_atomically
-
-#: Sweeps named in the table of environments; the others are counted.
-_NUM_SWEEPS_NAMED = 3
 
 #: Characters of a fingerprint that people need to tell it from another; the CSV has them all.
 _FINGERPRINT_SHOWN = 16
@@ -41,42 +44,43 @@ class _Column:
 
 def summary_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
     """Every cell: runtime in seconds with its interval, images/s, proof and parity."""
-    table = _table("Summary: every cell", deltas, [*_place(deltas), *_measured(deltas)])
+    table = _table("Every cell", deltas, [*_place(deltas), *_measured(deltas)])
     return Page(
         title="Summary",
-        tables=[table, environment_table(environments)],
-        notes=[_common(deltas), _baseline_note(deltas), _runtime_note(), *_notes(deltas)],
+        tables=[table, *_several(environments)],
+        notes=[*common_notes(deltas, environments), RUNTIME_NOTE, *doubt_notes(deltas)],
     )
 
 
 def delta_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
     """A table for each GPU: every cell against its baseline cell."""
-    against = deltas["baseline"].iloc[0] or "nothing"
+    baseline = deltas["baseline"].iloc[0]
+    against = f" against {baseline}" if baseline else ""
     tables = [
-        _table(f"{machine} against {against}", cells, [*_place(cells), *_delta(cells)])
+        _table(f"{machine}{against}", cells, [*_place(cells), *_delta(cells)])
         for machine, cells in deltas.groupby("machine", sort=False)
     ]
-    several = [environment_table(environments)] if len(environments) > 1 else []
     return Page(
         title="Differences from the baseline",
-        tables=[*tables, *several],
-        notes=[_common(deltas), _baseline_note(deltas), _delta_note(), *_notes(deltas)],
+        tables=[*tables, *_several(environments)],
+        notes=[*common_notes(deltas, environments), DELTA_NOTE, *doubt_notes(deltas)],
     )
 
 
 def screen_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
     """The tables of both pages, with every sentence once."""
     summary, delta = summary_page(deltas, environments), delta_page(deltas, environments)
-    every_cell, which_is_which = summary.tables
-    tables = [every_cell, *(table for table in delta.tables if table != which_is_which)]
+    every_cell, *which_is_which = summary.tables
+    differences = [table for table in delta.tables if table not in which_is_which]
     notes = dict.fromkeys((*summary.notes, *delta.notes))
-    return Page(title="", tables=[*tables, which_is_which], notes=list(notes))
+    tables = [every_cell, *differences, *which_is_which]
+    return Page(title="", tables=tables, notes=list(notes))
 
 
 def environment_table(environments: pd.DataFrame) -> Table:
     """Which environment is which: rounds of two environments are never averaged together."""
     headings = ["env", "machine", "device", "torch_env", "PyTorch", "Python", "commit", "sweeps"]
-    headings += ["cells", "rounds", "fingerprint"]
+    headings += ["rounds", "fingerprint"]
     rows = [
         [
             str(row["env"]),
@@ -86,8 +90,7 @@ def environment_table(environments: pd.DataFrame) -> Table:
             str(row["torch"]),
             str(row["python"]),
             str(row["commit"]),
-            _sweeps(row["sweeps"]),
-            str(row["cells"]),
+            sweep_names(row["sweeps"]),
             str(row["rounds"]),
             str(row["fingerprint"])[:_FINGERPRINT_SHOWN],
         ]
@@ -97,7 +100,7 @@ def environment_table(environments: pd.DataFrame) -> Table:
         title="Environments (never averaged together)",
         headings=headings,
         rows=rows,
-        numeric=frozenset({"cells", "rounds"}),
+        numeric=frozenset({"rounds"}),
     )
 
 
@@ -117,17 +120,6 @@ def write_tables(deltas: pd.DataFrame, environments: pd.DataFrame, folder: Path)
     return [folder / name for name in contents]
 
 
-def workload_words(row: Row) -> dict[str, str]:
-    """The workload axes of a cell as people read them, by axis."""
-    return {
-        "model_version": str(row["model_version"]),
-        "height": f"height {row['height']}",
-        "width": f"width {row['width']}",
-        "steps": f"{row['steps']} steps",
-        "n_iter": f"n_iter {row['n_iter']}",
-    }
-
-
 def _table(title: str, cells: pd.DataFrame, columns: list[_Column]) -> Table:
     rows = cells.to_dict("records")
     return Table(
@@ -143,7 +135,7 @@ def _place(cells: pd.DataFrame) -> list[_Column]:
     """The columns that say which cell it is; what all cells share has no column."""
     shown = [_axis("machine")] if cells["machine"].nunique() > 1 else []
     shown += [_axis("env")] if cells["env"].nunique() > 1 else []
-    shown += [_axis(axis) for axis in WORKLOAD_AXES if _varies(cells, axis)]
+    shown += [_axis(axis) for axis in WORKLOAD_AXES if varies(cells, axis)]
     return [*shown, _Column("batch size", lambda row: str(row["batch_size"]), True), _series(cells)]
 
 
@@ -153,7 +145,7 @@ def _axis(name: str) -> _Column:
 
 def _series(cells: pd.DataFrame) -> _Column:
     named = cells["configuration"].notna()
-    varying = [axis for axis in NAMING_AXES if _varies(cells[~named], axis)] or ["attention"]
+    varying = [axis for axis in NAMING_AXES if varies(cells[~named], axis)] or ["attention"]
     parts = ["configuration"] if named.any() else []
     parts += [] if named.all() else [", ".join(varying)]
     return _Column(" or ".join(parts), lambda row: str(row["series"]))
@@ -161,7 +153,7 @@ def _series(cells: pd.DataFrame) -> _Column:
 
 def _measured(cells: pd.DataFrame) -> list[_Column]:
     return [
-        _Column("rounds", lambda row: str(row["rounds"]), True),
+        *_rounds(cells),
         _Column("runtime [s]", _runtime, True),
         _Column("95 % interval [s]", _interval, True),
         _Column("images/s", lambda row: seconds(row["images_per_s"]), True),
@@ -171,13 +163,18 @@ def _measured(cells: pd.DataFrame) -> list[_Column]:
 
 def _delta(cells: pd.DataFrame) -> list[_Column]:
     return [
-        _Column("rounds", lambda row: str(row["rounds"]), True),
+        *_rounds(cells),
         _Column("runtime [s]", _runtime, True),
         _Column("baseline [s]", lambda row: seconds(row["baseline_s"]), True),
         _Column("improvement", _improvement, True),
         _Column("speed-up", lambda row: factor(row["speedup"]), True),
         *_trust(cells, lambda row: str(row["reason"] or row["no_delta_reason"])),
     ]
+
+
+def _rounds(cells: pd.DataFrame) -> list[_Column]:
+    column = _Column("rounds", lambda row: str(row["rounds"]), True)
+    return [column] if cells["rounds"].nunique() > 1 else []
 
 
 def _trust(cells: pd.DataFrame, note: Callable[[Row], str]) -> list[_Column]:
@@ -212,69 +209,6 @@ def _parity(row: Row) -> str:
     return str(row["parity_reason"]) or (f"{row['parity']:.1e}" if row["parity"] else "0")
 
 
-def _varies(cells: pd.DataFrame, axis: str) -> bool:
-    return len(in_order(axis, cells[axis])) > 1
-
-
-def _sweeps(names: Sequence[str]) -> str:
-    more = len(names) - _NUM_SWEEPS_NAMED
-    named = ", ".join(names[:_NUM_SWEEPS_NAMED])
-    return f"{named} and {more} more" if more > 0 else named
-
-
-def _common(cells: pd.DataFrame) -> str:
-    """One sentence with what all cells share."""
-    first: Row = cells.to_dict("records")[0]
-    words = workload_words(first) | {
-        "compile": f"compile {first['compile']}",
-        "torch_env": f"torch_env {first['torch_env']}",
-    }
-    shared = {
-        axis: words.get(axis, str(first[axis]))
-        for axis in ("machine", *WORKLOAD_AXES, *NAMING_AXES)
-        if not _varies(cells, axis) and first[axis] is not None
-    }
-    if "height" in shared and shared.pop("width", None):
-        shared["height"] = f"{first['width']}x{first['height']} pixels"
-    return f"All cells: {', '.join(shared.values())}." if shared else "The cells share no choice."
-
-
-def _baseline_note(deltas: pd.DataFrame) -> str:
-    baseline = deltas["baseline"].iloc[0]
-    return f"Baseline: {baseline}." if baseline else "No baseline: nothing varies between cells."
-
-
-def _runtime_note() -> str:
-    return (
-        "Runtime is the sum of the timed iterations of a round, warm-up left out; the table has "
-        "its mean over rounds and the 95 % t interval of that mean."
-    )
-
-
-def _delta_note() -> str:
-    return (
-        "Improvement is (baseline - x) / baseline * 100, positive is faster; speed-up is "
-        "baseline / x. Parity is the relative L2 distance of the final latents of round 0 from "
-        "the baseline's."
-    )
-
-
-def _notes(deltas: pd.DataFrame) -> list[str]:
-    measured = deltas[deltas["status"] == "ok"]
-    notes = explain(measured["marks"])
-    if measured["best"].any():
-        notes.append(BOLD_EXPLANATION)
-    fewest = measured["rounds"].min() if len(measured) else ROUNDS_FOR_A_VERDICT
-    if fewest < ROUNDS_FOR_A_VERDICT:
-        notes.append(
-            f"Fewer than {ROUNDS_FOR_A_VERDICT} rounds: these are estimates, not verdicts."
-        )
-    if fewest == 1:
-        notes.append("A cell with one round has no interval.")
-    return notes + scaled_sentences(deltas)
-
-
-def scaled_sentences(cells: pd.DataFrame) -> list[str]:
-    """How the workload differs from the published one: every sentence once, in order."""
-    sentences: Iterable[str] = (s for sentences in cells["scaled"] for s in sentences)
-    return list(dict.fromkeys(sentences))
+def _several(environments: pd.DataFrame) -> list[Table]:
+    """The table of environments, where there is more than one."""
+    return [environment_table(environments)] if len(environments) > 1 else []

@@ -60,7 +60,7 @@ def main() -> int:
         batch = [_single_job(jobs)] if isinstance(jobs, DictConfig) else jobs
         results.append(_run([_cell(job) for job in batch]))
 
-    sys.argv[1:] = quote_numbered_options(sys.argv[1:])
+    sys.argv[1:] = arguments_for_hydra(sys.argv[1:])
     wants_traceback = "traceback=true" in sys.argv or "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of exiting
     try:
@@ -76,20 +76,24 @@ def main() -> int:
     return EXIT_FAILED_CELL if any(result.failed for result in results) else EXIT_OK
 
 
-def quote_numbered_options(arguments: Sequence[str]) -> list[str]:
-    """``batch_size=1,2`` as ``batch_size='1','2'``: Hydra takes a bare number for no option's name.
+def arguments_for_hydra(arguments: Sequence[str]) -> list[str]:
+    """What was typed, as Hydra can read it.
 
-    Holds for every group of conf/ that has options named by numbers.
+    ``-m`` goes first, since Hydra's parser gives up on overrides on both sides of a flag. Options
+    that are named by numbers are quoted (``batch_size=1,2`` as ``batch_size='1','2'``), since it
+    takes a bare number for no option's name.
     """
-    groups = {file.parent.name for file in CONF_DIR.glob("*/*.yaml") if file.stem.isdigit()}
-    quoted = []
+    flags = [a for a in arguments if a in ("-m", "--multirun")][:1]
+    numbered = {file.parent.name for file in CONF_DIR.glob("*/*.yaml") if file.stem.isdigit()}
+    rest = []
     for argument in arguments:
         group, equals, values = argument.partition("=")
-        if equals and group in groups:
+        if equals and group in numbered:
             names = (f"'{v}'" if re.fullmatch(r"\s*-?\d+\s*", v) else v for v in values.split(","))
             argument = f"{group}={','.join(names)}"
-        quoted.append(argument)
-    return quoted
+        if argument not in ("-m", "--multirun"):
+            rest.append(argument)
+    return [*flags, *rest]
 
 
 def _is_users(error: Exception) -> bool:
@@ -104,7 +108,7 @@ def _single_job(config: DictConfig) -> Job:
     runtime = HydraConfig.get()
     return Job(
         config=config,
-        index=runtime.job.get("num", 0),
+        index=runtime.job.num,
         label=runtime.job.override_dirname,
         folder=Path(runtime.runtime.output_dir),
     )
@@ -143,7 +147,7 @@ def one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return (
             f"{error.filename}: {error.strerror}; "
-            "choose a folder that can be written with hydra.sweep.dir=FOLDER"
+            "make room there, or choose another folder with hydra.sweep.dir=FOLDER"
         )
     text, _, _ = str(error).partition("Config search path:")
     if error.__cause__ is not None:  # Hydra's own words for what OmegaConf said better
@@ -155,7 +159,7 @@ def one_line(error: Exception) -> str:
 
 
 _HINTS = {
-    "Could not find 'batch_size/": "for any other size use workload.batch_size=N",
+    "Could not find 'batch_size/": "for another size of 1 or more use workload.batch_size=N",
     "Could not find '": "python -m sd_bench --help lists the groups",
     "Config group override must be a string": "name one of the group's options, see --help",
     "Could not override": "python -m sd_bench --cfg job lists all names",

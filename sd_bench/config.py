@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Optional  # noqa: UP035  OmegaConf resolves these at run time
+from typing import Any
 
 from omegaconf import II, MISSING, DictConfig, OmegaConf
 
@@ -48,11 +48,11 @@ class GpuConfig:
 
     name: str = MISSING
     kind: str = MISSING
-    device_names: List[str] = field(default_factory=list)
-    compute_capability: Optional[str] = None
-    memory_gb: Optional[float] = None
-    bandwidth_gb_per_s: Optional[float] = None
-    peak_tflops: Dict[str, Optional[float]] = field(default_factory=dict)
+    device_names: list[str] = field(default_factory=list)
+    compute_capability: str | None = None
+    memory_gb: float | None = None
+    bandwidth_gb_per_s: float | None = None
+    peak_tflops: dict[str, float | None] = field(default_factory=dict)
     workload_defaults: GpuDefaults = field(default_factory=GpuDefaults)
 
 
@@ -61,8 +61,8 @@ class TorchEnvConfig:
     """Which interpreter runs the worker, and which PyTorch it has to hold (a version prefix)."""
 
     name: str = MISSING
-    python: Optional[str] = None
-    requires_torch: Optional[str] = None
+    python: str | None = None
+    requires_torch: str | None = None
 
 
 @dataclass
@@ -82,11 +82,11 @@ class UNetConfig:
     in_channels: int = MISSING
     out_channels: int = MISSING
     model_channels: int = MISSING
-    channel_mult: List[int] = MISSING
+    channel_mult: list[int] = MISSING
     num_res_blocks: int = MISSING
-    attention_resolutions: List[int] = MISSING
-    num_heads: Optional[int] = None
-    num_head_channels: Optional[int] = None
+    attention_resolutions: list[int] = MISSING
+    num_heads: int | None = None
+    num_head_channels: int | None = None
     transformer_depth: int = MISSING
     context_dim: int = MISSING
     use_linear_in_transformer: bool = MISSING
@@ -98,7 +98,7 @@ class AutoencoderConfig:
     in_channels: int = MISSING
     out_ch: int = MISSING
     ch: int = MISSING
-    ch_mult: List[int] = MISSING
+    ch_mult: list[int] = MISSING
     num_res_blocks: int = MISSING
     z_channels: int = MISSING
     embed_dim: int = MISSING
@@ -194,12 +194,12 @@ class ProtocolConfig:
     warmup: int = MISSING
     warmup_unet_calls: int = MISSING
     order_seed: int = 0
-    time_limit_s: Optional[float] = None
+    time_limit_s: float | None = None
 
 
 @dataclass
 class ConfigurationConfig:
-    name: Optional[str] = None
+    name: str | None = None
 
 
 @dataclass
@@ -216,11 +216,11 @@ class Config:
     workload: WorkloadConfig = field(default_factory=WorkloadConfig)
     protocol: ProtocolConfig = field(default_factory=ProtocolConfig)
     configuration: ConfigurationConfig = field(default_factory=ConfigurationConfig)
-    experiment: Optional[str] = None
+    experiment: str | None = None
     weights: str = "random"
     weights_seed: int = 0
     images: bool = True
-    time_file: Optional[str] = None
+    time_file: str | None = None
     plan: bool = False
     traceback: bool = False
 

@@ -38,7 +38,11 @@ def cuda_devices() -> tuple[Device, ...]:
     nvidia_smi = shutil.which("nvidia-smi")
     if nvidia_smi is None:
         return ()
-    query = [nvidia_smi, f"--query-gpu={','.join(_NVIDIA_SMI_FIELDS)}", "--format=csv,noheader,nounits"]
+    query = [
+        nvidia_smi,
+        f"--query-gpu={','.join(_NVIDIA_SMI_FIELDS)}",
+        "--format=csv,noheader,nounits",
+    ]
     try:
         answer = subprocess.run(query, capture_output=True, text=True, timeout=60, check=True)
     except (OSError, subprocess.SubprocessError):
@@ -109,7 +113,7 @@ def detected_gpu() -> str:
 def option_for(device_name: str) -> str:
     """The option of the group ``gpu`` whose patterns match a driver's device name."""
     for file in sorted((CONF_DIR / "gpu").glob("*.yaml")):
-        patterns = OmegaConf.load(file).get("device_names") or []
+        patterns = OmegaConf.select(OmegaConf.load(file), "device_names") or []
         if any(re.search(pattern, device_name) for pattern in patterns):
             return file.stem
     return "cuda"

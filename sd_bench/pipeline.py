@@ -80,9 +80,7 @@ class Pipeline:
         return self.autoencoder.decode(latents.to(self.dtype))
 
 
-def build_networks(
-    config: Config, device: torch.device
-) -> tuple[TextEncoder, UNet, Autoencoder]:
+def build_networks(config: Config, device: torch.device) -> tuple[TextEncoder, UNet, Autoencoder]:
     """The networks on ``device`` with their weights, in the precision's dtype, in eval mode."""
     model, dtype = config.model_version, WEIGHT_DTYPES[config.precision.name]
     with uninitialised():

@@ -13,7 +13,7 @@ import types
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -169,11 +169,11 @@ def write_atomically(path: Path, text: str) -> None:
     """Replace ``path`` by ``text`` in one step, synced to disk. Raises OSError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "w", encoding="utf-8") as stream:
+        with temporary.open("w", encoding="utf-8") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -196,7 +196,7 @@ def read_record(path: Path) -> Record:
             f"{path}: schema version {version!r}, this sd_bench reads {SCHEMA_VERSION}: update it"
         )
     try:
-        record = _decode(Record, data, "record")
+        record: Record = _decode(Record, data, "record")
     except (TypeError, ValueError) as error:
         raise RecordError(f"{path}: {error}") from error
     if record.status not in STATUSES:
@@ -209,12 +209,12 @@ def find_records(folder: Path) -> Iterator[Path]:
     yield from sorted(folder.rglob(RECORD_GLOB))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _field_types(cls: type) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _required_fields(cls: type) -> frozenset[str]:
     return frozenset(
         f.name
@@ -257,4 +257,6 @@ def _decode_dataclass(cls: type, value: Any, where: str) -> Any:
         raise ValueError(f"{where} has unknown fields {sorted(unknown)}")
     if missing := _required_fields(cls) - value.keys():
         raise ValueError(f"{where} lacks {sorted(missing)}")
-    return cls(**{key: _decode(hints[key], entry, f"{where}.{key}") for key, entry in value.items()})
+    return cls(
+        **{key: _decode(hints[key], entry, f"{where}.{key}") for key, entry in value.items()}
+    )

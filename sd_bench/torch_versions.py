@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
@@ -49,7 +49,9 @@ def uninitialised() -> Iterator[None]:
         with torch.device("meta"):
             yield
         return
-    with mock.patch.multiple(torch.nn.init, **{name: _leave_as_is for name in _INITIALISERS}):
+    with ExitStack() as patches:
+        for name in _INITIALISERS:
+            patches.enter_context(mock.patch.object(torch.nn.init, name, _leave_as_is))
         yield
 
 
@@ -66,7 +68,9 @@ def sdpa_backends(allowed: tuple[str, ...]) -> Iterator[None]:
     if not HAS_SDPA:
         yield
         return
-    switches = {n: s for n, s in _SDPA_SWITCHES.items() if hasattr(torch.backends.cuda, f"enable_{s}")}
+    switches = {
+        n: s for n, s in _SDPA_SWITCHES.items() if hasattr(torch.backends.cuda, f"enable_{s}")
+    }
     before = {s: getattr(torch.backends.cuda, f"{s}_enabled")() for s in switches.values()}
     try:
         for name, switch in switches.items():
@@ -77,9 +81,7 @@ def sdpa_backends(allowed: tuple[str, ...]) -> Iterator[None]:
             getattr(torch.backends.cuda, f"enable_{switch}")(enabled)
 
 
-def compiled(
-    module: torch.nn.Module, mode: str, keep_unfused: bool
-) -> Callable[..., torch.Tensor]:
+def compiled(module: torch.nn.Module, mode: str, keep_unfused: bool) -> Callable[..., torch.Tensor]:
     """``module`` under torch.compile in ``mode``, or itself if that is "off".
 
     With ``keep_unfused`` the compiler's rewriting of matmul-softmax-matmul into a fused
@@ -91,5 +93,5 @@ def compiled(
     if keep_unfused:
         from torch._inductor.fx_passes import fuse_attention
 
-        fuse_attention._sfdp_init = lambda *_, **__: None
+        mock.patch.object(fuse_attention, "_sfdp_init", return_value=None).start()
     return torch.compile(module, mode=mode, dynamic=False)

@@ -52,7 +52,7 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
     },
 }
 
-SCALED = "Scaled down for the CPU: 128x128 pixels and 4 steps, not 512x512 and 50."
+SCALED = ("image 128x128 instead of 512x512 pixels", "4 sampler steps instead of 50")
 
 LATENT_SHAPE = (4, 16, 16)
 
@@ -132,8 +132,7 @@ def sample_hash(choices: Mapping[str, Any]) -> str:
 
 def sample_job(choices: Mapping[str, Any]) -> str:
     """A folder name for the cell of these choices."""
-    axes = ("gpu", "configuration", "attention", "compile", "precision", "batch_size")
-    return "-".join(str(choices[axis]) for axis in axes).replace("/", "_")
+    return "-".join(str(choices[axis]) for axis in CHOICES).replace("/", "_")
 
 
 def write_sample(root: Path, record: Record, latents: np.ndarray[Any, Any] | None = None) -> Path:
@@ -186,7 +185,7 @@ def write_main_sweep(root: Path) -> Path:
         for batch_size in (1, 2, 4)
         for attention, first in (("flash", 2.0), ("math", 2.5))
     }
-    return write_sweep(root, seconds, scaled=[SCALED])
+    return write_sweep(root, seconds, scaled=SCALED)
 
 
 def _iteration(total_s: float) -> Iteration:

@@ -34,7 +34,8 @@ class FreshProcessLauncher(Launcher):
         jobs = []
         labels = distinct_labels([filter_overrides(overrides) for _, overrides in indexed])
         for (index, _), label, job in zip(indexed, labels, returns, strict=True):
-            assert job.cfg is not None and job.hydra_cfg is not None
+            assert job.cfg is not None
+            assert job.hydra_cfg is not None
             jobs.append(
                 Job(
                     config=job.cfg,
@@ -46,7 +47,7 @@ class FreshProcessLauncher(Launcher):
         if any(job.config.plan for job in jobs):
             _remove_if_unused(sweep_dir)
         try:
-            self.task_function(jobs)  # type: ignore[arg-type]  # our task takes a whole sweep
+            self.task_function(jobs)  # ours takes a whole sweep
         except ConfigError:
             _remove_if_unused(sweep_dir)
             raise

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import metadata
 
 from sd_bench.config import ConfigError, TorchEnvConfig
@@ -74,7 +74,7 @@ def _current() -> Interpreter:
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def _other(python: str) -> Interpreter:
     executable = shutil.which(python)
     if executable is None:

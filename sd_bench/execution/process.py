@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
 import select
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from sd_bench.config import to_dict
 from sd_bench.execution.plan import PlannedCell
-from sd_bench.execution.worker import Request, blank_record
+from sd_bench.execution.worker import EXIT_CANNOT_WRITE, Request, blank_record
 from sd_bench.paths import PACKAGE_DIR
 from sd_bench.records import Failure, Record, read_record, record_path, write_record
 
@@ -40,6 +41,8 @@ def run_round(
         return record
     log = cell.folder / f"round-{round_index}.log"
     outcome = _run_worker(planned, blank, log, report)
+    if outcome is not None and outcome[1].exit_code == EXIT_CANNOT_WRITE:
+        raise OSError(errno.ENOSPC, "the disk is full or read-only", str(cell.folder))
     if outcome is None and path.exists():
         record = read_record(path)
         if record.status in ("ok", "unsupported"):
@@ -70,7 +73,7 @@ def _run_worker(
         report_fd=write_fd,
         compile_cache=None if cache is None else ("warm" if cache.exists() else "cold"),
     )
-    with tempfile.TemporaryDirectory(prefix="sd_bench-") as scratch, open(log, "wb") as stream:
+    with tempfile.TemporaryDirectory(prefix="sd_bench-") as scratch, log.open("wb") as stream:
         request_file = Path(scratch) / "request.json"
         request_file.write_text(json.dumps(dataclasses.asdict(request)))
         process = subprocess.Popen(
@@ -165,5 +168,3 @@ def _tail(log: Path) -> str:
         return log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace")
     except OSError:
         return ""
-
-

@@ -93,5 +93,5 @@ def _append_time(planned: PlannedCell, record: Record) -> None:
     """The published flag ``--time_file``: the runtime in seconds, a line a run."""
     time_file = planned.cell.config.time_file
     if time_file is not None and record.runtime_s is not None:
-        with open(time_file, "a", encoding="utf-8") as stream:
+        with Path(time_file).open("a", encoding="utf-8") as stream:
             stream.write(f"{record.runtime_s}\n")

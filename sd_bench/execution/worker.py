@@ -11,6 +11,7 @@ import time
 _STARTED = time.perf_counter()
 
 import ctypes  # noqa: E402
+import errno  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
 import signal  # noqa: E402
@@ -25,6 +26,9 @@ from sd_bench.config import Config, from_dict, scaled_sentences, to_dict  # noqa
 from sd_bench.execution.cell import cell_hash, choices  # noqa: E402
 from sd_bench.records import Failure, Record, record_path, write_record  # noqa: E402
 
+#: The exit code that says: the sweep's folder takes no files (EX_IOERR of sysexits.h).
+EXIT_CANNOT_WRITE = 74
+_CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _PR_SET_PDEATHSIG = 1
 
 
@@ -42,20 +46,24 @@ class Request:
     compile_cache: str | None
 
 
-def main(request_file: str) -> None:
-    """Measure one round and write its record, whatever comes of it. Raises OSError only."""
+def main(request_file: str) -> int:
+    """Measure one round, write its record whatever comes of it, and give the exit code."""
     _die_with_parent()
     request = Request(**json.loads(Path(request_file).read_text()))
     config = from_dict(request.config)
-    record = blank_record(
-        config, request.sweep, request.job, request.round, request.position
-    )
+    record = blank_record(config, request.sweep, request.job, request.round, request.position)
     path = record_path(Path(request.folder), request.round)
     try:
         record = _measure(config, request, record)
-    except Exception as error:  # every failure is a record
+    except Exception as error:  # every failure is a record, but for a disk that takes none
+        if getattr(error, "errno", None) in _CANNOT_WRITE:
+            return EXIT_CANNOT_WRITE
         record = failed_record(record, error)
-    write_record(path, record)
+    try:
+        write_record(path, record)
+    except OSError:
+        return EXIT_CANNOT_WRITE
+    return 0
 
 
 def blank_record(config: Config, sweep: str, job: str, round_index: int, position: int) -> Record:
@@ -158,4 +166,4 @@ def _die_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    sys.exit(main(sys.argv[1]))

@@ -32,7 +32,9 @@ def save_output(
     np.save(latents_file, latents)
     image_files = []
     if facts is not None:
-        pixels = (images.pixels.detach().float() * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        pixels = (
+            (images.pixels.detach().float() * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        )
         for i, (array, prompt, seed) in enumerate(zip(pixels, prompts, seeds, strict=True)):
             file = folder / f"{stem}-image-{i}.png"
             info = PngInfo()

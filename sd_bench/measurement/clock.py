@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Protocol, TypeVar
 
 import torch
@@ -99,6 +100,6 @@ def _iteration(total_s: float, marks: list[tuple[str, float]], on_device: bool) 
         text_encode_s=ends["text_encode"],
         denoise_s=ends["denoise"] - ends["text_encode"],
         vae_decode_s=ends["vae_decode"] - ends["denoise"],
-        steps_s=[after - before for before, after in zip(step_ends, step_ends[1:])],
+        steps_s=[after - before for before, after in pairwise(step_ends)],
         device_total_s=ends["vae_decode"] if on_device else None,
     )

@@ -14,7 +14,7 @@ from sd_bench.measurement.memory import read_memory, reset_device_peak
 from sd_bench.networks.attention import is_unet_attention
 from sd_bench.pipeline import Pipeline
 from sd_bench.records import Iteration, KernelProof, Memory, Times
-from sd_bench.sampling.inputs import make_batch
+from sd_bench.sampling.inputs import PIXELS_PER_LATENT, make_batch
 from sd_bench.sampling.text_to_image import Images, Marks, guided, text_to_image
 from sd_bench.torch_versions import HAS_SDPA
 
@@ -102,5 +102,14 @@ def _prove(pipeline: Pipeline) -> tuple[float, KernelProof]:
         num_modules=sum(map(is_unet_attention, pipeline.unet.modules())),
         compiled=pipeline.config.compile.mode != "off",
         has_sdpa=HAS_SDPA,
+        num_degenerate=_modules_with_one_query(pipeline.config),
     )
     return seconds, proof
+
+
+def _modules_with_one_query(config: Config) -> int:
+    """The middle block's attention modules, where the latents are a single position there."""
+    unet = config.model_version.unet
+    pixels = PIXELS_PER_LATENT * 2 ** (len(unet.channel_mult) - 1)
+    positions = (config.workload.height // pixels) * (config.workload.width // pixels)
+    return 2 * unet.transformer_depth if positions == 1 else 0

@@ -94,16 +94,26 @@ class MultiheadAttention(nn.Module):
 
 def unfused(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """softmax(QK^T / sqrt(d)) V, each product on its own."""
-    scores = torch.einsum("bhid,bhjd->bhij", q, k) * q.shape[-1] ** -0.5
-    return torch.einsum("bhij,bhjd->bhid", scores.softmax(dim=-1).to(v.dtype), v)
+    heads = q.shape[1]
+    q, k, v = (t.flatten(0, 1) for t in (q, k, v))  # [B*H, N, C/H]
+    return _weighted(_scores(q, k), v).unflatten(0, (-1, heads))
 
 
 def unfused_upcast(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """As ``unfused``, with QK^T and softmax in fp32, as the published original code did."""
+    heads = q.shape[1]
+    q, k, v = (t.flatten(0, 1) for t in (q, k, v))  # [B*H, N, C/H]
     with torch.autocast(device_type=q.device.type, enabled=False):
-        q, k = q.float(), k.float()
-        scores = torch.einsum("bhid,bhjd->bhij", q, k) * q.shape[-1] ** -0.5
-    return torch.einsum("bhij,bhjd->bhid", scores.softmax(dim=-1).to(v.dtype), v)
+        scores = _scores(q.float(), k.float())
+    return _weighted(scores, v).unflatten(0, (-1, heads))
+
+
+def _scores(q: Tensor, k: Tensor) -> Tensor:
+    return torch.bmm(q, k.transpose(1, 2)) * q.shape[-1] ** -0.5
+
+
+def _weighted(scores: Tensor, v: Tensor) -> Tensor:
+    return torch.bmm(scores.softmax(dim=-1).to(v.dtype), v)
 
 
 def xformers_core() -> AttentionCore:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -40,7 +42,12 @@ class TransformerBlock(nn.Module):
     """
 
     def __init__(
-        self, dim: int, context_dim: int, num_heads: int, make: AttentionFactory, use_checkpoint: bool
+        self,
+        dim: int,
+        context_dim: int,
+        num_heads: int,
+        make: AttentionFactory,
+        use_checkpoint: bool,
     ) -> None:
         super().__init__()
         self.use_checkpoint = use_checkpoint
@@ -53,7 +60,7 @@ class TransformerBlock(nn.Module):
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
         if self.use_checkpoint:
-            return run_checkpointed(self, x, context)
+            return checkpointed(self.compute, self.parameters(), x, context)
         return self.compute(x, context)
 
     def compute(self, x: Tensor, context: Tensor) -> Tensor:
@@ -65,7 +72,9 @@ class TransformerBlock(nn.Module):
 class SpatialTransformer(nn.Module):
     """Transformer blocks over the positions of a feature map [B, C, H, W]."""
 
-    def __init__(self, channels: int, num_heads: int, config: UNetConfig, make: AttentionFactory) -> None:
+    def __init__(
+        self, channels: int, num_heads: int, config: UNetConfig, make: AttentionFactory
+    ) -> None:
         super().__init__()
         self.use_linear = config.use_linear_in_transformer
         self.norm = nn.GroupNorm(32, channels, eps=1e-6)
@@ -99,13 +108,15 @@ class SpatialTransformer(nn.Module):
         return x + h
 
 
-def run_checkpointed(block: nn.Module, *inputs: Tensor) -> Tensor:
-    """``block.compute(*inputs)`` under activation checkpointing."""
+def checkpointed(
+    compute: Callable[..., Tensor], parameters: Iterable[nn.Parameter], *inputs: Tensor
+) -> Tensor:
+    """``compute(*inputs)`` under activation checkpointing, the parameters handed through."""
     num_inputs = len(inputs)
     return checkpoint(
-        lambda *args: block.compute(*args[:num_inputs]),
+        lambda *args: compute(*args[:num_inputs]),
         *inputs,
-        *block.parameters(),
+        *parameters,
         use_reentrant=True,
         preserve_rng_state=False,
     )

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from sd_bench.config import UNetConfig
 from sd_bench.networks.attention import AttentionFactory
-from sd_bench.networks.transformer import SpatialTransformer, run_checkpointed
+from sd_bench.networks.transformer import SpatialTransformer, checkpointed
 
 
 def timestep_embedding(timesteps: Tensor, dim: int) -> Tensor:
@@ -50,7 +50,11 @@ class ResBlock(nn.Module):
             self.skip_connection = nn.Conv2d(in_channels, out_channels, kernel_size=1)
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
-        return run_checkpointed(self, x, emb) if self.use_checkpoint else self.compute(x, emb)
+        return (
+            checkpointed(self.compute, self.parameters(), x, emb)
+            if self.use_checkpoint
+            else self.compute(x, emb)
+        )
 
     def compute(self, x: Tensor, emb: Tensor) -> Tensor:
         h = self.in_layers(x) + self.emb_layers(emb)[:, :, None, None]

@@ -1,4 +1,4 @@
-"""PLMS: pseudo linear multi-step sampling (Liu et al. 2022, arXiv:2202.09778), the published one."""
+"""PLMS, the published sampler: pseudo linear multi-step (Liu et al. 2022, arXiv:2202.09778)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ class PLMS:
             eps = model(x, t)
             if history:
                 weights = _MULTISTEP_WEIGHTS[len(history)]
-                combined = sum(w * e for w, e in zip(weights, [eps, *history], strict=True))
+                combined = weights[0] * eps
+                for weight, earlier in zip(weights[1:], history, strict=True):
+                    combined = combined + weight * earlier
             else:  # pseudo improved Euler: predict again where the first step lands
                 t_next = descending[min(index + 1, len(descending) - 1)]
                 combined = (eps + model(self._step(x, eps, t, target), t_next)) / 2

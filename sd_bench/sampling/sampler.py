@@ -20,7 +20,9 @@ class Sampler(Protocol):
     """
 
     num_unet_calls: int
-    timesteps: Sequence[float]
+
+    @property
+    def timesteps(self) -> Sequence[float]: ...
 
     def __call__(
         self, model: Model, x: Tensor, on_step: Callable[[], None], noise: Callable[[], Tensor]

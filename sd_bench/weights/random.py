@@ -52,8 +52,9 @@ def standard_values(count: int) -> np.ndarray:
         x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         x ^= x >> np.uint64(31)
-    parts = sum((x >> np.uint64(shift)) & np.uint64(0xFFFF) for shift in (0, 16, 32, 48))
-    centred = parts.astype(np.float64) - 2 * 65535
+    shifts = np.array([[0], [16], [32], [48]], dtype=np.uint64)
+    parts = (x >> shifts) & np.uint64(0xFFFF)  # [4, count]
+    centred = parts.sum(axis=0).astype(np.float64) - 2 * 65535
     return (centred / math.sqrt(4 * (65536.0**2 - 1) / 12)).astype(np.float32)
 
 

@@ -1,0 +1,116 @@
+"""The sentences below tables and charts: what is shared, how it was measured, what to doubt."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import pandas as pd
+
+from analysis.choices import WORKLOAD_AXES, Row, in_order
+from analysis.marks import BOLD_EXPLANATION, explain
+from analysis.series import NAMING_AXES
+from analysis.summarise import ROUNDS_FOR_A_VERDICT
+
+#: Sweeps that are named where many went into a table; the others are counted.
+_NUM_SWEEPS_NAMED = 3
+
+RUNTIME_NOTE = (
+    "Runtime is the sum of the timed iterations of a round, warm-up left out; the table has its "
+    "mean over rounds and the 95 % t interval of that mean."
+)
+
+DELTA_NOTE = (
+    "Improvement is (baseline - x) / baseline * 100, positive is faster; speed-up is baseline / x. "
+    "Parity is the relative L2 distance of the final latents of round 0 from the baseline's."
+)
+
+
+def common_notes(cells: pd.DataFrame, environments: pd.DataFrame) -> list[str]:
+    """What all cells share, which has no column, and what they are compared against."""
+    first: Row = cells.to_dict("records")[0]
+    words = workload_words(first) | {
+        "compile": f"compile {first['compile']}",
+        "torch_env": f"torch_env {first['torch_env']}",
+        "rounds": _counted(first["rounds"]),
+    }
+    shared = {
+        axis: words.get(axis, str(first[axis]))
+        for axis in ("machine", *WORKLOAD_AXES, *NAMING_AXES, "rounds")
+        if not varies(cells, axis) and first[axis] is not None
+    }
+    if {"height", "width"} <= shared.keys():
+        shared["height"] = f"{first['width']}x{first['height']} pixels"
+        del shared["width"]
+    sentences = [f"All cells: {', '.join(shared.values())}."] if shared else []
+    if len(environments) == 1:
+        sentences.append(_environment_sentence(environments.to_dict("records")[0]))
+    baseline = first["baseline"]
+    none = "No baseline: nothing varies between cells."
+    return [*sentences, f"Baseline: {baseline}." if baseline else none]
+
+
+def _environment_sentence(row: Row) -> str:
+    return (
+        f"Environment: {row['device']}; PyTorch {row['torch']} on Python {row['python']}; "
+        f"commit {row['commit']}; {_counted(row['rounds'])} of {sweep_names(row['sweeps'])}."
+    )
+
+
+def doubt_notes(deltas: pd.DataFrame) -> list[str]:
+    """What the signs and bold mean, whether these are estimates, and what was scaled down."""
+    measured = deltas[deltas["status"] == "ok"]
+    notes = explain(measured["marks"])
+    if measured["best"].any():
+        notes.append(BOLD_EXPLANATION)
+    fewest = measured["rounds"].min() if len(measured) else ROUNDS_FOR_A_VERDICT
+    if fewest < ROUNDS_FOR_A_VERDICT:
+        notes.append(
+            f"Fewer than {ROUNDS_FOR_A_VERDICT} rounds: these are estimates, not verdicts."
+        )
+    if fewest == 1:
+        notes.append("A cell with one round has no interval.")
+    return notes + scaled_note(deltas)
+
+
+def scaled_note(cells: pd.DataFrame) -> list[str]:
+    """How the workload differs from the published one: every statement once, with its machines."""
+    machines_of: dict[str, list[str]] = defaultdict(list)
+    for machine, group in cells.groupby("machine", sort=False):
+        for statement in dict.fromkeys(s.rstrip(" .") for each in group["scaled"] for s in each):
+            machines_of[statement].append(str(machine))
+    together: dict[str, list[str]] = defaultdict(list)
+    for statement, machines in machines_of.items():
+        together[", ".join(machines)].append(statement)
+    several = cells["machine"].nunique() > 1
+    return [
+        f"Scaled down{f' on {machines}' if several else ''}: {'; '.join(statements)}."
+        for machines, statements in together.items()
+    ]
+
+
+def workload_words(row: Row) -> dict[str, str]:
+    """The workload axes of a cell as people read them, by axis."""
+    return {
+        "model_version": str(row["model_version"]),
+        "height": f"height {row['height']}",
+        "width": f"width {row['width']}",
+        "steps": f"{row['steps']} steps",
+        "n_iter": f"n_iter {row['n_iter']}",
+    }
+
+
+def varies(cells: pd.DataFrame, axis: str) -> bool:
+    """Whether the cells have more than one value on the axis."""
+    return len(in_order(axis, cells[axis])) > 1
+
+
+def sweep_names(names: Sequence[str]) -> str:
+    """The first few sweeps by name, and how many more there are."""
+    more = len(names) - _NUM_SWEEPS_NAMED
+    named = ", ".join(names[:_NUM_SWEEPS_NAMED])
+    return f"{named} and {more} more" if more > 0 else named
+
+
+def _counted(rounds: int) -> str:
+    return f"{rounds} round" if rounds == 1 else f"{rounds} rounds"

@@ -1,0 +1,105 @@
+"""What a call of run.py leaves behind: one page of Markdown, and one small archive."""
+
+from __future__ import annotations
+
+import sys
+import tarfile
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from sd_bench.records import Record, find_records, read_record
+
+_COLUMNS = (
+    "sweep", "model", "batch", "attention", "compile", "configuration", "status", "rounds",
+    "runtime (s)", "images/s", "kernel proof", "detail", "reason",
+)  # fmt: skip
+_CHOICES = ("model_version", "batch_size", "attention", "compile", "configuration")
+
+
+def summarise(folder: Path, facts: Mapping[str, str], outcomes: Mapping[str, str]) -> str:
+    """One page: the machine and versions, how each sweep went, and a row a cell."""
+    cells = [(sweep, cell) for sweep in outcomes for cell in _cells(folder / sweep)]
+    environments = (record.environment for _, cell in cells for record in cell)
+    measured_in = next(filter(None, environments), None)
+    parts = [
+        "# A GPU measured",
+        _table(("", ""), {**facts, **_describe(measured_in)}.items()),
+        _table(("command", "outcome"), outcomes.items()),
+        "Runtime is the sum of a round's timed iterations, here the mean over its ok rounds; "
+        "images/s is the batch size times the number of iterations over the runtime.",
+        _table(_COLUMNS, (_row(sweep, cell) for sweep, cell in cells)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _cells(sweep: Path) -> Iterator[list[Record]]:
+    """The records of each cell of a sweep."""
+    for _, files in groupby(find_records(sweep), key=lambda file: file.parent):
+        yield [read_record(file) for file in files]
+
+
+def _describe(environment: Mapping[str, Any] | None) -> dict[str, str]:
+    """What only a worker knows: how its PyTorch was built, and the commit that it ran."""
+    if environment is None:
+        return {}
+    return {
+        "PyTorch": "{torch}, CUDA {cuda}, cuDNN {cudnn}".format(**environment),
+        "commit": "{git_commit}, changed: {dirty}".format(**environment["project"]),
+    }
+
+
+def _row(sweep: str, records: list[Record]) -> list[str]:
+    choices = records[0].choices
+    runtimes = [r.runtime_s for r in records if r.runtime_s is not None]
+    worst = next((r for r in records if r.status != "ok"), records[0])
+    proofs = [r.kernel_proof for r in records if r.kernel_proof is not None]
+    missed = next((p for p in proofs if not p.proven), None)
+    proof = missed or (proofs[0] if proofs else None)
+    images = choices["batch_size"] * choices["n_iter"]
+    return [
+        sweep,
+        *(str(choices[name] or "") for name in _CHOICES),
+        worst.status,
+        str(len(runtimes)),
+        f"{fmean(runtimes):.3f}" if runtimes else "",
+        f"{images / fmean(runtimes):.3f}" if runtimes else "",
+        "" if proof is None else "proven" if proof.proven else "MISSED",
+        "" if proof is None else proof.detail,
+        worst.reason or "",
+    ]
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    head = list(head)
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(map(_escape, line))} |" for line in lines)
+
+
+def _escape(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def pack(folder: Path, archive: Path) -> None:
+    """Put records, charts, tables, the summary and one latent tensor a cell into ``archive``."""
+    temporary = archive.with_name(f".{archive.name}.tmp")
+    with tarfile.open(temporary, "w:gz") as stream:
+        for file in worth_keeping(folder):
+            stream.add(file, arcname=str(file.relative_to(folder)))
+    temporary.replace(archive)
+
+
+def worth_keeping(folder: Path) -> Iterator[Path]:
+    """The files that are small and tell something."""
+    yield from sorted(folder.glob("*.md"))
+    yield from sorted(file for file in (folder / "analysis").rglob("*") if file.is_file())
+    for cell, files in groupby(find_records(folder), key=lambda file: file.parent):
+        records = {file: read_record(file) for file in files}
+        yield from records
+        outputs = (record.output for record in records.values() if record.status == "ok")
+        latents = (cell / o.latents_file for o in outputs if o and o.latents_file)
+        yield from list(latents)[:1]

@@ -1,0 +1,89 @@
+"""Signs beside doubtful numbers, and what is worth bold."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from analysis.marks import add_marks, explain
+
+
+def cell(mean_s: float, /, half_width: float = 0.1, **changes: Any) -> dict[Any, Any]:
+    return {
+        "status": "ok",
+        "kernel_proof": "proven",
+        "parity_ok": True,
+        "mean_s": mean_s,
+        "ci_low_s": mean_s - half_width,
+        "ci_high_s": mean_s + half_width,
+        "machine": "cpu",
+        "model_version": "sd2",
+        "height": 512,
+        "width": 512,
+        "steps": 50,
+        "n_iter": 2,
+        "batch_size": 1,
+    } | changes
+
+
+def best(*rows: dict[Any, Any]) -> list[bool]:
+    add_marks(list(rows))
+    return [row["best"] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("changes", "marks"),
+    [
+        ({}, ""),
+        ({"kernel_proof": "not proven"}, "†"),
+        ({"kernel_proof": "none"}, "†"),
+        ({"parity_ok": False}, "‡"),
+        ({"parity_ok": None}, ""),
+        ({"kernel_proof": "none", "parity_ok": False}, "†‡"),
+        ({"status": "oom", "kernel_proof": "none"}, ""),
+    ],
+)
+def test_what_is_doubtful_is_marked(changes: dict[str, Any], marks: str) -> None:
+    row = cell(1.0, **changes)
+    add_marks([row])
+    assert row["marks"] == marks
+
+
+def test_each_sign_is_explained_once_and_only_if_it_is_there() -> None:
+    assert explain(["", "†", "†"]) == [
+        "† the attention kernels that ran are not proven to be the ones named."
+    ]
+    assert [text[0] for text in explain(["‡", "†‡"])] == ["†", "‡"]
+    assert explain([""]) == []
+
+
+def test_the_fastest_with_an_interval_of_its_own_is_bold() -> None:
+    assert best(cell(2.0), cell(1.0), cell(3.0)) == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    "doubt",
+    [
+        {"kernel_proof": "not proven"},
+        {"kernel_proof": "none"},
+        {"parity_ok": False},
+        {"parity_ok": None},
+        {"status": "failed", "mean_s": math.nan},
+    ],
+)
+def test_a_doubtful_cell_is_never_bold(doubt: dict[str, Any]) -> None:
+    assert best(cell(2.0), cell(1.0, **doubt), cell(3.0)) == [True, False, False]
+
+
+def test_overlapping_intervals_leave_nothing_bold() -> None:
+    assert best(cell(1.0, half_width=0.6), cell(2.0, half_width=0.6)) == [False, False]
+
+
+def test_one_round_is_never_bold() -> None:
+    assert best(cell(1.0, half_width=math.nan), cell(2.0, half_width=math.nan)) == [False, False]
+
+
+def test_a_cell_alone_is_not_bold() -> None:
+    assert best(cell(1.0), cell(2.0, batch_size=2), cell(3.0, machine="h100")) == [False] * 3

@@ -1,0 +1,131 @@
+"""What a bar is called and which colour it has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pytest
+from matplotlib.colors import to_hex
+
+from analysis import load_records, summarise
+from analysis.choices import PUBLISHED_CONFIGURATIONS
+from analysis.series import series_colours, series_order
+from tests.sample_records import (
+    CONFIGURATIONS,
+    sample_environment,
+    sample_record,
+    write_main_sweep,
+    write_sample,
+    write_sweep,
+)
+
+
+def series(root: Path) -> list[str]:
+    return series_order(summarise(load_records(root)))
+
+
+def sweep(root: Path, axes: tuple[str, ...], cells: list[tuple[Any, ...]]) -> list[str]:
+    write_sweep(root, {cell: [1.0] for cell in cells}, axes=axes)
+    return series(root)
+
+
+def test_the_value_of_the_axis_that_varies_names_the_series(tmp_path: Path) -> None:
+    write_main_sweep(tmp_path)
+    assert series(tmp_path) == ["math", "flash"]
+
+
+def test_compile_is_named_where_it_is_on(tmp_path: Path) -> None:
+    cells = [("math", "off"), ("math", "default"), ("flash", "off")]
+    assert sweep(tmp_path, ("attention", "compile"), cells) == [
+        "math",
+        "math, compile default",
+        "flash",
+    ]
+
+
+def test_compile_off_is_named_where_nothing_else_is(tmp_path: Path) -> None:
+    cells = [("off",), ("default",)]
+    assert sweep(tmp_path, ("compile",), cells) == ["compile off", "compile default"]
+
+
+@pytest.mark.parametrize(
+    ("axis", "values", "expected"),
+    [
+        ("precision", ("bf16", "fp32"), ["fp32", "bf16"]),
+        ("sampler", ("ddim", "plms"), ["plms", "ddim"]),
+        ("torch_env", ("optimized", "original"), ["torch_env original", "torch_env optimized"]),
+    ],
+)
+def test_other_axes_name_series_too(
+    tmp_path: Path, axis: str, values: tuple[str, ...], expected: list[str]
+) -> None:
+    assert sweep(tmp_path, (axis,), [(value,) for value in values]) == expected
+
+
+def test_configurations_name_series_in_the_published_order(tmp_path: Path) -> None:
+    cells = [(name,) for name in sorted(CONFIGURATIONS)]
+    assert sweep(tmp_path, ("configuration",), cells) == list(PUBLISHED_CONFIGURATIONS)
+
+
+def test_a_configuration_that_varies_says_how(tmp_path: Path) -> None:
+    cells = [("original", "fp32"), ("original", "bf16"), ("optimized", "bf16")]
+    assert sweep(tmp_path, ("configuration", "precision"), cells) == [
+        "original, fp32",
+        "original, bf16",
+        "optimized",
+    ]
+
+
+def test_the_attention_original_is_not_taken_for_the_configuration(tmp_path: Path) -> None:
+    cells = [("original",), ("flash",)]
+    assert sweep(tmp_path, ("attention",), cells) == ["attention original", "flash"]
+
+
+def test_what_differs_between_machines_only_is_not_in_the_name(tmp_path: Path) -> None:
+    for gpu, precision in (("cpu", "bf16"), ("h100", "autocast")):
+        environment = sample_environment(gpu)
+        record = sample_record(1.0, environment=environment, gpu=gpu, precision=precision)
+        write_sample(tmp_path, record)
+    assert series(tmp_path) == ["flash"]
+
+
+def test_cells_at_the_same_place_of_a_chart_are_told_apart_by_hash(tmp_path: Path) -> None:
+    for cell_hash in ("aaaaaaaaaa", "bbbbbbbbbb"):
+        write_sample(tmp_path, sample_record(1.0, sweep=cell_hash, cell_hash=cell_hash))
+    assert series(tmp_path) == ["flash #aaaaaaa", "flash #bbbbbbb"]
+
+
+def test_environments_at_the_same_place_of_a_chart_are_told_apart(tmp_path: Path) -> None:
+    for fingerprint in ("aaa", "bbb"):
+        environment = sample_environment(fingerprint)
+        attention = f"of {fingerprint}"  # the two met in one sweep, so they share a machine
+        write_sample(tmp_path, sample_record(1.0, environment=environment, attention=attention))
+        started_at = f"2026-11-2{len(fingerprint)}T{fingerprint}"
+        record = sample_record(1.0, environment=environment, started_at=started_at)
+        write_sample(tmp_path / fingerprint, record)
+    assert series(tmp_path) == ["flash, E1", "flash, E2", "of aaa", "of bbb"]
+
+
+def test_published_configurations_have_the_first_five_default_colours() -> None:
+    cycle = [to_hex(c) for c in matplotlib.rcParamsDefault["axes.prop_cycle"].by_key()["color"]]
+    colours = series_colours(["flash", "optimized"])
+    assert [colours[name] for name in PUBLISHED_CONFIGURATIONS] == cycle[:5]
+    assert colours["flash"] in cycle[5:]
+
+
+def test_a_configuration_has_the_same_colour_in_any_company() -> None:
+    alone = series_colours(["optimized"])["optimized"]
+    assert alone == series_colours(["flash", "math", "optimized", "original"])["optimized"]
+
+
+def test_fifteen_other_series_have_fifteen_colours() -> None:
+    names = [f"s{number}" for number in range(15)]
+    colours = series_colours(names)
+    assert len({colours[name] for name in [*names, *PUBLISHED_CONFIGURATIONS]}) == 20
+
+
+def test_any_number_of_series_has_colours() -> None:
+    names = [f"s{number}" for number in range(100)]
+    assert set(names) <= series_colours(names).keys()

@@ -1,0 +1,262 @@
+"""The tables' contents: numbers worked out by hand, gaps with reasons, notes."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis import choose_baseline, compare, environments, load_records, summarise
+from analysis.formats import Page
+from analysis.tables import delta_page, screen_page, summary_page, write_tables
+from tests.sample_records import (
+    CONFIGURATIONS,
+    sample_environment,
+    sample_record,
+    write_main_sweep,
+    write_sample,
+    write_sweep,
+)
+
+Frames = tuple[pd.DataFrame, pd.DataFrame]
+
+
+def frames(root: Path, baseline: str | None = None) -> Frames:
+    rounds = load_records(root)
+    cells = summarise(rounds)
+    return compare(cells, choose_baseline(cells, baseline)), environments(rounds)
+
+
+def rows(page: Page, table: int = 0) -> list[dict[str, str]]:
+    shown = page.tables[table]
+    return [dict(zip(shown.headings, row, strict=True)) for row in shown.rows]
+
+
+def notes(page: Page) -> str:
+    return "\n".join(page.notes)
+
+
+def test_the_summary_has_every_cell_with_its_numbers(tmp_path: Path) -> None:
+    page = summary_page(*frames(write_main_sweep(tmp_path)))
+    assert rows(page)[3] == {
+        "batch size": "2",
+        "attention": "flash",
+        "runtime [s]": "4.20",
+        "95 % interval [s]": "1.66 to 6.74",
+        "images/s": "0.476",
+        "kernel proof": "proven",
+        "parity": "0",
+    }
+    assert len(rows(page)) == 6
+
+
+def test_the_delta_has_percent_and_factor(tmp_path: Path) -> None:
+    page = delta_page(*frames(write_main_sweep(tmp_path)))
+    assert page.tables[0].title == "cpu against attention=math"
+    assert rows(page)[4:] == [
+        {
+            "batch size": "4",
+            "attention": "math",
+            "runtime [s]": "10.40",
+            "baseline [s]": "10.40",
+            "improvement": "baseline",
+            "speed-up": "1.00x",
+            "kernel proof": "proven",
+            "parity": "reference",
+        },
+        {
+            "batch size": "4",
+            "attention": "flash",
+            "runtime [s]": "8.40",
+            "baseline [s]": "10.40",
+            "improvement": "+19.2 %",
+            "speed-up": "1.24x",
+            "kernel proof": "proven",
+            "parity": "0",
+        },
+    ]
+
+
+def test_notes_say_what_all_cells_share_and_the_baseline(tmp_path: Path) -> None:
+    text = notes(screen_page(*frames(write_main_sweep(tmp_path))))
+    assert (
+        "All cells: cpu, sd2, 128x128 pixels, 4 steps, n_iter 1, compile off, fp32, "
+        "torch_env current, plms, 2 rounds." in text
+    )
+    assert (
+        "Environment: AMD EPYC; PyTorch 2.15.0 on Python 3.11.7; commit 0123456789; "
+        "12 rounds of 2026-11-23/10-00-00." in text
+    )
+    assert "Baseline: attention=math." in text
+    assert "Fewer than 10 rounds: these are estimates, not verdicts." in text
+    scaled = "image 128x128 instead of 512x512 pixels; 4 sampler steps instead of 50"
+    assert text.count(f"Scaled down: {scaled}.") == 1
+
+
+def test_ten_unscaled_rounds_need_no_excuse(tmp_path: Path) -> None:
+    ten = [10.0 + number / 100 for number in range(10)]
+    write_sweep(tmp_path, {(1, "math"): ten, (1, "flash"): [s / 2 for s in ten]})
+    page = screen_page(*frames(tmp_path))
+    assert "estimates" not in notes(page)
+    assert "Scaled" not in notes(page)
+    assert "no interval" not in notes(page)
+
+
+def test_nine_rounds_are_estimates(tmp_path: Path) -> None:
+    ten = [10.0 + number / 100 for number in range(10)]
+    write_sweep(tmp_path, {(1, "math"): ten, (1, "flash"): ten[:9]})
+    page = summary_page(*frames(tmp_path))
+    assert "estimates, not verdicts" in notes(page)
+    assert [row["rounds"] for row in rows(page)] == ["10", "9"]
+
+
+def test_one_round_has_no_interval(tmp_path: Path) -> None:
+    write_sweep(tmp_path, {(1, "math"): [2.0], (1, "flash"): [1.0]})
+    page = summary_page(*frames(tmp_path))
+    assert [row["95 % interval [s]"] for row in rows(page)] == ["-", "-"]
+    assert "A cell with one round has no interval." in page.notes
+
+
+def test_a_cell_that_could_not_run_keeps_its_row_and_reason(tmp_path: Path) -> None:
+    write_main_sweep(tmp_path)
+    record = sample_record(
+        status="unsupported", reason="needs capability 8.0", attention="cudnn", batch_size=2
+    )
+    write_sample(tmp_path, record)
+    summary, delta = summary_page(*frames(tmp_path)), delta_page(*frames(tmp_path))
+    for page in (summary, delta):
+        (row,) = [row for row in rows(page) if row["attention"] == "cudnn"]
+        assert row["note"] == "unsupported: needs capability 8.0"
+        assert row["runtime [s]"] == row["parity"] == row["kernel proof"] == "-"
+
+
+def test_doubtful_cells_are_marked_explained_and_not_bold(tmp_path: Path) -> None:
+    ten = [10.0 + number / 100 for number in range(10)]
+    seconds = {
+        (1, "math"): ten,
+        (1, "flash"): [s / 2 for s in ten],
+        (1, "cudnn"): [s / 3 for s in ten],
+    }
+    write_sweep(tmp_path, seconds, changes={(1, "cudnn"): 0.5})
+    page = summary_page(*frames(tmp_path))
+    assert [row["runtime [s]"] for row in rows(page)] == ["10.04", "5.02", "3.35 ‡"]
+    assert [row["parity"] for row in rows(page)] == ["reference", "0", "5.0e-01"]
+    assert page.tables[0].bold == {1}
+    assert "‡ the output differs from the baseline's" in notes(page)
+    assert "†" not in notes(page)
+    assert "Bold: the fastest" in notes(page)
+
+
+def test_unproven_kernels_are_marked(tmp_path: Path) -> None:
+    write_sample(tmp_path, sample_record(1.0, proven=False))
+    write_sample(tmp_path, sample_record(1.0, proven=None, attention="math"))
+    page = summary_page(*frames(tmp_path))
+    assert [row["kernel proof"] for row in rows(page)] == ["none", "not proven"]
+    assert all(row["runtime [s]"] == "1.00 †" for row in rows(page))
+    assert "† the attention kernels" in notes(page)
+    assert page.tables[0].bold == frozenset()
+
+
+def test_missing_parity_has_its_reason_in_the_cell(tmp_path: Path) -> None:
+    write_sweep(tmp_path, {(1, "math"): [2.0], (1, "flash"): [1.0]}, latents_file=None)
+    parities = [row["parity"] for row in rows(summary_page(*frames(tmp_path)))]
+    assert parities == ["reference", "- (latents not kept)"]
+
+
+def test_environments_have_a_table_where_there_are_several(tmp_path: Path) -> None:
+    for number, (name, bundle) in enumerate(CONFIGURATIONS.items()):
+        torch = "1.12.1" if bundle["torch_env"] == "original" else "2.15.0"
+        environment = sample_environment(f"print of {torch}", torch=torch)
+        record = sample_record(9.0 - number, configuration=name, environment=environment, **bundle)
+        write_sample(tmp_path, record)
+    page = summary_page(*frames(tmp_path))
+    assert [row["configuration"] for row in rows(page)] == list(CONFIGURATIONS)
+    assert [row["env"] for row in rows(page)] == ["E1", "E1", "E2", "E2", "E2"]
+    which = rows(page, 1)
+    assert [(row["env"], row["PyTorch"], row["torch_env"]) for row in which] == [
+        ("E1", "1.12.1", "original"),
+        ("E2", "2.15.0", "optimized"),
+    ]
+    assert [row["rounds"] for row in which] == ["2", "3"]
+
+
+def test_each_machine_has_its_own_delta_table(tmp_path: Path) -> None:
+    for gpu in ("h100", "t4"):
+        environment = sample_environment(gpu)
+        write_sweep(
+            tmp_path,
+            {(1, "math"): [2.0], (1, "flash"): [1.0]},
+            gpu=gpu,
+            environment=environment,
+        )
+    page = delta_page(*frames(tmp_path))
+    titles = [table.title for table in page.tables[:2]]
+    assert titles == ["t4 against attention=math", "h100 against attention=math"]
+
+
+def test_the_screen_shows_each_table_once(tmp_path: Path) -> None:
+    for sweep in ("s1", "s2"):
+        write_sample(tmp_path, sample_record(1.0, sweep=sweep, environment={}))
+    titles = [table.title for table in screen_page(*frames(tmp_path)).tables]
+    assert titles == [
+        "Every cell",
+        "cpu (E1)",
+        "cpu (E2)",
+        "Environments (never averaged together)",
+    ]
+
+
+def test_csv_holds_full_precision(tmp_path: Path) -> None:
+    third = 1 / 3
+    write_sweep(tmp_path, {(1, "math"): [third, 2 / 3], (1, "flash"): [third, third]})
+    write_tables(*frames(tmp_path), tmp_path)
+    with (tmp_path / "summary.csv").open(newline="", encoding="utf-8") as stream:
+        math_row, flash_row = csv.DictReader(stream)
+    assert float(math_row["mean_s"]) == 0.5
+    assert float(flash_row["mean_s"]) == third
+    assert float(flash_row["images_per_s"]) == 1 / third
+    assert float(flash_row["improvement_percent"]) == (0.5 - third) / 0.5 * 100
+    assert flash_row["attention"] == "flash"
+    assert flash_row["fingerprint"] == "f00d"
+    assert flash_row["sweeps"] == "2026-11-23/10-00-00"
+
+
+def test_delta_csv_has_baseline_factor_and_trust(tmp_path: Path) -> None:
+    write_main_sweep(tmp_path)
+    write_tables(*frames(tmp_path, "attention=flash"), tmp_path)
+    delta = pd.read_csv(tmp_path / "delta.csv")
+    math_2 = delta[(delta["batch_size"] == 2) & (delta["attention"] == "math")].iloc[0]
+    assert math_2["baseline"] == "attention=flash"
+    assert math_2["baseline_s"] == pytest.approx(4.2)
+    assert math_2["speedup"] == pytest.approx(4.2 / 5.2)
+    assert math_2["improvement_percent"] == pytest.approx(-100 / 4.2)
+    assert (math_2["kernel_proof"], math_2["parity"]) == ("proven", 0.0)
+
+
+def test_csv_survives_line_breaks_commas_and_quotes(tmp_path: Path) -> None:
+    reason = 'failed: "a", b;\nc'
+    write_sample(tmp_path, sample_record(status="failed", reason=reason))
+    write_tables(*frames(tmp_path), tmp_path)
+    row = pd.read_csv(tmp_path / "summary.csv").iloc[0]
+    assert row["reason"] == 'failed: "a", b; c'
+
+
+def test_markdown_files_hold_the_tables(tmp_path: Path) -> None:
+    write_main_sweep(tmp_path)
+    paths = write_tables(*frames(tmp_path), tmp_path)
+    assert [path.name for path in paths] == [
+        "summary.md",
+        "summary.csv",
+        "delta.md",
+        "delta.csv",
+    ]
+    summary, delta = (tmp_path / "summary.md").read_text(), (tmp_path / "delta.md").read_text()
+    assert "| 4 | flash | 8.40 | 3.32 to 13.48 | 0.476 | proven | 0 |" in summary
+    assert "| 4 | flash | 8.40 | 10.40 | +19.2 % | 1.24x | proven | 0 |" in delta
+    for text in (summary, delta):
+        widths = {line.count("|") for line in re.findall(r"^\|.*\|$", text, re.MULTILINE)}
+        assert len(widths) == 1
+        assert "Baseline: attention=math." in text

@@ -1,0 +1,40 @@
+"""What all tests share: configurations, composed by Hydra as the command composes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from sd_bench.command import arguments_for_hydra, register
+from sd_bench.config import Config, from_hydra
+from sd_bench.paths import CONF_DIR
+
+Compose = Callable[..., Config]
+
+#: A UNet of one level with 8 attention modules: the compiler is done with it in seconds.
+QUICK_TO_COMPILE = ("model_version.unet.channel_mult=[1]", "model_version.unet.num_res_blocks=1")
+
+
+@pytest.fixture(scope="session")
+def compose_config() -> Compose:
+    """``compose_config("attention=math", "batch_size=2")``: a Config of these overrides."""
+    register()
+
+    def make(*overrides: str) -> Config:
+        with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+            return from_hydra(compose("config", arguments_for_hydra(overrides)))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny(compose_config: Compose) -> Compose:
+    """As ``compose_config``, with sd2's tiny twin at 64x64 pixels in fp32 on the CPU."""
+
+    def make(*overrides: str) -> Config:
+        small = ("gpu=cpu", "model_version=sd2_tiny", "precision=fp32")
+        return compose_config(*small, "workload.height=64", "workload.width=64", *overrides)
+
+    return make

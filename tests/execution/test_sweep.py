@@ -1,0 +1,217 @@
+"""The launcher, end to end with real processes: records, order, failures of every kind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sd_bench.execution.process import compile_cache_dir
+from sd_bench.records import Record, find_records, read_record
+from sd_bench.torch_versions import TORCH_VERSION
+from tests.conftest import QUICK_TO_COMPILE
+
+REPOSITORY = Path(__file__).parents[2]
+TINY = ("gpu=cpu", "model_version=sd2_tiny", "workload.height=64", "workload.width=64")
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    """``command("-m", "attention=math")`` runs the real command; records go to tmp_path/sweep."""
+
+    def run(*arguments: str, timeout: float = 250) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "sd_bench", f"hydra.sweep.dir={tmp_path / 'sweep'}", *arguments],
+            cwd=REPOSITORY, capture_output=True, text=True, timeout=timeout,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+
+    return run
+
+
+def records(folder: Path) -> list[Record]:
+    return [read_record(path) for path in find_records(folder / "sweep")]
+
+
+def test_a_matrix_leaves_one_record_a_cell_and_round(command: Command, tmp_path: Path) -> None:
+    times = tmp_path / "times.txt"
+    done = command(
+        "-m", *TINY, "batch_size=1,2", "attention=original,math", f"time_file={times}",
+        "protocol.n_iter=2",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = records(tmp_path)
+    keys = [(r.choices["batch_size"], r.choices["attention"], r.round) for r in found]
+    expected = {(b, a, r) for b in (1, 2) for a in ("original", "math") for r in (0, 1)}
+    assert len(keys) == 8
+    assert set(keys) == expected
+    assert sorted(r.position for r in found) == list(range(8))
+    assert all(r.status == "ok" and r.kernel_proof and r.kernel_proof.proven for r in found)
+    assert len({r.cell_hash for r in found}) == 4
+    assert len({r.environment["fingerprint"] for r in found}) == 1
+    runtimes = sorted(r.runtime_s for r in found if r.runtime_s is not None)
+    assert sorted(float(line) for line in times.read_text().split()) == runtimes
+    for record in found:
+        folder = tmp_path / "sweep" / record.job
+        assert record.output is not None
+        assert len(record.output.image_files) == record.choices["batch_size"]
+        assert all((folder / name).exists() for name in record.output.image_files)
+    # the same seed: every attention gives the same picture, every round the same bits
+    digests = {(r.cell_hash, r.output.latents_sha256) for r in found if r.output is not None}
+    assert len(digests) == 4
+    assert "proven" in done.stdout
+    assert "scaled down: 4 sampler steps instead of 50" in done.stdout
+    assert done.stdout.count("round 0 ") == done.stdout.count("round 1 ") == 4
+
+
+def test_rounds_are_interleaved_and_shuffled_by_the_recorded_seed(tmp_path: Path) -> None:
+    from sd_bench.config import Config
+    from sd_bench.execution.cell import Cell
+    from sd_bench.execution.plan import PlannedCell
+    from sd_bench.execution.sweep import order
+
+    def planned(seed: int) -> list[PlannedCell]:
+        config = Config()
+        config.protocol.rounds, config.protocol.order_seed = 3, seed
+        cells = [Cell(config=config, index=i, label="", folder=tmp_path) for i in range(6)]
+        unsupported = PlannedCell(cell=cells[5], interpreter=None, reason="cannot")
+        return [
+            *(PlannedCell(cell=c, interpreter=None, reason=None) for c in cells[:5]),
+            unsupported,
+        ]
+
+    first = list(order(planned(0)))
+    assert [r for r, _ in first] == [0] * 6 + [1] * 5 + [2] * 5
+    assert {i for r, i in first if r == 0} == set(range(6))
+    assert {i for r, i in first if r == 2} == set(range(5))
+    assert first == list(order(planned(0)))
+    assert first != list(order(planned(1)))
+    assert [i for r, i in first if r == 1] != [i for r, i in first if r == 2]
+
+
+def test_unsupported_cells_are_records_with_a_reason_and_no_failure(
+    command: Command, tmp_path: Path
+) -> None:
+    done = command("-m", *TINY, "attention=xformers,cudnn,original", "protocol=smoke")
+    assert done.returncode == 0, done.stderr
+    by_attention = {r.choices["attention"]: r for r in records(tmp_path)}
+    assert by_attention["original"].status == "ok"
+    for attention in ("xformers", "cudnn"):
+        assert by_attention[attention].status == "unsupported"
+        assert by_attention[attention].times is None
+        assert by_attention[attention].reason
+        assert f"{by_attention[attention].reason}" in " ".join(done.stdout.split())
+
+
+def test_a_failing_cell_is_a_record_and_stops_no_other(command: Command, tmp_path: Path) -> None:
+    """A latent of this size asks for far more memory than there is."""
+    done = command(
+        "-m", *TINY, "attention=original", "protocol=smoke",
+        "workload.batch_size=1,4000000", "sampler.steps=1",
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    by_size = {r.choices["batch_size"]: r for r in records(tmp_path)}
+    assert by_size[1].status == "ok"
+    failed = by_size[4000000]
+    assert failed.status in ("oom", "failed", "crashed")
+    assert failed.failure is not None
+    assert failed.times is None
+
+
+def test_a_hanging_worker_is_ended_at_its_time_limit(command: Command, tmp_path: Path) -> None:
+    began = time.monotonic()
+    done = command(
+        *TINY, "attention=original", "protocol=smoke", "sampler.steps=500",
+        "workload.batch_size=64", "protocol.time_limit_s=12",
+    )  # fmt: skip
+    assert time.monotonic() - began < 60
+    assert done.returncode == 1
+    (record,) = records(tmp_path)
+    assert record.status == "timeout"
+    assert "protocol.time_limit_s=12" in (record.reason or "")
+
+
+def test_a_worker_that_dies_is_a_record_with_its_signal(
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real segmentation fault, from a module that the worker's interpreter loads at start."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(
+        "import sys\n"
+        "if 'sd_bench.execution.worker' in sys.orig_argv:\n"
+        "    print('about to fall', flush=True)\n"
+        "    import ctypes; ctypes.string_at(0)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    done = command(*TINY, "attention=original", "protocol=smoke")
+    assert done.returncode == 1
+    (record,) = records(tmp_path)
+    assert record.status == "crashed"
+    assert record.failure is not None
+    assert record.failure.signal == "SIGSEGV"
+    assert "about to fall" in record.failure.detail
+
+
+def test_a_plan_runs_nothing_and_leaves_nothing(command: Command, tmp_path: Path) -> None:
+    done = command(
+        "-m", "plan=true", "gpu=cpu", "attention=original,mem_efficient", "batch_size=1,2"
+    )
+    assert done.returncode == 0, done.stderr
+    words = " ".join(done.stdout.split())
+    assert words.count("unsupported: ") == 2
+    assert "attention=original batch_size=2" in words
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_a_folder_that_holds_records_is_never_written_over(
+    command: Command, tmp_path: Path
+) -> None:
+    arguments = (*TINY, "attention=original", "protocol=smoke")
+    assert command(*arguments).returncode == 0
+    before = {p: p.read_bytes() for p in find_records(tmp_path / "sweep")}
+    again = command(*arguments)
+    assert again.returncode == 2
+    assert "already holds records; name another folder" in again.stderr
+    assert {p: p.read_bytes() for p in find_records(tmp_path / "sweep")} == before
+
+
+@pytest.mark.slow
+def test_the_five_published_commands_run(command: Command, tmp_path: Path) -> None:
+    """Each as docs/published_commands.md maps it, on tiny networks. What this PyTorch or this
+    device cannot run is declared; the original code's twin runs on PyTorch 2."""
+    names = "original_no_xformers,original,optimized_math,optimized,optimized_compile"
+    done = command(
+        "-m", f"configuration={names},original_no_xformers_pt2", "gpu=cpu", "protocol=smoke",
+        "model_version=sd2_tiny", "workload.height=64", "workload.width=64", "sampler.steps=2",
+        *QUICK_TO_COMPILE,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    status = {r.choices["configuration"]: r.status for r in records(tmp_path)}
+    is_pytorch_2 = TORCH_VERSION >= (2, 0)
+    on_1, on_2 = ("unsupported", "ok") if is_pytorch_2 else ("ok", "unsupported")
+    assert status == {
+        "original_no_xformers": on_1,
+        "original": "unsupported",  # xFormers needs CUDA
+        "optimized_math": on_2,
+        "optimized": on_2,
+        "optimized_compile": on_2,
+        "original_no_xformers_pt2": on_2,
+    }
+    configs = {r.choices["configuration"]: r.config for r in records(tmp_path)}
+    assert configs["original_no_xformers"]["attention"]["upcast"] is True
+    assert configs["original_no_xformers"]["model_version"]["unet"]["use_checkpoint"] is True
+    assert configs["optimized"]["model_version"]["unet"]["use_checkpoint"] is False
+    compiled = next(
+        r for r in records(tmp_path) if r.choices["configuration"] == "optimized_compile"
+    )
+    if compiled.status == "ok":
+        assert compiled.times is not None
+        assert compiled.times.first_call_s is not None
+        assert compiled.times.compile_cache == "cold"
+    assert not compile_cache_dir(tmp_path / "sweep" / compiled.job).exists()

@@ -1,0 +1,86 @@
+"""One round, measured in this process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sd_bench.measurement.artefacts import save_output
+from sd_bench.measurement.environment import describe_environment
+from sd_bench.measurement.memory import read_memory
+from sd_bench.measurement.round import measure_round
+from sd_bench.sampling.text_to_image import Images
+from tests.conftest import Compose
+
+CPU = torch.device("cpu")
+
+
+def test_a_round_counts_what_the_protocol_says(tiny: Compose) -> None:
+    config = tiny(
+        "protocol.n_iter=2", "protocol.warmup=1", "protocol.warmup_unet_calls=3", "sampler.steps=4",
+        "attention=original",
+    )  # fmt: skip
+    phases: list[str] = []
+    measured = measure_round(config, CPU, 1.5, None, phases.append)
+    times = measured.times
+    assert (len(times.iterations), len(times.warmup), len(times.warmup_unet_calls_s)) == (2, 1, 3)
+    assert all(len(i.steps_s) == 4 for i in [*times.iterations, *times.warmup])
+    assert times.first_call_s == times.warmup_unet_calls_s[0]
+    assert times.import_s == 1.5
+    assert times.runtime_s == pytest.approx(sum(i.total_s for i in times.iterations))
+    assert phases == [
+        "build", "warm up", "timed iteration 1 of 2", "timed iteration 2 of 2", "prove the kernel",
+    ]  # fmt: skip
+    assert measured.kernel_proof.proven
+
+
+def test_no_warm_up_means_no_call_before_the_timed_ones(tiny: Compose) -> None:
+    config = tiny("protocol.warmup=0", "protocol.warmup_unet_calls=0", "attention=original")
+    times = measure_round(config, CPU, 0.0, None, lambda phase: None).times
+    assert times.first_call_s is None
+    assert times.warmup == [] == times.warmup_unet_calls_s
+
+
+def test_images_carry_the_cells_facts_prompt_and_seed(tmp_path: Path) -> None:
+    pixels = torch.zeros(2, 3, 8, 16)
+    pixels[1, 0] = 1.0
+    images = Images(torch.arange(8.0).reshape(2, 4, 1, 1), pixels)
+    output = save_output(tmp_path, "round-0", images, ["A", "B"], [7, 8], {"attention": "flash"})
+    assert output.image_files == ["round-0-image-0.png", "round-0-image-1.png"]
+    picture = Image.open(tmp_path / output.image_files[1])
+    assert picture.size == (16, 8)
+    assert picture.getpixel((0, 0)) == (255, 0, 0)
+    assert json.loads(picture.info["sd_bench"]) == {"attention": "flash", "prompt": "B", "seed": 8}
+    assert output.latents_file is not None
+    np.testing.assert_array_equal(np.load(tmp_path / output.latents_file), images.latents.numpy())
+    assert output.latents_mean == pytest.approx(3.5)
+
+
+def test_without_facts_no_image_is_written(tmp_path: Path) -> None:
+    images = Images(torch.zeros(1, 4, 1, 1), torch.zeros(1, 3, 8, 8))
+    output = save_output(tmp_path, "round-0", images, ["A"], [1], None)
+    assert output.image_files == []
+    assert {p.suffix for p in tmp_path.iterdir()} == {".npy"}
+
+
+def test_memory_has_the_process_peak_and_a_reason_for_what_it_has_not() -> None:
+    memory = read_memory(CPU)
+    assert memory.process_peak_bytes is not None
+    assert memory.process_peak_bytes > 50e6
+    assert memory.device_peak_allocated_bytes is None
+    assert "device_peak_allocated_bytes" in memory.notes
+
+
+def test_the_fingerprint_holds_what_changes_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = describe_environment(CPU)
+    assert first["torch"] == torch.__version__
+    assert describe_environment(CPU)["fingerprint"] == first["fingerprint"]
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "/somewhere/else")
+    assert describe_environment(CPU)["fingerprint"] == first["fingerprint"]
+    monkeypatch.setenv("OMP_PROC_BIND", "true")
+    assert describe_environment(CPU)["fingerprint"] != first["fingerprint"]

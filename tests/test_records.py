@@ -1,0 +1,106 @@
+"""Records on disk: whole or absent, checked when read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from sd_bench.records import (
+    Iteration,
+    Record,
+    RecordError,
+    Times,
+    find_records,
+    read_record,
+    record_path,
+    write_record,
+)
+
+
+def a_record() -> Record:
+    iteration = Iteration(
+        total_s=2.0, text_encode_s=0.1, denoise_s=1.5, vae_decode_s=0.4, steps_s=[0.5, 1.0]
+    )
+    return Record(
+        status="ok", reason=None, cell_hash="abc", choices={"gpu": "cpu"}, round=3, position=7,
+        sweep="2023-01-01/10-00-00", job="0", started_at="2023-01-01T10:00:00+00:00", config={},
+        scaled=[], environment={"fingerprint": "f"},
+        times=Times(
+            import_s=1, build_s=2, first_call_s=None, warmup=[], warmup_unet_calls_s=[],
+            iterations=[iteration, iteration],
+        ),
+    )  # fmt: skip
+
+
+def test_a_record_reads_back_as_it_was_written(tmp_path: Path) -> None:
+    path = record_path(tmp_path, 3)
+    write_record(path, a_record())
+    assert path.name == "round-3.json"
+    assert read_record(path) == a_record()
+    assert read_record(path).runtime_s == 4.0
+    assert list(find_records(tmp_path)) == [path]
+
+
+def test_only_ok_records_have_a_runtime() -> None:
+    assert dataclasses.replace(a_record(), status="invalid").runtime_s is None
+
+
+def test_nothing_half_written_is_left_when_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = record_path(tmp_path, 0)
+    write_record(path, a_record())
+    before = path.read_bytes()
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_record(path, dataclasses.replace(a_record(), round=9))
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def broken(change: str) -> str:
+    data = dataclasses.asdict(a_record())
+    exec(change, {"data": data})
+    return json.dumps(data)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "not readable as JSON"),
+        ('{"schema_version": 1, "sta', "not readable as JSON"),
+        ("[]", "not a record of sd_bench"),
+        ("{}", "not a record of sd_bench"),
+        (broken("data['schema_version'] = 99"), "schema version 99"),
+        (broken("del data['status']"), "lacks ['status']"),
+        (broken("data['extra'] = 1"), "unknown fields ['extra']"),
+        (broken("data['round'] = 'three'"), "record.round should be"),
+        (broken("data['round'] = True"), "record.round should be"),
+        (broken("data['times']['iterations'][0]['total_s'] = None"), "iterations[0].total_s"),
+        (broken("data['status'] = 'fine'"), "unknown status 'fine'"),
+    ],
+)
+def test_what_is_no_record_is_refused_by_name(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "round-0.json"
+    path.write_text(text)
+    with pytest.raises(RecordError) as refused:
+        read_record(path)
+    assert str(refused.value).startswith(str(path))
+    assert words in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_number_that_json_has_no_word_for_is_never_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"not JSON compliant|Out of range"):
+        write_record(
+            tmp_path / "round-0.json", dataclasses.replace(a_record(), choices={"x": float("nan")})
+        )
+    assert list(tmp_path.iterdir()) == []
