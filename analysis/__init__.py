@@ -1,16 +1,15 @@
 """Records to charts and tables. Neither torch nor Hydra is needed.
 
->>> from analysis import load_records, summarise, choose_baseline, compare
->>> cells = summarise(load_records("multirun_outputs"))
->>> deltas = compare(cells, choose_baseline(cells, "attention=math"))
+>>> from analysis import compare, load_records, summarise
+>>> deltas = compare(summarise(load_records("multirun_outputs")), "attention=math")
 
 Every step returns a pandas DataFrame:
 
 - ``load_records``: one row a round;
 - ``environments``: which environment is which (their rounds are never averaged together);
 - ``summarise``: one row a cell, with mean, spread and 95 % interval in seconds;
-- ``compare``: the same rows with improvement, speed-up, kernel proof and parity against a
-  baseline, which ``choose_baseline`` finds by name or by custom.
+- ``compare``: the same rows with improvement, speed-up and parity against a baseline, which
+  ``choose_baseline`` finds by name or by custom.
 
 ``analysis.charts.draw_charts`` and ``analysis.tables.write_tables`` turn the last one into files.
 """

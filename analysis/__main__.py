@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from analysis import AnalysisError, choose_baseline, compare, environments, load_records, summarise
+from analysis import AnalysisError, compare, environments, load_records, summarise
 
 _DEFAULT_FOLDER = Path("multirun_outputs")
 _PUBLISHED_OUT = Path("multirun_outputs/published_study")
@@ -82,8 +82,7 @@ def _analyse(options: argparse.Namespace) -> None:
         rounds = load_records(*folders, on_left_out=left_out.append)
     finally:
         _warn(left_out)
-    cells = summarise(rounds)
-    deltas = compare(cells, choose_baseline(cells, options.baseline))
+    deltas = compare(summarise(rounds), options.baseline)
     groups = environments(rounds)
     console = new_console()
     print_page(screen_page(deltas, groups), console)

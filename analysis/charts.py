@@ -15,7 +15,7 @@ from analysis.choices import AXES, WORKLOAD_AXES, Row, in_order
 from analysis.figures import save
 from analysis.formats import seconds
 from analysis.marks import explain
-from analysis.notes import scaled_note, varies, workload_words
+from analysis.notes import baseline_note, scaled_note, varies, workload_words
 from analysis.series import series_colours, series_order
 from analysis.summarise import ROUNDS_FOR_A_VERDICT
 
@@ -107,7 +107,7 @@ def _caption(cells: pd.DataFrame) -> list[str]:
     measured = cells[cells["status"] == "ok"]
     return [
         f"Lower is better. Runtime: {_iterations(measured)}, warm-up left out. "
-        f"{_rounds(measured)} {_baseline(measured)}",
+        f"{_rounds(measured)} {baseline_note(measured)}",
         f"{_machines(measured)} {_measured_on(measured)}",
         *explain(measured["marks"]),
         *scaled_note(cells),
@@ -126,11 +126,6 @@ def _rounds(measured: pd.DataFrame) -> str:
     count = str(most) if fewest == most else f"{fewest} to {most}"
     estimates = " (estimates, not verdicts)" if fewest < ROUNDS_FOR_A_VERDICT else ""
     return f"Means of {count} rounds with 95 % intervals{estimates}."
-
-
-def _baseline(measured: pd.DataFrame) -> str:
-    baseline = measured["baseline"].iloc[0]
-    return f"Baseline: {baseline}." if baseline else "No baseline."
 
 
 def _machines(measured: pd.DataFrame) -> str:

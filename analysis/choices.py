@@ -45,7 +45,10 @@ _ORDER: dict[str, tuple[str, ...]] = {
     "gpu": ("cpu", "p100", "t4", "a10", "a10g", "v100", "a100", "h100", "h200"),
     "torch_env": ("original", "current", "optimized"),
     "model_version": ("sd1", "sd2", "sd2_768"),
-    "configuration": PUBLISHED_CONFIGURATIONS,
+    "configuration": (
+        *("original_no_xformers", "original_no_xformers_pt2", "original", "original_pt2"),
+        *("optimized_math", "optimized", "optimized_compile"),
+    ),
     "attention": ("original", "xformers", "math", "mem_efficient", "flash", "cudnn", "auto"),
     "compile": ("off", "default", "reduce_overhead", "max_autotune"),
     "precision": ("fp32", "autocast", "fp16", "bf16"),
@@ -88,4 +91,5 @@ def one_line(value: Any) -> str:
         text = str(value)
     except ValueError:  # Python refuses to print integers of thousands of digits
         text = "a number too long to print"
-    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+    line = " ".join(text.split())
+    return line if line.isprintable() else "".join(c if c.isprintable() else "?" for c in line)

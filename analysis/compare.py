@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import pandas as pd
 
-from analysis.choices import AXES, Choice, Row, in_order
+from analysis.choices import AXES, WORKLOAD_AXES, Choice, Row, in_order
 from analysis.errors import AnalysisError
 from analysis.marks import add_marks
 from analysis.parity import judge_parity, read_latents
@@ -19,7 +19,7 @@ from analysis.parity import judge_parity, read_latents
 #: The axes that may become the baseline's unasked, and the values that are preferred there.
 #: ``batch_size`` and ``n_iter`` are not among them: they say how much work a round does.
 _PREFERRED: dict[str, tuple[str, ...]] = {
-    "configuration": ("original",),
+    "configuration": ("original", "original_pt2", "original_no_xformers"),
     "attention": ("original", "math"),
     "compile": ("off",),
     "precision": ("fp32", "autocast"),
@@ -76,26 +76,49 @@ def choose_baseline(cells: pd.DataFrame, name: str | None = None) -> Baseline | 
     return None
 
 
-def compare(cells: pd.DataFrame, baseline: Baseline | None) -> pd.DataFrame:
+def compare(cells: pd.DataFrame, baseline: str | None = None) -> pd.DataFrame:
     """Add to each cell what it is worth against its baseline cell.
 
-    New columns: ``baseline``, ``is_baseline``, ``baseline_s``, ``improvement_percent``,
-    ``speedup``, ``no_delta_reason``, ``parity`` (relative L2 distance of the final latents),
-    ``parity_reason``, ``parity_ok``, ``marks`` and ``best``. The baseline cell is equal in every
-    other axis and of the same environment; for a configuration (a bundle of axes) and for
-    ``torch_env`` it is of the same machine and as alike as there is one.
+    ``baseline`` is a name as for `choose_baseline`; without one every machine and workload has its
+    usual one. New columns: ``baseline``, ``is_baseline``, ``baseline_s``,
+    ``improvement_percent``, ``speedup``, ``no_delta_reason``, ``parity`` (relative L2 distance of
+    the final latents), ``parity_reason``, ``parity_ok``, ``marks`` and ``best``. The baseline cell
+    is equal in every other axis and of the same environment; for a configuration (a bundle of
+    axes) and for ``torch_env`` it is of the same machine and as alike as there is one. Raises
+    AnalysisError if the baseline is unknown.
     """
-    rows = cells.to_dict("records")
+    compared: dict[Hashable, Row] = {}
+    for part, chosen in _parts(cells, baseline):
+        compared |= zip(part.index, _compare(part.to_dict("records"), chosen), strict=True)
+    rows = [compared[index] for index in cells.index]
+    add_marks(rows)
+    numbers = ["mean_s", "sd_s", "ci_low_s", "ci_high_s", "images_per_s"]
+    numbers += ["baseline_s", "improvement_percent", "speedup", "parity"]
+    return pd.DataFrame(rows, dtype=object).astype(dict.fromkeys(numbers, float))
+
+
+def _parts(cells: pd.DataFrame, name: str | None) -> Iterator[tuple[pd.DataFrame, Baseline | None]]:
+    """The cells in parts, each with the baseline that all of the part is compared against."""
+    if name is not None:
+        yield cells, choose_baseline(cells, name)
+        return
+    for _, machine in cells.groupby("machine", sort=False):
+        works = machine.groupby(list(WORKLOAD_AXES), sort=False, dropna=False)
+        parts = [(work, choose_baseline(work)) for _, work in works]
+        if any(baseline for _, baseline in parts):
+            yield from parts
+        else:
+            yield machine, choose_baseline(machine)
+
+
+def _compare(rows: list[Row], baseline: Baseline | None) -> list[Row]:
     candidates = _candidates(rows, baseline)
     read = lru_cache(maxsize=4)(read_latents)  # a baseline serves many cells
     for row in rows:
         found = _find(row, baseline, candidates)
         row.update(_delta(row, found, baseline))
         row.update(judge_parity(row, found if isinstance(found, dict) else None, read))
-    add_marks(rows)
-    numbers = ["mean_s", "sd_s", "ci_low_s", "ci_high_s", "images_per_s"]
-    numbers += ["baseline_s", "improvement_percent", "speedup", "parity"]
-    return pd.DataFrame(rows, dtype=object).astype(dict.fromkeys(numbers, float))
+    return rows
 
 
 def _values(cells: pd.DataFrame, axis: str) -> list[Choice]:

@@ -14,6 +14,9 @@ import pandas as pd
 
 from analysis.choices import Row, rank
 
+#: What stands for a fact of the environment that a record does not hold.
+UNKNOWN = "unknown"
+
 _ENV_KEY = ["gpu", "device", "fingerprint"]
 
 
@@ -75,9 +78,15 @@ def _display_order(fact: Row) -> tuple[Any, ...]:
 
 def _machines(facts: list[Row], env_of: dict[tuple[Any, ...], str]) -> dict[str, str]:
     """The machine's name for each environment: the GPU's, with the environments if ambiguous."""
+    device_of_sweep = {
+        (fact["gpu"], fact["sweep"]): fact["device"] for fact in facts if fact["device"] != UNKNOWN
+    }
     members: dict[tuple[Any, Any], list[Row]] = defaultdict(list)
     for fact in facts:
-        members[fact["gpu"], fact["device"]].append(fact)
+        device = fact["device"]
+        if device == UNKNOWN:  # a round that could not begin; its sweep ran on one machine
+            device = device_of_sweep.get((fact["gpu"], fact["sweep"]), UNKNOWN)
+        members[fact["gpu"], device].append(fact)
     groups: dict[str, list[list[str]]] = defaultdict(list)
     for (gpu, _), same_device in members.items():
         groups[str(gpu)].extend(_side_by_side(same_device, env_of))

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.choices import AXES, one_line, plain
-from analysis.environments import label_environments
+from analysis.environments import UNKNOWN, label_environments
 from analysis.errors import AnalysisError
 from sd_bench.records import RECORD_GLOB, Record, find_records, read_record
 
@@ -101,7 +101,7 @@ def _listed(folders: tuple[Path | str, ...]) -> str:
 def _row(path: Path, record: Record) -> dict[str, Any]:
     status, reason, runtime_s = _outcome(record)
     choices = {axis: plain(record.choices.get(axis)) for axis in AXES}
-    choices["gpu"] = str(choices["gpu"] or "unknown")
+    choices["gpu"] = str(choices["gpu"] or UNKNOWN)
     return {
         "path": str(path),
         "sweep": one_line(record.sweep),
@@ -156,9 +156,9 @@ def _environment(record: Record) -> dict[str, str]:
     name = device.get("name") if isinstance(device, dict) else None
     fingerprint = one_line(environment.get("fingerprint") or "")
     return {
-        "fingerprint": fingerprint or f"unknown, sweep {one_line(record.sweep)}",
-        "torch": one_line(environment.get("torch") or "unknown"),
-        "python": one_line(environment.get("python") or "unknown"),
-        "device": one_line(name or "unknown"),
-        "commit": f"{commit} (changed)" if commit and dirty else commit or "unknown",
+        "fingerprint": fingerprint or f"{UNKNOWN}, sweep {one_line(record.sweep)}",
+        "torch": one_line(environment.get("torch") or UNKNOWN),
+        "python": one_line(environment.get("python") or UNKNOWN),
+        "device": one_line(name or UNKNOWN),
+        "commit": f"{commit} (changed)" if commit and dirty else commit or UNKNOWN,
     }

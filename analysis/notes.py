@@ -45,9 +45,21 @@ def common_notes(cells: pd.DataFrame, environments: pd.DataFrame) -> list[str]:
     sentences = [f"All cells: {', '.join(shared.values())}."] if shared else []
     if len(environments) == 1:
         sentences.append(_environment_sentence(environments.to_dict("records")[0]))
-    baseline = first["baseline"]
-    none = "No baseline: nothing varies between cells."
-    return [*sentences, f"Baseline: {baseline}." if baseline else none]
+    return [*sentences, baseline_note(cells)]
+
+
+def baseline_note(cells: pd.DataFrame) -> str:
+    """What the cells are compared against; by machine where that differs."""
+    machines_of: dict[str, list[str]] = defaultdict(list)
+    for row in cells[["baseline", "machine"]].drop_duplicates().to_dict("records"):
+        if row["baseline"]:
+            machines_of[str(row["baseline"])].append(str(row["machine"]))
+    if not machines_of:
+        return "No baseline: nothing varies between cells."
+    if len(machines_of) == 1:
+        return f"Baseline: {next(iter(machines_of))}."
+    named = (f"{name} on {', '.join(machines)}" for name, machines in machines_of.items())
+    return f"Baselines: {'; '.join(named)}."
 
 
 def _environment_sentence(row: Row) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.choices import AXES, WORKLOAD_AXES, Row
+from analysis.choices import AXES, Row
 from analysis.formats import Page, Table, factor, percent, seconds, to_markdown
 from analysis.notes import (
     DELTA_NOTE,
@@ -54,10 +54,8 @@ def summary_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
 
 def delta_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
     """A table for each GPU: every cell against its baseline cell."""
-    baseline = deltas["baseline"].iloc[0]
-    against = f" against {baseline}" if baseline else ""
     tables = [
-        _table(f"{machine}{against}", cells, [*_place(cells), *_delta(cells)])
+        _table(f"{machine}{_against(cells)}", cells, [*_place(cells), *_delta(cells)])
         for machine, cells in deltas.groupby("machine", sort=False)
     ]
     return Page(
@@ -92,7 +90,7 @@ def environment_table(environments: pd.DataFrame) -> Table:
             str(row["commit"]),
             sweep_names(row["sweeps"]),
             str(row["rounds"]),
-            str(row["fingerprint"])[:_FINGERPRINT_SHOWN],
+            _short_fingerprint(str(row["fingerprint"])),
         ]
         for row in environments.to_dict("records")
     ]
@@ -102,6 +100,10 @@ def environment_table(environments: pd.DataFrame) -> Table:
         rows=rows,
         numeric=frozenset({"rounds"}),
     )
+
+
+def _short_fingerprint(fingerprint: str) -> str:
+    return fingerprint if " " in fingerprint else fingerprint[:_FINGERPRINT_SHOWN]
 
 
 def write_tables(deltas: pd.DataFrame, environments: pd.DataFrame, folder: Path) -> list[Path]:
@@ -135,7 +137,9 @@ def _place(cells: pd.DataFrame) -> list[_Column]:
     """The columns that say which cell it is; what all cells share has no column."""
     shown = [_axis("machine")] if cells["machine"].nunique() > 1 else []
     shown += [_axis("env")] if cells["env"].nunique() > 1 else []
-    shown += [_axis(axis) for axis in WORKLOAD_AXES if varies(cells, axis)]
+    if varies(cells, "height") or varies(cells, "width"):
+        shown.append(_Column("pixels", lambda row: f"{row['width']}x{row['height']}"))
+    shown += [_axis(axis) for axis in ("model_version", "steps", "n_iter") if varies(cells, axis)]
     return [*shown, _Column("batch size", lambda row: str(row["batch_size"]), True), _series(cells)]
 
 
@@ -161,9 +165,17 @@ def _measured(cells: pd.DataFrame) -> list[_Column]:
     ]
 
 
+def _against(cells: pd.DataFrame) -> str:
+    """The baseline for the title; where there are several, they have a column."""
+    baselines = list(dict.fromkeys(cells["baseline"]))
+    return f" against {baselines[0]}" if len(baselines) == 1 and baselines[0] else ""
+
+
 def _delta(cells: pd.DataFrame) -> list[_Column]:
+    several = varies(cells, "baseline")
     return [
         *_rounds(cells),
+        *([_Column("baseline", lambda row: str(row["baseline"] or "-"))] if several else []),
         _Column("runtime [s]", _runtime, True),
         _Column("baseline [s]", lambda row: seconds(row["baseline_s"]), True),
         _Column("improvement", _improvement, True),

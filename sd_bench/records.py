@@ -186,7 +186,7 @@ def read_record(path: Path) -> Record:
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RecordError(f"{path}: not readable as JSON ({error})") from error
     if not isinstance(data, dict) or "schema_version" not in data:
         raise RecordError(f"{path}: not a record of sd_bench (no schema_version)")
@@ -197,7 +197,7 @@ def read_record(path: Path) -> Record:
         )
     try:
         record: Record = _decode(Record, data, "record")
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise RecordError(f"{path}: {error}") from error
     if record.status not in STATUSES:
         raise RecordError(f"{path}: unknown status {record.status!r}")
@@ -238,6 +238,8 @@ def _decode(expected: Any, value: Any, where: str) -> Any:
         return _decode(option, value, where)
     if origin is list and isinstance(value, list):
         (item,) = typing.get_args(expected)
+        if item is float and all(type(entry) is float for entry in value):
+            return value  # what most of a record is
         return [_decode(item, entry, f"{where}[{i}]") for i, entry in enumerate(value)]
     if origin is dict and isinstance(value, dict):
         _, item = typing.get_args(expected)

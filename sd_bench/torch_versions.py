@@ -81,6 +81,15 @@ def sdpa_backends(allowed: tuple[str, ...]) -> Iterator[None]:
             getattr(torch.backends.cuda, f"enable_{switch}")(enabled)
 
 
+def math_attention_reduces_in_half() -> bool:
+    """Whether the math backend computes fp16 and bf16 inputs in their own dtype.
+
+    Before PyTorch 2.5 it did; since then it computes them in fp32 unless told otherwise.
+    """
+    allowed = getattr(torch.backends.cuda, "fp16_bf16_reduction_math_sdp_allowed", None)
+    return True if allowed is None else bool(allowed())
+
+
 def compiled(module: torch.nn.Module, mode: str, keep_unfused: bool) -> Callable[..., torch.Tensor]:
     """``module`` under torch.compile in ``mode``, or itself if that is "off".
 

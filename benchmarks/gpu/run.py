@@ -1,7 +1,7 @@
 """Measure a GPU in one call of bounded length, on a machine that needs no network.
 
-Installs the wheels that fetch_wheels.py has collected into a temporary folder, runs the tests
-marked gpu, then sweep after sweep until the time is up. Leaves summary.md, records.tar.gz and
+Installs the wheels that fetch_wheels.py has collected into a temporary folder, runs the tests in
+tests/gpu, then sweep after sweep until the time is up. Leaves summary.md, records.tar.gz and
 log.txt.
 """
 
@@ -130,11 +130,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="run.py", description=__doc__)
     add, names = parser.add_argument, [sweep.name for sweep in SWEEPS]
     add("--wheels", type=Path, default=HERE / "wheels", help="the folder of fetch_wheels.py")
-    add("--out", type=Path, default=Path("gpu_results"), help="default: %(default)s")
+    add("--out", type=Path, default=ROOT / "multirun_outputs" / "gpu", help="default: %(default)s")
     add("--time-limit", type=float, default=540, metavar="SECONDS", help="default: %(default)s")
     add("--device", choices=list(ON_DEVICE), default="cuda", help="cpu: tiny networks, as a trial")
     add("--only", nargs="+", choices=names, default=names, metavar="SWEEP", help=", ".join(names))
-    add("--skip-tests", action="store_true", help="leave the tests marked gpu out")
+    add("--skip-tests", action="store_true", help="leave tests/gpu out")
     add("--extra", nargs="+", default=[], metavar="NAME=VALUE", help="for every sweep")
     return parser
 
@@ -249,12 +249,12 @@ def _versions() -> Iterable[str]:
 
 
 def run_tests(session: Session) -> tuple[int | None, str]:
-    """The tests marked gpu: pytest's exit code, if it ended, and its last line.
+    """The tests in tests/gpu: pytest's exit code, if it ended, and its last line.
 
     Warnings are no errors here: the machine's own versions may give others than ours.
     """
-    pytest = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "-W", "default",
-              "-p", "no:cacheprovider", "--continue-on-collection-errors"]  # fmt: skip
+    pytest = [sys.executable, "-m", "pytest", "tests/gpu", "-m", "gpu", "-q", "-W", "default",
+              "-p", "no:cacheprovider"]  # fmt: skip
     code, said = run_command(session, pytest, min(TESTS_LIMIT_S, session.left_s))
     line = _last_line(said).strip("=! ")
     return code, f"cut off: {line}" if code is None else line

@@ -97,6 +97,7 @@ def _run_worker(
 def _environment(cache: Path | None) -> dict[str, str]:
     environment = dict(os.environ)
     environment.pop("HYDRA_FULL_ERROR", None)
+    environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # as nvidia-smi counts devices
     if (PACKAGE_DIR.parent / "pyproject.toml").exists():  # a checkout: the worker runs this code
         paths = [str(PACKAGE_DIR.parent), environment.get("PYTHONPATH", "")]
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))

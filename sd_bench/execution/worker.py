@@ -30,6 +30,8 @@ from sd_bench.records import Failure, Record, record_path, write_record  # noqa:
 EXIT_CANNOT_WRITE = 74
 _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _PR_SET_PDEATHSIG = 1
+#: How PyTorch says that memory ran out, on CUDA and on a CPU.
+_OOM_WORDS = ("out of memory", "can't allocate memory")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +89,7 @@ def blank_record(config: Config, sweep: str, job: str, round_index: int, positio
 def failed_record(record: Record, error: Exception) -> Record:
     """``record`` with what went wrong, in the status that fits it."""
     message = " ".join(str(error).split()) or type(error).__name__
-    is_memory = isinstance(error, MemoryError) or "out of memory" in message.lower()
+    is_memory = isinstance(error, MemoryError) or any(w in message.lower() for w in _OOM_WORDS)
     return replace(
         record,
         status="oom" if is_memory else "failed",

@@ -15,6 +15,7 @@ import torch
 
 from sd_bench.devices import cpu_name, cuda_devices
 from sd_bench.paths import PACKAGE_DIR
+from sd_bench.torch_versions import math_attention_reduces_in_half
 
 _PACKAGES = (
     "torch", "torchvision", "triton", "xformers", "open_clip_torch", "timm", "numpy",
@@ -96,6 +97,7 @@ def _settings() -> dict[str, Any]:
         "cudnn_benchmark": torch.backends.cudnn.benchmark,
         "matmul_tf32": torch.backends.cuda.matmul.allow_tf32,
         "cudnn_tf32": torch.backends.cudnn.allow_tf32,
+        "math_attention_reduces_in_half": math_attention_reduces_in_half(),
         "python_optimised": not __debug__,
         "hash_seed": os.environ.get("PYTHONHASHSEED", "random"),
     }

@@ -213,6 +213,9 @@ def test_no_text_is_cut_off_or_covers_another(bars: dict[tuple[str, str], Bar]) 
         assert box.x1 <= figure.bbox.x1 + 1, text
         assert box.y0 >= -1, text
         assert box.y1 <= figure.bbox.y1 + 1, text
+    frame = axes.get_window_extent(renderer)
+    for label in (text for text in axes.texts if isinstance(text, Annotation)):
+        assert label.get_window_extent(renderer).y1 <= frame.y1
     for (one, first), (other, second) in itertools.combinations(boxes, 2):
         shrunk = first.padded(-1.5)
         assert not (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis import choose_baseline, compare, load_records, summarise
+from analysis import compare, load_records, summarise
 from analysis.bars import BarChart
 from analysis.charts import bar_charts, draw_charts
 from analysis.choices import PUBLISHED_CONFIGURATIONS
@@ -21,8 +21,7 @@ from tests.sample_records import (
 
 
 def charts_of(root: Path, baseline: str | None = None) -> dict[str, BarChart]:
-    cells = summarise(load_records(root))
-    return bar_charts(compare(cells, choose_baseline(cells, baseline)))
+    return bar_charts(compare(summarise(load_records(root)), baseline))
 
 
 def write_gpu(root: Path, gpu: str, torch: str = "2.15.0", **changes: object) -> None:
@@ -217,8 +216,7 @@ def test_without_a_measured_cell_there_is_no_chart(tmp_path: Path) -> None:
 
 def test_every_chart_is_written_as_png_and_svg(tmp_path: Path) -> None:
     write_sweep(tmp_path, {(1, "math"): [2.0], (2, "math"): [3.0]})
-    cells = summarise(load_records(tmp_path))
-    paths = draw_charts(compare(cells, choose_baseline(cells)), tmp_path)
+    paths = draw_charts(compare(summarise(load_records(tmp_path))), tmp_path)
     assert len(paths) == 6
     for path in paths:
         start = path.read_bytes()[:200]

@@ -53,5 +53,10 @@ def test_configurations_are_in_the_published_order_and_unknown_ones_follow() -> 
     ]
 
 
+def test_twins_stand_beside_their_originals() -> None:
+    values = ["original_pt2", "optimized", "original"]
+    assert in_order("configuration", values) == ["original", "original_pt2", "optimized"]
+
+
 def test_mixed_types_can_be_sorted() -> None:
     assert in_order("steps", ["many", None, 50, 4.5]) == [4.5, 50, "many", None]

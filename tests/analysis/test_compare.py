@@ -37,8 +37,7 @@ def chosen(root: Path, name: str | None = None) -> str:
 
 
 def compared(root: Path, name: str | None = None) -> list[dict[Any, Any]]:
-    cells = cells_of(root)
-    return compare(cells, choose_baseline(cells, name)).to_dict("records")
+    return compare(cells_of(root), name).to_dict("records")
 
 
 def write_configurations(root: Path, *names: str, **choices: Any) -> None:
@@ -71,6 +70,11 @@ def test_a_configuration_without_a_measured_round_is_not_the_usual_baseline(
     )
     write_sample(tmp_path, record)
     assert chosen(tmp_path) == "original_no_xformers"
+
+
+def test_without_the_original_its_twin_is_the_usual_baseline(tmp_path: Path) -> None:
+    write_configurations(tmp_path, "original_no_xformers", "original_pt2", "optimized")
+    assert chosen(tmp_path) == "original_pt2"
 
 
 @pytest.mark.parametrize(
@@ -153,6 +157,16 @@ def test_a_cell_of_another_environment_is_no_baseline(tmp_path: Path) -> None:
     assert flash["parity_reason"] == "no baseline"
 
 
+def test_environments_that_met_in_a_sweep_are_not_compared_either(tmp_path: Path) -> None:
+    for attention in ("math", "flash"):
+        environment = sample_environment(fingerprint=attention)
+        write_sample(tmp_path, sample_record(1.0, attention=attention, environment=environment))
+    cells = cells_of(tmp_path).assign(machine="cpu")
+    rows = compare(cells, "attention=math").to_dict("records")
+    flash = next(row for row in rows if row["attention"] == "flash")
+    assert flash["no_delta_reason"] == "no cell with attention=math and the rest equal"
+
+
 def test_torch_environments_are_compared_across_fingerprints(tmp_path: Path) -> None:
     for torch_env, runtime_s in (("original", 10.0), ("optimized", 5.0)):
         environment = sample_environment(fingerprint=torch_env)
@@ -216,6 +230,52 @@ def test_a_failed_baseline_says_why_there_is_no_delta(tmp_path: Path) -> None:
     rows = {row["attention"]: row for row in compared(tmp_path, "attention=math")}
     assert rows["flash"]["no_delta_reason"] == "baseline oom: 12 GiB"
     assert math.isnan(rows["math"]["speedup"])
+
+
+def test_each_machine_has_its_usual_baseline(tmp_path: Path) -> None:
+    write_main_sweep(tmp_path)
+    for name in ("original", "optimized"):
+        environment = sample_environment("another")
+        write_sample(
+            tmp_path, sample_record(5.0, configuration=name, environment=environment, gpu="h100")
+        )
+    rows = compared(tmp_path)
+    assert {(row["machine"], row["baseline"]) for row in rows} == {
+        ("cpu", "attention=math"),
+        ("h100", "original"),
+    }
+    assert not any(math.isnan(row["speedup"]) for row in rows)
+
+
+def test_each_workload_has_its_usual_baseline(tmp_path: Path) -> None:
+    write_main_sweep(tmp_path)
+    write_configurations(tmp_path, "original", "optimized", model_version="sd1")
+    rows = compared(tmp_path)
+    assert {(row["model_version"], row["baseline"]) for row in rows} == {
+        ("sd2", "attention=math"),
+        ("sd1", "original"),
+    }
+
+
+def test_workloads_are_compared_where_nothing_else_varies(tmp_path: Path) -> None:
+    write_sweep(tmp_path, {(25,): [1.0], (50,): [2.0]}, axes=("steps",))
+    assert [(row["baseline"], row["speedup"]) for row in compared(tmp_path)] == [
+        ("steps=25", 1.0),
+        ("steps=25", 0.5),
+    ]
+
+
+def test_a_named_baseline_holds_for_all_machines(tmp_path: Path) -> None:
+    write_main_sweep(tmp_path)
+    write_configurations(tmp_path, "original", "optimized", model_version="sd1")
+    assert {row["baseline"] for row in compared(tmp_path, "original")} == {"original"}
+
+
+def test_rows_stay_in_the_order_of_the_cells(tmp_path: Path) -> None:
+    write_main_sweep(tmp_path)
+    write_configurations(tmp_path, "original", "optimized", steps=50)
+    cells = cells_of(tmp_path)
+    assert list(compare(cells)["cell_hash"]) == list(cells["cell_hash"])
 
 
 def test_parity_is_taken_against_the_baseline_cell(tmp_path: Path) -> None:

@@ -62,6 +62,25 @@ def test_two_devices_under_one_gpu_name_are_two_machines(tmp_path: Path) -> None
     assert set(machines(tmp_path).values()) == {"a100 (E1)", "a100 (E2)"}
 
 
+def test_a_round_that_could_not_begin_stays_with_its_sweep(tmp_path: Path) -> None:
+    write(tmp_path, "s1", "optimized", "aaa")
+    write(tmp_path, "s2", "optimized", "bbb")
+    record = sample_record(
+        status="unsupported",
+        reason="no PyTorch 1.12",
+        sweep="s2",
+        environment={},
+        gpu="a100",
+        torch_env="original",
+    )
+    write_sample(tmp_path, record)
+    assert machines(tmp_path) == {
+        "aaa": "a100 (E1)",
+        "bbb": "a100 (E2, E3)",
+        "unknown, sweep s2": "a100 (E2, E3)",
+    }
+
+
 def test_environments_are_numbered_in_the_order_of_the_gpus(tmp_path: Path) -> None:
     write(tmp_path, "s1", "current", "fast", gpu="h100")
     write(tmp_path, "s2", "current", "slow", gpu="p100")

@@ -50,8 +50,12 @@ def test_every_record_below_a_folder_is_read(tmp_path: Path) -> None:
 
 
 def test_a_folder_inside_of_another_is_not_read_twice(tmp_path: Path) -> None:
-    write_main_sweep(tmp_path)
-    assert len(load_records(tmp_path, tmp_path / "2026-11-23")) == 12
+    write_main_sweep(tmp_path / "sweeps")
+    (tmp_path / "other").mkdir()
+    other_way = tmp_path / "other" / ".." / "sweeps" / "2026-11-23"
+    left_out: list[str] = []
+    assert len(load_records(tmp_path, other_way, on_left_out=left_out.append)) == 12
+    assert left_out == []
 
 
 def test_a_copy_of_a_round_is_named_and_left_out(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from analysis.choices import PUBLISHED_CONFIGURATIONS
 from analysis.published_report import published_charts, published_page, write_published
@@ -70,12 +71,26 @@ def test_the_charts_have_the_published_groups_order_and_values() -> None:
     assert (sd1.groups, sd1.series) == (["P100", "T4", "V100", "A100"], ["original", "optimized"])
 
 
-def test_everything_is_written(tmp_path: Path) -> None:
-    names = {path.name for path in write_published(tmp_path)}
-    assert names == {path.name for path in tmp_path.iterdir()}
-    assert "original_vs_optimized_A100_n_samples_4_n_iter_2_sd2.png" in names
-    assert len([name for name in names if name.endswith(".svg")]) == 5
+def test_tables_and_charts_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures: dict[str, Figure] = {}
+
+    def collect(figure: Figure, folder: Path, stem: str) -> list[Path]:
+        figures[stem] = figure
+        return [folder / f"{stem}.png"]
+
+    monkeypatch.setattr("analysis.published_report.save", collect)
+    paths = write_published(tmp_path)
+    assert {path.stem for path in paths if path.suffix == ".png"} == figures.keys()
+    assert figures.keys() == {
+        *published_charts(),
+        "original_vs_optimized_A100_n_samples_4_n_iter_2_sd2",
+    }
     assert "55.7 %" in (tmp_path / "published_study.md").read_text()
     improvements = pd.read_csv(tmp_path / "published_improvements.csv")
     assert improvements["improvement_percent"].max() == pytest.approx(26.3 / 47.2 * 100)
     assert pd.read_csv(tmp_path / "printed_percentages.csv")["agrees"].all()
+    (axes,) = figures["original_vs_optimized_A100_n_samples_4_n_iter_2_sd2"].axes
+    points = [line for line in axes.lines if line.get_marker() == "o"]
+    assert [len(line.get_path()) for line in points] == [10] * 5
+    title = " ".join(text.get_text() for text in axes.figure.texts[:2])
+    assert "optimized_compile: +12.2 % over original, +50.9 % over original_no_xformers" in title

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis import choose_baseline, compare, environments, load_records, summarise
+from analysis import compare, environments, load_records, summarise
 from analysis.formats import Page
 from analysis.tables import delta_page, screen_page, summary_page, write_tables
 from tests.sample_records import (
@@ -26,8 +26,7 @@ Frames = tuple[pd.DataFrame, pd.DataFrame]
 
 def frames(root: Path, baseline: str | None = None) -> Frames:
     rounds = load_records(root)
-    cells = summarise(rounds)
-    return compare(cells, choose_baseline(cells, baseline)), environments(rounds)
+    return compare(summarise(rounds), baseline), environments(rounds)
 
 
 def rows(page: Page, table: int = 0) -> list[dict[str, str]]:
@@ -195,6 +194,27 @@ def test_each_machine_has_its_own_delta_table(tmp_path: Path) -> None:
     page = delta_page(*frames(tmp_path))
     titles = [table.title for table in page.tables[:2]]
     assert titles == ["t4 against attention=math", "h100 against attention=math"]
+
+
+def test_what_varies_has_a_column(tmp_path: Path) -> None:
+    axes = ("width", "steps", "attention")
+    write_sweep(tmp_path, {(256, 4, "math"): [1.0], (512, 50, "math"): [1.0]}, axes=axes)
+    page = summary_page(*frames(tmp_path))
+    assert [(row["pixels"], row["steps"]) for row in rows(page)] == [
+        ("256x128", "4"),
+        ("512x128", "50"),
+    ]
+    assert "All cells: cpu, sd2, height 128, n_iter 1, math, compile off" in notes(page)
+
+
+def test_several_baselines_have_a_column(tmp_path: Path) -> None:
+    write_main_sweep(tmp_path)
+    cells = {("original",): [2.0], ("optimized",): [1.0]}
+    write_sweep(tmp_path, cells, axes=("configuration",), steps=50)
+    page = delta_page(*frames(tmp_path))
+    assert page.tables[0].title == "cpu"
+    assert [row["baseline"] for row in rows(page)[5:]] == ["attention=math", "original", "original"]
+    assert "Baselines: attention=math on cpu; original on cpu." in page.notes
 
 
 def test_the_screen_shows_each_table_once(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_a_call_leaves_a_summary_and_an_archive_and_nothing_else(tmp_path: Path)
 
 
 def test_a_limit_that_runs_out_midway_is_kept_and_loses_no_finished_record(tmp_path: Path) -> None:
-    out, limit_s = tmp_path / "out", 26
+    out, limit_s = tmp_path / "out", 22
     began = time.monotonic()
     answer = run_script(
         out, "--skip-tests", "--only", "main", "sd1", "--time-limit", str(limit_s),

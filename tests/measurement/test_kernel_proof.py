@@ -66,6 +66,11 @@ def sdpa(**counts: int) -> Profile:
     return Profile(Counter({f"aten::{name}": n for name, n in counts.items()}), Counter())
 
 
+def graph(**counts: int) -> Profile:
+    """A replayed CUDA graph: kernels and no operators."""
+    return Profile(Counter(), Counter(counts))
+
+
 @pytest.mark.parametrize(
     ("profile", "backend", "compiled", "proven"),
     [
@@ -82,6 +87,19 @@ def sdpa(**counts: int) -> Profile:
         (sdpa(bmm=64, _scaled_dot_product_flash_attention=1), "math", True, False),
         (sdpa(_scaled_dot_product_flash_attention=32), "original", True, False),
         (sdpa(), "flash", False, False),
+        (sdpa(_flash_attention_forward=32), "xformers", False, True),
+        (sdpa(_flash_attention_forward=32, _scaled_dot_product_flash_attention=32), "xformers",
+         False, False),
+        (graph(flash_fwd_kernel=32), "flash", True, True),
+        (graph(flash_fwd_splitkv_kernel=32, flash_fwd_splitkv_combine_kernel=32), "flash", True,
+         True),
+        (graph(cudnn_generated_sdpa_sm90_flash_fprop=32), "cudnn", True, True),
+        (graph(cudnn_generated_sdpa_sm90_flash_fprop=32), "flash", True, False),
+        (graph(fmha_cutlassF_f16=32), "auto", True, True),
+        (graph(triton_red_fused__softmax_3=32), "math", True, True),
+        (graph(triton_red_fused__softmax_3=32, flash_fwd_kernel=1), "math", True, False),
+        (graph(gemm=64), "math", True, False),
+        (graph(gemm=64), "auto", True, False),
     ],
 )  # fmt: skip
 def test_verdicts(profile: Profile, backend: str, compiled: bool, proven: bool) -> None:
