@@ -50,12 +50,14 @@ class Iteration:
 class Times:
     """All times of one round, in seconds. ``iterations`` are the timed ones, in order.
 
+    ``prepare_s`` makes the inputs of a UNet call, and so holds the text encoder's first call.
     ``first_call_s`` is the first UNet call, which holds the compilation; it is left out of the
     runtime. ``compile_cache`` says whether that found its kernels ready ("warm") or not ("cold").
     """
 
     import_s: float
     build_s: float
+    prepare_s: float
     first_call_s: float | None
     warmup: list[Iteration]
     warmup_unet_calls_s: list[float]

@@ -75,6 +75,7 @@ def sample_times(*iterations_s: float) -> Times:
     return Times(
         import_s=2.0,
         build_s=1.0,
+        prepare_s=0.5,
         first_call_s=3.0,
         warmup=[_iteration(9.0)],
         warmup_unet_calls_s=[],

@@ -42,9 +42,8 @@ def measure_round(
     protocol = config.protocol
     with pipeline.running():
         report("warm up")
-        calls_s = [
-            timed_call(device, _unet_call(pipeline))[0] for _ in range(_warmup_calls(config))
-        ]
+        prepare_s, unet_call = timed_call(device, lambda: _unet_call(pipeline))
+        calls_s = [timed_call(device, unet_call)[0] for _ in range(_warmup_calls(config))]
         warmup = [_iterate(pipeline, 0)[0] for _ in range(protocol.warmup)]
         iterations, first_images = [], None
         for index in range(protocol.n_iter):
@@ -54,11 +53,12 @@ def measure_round(
             first_images = first_images or images
         memory = read_memory(device)
         report("prove the kernel")
-        proof_s, proof = _prove(pipeline)
+        proof_s, proof = _prove(pipeline, unet_call)
     assert first_images is not None
     times = Times(
         import_s=import_s,
         build_s=build_s,
+        prepare_s=prepare_s,
         first_call_s=calls_s[0] if calls_s else None,
         compile_cache=compile_cache,
         warmup=warmup,
@@ -93,8 +93,7 @@ def _unet_call(pipeline: Pipeline) -> Callable[[], torch.Tensor]:
     return lambda: model(batch.latents, pipeline.sampler.timesteps[-1])
 
 
-def _prove(pipeline: Pipeline) -> tuple[float, KernelProof]:
-    call = _unet_call(pipeline)
+def _prove(pipeline: Pipeline, call: Callable[[], torch.Tensor]) -> tuple[float, KernelProof]:
     seconds, ran = timed_call(pipeline.device, lambda: profile_call(pipeline.device, call))
     proof = judge(
         ran,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor
@@ -13,10 +15,16 @@ LATENT_CHANNELS = 4
 PIXELS_PER_LATENT = 8
 
 
+@lru_cache(maxsize=1)
+def _tokenizer() -> SimpleTokenizer:
+    """CLIP's byte-pair encoding; reading its vocabulary takes a few tenths of a second."""
+    return SimpleTokenizer()
+
+
 def tokenise(prompts: list[str], config: TextEncoderConfig) -> Tensor:
     """Prompts to [B, 77] tokens, padded with the model's own padding token."""
-    tokenizer = SimpleTokenizer(context_length=config.context_length)
-    tokens = tokenizer(prompts)
+    tokenizer = _tokenizer()
+    tokens = tokenizer(prompts, context_length=config.context_length)
     ends = (tokens == tokenizer.eot_token_id).int().argmax(dim=1, keepdim=True)
     padding = torch.arange(tokens.shape[1])[None] > ends
     return torch.where(padding, torch.tensor(config.pad_token), tokens)
