@@ -26,7 +26,8 @@ def accounted_s(times: Times) -> dict[str, float]:
         "imports": times.import_s,
         "building": times.build_s,
         "warm-up": times.prepare_s
-        + sum(times.warmup_unet_calls_s) + sum(i.total_s for i in times.warmup),
+        + sum(times.warmup_unet_calls_s)
+        + sum(i.total_s for i in times.warmup),
         "timed calls": times.runtime_s,
         "kernel proof": times.proof_s or 0.0,
     }

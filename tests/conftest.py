@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +11,9 @@ from hydra import compose, initialize_config_dir
 from sd_bench.command import arguments_for_hydra, register
 from sd_bench.config import Config, from_hydra
 from sd_bench.paths import CONF_DIR
+
+# One thread a test process: pytest runs two of them, and torch is not imported yet.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 Compose = Callable[..., Config]
 

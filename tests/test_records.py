@@ -30,8 +30,8 @@ def a_record() -> Record:
         sweep="2023-01-01/10-00-00", job="0", started_at="2023-01-01T10:00:00+00:00", config={},
         scaled=[], environment={"fingerprint": "f"},
         times=Times(
-            import_s=1, build_s=2, prepare_s=0.5, first_call_s=None, warmup=[], warmup_unet_calls_s=[],
-            iterations=[iteration, iteration],
+            import_s=1, build_s=2, prepare_s=0.5, first_call_s=None, warmup=[],
+            warmup_unet_calls_s=[], iterations=[iteration, iteration],
         ),
     )  # fmt: skip
 
