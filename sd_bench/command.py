@@ -38,16 +38,11 @@ class Job:
     folder: Path
 
 
-def register(detect: bool = True) -> None:
-    """Tell Hydra the schema and OmegaConf the resolvers that conf/ uses.
-
-    Without ``detect`` no driver is asked for devices, which can take seconds.
-    """
+def register() -> None:
+    """Tell Hydra the schema and OmegaConf the resolvers that conf/ uses."""
     ConfigStore.instance().store(name="schema", node=Config)
     OmegaConf.register_new_resolver(
-        "sd_bench.detected_gpu_path",
-        lambda: f"/gpu/{devices.detected_gpu() if detect else 'cpu'}",
-        replace=True,
+        "sd_bench.detected_gpu_path", lambda: f"/gpu/{devices.detected_gpu()}", replace=True
     )
     OmegaConf.register_new_resolver("sd_bench.cpu_precision", devices.cpu_precision, replace=True)
 
@@ -57,7 +52,7 @@ def main() -> int:
 
     0: done; 1: a cell failed; 2: the request cannot be carried out; 130: interrupted.
     """
-    register(detect=not {"-h", "--help"} & set(sys.argv))
+    register()
     results: list[SweepResult] = []
 
     def task(jobs: DictConfig | Sequence[Job]) -> None:

@@ -29,10 +29,12 @@ def test_help_lists_the_groups_and_imports_no_torch(tmp_path: Path) -> None:
         cwd=REPOSITORY, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0
-    assert "attention: auto, cudnn, flash, math" in done.stdout
+    assert "attention      auto, cudnn, flash, math" in done.stdout
+    assert "batch_size     1, 2, 4, 8, 16, 32" in done.stdout
+    assert done.stdout.count("configuration") == 2
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "hydra" in imported
-    assert imported.isdisjoint({"torch", "open_clip", "pandas", "matplotlib", "numpy"})
+    assert "sd_bench.help" in imported
+    assert imported.isdisjoint({"torch", "open_clip", "pandas", "matplotlib", "numpy", "hydra"})
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+
+import open_clip.model
+import pytest
 import torch
 
 from sd_bench.measurement.kernel_proof import profile_call
@@ -51,3 +55,17 @@ def test_each_model_pads_as_its_own_tokenizer_does(tiny: Compose) -> None:
     assert set(one[4:]) == {END}
     assert set(two[4:]) == {0}
     assert tokenise([""], sd2)[0].tolist() == [START, END] + [0] * 75
+
+
+def test_it_is_built_without_network_and_without_a_vision_tower(
+    tiny: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("tried to use the network")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.setattr(open_clip.model, "_build_vision_tower", refuse)
+    encoder, _, _ = build_networks(tiny(), CPU)
+    tokens = tokenise(["A photo"], tiny().model_version.text_encoder)
+    with torch.no_grad():
+        assert encoder(tokens).shape == (1, 77, 48)

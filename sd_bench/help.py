@@ -1,0 +1,42 @@
+"""What ``python -m sd_bench --help`` prints: read from conf/, without Hydra, at once."""
+
+from __future__ import annotations
+
+from sd_bench.paths import CONF_DIR
+
+_HEADER = """\
+sd_bench measures Stable Diffusion: every point of a matrix of choices, each in a fresh process.
+
+  python -m sd_bench                                              one cell
+  python -m sd_bench -m batch_size=1,2,4 attention=flash,math     a matrix
+  python -m sd_bench -m plan=true attention=flash,xformers        what would run here
+  python -m analysis multirun_outputs                             charts and tables
+
+Choices: GROUP=OPTION, and with -m GROUP=OPTION,OPTION. What stands later wins:
+the gpu's defaults, protocol, configuration, experiment, the command line.
+"""
+_FOOTER = """
+Single values: NAME=VALUE, and with -m NAME=VALUE,VALUE.
+
+  workload.batch_size=3   workload.prompt="A photo"   workload.height=512   workload.width=512
+  workload.guidance=9.0   workload.seed=1             sampler.steps=50      protocol.n_iter=2
+  protocol.rounds=10      protocol.warmup=1           attention.disable_flash=true
+  images=false            time_file=times.txt         plan=true             traceback=true
+  hydra.sweep.dir=FOLDER  (where the records go)
+
+All values: python -m sd_bench --cfg job. Hydra's own flags: python -m sd_bench --hydra-help.
+"""
+
+
+def help_text() -> str:
+    """The whole help: header, the groups with their options, single values."""
+    groups: dict[str, list[str]] = {}
+    for file in sorted(CONF_DIR.glob("*/*.yaml")):
+        groups.setdefault(file.parent.name, []).append(file.stem)
+    lines = [f"  {group:15}{', '.join(_sorted(options))}" for group, options in groups.items()]
+    return "\n".join([_HEADER, *lines, _FOOTER])
+
+
+def _sorted(options: list[str]) -> list[str]:
+    """Numbers by their size, words by the alphabet."""
+    return sorted(options, key=lambda o: (o.isdigit(), int(o) if o.isdigit() else 0, o))
