@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sd_bench.config import Config, to_dict
+from sd_bench.config import SDPA_BACKENDS, Config, to_dict
 
 #: What changes no result of a round: how often it is repeated, what is kept, what is shown.
 _NOT_IDENTITY = (
@@ -67,5 +67,22 @@ def choices(config: Config) -> dict[str, Any]:
         "height": config.workload.height,
         "width": config.workload.width,
         "n_iter": config.protocol.n_iter,
-        "configuration": config.configuration.name,
+        "configuration": configuration_name(config),
     }
+
+
+def configuration_name(config: Config) -> str | None:
+    """The configuration's name, with every choice in which the cell departs from its bundle."""
+    attention = config.attention
+    disabled = [b for b in SDPA_BACKENDS if getattr(attention, f"disable_{b}")]
+    chosen = {
+        "attention": attention.backend,
+        "compile": config.compile.mode,
+        "precision": config.precision.name,
+        "torch_env": config.torch_env.name,
+        "checkpointing": str(config.model_version.unet.use_checkpoint).lower(),
+        "disabled": "+".join(disabled),
+    }
+    name, bundle = config.configuration.name, config.configuration.bundle
+    departures = [f"{axis}={chosen[axis]}" for axis in bundle if chosen[axis] != bundle[axis]]
+    return f"{name} with {', '.join(departures)}" if name and departures else name

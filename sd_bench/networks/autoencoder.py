@@ -10,10 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sd_bench.config import AutoencoderConfig
+from sd_bench.networks.normalization import GroupNorm
 
 
-def _norm(channels: int) -> nn.GroupNorm:
-    return nn.GroupNorm(32, channels, eps=1e-6)
+def _norm(channels: int) -> GroupNorm:
+    return GroupNorm(channels, eps=1e-6)
 
 
 def _conv3(in_channels: int, out_channels: int) -> nn.Conv2d:

@@ -10,6 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 from sd_bench.config import UNetConfig
 from sd_bench.networks.attention import AttentionFactory
+from sd_bench.networks.normalization import GroupNorm
 
 
 class GEGLU(nn.Module):
@@ -77,7 +78,7 @@ class SpatialTransformer(nn.Module):
     ) -> None:
         super().__init__()
         self.use_linear = config.use_linear_in_transformer
-        self.norm = nn.GroupNorm(32, channels, eps=1e-6)
+        self.norm = GroupNorm(channels, eps=1e-6)
         self.proj_in = self._projection(channels)
         self.transformer_blocks = nn.ModuleList(
             TransformerBlock(channels, config.context_dim, num_heads, make, config.use_checkpoint)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from sd_bench.config import UNetConfig
 from sd_bench.networks.attention import AttentionFactory
+from sd_bench.networks.normalization import GroupNorm32
 from sd_bench.networks.transformer import SpatialTransformer, checkpointed
 
 
@@ -33,13 +34,13 @@ class ResBlock(nn.Module):
         super().__init__()
         self.use_checkpoint = use_checkpoint
         self.in_layers = nn.Sequential(
-            nn.GroupNorm(32, in_channels),
+            GroupNorm32(in_channels, eps=1e-5),
             nn.SiLU(),
             nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1),
         )
         self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(emb_channels, out_channels))
         self.out_layers = nn.Sequential(
-            nn.GroupNorm(32, out_channels),
+            GroupNorm32(out_channels, eps=1e-5),
             nn.SiLU(),
             nn.Identity(),  # the published network's dropout: keys count from it
             nn.Conv2d(out_channels, out_channels, kernel_size=3, padding=1),
@@ -120,7 +121,7 @@ class UNet(nn.Module):
         )
         self.output_blocks = self._expanding(widths, skip_channels, emb_channels)
         self.out = nn.Sequential(
-            nn.GroupNorm(32, widths[0]),
+            GroupNorm32(widths[0], eps=1e-5),
             nn.SiLU(),
             nn.Conv2d(widths[0], config.out_channels, kernel_size=3, padding=1),
         )

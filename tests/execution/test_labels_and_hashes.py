@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from hydra_plugins.sd_bench_launcher import distinct_labels
 from sd_bench.config import ConfigError, TorchEnvConfig
 from sd_bench.execution.cell import cell_hash, choices
 from sd_bench.execution.interpreter import Interpreter, find_interpreter
+from sd_bench.paths import CONF_DIR
 from tests.conftest import Compose
 
 
@@ -83,3 +85,27 @@ def test_an_interpreter_that_is_none_is_refused() -> None:
         find_interpreter(TorchEnvConfig(name="x", python="/no/such/python"))
     with pytest.raises(ConfigError, match="is not a working Python"):
         find_interpreter(TorchEnvConfig(name="x", python="/bin/false"))
+
+
+@pytest.mark.parametrize("file", sorted((CONF_DIR / "configuration").glob("*.yaml")))
+def test_a_configuration_as_it_is_bears_its_own_name(compose_config: Compose, file: Path) -> None:
+    name = None if file.stem == "none" else file.stem
+    assert choices(compose_config(f"configuration={file.stem}"))["configuration"] == name
+
+
+@pytest.mark.parametrize(
+    ("override", "name"),
+    [
+        ("attention=math", "optimized with attention=math"),
+        ("torch_env=current", "optimized with torch_env=current"),
+        ("attention.disable_flash=true", "optimized with disabled=flash"),
+        ("precision=fp32", "optimized with precision=fp32"),
+        ("model_version.unet.use_checkpoint=true", "optimized with checkpointing=true"),
+        ("batch_size=4", "optimized"),
+    ],
+)
+def test_a_configuration_that_is_departed_from_says_so_in_its_name(
+    compose_config: Compose, override: str, name: str
+) -> None:
+    config = compose_config("configuration=optimized", override)
+    assert choices(config)["configuration"] == name
