@@ -199,7 +199,10 @@ class ProtocolConfig:
 
 @dataclass
 class ConfigurationConfig:
+    """A named bundle of choices; ``bundle`` repeats them, so that a departure can be told."""
+
     name: str | None = None
+    bundle: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
