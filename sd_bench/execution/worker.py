@@ -29,6 +29,8 @@ from sd_bench.records import Failure, Record, record_path, write_record  # noqa:
 #: The exit code that says: the sweep's folder takes no files (EX_IOERR of sysexits.h).
 EXIT_CANNOT_WRITE = 74
 _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+#: How long the launcher may take to draw a new phase, before the phase begins.
+_DRAWING_S = 0.02
 _PR_SET_PDEATHSIG = 1
 #: How PyTorch says that memory ran out, on CUDA and on a CPU.
 _OOM_WORDS = ("out of memory", "can't allocate memory")
@@ -159,6 +161,7 @@ class _Reporter:
 
     def __call__(self, phase: str) -> None:
         os.write(self._fd, (json.dumps({"phase": phase}) + "\n").encode())
+        time.sleep(_DRAWING_S)
 
 
 def _die_with_parent() -> None:
