@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import hydra
@@ -19,23 +19,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sd_bench import devices
 from sd_bench.config import Config, ConfigError, from_hydra
-from sd_bench.execution.cell import Cell
+from sd_bench.execution.cell import Cell, Job
 from sd_bench.execution.plan import make_plan, scaled_in
 from sd_bench.execution.screen import Screen, make_console, plan_table
 from sd_bench.execution.sweep import SweepResult, run_sweep
 from sd_bench.paths import CONF_DIR
 
 EXIT_OK, EXIT_FAILED_CELL, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One job of a Hydra multirun, composed; ``folder`` is where its records go."""
-
-    config: DictConfig
-    index: int
-    label: str
-    folder: Path
 
 
 def register() -> None:
@@ -58,9 +48,16 @@ def main() -> int:
     def task(jobs: DictConfig | Sequence[Job]) -> None:
         """All jobs of the sweep at once from our launcher; one job from any other of Hydra's."""
         batch = [_single_job(jobs)] if isinstance(jobs, DictConfig) else jobs
+        if len(batch) > 1 and not is_sweep and all(job.config.experiment is None for job in batch):
+            raise ConfigError(
+                "several values for one cell: add -m to sweep over them, or quote a value that "
+                "holds a comma, as in 'workload.prompt=\"A cat, sitting\"'"
+            )
         results.append(_run([_cell(job) for job in batch]))
 
     sys.argv[1:] = arguments_for_hydra(sys.argv[1:])
+    is_sweep = "-m" in sys.argv
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: end the worker, tidy up
     wants_traceback = "traceback=true" in sys.argv or "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of exiting
     try:
@@ -83,7 +80,7 @@ def arguments_for_hydra(arguments: Sequence[str]) -> list[str]:
     that are named by numbers are quoted (``batch_size=1,2`` as ``batch_size='1','2'``), since it
     takes a bare number for no option's name.
     """
-    flags = [a for a in arguments if a in ("-m", "--multirun")][:1]
+    flags = ["-m"] if {"-m", "--multirun"} & set(arguments) else []
     numbered = {file.parent.name for file in CONF_DIR.glob("*/*.yaml") if file.stem.isdigit()}
     rest = []
     for argument in arguments:
@@ -147,7 +144,7 @@ def one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return (
             f"{error.filename}: {error.strerror}; "
-            "make room there, or choose another folder with hydra.sweep.dir=FOLDER"
+            "make room there, or name another place (hydra.sweep.dir=FOLDER for the records)"
         )
     text, _, _ = str(error).partition("Config search path:")
     if error.__cause__ is not None:  # Hydra's own words for what OmegaConf said better

@@ -17,7 +17,7 @@ PREDICTIONS = ("eps", "v")
 ATTENTION_BACKENDS = ("original", "xformers", "math", "mem_efficient", "flash", "cudnn", "auto")
 #: The backends of scaled_dot_product_attention, which nn.MultiheadAttention chooses from.
 SDPA_BACKENDS = ("math", "mem_efficient", "flash", "cudnn")
-COMPILE_MODES = ("off", "default", "reduce-overhead", "max-autotune")
+COMPILE_MODES = ("off", "default", "reduce_overhead", "max_autotune")
 PRECISIONS = ("autocast", "fp16", "bf16", "fp32")
 SAMPLERS = ("plms", "ddim", "dpm_solver")
 #: The image is 8 times as wide as the latents, and the UNet halves those three times.
@@ -124,6 +124,7 @@ class ModelConfig:
     native_size: int = MISSING
     guidance: float = MISSING
     latent_scale: float = MISSING
+    upcast_attention: bool = MISSING
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     unet: UNetConfig = field(default_factory=UNetConfig)
     autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
@@ -254,6 +255,10 @@ def check(config: Config) -> None:
     _check_sizes(config)
     _check_unet(config.model_version)
     _check_sampler(config)
+    if config.attention.upcast and config.attention.backend != "original":
+        raise ConfigError(
+            f"attention.upcast=true: {config.attention.backend} has no upcast, only original has"
+        )
     if config.attention.uses_multihead_attention and not config.attention.allowed_sdpa_backends:
         raise ConfigError(
             f"attention={config.attention.backend}: every backend is disabled; "
@@ -277,6 +282,16 @@ def _check_names(config: Config) -> None:
             "model_version.text_encoder.activation",
             config.model_version.text_encoder.activation,
             ("gelu", "quick_gelu"),
+        ),
+        (
+            "model_version.autoencoder.attention",
+            config.model_version.autoencoder.attention,
+            ("unfused",),
+        ),
+        (
+            "model_version.text_encoder.attention",
+            config.model_version.text_encoder.attention,
+            SDPA_BACKENDS,
         ),
     ):
         if value not in allowed:

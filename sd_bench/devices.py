@@ -7,6 +7,7 @@ import platform
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,18 +17,18 @@ from omegaconf import OmegaConf
 from sd_bench.config import ConfigError, GpuConfig
 from sd_bench.paths import CONF_DIR
 
-_NVIDIA_SMI_FIELDS = ("index", "name", "uuid", "compute_cap", "memory.total", "driver_version")
+_FIELDS = ("index", "name", "uuid", "compute_cap", "memory.total", "driver_version")
 _CPU_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """One CUDA device as its driver names it. ``memory_mib`` is in MiB."""
+    """One CUDA device as its driver names it; an old driver does not tell the capability."""
 
     index: str
     name: str
     uuid: str
-    compute_capability: str
+    compute_capability: str | None
     memory_mib: str
     driver: str
 
@@ -38,32 +39,32 @@ def cuda_devices() -> tuple[Device, ...]:
     nvidia_smi = shutil.which("nvidia-smi")
     if nvidia_smi is None:
         return ()
-    query = [
-        nvidia_smi,
-        f"--query-gpu={','.join(_NVIDIA_SMI_FIELDS)}",
-        "--format=csv,noheader,nounits",
-    ]
-    try:
-        answer = subprocess.run(query, capture_output=True, text=True, timeout=60, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return ()
-    return visible(parse_nvidia_smi(answer.stdout), os.environ.get("CUDA_VISIBLE_DEVICES"))
+    for fields in (_FIELDS, [f for f in _FIELDS if f != "compute_cap"]):  # old drivers lack it
+        query = [nvidia_smi, f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits"]
+        try:
+            answer = subprocess.run(query, capture_output=True, text=True, timeout=60, check=True)
+        except (OSError, subprocess.SubprocessError):
+            continue
+        found = parse_nvidia_smi(answer.stdout, fields)
+        return visible(found, os.environ.get("CUDA_VISIBLE_DEVICES"))
+    return ()
 
 
-def parse_nvidia_smi(text: str) -> tuple[Device, ...]:
-    """The devices in the CSV that nvidia-smi prints for ``_NVIDIA_SMI_FIELDS``."""
+def parse_nvidia_smi(text: str, fields: Sequence[str] = ()) -> tuple[Device, ...]:
+    """The devices in the CSV that nvidia-smi prints for ``fields``, all by default."""
+    names = fields or _FIELDS
     rows = [[cell.strip() for cell in line.split(",")] for line in text.splitlines()]
+    facts = [dict(zip(names, row, strict=True)) for row in rows if len(row) == len(names)]
     return tuple(
         Device(
-            index=row[0],
-            name=row[1],
-            uuid=row[2],
-            compute_capability=row[3],
-            memory_mib=row[4],
-            driver=row[5],
+            index=fact["index"],
+            name=fact["name"],
+            uuid=fact["uuid"],
+            compute_capability=fact.get("compute_cap"),
+            memory_mib=fact["memory.total"],
+            driver=fact["driver_version"],
         )
-        for row in rows
-        if len(row) == len(_NVIDIA_SMI_FIELDS)
+        for fact in facts
     )
 
 

@@ -6,6 +6,9 @@ from pathlib import Path
 
 PACKAGE_DIR = Path(__file__).resolve().parent
 
+#: Whether the package lies in a checkout, and not in an interpreter's site-packages.
+IS_CHECKOUT = (PACKAGE_DIR.parent / "pyproject.toml").is_file()
+
 
 def _conf_dir() -> Path:
     """conf/ inside an installed package, else beside the package in a checkout."""

@@ -16,7 +16,7 @@ from sd_bench.networks.text_encoder import TextEncoder
 from sd_bench.networks.unet import UNet
 from sd_bench.sampling.samplers import make_sampler
 from sd_bench.torch_versions import compiled, sdpa_backends, uninitialised
-from sd_bench.weights.random import fill_random
+from sd_bench.weights.random import fill_random, forget_table
 
 #: Where each network stands in a checkpoint.
 UNET_PREFIX = "model.diffusion_model."
@@ -96,4 +96,5 @@ def build_networks(config: Config, device: torch.device) -> tuple[TextEncoder, U
         fill_random(network, prefix, config.weights_seed)
         network.eval()
     text_encoder.fill_mask()
+    forget_table()
     return text_encoder, unet, autoencoder

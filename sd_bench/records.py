@@ -96,15 +96,18 @@ class KernelProof:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """What the first timed iteration produced; file names are relative to the record."""
+    """What the first timed iteration produced; file names are relative to the record.
+
+    Mean and deviation of the latents are ``None`` where they are not finite.
+    """
 
     latents_file: str | None
     latents_sha256: str
     image_files: list[str]
     image_seeds: list[int]
     prompts: list[str]
-    latents_mean: float
-    latents_std: float
+    latents_mean: float | None
+    latents_std: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,8 +65,12 @@ RULES: tuple[Rule, ...] = (
         "flash attention on a CPU needs PyTorch 2.1",
     ),
     (
-        _both(_backend("flash", "cudnn"), lambda c, h: _below(h, (8, 0))),
+        _both(_backend("flash", "cudnn"), lambda c, h: _below(h, (8, 0)) and h.torch >= (2, 2)),
         "needs compute capability 8.0",
+    ),
+    (
+        _both(_backend("flash"), lambda c, h: _below(h, (7, 5))),
+        "needs compute capability 7.5",
     ),
     (
         _both(_backend("mem_efficient"), lambda c, h: _below(h, (5, 0))),

@@ -103,4 +103,4 @@ def compiled(module: torch.nn.Module, mode: str, keep_unfused: bool) -> Callable
         from torch._inductor.fx_passes import fuse_attention
 
         mock.patch.object(fuse_attention, "_sfdp_init", return_value=None).start()
-    return torch.compile(module, mode=mode, dynamic=False)
+    return torch.compile(module, mode=mode.replace("_", "-"), dynamic=False)

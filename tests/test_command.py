@@ -52,8 +52,13 @@ def test_help_lists_the_groups_and_imports_no_torch(tmp_path: Path) -> None:
         (["batch_size"], "write NAME=VALUE"),
         (["compile=1"], "name one of the group's options"),
         (["torch_env=original", "torch_env.python=/no/such/python"], "no such interpreter"),
-        (["hydra.sweep.dir=/proc/nowhere"], "choose another folder with hydra.sweep.dir=FOLDER"),
+        (["hydra.sweep.dir=/proc/nowhere"], "name another place (hydra.sweep.dir=FOLDER"),
         (["-m", "attention=flash,math", "sampler.steps=3"], "do not divide"),
+        (["attention=flash,math"], "add -m to sweep over them"),
+        (["workload.prompt=A cat, sitting"], "quote a value that holds a comma"),
+        (["time_file=."], "name another place"),
+        (["model_version.autoencoder.attention=flash"], "use one of unfused"),
+        (["attention=math", "attention.upcast=true"], "only original has"),
     ],
 )
 def test_a_users_mistake_is_one_line_and_exit_code_2(
@@ -77,7 +82,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "multirun_outputs").write_text("a file in the way")
     done = run(tmp_path, "model_version=sd2_tiny")
     assert done.returncode == 2
-    assert "choose another folder with hydra.sweep.dir=FOLDER" in done.stderr
+    assert "name another place (hydra.sweep.dir=FOLDER" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
@@ -100,7 +105,7 @@ def test_a_full_disk_is_one_line_and_exit_code_2(small_disk: Path, tmp_path: Pat
         "sampler.steps=1",
     )  # fmt: skip
     assert done.returncode == 2, done.stdout + done.stderr
-    assert "make room there, or choose another folder" in done.stderr
+    assert "make room there, or name another place" in done.stderr
     assert done.stderr.count("\n") == 1
 
 

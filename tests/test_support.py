@@ -30,6 +30,8 @@ def host(kind: str = "cuda", capability: str = "8.0", torch: str = "2.5", **fact
     [
         ("attention=flash", host(), None),
         ("attention=flash", host(capability="7.5"), "needs compute capability 8.0"),
+        ("attention=flash", host(capability="7.5", torch="2.0"), None),
+        ("attention=flash", host(capability="7.0", torch="2.0"), "needs compute capability 7.5"),
         ("attention=flash precision=fp32", host(), "not in fp32"),
         ("attention=math precision=fp32", host(), None),
         ("attention=cudnn", host(torch="2.4"), "cuDNN attention needs PyTorch 2.5"),

@@ -10,8 +10,8 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from sd_bench.command import Job
 from sd_bench.config import ConfigError
+from sd_bench.execution.cell import Job
 from sd_bench.records import RECORD_GLOB
 
 
@@ -48,7 +48,7 @@ class FreshProcessLauncher(Launcher):
             _remove_if_unused(sweep_dir)
         try:
             self.task_function(jobs)  # ours takes a whole sweep
-        except ConfigError:
+        except (ConfigError, OSError):
             _remove_if_unused(sweep_dir)
             raise
         return returns
@@ -76,7 +76,8 @@ def _remove_if_unused(sweep_dir: Path) -> None:
     if any(sweep_dir.rglob(RECORD_GLOB)):
         return
     (sweep_dir / "multirun.yaml").unlink(missing_ok=True)
-    for folder in (sweep_dir, *sweep_dir.parents[:2]):
+    is_default = sweep_dir.parents[1].name == "multirun_outputs"
+    for folder in (sweep_dir, *(sweep_dir.parents[:2] if is_default else ())):
         try:
             folder.rmdir()
         except OSError:

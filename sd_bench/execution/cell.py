@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from omegaconf import DictConfig
+
 from sd_bench.config import SDPA_BACKENDS, Config, to_dict
 
 #: What changes no result of a round: how often it is repeated, what is kept, what is shown.
@@ -38,6 +40,16 @@ class Cell:
     def sweep(self) -> str:
         """The sweep's folder as date/time, or whatever the user called it."""
         return "/".join(self.folder.parts[-3:-1])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One job of a Hydra multirun, composed; ``folder`` is where its records go."""
+
+    config: DictConfig
+    index: int
+    label: str
+    folder: Path
 
 
 def cell_hash(config: Config) -> str:
@@ -82,7 +94,10 @@ def configuration_name(config: Config) -> str | None:
         "torch_env": config.torch_env.name,
         "checkpointing": str(config.model_version.unet.use_checkpoint).lower(),
         "disabled": "+".join(disabled),
+        "upcast": str(attention.upcast).lower(),
     }
     name, bundle = config.configuration.name, config.configuration.bundle
-    departures = [f"{axis}={chosen[axis]}" for axis in bundle if chosen[axis] != bundle[axis]]
+    departures = [
+        f"{axis}={chosen[axis]}" for axis in bundle if chosen[axis] != bundle[axis].lower()
+    ]
     return f"{name} with {', '.join(departures)}" if name and departures else name

@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 from importlib import metadata
 
 from sd_bench.config import ConfigError, TorchEnvConfig
+from sd_bench.paths import IS_CHECKOUT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,7 @@ def version(name):
     except metadata.PackageNotFoundError:
         return None
 print(json.dumps({"torch": version("torch"), "xformers": version("xformers"),
+                  "sd_bench": version("sd_bench"),
                   "missing": [n for n in ("omegaconf", "open_clip", "numpy", "PIL")
                               if importlib.util.find_spec(n) is None]}))
 """
@@ -87,6 +89,8 @@ def _other(python: str) -> Interpreter:
     except (OSError, subprocess.SubprocessError, json.JSONDecodeError):
         raise ConfigError(f"torch_env.python={python}: is not a working Python") from None
     missing = facts["missing"] + ([] if facts["torch"] else ["torch"])
+    if not IS_CHECKOUT and facts["sd_bench"] != metadata.version("sd_bench"):
+        missing.append(f"sd_bench {metadata.version('sd_bench')}")
     if missing:
         raise ConfigError(
             f"torch_env.python={python}: lacks {', '.join(missing)}; install sd_bench's "

@@ -48,8 +48,10 @@ def _plan_cell(cell: Cell) -> PlannedCell:
 
 def _host(cell: Cell, interpreter: Interpreter) -> Host:
     kind, capability = cell.config.gpu.kind, None
-    if kind == "cuda":
-        major, minor = cuda_devices()[0].compute_capability.split(".")
+    told = cuda_devices()[0].compute_capability if kind == "cuda" else None
+    told = told or cell.config.gpu.compute_capability
+    if kind == "cuda" and told is not None:
+        major, minor = told.split(".")
         capability = (int(major), int(minor))
     major, minor = interpreter.torch.split(".")[:2]
     return Host(

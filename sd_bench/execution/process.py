@@ -19,10 +19,11 @@ from pathlib import Path
 from sd_bench.config import to_dict
 from sd_bench.execution.plan import PlannedCell
 from sd_bench.execution.worker import EXIT_CANNOT_WRITE, Request, blank_record
-from sd_bench.paths import PACKAGE_DIR
+from sd_bench.paths import IS_CHECKOUT, PACKAGE_DIR
 from sd_bench.records import Failure, Record, read_record, record_path, write_record
 
 _TAIL_BYTES = 4000
+_FILLED = "filled"
 
 
 def run_round(
@@ -45,6 +46,8 @@ def run_round(
         raise OSError(errno.ENOSPC, "the disk is full or read-only", str(cell.folder))
     if outcome is None and path.exists():
         record = read_record(path)
+        if record.times is not None and cell.config.compile.mode != "off":
+            (compile_cache_dir(cell.folder) / _FILLED).touch()
         if record.status in ("ok", "unsupported"):
             log.unlink(missing_ok=True)
         return record
@@ -71,7 +74,7 @@ def _run_worker(
         round=blank.round,
         position=blank.position,
         report_fd=write_fd,
-        compile_cache=None if cache is None else ("warm" if cache.exists() else "cold"),
+        compile_cache=None if cache is None else ("warm" if _is_filled(cache) else "cold"),
     )
     with tempfile.TemporaryDirectory(prefix="sd_bench-") as scratch, log.open("wb") as stream:
         request_file = Path(scratch) / "request.json"
@@ -98,7 +101,7 @@ def _environment(cache: Path | None) -> dict[str, str]:
     environment = dict(os.environ)
     environment.pop("HYDRA_FULL_ERROR", None)
     environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # as nvidia-smi counts devices
-    if (PACKAGE_DIR.parent / "pyproject.toml").exists():  # a checkout: the worker runs this code
+    if IS_CHECKOUT:  # the worker runs this very code, whatever its interpreter has installed
         paths = [str(PACKAGE_DIR.parent), environment.get("PYTHONPATH", "")]
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     if cache is not None:
@@ -110,6 +113,11 @@ def _environment(cache: Path | None) -> dict[str, str]:
 def compile_cache_dir(folder: Path) -> Path:
     """A cell's own cache of compiled kernels: no cell finds another's there."""
     return folder / ".compile_cache"
+
+
+def _is_filled(cache: Path) -> bool:
+    """Whether a round before has compiled to its end, and not only begun."""
+    return (cache / _FILLED).exists()
 
 
 def _follow(

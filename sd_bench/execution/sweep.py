@@ -13,10 +13,12 @@ from sd_bench.config import ConfigError
 from sd_bench.execution.cell import Cell
 from sd_bench.execution.plan import PlannedCell, make_plan
 from sd_bench.execution.process import compile_cache_dir, run_round
-from sd_bench.records import RECORD_GLOB, Record
+from sd_bench.records import Record
 
 #: Statuses that are no fault: the command's exit code stays 0.
 _NO_FAULT = ("ok", "unsupported")
+#: The file that says that a sweep owns a cell's folder.
+CLAIM = ".sd_bench"
 
 
 class Watcher(Protocol):
@@ -52,18 +54,23 @@ def run_sweep(cells: Sequence[Cell], watcher: Watcher) -> SweepResult:
     """
     plan = make_plan(list(cells))
     for cell in cells:
-        _prepare(cell.folder)
+        _append(cell.config.time_file, "")  # it is better to know now that it cannot be written
+    for cell in cells:
+        _claim(cell.folder)
     watcher.planned(plan)
     result = SweepResult([[] for _ in plan])
-    for position, (round_index, index) in enumerate(order(plan)):
-        planned = plan[index]
-        watcher.round_started(planned, round_index)
-        record = run_round(planned, round_index, position, watcher.phase)
-        result.records[index].append(record)
-        _append_time(planned, record)
-        watcher.round_ended(planned, record)
-    for cell in cells:
-        shutil.rmtree(compile_cache_dir(cell.folder), ignore_errors=True)
+    try:
+        for position, (round_index, index) in enumerate(order(plan)):
+            planned = plan[index]
+            watcher.round_started(planned, round_index)
+            record = run_round(planned, round_index, position, watcher.phase)
+            result.records[index].append(record)
+            if record.runtime_s is not None:  # the published flag --time_file
+                _append(planned.cell.config.time_file, f"{record.runtime_s}\n")
+            watcher.round_ended(planned, record)
+    finally:
+        for cell in cells:
+            shutil.rmtree(compile_cache_dir(cell.folder), ignore_errors=True)
     watcher.ended(plan, result.records)
     return result
 
@@ -81,17 +88,18 @@ def order(plan: Sequence[PlannedCell]) -> Iterator[tuple[int, int]]:
         yield from ((round_index, index) for index in indices)
 
 
-def _prepare(folder: Path) -> None:
+def _claim(folder: Path) -> None:
+    """Make ``folder`` this sweep's own, also against another that starts at the same moment."""
     folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.glob(RECORD_GLOB)):
+    try:
+        (folder / CLAIM).touch(exist_ok=False)
+    except FileExistsError:
         raise ConfigError(
-            f"hydra.sweep.dir={folder.parent}: already holds records; name another folder"
-        )
+            f"hydra.sweep.dir={folder.parent}: already holds another sweep; name another folder"
+        ) from None
 
 
-def _append_time(planned: PlannedCell, record: Record) -> None:
-    """The published flag ``--time_file``: the runtime in seconds, a line a run."""
-    time_file = planned.cell.config.time_file
-    if time_file is not None and record.runtime_s is not None:
+def _append(time_file: str | None, text: str) -> None:
+    if time_file is not None:
         with Path(time_file).open("a", encoding="utf-8") as stream:
-            stream.write(f"{record.runtime_s}\n")
+            stream.write(text)

@@ -14,6 +14,7 @@ import ctypes  # noqa: E402
 import errno  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
+import re  # noqa: E402
 import signal  # noqa: E402
 import sys  # noqa: E402
 import traceback  # noqa: E402
@@ -22,7 +23,7 @@ from datetime import datetime, timezone  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
-from sd_bench.config import Config, from_dict, scaled_sentences, to_dict  # noqa: E402
+from sd_bench.config import Config, ConfigError, from_dict, scaled_sentences, to_dict  # noqa: E402
 from sd_bench.execution.cell import cell_hash, choices  # noqa: E402
 from sd_bench.records import Failure, Record, record_path, write_record  # noqa: E402
 
@@ -116,6 +117,7 @@ def _measure(config: Config, request: Request, record: Record) -> Record:
     report = _Reporter(request.report_fd)
     device = torch.device(config.gpu.kind, *([0] if config.gpu.kind == "cuda" else []))
     record = replace(record, environment=describe_environment(device))
+    _check_device(config, record.environment["device"]["name"])
     why = why_backend_fails(
         config.attention, config.model_version.unet, device, compute_dtype(config, device)
     )
@@ -141,14 +143,21 @@ def _measure(config: Config, request: Request, record: Record) -> Record:
         kernel_proof=measured.kernel_proof,
         output=output,
     )
-    return _judged(record, bool(torch.isfinite(measured.images.latents).all()))
+    return _judged(record, measured.finite)
+
+
+def _check_device(config: Config, name: str) -> None:
+    """Refuse to measure one device under the name of another."""
+    patterns = config.gpu.device_names
+    if patterns and not any(re.search(pattern, name) for pattern in patterns):
+        raise ConfigError(f"gpu={config.gpu.name}: the device that PyTorch uses here is {name!r}")
 
 
 def _judged(record: Record, finite: bool) -> Record:
     """A round whose output or kernel is wrong keeps its numbers, and is no result."""
     assert record.kernel_proof is not None
     if not finite:
-        return replace(record, status="invalid", reason="the latents hold NaN or infinity")
+        return replace(record, status="invalid", reason="latents or image hold NaN or infinity")
     if not record.kernel_proof.proven:
         reason = f"kernel proof missed: {record.kernel_proof.detail}"
         return replace(record, status="invalid", reason=reason)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,9 @@ def save_output(
     """
     latents = images.latents.detach().float().cpu().numpy()
     latents_file = folder / f"{stem}-latents.npy"
-    np.save(latents_file, latents)
+    stream = io.BytesIO()
+    np.save(stream, latents)
+    latents_file.write_bytes(stream.getvalue())  # its errors say why, those of np.save do not
     image_files = []
     if facts is not None:
         pixels = (
@@ -47,6 +51,10 @@ def save_output(
         image_files=image_files,
         image_seeds=seeds,
         prompts=prompts,
-        latents_mean=float(latents.mean(dtype=np.float64)),
-        latents_std=float(latents.std(dtype=np.float64)),
+        latents_mean=_finite(latents.mean(dtype=np.float64)),
+        latents_std=_finite(latents.std(dtype=np.float64)),
     )
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

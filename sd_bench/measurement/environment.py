@@ -66,6 +66,7 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
             "affinity": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
             "memory_bytes": _memory_bytes(),
         },
+        "interpreter": sys.executable,
         "project": _project(),
     }
 
@@ -122,7 +123,7 @@ def _memory_bytes() -> int | None:
 def _project() -> dict[str, Any]:
     """The commit of the checkout that sd_bench runs from; ``None`` for an installed package."""
     if not (PACKAGE_DIR.parent / ".git").exists():
-        return {"git_commit": None, "dirty": None, "interpreter": sys.executable}
+        return {"git_commit": None, "dirty": None}
     commit = _git("rev-parse", "HEAD")
     changes = _git("status", "--porcelain", "--untracked-files=no")
     return {"git_commit": commit, "dirty": None if changes is None else bool(changes)}

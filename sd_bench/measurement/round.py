@@ -24,12 +24,16 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one round gives; ``images`` are those of the first timed iteration."""
+    """What one round gives; ``images`` are those of the first timed iteration.
+
+    ``finite`` says whether latents and pixels of every timed iteration are finite numbers.
+    """
 
     times: Times
     memory: Memory
     kernel_proof: KernelProof
     images: Images
+    finite: bool
 
 
 def measure_round(
@@ -45,12 +49,13 @@ def measure_round(
         prepare_s, unet_call = timed_call(device, lambda: _unet_call(pipeline))
         calls_s = [timed_call(device, unet_call)[0] for _ in range(_warmup_calls(config))]
         warmup = [_iterate(pipeline, 0)[0] for _ in range(protocol.warmup)]
-        iterations, first_images = [], None
+        iterations, first_images, finite = [], None, True
         for index in range(protocol.n_iter):
             report(f"timed iteration {index + 1} of {protocol.n_iter}")
             iteration, images = _iterate(pipeline, index)
             iterations.append(iteration)
             first_images = first_images or images
+            finite = finite and _is_finite(images)
         memory = read_memory(device)
         report("prove the kernel")
         proof_s, proof = _prove(pipeline, unet_call)
@@ -66,7 +71,7 @@ def measure_round(
         iterations=iterations,
         proof_s=proof_s,
     )
-    return Measured(times, memory, proof, first_images)
+    return Measured(times, memory, proof, first_images, finite)
 
 
 def _warmup_calls(config: Config) -> int:
@@ -74,9 +79,15 @@ def _warmup_calls(config: Config) -> int:
     return max(config.protocol.warmup_unet_calls, int(config.compile.mode != "off"))
 
 
+def _is_finite(images: Images) -> bool:
+    return bool(images.latents.isfinite().all()) and bool(images.pixels.isfinite().all())
+
+
 def _iterate(pipeline: Pipeline, index: int) -> tuple[Iteration, Images]:
-    workload, text = pipeline.config.workload, pipeline.config.model_version.text_encoder
-    batch = make_batch(workload, text, index, pipeline.device)
+    config = pipeline.config
+    workload, text = config.workload, config.model_version.text_encoder
+    num_noises = config.sampler.steps if config.sampler.eta > 0 else 0
+    batch = make_batch(workload, text, index, pipeline.device, num_noises)
 
     def call(marks: Marks) -> Images:
         return text_to_image(pipeline, pipeline.sampler, workload.guidance, batch, marks)
@@ -90,7 +101,7 @@ def _unet_call(pipeline: Pipeline) -> Callable[[], torch.Tensor]:
     batch = make_batch(workload, text, 0, pipeline.device)
     context = pipeline.encode_text(torch.cat([batch.empty_tokens, batch.tokens]))
     model = guided(pipeline, context, workload.guidance)
-    return lambda: model(batch.latents, pipeline.sampler.timesteps[-1])
+    return lambda: model(batch.latents, max(pipeline.sampler.timesteps))
 
 
 def _prove(pipeline: Pipeline, call: Callable[[], torch.Tensor]) -> tuple[float, KernelProof]:

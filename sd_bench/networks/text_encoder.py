@@ -34,12 +34,6 @@ class TextEncoder(nn.Module):
         mask = self.model.attn_mask
         mask.copy_(self.model.build_causal_mask().to(mask))
 
-    def train(self, mode: bool = True) -> TextEncoder:
-        """Stay in training mode. The tower has no dropout, so only one thing depends on it:
-        outside it nn.MultiheadAttention may take a fused path that ignores the backend switches.
-        """
-        return super().train(True)
-
     def forward(self, tokens: Tensor) -> Tensor:
         x = self.model.token_embedding(tokens) + self.model.positional_embedding
         x = self.model.transformer(x, attn_mask=self.model.attn_mask)

@@ -96,7 +96,7 @@ class SpatialTransformer(nn.Module):
         h = self.norm(x)
         if not self.use_linear:
             h = self.proj_in(h)
-        h = h.flatten(2).transpose(1, 2)  # [B, H*W, C]
+        h = h.flatten(2).transpose(1, 2).contiguous()  # [B, H*W, C]
         if self.use_linear:
             h = self.proj_in(h)
         for block in self.transformer_blocks:

@@ -37,9 +37,13 @@ def image_seeds(workload: WorkloadConfig, iteration: int) -> list[int]:
 
 
 def make_batch(
-    workload: WorkloadConfig, text: TextEncoderConfig, iteration: int, device: torch.device
+    workload: WorkloadConfig,
+    text: TextEncoderConfig,
+    iteration: int,
+    device: torch.device,
+    num_noises: int = 0,
 ) -> Batch:
-    """The input of one iteration, on ``device``.
+    """The input of one iteration, on ``device``, with ``num_noises`` further draws of noise.
 
     Noise is drawn on the CPU, one generator an image, so it is the same on every device and for
     every batch size.
@@ -59,5 +63,5 @@ def make_batch(
         tokens=tokenise(prompts, text).to(device),
         empty_tokens=tokenise([""] * workload.batch_size, text).to(device),
         latents=noise(),
-        noise=noise,
+        noises=tuple(noise() for _ in range(num_noises)),
     )

@@ -38,13 +38,14 @@ class Marks(Protocol):
 @dataclass(frozen=True, slots=True)
 class Batch:
     """The input of one call: prompt tokens [B, 77], those of the empty prompt [B, 77], and the
-    initial latents [B, 4, H, W] in fp32; ``noise`` draws more of it for stochastic samplers.
+    initial latents [B, 4, H, W] in fp32; ``noises`` are as many more, one a step, for a stochastic
+    sampler.
     """
 
     tokens: Tensor
     empty_tokens: Tensor
     latents: Tensor
-    noise: Callable[[], Tensor]
+    noises: tuple[Tensor, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def text_to_image(
     context = networks.encode_text(both)  # [2B, 77, D], the empty prompt first
     marks.stage("text_encode")
     model = guided(networks, context, guidance)
-    latents = sampler(model, batch.latents, marks.step, batch.noise)
+    latents = sampler(model, batch.latents, marks.step, iter(batch.noises).__next__)
     marks.stage("denoise")
     decoded = networks.decode(latents / networks.latent_scale)
     pixels = ((decoded.float() + 1) / 2).clamp(0, 1)

@@ -41,6 +41,11 @@ def _table(device: torch.device) -> Tensor:
     return values.to(device)
 
 
+def forget_table() -> None:
+    """Give back the table's memory: on a GPU it would count as the networks'."""
+    _table.cache_clear()
+
+
 def standard_values(count: int) -> np.ndarray:
     """``count`` nearly normal numbers of mean 0 and deviation 1, fp32.
 

@@ -102,10 +102,15 @@ def test_a_configuration_as_it_is_bears_its_own_name(compose_config: Compose, fi
         ("precision=fp32", "optimized with precision=fp32"),
         ("model_version.unet.use_checkpoint=true", "optimized with checkpointing=true"),
         ("batch_size=4", "optimized"),
+        (
+            "configuration=original_no_xformers attention.upcast=false",
+            "original_no_xformers with upcast=false",
+        ),
+        ("configuration=original_no_xformers model_version=sd1", "original_no_xformers"),
     ],
 )
 def test_a_configuration_that_is_departed_from_says_so_in_its_name(
     compose_config: Compose, override: str, name: str
 ) -> None:
-    config = compose_config("configuration=optimized", override)
+    config = compose_config("configuration=optimized", *override.split())
     assert choices(config)["configuration"] == name

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,52 @@ def test_a_failing_cell_is_a_record_and_stops_no_other(command: Command, tmp_pat
     assert failed.times is None
 
 
+def test_an_image_of_nan_is_invalid_and_keeps_its_numbers(command: Command, tmp_path: Path) -> None:
+    done = command(*TINY, "attention=original", "protocol=smoke", "workload.guidance=1e38")
+    assert done.returncode == 1, done.stdout + done.stderr
+    (record,) = records(tmp_path)
+    assert record.status == "invalid"
+    assert "NaN or infinity" in (record.reason or "")
+    assert record.times is not None
+    assert record.runtime_s is None
+    assert record.output is not None
+    assert record.output.latents_mean is None
+
+
+def processes_that_inherited(mark: str) -> list[str]:
+    """The processes whose environment holds ``mark``."""
+    found = []
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):  # it may have ended, or be another user's
+            if mark.encode() in environment.read_bytes():
+                found.append(environment.parent.name)
+    return found
+
+
+def test_a_terminated_sweep_ends_its_worker_and_keeps_what_is_done(tmp_path: Path) -> None:
+    sweep = tmp_path / "sweep"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sd_bench", *TINY, "attention=original", "protocol=smoke",
+         "protocol.rounds=50", f"hydra.sweep.dir={sweep}"],
+        cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "SD_BENCH_TEST": str(tmp_path)},
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not (sweep / "0" / "round-0.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    time.sleep(1.0)
+    assert len(processes_that_inherited(str(tmp_path))) >= 2  # the launcher and its worker
+    process.terminate()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "records of finished rounds are kept" in said
+    assert "Traceback" not in said
+    kept = records(tmp_path)
+    assert kept
+    assert all(record.status == "ok" for record in kept)
+    assert processes_that_inherited(str(tmp_path)) == []
+
+
 def test_a_hanging_worker_is_ended_at_its_time_limit(command: Command, tmp_path: Path) -> None:
     began = time.monotonic()
     done = command(
@@ -177,7 +224,7 @@ def test_a_folder_that_holds_records_is_never_written_over(
     before = {p: p.read_bytes() for p in find_records(tmp_path / "sweep")}
     again = command(*arguments)
     assert again.returncode == 2
-    assert "already holds records; name another folder" in again.stderr
+    assert "already holds another sweep; name another folder" in again.stderr
     assert {p: p.read_bytes() for p in find_records(tmp_path / "sweep")} == before
 
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sd_bench.config import Config
+from sd_bench.networks.transformer import TransformerBlock
 from sd_bench.networks.unet import UNet, timestep_embedding
 from sd_bench.pipeline import build_networks
 from tests.conftest import Compose
@@ -74,6 +75,23 @@ def test_activation_checkpointing_changes_no_output(tiny: Compose) -> None:
     )[1]
     x = torch.randn(2, 4, 8, 8)
     assert torch.equal(run(plain, x), run(checkpointed, x))
+
+
+@pytest.mark.parametrize("model_version", ["sd1_tiny", "sd2_tiny"])
+def test_the_transformers_features_stay_contiguous(
+    compose_config: Compose, model_version: str
+) -> None:
+    """A transposed residual stream would cost every layer norm a strided copy."""
+    config = compose_config("gpu=cpu", f"model_version={model_version}", "precision=fp32")
+    unet = build_networks(config, CPU)[1]
+    seen = []
+    for module in unet.modules():
+        if isinstance(module, TransformerBlock):
+            module.norm2.register_forward_hook(
+                lambda _, inputs, __: seen.append(inputs[0].is_contiguous())
+            )
+    run(unet, torch.randn(1, 4, 16, 16))
+    assert seen == [True] * 16
 
 
 def test_timestep_embedding_is_the_formula() -> None:
