@@ -8,8 +8,10 @@ import pytest
 from hydra.errors import ConfigCompositionException
 from omegaconf.errors import OmegaConfBaseException
 
-from sd_bench.config import ConfigError, check, from_dict, scaled_sentences, to_dict
+from sd_bench.checks import check
+from sd_bench.config import ConfigError, from_dict, to_dict
 from sd_bench.paths import CONF_DIR
+from sd_bench.scaling import scaled_sentences
 from tests.conftest import Compose
 
 OPTIONS = sorted(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sd_bench.config import ConfigError, check, scaled_sentences
+from sd_bench.checks import check
+from sd_bench.config import ConfigError
 from sd_bench.devices import check_present, cuda_devices
 from sd_bench.execution.cell import Cell
 from sd_bench.execution.interpreter import Interpreter, find_interpreter
+from sd_bench.scaling import scaled_sentences
 from sd_bench.support import Host, has_cpp_compiler, unsupported_reason
 
 

@@ -23,9 +23,10 @@ from datetime import datetime, timezone  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
-from sd_bench.config import Config, ConfigError, from_dict, scaled_sentences, to_dict  # noqa: E402
+from sd_bench.config import Config, ConfigError, from_dict, to_dict  # noqa: E402
 from sd_bench.execution.cell import cell_hash, choices  # noqa: E402
 from sd_bench.records import Failure, Record, record_path, write_record  # noqa: E402
+from sd_bench.scaling import scaled_sentences  # noqa: E402
 
 #: The exit code that says: the sweep's folder takes no files (EX_IOERR of sysexits.h).
 EXIT_CANNOT_WRITE = 74

@@ -1,0 +1,154 @@
+"""Every check of a configuration that needs no torch: what no machine can run is refused here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sd_bench.config import (
+    ATTENTION_BACKENDS,
+    COMPILE_MODES,
+    IMAGE_MULTIPLE,
+    PRECISIONS,
+    PREDICTIONS,
+    SAMPLERS,
+    SDPA_BACKENDS,
+    Config,
+    ConfigError,
+    ModelConfig,
+)
+
+
+def check(config: Config) -> None:
+    """Refuse what no machine can run. Raises ConfigError with one line that says what to do."""
+    _check_names(config)
+    _check_counts(config)
+    _check_sizes(config)
+    _check_unet(config.model_version)
+    _check_sampler(config)
+    if config.attention.upcast and config.attention.backend != "original":
+        raise ConfigError(
+            f"attention.upcast=true: {config.attention.backend} has no upcast, only original has"
+        )
+    if config.attention.uses_multihead_attention and not config.attention.allowed_sdpa_backends:
+        raise ConfigError(
+            f"attention={config.attention.backend}: every backend is disabled; "
+            "drop one of the attention.disable_* values"
+        )
+    if config.weights != "random":
+        raise ConfigError(f"weights={config.weights}: only weights=random is known")
+    if config.time_file is not None and not Path(config.time_file).absolute().parent.is_dir():
+        raise ConfigError(f"time_file={config.time_file}: its folder does not exist; make it first")
+
+
+def _check_names(config: Config) -> None:
+    for name, value, allowed in (
+        ("gpu.kind", config.gpu.kind, ("cuda", "cpu")),
+        ("attention.backend", config.attention.backend, ATTENTION_BACKENDS),
+        ("compile.mode", config.compile.mode, COMPILE_MODES),
+        ("precision.name", config.precision.name, PRECISIONS),
+        ("sampler.name", config.sampler.name, SAMPLERS),
+        ("model_version.prediction", config.model_version.prediction, PREDICTIONS),
+        (
+            "model_version.text_encoder.activation",
+            config.model_version.text_encoder.activation,
+            ("gelu", "quick_gelu"),
+        ),
+        (
+            "model_version.autoencoder.attention",
+            config.model_version.autoencoder.attention,
+            ("unfused",),
+        ),
+        (
+            "model_version.text_encoder.attention",
+            config.model_version.text_encoder.attention,
+            SDPA_BACKENDS,
+        ),
+    ):
+        if value not in allowed:
+            raise ConfigError(f"{name}={value}: use one of {', '.join(allowed)}")
+
+
+def _check_counts(config: Config) -> None:
+    workload, protocol = config.workload, config.protocol
+    for name, value, least in (
+        ("workload.batch_size", workload.batch_size, 1),
+        ("workload.seed", workload.seed, 0),
+        ("weights_seed", config.weights_seed, 0),
+        ("sampler.steps", config.sampler.steps, 1),
+        ("protocol.rounds", protocol.rounds, 1),
+        ("protocol.n_iter", protocol.n_iter, 1),
+        ("protocol.warmup", protocol.warmup, 0),
+        ("protocol.warmup_unet_calls", protocol.warmup_unet_calls, 0),
+    ):
+        if value < least:
+            raise ConfigError(f"{name}={value}: must be at least {least}")
+    if protocol.time_limit_s is not None and protocol.time_limit_s <= 0:
+        raise ConfigError(f"protocol.time_limit_s={protocol.time_limit_s}: must be above 0 seconds")
+    if not 0 <= config.sampler.eta <= 1:
+        raise ConfigError(f"sampler.eta={config.sampler.eta}: must be between 0 and 1")
+
+
+def _check_sizes(config: Config) -> None:
+    for name in ("height", "width"):
+        pixels = getattr(config.workload, name)
+        if pixels < IMAGE_MULTIPLE or pixels % IMAGE_MULTIPLE:
+            raise ConfigError(
+                f"workload.{name}={pixels}: must be a multiple of {IMAGE_MULTIPLE} pixels"
+            )
+
+
+def _check_unet(model: ModelConfig) -> None:
+    unet = model.unet
+    if (unet.num_heads is None) == (unet.num_head_channels is None):
+        raise ConfigError(
+            "model_version.unet: set exactly one of num_heads and num_head_channels, "
+            "the other to null"
+        )
+    for level, multiplier in enumerate(unet.channel_mult):
+        channels = unet.model_channels * multiplier
+        divisor = unet.num_heads or unet.num_head_channels
+        if 2**level in unet.attention_resolutions and divisor and channels % divisor:
+            raise ConfigError(
+                f"model_version.unet: {channels} channels do not divide into heads by {divisor}"
+            )
+        if channels % 32:
+            raise ConfigError(
+                f"model_version.unet: {channels} channels; GroupNorm needs a multiple of 32"
+            )
+    if unet.context_dim != model.text_encoder.width:
+        raise ConfigError(
+            f"model_version.unet.context_dim={unet.context_dim} differs from "
+            f"model_version.text_encoder.width={model.text_encoder.width}: make them equal"
+        )
+
+
+def _check_sampler(config: Config) -> None:
+    name, steps = config.sampler.name, config.sampler.steps
+    num_timesteps = config.model_version.schedule.num_timesteps
+    if name == "plms" and config.model_version.prediction == "v":
+        raise ConfigError(
+            f"sampler=plms cannot sample model_version={config.model_version.name} "
+            "(v-prediction): use sampler=ddim or sampler=dpm_solver"
+        )
+    if name in ("plms", "ddim") and not uniform_steps_fit(steps, num_timesteps):
+        allowed = [n for n in range(1, num_timesteps) if uniform_steps_fit(n, num_timesteps)]
+        nearest = sorted(sorted(allowed, key=lambda n: abs(n - steps))[:6])
+        raise ConfigError(
+            f"sampler.steps={steps}: {name}'s {num_timesteps} timesteps do not divide into that "
+            f"many; the nearest that do: {', '.join(map(str, nearest))}"
+        )
+    if name == "dpm_solver" and steps >= num_timesteps:
+        raise ConfigError(f"sampler.steps={steps}: must be below {num_timesteps} timesteps")
+    if name != "ddim" and config.sampler.eta != 0:
+        raise ConfigError(f"sampler.eta={config.sampler.eta}: only sampler=ddim has an eta")
+
+
+def uniform_steps_fit(steps: int, num_timesteps: int) -> bool:
+    """Whether range(0, num_timesteps, num_timesteps // steps) + 1 has exactly ``steps`` entries.
+
+    Those are the timesteps of the published DDIM and PLMS code, all of them in the schedule.
+    """
+    if steps > num_timesteps:
+        return False
+    timesteps = range(0, num_timesteps, num_timesteps // steps)
+    return len(timesteps) == steps and timesteps[-1] + 1 < num_timesteps
