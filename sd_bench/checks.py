@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from sd_bench.config import (
@@ -17,11 +18,15 @@ from sd_bench.config import (
     ModelConfig,
 )
 
+#: Seeds of a cell's images count up from the first; PyTorch takes 64 bits.
+LARGEST_SEED = 2**62
+
 
 def check(config: Config) -> None:
     """Refuse what no machine can run. Raises ConfigError with one line that says what to do."""
     _check_names(config)
     _check_counts(config)
+    _check_model_numbers(config.model_version)
     _check_sizes(config)
     _check_unet(config.model_version)
     _check_sampler(config)
@@ -84,8 +89,40 @@ def _check_counts(config: Config) -> None:
             raise ConfigError(f"{name}={value}: must be at least {least}")
     if protocol.time_limit_s is not None and protocol.time_limit_s <= 0:
         raise ConfigError(f"protocol.time_limit_s={protocol.time_limit_s}: must be above 0 seconds")
+    if max(workload.seed, config.weights_seed) > LARGEST_SEED:
+        raise ConfigError(f"workload.seed, weights_seed: must be at most {LARGEST_SEED}")
+    if not math.isfinite(workload.guidance):
+        raise ConfigError(f"workload.guidance={workload.guidance}: must be a finite number")
     if not 0 <= config.sampler.eta <= 1:
         raise ConfigError(f"sampler.eta={config.sampler.eta}: must be between 0 and 1")
+
+
+def _check_model_numbers(model: ModelConfig) -> None:
+    unet, text, autoencoder = model.unet, model.text_encoder, model.autoencoder
+    for name, values, least in (
+        ("native_size", [model.native_size], 1),
+        ("schedule.num_timesteps", [model.schedule.num_timesteps], 2),
+        ("unet.model_channels", [unet.model_channels], 1),
+        ("unet.channel_mult", unet.channel_mult, 1),
+        ("unet.num_res_blocks", [unet.num_res_blocks], 1),
+        ("unet.transformer_depth", [unet.transformer_depth], 1),
+        ("unet.num_heads", [1 if unet.num_heads is None else unet.num_heads], 1),
+        ("unet.num_head_channels", [1 if (n := unet.num_head_channels) is None else n], 1),
+        ("autoencoder.ch", [autoencoder.ch], 1),
+        ("autoencoder.ch_mult", autoencoder.ch_mult, 1),
+        ("autoencoder.num_res_blocks", [autoencoder.num_res_blocks], 1),
+        ("text_encoder.layers", [text.layers], 1),
+        ("text_encoder.heads", [text.heads], 1),
+        ("text_encoder.context_length", [text.context_length], 2),
+    ):
+        if not values or min(values) < least:
+            raise ConfigError(f"model_version.{name}: must be numbers of at least {least}")
+    if text.width % text.heads:
+        raise ConfigError(
+            f"model_version.text_encoder.heads={text.heads}: must divide the width {text.width}"
+        )
+    if not (math.isfinite(model.latent_scale) and model.latent_scale > 0):
+        raise ConfigError(f"model_version.latent_scale={model.latent_scale}: must be above 0")
 
 
 def _check_sizes(config: Config) -> None:

@@ -105,7 +105,7 @@ def _single_job(config: DictConfig) -> Job:
     runtime = HydraConfig.get()
     return Job(
         config=config,
-        index=runtime.job.num,
+        index=0 if OmegaConf.is_missing(runtime.job, "num") else runtime.job.num,
         label=runtime.job.override_dirname,
         folder=Path(runtime.runtime.output_dir),
     )

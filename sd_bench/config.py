@@ -229,9 +229,18 @@ class Config:
 
 
 def from_hydra(composed: DictConfig) -> Config:
-    """Resolve what Hydra composed. Raises OmegaConf's errors for wrong names and types."""
+    """Resolve what Hydra composed.
+
+    Raises OmegaConf's errors for wrong types, ConfigError for names that were added with ``+``.
+    """
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config)
+    known = to_dict(config)
+    for name, value in ((str(key), value) for key, value in composed.items()):
+        added = set(value) - set(known[name]) if isinstance(known.get(name), dict) else set()
+        if name not in known or added:
+            unknown = f"{name}.{min(added)}" if added else name
+            raise ConfigError(f"{unknown}: no such value; python -m sd_bench --cfg job lists all")
     return config
 
 

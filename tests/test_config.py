@@ -132,6 +132,16 @@ def test_sd1_has_its_own_guidance_and_size(compose_config: Compose) -> None:
         (["model_version.unet.model_channels=100"], "do not divide into heads"),
         (["model_version.unet.context_dim=8"], "make them equal"),
         (["time_file=/nowhere/at/all/times.txt"], "its folder does not exist"),
+        (
+            ["model_version.unet.channel_mult=[]"],
+            "unet.channel_mult: must be numbers of at least 1",
+        ),
+        (["model_version.unet.channel_mult=[1,0]"], "must be numbers of at least 1"),
+        (["model_version.unet.num_head_channels=0"], "num_head_channels: must be numbers"),
+        (["model_version.text_encoder.heads=5"], "must divide the width 1024"),
+        (["model_version.latent_scale=0"], "must be above 0"),
+        (["workload.guidance=nan"], "must be a finite number"),
+        (["workload.seed=18446744073709551616"], "must be at most"),
         (["weights=model.ckpt"], "only weights=random is known"),
     ],
 )
@@ -146,12 +156,21 @@ def test_nonsense_is_refused_in_one_line_that_says_what_to_do(
 
 
 @pytest.mark.parametrize(
-    "override", ["workload.batch_size=many", "workload.typo=1", "sampler.steps=4.5", "plan=maybe"]
+    "override",
+    [
+        "workload.batch_size=many",
+        "workload.typo=1",
+        "sampler.steps=4.5",
+        "plan=maybe",
+        "workload.batch_size=null",
+        "+new=1",
+        "+workload.new=1",
+    ],
 )
 def test_wrong_types_and_unknown_names_do_not_compose(
     compose_config: Compose, override: str
 ) -> None:
-    with pytest.raises((ConfigCompositionException, OmegaConfBaseException)):
+    with pytest.raises((ConfigCompositionException, OmegaConfBaseException, ConfigError)):
         compose_config(override)
 
 
