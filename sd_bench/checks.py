@@ -20,6 +20,7 @@ from sd_bench.config import (
 
 #: Seeds of a cell's images count up from the first; PyTorch takes 64 bits.
 LARGEST_SEED = 2**62
+LONGEST_LIMIT_S = 1_000_000
 
 
 def check(config: Config) -> None:
@@ -41,6 +42,8 @@ def check(config: Config) -> None:
         )
     if config.weights != "random":
         raise ConfigError(f"weights={config.weights}: only weights=random is known")
+    if config.time_file is not None and Path(config.time_file).is_dir():
+        raise ConfigError(f"time_file={config.time_file}: is a folder; name a file")
     if config.time_file is not None and not Path(config.time_file).absolute().parent.is_dir():
         raise ConfigError(f"time_file={config.time_file}: its folder does not exist; make it first")
 
@@ -87,8 +90,11 @@ def _check_counts(config: Config) -> None:
     ):
         if value < least:
             raise ConfigError(f"{name}={value}: must be at least {least}")
-    if protocol.time_limit_s is not None and protocol.time_limit_s <= 0:
-        raise ConfigError(f"protocol.time_limit_s={protocol.time_limit_s}: must be above 0 seconds")
+    limit_s = protocol.time_limit_s
+    if limit_s is not None and not 0 < limit_s <= LONGEST_LIMIT_S:
+        raise ConfigError(
+            f"protocol.time_limit_s={limit_s}: must be above 0 seconds, at most {LONGEST_LIMIT_S}"
+        )
     if max(workload.seed, config.weights_seed) > LARGEST_SEED:
         raise ConfigError(f"workload.seed, weights_seed: must be at most {LARGEST_SEED}")
     if not math.isfinite(workload.guidance):

@@ -48,6 +48,8 @@ def main() -> int:
     def task(jobs: DictConfig | Sequence[Job]) -> None:
         """All jobs of the sweep at once from our launcher; one job from any other of Hydra's."""
         batch = [_single_job(jobs)] if isinstance(jobs, DictConfig) else jobs
+        if not batch:
+            raise ConfigError("no cells: a range or glob on the command line matches nothing")
         if len(batch) > 1 and not is_sweep and all(job.config.experiment is None for job in batch):
             raise ConfigError(
                 "several values for one cell: add -m to sweep over them, or quote a value that "

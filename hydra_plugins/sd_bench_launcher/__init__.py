@@ -10,7 +10,6 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from sd_bench.config import ConfigError
 from sd_bench.execution.cell import Job
 from sd_bench.records import RECORD_GLOB
 
@@ -30,25 +29,13 @@ class FreshProcessLauncher(Launcher):
     ) -> Sequence[JobReturn]:
         sweep_dir = Path(self.config.hydra.sweep.dir).absolute()
         indexed = list(enumerate(job_overrides, start=initial_job_idx))
-        returns = [self._compose(index, list(overrides)) for index, overrides in indexed]
-        jobs = []
-        labels = distinct_labels([filter_overrides(overrides) for _, overrides in indexed])
-        for (index, _), label, job in zip(indexed, labels, returns, strict=True):
-            assert job.cfg is not None
-            assert job.hydra_cfg is not None
-            jobs.append(
-                Job(
-                    config=job.cfg,
-                    index=index,
-                    label=label,
-                    folder=sweep_dir / str(job.hydra_cfg.hydra.sweep.subdir),
-                )
-            )
-        if any(job.config.plan for job in jobs):
-            _remove_if_unused(sweep_dir)
         try:
+            returns = [self._compose(index, list(overrides)) for index, overrides in indexed]
+            jobs = _jobs(indexed, returns, sweep_dir)
+            if any(job.config.plan for job in jobs):
+                _remove_if_unused(sweep_dir)
             self.task_function(jobs)  # ours takes a whole sweep
-        except (ConfigError, OSError):
+        except Exception:
             _remove_if_unused(sweep_dir)
             raise
         return returns
@@ -63,6 +50,19 @@ class FreshProcessLauncher(Launcher):
         with read_write(job.cfg), open_dict(job.cfg):
             del job.cfg["hydra"]
         return job
+
+
+def _jobs(
+    indexed: Sequence[tuple[int, Sequence[str]]], returns: Sequence[JobReturn], sweep_dir: Path
+) -> list[Job]:
+    labels = distinct_labels([filter_overrides(overrides) for _, overrides in indexed])
+    jobs = []
+    for (index, _), label, job in zip(indexed, labels, returns, strict=True):
+        assert job.cfg is not None
+        assert job.hydra_cfg is not None
+        folder = sweep_dir / str(job.hydra_cfg.hydra.sweep.subdir)
+        jobs.append(Job(config=job.cfg, index=index, label=label, folder=folder))
+    return jobs
 
 
 def distinct_labels(jobs: Sequence[Sequence[str]]) -> list[str]:
