@@ -236,6 +236,8 @@ def from_hydra(composed: DictConfig) -> Config:
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config)
     known = to_dict(config)
+    if deleted := known.keys() - composed.keys():
+        raise ConfigError(f"~{min(deleted)}: every group is needed; name another option instead")
     for name, value in ((str(key), value) for key, value in composed.items()):
         added = set(value) - set(known[name]) if isinstance(known.get(name), dict) else set()
         if name not in known or added:

@@ -57,6 +57,7 @@ def test_help_lists_the_groups_and_imports_no_torch(tmp_path: Path) -> None:
         (["attention=flash,math"], "add -m to sweep over them"),
         (["workload.prompt=A cat, sitting"], "quote a value that holds a comma"),
         (["time_file=."], "is a folder; name a file"),
+        (["~workload"], "every group is needed"),
         (["-m", "workload.batch_size=range(0,0)"], "no cells"),
         (["protocol.time_limit_s=nan"], "must be above 0 seconds"),
         (["model_version.autoencoder.attention=flash"], "use one of unfused"),
