@@ -11,13 +11,13 @@ import json
 import os
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 #: Every way in which a round can end. Only ``ok`` carries times that may be compared.
 STATUSES = ("ok", "unsupported", "oom", "timeout", "crashed", "failed", "invalid")
@@ -36,6 +36,9 @@ class Iteration:
 
     ``total_s`` runs from tokens to image tensor with the device synchronised at both ends.
     ``steps_s`` has one entry a sampler step; PLMS's first step holds two UNet calls.
+    ``begun_s`` counts from the begin of the round's first iteration, on the clock of the
+    telemetry. ``marks`` say in a word or two what disturbed it ("throttled: sw_power_cap"); a
+    marked iteration is never dropped.
     """
 
     total_s: float
@@ -44,6 +47,8 @@ class Iteration:
     vae_decode_s: float
     steps_s: list[float]
     device_total_s: float | None = None
+    begun_s: float | None = None
+    marks: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +58,7 @@ class Times:
     ``prepare_s`` makes the inputs of a UNet call, and so holds the text encoder's first call.
     ``first_call_s`` is the first UNet call, which holds the compilation; it is left out of the
     runtime. ``compile_cache`` says whether that found its kernels ready ("warm") or not ("cold").
+    ``worker_s`` is the whole life of the worker's process, up to the writing of the record.
     """
 
     import_s: float
@@ -65,6 +71,7 @@ class Times:
     compile_cache: str | None = None
     proof_s: float | None = None
     save_s: float = 0.0
+    worker_s: float | None = None
 
     @property
     def runtime_s(self) -> float:
@@ -80,6 +87,76 @@ class Memory:
     device_peak_allocated_bytes: int | None
     device_peak_reserved_bytes: int | None
     notes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Energy:
+    """Energy of the timed iterations; ``None`` with a reason in ``notes`` where it cannot be had.
+
+    ``source`` is "nvml" (the GPU's own counter) or "rapl" (the processor's packages).
+    """
+
+    joules: float | None
+    joules_per_image: float | None
+    source: str | None
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telemetry:
+    """What device and host did while the timed iterations ran, sampled by another process.
+
+    ``at_s`` holds the times of the samples on the clock of ``Iteration.begun_s``; each of
+    ``series`` has one value a sample (its name ends in its unit: ``sm_clock_mhz``, ``power_w``,
+    ``temperature_c``, ``load_average``, ...), ``throttle_reasons`` one list of words. ``counters``
+    are the totals over the timed iterations (``involuntary_context_switches``, ``steal_s``, ...).
+    What cannot be had is missing, with the reason in ``notes``.
+    """
+
+    period_s: float
+    at_s: list[float]
+    series: dict[str, list[float | None]]
+    throttle_reasons: list[list[str]] = field(default_factory=list)
+    counters: dict[str, float] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compilation:
+    """What torch.compile did: how many graphs, breaks between them, and compilations anew."""
+
+    graphs: int | None
+    graph_breaks: int | None
+    recompilations: int | None
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """Where one sampler step's time went, in seconds by class of kernel (``profile=true``).
+
+    ``step_s`` is the step's wall time under the profiler, ``idle`` among the classes what no
+    kernel filled. ``trace_file`` is Chrome's format, relative to the record.
+    """
+
+    trace_file: str | None
+    step_s: float
+    seconds_by_class: dict[str, float]
+    kernels: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """Floating-point operations (a multiply-add is 2), counted on the networks that were timed.
+
+    ``unet_call`` and ``text_encode`` are of one guided call (2 x batch size samples),
+    ``vae_decode`` of the whole batch, ``iteration`` of everything in a timed iteration.
+    """
+
+    unet_call: float
+    text_encode: float
+    vae_decode: float
+    iteration: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +185,7 @@ class Output:
     prompts: list[str]
     latents_mean: float | None
     latents_std: float | None
+    negative_prompt: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +206,7 @@ class Record:
     ``choices`` holds the resolved value of every axis that people compare (gpu, batch_size,
     attention, ...). ``scaled`` says in plain sentences how the workload differs from the
     published one, and is empty when it does not. ``reason`` is set whenever ``status`` is not
-    ``ok``.
+    ``ok``. ``warnings`` are sentences that a reader of the numbers should see.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -149,6 +227,12 @@ class Record:
     kernel_proof: KernelProof | None = None
     output: Output | None = None
     failure: Failure | None = None
+    energy: Energy | None = None
+    telemetry: Telemetry | None = None
+    compilation: Compilation | None = None
+    profile: Profile | None = None
+    work: Work | None = None
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def runtime_s(self) -> float | None:
@@ -196,17 +280,36 @@ def read_record(path: Path) -> Record:
     if not isinstance(data, dict) or "schema_version" not in data:
         raise RecordError(f"{path}: not a record of sd_bench (no schema_version)")
     version = data["schema_version"]
-    if version != SCHEMA_VERSION:
+    if type(version) is not int or not 1 <= version <= SCHEMA_VERSION:
         raise RecordError(
-            f"{path}: schema version {version!r}, this sd_bench reads {SCHEMA_VERSION}: update it"
+            f"{path}: schema version {version!r}, this sd_bench reads 1 to {SCHEMA_VERSION}: "
+            "update it"
         )
     try:
-        record: Record = _decode(Record, data, "record")
+        record: Record = _decode(Record, _upgraded(data), "record")
     except (TypeError, ValueError, OverflowError) as error:
         raise RecordError(f"{path}: {error}") from error
     if record.status not in STATUSES:
         raise RecordError(f"{path}: unknown status {record.status!r}")
     return record
+
+
+def _upgraded(data: dict[str, Any]) -> dict[str, Any]:
+    """``data`` of any known version as one of the newest."""
+    while data["schema_version"] < SCHEMA_VERSION:
+        data = _UPGRADES[data["schema_version"]](data)
+    return data
+
+
+def _from_1_to_2(data: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 knew random weights only, and did not list them among the choices."""
+    choices = data.get("choices")
+    if isinstance(choices, dict):
+        choices = {"weights": "random", **choices}
+    return {**data, "schema_version": 2, "choices": choices}
+
+
+_UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1_to_2}
 
 
 def find_records(folder: Path) -> Iterator[Path]:

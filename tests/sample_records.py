@@ -37,6 +37,7 @@ CHOICES: dict[str, Any] = {
     "width": 128,
     "n_iter": 1,
     "configuration": None,
+    "weights": "random",
 }
 
 #: What the published configurations bundle.

@@ -104,3 +104,19 @@ def test_a_number_that_json_has_no_word_for_is_never_written(tmp_path: Path) -> 
             tmp_path / "round-0.json", dataclasses.replace(a_record(), choices={"x": float("nan")})
         )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_record_of_version_1_is_upgraded(tmp_path: Path) -> None:
+    path = record_path(tmp_path, 0)
+    write_record(path, dataclasses.replace(a_record(), choices={"attention": "math"}))
+    data = json.loads(path.read_text())
+    for added in ("energy", "telemetry", "compilation", "profile", "work", "warnings"):
+        del data[added]
+    for iteration in data["times"]["iterations"]:
+        del iteration["begun_s"], iteration["marks"]
+    path.write_text(json.dumps({**data, "schema_version": 1}))
+    record = read_record(path)
+    assert record.schema_version == 2
+    assert record.choices == {"weights": "random", "attention": "math"}
+    assert record.runtime_s == 4.0
+    assert record.warnings == []

@@ -80,7 +80,13 @@ def choices(config: Config) -> dict[str, Any]:
         "width": config.workload.width,
         "n_iter": config.protocol.n_iter,
         "configuration": configuration_name(config),
+        "weights": weights_name(config),
     }
+
+
+def weights_name(config: Config) -> str:
+    """ "random", or the checkpoint's file or folder name without its suffix."""
+    return Path(config.weights).stem
 
 
 def configuration_name(config: Config) -> str | None:

@@ -122,7 +122,7 @@ def test_bad_records_are_named_counted_and_left_out(
 ) -> None:
     write_main_sweep(tmp_path)
     (tmp_path / "round-8.json").write_text("{")
-    (tmp_path / "round-9.json").write_text('{"schema_version": 2}')
+    (tmp_path / "round-9.json").write_text('{"schema_version": 3}')
     assert main([str(tmp_path)]) == 0
     lines = capsys.readouterr().err.splitlines()
     assert str(tmp_path / "round-8.json") in lines[0]
