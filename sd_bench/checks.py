@@ -13,6 +13,7 @@ from sd_bench.config import (
     PREDICTIONS,
     SAMPLERS,
     SDPA_BACKENDS,
+    TEXT_LIBRARIES,
     Config,
     ConfigError,
     ModelConfig,
@@ -40,8 +41,11 @@ def check(config: Config) -> None:
             f"attention={config.attention.backend}: every backend is disabled; "
             "drop one of the attention.disable_* values"
         )
-    if config.weights != "random":
-        raise ConfigError(f"weights={config.weights}: only weights=random is known")
+    prompts = config.prompts if isinstance(config.prompt, (str, list)) else [config.prompt]
+    if not prompts or not all(isinstance(prompt, str) for prompt in prompts):
+        raise ConfigError(
+            'prompt: write a text, or a list of texts as in \'prompt=["a cat","a dog"]\''
+        )
     if config.time_file is not None and Path(config.time_file).is_dir():
         raise ConfigError(f"time_file={config.time_file}: is a folder; name a file")
     if config.time_file is not None and not Path(config.time_file).absolute().parent.is_dir():
@@ -60,6 +64,11 @@ def _check_names(config: Config) -> None:
             "model_version.text_encoder.activation",
             config.model_version.text_encoder.activation,
             ("gelu", "quick_gelu"),
+        ),
+        (
+            "model_version.text_encoder.library",
+            config.model_version.text_encoder.library,
+            TEXT_LIBRARIES,
         ),
         (
             "model_version.autoencoder.attention",

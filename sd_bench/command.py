@@ -24,6 +24,7 @@ from sd_bench.execution.plan import make_plan, scaled_in
 from sd_bench.execution.screen import Screen, make_console, plan_table
 from sd_bench.execution.sweep import SweepResult, run_sweep
 from sd_bench.paths import CONF_DIR
+from sd_bench.pinning import pinned, recognised_model
 
 EXIT_OK, EXIT_FAILED_CELL, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -53,7 +54,7 @@ def main() -> int:
         if len(batch) > 1 and not is_sweep and all(job.config.experiment is None for job in batch):
             raise ConfigError(
                 "several values for one cell: add -m to sweep over them, or quote a value that "
-                "holds a comma, as in 'workload.prompt=\"A cat, sitting\"'"
+                "holds a comma, as in 'prompt=\"A cat, sitting\"'"
             )
         results.append(_run([_cell(job) for job in batch]))
 
@@ -63,6 +64,7 @@ def main() -> int:
     wants_traceback = "traceback=true" in sys.argv or "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of exiting
     try:
+        sys.argv[1:] += _recognised(sys.argv[1:])
         hydra.main(config_path=str(CONF_DIR), config_name="config", version_base="1.3")(task)()
     except KeyboardInterrupt:
         print("interrupted; the records of finished rounds are kept", file=sys.stderr)
@@ -73,6 +75,17 @@ def main() -> int:
         print(f"sd_bench: {one_line(error)}", file=sys.stderr)
         return EXIT_USAGE
     return EXIT_FAILED_CELL if any(result.failed for result in results) else EXIT_OK
+
+
+def _recognised(arguments: Sequence[str]) -> list[str]:
+    """The model_version that a checkpoint on the command line holds, said on the screen."""
+    found = recognised_model(arguments)
+    if found is None:
+        return []
+    weights, (name, *others) = found
+    alike = "" if not others else f", or {', '.join(others)}, which have the same keys and shapes"
+    print(f"{weights} holds {name}{alike}")
+    return [f"model_version={name}"]
 
 
 def arguments_for_hydra(arguments: Sequence[str]) -> list[str]:
@@ -114,7 +127,7 @@ def _single_job(config: DictConfig) -> Job:
 
 
 def _cell(job: Job) -> Cell:
-    config = from_hydra(job.config)
+    config = pinned(from_hydra(job.config))
     label = job.label or _default_label(config)
     return Cell(config=config, index=job.index, label=label, folder=job.folder)
 

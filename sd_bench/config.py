@@ -12,13 +12,21 @@ from typing import Any
 
 from omegaconf import II, MISSING, DictConfig, OmegaConf
 
+from sd_bench.paths import CONF_DIR
+
 PREDICTIONS = ("eps", "v")
 ATTENTION_BACKENDS = ("original", "xformers", "math", "mem_efficient", "flash", "cudnn", "auto")
 #: The backends of scaled_dot_product_attention, which nn.MultiheadAttention chooses from.
 SDPA_BACKENDS = ("math", "mem_efficient", "flash", "cudnn")
 COMPILE_MODES = ("off", "default", "reduce_overhead", "max_autotune")
 PRECISIONS = ("autocast", "fp16", "bf16", "fp32")
+#: Whose text encoder and tokenizer a model was published with.
+TEXT_LIBRARIES = ("transformers", "open_clip")
 SAMPLERS = ("plms", "ddim", "dpm_solver")
+#: The published prompt.
+DEFAULT_PROMPT = "A photo"
+#: What ``weights`` says where they come from no file.
+RANDOM_WEIGHTS = "random"
 #: The image is 8 times as wide as the latents, and the UNet halves those three times.
 IMAGE_MULTIPLE = 64
 
@@ -112,6 +120,7 @@ class TextEncoderConfig:
     activation: str = MISSING
     vocab_size: int = MISSING
     context_length: int = MISSING
+    library: str = MISSING
     pad_token: int = MISSING
     attention: str = MISSING
 
@@ -173,7 +182,6 @@ class SamplerConfig:
 @dataclass
 class WorkloadConfig:
     batch_size: int = MISSING
-    prompt: str = "A photo"
     height: int = II("gpu.workload_defaults.height")
     width: int = II("gpu.workload_defaults.width")
     guidance: float = II("model_version.guidance")
@@ -207,7 +215,11 @@ class ConfigurationConfig:
 
 @dataclass
 class Config:
-    """Every choice of one cell, and how the command behaves."""
+    """Every choice of one cell, and how the command behaves.
+
+    ``prompt`` is a text or a list of texts; ``weights_digest`` is filled in where ``weights`` is
+    a file.
+    """
 
     gpu: GpuConfig = field(default_factory=GpuConfig)
     torch_env: TorchEnvConfig = field(default_factory=TorchEnvConfig)
@@ -220,12 +232,29 @@ class Config:
     protocol: ProtocolConfig = field(default_factory=ProtocolConfig)
     configuration: ConfigurationConfig = field(default_factory=ConfigurationConfig)
     experiment: str | None = None
-    weights: str = "random"
+    prompt: Any = DEFAULT_PROMPT
+    negative_prompt: str = ""
+    prompt_file: str | None = None
+    weights: str = RANDOM_WEIGHTS
+    weights_digest: str | None = None
     weights_seed: int = 0
     images: bool = True
     time_file: str | None = None
     plan: bool = False
     traceback: bool = False
+
+    @property
+    def prompts(self) -> list[str]:
+        """The prompt or prompts as a list; the images take turns."""
+        return [self.prompt] if isinstance(self.prompt, str) else list(self.prompt)
+
+
+def known_models() -> list[ModelConfig]:
+    """Every option of the group model_version."""
+    schema = OmegaConf.structured(ModelConfig)
+    files = sorted((CONF_DIR / "model_version").glob("*.yaml"))
+    models = [OmegaConf.to_object(OmegaConf.merge(schema, OmegaConf.load(f))) for f in files]
+    return [model for model in models if isinstance(model, ModelConfig)]
 
 
 def from_hydra(composed: DictConfig) -> Config:

@@ -18,9 +18,11 @@ the gpu's defaults, protocol, configuration, experiment, the command line.
 _FOOTER = """
 Single values: NAME=VALUE, and with -m NAME=VALUE,VALUE.
 
-  workload.batch_size=3   workload.prompt="A photo"   workload.height=512   workload.width=512
+  workload.batch_size=3   prompt="A photo"            workload.height=512   workload.width=512
   workload.guidance=9.0   workload.seed=1             sampler.steps=50      protocol.n_iter=2
   protocol.rounds=10      protocol.warmup=1           attention.disable_flash=true
+  prompt=[a,b]            prompt_file=prompts.txt     negative_prompt="text" (one prompt a line)
+  weights=FILE            (.ckpt, .safetensors, or a folder of diffusers; default: random)
   images=false            time_file=times.txt         plan=true             traceback=true
   hydra.sweep.dir=FOLDER  (where the records go)
 

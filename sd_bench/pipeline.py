@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from sd_bench.config import Config
+from sd_bench.config import RANDOM_WEIGHTS, Config, known_models
 from sd_bench.networks.attention import attention_factory
 from sd_bench.networks.autoencoder import Autoencoder
 from sd_bench.networks.text_encoder import TextEncoder
 from sd_bench.networks.unet import UNet
 from sd_bench.sampling.samplers import make_sampler
 from sd_bench.torch_versions import compiled, sdpa_backends, uninitialised
+from sd_bench.weights.checkpoint import open_checkpoint
+from sd_bench.weights.fit import check_fits
+from sd_bench.weights.load import fill_from, stored_parts
+from sd_bench.weights.parts import AUTOENCODER, TEXT_ENCODER, UNET
 from sd_bench.weights.random import fill_random, forget_table
-
-#: Where each network stands in a checkpoint.
-UNET_PREFIX = "model.diffusion_model."
-AUTOENCODER_PREFIX = "first_stage_model."
-TEXT_ENCODER_PREFIX = "cond_stage_model."
 
 #: The dtype of weights by precision; autocast computes in another one than it stores.
 WEIGHT_DTYPES = {
@@ -81,20 +81,30 @@ class Pipeline:
 
 
 def build_networks(config: Config, device: torch.device) -> tuple[TextEncoder, UNet, Autoencoder]:
-    """The networks on ``device`` with their weights, in the precision's dtype, in eval mode."""
+    """The networks on ``device`` with their weights, in the precision's dtype, in eval mode.
+
+    Raises WeightsError if ``config.weights`` names a checkpoint that cannot be used.
+    """
     model, dtype = config.model_version, WEIGHT_DTYPES[config.precision.name]
+    fill = _filler(config)
     with uninitialised():
         text_encoder = TextEncoder(model.text_encoder)
         unet = UNet(model.unet, attention_factory(config.attention))
         autoencoder = Autoencoder(model.autoencoder)
-    for network, prefix in (
-        (text_encoder, TEXT_ENCODER_PREFIX),
-        (unet, UNET_PREFIX),
-        (autoencoder, AUTOENCODER_PREFIX),
-    ):
+    for network, prefix in ((text_encoder, TEXT_ENCODER), (unet, UNET), (autoencoder, AUTOENCODER)):
         network.to(dtype).to_empty(device=device)
-        fill_random(network, prefix, config.weights_seed)
+        fill(network, prefix)
         network.eval()
     text_encoder.fill_mask()
     forget_table()
     return text_encoder, unet, autoencoder
+
+
+def _filler(config: Config) -> Callable[[torch.nn.Module, str], None]:
+    """Fills a network, given where it stands in a checkpoint."""
+    if config.weights == RANDOM_WEIGHTS:
+        return lambda network, prefix: fill_random(network, prefix, config.weights_seed)
+    checkpoint = open_checkpoint(Path(config.weights))
+    check_fits(checkpoint, config.model_version, known_models())
+    stored = stored_parts(checkpoint, config.model_version)
+    return lambda network, prefix: fill_from(network, prefix, stored)

@@ -55,7 +55,7 @@ def test_help_lists_the_groups_and_imports_no_torch(tmp_path: Path) -> None:
         (["hydra.sweep.dir=/proc/nowhere"], "name another place (hydra.sweep.dir=FOLDER"),
         (["-m", "attention=flash,math", "sampler.steps=3"], "do not divide"),
         (["attention=flash,math"], "add -m to sweep over them"),
-        (["workload.prompt=A cat, sitting"], "quote a value that holds a comma"),
+        (["prompt=A cat, sitting"], "quote a value that holds a comma"),
         (["time_file=."], "is a folder; name a file"),
         (["~workload"], "every group is needed"),
         (["-m", "workload.batch_size=range(0,0)"], "no cells"),

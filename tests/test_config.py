@@ -87,7 +87,7 @@ def test_a_gpu_runs_the_published_workload(compose_config: Compose) -> None:
     config = compose_config("gpu=a100", "batch_size=4")
     assert (config.workload.height, config.workload.width) == (512, 512)
     assert (config.sampler.name, config.sampler.steps) == ("plms", 50)
-    assert (config.workload.guidance, config.workload.prompt) == (9.0, "A photo")
+    assert (config.workload.guidance, config.prompt) == (9.0, "A photo")
     assert (config.workload.seed, config.workload.batch_size) == (1, 4)
     assert (config.protocol.n_iter, config.protocol.warmup) == (2, 1)
     assert config.protocol.rounds == 10

@@ -26,6 +26,7 @@ class Screen:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._warned: set[str] = set()
         self._progress = Progress(
             TextColumn("rounds"),
             BarColumn(bar_width=24),
@@ -65,6 +66,10 @@ class Screen:
             f"round {record.round}  {escape(planned.cell.label):40} {record.status}{time}"
             f"{escape(reason)}"
         )
+        for warning in record.warnings:
+            if warning not in self._warned:
+                self._console.print(f"[yellow]warning:[/] {escape(warning)}")
+                self._warned.add(warning)
 
     def ended(self, plan: list[PlannedCell], records: list[list[Record]]) -> None:
         self._progress.stop()

@@ -112,12 +112,12 @@ def _measure(config: Config, request: Request, record: Record) -> Record:
     from sd_bench.measurement.round import measure_round
     from sd_bench.networks.probe import why_backend_fails
     from sd_bench.pipeline import compute_dtype
-    from sd_bench.sampling.inputs import image_seeds
+    from sd_bench.sampling.inputs import cut_prompts, image_prompts, image_seeds
 
     import_s = time.perf_counter() - _STARTED
     report = _Reporter(request.report_fd)
     device = torch.device(config.gpu.kind, *([0] if config.gpu.kind == "cuda" else []))
-    record = replace(record, environment=describe_environment(device))
+    record = replace(record, environment=describe_environment(device), warnings=cut_prompts(config))
     _check_device(config, record.environment["device"]["name"])
     why = why_backend_fails(
         config.attention, config.model_version.unet, device, compute_dtype(config, device)
@@ -126,13 +126,13 @@ def _measure(config: Config, request: Request, record: Record) -> Record:
         return replace(record, status="unsupported", reason=why)
     measured = measure_round(config, device, import_s, request.compile_cache, report)
     began = time.perf_counter()
-    prompts = [config.workload.prompt] * config.workload.batch_size
     output = save_output(
         Path(request.folder),
         f"round-{request.round}",
         measured.images,
-        prompts,
-        image_seeds(config.workload, 0),
+        image_prompts(config, 0),
+        image_seeds(config, 0),
+        config.negative_prompt,
         {"cell_hash": record.cell_hash, **record.choices} if config.images else None,
     )
     record = replace(

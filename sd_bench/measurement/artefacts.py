@@ -23,6 +23,7 @@ def save_output(
     images: Images,
     prompts: list[str],
     seeds: list[int],
+    negative_prompt: str,
     facts: dict[str, Any] | None,
 ) -> Output:
     """Save latents as float32 ``.npy`` [B, 4, H, W] and, with ``facts``, each image as PNG.
@@ -41,8 +42,9 @@ def save_output(
         )
         for i, (array, prompt, seed) in enumerate(zip(pixels, prompts, seeds, strict=True)):
             file = folder / f"{stem}-image-{i}.png"
+            made_of = {"prompt": prompt, "negative_prompt": negative_prompt, "seed": seed}
             info = PngInfo()
-            info.add_text("sd_bench", json.dumps({**facts, "prompt": prompt, "seed": seed}))
+            info.add_text("sd_bench", json.dumps({**facts, **made_of}))
             Image.fromarray(array).save(file, pnginfo=info)
             image_files.append(file.name)
     return Output(
@@ -51,6 +53,7 @@ def save_output(
         image_files=image_files,
         image_seeds=seeds,
         prompts=prompts,
+        negative_prompt=negative_prompt,
         latents_mean=_finite(latents.mean(dtype=np.float64)),
         latents_std=_finite(latents.std(dtype=np.float64)),
     )

@@ -85,22 +85,20 @@ def _is_finite(images: Images) -> bool:
 
 def _iterate(pipeline: Pipeline, index: int) -> tuple[Iteration, Images]:
     config = pipeline.config
-    workload, text = config.workload, config.model_version.text_encoder
     num_noises = config.sampler.steps if config.sampler.eta > 0 else 0
-    batch = make_batch(workload, text, index, pipeline.device, num_noises)
+    batch = make_batch(config, index, pipeline.device, num_noises)
 
     def call(marks: Marks) -> Images:
-        return text_to_image(pipeline, pipeline.sampler, workload.guidance, batch, marks)
+        return text_to_image(pipeline, pipeline.sampler, config.workload.guidance, batch, marks)
 
     return timed_iteration(pipeline.device, call)
 
 
 def _unet_call(pipeline: Pipeline) -> Callable[[], torch.Tensor]:
     """A guided UNet call with the very inputs of the first sampling step, ready to be made."""
-    workload, text = pipeline.config.workload, pipeline.config.model_version.text_encoder
-    batch = make_batch(workload, text, 0, pipeline.device)
-    context = pipeline.encode_text(torch.cat([batch.empty_tokens, batch.tokens]))
-    model = guided(pipeline, context, workload.guidance)
+    batch = make_batch(pipeline.config, 0, pipeline.device)
+    context = pipeline.encode_text(torch.cat([batch.negative_tokens, batch.tokens]))
+    model = guided(pipeline, context, pipeline.config.workload.guidance)
     return lambda: model(batch.latents, max(pipeline.sampler.timesteps))
 
 

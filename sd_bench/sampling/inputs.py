@@ -1,67 +1,66 @@
-"""What goes into the sampling core: tokens of the prompt, and the initial noise."""
+"""What goes into the sampling core: tokens of the prompts, and the initial noise."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
-from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor
 
-from sd_bench.config import TextEncoderConfig, WorkloadConfig
+from sd_bench.config import Config
 from sd_bench.sampling.text_to_image import Batch
+from sd_bench.sampling.tokens import cut_off, tokenise
 
 LATENT_CHANNELS = 4
 PIXELS_PER_LATENT = 8
 
 
-@lru_cache(maxsize=1)
-def _tokenizer() -> SimpleTokenizer:
-    """CLIP's byte-pair encoding; reading its vocabulary takes a few tenths of a second."""
-    return SimpleTokenizer()
+def image_numbers(config: Config, iteration: int) -> list[int]:
+    """The numbers of an iteration's images, counted from the first image of the round."""
+    first = iteration * config.workload.batch_size
+    return list(range(first, first + config.workload.batch_size))
 
 
-def tokenise(prompts: list[str], config: TextEncoderConfig) -> Tensor:
-    """Prompts to [B, 77] tokens, padded with the model's own padding token."""
-    tokenizer = _tokenizer()
-    tokens = tokenizer(prompts, context_length=config.context_length)
-    ends = (tokens == tokenizer.eot_token_id).int().argmax(dim=1, keepdim=True)
-    padding = torch.arange(tokens.shape[1])[None] > ends
-    return torch.where(padding, torch.tensor(config.pad_token), tokens)
+def image_seeds(config: Config, iteration: int) -> list[int]:
+    """The seed of each image: image i has the same one at every batch size."""
+    return [config.workload.seed + number for number in image_numbers(config, iteration)]
 
 
-def image_seeds(workload: WorkloadConfig, iteration: int) -> list[int]:
-    """The seed of each image of an iteration: image i has the same one at every batch size."""
-    first = workload.seed + iteration * workload.batch_size
-    return list(range(first, first + workload.batch_size))
+def image_prompts(config: Config, iteration: int) -> list[str]:
+    """The prompt of each image: they take turns, from image to image."""
+    prompts = config.prompts
+    return [prompts[number % len(prompts)] for number in image_numbers(config, iteration)]
 
 
-def make_batch(
-    workload: WorkloadConfig,
-    text: TextEncoderConfig,
-    iteration: int,
-    device: torch.device,
-    num_noises: int = 0,
-) -> Batch:
+def cut_prompts(config: Config) -> list[str]:
+    """A sentence for each prompt of the cell that is too long, showing what was cut off."""
+    text = config.model_version.text_encoder
+    return [
+        f"prompt {prompt[:40]!r}... is cut at {text.context_length} tokens; left out: {cut!r}"
+        for prompt in dict.fromkeys([*config.prompts, config.negative_prompt])
+        if (cut := cut_off(prompt, text))
+    ]
+
+
+def make_batch(config: Config, iteration: int, device: torch.device, num_noises: int = 0) -> Batch:
     """The input of one iteration, on ``device``, with ``num_noises`` further draws of noise.
 
     Noise is drawn on the CPU, one generator an image, so it is the same on every device and for
     every batch size.
     """
+    workload, text = config.workload, config.model_version.text_encoder
     shape = (
         LATENT_CHANNELS,
         workload.height // PIXELS_PER_LATENT,
         workload.width // PIXELS_PER_LATENT,
     )
-    generators = [torch.Generator().manual_seed(s) for s in image_seeds(workload, iteration)]
+    generators = [torch.Generator().manual_seed(s) for s in image_seeds(config, iteration)]
 
     def noise() -> Tensor:
         return torch.stack([torch.randn(shape, generator=g) for g in generators]).to(device)
 
-    prompts = [workload.prompt] * workload.batch_size
+    negative = [config.negative_prompt] * workload.batch_size
     return Batch(
-        tokens=tokenise(prompts, text).to(device),
-        empty_tokens=tokenise([""] * workload.batch_size, text).to(device),
+        tokens=tokenise(image_prompts(config, iteration), text).to(device),
+        negative_tokens=tokenise(negative, text).to(device),
         latents=noise(),
         noises=tuple(noise() for _ in range(num_noises)),
     )

@@ -37,13 +37,13 @@ class Marks(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The input of one call: prompt tokens [B, 77], those of the empty prompt [B, 77], and the
+    """The input of one call: prompt tokens [B, 77], those of the negative prompt [B, 77], and the
     initial latents [B, 4, H, W] in fp32; ``noises`` are as many more, one a step, for a stochastic
     sampler.
     """
 
     tokens: Tensor
-    empty_tokens: Tensor
+    negative_tokens: Tensor
     latents: Tensor
     noises: tuple[Tensor, ...]
 
@@ -60,8 +60,8 @@ def text_to_image(
     networks: Networks, sampler: Sampler, guidance: float, batch: Batch, marks: Marks
 ) -> Images:
     """One iteration: encode the prompts, denoise with classifier-free guidance, decode."""
-    both = torch.cat([batch.empty_tokens, batch.tokens])
-    context = networks.encode_text(both)  # [2B, 77, D], the empty prompt first
+    both = torch.cat([batch.negative_tokens, batch.tokens])
+    context = networks.encode_text(both)  # [2B, 77, D], the negative prompt first
     marks.stage("text_encode")
     model = guided(networks, context, guidance)
     latents = sampler(model, batch.latents, marks.step, iter(batch.noises).__next__)
@@ -77,13 +77,13 @@ def guided(
 ) -> Callable[[Tensor, float], Tensor]:
     """The UNet with classifier-free guidance (Ho and Salimans 2022), both halves in one batch.
 
-    ``context`` is [2B, 77, D], the empty prompt's half first.
+    ``context`` is [2B, 77, D], the negative prompt's half first.
     """
 
     def model(x: Tensor, t: float) -> Tensor:
         timesteps = torch.full((2 * x.shape[0],), t, device=x.device)
         output = networks.predict(torch.cat([x, x]), timesteps, context)
-        empty, prompted = output.chunk(2)
-        return empty + guidance * (prompted - empty)
+        negative, prompted = output.chunk(2)
+        return negative + guidance * (prompted - negative)
 
     return model

@@ -46,9 +46,8 @@ def skip_if_unsupported(config: Config, device: torch.device) -> None:
 
 def unet_call(pipeline: Pipeline) -> Callable[[], Tensor]:
     """A call of the UNet alone, with the cell's own first input; for ``pipeline.running()``."""
-    workload, text = pipeline.config.workload, pipeline.config.model_version.text_encoder
-    batch = make_batch(workload, text, 0, pipeline.device)
-    context = pipeline.encode_text(torch.cat([batch.empty_tokens, batch.tokens]))
+    batch = make_batch(pipeline.config, 0, pipeline.device)
+    context = pipeline.encode_text(torch.cat([batch.negative_tokens, batch.tokens]))
     x = torch.cat([batch.latents, batch.latents])
     timesteps = torch.full((2,), 981, device=pipeline.device)
     return lambda: pipeline.predict(x, timesteps, context)

@@ -50,12 +50,15 @@ def test_images_carry_the_cells_facts_prompt_and_seed(tmp_path: Path) -> None:
     pixels = torch.zeros(2, 3, 8, 16)
     pixels[1, 0] = 1.0
     images = Images(torch.arange(8.0).reshape(2, 4, 1, 1), pixels)
-    output = save_output(tmp_path, "round-0", images, ["A", "B"], [7, 8], {"attention": "flash"})
+    output = save_output(
+        tmp_path, "round-0", images, ["A", "B"], [7, 8], "C", {"attention": "flash"}
+    )
     assert output.image_files == ["round-0-image-0.png", "round-0-image-1.png"]
     picture = Image.open(tmp_path / output.image_files[1])
     assert picture.size == (16, 8)
     assert picture.getpixel((0, 0)) == (255, 0, 0)
-    assert json.loads(picture.info["sd_bench"]) == {"attention": "flash", "prompt": "B", "seed": 8}
+    facts = {"attention": "flash", "prompt": "B", "negative_prompt": "C", "seed": 8}
+    assert json.loads(picture.info["sd_bench"]) == facts
     assert output.latents_file is not None
     np.testing.assert_array_equal(np.load(tmp_path / output.latents_file), images.latents.numpy())
     assert output.latents_mean == pytest.approx(3.5)
@@ -63,7 +66,7 @@ def test_images_carry_the_cells_facts_prompt_and_seed(tmp_path: Path) -> None:
 
 def test_without_facts_no_image_is_written(tmp_path: Path) -> None:
     images = Images(torch.zeros(1, 4, 1, 1), torch.zeros(1, 3, 8, 8))
-    output = save_output(tmp_path, "round-0", images, ["A"], [1], None)
+    output = save_output(tmp_path, "round-0", images, ["A"], [1], "", None)
     assert output.image_files == []
     assert {p.suffix for p in tmp_path.iterdir()} == {".npy"}
 

@@ -10,7 +10,7 @@ import torch
 
 from sd_bench.measurement.kernel_proof import profile_call
 from sd_bench.pipeline import build_networks
-from sd_bench.sampling.inputs import tokenise
+from sd_bench.sampling.tokens import tokenise
 from tests.conftest import Compose
 
 CPU = torch.device("cpu")

@@ -30,7 +30,7 @@ class Recorder:
 
 def generate(config: Config, iteration: int = 0, marks: Recorder | None = None) -> Images:
     pipeline = Pipeline(config, CPU)
-    batch = make_batch(config.workload, config.model_version.text_encoder, iteration, CPU)
+    batch = make_batch(config, iteration, CPU)
     with pipeline.running():
         return text_to_image(
             pipeline, pipeline.sampler, config.workload.guidance, batch, marks or Recorder()
@@ -95,13 +95,12 @@ def test_the_same_seed_gives_the_same_image_bit_for_bit(tiny: Compose) -> None:
 
 def test_noise_of_image_i_is_bit_equal_at_every_batch_size(tiny: Compose) -> None:
     config = tiny("workload.batch_size=3")
-    text = config.model_version.text_encoder
-    three = make_batch(config.workload, text, 0, CPU).latents
-    one = make_batch(tiny("workload.batch_size=1").workload, text, 0, CPU).latents
+    three = make_batch(config, 0, CPU).latents
+    one = make_batch(tiny("workload.batch_size=1"), 0, CPU).latents
     assert torch.equal(three[:1], one)
-    assert image_seeds(config.workload, 0) == [1, 2, 3]
-    assert image_seeds(config.workload, 1) == [4, 5, 6]
-    second = make_batch(tiny("workload.batch_size=1").workload, text, 1, CPU).latents
+    assert image_seeds(config, 0) == [1, 2, 3]
+    assert image_seeds(config, 1) == [4, 5, 6]
+    second = make_batch(tiny("workload.batch_size=1"), 1, CPU).latents
     assert torch.equal(three[1:2], second)
 
 
@@ -138,5 +137,5 @@ def test_guidance_extrapolates_from_the_empty_prompt_in_one_batch() -> None:
 
 def test_the_prompt_and_the_guidance_change_the_image(tiny: Compose) -> None:
     base = generate(tiny("sampler.steps=2")).latents
-    for override in ("workload.prompt='Another photo'", "workload.guidance=2"):
+    for override in ("prompt='Another photo'", "workload.guidance=2"):
         assert not torch.allclose(generate(tiny("sampler.steps=2", override)).latents, base)

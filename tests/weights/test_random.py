@@ -126,7 +126,7 @@ def test_attention_logits_spread_by_one_to_three(
     for name, module in pipeline.unet.named_modules():
         if isinstance(module, CrossAttention):
             watch(name, module)
-    batch = make_batch(config.workload, config.model_version.text_encoder, 0, CPU)
+    batch = make_batch(config, 0, CPU)
 
     class Silent:
         def step(self) -> None: ...

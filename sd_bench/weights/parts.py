@@ -1,0 +1,62 @@
+"""A tensor of a checkpoint: its name here, its shape, and its place in each layout of a file.
+
+Three layouts are in use. *published*: one Lightning file (keys as in the original code), UNet
+attention as ``to_q``, ``to_k``, ``to_v``. *multihead*: the same file with the UNet's attention in
+nn.MultiheadAttention's form. *diffusers*: a folder with a folder for each network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+UNET = "model.diffusion_model."
+AUTOENCODER = "first_stage_model."
+TEXT_ENCODER = "cond_stage_model."
+LAYOUTS = ("published", "multihead", "diffusers")
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A tensor of a file, or one of the ``count`` equal pieces along its first axis."""
+
+    key: str
+    piece: int = 0
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A tensor at the finest grain, where q, k and v are apart.
+
+    ``key`` is its name here: the published one, and for both text encoders that of sd1.
+    """
+
+    key: str
+    shape: Shape
+    published: Place
+    multihead: Place
+    diffusers: Place
+
+    def place(self, layout: str) -> Place:
+        """Where a file of ``layout`` keeps it."""
+        place: Place = getattr(self, layout)
+        return place
+
+
+#: A module's published name, its diffusers name, and the shapes of its parameters.
+Module = tuple[str, str, dict[str, Shape]]
+
+
+def linear(out_features: int, in_features: int, bias: bool = True) -> dict[str, Shape]:
+    shapes: dict[str, Shape] = {"weight": (out_features, in_features)}
+    return shapes | {"bias": (out_features,)} if bias else shapes
+
+
+def conv(out_channels: int, in_channels: int, size: int) -> dict[str, Shape]:
+    return {"weight": (out_channels, in_channels, size, size), "bias": (out_channels,)}
+
+
+def norm(channels: int) -> dict[str, Shape]:
+    return {"weight": (channels,), "bias": (channels,)}
