@@ -142,7 +142,7 @@ def test_sd1_has_its_own_guidance_and_size(compose_config: Compose) -> None:
         (["model_version.latent_scale=0"], "must be above 0"),
         (["workload.guidance=nan"], "must be a finite number"),
         (["workload.seed=18446744073709551616"], "must be at most"),
-        (["weights=model.ckpt"], "only weights=random is known"),
+        (["prompt=[]"], "prompt: write a text, or a list of texts"),
     ],
 )
 def test_nonsense_is_refused_in_one_line_that_says_what_to_do(
