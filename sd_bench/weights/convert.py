@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 from rich.progress import track
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -69,6 +70,8 @@ def convert(source: Path, target: Path, to: str | None = None, ema: str = "keep"
         raise WeightsError(f"{target}: name a file that ends in .ckpt or .safetensors")
     if target.exists():
         raise WeightsError(f"{target}: exists already; name a new file")
+    if not target.parent.is_dir():
+        raise WeightsError(f"{target}: its folder does not exist; make it first")
     checkpoint = open_checkpoint(source)
     if checkpoint.layout == "diffusers":
         raise WeightsError(f"{source}: is a folder of diffusers; it is loaded as it is")
@@ -157,6 +160,9 @@ def _save(state: dict[str, Tensor], target: Path) -> None:
             save_file(state, partial, metadata={"format": "pt"})
         else:
             torch.save({"state_dict": state}, partial)
+    except (RuntimeError, SafetensorError) as error:  # both libraries' words for a full disk
+        raise WeightsError(f"{target}: cannot be written ({error})") from None
+    else:
         os.link(partial, target)  # unlike a renaming, never replaces what has appeared meanwhile
     finally:
         partial.unlink(missing_ok=True)

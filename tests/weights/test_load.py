@@ -1,4 +1,4 @@
-"""Real checkpoint layouts, dtypes and wrappings all fill the same networks with the same numbers."""
+"""Real layouts, dtypes and wrappings all fill the same networks with the same numbers."""
 
 from __future__ import annotations
 
