@@ -25,6 +25,7 @@ from sd_bench.execution.screen import Screen, make_console, plan_table
 from sd_bench.execution.sweep import SweepResult, run_sweep
 from sd_bench.paths import CONF_DIR
 from sd_bench.pinning import pinned, recognised_model
+from sd_bench.support import with_stand_ins
 
 EXIT_OK, EXIT_FAILED_CELL, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -36,6 +37,11 @@ def register() -> None:
         "sd_bench.detected_gpu_path", lambda: f"/gpu/{devices.detected_gpu()}", replace=True
     )
     OmegaConf.register_new_resolver("sd_bench.cpu_precision", devices.cpu_precision, replace=True)
+    OmegaConf.register_new_resolver(
+        "sd_bench.with_stand_ins",
+        lambda names: with_stand_ins(names, devices.present_capability()),
+        replace=True,
+    )
 
 
 def main() -> int:

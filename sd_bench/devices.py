@@ -50,6 +50,15 @@ def cuda_devices() -> tuple[Device, ...]:
     return ()
 
 
+def present_capability() -> tuple[int, int] | None:
+    """The compute capability of the first CUDA device; None without one, or if none is told."""
+    told = next((d.compute_capability for d in cuda_devices()), None)
+    if told is None:
+        return None
+    major, minor = told.split(".")
+    return int(major), int(minor)
+
+
 def parse_nvidia_smi(text: str, fields: Sequence[str] = ()) -> tuple[Device, ...]:
     """The devices in the CSV that nvidia-smi prints for ``fields``, all by default."""
     names = fields or _FIELDS

@@ -43,9 +43,16 @@ def _both(
     return lambda config, host: first(config, host) and second(config, host)
 
 
+#: The newest compute capability that the wheels of PyTorch 1.12 are built for.
+TORCH_1_12_CAPABILITY = (8, 6)
+
 RULES: tuple[Rule, ...] = (
     (
-        lambda c, h: h.torch < (2, 0) and h.kind == "cuda" and (h.capability or (0, 0)) > (8, 6),
+        lambda c, h: (
+            h.torch < (2, 0)
+            and h.kind == "cuda"
+            and (h.capability or (0, 0)) > TORCH_1_12_CAPABILITY
+        ),
         "the wheels of PyTorch 1.12 stop at compute capability 8.6",
     ),
     (
@@ -120,6 +127,19 @@ def unsupported_reason(config: Config, host: Host) -> str | None:
         if applies(config, host):
             return reason
     return None
+
+
+def with_stand_ins(configurations: str, capability: SM | None) -> str:
+    """``configurations``, a comma between each two, for a device of this compute capability.
+
+    Where PyTorch 1.12 does not know the device, the original code's configurations are followed
+    by themselves on PyTorch 2, under those names.
+    """
+    if capability is None or capability <= TORCH_1_12_CAPABILITY:
+        return configurations
+    named = configurations.split(",")
+    both = ((name, f"{name}_pt2") if name.startswith("original") else (name,) for name in named)
+    return ",".join(name for names in both for name in names)
 
 
 def has_cpp_compiler() -> bool:

@@ -7,7 +7,7 @@ import pytest
 from sd_bench import devices
 from sd_bench.config import ConfigError
 from sd_bench.devices import Device, check_present, option_for, parse_nvidia_smi, visible
-from sd_bench.support import Host, unsupported_reason
+from sd_bench.support import Host, unsupported_reason, with_stand_ins
 from tests.conftest import Compose
 
 
@@ -136,3 +136,14 @@ def test_auto_is_the_device_that_is_there(
     assert compose_config().gpu.name == "t4"
     assert compose_config().workload.height == 512
     assert compose_config("gpu=cpu").workload.height == 128
+
+
+def test_the_original_code_stands_in_for_itself_on_devices_that_pytorch_1_12_does_not_know() -> (
+    None
+):
+    names = "original_no_xformers,original,optimized"
+    both = "original_no_xformers,original_no_xformers_pt2,original,original_pt2,optimized"
+    assert with_stand_ins(names, None) == names
+    assert with_stand_ins(names, (8, 6)) == names
+    assert with_stand_ins(names, (8, 9)) == both
+    assert with_stand_ins(names, (9, 0)) == both

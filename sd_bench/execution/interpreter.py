@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 from importlib import metadata
 
 from sd_bench.config import ConfigError, TorchEnvConfig
+from sd_bench.environments.finding import default_executable, find_executable
 from sd_bench.paths import IS_CHECKOUT
 
 
@@ -42,12 +43,17 @@ print(json.dumps({"torch": version("torch"), "xformers": version("xformers"),
 def find_interpreter(torch_env: TorchEnvConfig) -> Interpreter | str:
     """The interpreter that ``torch_env`` asks for, or the reason why there is none.
 
+    Where it names none, that is the current one if its PyTorch fits, else the one that
+    ``sd_bench.environments create`` has made.
+
     Raises ConfigError for a ``torch_env.python`` that is not a usable interpreter.
     """
     interpreter = _current() if torch_env.python is None else _other(torch_env.python)
     wanted = torch_env.requires_torch
     if wanted is None or _matches(interpreter.torch, wanted):
         return interpreter
+    if torch_env.python is None and (made := default_executable(torch_env.name)) is not None:
+        return find_interpreter(dataclasses.replace(torch_env, python=made))
     if torch_env.python is not None:
         raise ConfigError(
             f"torch_env.python={torch_env.python}: holds PyTorch {interpreter.torch}, "
@@ -55,7 +61,8 @@ def find_interpreter(torch_env: TorchEnvConfig) -> Interpreter | str:
         )
     return (
         f"torch_env={torch_env.name} needs PyTorch {wanted}.x, this is {interpreter.torch}: "
-        "set torch_env.python to an interpreter that has it"
+        f"python -m sd_bench.environments create {torch_env.name} makes it; one that is there can "
+        "be named with torch_env.python"
     )
 
 
@@ -78,9 +85,12 @@ def _current() -> Interpreter:
 
 @cache
 def _other(python: str) -> Interpreter:
-    executable = shutil.which(python)
+    executable = find_executable(python)
     if executable is None:
-        raise ConfigError(f"torch_env.python={python}: no such interpreter; give its full path")
+        raise ConfigError(
+            f"torch_env.python={python}: no such interpreter, virtual environment or conda "
+            "environment; give its full path"
+        )
     try:
         answer = subprocess.run(
             [executable, "-c", _ASK], capture_output=True, text=True, timeout=60, check=True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sd_bench.checks import check
-from sd_bench.config import ConfigError
+from sd_bench.config import Config, ConfigError
 from sd_bench.devices import check_present, cuda_devices
 from sd_bench.execution.cell import Cell
 from sd_bench.execution.interpreter import Interpreter, find_interpreter
@@ -44,14 +44,15 @@ def _plan_cell(cell: Cell) -> PlannedCell:
     found = find_interpreter(cell.config.torch_env)
     if isinstance(found, str):
         return PlannedCell(cell=cell, interpreter=None, reason=found)
-    reason = unsupported_reason(cell.config, _host(cell, found))
+    reason = unsupported_reason(cell.config, host_of(cell.config, found))
     return PlannedCell(cell=cell, interpreter=found, reason=reason)
 
 
-def _host(cell: Cell, interpreter: Interpreter) -> Host:
-    kind, capability = cell.config.gpu.kind, None
+def host_of(config: Config, interpreter: Interpreter) -> Host:
+    """What ``interpreter`` would run the cell on, as far as can be told without torch."""
+    kind, capability = config.gpu.kind, None
     told = cuda_devices()[0].compute_capability if kind == "cuda" else None
-    told = told or cell.config.gpu.compute_capability
+    told = told or config.gpu.compute_capability
     if kind == "cuda" and told is not None:
         major, minor = told.split(".")
         capability = (int(major), int(minor))

@@ -81,7 +81,7 @@ def test_an_interpreter_with_the_wrong_pytorch_is_refused_or_declared() -> None:
 
 
 def test_an_interpreter_that_is_none_is_refused() -> None:
-    with pytest.raises(ConfigError, match="no such interpreter; give its full path"):
+    with pytest.raises(ConfigError, match="no such interpreter, virtual environment"):
         find_interpreter(TorchEnvConfig(name="x", python="/no/such/python"))
     with pytest.raises(ConfigError, match="is not a working Python"):
         find_interpreter(TorchEnvConfig(name="x", python="/bin/false"))

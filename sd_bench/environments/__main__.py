@@ -1,0 +1,46 @@
+"""``python -m sd_bench.environments create NAME`` and ``... check``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from sd_bench.config import ConfigError
+from sd_bench.environments.capabilities import capability_table
+from sd_bench.environments.creating import create
+from sd_bench.environments.definition import NAMES, definition
+from sd_bench.execution.screen import make_console
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a subcommand, and give the exit code: 0, or 2 with one line that says what is wrong."""
+    options = _parse(arguments)
+    try:
+        if options.command == "create":
+            folder = create(definition(options.name), options.at, options.python)
+            print(f"made {folder}")
+            if options.at is not None:
+                print(f"use it with torch_env.python={folder} torch_env={options.name}")
+        else:
+            make_console().print(capability_table())
+    except ConfigError as error:
+        print(f"sd_bench: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m sd_bench.environments")
+    commands = parser.add_subparsers(dest="command", required=True)
+    make = commands.add_parser("create", help="make an environment from its yml")
+    make.add_argument("name", choices=NAMES)
+    make.add_argument("--at", type=Path, help="where (default: .envs/NAME in the checkout)")
+    make.add_argument("--python", help="make a virtual environment with this interpreter")
+    commands.add_parser("check", help="what is there, and what each can run on this device")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""The two environments: what the yml files say, where interpreters are found, how one is made."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sd_bench.config import ConfigError, TorchEnvConfig
+from sd_bench.environments import finding
+from sd_bench.environments.__main__ import main
+from sd_bench.environments.creating import create
+from sd_bench.environments.definition import CHECKOUT, NAMES, Definition, definition
+from sd_bench.environments.finding import default_executable, find_executable
+from sd_bench.execution.interpreter import find_interpreter
+
+
+def lines(name: str) -> dict[str, str]:
+    """Each dependency of a yml, conda's and pip's, with the remark behind it."""
+    text = (CHECKOUT / f"environment-{name}.yml").read_text(encoding="utf-8")
+    entries = [line.strip() for line in text.splitlines() if line.strip().startswith("- ")]
+    split = (entry.removeprefix("- ").partition("#") for entry in entries)
+    return {entry.strip(): remark.strip() for entry, _, remark in split}
+
+
+def test_every_line_that_differs_is_marked_and_says_why() -> None:
+    original, optimized = lines("original"), lines("optimized")
+    structure = {"pytorch", "xformers", "conda-forge", "nodefaults", "pip", "pip:", "-e ."}
+    for here, there in ((original, optimized), (optimized, original)):
+        for entry, remark in here.items():
+            if entry in structure:
+                continue
+            assert remark.startswith("*") == (entry not in there), entry
+            assert remark.strip("* ") or "torchvision" in entry, entry
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_definition_is_the_yml(name: str) -> None:
+    found = definition(name)
+    content = yaml.safe_load((CHECKOUT / f"environment-{name}.yml").read_text())
+    assert found.conda_name == content["name"] == f"sd_bench_{name}"
+    assert f"python={found.python}" in content["dependencies"]
+    assert found.pip == content["dependencies"][-1]["pip"]
+    assert found.pip[-1] == "-e ."
+    torch = {"original": "torch==1.12.1", "optimized": "torch==2."}[name]
+    assert any(line.startswith(torch) for line in found.pip)
+
+
+def make_venv(folder: Path) -> Path:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    return folder
+
+
+def test_an_interpreter_is_found_by_path_command_and_folder(tmp_path: Path) -> None:
+    venv = make_venv(tmp_path / "venv")
+    executable = str(venv / "bin" / "python")
+    assert find_executable(sys.executable) == sys.executable
+    assert find_executable(str(venv)) == executable
+    assert find_executable(executable) == executable
+    assert find_executable(str(tmp_path)) is None
+    assert find_executable("no-such-environment") is None
+
+
+def test_condas_environments_are_found_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed, beside = make_venv(tmp_path / "envs" / "mine"), make_venv(tmp_path / "c/envs/other")
+    (tmp_path / ".conda").mkdir()
+    (tmp_path / ".conda" / "environments.txt").write_text(f"/gone/mine\n{listed}\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CONDA_PREFIX", str(tmp_path / "c"))
+    assert find_executable("mine") == str(listed / "bin" / "python")
+    assert find_executable("other") == str(beside / "bin" / "python")
+
+
+def test_what_create_has_made_is_used_without_being_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "CHECKOUT", tmp_path)
+    assert default_executable("original") is None
+    venv = make_venv(tmp_path / ".envs" / "original")
+    assert default_executable("original") == str(venv / "bin" / "python")
+    assert default_executable("current") is None
+    with pytest.raises(ConfigError, match="lacks omegaconf, open_clip, numpy, PIL, torch"):
+        find_interpreter(TorchEnvConfig(name="original", requires_torch="0.1"))
+
+
+def small(tmp_path: Path, *pip: str) -> Definition:
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return Definition(
+        name="small", file=Path("small.yml"), conda_name="small", python=version, pip=list(pip),
+        folder=tmp_path / "small",
+    )  # fmt: skip
+
+
+def test_create_installs_the_lines_of_the_pip_section(tmp_path: Path) -> None:
+    """With a package of one module made here, so that nothing is downloaded."""
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "pyproject.toml").write_text(
+        "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
+        "[project]\nname = 'tiny_thing'\nversion = '1'\n"
+    )
+    (package / "backend.py").write_text(
+        "import zipfile\n"
+        "def build_wheel(folder, *_, **__):\n"
+        "    name = 'tiny_thing-1-py3-none-any.whl'\n"
+        "    info = 'tiny_thing-1.dist-info/'\n"
+        "    with zipfile.ZipFile(folder + '/' + name, 'w') as wheel:\n"
+        "        wheel.writestr('tiny_thing.py', 'here = True')\n"
+        "        wheel.writestr(info + 'METADATA', 'Metadata-Version: 2.1\\n'\n"
+        "                       'Name: tiny_thing\\nVersion: 1\\n')\n"
+        "        wheel.writestr(info + 'WHEEL', 'Wheel-Version: 1.0\\nGenerator: x\\n'\n"
+        "                       'Root-Is-Purelib: true\\nTag: py3-none-any\\n')\n"
+        "        wheel.writestr(info + 'RECORD', '')\n"
+        "    return name\n"
+        "build_editable = build_wheel\n"
+    )
+    folder = create(small(tmp_path, f"-e {package}"), None, sys.executable)
+    code = "import tiny_thing; print(tiny_thing.here)"
+    ran = subprocess.run([folder / "bin" / "python", "-c", code], capture_output=True, text=True)
+    assert ran.stdout == "True\n", ran.stderr
+    with pytest.raises(ConfigError, match="exists already"):
+        create(small(tmp_path), None, sys.executable)
+
+
+@pytest.mark.parametrize(
+    ("python", "said"),
+    [("/no/python", "is not a working Python"), ("/bin/false", "is not a working Python")],
+)
+def test_an_interpreter_that_does_not_fit_is_refused(
+    tmp_path: Path, python: str, said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        create(small(tmp_path), None, python)
+
+
+def test_the_wrong_version_of_python_is_refused(tmp_path: Path) -> None:
+    wanted = small(tmp_path)
+    other = Definition(
+        name="x", file=wanted.file, conda_name="x", python="3.0", pip=[], folder=wanted.folder
+    )
+    with pytest.raises(ConfigError, match=r"small.yml needs 3\.0"):
+        create(other, None, sys.executable)
+
+
+def test_check_shows_what_each_environment_can_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check"]) == 0
+    out = capsys.readouterr().out
+    assert sys.executable[:20] in out
+    for row in ("attention=math", "compile=default", "precision=bf16", "xformers"):
+        assert row in out
