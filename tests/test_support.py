@@ -138,7 +138,7 @@ def test_auto_is_the_device_that_is_there(
     assert compose_config("gpu=cpu").workload.height == 128
 
 
-def test_the_original_code_stands_in_for_itself_on_devices_that_pytorch_1_12_does_not_know() -> (
+def test_the_original_code_stands_in_for_itself_on_newer_devices() -> (
     None
 ):
     names = "original_no_xformers,original,optimized"
