@@ -3,7 +3,7 @@
 Both are built in one process with random weights and called in turn; the answer is the ratio of
 the medians (below 1: ours is quicker). The first call of each is left out.
 
-    pip install -e '.[bench]'
+    pip install -e '.[test]'
     python benchmarks/unet_vs_diffusers.py [--size 128] [--batch 2] [--dtype bf16] [--calls 15]
 """
 

@@ -6,11 +6,9 @@ import os
 from collections.abc import Callable
 
 import pytest
-from hydra import compose, initialize_config_dir
 
-from sd_bench.command import arguments_for_hydra, register
-from sd_bench.config import Config, from_hydra
-from sd_bench.paths import CONF_DIR
+from sd_bench.config import Config
+from tests.composition import compose_config as composed
 
 # One thread a test process: pytest runs two of them, and torch is not imported yet.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -24,13 +22,7 @@ QUICK_TO_COMPILE = ("model_version.unet.channel_mult=[1]", "model_version.unet.n
 @pytest.fixture(scope="session")
 def compose_config() -> Compose:
     """``compose_config("attention=math", "batch_size=2")``: a Config of these overrides."""
-    register()
-
-    def make(*overrides: str) -> Config:
-        with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-            return from_hydra(compose("config", arguments_for_hydra(overrides)))
-
-    return make
+    return composed
 
 
 @pytest.fixture(scope="session")

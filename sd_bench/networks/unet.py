@@ -18,10 +18,14 @@ from sd_bench.networks.transformer import SpatialTransformer, checkpointed
 
 
 def timestep_embedding(timesteps: Tensor, dim: int) -> Tensor:
-    """Sinusoids of ``timesteps`` [B] as fp32 [B, dim], cosines first (Ho et al. 2020)."""
+    """Sinusoids of ``timesteps`` [B] as fp32 [B, dim], cosines first (Ho et al. 2020).
+
+    The order of products and quotients is the published code's: at timestep 981 another order's
+    rounding is seen in the fourth digit of the fastest sinusoids.
+    """
     half = dim // 2
-    exponents = torch.arange(half, dtype=torch.float32, device=timesteps.device) / half
-    angles = timesteps[:, None].float() * torch.exp(-math.log(10000) * exponents)
+    steps = torch.arange(half, dtype=torch.float32, device=timesteps.device)
+    angles = timesteps[:, None].float() * torch.exp(-math.log(10000) * steps / half)
     return torch.cat([angles.cos(), angles.sin()], dim=-1)
 
 

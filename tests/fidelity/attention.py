@@ -1,0 +1,54 @@
+"""Our UNet against itself: every form of its attention, both layouts of its weights, fp32."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+
+from sd_bench.config import Config
+from sd_bench.networks.unet import UNet
+from sd_bench.torch_versions import HAS_SDPA, TORCH_VERSION, sdpa_backends
+from tests.fidelity.comparison import ATTENTION, Comparison, relative_error
+from tests.fidelity.ours import fp32_config, normal, random_unet
+
+#: What runs on the CPU under this PyTorch: overrides that are compared with attention=original.
+#: Before PyTorch 2.1 fused attention on the CPU cannot be chosen.
+FORMS = {
+    "original with upcast": ("attention=original", "attention.upcast=true"),
+    "math": ("attention=math",),
+    **(
+        {"flash": ("attention=flash",), "auto": ("attention=auto",)}
+        if TORCH_VERSION >= (2, 1)
+        else {}
+    ),
+}
+
+
+@torch.no_grad()
+def unet_output(config: Config, unet: UNet) -> torch.Tensor:
+    """On latents [2, 4, 16, 16], with the backends that ``config`` allows."""
+    x, context = normal(2, 4, 16, 16), normal(2, 77, unet.config.context_dim, seed=1)
+    with sdpa_backends(config.attention.allowed_sdpa_backends):
+        return unet(x, torch.tensor([981, 500]), context)
+
+
+def form_error(model_version: str, overrides: tuple[str, ...]) -> float:
+    reference = fp32_config(model_version, "attention=original", "attention.upcast=false")
+    expected = unet_output(reference, random_unet(reference))
+    config = fp32_config(model_version, *overrides)
+    return relative_error(unet_output(config, random_unet(config)), expected)
+
+
+COMPARISONS = [
+    Comparison(
+        name=f"UNet {model_version}, attention {form}",
+        against="attention original",
+        tolerance=ATTENTION,
+        measure=partial(form_error, model_version, overrides),
+        slow=not model_version.endswith("_tiny"),
+    )
+    for model_version in ("sd1_tiny", "sd2_tiny", "sd1", "sd2")
+    for form, overrides in FORMS.items()
+    if model_version.endswith("_tiny") or form in ("math", "flash")
+]

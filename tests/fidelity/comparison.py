@@ -1,0 +1,93 @@
+"""What one comparison is: two results, the distance between them, and how far apart they may be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """The most that two equal things may be apart, or the least that two different ones have to.
+
+    ``rests_on`` says what the number comes from.
+    """
+
+    name: str
+    limit: float
+    rests_on: str
+    is_least: bool = False
+
+    def allows(self, error: float) -> bool:
+        return error > self.limit if self.is_least else error <= self.limit
+
+    def __str__(self) -> str:
+        return f"{'above' if self.is_least else 'at most'} {self.limit:g}"
+
+
+NETWORK = Tolerance(
+    "network",
+    1e-4,
+    "fp32 rounds at 6e-8, and two kernels that sum in another order differ by some roundings a "
+    "layer. Some hundred layers in a row have made 1e-7 to 1e-5 of that; 1e-4 leaves room for "
+    "other processors, and the faults of tests/fidelity/test_sensitivity.py stay above it.",
+)
+TRAJECTORY = Tolerance(
+    "trajectory",
+    1e-4,
+    "Both sides walk on their own latents, so errors of one step go into the next. diffusers "
+    "keeps its schedule in fp32, where 1 - alpha at the last timesteps has four digits left (ours "
+    "is in double precision), and computes its steps in another order.",
+)
+PIPELINE = Tolerance(
+    "pipeline",
+    1e-3,
+    "As trajectory, with the networks' own differences, which guidance multiplies by up to 9 in "
+    "each of 50 steps, and the autoencoder after them.",
+)
+ATTENTION = Tolerance(
+    "attention",
+    1e-5,
+    "The same network with the same weights but for the order of sums in 32 attention modules; "
+    "their logits are spread as trained ones (tests/fidelity/test_attention_spread.py), so a "
+    "wrong scale or a lost projection would change the output by percents.",
+)
+EXACT = Tolerance("exact", 0.0, "Integers, or copies of numbers: nothing is rounded.")
+DIFFERENCE = Tolerance(
+    "difference",
+    TRAJECTORY.limit,
+    "Where diffusers' defaults are not the published code's, the results have to differ by more "
+    "than a trajectory may: had we followed them, the comparisons above would have failed.",
+    is_least=True,
+)
+TOLERANCES = (NETWORK, TRAJECTORY, PIPELINE, ATTENTION, EXACT, DIFFERENCE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """``measure`` computes both results and gives their relative distance (no unit).
+
+    ``needs`` are modules that it imports beyond those that the product needs itself.
+    """
+
+    name: str
+    against: str
+    tolerance: Tolerance
+    measure: Callable[[], float]
+    needs: tuple[str, ...] = ()
+    slow: bool = False
+
+
+def relative_error(ours: Tensor, reference: Tensor) -> float:
+    """|ours - reference| / |reference|, Euclidean. Shapes have to be equal: nothing broadcasts."""
+    if ours.shape != reference.shape:
+        raise ValueError(f"shapes differ: {tuple(ours.shape)} and {tuple(reference.shape)}")
+    reference = reference.double()
+    return ((ours.double() - reference).norm() / reference.norm()).item()
+
+
+def worst_error(ours: Iterable[Tensor], reference: Iterable[Tensor]) -> float:
+    """The largest relative error of any pair; there have to be as many of one as of the other."""
+    return max(relative_error(a, b) for a, b in zip(ours, reference, strict=True))

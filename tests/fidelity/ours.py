@@ -1,0 +1,60 @@
+"""Our networks with random weights, one at a time: full-size ones share a test's memory."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from sd_bench.config import Config
+from sd_bench.networks.attention import attention_factory
+from sd_bench.networks.autoencoder import Autoencoder
+from sd_bench.networks.text_encoder import TextEncoder
+from sd_bench.networks.unet import UNet
+from sd_bench.pipeline import AUTOENCODER_PREFIX, TEXT_ENCODER_PREFIX, UNET_PREFIX
+from sd_bench.torch_versions import uninitialised
+from sd_bench.weights.random import fill_random
+from tests.composition import compose_config
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def fp32_config(model_version: str, *overrides: str) -> Config:
+    """The model on the CPU in fp32, attention by the original code unless overridden."""
+    # No default sampler suits every model: PLMS cannot do v-prediction.
+    sampler = [] if any(o.startswith("sampler=") for o in overrides) else ["sampler=ddim"]
+    attention = [] if any(o.startswith("attention=") for o in overrides) else ["attention=original"]
+    model = ("gpu=cpu", "precision=fp32", f"model_version={model_version}")
+    return compose_config(*model, *sampler, *attention, *overrides)
+
+
+def random_unet(config: Config) -> UNet:
+    with uninitialised():
+        unet = UNet(config.model_version.unet, attention_factory(config.attention))
+    return _filled(unet, UNET_PREFIX)
+
+
+def random_autoencoder(config: Config) -> Autoencoder:
+    with uninitialised():
+        autoencoder = Autoencoder(config.model_version.autoencoder)
+    return _filled(autoencoder, AUTOENCODER_PREFIX)
+
+
+def random_text_encoder(config: Config) -> TextEncoder:
+    with uninitialised():
+        encoder = TextEncoder(config.model_version.text_encoder)
+    encoder = _filled(encoder, TEXT_ENCODER_PREFIX)
+    encoder.fill_mask()
+    return encoder
+
+
+def _filled(network: Network, prefix: str) -> Network:
+    network.to_empty(device="cpu")
+    fill_random(network, prefix, seed=0)
+    return network.eval()
+
+
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    """Standard noise of this shape, the same at every call."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
