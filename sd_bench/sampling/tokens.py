@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 
+import regex
 import torch
 from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor
@@ -44,7 +45,19 @@ def _tokenizer(library: str) -> SimpleTokenizer:
     tokenizer = SimpleTokenizer()
     if library == "transformers":
         tokenizer.clean_fn = _cleaned_as_transformers_does
+        _respell_special_tokens(tokenizer)
     return tokenizer
+
+
+def _respell_special_tokens(tokenizer: SimpleTokenizer) -> None:
+    """Let CLIP's own spelling of start and end stand for them in a prompt, and no longer
+    open_clip's."""
+    spelling = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}
+    pattern = tokenizer.pat.pattern
+    for theirs, published in spelling.items():
+        pattern = pattern.replace(theirs, re.escape(published))
+    tokenizer.pat = regex.compile(pattern, regex.IGNORECASE)
+    tokenizer.cache = {published: theirs for theirs, published in spelling.items()}
 
 
 def _cleaned_as_transformers_does(text: str) -> str:

@@ -8,7 +8,7 @@ import torch
 
 from sd_bench.config import Config
 from sd_bench.networks.unet import UNet
-from sd_bench.torch_versions import HAS_SDPA, TORCH_VERSION, sdpa_backends
+from sd_bench.torch_versions import TORCH_VERSION, sdpa_backends
 from tests.fidelity.comparison import ATTENTION, Comparison, relative_error
 from tests.fidelity.ours import fp32_config, normal, random_unet
 

@@ -79,6 +79,11 @@ class Comparison:
     needs: tuple[str, ...] = ()
     slow: bool = False
 
+    @property
+    def key(self) -> str:
+        """Tells it from all others."""
+        return f"{self.name} | {self.against}"
+
 
 def relative_error(ours: Tensor, reference: Tensor) -> float:
     """|ours - reference| / |reference|, Euclidean. Shapes have to be equal: nothing broadcasts."""

@@ -12,8 +12,8 @@ from sd_bench.networks.attention import attention_factory
 from sd_bench.networks.autoencoder import Autoencoder
 from sd_bench.networks.text_encoder import TextEncoder
 from sd_bench.networks.unet import UNet
-from sd_bench.pipeline import AUTOENCODER_PREFIX, TEXT_ENCODER_PREFIX, UNET_PREFIX
 from sd_bench.torch_versions import uninitialised
+from sd_bench.weights.parts import AUTOENCODER, TEXT_ENCODER, UNET
 from sd_bench.weights.random import fill_random
 from tests.composition import compose_config
 
@@ -32,19 +32,19 @@ def fp32_config(model_version: str, *overrides: str) -> Config:
 def random_unet(config: Config) -> UNet:
     with uninitialised():
         unet = UNet(config.model_version.unet, attention_factory(config.attention))
-    return _filled(unet, UNET_PREFIX)
+    return _filled(unet, UNET)
 
 
 def random_autoencoder(config: Config) -> Autoencoder:
     with uninitialised():
         autoencoder = Autoencoder(config.model_version.autoencoder)
-    return _filled(autoencoder, AUTOENCODER_PREFIX)
+    return _filled(autoencoder, AUTOENCODER)
 
 
 def random_text_encoder(config: Config) -> TextEncoder:
     with uninitialised():
         encoder = TextEncoder(config.model_version.text_encoder)
-    encoder = _filled(encoder, TEXT_ENCODER_PREFIX)
+    encoder = _filled(encoder, TEXT_ENCODER)
     encoder.fill_mask()
     return encoder
 

@@ -43,6 +43,7 @@ def dpm_solver(steps: int, prediction: str, **changes: Any) -> Any:
         "algorithm_type": "dpmsolver++",
         "solver_order": 2,
         "final_sigmas_type": "sigma_min",
+        "steps_offset": 1,  # without effect here; a pipeline refuses 0 for old networks' sake
         "prediction_type": _PREDICTIONS[prediction],
     }
     return _ready(DPMSolverMultistepScheduler, steps, published | changes)
