@@ -10,7 +10,7 @@ from sd_bench.config import Config
 from sd_bench.networks.unet import UNet
 from sd_bench.torch_versions import TORCH_VERSION, sdpa_backends
 from tests.fidelity.comparison import ATTENTION, Comparison, relative_error
-from tests.fidelity.ours import fp32_config, normal, random_unet
+from tests.fidelity.ours import fp32_config, normal, random_unet, text_like
 
 #: What runs on the CPU under this PyTorch: overrides that are compared with attention=original.
 #: Before PyTorch 2.1 fused attention on the CPU cannot be chosen.
@@ -28,7 +28,7 @@ FORMS = {
 @torch.no_grad()
 def unet_output(config: Config, unet: UNet) -> torch.Tensor:
     """On latents [2, 4, 16, 16], with the backends that ``config`` allows."""
-    x, context = normal(2, 4, 16, 16), normal(2, 77, unet.config.context_dim, seed=1)
+    x, context = normal(2, 4, 16, 16), text_like(2, unet.config.context_dim)
     with sdpa_backends(config.attention.allowed_sdpa_backends):
         return unet(x, torch.tensor([981, 500]), context)
 

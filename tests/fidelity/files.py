@@ -34,6 +34,7 @@ from tests.fidelity.ours import (
     random_autoencoder,
     random_text_encoder,
     random_unet,
+    text_like,
 )
 
 CPU = torch.device("cpu")
@@ -120,7 +121,7 @@ def _inputs(config: Config) -> tuple[Tensor, ...]:
         tokenise(PROMPTS, model.text_encoder),
         normal(2, 4, 16, 16),
         torch.tensor([981, 500]),
-        normal(2, 77, model.unet.context_dim, seed=1),
+        text_like(2, model.unet.context_dim),
         normal(2, 4, 8, 8, seed=2),
         normal(2, 3, 64, 64, seed=3).clamp(-1, 1),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from functools import cache
 from typing import TypeVar
 
 import torch
@@ -21,7 +23,15 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def fp32_config(model_version: str, *overrides: str) -> Config:
-    """The model on the CPU in fp32, attention by the original code unless overridden."""
+    """The model on the CPU in fp32, attention by the original code unless overridden.
+
+    Each call returns a Config of its own, free to be changed.
+    """
+    return deepcopy(_composed(model_version, overrides))
+
+
+@cache
+def _composed(model_version: str, overrides: tuple[str, ...]) -> Config:
     # No default sampler suits every model: PLMS cannot do v-prediction.
     sampler = [] if any(o.startswith("sampler=") for o in overrides) else ["sampler=ddim"]
     attention = [] if any(o.startswith("attention=") for o in overrides) else ["attention=original"]
@@ -58,3 +68,8 @@ def _filled(network: Network, prefix: str) -> Network:
 def normal(*shape: int, seed: int = 0) -> Tensor:
     """Standard noise of this shape, the same at every call."""
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def text_like(batch: int, context_dim: int) -> Tensor:
+    """A context [batch, 77, context_dim] whose tokens are about as unlike as a prompt's are."""
+    return 0.5 * normal(batch, 77, context_dim, seed=1)

@@ -106,7 +106,8 @@ def transformers_text_model(ours: TextEncoder, config: TextEncoderConfig) -> Any
         convert_open_clip_checkpoint,
     )
 
-    model = empty_text_model(config)
+    with torch.device("meta"):
+        model = empty_text_model(config)
     checkpoint = published_text_encoder(ours, config.library)
     if config.library == "transformers":
         converted = convert_ldm_clip_checkpoint(checkpoint)
@@ -115,6 +116,7 @@ def transformers_text_model(ours: TextEncoder, config: TextEncoderConfig) -> Any
     # The converters write a prefix that transformers has dropped in version 5.
     weights = {key.removeprefix("text_model."): value for key, value in converted.items()}
     model.load_state_dict(weights, assign=True)
+    model.embeddings.position_ids = torch.arange(config.context_length)[None]  # no weight: meta yet
     return model
 
 

@@ -7,12 +7,12 @@ import platform
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from importlib.metadata import version
+from pathlib import Path
 
-from sd_bench.paths import ROOT
 from tests.fidelity.comparison import TOLERANCES, Comparison
 from tests.fidelity.table import SECTIONS
 
-PAGE = ROOT / "docs" / "fidelity.md"
+PAGE = Path(__file__).parents[2] / "docs" / "fidelity.md"
 _PACKAGES = ("torch", "diffusers", "transformers", "open_clip_torch", "numpy")
 _INTRODUCTION = """\
 # Fidelity: compared with what others wrote

@@ -26,7 +26,7 @@ from tests.fidelity.comparison import (
     Comparison,
     worst_error,
 )
-from tests.fidelity.ours import fp32_config, normal, random_unet
+from tests.fidelity.ours import fp32_config, normal, random_unet, text_like
 
 SHAPE = (2, 4, 16, 16)
 STAND_IN = "stand-in"
@@ -63,7 +63,7 @@ def model_named(name: str, prediction: str) -> Model:
     config = fp32_config(name)
     assert config.model_version.prediction == prediction
     unet = random_unet(config)
-    context = normal(SHAPE[0], 77, config.model_version.unet.context_dim, seed=1)
+    context = text_like(SHAPE[0], config.model_version.unet.context_dim)
     return lambda x, t: unet(x, torch.full((len(x),), t), context)
 
 

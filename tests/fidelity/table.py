@@ -1,4 +1,4 @@
-"""Every comparison, in the order of docs/fidelity.md: the tests and that page both go through it."""
+"""Every comparison, in the order of docs/fidelity.md: what the tests and that page go through."""
 
 from __future__ import annotations
 
