@@ -6,7 +6,7 @@ from functools import partial
 
 import torch
 
-from sd_bench.sampling.inputs import tokenise
+from sd_bench.sampling.tokens import tokenise
 from tests.fidelity import peers
 from tests.fidelity.comparison import NETWORK, Comparison, relative_error, worst_error
 from tests.fidelity.ours import (

@@ -6,6 +6,8 @@ far apart, it would pick single positions, and rounding would decide.
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from torch import Tensor
@@ -22,14 +24,14 @@ def record_logits(unet: UNet) -> dict[str, Tensor]:
     """Fills up, module by module, when ``unet`` is called: logits [B*H, N, M]."""
     logits: dict[str, Tensor] = {}
 
-    def recording(name: str, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def record(name: str, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         queries, keys = q.flatten(0, 1), k.flatten(0, 1)
         logits[name] = torch.bmm(queries, keys.transpose(1, 2)) * q.shape[-1] ** -0.5
         return unfused(q, k, v)
 
     for name, module in unet.named_modules():
         if isinstance(module, CrossAttention):
-            module.core = lambda q, k, v, name=name: recording(name, q, k, v)
+            module.core = partial(record, name)
     return logits
 
 

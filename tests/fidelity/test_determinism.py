@@ -73,7 +73,7 @@ def test_each_image_can_be_made_again_from_its_recorded_seed(tmp_path: Path) -> 
     config.workload.batch_size = 1
     for i, file in enumerate(output.image_files):
         with Image.open(tmp_path / file) as image:
-            config.workload.seed = json.loads(image.text["sd_bench"])["seed"]
+            config.workload.seed = json.loads(image.info["sd_bench"])["seed"]
         assert config.workload.seed == output.image_seeds[i]
         _, alone = our_images(config)
         assert relative_error(images.pixels[i : i + 1], alone.pixels) <= PIPELINE.limit

@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sd_bench.networks import transformer
 from sd_bench.networks import unet as unet_module
 from sd_bench.networks.attention import CrossAttention, unfused
 from sd_bench.networks.text_encoder import TextEncoder
@@ -48,7 +47,7 @@ def timestep_off_by_one(unet: UNet, patch: Patch) -> None:
 
 def tanh_in_gelu(unet: UNet, patch: Patch) -> None:
     right = F.gelu
-    patch.setattr(transformer.F, "gelu", lambda x: right(x, approximate="tanh"))
+    patch.setattr(F, "gelu", lambda x: right(x, approximate="tanh"))
 
 
 def group_norm_epsilon(unet: UNet, patch: Patch) -> None:
