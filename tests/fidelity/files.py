@@ -42,21 +42,23 @@ CPU = torch.device("cpu")
 
 def save_published(model_version: str, path: Path) -> None:
     """A Lightning checkpoint of random weights, in the published layout."""
-    config = fp32_config(model_version)
-    tensors = published(random_unet(config), UNET)
-    tensors |= published(random_autoencoder(config), AUTOENCODER)
-    library = config.model_version.text_encoder.library
-    tensors |= published_text_encoder(random_text_encoder(config), library)
-    torch.save({"state_dict": tensors, "global_step": 1}, path)
+    tensors = published(random_unet(fp32_config(model_version)), UNET)
+    torch.save({"state_dict": tensors | _without_unet(model_version), "global_step": 1}, path)
 
 
 def save_multihead(model_version: str, path: Path) -> None:
     """The same weights, with the UNet's attention in nn.MultiheadAttention's layout."""
-    save_published(model_version, path)
-    saved = torch.load(path, weights_only=True)["state_dict"]
-    others = {key: value for key, value in saved.items() if not key.startswith(UNET)}
-    unet = random_unet(fp32_config(model_version, "attention=math"))
-    torch.save({"state_dict": others | published(unet, UNET)}, path)
+    tensors = published(random_unet(fp32_config(model_version, "attention=math")), UNET)
+    torch.save({"state_dict": tensors | _without_unet(model_version)}, path)
+
+
+def _without_unet(model_version: str) -> dict[str, Tensor]:
+    config = fp32_config(model_version)
+    library = config.model_version.text_encoder.library
+    return {
+        **published(random_autoencoder(config), AUTOENCODER),
+        **published_text_encoder(random_text_encoder(config), library),
+    }
 
 
 def file_error(model_version: str, save: Callable[[str, Path], None], attention: str) -> float:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
+
+import torch
 
 from tests.fidelity.comparison import TOLERANCES, Comparison
 from tests.fidelity.table import SECTIONS
@@ -31,7 +32,7 @@ of full-size networks (tests marked `slow`).
 def page(errors: Mapping[str, float]) -> str:
     """The whole page, given the error of each comparison by its key."""
     versions = ", ".join(f"{package} {version(package)}" for package in _PACKAGES)
-    machine = f"{platform.system()} {platform.machine()} with {os.cpu_count()} cores"
+    machine = f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads"
     lines = [_INTRODUCTION.format(day=date.today().isoformat(), versions=versions, machine=machine)]
     for title, comparisons in SECTIONS.items():
         lines += [f"## {title}", "", *_table(comparisons, errors), ""]
