@@ -179,7 +179,14 @@ DIFFERENCES = [
         _ddim("eps", STAND_IN, steps_offset=0),
         _ddim("eps", STAND_IN, set_alpha_to_one=True),
         _ddim("eps", STAND_IN, clip_sample=True),
-        _dpm_solver(50, "eps", STAND_IN, timestep_spacing="linspace"),
+        _comparison(
+            "dpm_solver",
+            50,
+            "eps",
+            STAND_IN,
+            partial(schedulers.dpm_solver, 50, "eps"),
+            {"timesteps": "rounded"},
+        ),
         _dpm_solver(37, "eps", STAND_IN, final_sigmas_type="zero"),
     )
 ]
