@@ -51,8 +51,8 @@ ATTENTION = Tolerance(
     "attention",
     1e-5,
     "The same network with the same weights but for the order of sums in 32 attention modules; "
-    "their logits are spread as trained ones (tests/fidelity/test_attention_spread.py), so a "
-    "wrong scale or a lost projection would change the output by percents.",
+    "their logits are spread as trained ones (tests/fidelity/test_attention_spread.py), so "
+    "that a scale wrong by a hundredth in one of them moves the output by 5e-3.",
 )
 EXACT = Tolerance("exact", 0.0, "Integers, or copies of numbers: nothing is rounded.")
 DIFFERENCE = Tolerance(

@@ -18,8 +18,9 @@ _PACKAGES = ("torch", "diffusers", "transformers", "open_clip_torch", "numpy")
 _INTRODUCTION = """\
 # Fidelity: compared with what others wrote
 
-Written by `python -m tests.fidelity` on {day}, by {versions}, on {machine}. The same comparisons
-are tests: `python -m pytest tests/fidelity`.
+Written by `python -m tests.fidelity` on {day}, on {machine}, with
+{versions}.
+The same comparisons are tests: `python -m pytest tests/fidelity`.
 
 All in fp32 on the CPU, with random weights whose attention logits are spread as trained ones. The
 error is |ours - reference| / |reference|, Euclidean, over all elements; of a trajectory it is the
@@ -32,7 +33,7 @@ of full-size networks (tests marked `slow`).
 def page(errors: Mapping[str, float]) -> str:
     """The whole page, given the error of each comparison by its key."""
     versions = ", ".join(f"{package} {version(package)}" for package in _PACKAGES)
-    machine = f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads"
+    machine = f"{platform.system()} {platform.machine()} (threads: {torch.get_num_threads()})"
     lines = [_INTRODUCTION.format(day=date.today().isoformat(), versions=versions, machine=machine)]
     for title, comparisons in SECTIONS.items():
         lines += [f"## {title}", "", *_table(comparisons, errors), ""]
