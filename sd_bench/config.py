@@ -218,7 +218,8 @@ class Config:
     """Every choice of one cell, and how the command behaves.
 
     ``prompt`` is a text or a list of texts; ``weights_digest`` is filled in where ``weights`` is
-    a file.
+    a file. ``telemetry`` samples device and host while the timed iterations run; ``profile``
+    takes one sampler step apart after them, in round 0.
     """
 
     gpu: GpuConfig = field(default_factory=GpuConfig)
@@ -239,6 +240,8 @@ class Config:
     weights_digest: str | None = None
     weights_seed: int = 0
     images: bool = True
+    telemetry: bool = True
+    profile: bool = False
     time_file: str | None = None
     plan: bool = False
     traceback: bool = False

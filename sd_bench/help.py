@@ -24,6 +24,7 @@ Single values: NAME=VALUE, and with -m NAME=VALUE,VALUE.
   prompt=[a,b]            prompt_file=prompts.txt     negative_prompt="text" (one prompt a line)
   weights=FILE            (.ckpt, .safetensors, or a folder of diffusers; default: random)
   images=false            time_file=times.txt         plan=true             traceback=true
+  telemetry=false         profile=true
   hydra.sweep.dir=FOLDER  (where the records go)
 
 All values: python -m sd_bench --cfg job. Hydra's own flags: python -m sd_bench --hydra-help.

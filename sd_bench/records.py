@@ -36,9 +36,11 @@ class Iteration:
 
     ``total_s`` runs from tokens to image tensor with the device synchronised at both ends.
     ``steps_s`` has one entry a sampler step; PLMS's first step holds two UNet calls.
-    ``begun_s`` counts from the begin of the round's first iteration, on the clock of the
-    telemetry. ``marks`` say in a word or two what disturbed it ("throttled: sw_power_cap"); a
-    marked iteration is never dropped.
+    ``device_total_s`` is the same by the device's own clock (CUDA events). ``begun_s`` counts from
+    the begin of the round's first timed iteration, on the clock of the telemetry: that of a
+    warm-up is negative. ``marks`` say in a word or two what disturbed it ("throttled:
+    sw_power_cap"); a marked iteration is never dropped. ``counters`` are what the telemetry
+    counted while it ran (``involuntary_context_switches``, ``steal_s``, ``joules``, ...).
     """
 
     total_s: float
@@ -49,6 +51,7 @@ class Iteration:
     device_total_s: float | None = None
     begun_s: float | None = None
     marks: list[str] = field(default_factory=list)
+    counters: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +61,7 @@ class Times:
     ``prepare_s`` makes the inputs of a UNet call, and so holds the text encoder's first call.
     ``first_call_s`` is the first UNet call, which holds the compilation; it is left out of the
     runtime. ``compile_cache`` says whether that found its kernels ready ("warm") or not ("cold").
-    ``worker_s`` is the whole life of the worker's process, up to the writing of the record.
+    ``worker_s`` is the life of the worker, from its first line up to the writing of the record.
     """
 
     import_s: float
@@ -93,7 +96,8 @@ class Memory:
 class Energy:
     """Energy of the timed iterations; ``None`` with a reason in ``notes`` where it cannot be had.
 
-    ``source`` is "nvml" (the GPU's own counter) or "rapl" (the processor's packages).
+    ``source`` is "nvml" (the GPU's own counter) or "rapl" (the processor's packages, whoever used
+    them).
     """
 
     joules: float | None
@@ -109,8 +113,8 @@ class Telemetry:
     ``at_s`` holds the times of the samples on the clock of ``Iteration.begun_s``; each of
     ``series`` has one value a sample (its name ends in its unit: ``sm_clock_mhz``, ``power_w``,
     ``temperature_c``, ``load_average``, ...), ``throttle_reasons`` one list of words. ``counters``
-    are the totals over the timed iterations (``involuntary_context_switches``, ``steal_s``, ...).
-    What cannot be had is missing, with the reason in ``notes``.
+    are the sums of the timed iterations' own. What cannot be had is missing, with the reason in
+    ``notes``.
     """
 
     period_s: float
@@ -123,7 +127,10 @@ class Telemetry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compilation:
-    """What torch.compile did: how many graphs, breaks between them, and compilations anew."""
+    """What torch.compile did: how many graphs, breaks between them, and compilations anew.
+
+    ``None`` with a reason in ``notes`` where this PyTorch does not tell.
+    """
 
     graphs: int | None
     graph_breaks: int | None
@@ -136,19 +143,22 @@ class Profile:
     """Where one sampler step's time went, in seconds by class of kernel (``profile=true``).
 
     ``step_s`` is the step's wall time under the profiler, ``idle`` among the classes what no
-    kernel filled. ``trace_file`` is Chrome's format, relative to the record.
+    kernel filled: the classes add up to it. ``kernels`` are the ten longest, in seconds.
+    ``trace_file`` is Chrome's format, gzipped, relative to the record.
     """
 
     trace_file: str | None
     step_s: float
     seconds_by_class: dict[str, float]
     kernels: dict[str, float] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """Floating-point operations (a multiply-add is 2), counted on the networks that were timed.
 
+    Matrix products and convolutions are counted, as in the published figures; the rest is not.
     ``unet_call`` and ``text_encode`` are of one guided call (2 x batch size samples),
     ``vae_decode`` of the whole batch, ``iteration`` of everything in a timed iteration.
     """

@@ -14,7 +14,8 @@ from sd_bench.config import SDPA_BACKENDS, Config, to_dict
 
 #: What changes no result of a round: how often it is repeated, what is kept, what is shown.
 _NOT_IDENTITY = (
-    "configuration", "experiment", "images", "time_file", "plan", "traceback", "prompt_file",
+    "configuration", "experiment", "images", "telemetry", "profile", "time_file", "plan",
+    "traceback", "prompt_file",
     "weights",  # its digest is in
 )  # fmt: skip
 _NOT_IDENTITY_INSIDE = {
