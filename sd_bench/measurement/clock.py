@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Protocol, TypeVar
 
@@ -81,7 +82,10 @@ def timed_call(device: torch.device, call: Callable[[], T]) -> tuple[float, T]:
 
 
 def timed_iteration(device: torch.device, call: Callable[[_Marks], T]) -> tuple[Iteration, T]:
-    """Time one text-to-image call, which marks its steps and stages as it goes."""
+    """Time one text-to-image call, which marks its steps and stages as it goes.
+
+    ``begun_s`` is on the clock itself; a round counts it from its first timed iteration.
+    """
     marks: _Marks = _CudaMarks() if device.type == "cuda" else _CpuMarks()
     synchronise(device)
     begin = time.perf_counter_ns()
@@ -89,7 +93,13 @@ def timed_iteration(device: torch.device, call: Callable[[_Marks], T]) -> tuple[
     result = call(marks)
     synchronise(device)
     total_s = (time.perf_counter_ns() - begin) / 1e9
-    return _iteration(total_s, marks.seconds(), device.type == "cuda"), result
+    iteration = _iteration(total_s, marks.seconds(), device.type == "cuda")
+    return replace(iteration, begun_s=begin / 1e9), result
+
+
+def counted_from(begun_s: float, iterations: list[Iteration]) -> list[Iteration]:
+    """``iterations`` as they begin after ``begun_s`` on the clock, instead of the clock's zero."""
+    return [replace(i, begun_s=i.begun_s - begun_s) for i in iterations if i.begun_s is not None]
 
 
 def _iteration(total_s: float, marks: list[tuple[str, float]], on_device: bool) -> Iteration:

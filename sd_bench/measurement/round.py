@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from sd_bench.config import Config
-from sd_bench.measurement.clock import timed_call, timed_iteration
+from sd_bench.measurement.clock import counted_from, timed_call, timed_iteration
 from sd_bench.measurement.kernel_proof import judge, profile_call
 from sd_bench.measurement.memory import read_memory, reset_device_peak
 from sd_bench.networks.attention import is_unet_attention
@@ -60,15 +60,17 @@ def measure_round(
         report("prove the kernel")
         proof_s, proof = _prove(pipeline, unet_call)
     assert first_images is not None
+    begun_s = iterations[0].begun_s
+    assert begun_s is not None
     times = Times(
         import_s=import_s,
         build_s=build_s,
         prepare_s=prepare_s,
         first_call_s=calls_s[0] if calls_s else None,
         compile_cache=compile_cache,
-        warmup=warmup,
+        warmup=counted_from(begun_s, warmup),
         warmup_unet_calls_s=calls_s,
-        iterations=iterations,
+        iterations=counted_from(begun_s, iterations),
         proof_s=proof_s,
     )
     return Measured(times, memory, proof, first_images, finite)

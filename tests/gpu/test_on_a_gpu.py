@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import subprocess
 import sys
 from collections.abc import Callable
@@ -153,6 +154,28 @@ def test_both_clocks_agree_and_the_parts_add_up(device: torch.device) -> None:
     assert sum(iteration.steps_s) == pytest.approx(iteration.denoise_s, abs=1e-4)
     stages_s = iteration.text_encode_s + iteration.denoise_s + iteration.vae_decode_s
     assert stages_s == pytest.approx(iteration.device_total_s, abs=1e-4)
+
+
+@pytest.mark.parametrize("seconds", [0.005, 0.05, 0.5])
+def test_a_kernel_of_known_length_is_timed_to_one_percent(
+    device: torch.device, seconds: float
+) -> None:
+    """The kernel spins for so many of the device's own ticks; two events beside it say how long."""
+
+    def spin() -> None:
+        begin.record()
+        torch.cuda._sleep(int(seconds * 2e9))
+        end.record()
+
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    timed_call(device, spin)
+    errors, lengths = [], []
+    for _ in range(20):
+        measured, _ = timed_call(device, spin)
+        lengths.append(begin.elapsed_time(end) / 1e3)
+        errors.append(measured - lengths[-1])
+    length = statistics.median(lengths)
+    assert statistics.median(errors) < (0.01 * length if length >= 0.05 else 2e-4)
 
 
 def test_a_call_is_timed_until_the_device_has_done_it(device: torch.device) -> None:

@@ -32,6 +32,8 @@ def test_a_round_counts_what_the_protocol_says(tiny: Compose) -> None:
     assert all(len(i.steps_s) == 4 for i in [*times.iterations, *times.warmup])
     assert times.first_call_s == times.warmup_unet_calls_s[0]
     assert times.import_s == 1.5
+    assert times.warmup[0].begun_s is not None
+    assert times.warmup[0].begun_s < 0 == times.iterations[0].begun_s
     assert times.runtime_s == pytest.approx(sum(i.total_s for i in times.iterations))
     assert phases == [
         "build", "warm up", "timed iteration 1 of 2", "timed iteration 2 of 2", "prove the kernel",
