@@ -104,3 +104,18 @@ def compiled(module: torch.nn.Module, mode: str, keep_unfused: bool) -> Callable
 
         mock.patch.object(fuse_attention, "_sfdp_init", return_value=None).start()
     return torch.compile(module, mode=mode.replace("_", "-"), dynamic=False)
+
+
+def compile_counts() -> dict[str, int | None]:
+    """How many graphs torch.compile has made in this process, breaks between them, and
+    compilations of a frame beyond its first; ``None`` where this PyTorch does not count.
+    """
+    from torch._dynamo import convert_frame
+    from torch._dynamo.utils import counters
+
+    frames: dict[Any, int] | None = getattr(convert_frame, "FRAME_COMPILE_COUNTER", None)
+    return {  # each was introduced with one of the 2.x, and none of them is public
+        "graphs": counters["stats"]["unique_graphs"],
+        "graph_breaks": sum(counters["graph_break"].values()),
+        "recompilations": None if frames is None else sum(frames.values()) - len(frames),
+    }

@@ -142,6 +142,7 @@ def _measure(config: Config, request: Request, record: Record) -> Record:
         times=replace(measured.times, save_s=time.perf_counter() - began),
         memory=measured.memory,
         kernel_proof=measured.kernel_proof,
+        compilation=measured.compilation,
         output=output,
     )
     return _judged(record, measured.finite)

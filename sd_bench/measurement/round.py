@@ -9,11 +9,12 @@ import torch
 
 from sd_bench.config import Config
 from sd_bench.measurement.clock import counted_from, timed_call, timed_iteration
+from sd_bench.measurement.compilation import read_compilation
 from sd_bench.measurement.kernel_proof import judge, profile_call
 from sd_bench.measurement.memory import read_memory, reset_device_peak
 from sd_bench.networks.attention import is_unet_attention
 from sd_bench.pipeline import Pipeline
-from sd_bench.records import Iteration, KernelProof, Memory, Times
+from sd_bench.records import Compilation, Iteration, KernelProof, Memory, Times
 from sd_bench.sampling.inputs import PIXELS_PER_LATENT, make_batch
 from sd_bench.sampling.text_to_image import Images, Marks, guided, text_to_image
 from sd_bench.torch_versions import HAS_SDPA
@@ -34,6 +35,7 @@ class Measured:
     kernel_proof: KernelProof
     images: Images
     finite: bool
+    compilation: Compilation | None
 
 
 def measure_round(
@@ -57,6 +59,7 @@ def measure_round(
             first_images = first_images or images
             finite = finite and _is_finite(images)
         memory = read_memory(device)
+        compilation = read_compilation() if config.compile.mode != "off" else None
         report("prove the kernel")
         proof_s, proof = _prove(pipeline, unet_call)
     assert first_images is not None
@@ -73,7 +76,7 @@ def measure_round(
         iterations=counted_from(begun_s, iterations),
         proof_s=proof_s,
     )
-    return Measured(times, memory, proof, first_images, finite)
+    return Measured(times, memory, proof, first_images, finite, compilation)
 
 
 def _warmup_calls(config: Config) -> int:

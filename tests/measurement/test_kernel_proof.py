@@ -52,6 +52,7 @@ def test_a_compiled_label_is_proven_on_what_was_timed(
     """The compiler would turn ``math`` into a fused kernel; it is kept from doing so."""
     # Compiled code outlives the backend it was made for, in the process and on the disk.
     torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     config = tiny(f"attention={label}", "compile=default", "sampler.steps=1", *QUICK_TO_COMPILE)
     measured = measure_round(config, CPU, 0.0, "cold", lambda phase: None)
@@ -60,6 +61,9 @@ def test_a_compiled_label_is_proven_on_what_was_timed(
     assert measured.times.first_call_s is not None
     assert measured.times.first_call_s > 3 * max(measured.times.iterations[0].steps_s)
     assert measured.times.compile_cache == "cold"
+    assert measured.compilation is not None
+    assert measured.compilation.graphs == 1
+    assert measured.compilation.graph_breaks == measured.compilation.recompilations == 0
 
 
 def sdpa(**counts: int) -> Profile:
