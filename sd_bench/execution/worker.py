@@ -143,6 +143,8 @@ def _measure(config: Config, request: Request, record: Record) -> Record:
         memory=measured.memory,
         kernel_proof=measured.kernel_proof,
         compilation=measured.compilation,
+        telemetry=measured.telemetry,
+        energy=measured.energy,
         output=output,
     )
     return _judged(record, measured.finite)

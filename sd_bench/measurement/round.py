@@ -12,9 +12,19 @@ from sd_bench.measurement.clock import counted_from, timed_call, timed_iteration
 from sd_bench.measurement.compilation import read_compilation
 from sd_bench.measurement.kernel_proof import judge, profile_call
 from sd_bench.measurement.memory import read_memory, reset_device_peak
+from sd_bench.measurement.readings import energy_record, telemetry_record, with_counters
+from sd_bench.measurement.telemetry import Observer, observing
 from sd_bench.networks.attention import is_unet_attention
 from sd_bench.pipeline import Pipeline
-from sd_bench.records import Compilation, Iteration, KernelProof, Memory, Times
+from sd_bench.records import (
+    Compilation,
+    Energy,
+    Iteration,
+    KernelProof,
+    Memory,
+    Telemetry,
+    Times,
+)
 from sd_bench.sampling.inputs import PIXELS_PER_LATENT, make_batch
 from sd_bench.sampling.text_to_image import Images, Marks, guided, text_to_image
 from sd_bench.torch_versions import HAS_SDPA
@@ -36,47 +46,87 @@ class Measured:
     images: Images
     finite: bool
     compilation: Compilation | None
+    telemetry: Telemetry | None
+    energy: Energy | None
 
 
 def measure_round(
     config: Config, device: torch.device, import_s: float, compile_cache: str | None, report: Report
 ) -> Measured:
     """Measure one cell once, in this process. ``import_s`` is passed on to the record."""
-    report("build")
-    build_s, pipeline = timed_call(device, lambda: Pipeline(config, device))
-    reset_device_peak(device)
-    protocol = config.protocol
-    with pipeline.running():
-        report("warm up")
-        prepare_s, unet_call = timed_call(device, lambda: _unet_call(pipeline))
-        calls_s = [timed_call(device, unet_call)[0] for _ in range(_warmup_calls(config))]
-        warmup = [_iterate(pipeline, 0)[0] for _ in range(protocol.warmup)]
-        iterations, first_images, finite = [], None, True
-        for index in range(protocol.n_iter):
-            report(f"timed iteration {index + 1} of {protocol.n_iter}")
-            iteration, images = _iterate(pipeline, index)
-            iterations.append(iteration)
-            first_images = first_images or images
-            finite = finite and _is_finite(images)
-        memory = read_memory(device)
-        compilation = read_compilation() if config.compile.mode != "off" else None
-        report("prove the kernel")
-        proof_s, proof = _prove(pipeline, unet_call)
-    assert first_images is not None
-    begun_s = iterations[0].begun_s
-    assert begun_s is not None
+    with observing(config.telemetry, device) as observer:
+        report("build")
+        build_s, pipeline = timed_call(device, lambda: Pipeline(config, device))
+        reset_device_peak(device)
+        with pipeline.running():
+            report("warm up")
+            prepare_s, unet_call = timed_call(device, lambda: _unet_call(pipeline))
+            calls_s = [timed_call(device, unet_call)[0] for _ in range(_warmup_calls(config))]
+            warmup = [_iterate(pipeline, 0, None)[0] for _ in range(config.protocol.warmup)]
+            timed = _time_iterations(pipeline, observer, report)
+            memory = read_memory(device)
+            compilation = read_compilation() if config.compile.mode != "off" else None
+            report("prove the kernel")
+            proof_s, proof = _prove(pipeline, unet_call)
     times = Times(
         import_s=import_s,
         build_s=build_s,
         prepare_s=prepare_s,
         first_call_s=calls_s[0] if calls_s else None,
         compile_cache=compile_cache,
-        warmup=counted_from(begun_s, warmup),
+        warmup=counted_from(timed.begun_s, warmup),
         warmup_unet_calls_s=calls_s,
-        iterations=counted_from(begun_s, iterations),
+        iterations=counted_from(timed.begun_s, timed.iterations),
         proof_s=proof_s,
     )
-    return Measured(times, memory, proof, first_images, finite, compilation)
+    return Measured(
+        times=times,
+        memory=memory,
+        kernel_proof=proof,
+        images=timed.first_images,
+        finite=timed.finite,
+        compilation=compilation,
+        telemetry=timed.telemetry,
+        energy=timed.energy,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Timed:
+    """The timed iterations, on the clock itself, and what was observed meanwhile."""
+
+    iterations: list[Iteration]
+    first_images: Images
+    finite: bool
+    telemetry: Telemetry | None
+    energy: Energy | None
+
+    @property
+    def begun_s(self) -> float:
+        begun_s = self.iterations[0].begun_s
+        assert begun_s is not None
+        return begun_s
+
+
+def _time_iterations(pipeline: Pipeline, observer: Observer | None, report: Report) -> _Timed:
+    count = pipeline.config.protocol.n_iter
+    iterations, first_images, finite = [], None, True
+    for index in range(count):
+        report(f"timed iteration {index + 1} of {count}")
+        iteration, images = _iterate(pipeline, index, observer)
+        iterations.append(iteration)
+        first_images = first_images or images
+        finite = finite and _is_finite(images)
+    assert first_images is not None
+    if observer is None:
+        return _Timed(iterations, first_images, finite, None, None)
+    observed = observer.stop()
+    iterations = with_counters(iterations, observed)
+    energy = energy_record(
+        iterations, observed, pipeline.device, pipeline.config.workload.batch_size
+    )
+    telemetry = telemetry_record(iterations, observed)
+    return _Timed(iterations, first_images, finite, telemetry, energy)
 
 
 def _warmup_calls(config: Config) -> int:
@@ -88,7 +138,7 @@ def _is_finite(images: Images) -> bool:
     return bool(images.latents.isfinite().all()) and bool(images.pixels.isfinite().all())
 
 
-def _iterate(pipeline: Pipeline, index: int) -> tuple[Iteration, Images]:
+def _iterate(pipeline: Pipeline, index: int, observer: Observer | None) -> tuple[Iteration, Images]:
     config = pipeline.config
     num_noises = config.sampler.steps if config.sampler.eta > 0 else 0
     batch = make_batch(config, index, pipeline.device, num_noises)
@@ -96,7 +146,12 @@ def _iterate(pipeline: Pipeline, index: int) -> tuple[Iteration, Images]:
     def call(marks: Marks) -> Images:
         return text_to_image(pipeline, pipeline.sampler, config.workload.guidance, batch, marks)
 
-    return timed_iteration(pipeline.device, call)
+    if observer is None:
+        return timed_iteration(pipeline.device, call)
+    observer.mark()
+    timed = timed_iteration(pipeline.device, call)
+    observer.mark()
+    return timed
 
 
 def _unet_call(pipeline: Pipeline) -> Callable[[], torch.Tensor]:

@@ -1,0 +1,123 @@
+"""What the telemetry says of a round: series, energy, and what disturbed which iteration."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import torch
+
+from sd_bench.measurement.telemetry import PERIOD_S, Observed
+from sd_bench.records import Energy, Iteration, Telemetry
+
+_REASONS = "clock_event_reasons"
+#: A larger share of the processors' time taken by a hypervisor is marked...
+_STEAL_SHARE = 0.01
+#: ... if it is more than the counter's own steps of a hundredth of a second can feign.
+_STEAL_LEAST_S = 0.02
+
+#: NVML's documented clock event reasons by bit: the word, and whether it is throttling, that is,
+#: whether the device would have run faster but for heat, power or another device. An idle GPU and
+#: clocks that someone has set are none.
+CLOCK_EVENT_REASONS = {
+    0x001: ("gpu_idle", False),
+    0x002: ("applications_clocks_setting", False),
+    0x004: ("sw_power_cap", True),
+    0x008: ("hw_slowdown", True),
+    0x010: ("sync_boost", True),
+    0x020: ("sw_thermal_slowdown", True),
+    0x040: ("hw_thermal_slowdown", True),
+    0x080: ("hw_power_brake_slowdown", True),
+    0x100: ("display_clock_setting", False),
+}
+_THROTTLING = {word for word, throttles in CLOCK_EVENT_REASONS.values() if throttles}
+
+
+def reasons_in_words(bits: int) -> list[str]:
+    """NVML's clock event reasons, one word each; a bit that is not documented by its number."""
+    known = [word for bit, (word, _) in CLOCK_EVENT_REASONS.items() if bits & bit]
+    unknown = bits & ~sum(CLOCK_EVENT_REASONS)
+    return [*known, f"unknown_{unknown:#x}"] if unknown else known
+
+
+def _words_of(sample: dict[str, float]) -> list[str]:
+    return reasons_in_words(int(sample.get(_REASONS, 0)))
+
+
+def with_counters(iterations: list[Iteration], brought: Observed) -> list[Iteration]:
+    """``iterations``, as the clock gave them, with their counters and what disturbed them."""
+    pairs = list(zip(brought.marks[::2], brought.marks[1::2], strict=False))
+    counters = [_differences(*pair) for pair in pairs] or [{} for _ in iterations]
+    return [
+        replace(iteration, counters=counted, marks=_marks(iteration, counted, brought))
+        for iteration, counted in zip(iterations, counters, strict=True)
+    ]
+
+
+def _differences(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
+    return {name: after[name] - before[name] for name in after if name != "at"}
+
+
+def _marks(iteration: Iteration, counters: dict[str, float], brought: Observed) -> list[str]:
+    assert iteration.begun_s is not None
+    begin, end = iteration.begun_s, iteration.begun_s + iteration.total_s
+    words = [  # a sample stands for half a period on either side of it
+        word
+        for sample in brought.samples
+        if begin - PERIOD_S / 2 <= sample["at"] <= end + PERIOD_S / 2
+        for word in _words_of(sample)
+    ]
+    marks = [f"throttled: {word}" for word in dict.fromkeys(words) if word in _THROTTLING]
+    steal_s = counters.get("steal_s", 0.0)
+    available_s = iteration.total_s * len(os.sched_getaffinity(0))
+    if steal_s > max(_STEAL_LEAST_S, _STEAL_SHARE * available_s):
+        marks.append(f"steal above {_STEAL_SHARE:.0%}")
+    return marks
+
+
+def telemetry_record(iterations: list[Iteration], brought: Observed) -> Telemetry:
+    """What was sampled from one period before the first iteration to one after the last."""
+    begin, end = _span(iterations)
+    samples = [s for s in brought.samples if begin - PERIOD_S <= s["at"] <= end + PERIOD_S]
+    names = dict.fromkeys(name for s in samples for name in s if name not in ("at", _REASONS))
+    has_reasons = any(_REASONS in sample for sample in samples)
+    return Telemetry(
+        period_s=PERIOD_S,
+        at_s=[s["at"] - begin for s in samples],
+        series={name: [s.get(name) for s in samples] for name in names},
+        throttle_reasons=[_words_of(s) for s in samples] if has_reasons else [],
+        counters=_summed(iterations),
+        notes={name: why for name, why in brought.notes.items() if name != "joules"},
+    )
+
+
+def energy_record(
+    iterations: list[Iteration], brought: Observed, device: torch.device, batch_size: int
+) -> Energy:
+    """The energy of the timed iterations, in joules, and per image."""
+    joules = _summed(iterations).get("joules")
+    if joules is None:
+        told = brought.notes
+        why = next(
+            (told[name] for name in ("joules", "gpu", "observer") if name in told), "not read"
+        )
+        return Energy(joules=None, joules_per_image=None, source=None, notes={"joules": why})
+    return Energy(
+        joules=joules,
+        joules_per_image=joules / (len(iterations) * batch_size),
+        source="nvml" if device.type == "cuda" else "rapl",
+    )
+
+
+def _span(iterations: list[Iteration]) -> tuple[float, float]:
+    first, last = iterations[0], iterations[-1]
+    assert first.begun_s is not None
+    assert last.begun_s is not None
+    return first.begun_s, last.begun_s + last.total_s
+
+
+def _summed(iterations: list[Iteration]) -> dict[str, float]:
+    """Each counter's sum, if every iteration has it."""
+    first, *others = (iteration.counters for iteration in iterations)
+    common = [name for name in first if all(name in other for other in others)]
+    return {name: sum(i.counters[name] for i in iterations) for name in common}

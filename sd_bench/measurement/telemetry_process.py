@@ -1,0 +1,198 @@
+"""The telemetry's own process: reads counters and gauges until its input ends.
+
+Run as a script by ``telemetry.py`` in a bare interpreter (``python -I -S``), so it imports the
+standard library, and for a GPU pynvml, and nothing of sd_bench. Each byte on its input is a mark:
+it reads all counters and answers with a byte. When its input ends, or its parent dies, it prints
+everything as one JSON object and ends. Between marks it reads the gauges once a period.
+
+Times are of CLOCK_MONOTONIC, in seconds. A reading that fails once is left out from then on, and
+the reason is told.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_PR_SET_PDEATHSIG = 1
+_POWERCAP = Path("/sys/class/powercap")
+_ANSWER = b"."
+
+Reading = Callable[[], float]
+
+
+def main(period_s: float, pid: int, uuid: str, pynvml_folder: str) -> None:
+    """Sample until the input ends. ``uuid`` is the GPU's, empty for none."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    notes: dict[str, str] = {}
+    gauges, counters = host_gauges(), host_counters(pid)
+    if uuid:
+        add_gpu(uuid, pynvml_folder, gauges, counters, notes)
+    else:
+        counters |= rapl_counters(notes)
+    samples: list[dict[str, float]] = []
+    marks: list[dict[str, float]] = []
+    next_s = time.monotonic()
+    while True:
+        wait_s = max(0.0, next_s - time.monotonic())
+        if not select.select([0], [], [], wait_s)[0]:
+            samples.append(read(gauges, notes))
+            next_s += period_s
+        elif os.read(0, 1):
+            marks.append(read(counters, notes))
+            os.write(1, _ANSWER)
+        else:
+            break
+    cpu_s = time.process_time()
+    print(json.dumps({"samples": samples, "marks": marks, "notes": notes, "cpu_s": cpu_s}))
+
+
+def read(readings: dict[str, Reading], notes: dict[str, str]) -> dict[str, float]:
+    """All readings by name, and the time ``at`` which they began."""
+    values = {"at": time.monotonic()}
+    for name, reading in list(readings.items()):
+        try:
+            values[name] = reading()
+        except Exception as error:  # of the driver or the kernel: it must not end the others
+            notes[name] = f"{type(error).__name__}: {error}"
+            del readings[name]
+    return values
+
+
+def host_gauges() -> dict[str, Reading]:
+    """The clock of the processors that the worker may run on, and the load average."""
+    files = [
+        Path(f"/sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_cur_freq")
+        for cpu in sorted(os.sched_getaffinity(0))
+    ]
+
+    def from_sysfs() -> float:
+        return sum(int(file.read_text()) for file in files) / len(files) / 1000
+
+    def from_cpuinfo() -> float:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        clocks = [float(line.partition(":")[2]) for line in lines if line.startswith("cpu MHz")]
+        return sum(clocks) / len(clocks)
+
+    return {
+        "cpu_clock_mhz": from_sysfs if files[0].exists() else from_cpuinfo,
+        "load_average": lambda: os.getloadavg()[0],
+    }
+
+
+def host_counters(pid: int) -> dict[str, Reading]:
+    """Time that a hypervisor took from the worker's processors, and its context switches."""
+    cpus = {f"cpu{cpu}" for cpu in os.sched_getaffinity(0)}
+
+    def steal_s() -> float:
+        rows = map(str.split, Path("/proc/stat").read_text().splitlines())
+        return sum(int(row[8]) for row in rows if row[0] in cpus) / _TICKS_PER_S
+
+    return {
+        "steal_s": steal_s,
+        "involuntary_context_switches": lambda: _switches(pid, "nonvoluntary_ctxt_switches:"),
+        "voluntary_context_switches": lambda: _switches(pid, "voluntary_ctxt_switches:"),
+    }
+
+
+def _switches(pid: int, name: str) -> float:
+    """Of all threads of the process; one that ends meanwhile is left out."""
+    total = 0
+    for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208
+        try:
+            status = Path(f"/proc/{pid}/task/{thread}/status").read_text()
+        except FileNotFoundError:
+            continue
+        total += sum(int(row.split()[1]) for row in status.splitlines() if row.startswith(name))
+    return float(total)
+
+
+def rapl_counters(notes: dict[str, str], root: Path = _POWERCAP) -> dict[str, Reading]:
+    """Joules of all processor packages together, or none with the reason in ``notes``."""
+    packages = [
+        zone
+        for zone in sorted(root.glob("*-rapl:*"))
+        if (zone / "name").is_file() and (zone / "name").read_text().startswith("package")
+    ]
+    if not packages:
+        notes["joules"] = f"the system has no RAPL counters ({root}/intel-rapl:*)"
+        return {}
+    zones = [RaplZone(zone) for zone in packages]
+    try:
+        for zone in zones:
+            zone.joules()
+    except PermissionError:
+        notes["joules"] = f"reading {packages[0]}/energy_uj takes root's rights"
+        return {}
+    return {"joules": lambda: sum(zone.joules() for zone in zones)}
+
+
+class RaplZone:
+    """One counter, which starts anew at its largest value."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "energy_uj"
+        self._range = int((folder / "max_energy_range_uj").read_text())
+        self._last: int | None = None
+        self._total = 0
+
+    def joules(self) -> float:
+        """Joules since the first reading; wraps are seen if readings are closer than a lap."""
+        now = int(self._file.read_text())
+        if self._last is not None:
+            self._total += (now - self._last) % self._range
+        self._last = now
+        return self._total / 1e6
+
+
+def add_gpu(
+    uuid: str,
+    pynvml_folder: str,
+    gauges: dict[str, Reading],
+    counters: dict[str, Reading],
+    notes: dict[str, str],
+) -> None:
+    """Add what NVML tells of the GPU, or say in ``notes`` why it tells nothing."""
+    if not pynvml_folder:
+        notes["gpu"] = "pynvml is not installed: pip install nvidia-ml-py"
+        return
+    sys.path.append(pynvml_folder)
+    try:
+        import pynvml as nvml
+
+        nvml.nvmlInit()
+        gpu = nvml.nvmlDeviceGetHandleByUUID(uuid)
+    except Exception as error:  # no driver, another driver, a MIG slice: no GPU telemetry
+        notes["gpu"] = f"{type(error).__name__}: {error}"
+        return
+    gauges |= {
+        "sm_clock_mhz": lambda: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_SM),
+        "memory_clock_mhz": lambda: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_MEM),
+        "temperature_c": lambda: nvml.nvmlDeviceGetTemperature(gpu, nvml.NVML_TEMPERATURE_GPU),
+        "power_w": lambda: nvml.nvmlDeviceGetPowerUsage(gpu) / 1e3,
+        "gpu_utilisation_percent": lambda: nvml.nvmlDeviceGetUtilizationRates(gpu).gpu,
+        "memory_utilisation_percent": lambda: nvml.nvmlDeviceGetUtilizationRates(gpu).memory,
+        "clock_event_reasons": lambda: _clock_event_reasons(nvml, gpu),
+    }
+    counters["joules"] = lambda: nvml.nvmlDeviceGetTotalEnergyConsumption(gpu) / 1e3
+
+
+def _clock_event_reasons(nvml: Any, gpu: Any) -> float:
+    """The bits by their new name, or by their old one where the driver knows no other."""
+    try:
+        return nvml.nvmlDeviceGetCurrentClocksEventReasons(gpu)
+    except (AttributeError, nvml.NVMLError_FunctionNotFound):
+        return nvml.nvmlDeviceGetCurrentClocksThrottleReasons(gpu)
+
+
+if __name__ == "__main__":
+    main(float(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4])
