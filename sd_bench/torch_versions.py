@@ -20,6 +20,7 @@ TORCH_VERSION = version_tuple(torch.__version__)
 
 HAS_SDPA = hasattr(torch.nn.functional, "scaled_dot_product_attention")
 HAS_COMPILE = hasattr(torch, "compile")
+HAS_FLOP_COUNTER = TORCH_VERSION >= (2, 1)
 
 #: The switch of each attention backend in ``torch.backends.cuda``; they steer the CPU's too.
 _SDPA_SWITCHES = {

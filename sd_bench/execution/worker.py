@@ -110,6 +110,7 @@ def _measure(config: Config, request: Request, record: Record) -> Record:
     from sd_bench.measurement.artefacts import save_output
     from sd_bench.measurement.environment import describe_environment
     from sd_bench.measurement.round import measure_round
+    from sd_bench.measurement.work import count_work
     from sd_bench.networks.probe import why_backend_fails
     from sd_bench.pipeline import compute_dtype
     from sd_bench.sampling.inputs import cut_prompts, image_prompts, image_seeds
@@ -125,9 +126,9 @@ def _measure(config: Config, request: Request, record: Record) -> Record:
     if why is not None:
         return replace(record, status="unsupported", reason=why)
     measured = measure_round(config, device, import_s, request.compile_cache, report)
-    began = time.perf_counter()
+    began, folder = time.perf_counter(), Path(request.folder)
     output = save_output(
-        Path(request.folder),
+        folder,
         f"round-{request.round}",
         measured.images,
         image_prompts(config, 0),
@@ -145,6 +146,7 @@ def _measure(config: Config, request: Request, record: Record) -> Record:
         compilation=measured.compilation,
         telemetry=measured.telemetry,
         energy=measured.energy,
+        work=count_work(config, folder.parent) if request.round == 0 else None,
         output=output,
     )
     return _judged(record, measured.finite)
