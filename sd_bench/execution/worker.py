@@ -125,8 +125,10 @@ def _measure(config: Config, request: Request, record: Record) -> Record:
     )
     if why is not None:
         return replace(record, status="unsupported", reason=why)
-    measured = measure_round(config, device, import_s, request.compile_cache, report)
-    began, folder = time.perf_counter(), Path(request.folder)
+    folder, is_first = Path(request.folder), request.round == 0
+    trace_file = folder / "round-0-trace.json.gz" if config.profile and is_first else None
+    measured = measure_round(config, device, import_s, request.compile_cache, report, trace_file)
+    began = time.perf_counter()
     output = save_output(
         folder,
         f"round-{request.round}",
@@ -146,7 +148,8 @@ def _measure(config: Config, request: Request, record: Record) -> Record:
         compilation=measured.compilation,
         telemetry=measured.telemetry,
         energy=measured.energy,
-        work=count_work(config, folder.parent) if request.round == 0 else None,
+        profile=measured.profile,
+        work=count_work(config, folder.parent) if is_first else None,
         output=output,
     )
     return _judged(record, measured.finite)

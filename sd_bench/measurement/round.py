@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -13,6 +14,7 @@ from sd_bench.measurement.compilation import read_compilation
 from sd_bench.measurement.kernel_proof import judge, profile_call
 from sd_bench.measurement.memory import read_memory, reset_device_peak
 from sd_bench.measurement.readings import energy_record, telemetry_record, with_counters
+from sd_bench.measurement.step_profile import profile_step
 from sd_bench.measurement.telemetry import Observer, observing
 from sd_bench.networks.attention import is_unet_attention
 from sd_bench.pipeline import Pipeline
@@ -22,6 +24,7 @@ from sd_bench.records import (
     Iteration,
     KernelProof,
     Memory,
+    Profile,
     Telemetry,
     Times,
 )
@@ -48,12 +51,21 @@ class Measured:
     compilation: Compilation | None
     telemetry: Telemetry | None
     energy: Energy | None
+    profile: Profile | None
 
 
 def measure_round(
-    config: Config, device: torch.device, import_s: float, compile_cache: str | None, report: Report
+    config: Config,
+    device: torch.device,
+    import_s: float,
+    compile_cache: str | None,
+    report: Report,
+    trace_file: Path | None = None,
 ) -> Measured:
-    """Measure one cell once, in this process. ``import_s`` is passed on to the record."""
+    """Measure one cell once, in this process. ``import_s`` is passed on to the record.
+
+    With ``trace_file`` one sampler step is profiled into it, after everything else.
+    """
     with observing(config.telemetry, device) as observer:
         report("build")
         build_s, pipeline = timed_call(device, lambda: Pipeline(config, device))
@@ -68,6 +80,10 @@ def measure_round(
             compilation = read_compilation() if config.compile.mode != "off" else None
             report("prove the kernel")
             proof_s, proof = _prove(pipeline, unet_call)
+            profile = None
+            if trace_file is not None:
+                report("profile a step")
+                profile = profile_step(pipeline, trace_file)
     times = Times(
         import_s=import_s,
         build_s=build_s,
@@ -88,6 +104,7 @@ def measure_round(
         compilation=compilation,
         telemetry=timed.telemetry,
         energy=timed.energy,
+        profile=profile,
     )
 
 

@@ -1,0 +1,126 @@
+"""One sampler step under the profiler, after everything is timed and proven (``profile=true``)."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile, record_function
+
+from sd_bench.measurement.clock import synchronise
+from sd_bench.measurement.kernel_classes import ATTENTION_SCOPE, STEP_SCOPE, read_step
+from sd_bench.networks.attention import is_unet_attention
+from sd_bench.pipeline import Pipeline
+from sd_bench.records import Profile
+from sd_bench.sampling.inputs import make_batch
+from sd_bench.sampling.text_to_image import guided
+
+_NUM_KERNELS_KEPT = 10
+_COMPILED_NOTE = (
+    "compiled: attention is told by the names of operators and kernels alone; what torch.compile "
+    "generates for a CPU counts as other, and a matrix product of attention that a CUDA graph "
+    "replays as a matrix product"
+)
+
+
+def profile_step(pipeline: Pipeline, trace_file: Path) -> Profile:
+    """Take one step apart and keep its trace, gzipped; for use within ``pipeline.running()``.
+
+    It is the second step, with one guided UNet call, or the first where there is no other. Raises
+    OSError if the file cannot be written.
+    """
+    compiled = pipeline.config.compile.mode != "off"
+    with nullcontext() if compiled else attention_scopes(pipeline.unet):
+        trace = _trace_step(pipeline)
+    trace_file.write_bytes(gzip.compress(trace, compresslevel=6))
+    step = read_step(json.loads(trace), pipeline.device.type == "cuda", compiled)
+    return Profile(
+        trace_file=trace_file.name,
+        step_s=step.seconds,
+        seconds_by_class=step.by_class,
+        kernels=dict(Counter(step.by_kernel).most_common(_NUM_KERNELS_KEPT)),
+        notes={"classes": _COMPILED_NOTE} if compiled else {},
+    )
+
+
+@contextmanager
+def attention_scopes(unet: nn.Module) -> Iterator[None]:
+    """A scope in the profiler's trace around each call of an attention module of ``unet``.
+
+    Hooks would make the compiler compile anew, so this is for networks that are not compiled.
+    """
+    scopes: list[Any] = []
+
+    def enter(*_: object) -> None:
+        scopes.append(record_function(ATTENTION_SCOPE))
+        scopes[-1].__enter__()
+
+    def leave(*_: object) -> None:
+        scopes.pop().__exit__(None, None, None)
+
+    with ExitStack() as hooks:
+        for module in filter(is_unet_attention, unet.modules()):
+            hooks.callback(module.register_forward_pre_hook(enter).remove)
+            hooks.callback(module.register_forward_hook(leave).remove)
+        yield
+
+
+def _trace_step(pipeline: Pipeline) -> bytes:
+    """The trace of one step, in Chrome's format."""
+    activities = [ProfilerActivity.CPU]
+    if pipeline.device.type == "cuda":
+        activities.append(ProfilerActivity.CUDA)
+    profiler = profile(activities=activities)
+    with ExitStack() as window:
+
+        def begin() -> None:
+            synchronise(pipeline.device)
+            window.enter_context(profiler)
+            window.enter_context(record_function(STEP_SCOPE))
+
+        def end() -> None:
+            synchronise(pipeline.device)
+            window.close()
+
+        _run_one_step(pipeline, begin, end)
+    with tempfile.TemporaryDirectory(prefix="sd_bench-") as folder:
+        file = Path(folder) / "trace.json"
+        profiler.export_chrome_trace(str(file))
+        return file.read_bytes()
+
+
+def _run_one_step(pipeline: Pipeline, begin: Callable[[], None], end: Callable[[], None]) -> None:
+    """The sampler's second step between ``begin`` and ``end``; the others go without a UNet.
+
+    PLMS's first step is unlike all others: it calls the UNet twice.
+    """
+    workload, sampler = pipeline.config.workload, pipeline.config.sampler
+    text = pipeline.config.model_version.text_encoder
+    batch = make_batch(workload, text, 0, pipeline.device, sampler.steps if sampler.eta > 0 else 0)
+    context = pipeline.encode_text(torch.cat([batch.empty_tokens, batch.tokens]))
+    model = guided(pipeline, context, workload.guidance)
+    chosen = min(1, sampler.steps - 1)
+    step = 0
+
+    def predict(x: Tensor, t: float) -> Tensor:
+        return model(x, t) if step == chosen else x
+
+    def on_step() -> None:
+        nonlocal step
+        if step == chosen:
+            end()
+        step += 1
+        if step == chosen:
+            begin()
+
+    if chosen == 0:
+        begin()
+    pipeline.sampler(predict, batch.latents, on_step, iter(batch.noises).__next__)

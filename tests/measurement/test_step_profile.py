@@ -1,0 +1,185 @@
+"""Where a step's time goes: real steps of a tiny UNet, and traces of a GPU written by hand."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from sd_bench.measurement.kernel_classes import (
+    ATTENTION_SCOPE,
+    CLASSES,
+    STEP_SCOPE,
+    class_of,
+    read_step,
+)
+from sd_bench.measurement.step_profile import profile_step
+from sd_bench.networks.attention import is_unet_attention
+from sd_bench.pipeline import Pipeline
+from sd_bench.records import Profile
+from sd_bench.torch_versions import TORCH_VERSION
+from tests.conftest import Compose
+
+CPU = torch.device("cpu")
+ATTENTIONS = ["original", "math", *(["flash"] if TORCH_VERSION >= (2, 1) else [])]
+
+
+def profile_of(pipeline: Pipeline, folder: Path) -> Profile:
+    with pipeline.running():
+        return profile_step(pipeline, folder / "round-0-trace.json.gz")
+
+
+def trace_of(folder: Path) -> list[dict[str, Any]]:
+    events = json.loads(gzip.decompress((folder / "round-0-trace.json.gz").read_bytes()))
+    return [e for e in events["traceEvents"] if e.get("ph") == "X"]
+
+
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_the_classes_of_a_real_step_add_up_to_its_wall_time(
+    tiny: Compose, tmp_path: Path, attention: str
+) -> None:
+    found = profile_of(Pipeline(tiny(f"attention={attention}"), CPU), tmp_path)
+    assert found.seconds_by_class.keys() == set(CLASSES)
+    assert sum(found.seconds_by_class.values()) == pytest.approx(found.step_s)
+    worked = ("attention", "matrix_products", "convolutions", "normalisation", "element_wise")
+    assert all(found.seconds_by_class[name] > 0 for name in worked)
+    assert found.trace_file == "round-0-trace.json.gz"
+    assert 0 < len(found.kernels) <= 10
+    scopes = [e for e in trace_of(tmp_path) if e["name"] == ATTENTION_SCOPE]
+    assert len(scopes) == 32, "one UNet call, although PLMS begins with two"
+
+
+class Unchanged(nn.Module):
+    """Stands where an attention module was, and does nothing."""
+
+    def forward(self, x: torch.Tensor, context: torch.Tensor | None = None) -> torch.Tensor:
+        return x
+
+
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_without_attention_modules_no_time_is_attentions(
+    tiny: Compose, tmp_path: Path, attention: str
+) -> None:
+    """So what the test above sees is theirs, and the projections' products are not counted in."""
+    pipeline = Pipeline(tiny(f"attention={attention}"), CPU)
+    for parent in list(pipeline.unet.modules()):
+        for name, child in list(parent.named_children()):
+            if is_unet_attention(child):
+                setattr(parent, name, Unchanged())
+    found = profile_of(pipeline, tmp_path)
+    assert found.seconds_by_class["attention"] == 0
+    assert found.seconds_by_class["matrix_products"] > 0
+
+
+@pytest.mark.parametrize("sampler", ["plms", "ddim", "dpm_solver"])
+def test_a_sampler_of_one_step_is_profiled_too(tiny: Compose, tmp_path: Path, sampler: str) -> None:
+    config = tiny("attention=original", f"sampler={sampler}", "sampler.steps=1")
+    found = profile_of(Pipeline(config, CPU), tmp_path)
+    assert found.seconds_by_class["attention"] > 0
+
+
+def test_no_hook_is_left_on_the_unet(tiny: Compose, tmp_path: Path) -> None:
+    pipeline = Pipeline(tiny("attention=original"), CPU)
+    profile_of(pipeline, tmp_path)
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in pipeline.unet.modules())
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("void pytorch_flash::flash_fwd_kernel<Flash_fwd_kernel_traits<64>>", "attention"),
+        ("fmha_cutlassF_f16_aligned_64x64_rf_sm80(PyTorchMemEffAttention)", "attention"),
+        ("cudnn_generated_fort_native_sdpa_sm90_flash_fprop_wgmma_f16", "attention"),
+        ("void (anonymous)::softmax_warp_forward<c10::Half, float>", "attention"),
+        ("sm80_xmma_fprop_implicit_gemm_f16f16_f16f32_nhwckrsc", "convolutions"),
+        ("void implicit_convolve_sgemm<float, 128>", "convolutions"),
+        ("ampere_fp16_s16816gemm_fp16_128x64_ldg8_f2f_stages_64x4_tn", "matrix_products"),
+        ("nvjet_hsh_128x256_64x4_1x2_h_bz_coopA_TNT", "matrix_products"),
+        ("void cublasLt::splitKreduce_kernel<32, 16, int>", "matrix_products"),
+        ("void at::native::RowwiseMomentsCUDAKernel<c10::Half>", "normalisation"),
+        ("void at::native::vectorized_layer_norm_kernel<float>", "normalisation"),
+        ("void at::native::vectorized_elementwise_kernel<4, CUDAFunctor_add<Half>>",
+         "element_wise"),
+        ("void at::native::unrolled_elementwise_kernel<direct_copy_kernel_cuda>", "copies"),
+        ("void cudnn::engines_precompiled::nchwToNhwcKernel<__half>", "copies"),
+        ("void at::native::CatArrayBatchedCopy<OpaqueType<2u>>", "copies"),
+        ("Memcpy DtoD (Device -> Device)", "copies"),
+        ("triton_poi_fused_convolution_silu_3", "element_wise"),
+        ("triton_red_fused_native_group_norm_7", "normalisation"),
+        ("triton_per_fused__softmax_2", "attention"),
+        ("triton_tem_fused_addmm_1", "matrix_products"),
+        ("aten::mkldnn_convolution", "convolutions"),
+        ("aten::addmm", "matrix_products"),
+        ("aten::_softmax", "attention"),
+        ("aten::native_group_norm", "normalisation"),
+        ("aten::expand", "other"),
+        ("Torch-Compiled Region: 0/0", "other"),
+    ],
+)  # fmt: skip
+def test_names_have_their_class(name: str, expected: str) -> None:
+    assert class_of(name) == expected
+
+
+def event(category: str, name: str, ts: float, dur: float, **args: Any) -> dict[str, Any]:
+    return {"ph": "X", "cat": category, "name": name, "ts": ts, "dur": dur, "tid": 1, "args": args}
+
+
+#: A step of 1000 us: host operators launch kernels on a device that runs behind.
+GPU_TRACE = {
+    "traceEvents": [
+        {"ph": "M", "name": "process_name"},
+        event("kernel", "gemm_before_the_step", 50, 20, **{"External id": 0}),
+        event("user_annotation", STEP_SCOPE, 100, 1000),
+        event("gpu_user_annotation", STEP_SCOPE, 150, 900),
+        event("cpu_op", "aten::conv2d", 110, 40, **{"External id": 1}),
+        event("user_annotation", ATTENTION_SCOPE, 160, 100),
+        event("cpu_op", "aten::linear", 165, 25, **{"External id": 2}),
+        event("cpu_op", "aten::addmm", 170, 15, **{"External id": 3}),
+        event("cpu_op", "aten::bmm", 200, 20, **{"External id": 4}),
+        event("cpu_op", "aten::mul", 230, 20, **{"External id": 5}),
+        event("cpu_op", "aten::mul", 270, 20, **{"External id": 6}),
+        event("kernel", "xmma_fprop", 200, 100, **{"External id": 1}),
+        event("kernel", "gemm", 300, 50, **{"External id": 3}),
+        event("kernel", "gemm", 350, 70, **{"External id": 4}),
+        event("kernel", "elementwise_kernel", 420, 10, **{"External id": 5}),
+        event("kernel", "elementwise_kernel", 440, 20, **{"External id": 6}),
+        event("gpu_memcpy", "Memcpy DtoD", 450, 30),
+        event("kernel", "gemm_after_the_step", 1200, 50, **{"External id": 6}),
+    ]
+}
+
+
+def test_a_gpus_kernels_are_told_by_the_module_that_launched_them() -> None:
+    step = read_step(GPU_TRACE, on_device=True, compiled=False)
+    assert step.seconds == pytest.approx(1e-3)
+    expected_us = {
+        "convolutions": 100, "matrix_products": 50, "attention": 80, "element_wise": 10,
+        "copies": 30, "normalisation": 0, "other": 0,
+    }  # fmt: skip
+    idle_us = 1000 - sum(expected_us.values())
+    assert {name: seconds * 1e6 for name, seconds in step.by_class.items()} == pytest.approx(
+        {**expected_us, "idle": idle_us}
+    )
+    assert step.by_kernel["gemm"] == pytest.approx(120e-6)
+
+
+def test_in_compiled_networks_batched_products_alone_are_attention() -> None:
+    unscoped = [e for e in GPU_TRACE["traceEvents"] if e["name"] != ATTENTION_SCOPE]
+    step = read_step({"traceEvents": unscoped}, on_device=True, compiled=True)
+    assert step.by_class["attention"] == pytest.approx(70e-6)
+    assert step.by_class["matrix_products"] == pytest.approx(50e-6)
+    assert step.by_class["element_wise"] == pytest.approx(20e-6)
+
+
+def test_on_a_cpu_an_operator_has_the_time_that_none_within_it_has() -> None:
+    step = read_step(GPU_TRACE, on_device=False, compiled=False)
+    expected_us = {
+        "convolutions": 40, "matrix_products": 25, "attention": 40, "element_wise": 20, "copies": 0,
+        "normalisation": 0, "other": 0, "idle": 875,
+    }  # fmt: skip
+    assert {name: s * 1e6 for name, s in step.by_class.items()} == pytest.approx(expected_us)
