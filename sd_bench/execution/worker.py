@@ -65,6 +65,9 @@ def main(request_file: str) -> int:
         if getattr(error, "errno", None) in _CANNOT_WRITE:
             return EXIT_CANNOT_WRITE
         record = failed_record(record, error)
+    if record.times is not None:
+        worker_s = time.perf_counter() - _STARTED
+        record = replace(record, times=replace(record.times, worker_s=worker_s))
     try:
         write_record(path, record)
     except OSError:
@@ -109,6 +112,7 @@ def _measure(config: Config, request: Request, record: Record) -> Record:
 
     from sd_bench.measurement.artefacts import save_output
     from sd_bench.measurement.environment import describe_environment
+    from sd_bench.measurement.remarks import remarks
     from sd_bench.measurement.round import measure_round
     from sd_bench.measurement.work import count_work
     from sd_bench.networks.probe import why_backend_fails
@@ -152,6 +156,7 @@ def _measure(config: Config, request: Request, record: Record) -> Record:
         work=count_work(config, folder.parent) if is_first else None,
         output=output,
     )
+    record = replace(record, warnings=[*record.warnings, *remarks(record)])
     return _judged(record, measured.finite)
 
 

@@ -9,24 +9,29 @@ import platform
 import subprocess
 import sys
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from sd_bench.devices import cpu_name, cuda_devices
+from sd_bench.measurement.gpu_facts import INSTANCE, SETTINGS, gpu_facts
 from sd_bench.paths import PACKAGE_DIR
 from sd_bench.torch_versions import math_attention_reduces_in_half
 
 _PACKAGES = (
-    "torch", "torchvision", "triton", "xformers", "open_clip_torch", "timm", "numpy",
-    "hydra-core", "omegaconf", "sd_bench",
+    "torch", "torchvision", "triton", "xformers", "open_clip_torch", "timm", "numpy", "pillow",
+    "safetensors", "hydra-core", "omegaconf", "nvidia-ml-py", "nvidia-cudnn-cu12",
+    "nvidia-cudnn-cu13", "nvidia-cublas-cu12", "nvidia-cublas", "mkl", "sd_bench",
 )  # fmt: skip
 _VARIABLE_PREFIXES = (
     "TORCH", "PYTORCH", "CUDA", "CUDNN", "CUBLAS", "NVIDIA", "OMP", "MKL", "KMP", "GOMP", "MALLOC",
     "LD_PRELOAD", "TRITON",
 )  # fmt: skip
-#: Set anew for each cell by the launcher: they hold folders, which change nothing.
-_OWN_VARIABLES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
+#: Folders that the launcher sets anew for each cell, and which of several equal GPUs runs.
+_NOT_OF_THE_ENVIRONMENT = (
+    "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES",
+)  # fmt: skip
 #: The parts of the package that a measured time depends on.
 _MEASURED_SOURCES = (
     "networks", "weights", "sampling", "measurement", "pipeline.py", "torch_versions.py",
@@ -34,14 +39,23 @@ _MEASURED_SOURCES = (
 
 
 def describe_environment(device: torch.device) -> dict[str, Any]:
-    """All facts of the environment, with ``fingerprint`` over those that must agree."""
+    """All facts of the environment, with ``fingerprint`` over those that must agree.
+
+    Outside of it is what may differ between rounds of an average: which of several equal GPUs
+    ran, how it stood at the moment, where the interpreter lies, the project's commit.
+    """
+    devices = cuda_devices() if device.type == "cuda" else ()
+    uuid = devices[0].uuid if devices else None
+    facts = {} if uuid is None else gpu_facts(uuid, {**SETTINGS, **INSTANCE})
     alike = {
         "python": platform.python_version(),
         "torch": torch.__version__,
+        "torch_build": torch.__config__.show(),
         "packages": {name: version for name in _PACKAGES if (version := _version(name))},
         "cuda": torch.version.cuda,
         "cudnn": torch.backends.cudnn.version() if device.type == "cuda" else None,
-        "device": _describe_device(device),
+        "device": {**_describe_device(device), **{n: facts[n] for n in SETTINGS if n in facts}},
+        "processor": _describe_processor(),
         "threads": {
             "intra_op": torch.get_num_threads(),
             "inter_op": torch.get_num_interop_threads(),
@@ -49,7 +63,7 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
         "variables": {
             name: value
             for name, value in sorted(os.environ.items())
-            if name.startswith(_VARIABLE_PREFIXES) and name not in _OWN_VARIABLES
+            if name.startswith(_VARIABLE_PREFIXES) and name not in _NOT_OF_THE_ENVIRONMENT
         },
         "settings": _settings(),
         "source_hash": _source_hash(),
@@ -58,16 +72,29 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
     return {
         "fingerprint": hashlib.sha256(text.encode()).hexdigest()[:16],
         **alike,
+        "device_instance": {name: facts[name] for name in INSTANCE if name in facts},
         "host": {
             "os": platform.platform(),
+            "kernel": platform.release(),
             "machine": platform.machine(),
-            "cpu": cpu_name(),
-            "cores": os.cpu_count(),
-            "affinity": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
             "memory_bytes": _memory_bytes(),
+            "load_average": list(os.getloadavg()),
+            "visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
         },
         "interpreter": sys.executable,
         "project": _project(),
+    }
+
+
+def _describe_processor() -> dict[str, Any]:
+    """What of the host's processor a time depends on, also where a GPU does most of the work."""
+    governor = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    return {
+        "name": cpu_name(),
+        "cores": os.cpu_count(),
+        "affinity": affinity,
+        "governor": governor.read_text().strip() if governor.exists() else None,
     }
 
 
@@ -82,22 +109,23 @@ def _describe_device(device: torch.device) -> dict[str, Any]:
     if device.type == "cpu":
         return {"kind": "cpu", "name": cpu_name()}
     properties = torch.cuda.get_device_properties(device)
-    drivers = {d.driver for d in cuda_devices()}
     return {
         "kind": "cuda",
         "name": properties.name,
         "compute_capability": f"{properties.major}.{properties.minor}",
         "memory_bytes": properties.total_memory,
         "multiprocessors": properties.multi_processor_count,
-        "driver": next(iter(drivers), None),
     }
 
 
 def _settings() -> dict[str, Any]:
     return {
+        "float32_matmul_precision": torch.get_float32_matmul_precision(),
         "cudnn_benchmark": torch.backends.cudnn.benchmark,
         "matmul_tf32": torch.backends.cuda.matmul.allow_tf32,
         "cudnn_tf32": torch.backends.cudnn.allow_tf32,
+        "cudnn_deterministic": torch.backends.cudnn.deterministic,
+        "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
         "math_attention_reduces_in_half": math_attention_reduces_in_half(),
         "python_optimised": not __debug__,
         "hash_seed": os.environ.get("PYTHONHASHSEED", "random"),

@@ -14,7 +14,7 @@ import pytest
 
 from sd_bench.execution.process import compile_cache_dir
 from sd_bench.records import Record, find_records, read_record
-from sd_bench.torch_versions import TORCH_VERSION
+from sd_bench.torch_versions import HAS_FLOP_COUNTER, TORCH_VERSION
 from tests.conftest import QUICK_TO_COMPILE
 
 REPOSITORY = Path(__file__).parents[2]
@@ -41,9 +41,9 @@ def records(folder: Path) -> list[Record]:
 
 
 def test_a_matrix_leaves_one_record_a_cell_and_round(command: Command, tmp_path: Path) -> None:
-    times = tmp_path / "times.txt"
+    time_file = tmp_path / "times.txt"
     done = command(
-        "-m", *TINY, "batch_size=1,2", "attention=original,math", f"time_file={times}",
+        "-m", *TINY, "batch_size=1,2", "attention=original,math", f"time_file={time_file}",
         "protocol.n_iter=2",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -57,8 +57,15 @@ def test_a_matrix_leaves_one_record_a_cell_and_round(command: Command, tmp_path:
     assert len({r.cell_hash for r in found}) == 4
     assert len({r.environment["fingerprint"] for r in found}) == 1
     runtimes = sorted(r.runtime_s for r in found if r.runtime_s is not None)
-    assert sorted(float(line) for line in times.read_text().split()) == runtimes
+    assert sorted(float(line) for line in time_file.read_text().split()) == runtimes
     for record in found:
+        times = record.times
+        assert times is not None
+        assert times.worker_s is not None
+        assert times.worker_s > times.import_s + times.build_s + times.runtime_s
+        assert record.telemetry is not None
+        assert all(i.counters for i in times.iterations)
+        assert (record.work is not None) == (record.round == 0 and HAS_FLOP_COUNTER)
         folder = tmp_path / "sweep" / record.job
         assert record.output is not None
         assert len(record.output.image_files) == record.choices["batch_size"]

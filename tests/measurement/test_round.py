@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 
 from sd_bench.measurement.artefacts import save_output
-from sd_bench.measurement.environment import describe_environment
 from sd_bench.measurement.memory import read_memory
 from sd_bench.measurement.round import measure_round
 from sd_bench.sampling.text_to_image import Images
@@ -79,13 +78,3 @@ def test_memory_has_the_process_peak_and_a_reason_for_what_it_has_not() -> None:
     assert memory.process_peak_bytes > 50e6
     assert memory.device_peak_allocated_bytes is None
     assert "device_peak_allocated_bytes" in memory.notes
-
-
-def test_the_fingerprint_holds_what_changes_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = describe_environment(CPU)
-    assert first["torch"] == torch.__version__
-    assert describe_environment(CPU)["fingerprint"] == first["fingerprint"]
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "/somewhere/else")
-    assert describe_environment(CPU)["fingerprint"] == first["fingerprint"]
-    monkeypatch.setenv("OMP_PROC_BIND", "true")
-    assert describe_environment(CPU)["fingerprint"] != first["fingerprint"]

@@ -1,0 +1,48 @@
+"""What a reader of a round's numbers should know: sentences for ``Record.warnings``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from sd_bench.records import Record
+
+#: The two clocks may differ by this share of an iteration; more is a fault of one of them.
+_CLOCKS_AGREE = 0.02
+#: More runnable threads than this for each processor means that others work there too.
+_BUSY_LOAD = 1.5
+
+
+def remarks(record: Record) -> list[str]:
+    """One sentence for each thing that has disturbed the round, or that its times hide."""
+    return [*_of_iterations(record), *_of_compilation(record), *_of_telemetry(record)]
+
+
+def _of_iterations(record: Record) -> Iterator[str]:
+    iterations = record.times.iterations if record.times is not None else []
+    for mark, count in Counter(mark for i in iterations for mark in i.marks).items():
+        yield f"{mark}, in {count} of {len(iterations)} timed iterations"
+    apart = [
+        abs(i.device_total_s / i.total_s - 1) for i in iterations if i.device_total_s is not None
+    ]
+    if apart and max(apart) > _CLOCKS_AGREE:
+        yield f"the device's clock and the host's differ by {max(apart):.1%}"
+
+
+def _of_compilation(record: Record) -> Iterator[str]:
+    done = record.compilation
+    if done is not None and done.graph_breaks:
+        yield f"torch.compile broke the network into parts: {done.graph_breaks} graph breaks"
+    if done is not None and done.recompilations:
+        yield f"torch.compile compiled anew: {done.recompilations} times"
+
+
+def _of_telemetry(record: Record) -> Iterator[str]:
+    if record.telemetry is None:
+        return
+    if lost := record.telemetry.notes.get("observer"):
+        yield f"no telemetry: {lost}"
+    loads = [load for load in record.telemetry.series.get("load_average", []) if load is not None]
+    processors = record.environment["processor"]["affinity"]
+    if loads and processors and max(loads) > _BUSY_LOAD * processors:
+        yield f"the host was busy: load average {max(loads):.1f} on {processors} processors"
