@@ -1,0 +1,107 @@
+"""A/A: the same cell under two names, interleaved. Whatever difference comes out is noise.
+
+Prints Markdown: both distributions, their ratio with its interval, and the drift over the rounds.
+
+    python benchmarks/a_a.py [--rounds 10] [OVERRIDES ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis.intervals import mean_interval, t_quantile
+from sd_bench.records import Record, find_records, read_record
+
+NAMES = ("A", "B")
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def main() -> None:
+    """Run the sweep and print the account."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("overrides", nargs="*", help="as for sd_bench: which cell")
+    options = parser.parse_args()
+    arguments = ["-m", *options.overrides, f"configuration.name={','.join(NAMES)}",
+                 f"protocol.rounds={options.rounds}"]  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "sd_bench", *arguments, f"hydra.sweep.dir={folder}/sweep"]
+        subprocess.run(command, check=True, stdout=sys.stderr)
+        records = [read_record(path) for path in find_records(Path(folder))]
+    print(f"`python -m sd_bench {shlex.join(arguments)}`\n")
+    print(describe(sorted(records, key=lambda record: record.position)))
+
+
+def describe(records: Sequence[Record]) -> str:
+    """The account of all rounds, in their order, as Markdown."""
+    runtimes = [(str(r.choices["configuration"]), _runtime(r)) for r in records]
+    by_name = {name: [s for n, s in runtimes if n == name] for name in NAMES}
+    rows = []
+    for name, seconds in by_name.items():
+        mean = mean_interval(seconds)
+        figures = (mean.mean, mean.sd, min(seconds), max(seconds))
+        cells = " | ".join(f"{figure:.4f}" for figure in figures)
+        rows.append(f"| {name} | {len(seconds)} | {cells} | {100 * mean.sd / mean.mean:.2f} % |")
+    ratio, drift = paired_ratio(*by_name.values()), drift_over([s for _, s in runtimes])
+    environment = records[0].environment
+    warnings = sorted({warning for record in records for warning in record.warnings})
+    return "\n".join(
+        [
+            f"{environment['device']['name']}, torch {environment['torch']}, "
+            f"{records[0].started_at[:10]}",
+            "",
+            "| name | rounds | mean s | sd s | min s | max s | cv |",
+            "|---|---|---|---|---|---|---|",
+            *rows,
+            "",
+            f"B / A: {ratio.value:.4f} (95 % interval {ratio.low:.4f} to {ratio.high:.4f}). "
+            f"Drift from the first round to the last: {drift.value:+.2%} "
+            f"({drift.low:+.2%} to {drift.high:+.2%}).",
+            "",
+            f"In order: {', '.join(f'{name} {seconds:.4f}' for name, seconds in runtimes)}.",
+            *([] if not warnings else ["", f"Warnings: {'; '.join(warnings)}."]),
+        ]
+    )
+
+
+def _runtime(record: Record) -> float:
+    assert record.runtime_s is not None, record.reason
+    return record.runtime_s
+
+
+def paired_ratio(first: Sequence[float], second: Sequence[float]) -> Estimate:
+    """The geometric mean of second / first, round by round, with its t interval."""
+    logs = mean_interval([math.log(b / a) for a, b in zip(first, second, strict=True)])
+    return Estimate(*(math.exp(value) for value in (logs.mean, logs.low, logs.high)))
+
+
+def drift_over(seconds: Sequence[float]) -> Estimate:
+    """How far a straight line through the rounds rises, as a share of their mean."""
+    n = len(seconds)
+    middle, mean = (n - 1) / 2, math.fsum(seconds) / n
+    spread = math.fsum((i - middle) ** 2 for i in range(n))
+    slope = math.fsum((i - middle) * (s - mean) for i, s in enumerate(seconds)) / spread
+    left = math.fsum((s - mean - slope * (i - middle)) ** 2 for i, s in enumerate(seconds))
+    half_width = t_quantile(0.975, n - 2) * math.sqrt(left / (n - 2) / spread)
+    scale = (n - 1) / mean
+    return Estimate(*(scale * value for value in (slope, slope - half_width, slope + half_width)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""The figures of the A/A benchmark, beside SciPy's."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks.a_a import describe, drift_over, paired_ratio
+from tests.sample_records import sample_record
+
+stats = pytest.importorskip("scipy.stats")
+FIRST, SECOND = [2.0, 2.1, 1.9, 2.05], [2.1, 2.0, 2.0, 2.1]
+
+
+def test_the_ratio_is_that_of_a_paired_t_interval_of_logarithms() -> None:
+    found = paired_ratio(FIRST, SECOND)
+    logs = np.log(np.array(SECOND) / np.array(FIRST))
+    low, high = stats.t.interval(0.95, 3, loc=logs.mean(), scale=stats.sem(logs))
+    assert found.value == pytest.approx(math.exp(logs.mean()))
+    assert (found.low, found.high) == pytest.approx((math.exp(low), math.exp(high)))
+
+
+def test_the_drift_is_that_of_a_linear_regression() -> None:
+    seconds = [*FIRST, *SECOND]
+    found = drift_over(seconds)
+    line = stats.linregress(range(8), seconds)
+    scale = 7 / np.mean(seconds)
+    half_width = stats.t.ppf(0.975, 6) * line.stderr
+    assert found.value == pytest.approx(line.slope * scale)
+    assert found.high - found.low == pytest.approx(2 * half_width * scale)
+
+
+def test_the_account_has_both_names_their_order_and_the_warnings() -> None:
+    records = [
+        replace(
+            sample_record(seconds, configuration=name, round_index=index // 2),
+            warnings=["the host was busy"],
+        )
+        for index, (name, seconds) in enumerate(zip("ABBA", FIRST, strict=True))
+    ]
+    account = describe(records)
+    assert "| A | 2 | 2.0250 | 0.0354 | 2.0000 | 2.0500 | 1.75 % |" in account
+    assert "In order: A 2.0000, B 2.1000, B 1.9000, A 2.0500." in account
+    assert account.endswith("Warnings: the host was busy.")
