@@ -1,7 +1,8 @@
 """Does the telemetry change the times that it is there to explain?
 
-Times the same UNet call with the telemetry's process and without it, in pairs, alternately first,
-and prints the ratio with its interval; and the share of one processor that the process takes.
+Times the same UNet call while the telemetry's process runs and while it is stopped, in pairs,
+alternately first, and prints the ratio with its interval; and the share of one processor that the
+process takes.
 
     python benchmarks/telemetry_cost.py [--pairs 30] [OVERRIDES ...]
 """
@@ -10,6 +11,8 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
+import signal
 import statistics
 import time
 
@@ -20,12 +23,14 @@ from analysis.intervals import mean_interval
 from sd_bench.command import arguments_for_hydra, register
 from sd_bench.config import Config, from_hydra
 from sd_bench.measurement.clock import timed_call
-from sd_bench.measurement.telemetry import Observer, observing
+from sd_bench.measurement.telemetry import Observer
 from sd_bench.paths import CONF_DIR
 from sd_bench.pipeline import Pipeline
 
 #: How long the process is watched on its own.
 WATCHED_S = 10.0
+#: Between stopping or continuing the process and the call.
+SETTLE_S = 0.02
 
 
 def main() -> None:
@@ -67,11 +72,13 @@ def paired_times(config: Config, device: torch.device, pairs: int) -> list[tuple
     context = torch.randn(2, 77, config.model_version.unet.context_dim, device=device)
     context, timesteps = context.to(pipeline.dtype), torch.ones(2, device=device)
 
+    observer = Observer(device)
+    observer.mark()  # its start lies before the first call, as in a round
+
     def seconds(wanted: bool) -> float:
-        with observing(wanted, device) as observer:
-            if observer is not None:
-                observer.mark()  # its start lies before the call, as in a round
-            return timed_call(device, lambda: pipeline.predict(x, timesteps, context))[0]
+        os.kill(observer.pid, signal.SIGCONT if wanted else signal.SIGSTOP)
+        time.sleep(SETTLE_S)
+        return timed_call(device, lambda: pipeline.predict(x, timesteps, context))[0]
 
     with pipeline.running():
         seconds(False)
@@ -80,6 +87,8 @@ def paired_times(config: Config, device: torch.device, pairs: int) -> list[tuple
             first = bool(pair % 2)
             times = {wanted: seconds(wanted) for wanted in (first, not first)}
             found.append((times[False], times[True]))
+    os.kill(observer.pid, signal.SIGCONT)
+    observer.stop()
     return found
 
 

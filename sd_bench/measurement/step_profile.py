@@ -102,11 +102,10 @@ def _run_one_step(pipeline: Pipeline, begin: Callable[[], None], end: Callable[[
 
     PLMS's first step is unlike all others: it calls the UNet twice.
     """
-    workload, sampler = pipeline.config.workload, pipeline.config.sampler
-    text = pipeline.config.model_version.text_encoder
-    batch = make_batch(workload, text, 0, pipeline.device, sampler.steps if sampler.eta > 0 else 0)
-    context = pipeline.encode_text(torch.cat([batch.empty_tokens, batch.tokens]))
-    model = guided(pipeline, context, workload.guidance)
+    config, sampler = pipeline.config, pipeline.config.sampler
+    batch = make_batch(config, 0, pipeline.device, sampler.steps if sampler.eta > 0 else 0)
+    context = pipeline.encode_text(torch.cat([batch.negative_tokens, batch.tokens]))
+    model = guided(pipeline, context, config.workload.guidance)
     chosen = min(1, sampler.steps - 1)
     step = 0
 

@@ -46,7 +46,7 @@ def main(period_s: float, pid: int, uuid: str, pynvml_folder: str) -> None:
         wait_s = max(0.0, next_s - time.monotonic())
         if not select.select([0], [], [], wait_s)[0]:
             samples.append(read(gauges, notes))
-            next_s += period_s
+            next_s = max(next_s + period_s, time.monotonic())
         elif os.read(0, 1):
             marks.append(read(counters, notes))
             os.write(1, _ANSWER)
