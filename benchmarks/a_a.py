@@ -60,7 +60,7 @@ def describe(records: Sequence[Record]) -> str:
         rows.append(f"| {name} | {len(seconds)} | {cells} | {100 * mean.sd / mean.mean:.2f} % |")
     ratio, drift = paired_ratio(*by_name.values()), drift_over([s for _, s in runtimes])
     environment = records[0].environment
-    warnings = sorted({warning for record in records for warning in record.warnings})
+    warned = [record.warnings[0] for record in records if record.warnings]
     return "\n".join(
         [
             f"{environment['device']['name']}, torch {environment['torch']}, "
@@ -75,7 +75,11 @@ def describe(records: Sequence[Record]) -> str:
             f"({drift.low:+.2%} to {drift.high:+.2%}).",
             "",
             f"In order: {', '.join(f'{name} {seconds:.4f}' for name, seconds in runtimes)}.",
-            *([] if not warnings else ["", f"Warnings: {'; '.join(warnings)}."]),
+            *(
+                ["", f"Rounds with a warning: {len(warned)}; such as: {warned[0]}."]
+                if warned
+                else []
+            ),
         ]
     )
 

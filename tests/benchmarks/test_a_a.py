@@ -44,4 +44,4 @@ def test_the_account_has_both_names_their_order_and_the_warnings() -> None:
     account = describe(records)
     assert "| A | 2 | 2.0250 | 0.0354 | 2.0000 | 2.0500 | 1.75 % |" in account
     assert "In order: A 2.0000, B 2.1000, B 1.9000, A 2.0500." in account
-    assert account.endswith("Warnings: the host was busy.")
+    assert account.endswith("Rounds with a warning: 4; such as: the host was busy.")
