@@ -241,6 +241,10 @@ class Config:
     images: bool = True
     time_file: str | None = None
     plan: bool = False
+    resume: bool = False
+    retry_failed: bool = False
+    mix_environments: bool = False
+    num_gpus: str = "1"
     traceback: bool = False
 
     @property

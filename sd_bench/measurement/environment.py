@@ -25,8 +25,9 @@ _VARIABLE_PREFIXES = (
     "TORCH", "PYTORCH", "CUDA", "CUDNN", "CUBLAS", "NVIDIA", "OMP", "MKL", "KMP", "GOMP", "MALLOC",
     "LD_PRELOAD", "TRITON",
 )  # fmt: skip
-#: Set anew for each cell by the launcher: they hold folders, which change nothing.
-_OWN_VARIABLES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
+#: Set anew for each round by the launcher: folders, which change nothing, and which one of
+#: several like GPUs it is.
+_OWN_VARIABLES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "CUDA_VISIBLE_DEVICES")
 #: The parts of the package that a measured time depends on.
 _MEASURED_SOURCES = (
     "networks", "weights", "sampling", "measurement", "pipeline.py", "torch_versions.py",
@@ -67,6 +68,7 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
             "memory_bytes": _memory_bytes(),
         },
         "interpreter": sys.executable,
+        "visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
         "project": _project(),
     }
 

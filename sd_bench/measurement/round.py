@@ -26,7 +26,8 @@ Report = Callable[[str], None]
 class Measured:
     """What one round gives; ``images`` are those of the first timed iteration.
 
-    ``finite`` says whether latents and pixels of every timed iteration are finite numbers.
+    ``finite`` says whether latents and pixels of every timed iteration are finite numbers,
+    ``constant`` whether any of their images is a single colour.
     """
 
     times: Times
@@ -34,6 +35,7 @@ class Measured:
     kernel_proof: KernelProof
     images: Images
     finite: bool
+    constant: bool
 
 
 def measure_round(
@@ -49,13 +51,14 @@ def measure_round(
         prepare_s, unet_call = timed_call(device, lambda: _unet_call(pipeline))
         calls_s = [timed_call(device, unet_call)[0] for _ in range(_warmup_calls(config))]
         warmup = [_iterate(pipeline, 0)[0] for _ in range(protocol.warmup)]
-        iterations, first_images, finite = [], None, True
+        iterations, first_images, finite, constant = [], None, True, False
         for index in range(protocol.n_iter):
             report(f"timed iteration {index + 1} of {protocol.n_iter}")
             iteration, images = _iterate(pipeline, index)
             iterations.append(iteration)
             first_images = first_images or images
             finite = finite and _is_finite(images)
+            constant = constant or holds_constant_image(images.pixels)
         memory = read_memory(device)
         report("prove the kernel")
         proof_s, proof = _prove(pipeline, unet_call)
@@ -71,7 +74,7 @@ def measure_round(
         iterations=iterations,
         proof_s=proof_s,
     )
-    return Measured(times, memory, proof, first_images, finite)
+    return Measured(times, memory, proof, first_images, finite, constant)
 
 
 def _warmup_calls(config: Config) -> int:
@@ -81,6 +84,17 @@ def _warmup_calls(config: Config) -> int:
 
 def _is_finite(images: Images) -> bool:
     return bool(images.latents.isfinite().all()) and bool(images.pixels.isfinite().all())
+
+
+def holds_constant_image(pixels: torch.Tensor) -> bool:
+    """Whether any image of ``pixels`` [B, 3, H, W] in 0..1 is a single colour.
+
+    A colour's values may differ by one of the 255 steps of a PNG, which nobody can see and which
+    rounding makes of a constant; a picture of anything differs by more.
+    """
+    flat = pixels.float().flatten(2)  # [B, 3, HW]
+    spread = (flat.amax(dim=2) - flat.amin(dim=2)).amax(dim=1)  # [B]
+    return bool((spread <= 1 / 255).any())
 
 
 def _iterate(pipeline: Pipeline, index: int) -> tuple[Iteration, Images]:

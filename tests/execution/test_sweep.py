@@ -80,7 +80,10 @@ def test_rounds_are_interleaved_and_shuffled_by_the_recorded_seed(tmp_path: Path
     def planned(seed: int) -> list[PlannedCell]:
         config = Config()
         config.protocol.rounds, config.protocol.order_seed = 3, seed
-        cells = [Cell(config=config, index=i, label="", folder=tmp_path) for i in range(6)]
+        cells = [
+            Cell(config=config, index=i, label="", folder=tmp_path, sweep_folder=tmp_path)
+            for i in range(6)
+        ]
         unsupported = PlannedCell(cell=cells[5], interpreter=None, reason="cannot")
         return [
             *(PlannedCell(cell=c, interpreter=None, reason=None) for c in cells[:5]),
