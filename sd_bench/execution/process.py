@@ -88,7 +88,7 @@ class RunningRound:
         self._pending = b""
         self._has_said_all = False
         self._environment: dict[str, Any] | None = None
-        self._log = turn.planned.cell.folder / f"round-{turn.round}.log"
+        self._log = log_path(turn.planned.cell.folder, turn.round)
         cache = compile_cache_dir(turn.planned.cell.folder)
         self._read_fd, write_fd = os.pipe()
         os.set_blocking(self._read_fd, False)
@@ -220,6 +220,11 @@ def _environment(cache: Path | None, slot: Slot) -> dict[str, str]:
         environment["TORCHINDUCTOR_CACHE_DIR"] = str(cache)
         environment["TRITON_CACHE_DIR"] = str(cache / "triton")
     return environment
+
+
+def log_path(folder: Path, round_index: int) -> Path:
+    """What a round's worker has printed; kept where the round failed."""
+    return folder / f"round-{round_index}.log"
 
 
 def compile_cache_dir(folder: Path) -> Path:

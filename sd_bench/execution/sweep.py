@@ -15,7 +15,7 @@ from sd_bench.execution.account import Account
 from sd_bench.execution.cell import Cell
 from sd_bench.execution.finished import Finished, find_finished, nothing_finished, set_aside
 from sd_bench.execution.plan import PlannedCell, make_plan
-from sd_bench.execution.process import Turn, compile_cache_dir
+from sd_bench.execution.process import Turn, compile_cache_dir, log_path
 from sd_bench.execution.rounds import RoundWatcher, run_turns
 from sd_bench.execution.slots import Slots, slots_for
 from sd_bench.execution.sweep_folder import claim, locked, mark, placed
@@ -113,6 +113,9 @@ def _prepare(
     for parent in (folder, *(planned.cell.folder for planned in plan)):
         for torn in parent.glob(".*.tmp"):
             torn.unlink(missing_ok=True)
+    for (index, round_index), record in finished.records.items():
+        if record.status in _NO_FAULT:
+            log_path(plan[index].cell.folder, round_index).unlink(missing_ok=True)
     for path in finished.unusable:
         set_aside(path)
 
