@@ -147,8 +147,6 @@ def _is_users(error: Exception) -> bool:
 def _run_jobs(jobs: DictConfig | Sequence[Job], typed: list[str]) -> SweepResult:
     if isinstance(jobs, DictConfig):  # another launcher of Hydra's: each job is its own sweep
         job = _single_job(jobs)
-        if job.config.resume:
-            raise ConfigError("resume=true: only hydra/launcher=fresh_process can go on")
         return _run([_cell(job)], job.folder, typed)
     if not jobs:
         raise ConfigError("no cells: a range or glob on the command line matches nothing")

@@ -84,6 +84,8 @@ class MatrixSweeper(BasicSweeper):
         assert self.config is not None
         if not self.config.hydra.sweep.dir:
             raise ConfigError("hydra.sweep.dir: is empty; name a folder, or leave it out")
+        if self.config.resume and not isinstance(self.launcher, FreshProcessLauncher):
+            raise ConfigError("resume: only hydra/launcher=fresh_process can go on with a sweep")
         sweep_dir = Path(self.config.hydra.sweep.dir).absolute()
         own_file = sweep_dir / "multirun.yaml"
         had_file = own_file.exists()

@@ -41,7 +41,7 @@ def resumed_arguments(typed: Sequence[str]) -> list[str]:
             f"resume=true: name the sweep's folder ({_FOLDER}=FOLDER), or write resume=last"
         )
     else:
-        folder = Path(values[_FOLDER].strip("'\""))
+        folder = _folder_in(values[_FOLDER])
     if set(matrix_arguments(typed)) - {"-m", "--multirun"}:
         return list(typed)
     stored = started_with(folder)
@@ -58,6 +58,12 @@ def matrix_arguments(typed: Sequence[str]) -> list[str]:
 def command_to_resume(folder: Path) -> str:
     """The command line, for a shell, that goes on with the sweep in ``folder``."""
     return shlex.join(["python", "-m", "sd_bench", "resume=true", folder_argument(folder)])
+
+
+def _folder_in(value: str) -> Path:
+    """The inverse of ``folder_argument``, for what a user may have typed too."""
+    quoted = re.fullmatch(r"(['\"])(.*)\1", value)
+    return Path(value if quoted is None else quoted[2].replace("\\" + quoted[1], quoted[1]))
 
 
 def folder_argument(folder: Path) -> str:
