@@ -15,22 +15,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from sd_bench.records import Times, find_records, read_record
+from sd_bench.execution.account import Account
+from sd_bench.records import find_records, read_record
 
 SIX_CELLS = ["-m", "batch_size=1,2,4", "attention=flash,math"]
-
-
-def accounted_s(times: Times) -> dict[str, float]:
-    """Seconds of a round by what they went to."""
-    return {
-        "imports": times.import_s,
-        "building": times.build_s,
-        "warm-up": times.prepare_s
-        + sum(times.warmup_unet_calls_s)
-        + sum(i.total_s for i in times.warmup),
-        "timed calls": times.runtime_s,
-        "kernel proof": times.proof_s or 0.0,
-    }
 
 
 def main() -> None:
@@ -41,13 +29,13 @@ def main() -> None:
         subprocess.run([*command, *sys.argv[1:]], check=True)
         total_s = time.perf_counter() - began
         records = [read_record(path) for path in find_records(Path(folder))]
-    accounts = [accounted_s(record.times) for record in records if record.times is not None]
-    sums = {name: sum(account[name] for account in accounts) for name in accounts[0]}
-    left_s = total_s - sum(sums.values())
-    print(f"{len(accounts)} rounds, {total_s:.1f} s in all")
-    for name, seconds in [*sums.items(), ("overhead", left_s)]:
-        share = 100 * seconds / total_s
-        print(f"{name:13}{seconds:8.1f} s {share:5.1f} %  {seconds / len(accounts):7.3f} s a round")
+    account = Account.of(records, total_s)
+    if account is None:
+        sys.exit("a round has no times: nothing to account for")
+    print(f"{account.rounds} rounds, {total_s:.1f} s in all, from outside:")
+    for name, seconds in account.seconds.items():
+        each = f"{seconds / account.rounds:7.3f} s a round"
+        print(f"{name:13}{seconds:8.1f} s {account.share(name):5.1f} % {each}")
 
 
 if __name__ == "__main__":

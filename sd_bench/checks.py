@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 from sd_bench.config import (
@@ -22,12 +23,17 @@ from sd_bench.config import (
 #: Seeds of a cell's images count up from the first; PyTorch takes 64 bits.
 LARGEST_SEED = 2**62
 LONGEST_LIMIT_S = 1_000_000
+#: No machine holds a batch, or a network, with more of anything.
+LARGEST_COUNT = 2**20
+#: An image's pixels: PyTorch's sizes have 64 bits, and height times width has to fit.
+LARGEST_SIZE = 2**40
 
 
 def check(config: Config) -> None:
     """Refuse what no machine can run. Raises ConfigError with one line that says what to do."""
     _check_names(config)
     _check_counts(config)
+    _check_gpus(config)
     _check_model_numbers(config.model_version)
     _check_sizes(config)
     _check_unet(config.model_version)
@@ -99,6 +105,8 @@ def _check_counts(config: Config) -> None:
     ):
         if value < least:
             raise ConfigError(f"{name}={value}: must be at least {least}")
+        if value > LARGEST_COUNT and not name.endswith("seed"):
+            raise ConfigError(f"{name}={value}: must be at most {LARGEST_COUNT}")
     limit_s = protocol.time_limit_s
     if limit_s is not None and not 0 < limit_s <= LONGEST_LIMIT_S:
         raise ConfigError(
@@ -110,6 +118,18 @@ def _check_counts(config: Config) -> None:
         raise ConfigError(f"workload.guidance={workload.guidance}: must be a finite number")
     if not 0 <= config.sampler.eta <= 1:
         raise ConfigError(f"sampler.eta={config.sampler.eta}: must be between 0 and 1")
+
+
+def _check_gpus(config: Config) -> None:
+    if config.num_gpus != "all" and not re.fullmatch(r"[1-9]\d{0,3}", config.num_gpus):
+        raise ConfigError(f"num_gpus={config.num_gpus}: use all, or a number from 1")
+    for pattern in config.gpu.device_names:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ConfigError(
+                f"gpu.device_names: {pattern!r} is no regular expression ({error})"
+            ) from None
 
 
 def _check_model_numbers(model: ModelConfig) -> None:
@@ -130,8 +150,11 @@ def _check_model_numbers(model: ModelConfig) -> None:
         ("text_encoder.heads", [text.heads], 1),
         ("text_encoder.context_length", [text.context_length], 2),
     ):
-        if not values or min(values) < least:
-            raise ConfigError(f"model_version.{name}: must be numbers of at least {least}")
+        if not values or min(values) < least or max(values) > LARGEST_COUNT:
+            raise ConfigError(
+                f"model_version.{name}: must be numbers of at least {least}, "
+                f"at most {LARGEST_COUNT}"
+            )
     if text.width % text.heads:
         raise ConfigError(
             f"model_version.text_encoder.heads={text.heads}: must divide the width {text.width}"
@@ -147,6 +170,8 @@ def _check_sizes(config: Config) -> None:
             raise ConfigError(
                 f"workload.{name}={pixels}: must be a multiple of {IMAGE_MULTIPLE} pixels"
             )
+        if pixels > LARGEST_SIZE:
+            raise ConfigError(f"workload.{name}={pixels}: must be at most {LARGEST_SIZE} pixels")
 
 
 def _check_unet(model: ModelConfig) -> None:

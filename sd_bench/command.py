@@ -9,8 +9,10 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
@@ -20,9 +22,16 @@ from omegaconf.errors import OmegaConfBaseException
 from sd_bench import devices
 from sd_bench.config import Config, ConfigError, from_hydra
 from sd_bench.execution.cell import Cell, Job
-from sd_bench.execution.plan import make_plan, scaled_in
-from sd_bench.execution.screen import Screen, make_console, plan_table
-from sd_bench.execution.sweep import SweepResult, run_sweep
+from sd_bench.execution.estimate import estimates
+from sd_bench.execution.plan_screen import show_plan
+from sd_bench.execution.resume import (
+    OUTPUTS,
+    command_to_resume,
+    matrix_arguments,
+    resumed_arguments,
+)
+from sd_bench.execution.screen import Screen, make_console
+from sd_bench.execution.sweep import SweepInterrupted, SweepResult, plan_sweep, run_sweep
 from sd_bench.paths import CONF_DIR
 from sd_bench.pinning import pinned, recognised_model
 from sd_bench.support import with_stand_ins
@@ -51,29 +60,22 @@ def main() -> int:
     """
     register()
     results: list[SweepResult] = []
-
-    def task(jobs: DictConfig | Sequence[Job]) -> None:
-        """All jobs of the sweep at once from our launcher; one job from any other of Hydra's."""
-        batch = [_single_job(jobs)] if isinstance(jobs, DictConfig) else jobs
-        if not batch:
-            raise ConfigError("no cells: a range or glob on the command line matches nothing")
-        if len(batch) > 1 and not is_sweep and all(job.config.experiment is None for job in batch):
-            raise ConfigError(
-                "several values for one cell: add -m to sweep over them, or quote a value that "
-                "holds a comma, as in 'prompt=\"A cat, sitting\"'"
-            )
-        results.append(_run([_cell(job) for job in batch]))
-
-    sys.argv[1:] = arguments_for_hydra(sys.argv[1:])
-    is_sweep = "-m" in sys.argv
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: end the worker, tidy up
     wants_traceback = "traceback=true" in sys.argv or "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of exiting
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: end the worker, tidy up
     try:
+        typed = resumed_arguments(sys.argv[1:])
+        sys.argv[1:] = arguments_for_hydra(typed)
+        _check_flags(sys.argv[1:])
         sys.argv[1:] += _recognised(sys.argv[1:])
+
+        def task(jobs: DictConfig | Sequence[Job]) -> None:
+            """All jobs of the sweep from our launcher; one job from any other of Hydra's."""
+            results.append(_run_jobs(jobs, typed))
+
         hydra.main(config_path=str(CONF_DIR), config_name="config", version_base="1.3")(task)()
-    except KeyboardInterrupt:
-        print("interrupted; the records of finished rounds are kept", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(_last_words(interrupt), file=sys.stderr)
         return EXIT_INTERRUPTED
     except Exception as error:
         if wants_traceback or not _is_users(error):
@@ -92,6 +94,26 @@ def _recognised(arguments: Sequence[str]) -> list[str]:
     alike = "" if not others else f", or {', '.join(others)}, which have the same keys and shapes"
     print(f"{weights} holds {name}{alike}")
     return [f"model_version={name}"]
+
+
+def _last_words(interrupt: KeyboardInterrupt) -> str:
+    if not isinstance(interrupt, SweepInterrupted):
+        return "interrupted"
+    return (
+        "interrupted; the records of finished rounds are kept, go on with: "
+        f"{command_to_resume(interrupt.folder)}"
+    )
+
+
+def _check_flags(arguments: list[str]) -> None:
+    """Refuse what Hydra's parser would refuse with a page of usage. Raises ConfigError."""
+
+    def refuse(message: str) -> NoReturn:
+        raise ConfigError(f"{message}; python -m sd_bench --help says what there is")
+
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[method-assign]
+    parser.parse_args(arguments)
 
 
 def arguments_for_hydra(arguments: Sequence[str]) -> list[str]:
@@ -122,20 +144,42 @@ def _is_users(error: Exception) -> bool:
     return str(innermost[0].f_globals.get("__name__", "")).startswith(("hydra.", "omegaconf."))
 
 
+def _run_jobs(jobs: DictConfig | Sequence[Job], typed: list[str]) -> SweepResult:
+    if isinstance(jobs, DictConfig):  # another launcher of Hydra's: each job is its own sweep
+        job = _single_job(jobs)
+        return _run([_cell(job)], job.folder, typed)
+    if not jobs:
+        raise ConfigError("no cells: a range or glob on the command line matches nothing")
+    is_sweep = {"-m", "--multirun"} & set(typed)
+    if len(jobs) > 1 and not is_sweep and all(job.config.experiment is None for job in jobs):
+        raise ConfigError(
+            "several values for one cell: add -m to sweep over them, or quote a value that "
+            "holds a comma, as in 'prompt=\"A cat, sitting\"'"
+        )
+    return _run([_cell(job) for job in jobs], jobs[0].sweep_folder, typed)
+
+
 def _single_job(config: DictConfig) -> Job:
     runtime = HydraConfig.get()
+    folder = Path(runtime.runtime.output_dir)
     return Job(
         config=config,
         index=0 if OmegaConf.is_missing(runtime.job, "num") else runtime.job.num,
         label=runtime.job.override_dirname,
-        folder=Path(runtime.runtime.output_dir),
+        folder=folder,
+        sweep_folder=folder.parent,
     )
 
 
 def _cell(job: Job) -> Cell:
     config = pinned(from_hydra(job.config))
-    label = job.label or _default_label(config)
-    return Cell(config=config, index=job.index, label=label, folder=job.folder)
+    return Cell(
+        config=config,
+        index=job.index,
+        label=job.label or _default_label(config),
+        folder=job.folder,
+        sweep_folder=job.sweep_folder,
+    )
 
 
 def _default_label(config: Config) -> str:
@@ -145,17 +189,16 @@ def _default_label(config: Config) -> str:
     )
 
 
-def _run(cells: list[Cell]) -> SweepResult:
+def _run(cells: list[Cell], folder: Path, typed: list[str]) -> SweepResult:
     console = make_console()
     if any(cell.config.plan for cell in cells):
-        plan = make_plan(cells)
-        for sentence in scaled_in(plan):
-            console.print(f"scaled down: {sentence}", markup=False)
-        console.print(plan_table(plan))
-        return SweepResult()
+        plan, finished = plan_sweep(cells, folder)
+        earlier = (OUTPUTS, folder.parent)
+        show_plan(console, plan, finished, estimates(plan, earlier))
+        return SweepResult([])
     screen = Screen(console)
     try:
-        return run_sweep(cells, screen)
+        return run_sweep(cells, screen, folder, matrix_arguments(typed))
     finally:
         screen.stop()
 

@@ -244,6 +244,10 @@ class Config:
     profile: bool = False
     time_file: str | None = None
     plan: bool = False
+    resume: bool = False
+    retry_failed: bool = False
+    mix_environments: bool = False
+    num_gpus: str = "1"
     traceback: bool = False
 
     @property

@@ -18,6 +18,7 @@ from sd_bench.config import ConfigError, GpuConfig
 from sd_bench.paths import CONF_DIR
 
 _FIELDS = ("index", "name", "uuid", "compute_cap", "memory.total", "driver_version")
+_APP_FIELDS = ("gpu_uuid", "pid", "process_name")
 _CPU_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
@@ -129,8 +130,21 @@ def option_for(device_name: str) -> str:
     return "cuda"
 
 
+def fits(gpu: GpuConfig, device: Device) -> bool:
+    """Whether the option ``gpu`` means ``device``; one without patterns means the first's like."""
+    patterns = gpu.device_names
+    if not patterns:
+        return device.name == cuda_devices()[0].name
+    return any(re.search(pattern, device.name) for pattern in patterns)
+
+
+def matching_devices(gpu: GpuConfig) -> tuple[Device, ...]:
+    """The devices present that the option ``gpu`` means."""
+    return tuple(device for device in cuda_devices() if fits(gpu, device))
+
+
 def check_present(gpu: GpuConfig) -> None:
-    """Refuse a ``gpu`` that is not the device present. Raises ConfigError."""
+    """Refuse a ``gpu`` that no device present is. Raises ConfigError."""
     if gpu.kind == "cpu":
         return
     found = cuda_devices()
@@ -139,9 +153,30 @@ def check_present(gpu: GpuConfig) -> None:
             f"gpu={gpu.name}: this machine has no CUDA device ({cpu_name()}); "
             "use gpu=cpu, or gpu=auto for what is there"
         )
-    patterns = gpu.device_names
-    if patterns and not any(re.search(pattern, found[0].name) for pattern in patterns):
+    if not matching_devices(gpu):
         raise ConfigError(
             f"gpu={gpu.name}: the device here is {found[0].name!r}; "
             f"use gpu={option_for(found[0].name)}, or gpu=auto"
         )
+
+
+def foreign_processes(device: Device) -> list[str]:
+    """The processes that compute on ``device`` now, in words; asked while no worker of ours does.
+
+    Empty where the driver does not tell.
+    """
+    nvidia_smi = shutil.which("nvidia-smi")
+    if nvidia_smi is None:
+        return []
+    query = [nvidia_smi, f"--query-compute-apps={','.join(_APP_FIELDS)}", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return parse_compute_apps(answer.stdout, device.uuid)
+
+
+def parse_compute_apps(text: str, uuid: str) -> list[str]:
+    """The processes on the device ``uuid`` in nvidia-smi's CSV of ``_APP_FIELDS``."""
+    rows = [[part.strip() for part in line.split(",", 2)] for line in text.splitlines()]
+    return [f"{row[2]} (process {row[1]})" for row in rows if len(row) == 3 and row[0] == uuid]

@@ -25,7 +25,11 @@ Single values: NAME=VALUE, and with -m NAME=VALUE,VALUE.
   weights=FILE            (.ckpt, .safetensors, or a folder of diffusers; default: random)
   images=false            time_file=times.txt         plan=true             traceback=true
   telemetry=false         profile=true
-  hydra.sweep.dir=FOLDER  (where the records go)
+  num_gpus=all            (a worker on each GPU)      hydra.sweep.dir=FOLDER  (where records go)
+
+Go on with a sweep that was ended: resume=last, or resume=true hydra.sweep.dir=FOLDER. Rounds with
+a record are not run again; retry_failed=true runs those that failed; mix_environments=true lets
+rounds of another machine or of other packages join.
 
 All values: python -m sd_bench --cfg job. Hydra's own flags: python -m sd_bench --hydra-help.
 """

@@ -62,6 +62,24 @@ def test_help_lists_the_groups_and_imports_no_torch(tmp_path: Path) -> None:
         (["protocol.time_limit_s=nan"], "must be above 0 seconds"),
         (["model_version.autoencoder.attention=flash"], "use one of unfused"),
         (["attention=math", "attention.upcast=true"], "only original has"),
+        (["-m", "configuration=a,b"], "Could not find 'configuration/a'"),
+        (["--foo"], "unrecognized arguments: --foo; python -m sd_bench --help"),
+        (["--config-name"], "expected one argument"),
+        (["hydra.sweep.dir="], "hydra.sweep.dir: is empty; name a folder"),
+        (["-m", "hydra.sweep.subdir=x", "attention=math,flash"], "several cells one folder"),
+        (["gpu=cpu", "gpu.device_names=['(']"], "'(' is no regular expression"),
+        ([f"workload.batch_size={10**23}"], "must be at most 1048576"),
+        (["hydra.sweeper.max_batch_size=2"], "Could not override"),
+        (["resume=true"], "name the sweep's folder (hydra.sweep.dir=FOLDER)"),
+        (["resume=last"], "there is no sweep in multirun_outputs/"),
+        (["resume=last", "hydra.sweep.dir=x"], "write resume=true with hydra.sweep.dir"),
+        (["resume=true", "hydra.sweep.dir=x"], "no sweep to go on with; give its arguments"),
+        (
+            ["hydra/launcher=basic", "hydra.sweep.dir=x", "gpu=cpu", "resume=true", "images=false"],
+            "only hydra/launcher=fresh_process",
+        ),
+        (["gpu=cpu", "num_gpus=2"], "runs one worker at a time"),
+        (["num_gpus=0"], "use all, or a number from 1"),
     ],
 )
 def test_a_users_mistake_is_one_line_and_exit_code_2(
@@ -72,8 +90,15 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(
     assert words in done.stderr
     assert done.stderr.startswith("sd_bench: ")
     assert done.stderr.count("\n") == 1
-    assert list(tmp_path.rglob("round-*")) == []
-    assert not (tmp_path / "multirun_outputs").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("launcher", ["fresh_process", "basic"])
+def test_a_plan_leaves_nothing(tmp_path: Path, launcher: str) -> None:
+    done = run(tmp_path, f"hydra/launcher={launcher}", "plan=true", "gpu=cpu")
+    assert done.returncode == 0, done.stderr
+    assert "2 round(s) to run" in done.stdout
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_traceback_is_there_for_who_asks(tmp_path: Path) -> None:

@@ -138,9 +138,7 @@ def test_auto_is_the_device_that_is_there(
     assert compose_config("gpu=cpu").workload.height == 128
 
 
-def test_the_original_code_stands_in_for_itself_on_newer_devices() -> (
-    None
-):
+def test_the_original_code_stands_in_for_itself_on_newer_devices() -> None:
     names = "original_no_xformers,original,optimized"
     both = "original_no_xformers,original_no_xformers_pt2,original,original_pt2,optimized"
     assert with_stand_ins(names, None) == names

@@ -1,17 +1,25 @@
-"""The launcher ``fresh_process``, where Hydra looks for launchers; the work is in sd_bench."""
+"""The launcher ``fresh_process`` and the sweeper ``matrix``, where Hydra looks for plugins.
+
+The work is in sd_bench; this is what Hydra needs to hand it over.
+"""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from sd_bench.config import ConfigError
 from sd_bench.execution.cell import Job
-from sd_bench.records import RECORD_GLOB
+from sd_bench.execution.sweep_folder import LOCK
 
 
 class FreshProcessLauncher(Launcher):
@@ -29,15 +37,8 @@ class FreshProcessLauncher(Launcher):
     ) -> Sequence[JobReturn]:
         sweep_dir = Path(self.config.hydra.sweep.dir).absolute()
         indexed = list(enumerate(job_overrides, start=initial_job_idx))
-        try:
-            returns = [self._compose(index, list(overrides)) for index, overrides in indexed]
-            jobs = _jobs(indexed, returns, sweep_dir)
-            if any(job.config.plan for job in jobs):
-                _remove_if_unused(sweep_dir)
-            self.task_function(jobs)  # ours takes a whole sweep
-        except Exception:
-            _remove_if_unused(sweep_dir)
-            raise
+        returns = [self._compose(index, list(overrides)) for index, overrides in indexed]
+        self.task_function(_jobs(indexed, returns, sweep_dir))  # ours takes a whole sweep
         return returns
 
     def _compose(self, index: int, overrides: list[str]) -> JobReturn:
@@ -61,7 +62,9 @@ def _jobs(
         assert job.cfg is not None
         assert job.hydra_cfg is not None
         folder = sweep_dir / str(job.hydra_cfg.hydra.sweep.subdir)
-        jobs.append(Job(config=job.cfg, index=index, label=label, folder=folder))
+        jobs.append(
+            Job(config=job.cfg, index=index, label=label, folder=folder, sweep_folder=sweep_dir)
+        )
     return jobs
 
 
@@ -71,14 +74,35 @@ def distinct_labels(jobs: Sequence[Sequence[str]]) -> list[str]:
     return [" ".join(o for o in job if o not in common).replace("'", "") for job in jobs]
 
 
-def _remove_if_unused(sweep_dir: Path) -> None:
-    """Take back the folder that Hydra has made, if nothing has been measured into it."""
-    if any(sweep_dir.rglob(RECORD_GLOB)):
-        return
-    (sweep_dir / "multirun.yaml").unlink(missing_ok=True)
-    is_default = sweep_dir.parents[1].name == "multirun_outputs"
-    for folder in (sweep_dir, *(sweep_dir.parents[:2] if is_default else ())):
+class MatrixSweeper(BasicSweeper):
+    """Hydra's own sweeper, all jobs in one batch; takes its folder back if nothing came of it."""
+
+    def __init__(self, params: dict[str, str] | None = None) -> None:
+        super().__init__(max_batch_size=None, params=params)
+
+    def sweep(self, arguments: list[str]) -> Any:
+        assert self.config is not None
+        if not self.config.hydra.sweep.dir:
+            raise ConfigError("hydra.sweep.dir: is empty; name a folder, or leave it out")
+        if self.config.resume and not isinstance(self.launcher, FreshProcessLauncher):
+            raise ConfigError("resume: only hydra/launcher=fresh_process can go on with a sweep")
+        sweep_dir = Path(self.config.hydra.sweep.dir).absolute()
+        own_file = sweep_dir / "multirun.yaml"
+        had_file = own_file.exists()
+        made = [folder for folder in (sweep_dir, *sweep_dir.parents) if not folder.exists()]
         try:
+            return super().sweep(arguments)
+        finally:
+            is_unused = not any(sweep_dir.rglob(LOCK))
+            if is_unused and made:
+                _take_back(made)
+            elif is_unused and not had_file:
+                own_file.unlink(missing_ok=True)
+
+
+def _take_back(made: list[Path]) -> None:
+    """Remove the innermost of the folders with what Hydra wrote there, the others if empty."""
+    shutil.rmtree(made[0], ignore_errors=True)
+    with suppress(OSError):
+        for folder in made[1:]:
             folder.rmdir()
-        except OSError:
-            return

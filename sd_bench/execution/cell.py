@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from omegaconf import DictConfig
 
@@ -15,7 +15,7 @@ from sd_bench.config import SDPA_BACKENDS, Config, to_dict
 #: What changes no result of a round: how often it is repeated, what is kept, what is shown.
 _NOT_IDENTITY = (
     "configuration", "experiment", "images", "telemetry", "profile", "time_file", "plan",
-    "traceback", "prompt_file",
+    "traceback", "resume", "retry_failed", "mix_environments", "num_gpus", "prompt_file",
     "weights",  # its digest is in
 )  # fmt: skip
 _NOT_IDENTITY_INSIDE = {
@@ -25,23 +25,40 @@ _NOT_IDENTITY_INSIDE = {
 }
 
 
+class CellKey(NamedTuple):
+    """What a cell's records are told apart by: one measurement may bear two names to compare."""
+
+    hash: str
+    configuration: str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """``label`` is what the user typed for it; ``folder`` is absolute."""
+    """``label`` is what the user typed for it; ``folder`` is absolute, inside ``sweep_folder``."""
 
     config: Config
     index: int
     label: str
     folder: Path
+    sweep_folder: Path
 
     @property
     def hash(self) -> str:
         return cell_hash(self.config)
 
     @property
+    def key(self) -> CellKey:
+        return CellKey(self.hash, configuration_name(self.config))
+
+    @property
     def sweep(self) -> str:
         """The sweep's folder as date/time, or whatever the user called it."""
-        return "/".join(self.folder.parts[-3:-1])
+        return "/".join(self.sweep_folder.parts[-2:])
+
+    @property
+    def job(self) -> str:
+        """The cell's folder inside the sweep's."""
+        return self.folder.relative_to(self.sweep_folder).as_posix()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +69,7 @@ class Job:
     index: int
     label: str
     folder: Path
+    sweep_folder: Path
 
 
 def cell_hash(config: Config) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sd_bench.checks import check
 from sd_bench.config import Config, ConfigError
-from sd_bench.devices import check_present, cuda_devices
+from sd_bench.devices import check_present, matching_devices
 from sd_bench.execution.cell import Cell
 from sd_bench.execution.interpreter import Interpreter, find_interpreter
 from sd_bench.scaling import scaled_sentences
@@ -51,7 +52,7 @@ def _plan_cell(cell: Cell) -> PlannedCell:
 def host_of(config: Config, interpreter: Interpreter) -> Host:
     """What ``interpreter`` would run the cell on, as far as can be told without torch."""
     kind, capability = config.gpu.kind, None
-    told = cuda_devices()[0].compute_capability if kind == "cuda" else None
+    told = matching_devices(config.gpu)[0].compute_capability if kind == "cuda" else None
     told = told or config.gpu.compute_capability
     if kind == "cuda" and told is not None:
         major, minor = told.split(".")
@@ -66,7 +67,7 @@ def host_of(config: Config, interpreter: Interpreter) -> Host:
     )
 
 
-def scaled_in(plan: list[PlannedCell]) -> list[str]:
+def scaled_in(plan: Sequence[PlannedCell]) -> list[str]:
     """Every way in which a cell of the plan is smaller than published, each said once."""
     sentences = (s for planned in plan for s in scaled_sentences(planned.cell.config))
     return list(dict.fromkeys(sentences))

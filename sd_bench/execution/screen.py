@@ -11,6 +11,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
+from sd_bench.execution.account import Account
+from sd_bench.execution.finished import Finished
 from sd_bench.execution.plan import PlannedCell, scaled_in
 from sd_bench.records import Record
 
@@ -40,13 +42,25 @@ class Screen:
             transient=True,
         )
 
-    def planned(self, plan: list[PlannedCell]) -> None:
+    def planned(self, plan: list[PlannedCell], finished: Finished) -> None:
         for sentence in scaled_in(plan):
             self._console.print(f"[yellow]scaled down:[/] {escape(sentence)}")
-        rounds = sum(p.rounds for p in plan)
-        self._console.print(f"{len(plan)} cell(s), {rounds} round(s), into {_sweep_folder(plan)}")
+        for path, reason in finished.unusable.items():
+            self._console.print(f"[yellow]no record, set aside:[/] {path}: {escape(reason)}")
+        rounds, done = sum(p.rounds for p in plan), len(finished.records)
+        there = f", {done} of them there already" if done else ""
+        self._console.print(
+            f"{len(plan)} cell(s), {rounds} round(s){there}, into {_sweep_folder(plan)}"
+        )
+        steps_done = sum(_steps(plan[index]) // plan[index].rounds for index, _ in finished.records)
         self._task = self._progress.add_task(
-            "", total=rounds, steps=0, all_steps=sum(map(_steps, plan)), cell="", phase=""
+            "",
+            total=rounds,
+            completed=done,
+            steps=steps_done,
+            all_steps=sum(map(_steps, plan)),
+            cell="",
+            phase="",
         )
         self._progress.start()
 
@@ -71,9 +85,13 @@ class Screen:
                 self._console.print(f"[yellow]warning:[/] {escape(warning)}")
                 self._warned.add(warning)
 
-    def ended(self, plan: list[PlannedCell], records: list[list[Record]]) -> None:
+    def ended(
+        self, plan: list[PlannedCell], records: list[list[Record]], account: Account | None
+    ) -> None:
         self._progress.stop()
         self._console.print(summary_table(plan, records))
+        if account is not None:
+            self._console.print(account.sentence(), markup=False)
         self._console.print(f"charts and tables: python -m analysis {_sweep_folder(plan)}")
 
     def stop(self) -> None:
@@ -91,7 +109,7 @@ def _steps(planned: PlannedCell) -> int:
 
 
 def _sweep_folder(plan: Sequence[PlannedCell]) -> str:
-    return str(plan[0].cell.folder.parent)
+    return str(plan[0].cell.sweep_folder)
 
 
 def summary_table(plan: list[PlannedCell], records: list[list[Record]]) -> Table:
@@ -124,13 +142,3 @@ def _proof(records: list[Record]) -> str:
         return "-"
     word = "proven" if all(p.proven for p in proofs) else "MISSED"
     return f"{word}: {proofs[0].detail}"
-
-
-def plan_table(plan: list[PlannedCell]) -> Table:
-    """A row a cell that would run: how many rounds, or why it cannot run here."""
-    table = Table("cell", "choices", "rounds", "runs here")
-    for planned in plan:
-        runs = "yes" if planned.reason is None else f"unsupported: {planned.reason}"
-        rounds = str(planned.rounds) if planned.reason is None else "0"
-        table.add_row(str(planned.cell.index), escape(planned.cell.label), rounds, escape(runs))
-    return table

@@ -1,45 +1,55 @@
-"""A sweep: every round of every cell, one after another, each in a fresh process."""
+"""A sweep: every round of every cell, each in a fresh process; or what is left of it."""
 
 from __future__ import annotations
 
 import random
 import shutil
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from sd_bench.config import ConfigError
+from sd_bench.execution.account import Account
 from sd_bench.execution.cell import Cell
+from sd_bench.execution.finished import Finished, find_finished, nothing_finished, set_aside
 from sd_bench.execution.plan import PlannedCell, make_plan
-from sd_bench.execution.process import compile_cache_dir, run_round
+from sd_bench.execution.process import Turn, compile_cache_dir, log_path
+from sd_bench.execution.rounds import RoundWatcher, run_turns
+from sd_bench.execution.slots import Slots, slots_for
+from sd_bench.execution.sweep_folder import claim, locked, mark, placed
 from sd_bench.records import Record
 
 #: Statuses that are no fault: the command's exit code stays 0.
 _NO_FAULT = ("ok", "unsupported")
-#: The file that says that a sweep owns a cell's folder.
-CLAIM = ".sd_bench"
 
 
-class Watcher(Protocol):
+class Watcher(RoundWatcher, Protocol):
     """Is told what the sweep does; never while a timed call runs, but for its phases."""
 
-    def planned(self, plan: list[PlannedCell]) -> None: ...
-
-    def round_started(self, planned: PlannedCell, round_index: int) -> None: ...
-
-    def phase(self, name: str) -> None: ...
+    def planned(self, plan: list[PlannedCell], finished: Finished) -> None: ...
 
     def round_ended(self, planned: PlannedCell, record: Record) -> None: ...
 
-    def ended(self, plan: list[PlannedCell], records: list[list[Record]]) -> None: ...
+    def ended(
+        self, plan: list[PlannedCell], records: list[list[Record]], account: Account | None
+    ) -> None: ...
+
+
+class SweepInterrupted(KeyboardInterrupt):
+    """Ctrl-C in a sweep whose ``folder`` another command can go on with."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
 
 
 @dataclass(slots=True)
 class SweepResult:
     """The records of each cell, in the cells' order."""
 
-    records: list[list[Record]] = field(default_factory=list)
+    records: list[list[Record]]
 
     @property
     def failed(self) -> bool:
@@ -47,32 +57,93 @@ class SweepResult:
         return any(record.status not in _NO_FAULT for cell in self.records for record in cell)
 
 
-def run_sweep(cells: Sequence[Cell], watcher: Watcher) -> SweepResult:
+def run_sweep(
+    cells: Sequence[Cell],
+    watcher: Watcher,
+    folder: Path,
+    arguments: Sequence[str],
+    slots: Slots | None = None,
+) -> SweepResult:
     """Check all cells, then measure them: the whole matrix once a round, shuffled anew each time.
 
-    Raises ConfigError before anything runs, and OSError if a folder cannot be written.
+    ``folder`` is the sweep's, ``arguments`` what a later command can start it again with. With
+    ``resume`` only those rounds are run that have no record there. Raises ConfigError if it
+    cannot be done, OSError if a folder cannot be written, SweepInterrupted on Ctrl-C.
     """
-    plan = make_plan(list(cells))
+    config = cells[0].config
+    make_plan(placed(cells, folder, config.resume))  # it refuses before anything is made
+    slots = slots or slots_for([cell.config for cell in cells])
     for cell in cells:
         _append(cell.config.time_file, "")  # it is better to know now that it cannot be written
-    for cell in cells:
-        _claim(cell.folder)
-    watcher.planned(plan)
-    result = SweepResult([[] for _ in plan])
-    try:
-        for position, (round_index, index) in enumerate(order(plan)):
-            planned = plan[index]
-            watcher.round_started(planned, round_index)
-            record = run_round(planned, round_index, position, watcher.phase)
-            result.records[index].append(record)
+    with locked(folder):
+        plan, finished = plan_sweep(cells, folder)
+        if config.mix_environments:
+            finished = replace(finished, environments={})
+        try:
+            _prepare(plan, finished, folder, arguments)
+            watcher.planned(plan, finished)
+            return _run(plan, finished, slots, watcher)
+        except KeyboardInterrupt:
+            raise SweepInterrupted(folder) from None
+        finally:
+            for planned in plan:
+                shutil.rmtree(compile_cache_dir(planned.cell.folder), ignore_errors=True)
+
+
+def plan_sweep(cells: Sequence[Cell], folder: Path) -> tuple[list[PlannedCell], Finished]:
+    """What the command would run, and what of it is done already. Changes nothing.
+
+    Raises ConfigError if it cannot be done.
+    """
+    config = cells[0].config
+    plan = make_plan(placed(cells, folder, config.resume))
+    if not config.resume:
+        return plan, nothing_finished()
+    return plan, find_finished(plan, folder, config.retry_failed)
+
+
+def _prepare(
+    plan: list[PlannedCell], finished: Finished, folder: Path, arguments: Sequence[str]
+) -> None:
+    """Write down whose the folders are, and clear away what a killed command has left in them."""
+    mark(folder, arguments)
+    for planned in plan:
+        claim(planned.cell)
+        shutil.rmtree(compile_cache_dir(planned.cell.folder), ignore_errors=True)
+    for parent in (folder, *(planned.cell.folder for planned in plan)):
+        for torn in parent.glob(".*.tmp"):
+            torn.unlink(missing_ok=True)
+    for (index, round_index), record in finished.records.items():
+        if record.status in _NO_FAULT:
+            log_path(plan[index].cell.folder, round_index).unlink(missing_ok=True)
+    for path in finished.unusable:
+        set_aside(path)
+
+
+def _run(
+    plan: list[PlannedCell], finished: Finished, slots: Slots, watcher: Watcher
+) -> SweepResult:
+    began = time.monotonic()
+    records = dict(finished.records)
+    turns = [turn for turn in all_turns(plan) if (turn.cell_index, turn.round) not in records]
+    measured: list[Record] = []
+    with closing(run_turns(turns, slots, finished, watcher)) as rounds:
+        for turn, record in rounds:
+            records[turn.cell_index, turn.round] = record
+            measured.append(record)
             if record.runtime_s is not None:  # the published flag --time_file
-                _append(planned.cell.config.time_file, f"{record.runtime_s}\n")
-            watcher.round_ended(planned, record)
-    finally:
-        for cell in cells:
-            shutil.rmtree(compile_cache_dir(cell.folder), ignore_errors=True)
-    watcher.ended(plan, result.records)
-    return result
+                _append(turn.planned.cell.config.time_file, f"{record.runtime_s}\n")
+            watcher.round_ended(turn.planned, record)
+    account = Account.of(measured, (time.monotonic() - began) * slots.at_once)
+    of_cells = [[records[i, r] for r in range(planned.rounds)] for i, planned in enumerate(plan)]
+    watcher.ended(plan, of_cells, account)
+    return SweepResult(of_cells)
+
+
+def all_turns(plan: Sequence[PlannedCell]) -> Iterator[Turn]:
+    """Every round of every cell in order, done or not: a resumed sweep keeps the positions."""
+    for position, (round_index, index) in enumerate(order(plan)):
+        yield Turn(planned=plan[index], cell_index=index, round=round_index, position=position)
 
 
 def order(plan: Sequence[PlannedCell]) -> Iterator[tuple[int, int]]:
@@ -86,17 +157,6 @@ def order(plan: Sequence[PlannedCell]) -> Iterator[tuple[int, int]]:
         seed = plan[indices[0]].cell.config.protocol.order_seed
         random.Random(f"{seed}:{round_index}").shuffle(indices)
         yield from ((round_index, index) for index in indices)
-
-
-def _claim(folder: Path) -> None:
-    """Make ``folder`` this sweep's own, also against another that starts at the same moment."""
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        (folder / CLAIM).touch(exist_ok=False)
-    except FileExistsError:
-        raise ConfigError(
-            f"hydra.sweep.dir={folder.parent}: already holds another sweep; name another folder"
-        ) from None
 
 
 def _append(time_file: str | None, text: str) -> None:

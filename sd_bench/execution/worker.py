@@ -1,7 +1,7 @@
 """The worker: one round of one cell in a fresh process.
 
-``python -m sd_bench.execution.worker REQUEST`` reads the request (JSON), measures, writes the
-record and ends. It tells the launcher what it is doing through a pipe, in lines of JSON.
+``python -m sd_bench.execution.worker`` reads the request (JSON) from its standard input, measures,
+writes the record and ends. It tells the launcher what it is doing through a pipe, in lines of JSON.
 """
 
 from __future__ import annotations
@@ -21,15 +21,20 @@ import traceback  # noqa: E402
 from dataclasses import dataclass, replace  # noqa: E402
 from datetime import datetime, timezone  # noqa: E402
 from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
+from typing import TYPE_CHECKING, Any  # noqa: E402
 
 from sd_bench.config import Config, ConfigError, from_dict, to_dict  # noqa: E402
 from sd_bench.execution.cell import cell_hash, choices  # noqa: E402
 from sd_bench.records import Failure, Record, record_path, write_record  # noqa: E402
 from sd_bench.scaling import scaled_sentences  # noqa: E402
 
+if TYPE_CHECKING:
+    from sd_bench.measurement.round import Measured
+
 #: The exit code that says: the sweep's folder takes no files (EX_IOERR of sysexits.h).
 EXIT_CANNOT_WRITE = 74
+#: The exit code that says: not measured, the environment is none of those that were asked for.
+EXIT_OTHER_ENVIRONMENT = 78
 _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 #: How long the launcher may take to draw a new phase, before the phase begins.
 _DRAWING_S = 0.02
@@ -40,7 +45,11 @@ _OOM_WORDS = ("out of memory", "can't allocate memory")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What the launcher asks of a worker; paths are absolute."""
+    """What the launcher asks of a worker; paths are absolute.
+
+    ``fingerprints`` are those of the environments that the round may be measured in, all if there
+    are none. ``warnings`` go into the record.
+    """
 
     config: dict[str, Any]
     folder: str
@@ -49,18 +58,30 @@ class Request:
     round: int
     position: int
     report_fd: int
+    fingerprints: list[str]
+    warnings: list[str]
     compile_cache: str | None
 
 
-def main(request_file: str) -> int:
+class _OtherEnvironmentError(Exception):
+    pass
+
+
+def main(request: Request) -> int:
     """Measure one round, write its record whatever comes of it, and give the exit code."""
     _die_with_parent()
-    request = Request(**json.loads(Path(request_file).read_text()))
+    report = _Reporter(request.report_fd)
     config = from_dict(request.config)
     record = blank_record(config, request.sweep, request.job, request.round, request.position)
+    record = replace(record, warnings=request.warnings)
     path = record_path(Path(request.folder), request.round)
     try:
-        record = _measure(config, request, record)
+        report("import")
+        record = _measure(config, request, record, report)
+    except BrokenPipeError:  # the launcher is gone: nobody wants the record or the exit code
+        return 1
+    except _OtherEnvironmentError:
+        return EXIT_OTHER_ENVIRONMENT
     except Exception as error:  # every failure is a record, but for a disk that takes none
         if getattr(error, "errno", None) in _CANNOT_WRITE:
             return EXIT_CANNOT_WRITE
@@ -107,7 +128,7 @@ def failed_record(record: Record, error: Exception) -> Record:
     )
 
 
-def _measure(config: Config, request: Request, record: Record) -> Record:
+def _measure(config: Config, request: Request, record: Record, report: _Reporter) -> Record:
     import torch
 
     from sd_bench.measurement.artefacts import save_output
@@ -120,9 +141,12 @@ def _measure(config: Config, request: Request, record: Record) -> Record:
     from sd_bench.sampling.inputs import cut_prompts, image_prompts, image_seeds
 
     import_s = time.perf_counter() - _STARTED
-    report = _Reporter(request.report_fd)
     device = torch.device(config.gpu.kind, *([0] if config.gpu.kind == "cuda" else []))
-    record = replace(record, environment=describe_environment(device), warnings=cut_prompts(config))
+    warnings = [*record.warnings, *cut_prompts(config)]
+    record = replace(record, environment=describe_environment(device), warnings=warnings)
+    if request.fingerprints and record.environment["fingerprint"] not in request.fingerprints:
+        report.tell({"environment": record.environment})
+        raise _OtherEnvironmentError
     _check_device(config, record.environment["device"]["name"])
     why = why_backend_fails(
         config.attention, config.model_version.unet, device, compute_dtype(config, device)
@@ -157,7 +181,7 @@ def _measure(config: Config, request: Request, record: Record) -> Record:
         output=output,
     )
     record = replace(record, warnings=[*record.warnings, *remarks(record)])
-    return _judged(record, measured.finite)
+    return _judged(record, measured)
 
 
 def _check_device(config: Config, name: str) -> None:
@@ -167,11 +191,14 @@ def _check_device(config: Config, name: str) -> None:
         raise ConfigError(f"gpu={config.gpu.name}: the device that PyTorch uses here is {name!r}")
 
 
-def _judged(record: Record, finite: bool) -> Record:
+def _judged(record: Record, measured: Measured) -> Record:
     """A round whose output or kernel is wrong keeps its numbers, and is no result."""
     assert record.kernel_proof is not None
-    if not finite:
+    if not measured.finite:
         return replace(record, status="invalid", reason="latents or image hold NaN or infinity")
+    if measured.constant:
+        reason = "an image is a single colour (black, if a safety checker or an overflow made it)"
+        return replace(record, status="invalid", reason=reason)
     if not record.kernel_proof.proven:
         reason = f"kernel proof missed: {record.kernel_proof.detail}"
         return replace(record, status="invalid", reason=reason)
@@ -183,8 +210,12 @@ class _Reporter:
         self._fd = fd
 
     def __call__(self, phase: str) -> None:
-        os.write(self._fd, (json.dumps({"phase": phase}) + "\n").encode())
+        self.tell({"phase": phase})
         time.sleep(_DRAWING_S)
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """Raises BrokenPipeError if the launcher is gone."""
+        os.write(self._fd, (json.dumps(message) + "\n").encode())
 
 
 def _die_with_parent() -> None:
@@ -194,7 +225,7 @@ def _die_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    exit_code = main(sys.argv[1])
+    exit_code = main(Request(**json.load(sys.stdin)))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(exit_code)  # all is written: taking the interpreter and torch apart costs a second

@@ -79,9 +79,9 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
             "machine": platform.machine(),
             "memory_bytes": _memory_bytes(),
             "load_average": list(os.getloadavg()),
-            "visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
         },
         "interpreter": sys.executable,
+        "visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
         "project": _project(),
     }
 

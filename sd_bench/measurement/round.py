@@ -40,7 +40,8 @@ Report = Callable[[str], None]
 class Measured:
     """What one round gives; ``images`` are those of the first timed iteration.
 
-    ``finite`` says whether latents and pixels of every timed iteration are finite numbers.
+    ``finite`` says whether latents and pixels of every timed iteration are finite numbers,
+    ``constant`` whether any of their images is a single colour.
     """
 
     times: Times
@@ -48,6 +49,7 @@ class Measured:
     kernel_proof: KernelProof
     images: Images
     finite: bool
+    constant: bool
     compilation: Compilation | None
     telemetry: Telemetry | None
     energy: Energy | None
@@ -101,6 +103,7 @@ def measure_round(
         kernel_proof=proof,
         images=timed.first_images,
         finite=timed.finite,
+        constant=timed.constant,
         compilation=compilation,
         telemetry=timed.telemetry,
         energy=timed.energy,
@@ -115,6 +118,7 @@ class _Timed:
     iterations: list[Iteration]
     first_images: Images
     finite: bool
+    constant: bool
     telemetry: Telemetry | None
     energy: Energy | None
 
@@ -127,23 +131,24 @@ class _Timed:
 
 def _time_iterations(pipeline: Pipeline, observer: Observer | None, report: Report) -> _Timed:
     count = pipeline.config.protocol.n_iter
-    iterations, first_images, finite = [], None, True
+    iterations, first_images, finite, constant = [], None, True, False
     for index in range(count):
         report(f"timed iteration {index + 1} of {count}")
         iteration, images = _iterate(pipeline, index, observer)
         iterations.append(iteration)
         first_images = first_images or images
         finite = finite and _is_finite(images)
+        constant = constant or holds_constant_image(images.pixels)
     assert first_images is not None
     if observer is None:
-        return _Timed(iterations, first_images, finite, None, None)
+        return _Timed(iterations, first_images, finite, constant, None, None)
     observed = observer.stop()
     iterations = with_counters(iterations, observed)
     energy = energy_record(
         iterations, observed, pipeline.device, pipeline.config.workload.batch_size
     )
     telemetry = telemetry_record(iterations, observed)
-    return _Timed(iterations, first_images, finite, telemetry, energy)
+    return _Timed(iterations, first_images, finite, constant, telemetry, energy)
 
 
 def _warmup_calls(config: Config) -> int:
@@ -153,6 +158,17 @@ def _warmup_calls(config: Config) -> int:
 
 def _is_finite(images: Images) -> bool:
     return bool(images.latents.isfinite().all()) and bool(images.pixels.isfinite().all())
+
+
+def holds_constant_image(pixels: torch.Tensor) -> bool:
+    """Whether any image of ``pixels`` [B, 3, H, W] in 0..1 is a single colour.
+
+    A colour's values may differ by one of the 255 steps of a PNG, which nobody can see and which
+    rounding makes of a constant; a picture of anything differs by more.
+    """
+    flat = pixels.float().flatten(2)  # [B, 3, HW]
+    spread = (flat.amax(dim=2) - flat.amin(dim=2)).amax(dim=1)  # [B]
+    return bool((spread <= 1 / 255).any())
 
 
 def _iterate(pipeline: Pipeline, index: int, observer: Observer | None) -> tuple[Iteration, Images]:

@@ -37,7 +37,9 @@ TOLERANCES = {"fp32": 1e-3, "fp16": 2e-2, "autocast": 2e-2}
 
 def skip_if_unsupported(config: Config, device: torch.device) -> None:
     """Skip with the reason that a record would give."""
-    (planned,) = make_plan([Cell(config=config, index=0, label="", folder=Path())])
+    (planned,) = make_plan(
+        [Cell(config=config, index=0, label="", folder=Path(), sweep_folder=Path())]
+    )
     reason = planned.reason or why_backend_fails(
         config.attention, config.model_version.unet, device, compute_dtype(config, device)
     )

@@ -1,0 +1,63 @@
+"""Where the seconds of a sweep went, and how many of them are the launcher's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sd_bench.records import Record, Times
+
+
+def accounted_s(times: Times) -> dict[str, float]:
+    """Seconds of a round by what they went to; what is left of its time is overhead."""
+    return {
+        "imports": times.import_s,
+        "building": times.build_s,
+        "warm-up": times.prepare_s
+        + sum(times.warmup_unet_calls_s)
+        + sum(i.total_s for i in times.warmup),
+        "timed calls": times.runtime_s,
+        "kernel proof": times.proof_s or 0.0,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """``seconds`` by what they went to, overhead among them, of ``rounds`` that were measured."""
+
+    rounds: int
+    seconds: dict[str, float]
+
+    @classmethod
+    def of(cls, records: Sequence[Record], total_s: float) -> Account | None:
+        """The account of ``total_s`` seconds in which ``records`` were made.
+
+        ``None`` if a round has no times: nobody can tell what its seconds went to.
+        """
+        times = [record.times for record in records if record.status != "unsupported"]
+        known = [accounted_s(t) for t in times if t is not None]
+        if not known or len(known) < len(times):
+            return None
+        sums = {name: sum(parts[name] for parts in known) for name in known[0]}
+        return cls(len(known), {**sums, "overhead": total_s - sum(sums.values())})
+
+    @property
+    def total_s(self) -> float:
+        return sum(self.seconds.values())
+
+    def share(self, name: str) -> float:
+        """The part of all seconds that went to ``name``, in percent."""
+        return 100 * self.seconds[name] / self.total_s
+
+    def overhead_per_round_s(self) -> float:
+        return self.seconds["overhead"] / self.rounds
+
+    def sentence(self) -> str:
+        """One line for the screen."""
+        others = ", ".join(
+            f"{name} {self.share(name):.0f} %" for name in self.seconds if name != "overhead"
+        )
+        return (
+            f"{self.total_s:.1f} s: {others}; overhead {self.share('overhead'):.1f} % "
+            f"({self.overhead_per_round_s():.2f} s a round)"
+        )

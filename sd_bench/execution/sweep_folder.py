@@ -1,0 +1,150 @@
+"""A sweep's folder: whose it is, what it was started with, and which part of it is which cell's.
+
+``sweep.json`` says that a folder is a sweep's and holds the arguments that it was started with.
+``.sd_bench`` in a cell's folder holds the cell's key. Both are written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timezone
+from itertools import chain, count
+from pathlib import Path
+
+from sd_bench.config import ConfigError
+from sd_bench.execution.cell import Cell, CellKey
+from sd_bench.records import write_atomically
+
+#: What says that a folder is a sweep's.
+MARKER = "sweep.json"
+#: What says that a folder is a cell's.
+CLAIM = ".sd_bench"
+#: Never removed: what locks the sweep is the open file, and a killed process leaves none open.
+LOCK = ".lock"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep every other command out of the sweep's ``folder``, which is made if need be.
+
+    Raises ConfigError if another one runs there, OSError if the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                f"hydra.sweep.dir={folder}: another sweep is running there; wait for its end, or "
+                "name another folder"
+            ) from None
+        yield
+
+
+def is_sweep(folder: Path) -> bool:
+    return (folder / MARKER).exists()
+
+
+def mark(folder: Path, arguments: Sequence[str]) -> None:
+    """Make ``folder`` the sweep's that was started with ``arguments``. Raises OSError."""
+    now = datetime.now(timezone.utc).isoformat()
+    text = json.dumps({"started_at": now, "arguments": list(arguments)}, indent=1)
+    write_atomically(folder / MARKER, text + "\n")
+
+
+def started_with(folder: Path) -> list[str] | None:
+    """The arguments that the sweep in ``folder`` was last started with; ``None`` if there is none.
+
+    Raises ConfigError if they do not read.
+    """
+    found = _read_marker(folder / MARKER)
+    return None if found is None else found[1]
+
+
+def newest_sweep(root: Path) -> Path | None:
+    """The sweep that was started last, among those in ``root`` and in the folders inside it."""
+    markers = (
+        m for pattern in (MARKER, f"*/{MARKER}", f"*/*/{MARKER}") for m in root.glob(pattern)
+    )
+    dated = ((found[0], m.parent) for m in markers if (found := _read_marker(m)) is not None)
+    return max(dated, default=(None, None))[1]
+
+
+def _read_marker(marker: Path) -> tuple[str, list[str]] | None:
+    if not marker.exists():
+        return None
+    try:
+        data = json.loads(marker.read_text(encoding="utf-8"))
+        return str(data["started_at"]), [str(argument) for argument in data["arguments"]]
+    except (ValueError, KeyError, TypeError):
+        raise ConfigError(
+            f"{marker}: does not read; give the sweep's arguments and hydra.sweep.dir=FOLDER anew"
+        ) from None
+
+
+def claim(cell: Cell) -> None:
+    """Make the cell's folder its own. Raises OSError."""
+    if not (cell.folder / CLAIM).exists():
+        cell.folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(cell.folder / CLAIM, json.dumps(cell.key._asdict()) + "\n")
+
+
+def claimed(folder: Path) -> dict[CellKey, list[Path]]:
+    """The cells' folders in a sweep's; the same cell may have been asked for more than once."""
+    found: dict[CellKey, list[Path]] = {}
+    for file in sorted(folder.rglob(CLAIM)):
+        try:
+            key = CellKey(**json.loads(file.read_text(encoding="utf-8")))
+        except (ValueError, TypeError):
+            continue  # not ours, and so nobody's: its folder is not free either
+        found.setdefault(key, []).append(file.parent)
+    return found
+
+
+def placed(cells: Sequence[Cell], folder: Path, resume: bool) -> list[Cell]:
+    """``cells`` with the folders that are theirs already, or else with new ones.
+
+    Raises ConfigError if the folder holds another sweep, or Hydra gives cells the same folder.
+    """
+    if len({cell.folder for cell in cells}) < len(cells):
+        raise ConfigError(
+            f"hydra.sweep.subdir={cells[0].job}: gives several cells one folder; leave it out, or "
+            "let it hold ${hydra.job.num}"
+        )
+    known = claimed(folder) if resume else {}
+    if known and known.keys().isdisjoint(cell.key for cell in cells):
+        raise ConfigError(
+            f"resume: none of the cells in {folder} is in this matrix; give the arguments that it "
+            "was started with (see its sweep.json), or name another folder"
+        )
+    if not resume and (is_sweep(folder) or not all(_is_free(cell.folder) for cell in cells)):
+        raise ConfigError(
+            f"hydra.sweep.dir={folder}: already holds another sweep; name another folder, or go on "
+            "with that one (resume=true)"
+        )
+    taken = {path for paths in known.values() for path in paths}
+    result = []
+    for cell in cells:
+        own = known.get(cell.key)
+        path = own.pop(0) if own else _new_folder(cell, taken)
+        taken.add(path)
+        result.append(replace(cell, folder=path))
+    return result
+
+
+def _new_folder(cell: Cell, taken: Collection[Path]) -> Path:
+    """Hydra's folder for the cell, or the next number that is free."""
+    numbered = (cell.sweep_folder / str(number) for number in count())
+    candidates = chain([cell.folder], numbered)
+    return next(path for path in candidates if path not in taken and _is_free(path))
+
+
+def _is_free(folder: Path) -> bool:
+    """Whether there is nothing but what a killed command may have left before its claim."""
+    if not folder.is_dir():
+        return not folder.exists()
+    return all(p.name != CLAIM and p.name.startswith(".") for p in folder.iterdir())

@@ -1,0 +1,200 @@
+"""Kill a sweep again and again, at random moments, and see that resuming loses nothing.
+
+    python -m tests.execution.kill_test --moments 100 [--seed 0]
+
+Small sweeps run one after another. Each is ended by SIGKILL to the whole tree of processes at
+seeded moments, and started again with resume, until it is done. Some moments are times after the
+start; others are when a record is half written, or has just been.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from sd_bench.execution.sweep_folder import is_sweep
+from sd_bench.records import RecordError, find_records, read_record
+
+REPOSITORY = Path(__file__).parents[2]
+CELLS, ROUNDS = 2, 2
+MATRIX = (
+    "-m", "gpu=cpu", "model_version=sd2_tiny", "workload.height=64", "workload.width=64",
+    "attention=original,math", "sampler.steps=1", "protocol=smoke", f"protocol.rounds={ROUNDS}",
+)  # fmt: skip
+#: What a kill may wait for, by what has then just been written.
+EVENTS = {
+    "half a record": ".round-*.tmp",
+    "a new record": "round-*.json",
+    "new latents": "round-*-latents.npy",
+}
+#: A round of such a sweep takes less, from its start to its record.
+LONGEST_WAIT_S = 8.0
+
+
+@dataclass
+class Watched:
+    """A sweep's folder, and the records that have been seen whole in it."""
+
+    folder: Path
+    mark: str
+    seen: dict[Path, bytes] = field(default_factory=dict)
+    before: dict[str, set[tuple[Path, int]]] = field(default_factory=dict)
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """The command that begins the sweep or goes on with it."""
+        self.before = {pattern: stamped(self.folder, pattern) for pattern in EVENTS.values()}
+        matrix = () if is_sweep(self.folder) else MATRIX
+        return subprocess.Popen(
+            [sys.executable, "-m", "sd_bench", *matrix, "resume=true",
+             f"hydra.sweep.dir={self.folder}"],
+            cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env={**os.environ, "SD_BENCH_KILL_TEST": self.mark, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+
+    def has_new(self, pattern: str) -> bool:
+        """Whether a file that matches ``pattern`` has been written since the start."""
+        return not stamped(self.folder, pattern) <= self.before[pattern]
+
+    def check(self) -> None:
+        """Raises AssertionError if a record is torn, or one that was whole has gone or changed."""
+        now = {path: path.read_bytes() for path in find_records(self.folder)}
+        for path in now:
+            try:
+                read_record(path)
+            except RecordError as error:
+                raise AssertionError(f"torn: {error}") from error
+        for path, content in self.seen.items():
+            assert now.get(path) == content, f"lost or changed: {path}"
+        self.seen = now
+
+    def check_complete(self) -> None:
+        """Raises AssertionError unless each cell and round has its one record, and no litter."""
+        self.check()
+        records = [read_record(path) for path in self.seen]
+        rounds = Counter((record.cell_hash, record.round) for record in records)
+        assert len(rounds) == CELLS * ROUNDS == len(records), rounds
+        assert {record.status for record in records} == {"ok"}, [r.reason for r in records]
+        assert sorted(record.position for record in records) == list(range(CELLS * ROUNDS))
+        assert len({record.environment["fingerprint"] for record in records}) == 1
+        for path, record in zip(self.seen, records, strict=True):
+            assert record.output is not None
+            assert record.output.latents_file is not None
+            latents = np.load(path.parent / record.output.latents_file)
+            assert hashlib.sha256(latents.tobytes()).hexdigest() == record.output.latents_sha256
+        litter = [p.name for p in self.folder.rglob("*") if p.suffix in (".tmp", ".log")]
+        assert litter == [], litter
+        assert not list(self.folder.rglob("unreadable-*"))
+
+
+def stamped(folder: Path, pattern: str) -> set[tuple[Path, int]]:
+    """The files of the cells that match ``pattern``, with when they were written last."""
+    found = set()
+    for path in folder.glob(f"[0-9]*/{pattern}"):
+        with suppress(FileNotFoundError):  # it has got its final name, or is gone
+            found.add((path, path.stat().st_mtime_ns))
+    return found
+
+
+def moments(randomness: random.Random) -> Iterator[tuple[str, Callable[[Watched], bool]]]:
+    """Without end: what to wait for before the next kill, by name. Half of them are times."""
+    while True:
+        yield _after(randomness.uniform(0, LONGEST_WAIT_S))
+        name = randomness.choice(sorted(EVENTS))
+        yield name, partial(Watched.has_new, pattern=EVENTS[name])
+
+
+def _after(seconds: float) -> tuple[str, Callable[[Watched], bool]]:
+    """True ``seconds`` after it was first asked."""
+    asked: list[float] = []
+
+    def is_due(_: Watched) -> bool:
+        asked.append(time.monotonic())
+        return asked[-1] >= asked[0] + seconds
+
+    return f"{seconds:.2f} s", is_due
+
+
+def tree(mark: str) -> list[int]:
+    """The processes of a sweep: those whose environment holds ``mark``."""
+    found = []
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):  # it may have ended, or be another user's
+            if f"SD_BENCH_KILL_TEST={mark}\0".encode() in environment.read_bytes():
+                found.append(int(environment.parent.name))
+    return found
+
+
+def kill_tree(launcher: subprocess.Popen[bytes], mark: str) -> None:
+    """SIGKILL to all, the launcher first: it would otherwise record that its worker died."""
+    launcher.kill()
+    deadline = time.monotonic() + 30
+    while processes := tree(mark):
+        for process in processes:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        assert time.monotonic() < deadline, f"still there: {processes}"
+    launcher.communicate()
+
+
+def run(folder: Path, num_moments: int, seed: int, say: Callable[[str], None]) -> int:
+    """Kill sweeps at ``num_moments`` moments; gives how many sweeps that took, all complete.
+
+    Raises AssertionError if a record was lost, torn or left out.
+    """
+    waiting = moments(random.Random(seed))
+    killed = sweeps = 0
+    while killed < num_moments:
+        watched = Watched(folder / str(sweeps), mark=f"{os.getpid()}-{sweeps}")
+        is_done = False
+        while not is_done:
+            name, is_due = next(waiting) if killed < num_moments else ("its end", lambda _: False)
+            launcher = watched.start()
+            while launcher.poll() is None and not is_due(watched):
+                time.sleep(0.0005)
+            if launcher.poll() is None:
+                kill_tree(launcher, watched.mark)
+                killed += 1
+                watched.check()
+                say(f"{killed:4} sweep {sweeps}, at {name}: {len(watched.seen)} record(s)")
+            else:
+                said, _ = launcher.communicate()
+                assert launcher.returncode == 0, said.decode()
+                is_done = True
+        watched.check_complete()
+        sweeps += 1
+        say(f"     sweep {sweeps - 1} is complete")
+    return sweeps
+
+
+def main() -> None:
+    """The command; exit code 0 if nothing was lost."""
+    parser = argparse.ArgumentParser(description="Kill sweeps at random moments, and resume them.")
+    parser.add_argument("--moments", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        sweeps = run(Path(folder), options.moments, options.seed, print)
+    print(
+        f"{options.moments} kills, {sweeps} sweeps of {CELLS * ROUNDS} rounds complete, none lost "
+        f"or torn, in {time.monotonic() - began:.0f} s"
+    )
+
+
+if __name__ == "__main__":
+    main()

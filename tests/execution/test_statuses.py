@@ -1,0 +1,120 @@
+"""Each way in which a round can end without a result, brought about for real."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from sd_bench.measurement.round import holds_constant_image
+from sd_bench.torch_versions import HAS_SDPA
+from tests.execution.conftest import SMOKE, TINY, Command, Inject, records
+
+
+def test_memory_that_runs_out_is_oom(command: Command, inject: Inject, tmp_path: Path) -> None:
+    inject(
+        "import resource, torch\n"
+        "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
+        "limit = used + 2**30\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (limit, limit))\n"
+    )
+    done = command(
+        *SMOKE, "attention=original", "batch_size=32", "workload.height=512", "workload.width=512"
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    (record,) = records(tmp_path)
+    assert record.status == "oom", record.reason
+    assert record.times is None
+
+
+def test_a_worker_that_dies_is_a_record_with_its_signal_and_its_last_words(
+    command: Command, inject: Inject, tmp_path: Path
+) -> None:
+    inject("print('about to fall', flush=True)\nimport ctypes; ctypes.string_at(0)")
+    assert command(*SMOKE, "attention=original").returncode == 1
+    (record,) = records(tmp_path)
+    assert record.status == "crashed"
+    assert record.failure is not None
+    assert record.failure.signal == "SIGSEGV"
+    assert "about to fall" in record.failure.detail
+
+
+def test_a_dead_worker_is_noticed_even_if_its_child_holds_the_pipe(
+    command: Command, inject: Inject, tmp_path: Path
+) -> None:
+    inject(
+        "import os, time\n"
+        "if os.fork() == 0:\n"
+        "    os.setsid(); time.sleep(120); os._exit(0)\n"
+        "os.abort()\n"
+    )
+    assert command(*SMOKE, "attention=original", timeout=100).returncode == 1
+    (record,) = records(tmp_path)
+    assert record.status == "crashed"
+    assert record.failure is not None
+    assert record.failure.signal == "SIGABRT"
+
+
+def test_a_hanging_worker_is_ended_at_its_time_limit(
+    command: Command, inject: Inject, tmp_path: Path
+) -> None:
+    inject("import time\ntime.sleep(3600)")
+    done = command(*SMOKE, "attention=original", "protocol.time_limit_s=2", timeout=100)
+    assert done.returncode == 1
+    (record,) = records(tmp_path)
+    assert record.status == "timeout"
+    assert "protocol.time_limit_s=2" in (record.reason or "")
+
+
+def test_an_image_of_nan_is_invalid_and_keeps_its_numbers(command: Command, tmp_path: Path) -> None:
+    done = command(*TINY, "attention=original", "protocol=smoke", "workload.guidance=1e38")
+    assert done.returncode == 1, done.stdout + done.stderr
+    (record,) = records(tmp_path)
+    assert record.status == "invalid"
+    assert "NaN or infinity" in (record.reason or "")
+    assert record.times is not None
+    assert record.runtime_s is None
+    assert record.output is not None
+    assert record.output.latents_mean is None
+
+
+def test_a_black_image_is_invalid(command: Command, inject: Inject, tmp_path: Path) -> None:
+    inject(
+        "from sd_bench.networks.autoencoder import Autoencoder\n"
+        "decode = Autoencoder.decode\n"
+        "Autoencoder.decode = lambda self, latents: decode(self, latents) * 0 - 1\n"
+    )
+    assert command(*SMOKE, "attention=original").returncode == 1
+    (record,) = records(tmp_path)
+    assert record.status == "invalid"
+    assert "single colour" in (record.reason or "")
+    assert record.times is not None
+
+
+@pytest.mark.skipif(not HAS_SDPA, reason="this PyTorch has no backends to mix up")
+def test_another_kernel_than_the_label_says_is_invalid(
+    command: Command, inject: Inject, tmp_path: Path
+) -> None:
+    inject(
+        "from sd_bench import torch_versions\n"
+        "real = torch_versions.sdpa_backends\n"
+        "torch_versions.sdpa_backends = lambda allowed: real(('math',))\n"
+    )
+    assert command(*SMOKE, "attention=flash").returncode == 1
+    (record,) = records(tmp_path)
+    assert record.status == "invalid"
+    assert "kernel proof missed" in (record.reason or "")
+
+
+def test_only_an_image_of_one_colour_is_constant() -> None:
+    noise = torch.rand(2, 3, 8, 8)
+    assert not holds_constant_image(noise)
+    one_black = noise.clone()
+    one_black[1] = 0.0
+    assert holds_constant_image(one_black)
+    one_channel = torch.zeros(1, 3, 8, 8)
+    one_channel[:, 2] = noise[0, 2]
+    assert not holds_constant_image(one_channel)
+    colour = torch.tensor([0.2, 0.5, 1.0]).view(1, 3, 1, 1).expand(1, 3, 8, 8)
+    assert holds_constant_image(colour + 0.001 * noise[:1])
