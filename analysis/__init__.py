@@ -8,10 +8,11 @@ Every step returns a pandas DataFrame:
 - ``load_records``: one row a round;
 - ``environments``: which environment is which (their rounds are never averaged together);
 - ``summarise``: one row a cell, with mean, spread and 95 % interval in seconds;
-- ``compare``: the same rows with improvement, speed-up and parity against a baseline, which
-  ``choose_baseline`` finds by name or by custom.
+- ``compare``: the same rows with improvement, speed-up, interval, verdict and parity against a
+  baseline, which ``choose_baseline`` finds by name or by custom;
+- ``compare_by_axis``: that for every axis that varies, all others held equal.
 
-``analysis.charts.draw_charts`` and ``analysis.tables.write_tables`` turn the last one into files.
+``analysis.charts.draw_charts`` and ``analysis.files.write_tables`` turn the last one into files.
 """
 
 from analysis.compare import Baseline, choose_baseline, compare, improvement_percent, speedup
@@ -19,12 +20,14 @@ from analysis.environments import environments
 from analysis.errors import AnalysisError
 from analysis.load import load_records
 from analysis.summarise import summarise
+from analysis.tables import compare_by_axis
 
 __all__ = [
     "AnalysisError",
     "Baseline",
     "choose_baseline",
     "compare",
+    "compare_by_axis",
     "environments",
     "improvement_percent",
     "load_records",

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from analysis import AnalysisError, compare, environments, load_records, summarise
+from analysis import AnalysisError, compare, compare_by_axis, environments, load_records, summarise
 
 _DEFAULT_FOLDER = Path("multirun_outputs")
 _PUBLISHED_OUT = Path("multirun_outputs/published_study")
@@ -61,6 +61,19 @@ def _parser() -> _Parser:
         help="where charts and tables go (default: FOLDER/analysis)",
     )
     parser.add_argument(
+        "--value",
+        choices=("runtime", "median-iteration"),
+        default="runtime",
+        help="what a round counts as (default: runtime, the sum of its timed iterations)",
+    )
+    parser.add_argument(
+        "--margin",
+        type=_share,
+        default=0.01,
+        metavar="PERCENT",
+        help="within how much two cells are the same (default: 1%%)",
+    )
+    parser.add_argument(
         "--published",
         action="store_true",
         help="the tables and charts of the published study instead",
@@ -68,10 +81,19 @@ def _parser() -> _Parser:
     return parser
 
 
+def _share(text: str) -> float:
+    """A share from a percentage: ``2%``, ``2 %`` and ``2`` are 0.02."""
+    percentage = float(text.removesuffix("%"))
+    if not 0 < percentage < 100:
+        raise argparse.ArgumentTypeError(f"{text}: a margin is between 0 and 100 %")
+    return percentage / 100
+
+
 def _analyse(options: argparse.Namespace) -> None:
     from analysis.charts import draw_charts
-    from analysis.formats import new_console, print_page
-    from analysis.tables import screen_page, write_tables
+    from analysis.files import write_tables
+    from analysis.screen import new_console, print_page
+    from analysis.tables import screen_page
 
     folders = options.folders or [_DEFAULT_FOLDER]
     if options.out is None and len(folders) > 1:
@@ -82,20 +104,22 @@ def _analyse(options: argparse.Namespace) -> None:
         rounds = load_records(*folders, on_left_out=left_out.append)
     finally:
         _warn(left_out)
-    deltas = compare(summarise(rounds), options.baseline)
+    cells = summarise(rounds, options.value)
+    deltas = compare(cells, options.baseline, options.margin)
     groups = environments(rounds)
     console = new_console()
     print_page(screen_page(deltas, groups), console)
     with _writing_to(out):
-        written = write_tables(deltas, groups, out) + draw_charts(deltas, out)
+        by_axis = compare_by_axis(cells, options.margin)
+        written = write_tables(deltas, groups, by_axis, out) + draw_charts(deltas, out)
     console.print(f"{len(written)} files in {out}")
 
 
 def _published(options: argparse.Namespace) -> None:
     if options.folders or options.baseline:
         raise AnalysisError("--published takes neither a FOLDER nor --baseline: leave them out")
-    from analysis.formats import new_console, print_page
     from analysis.published_report import published_page, write_published
+    from analysis.screen import new_console, print_page
 
     out = options.out or _PUBLISHED_OUT
     console = new_console()

@@ -17,7 +17,7 @@ from analysis.formats import seconds
 from analysis.marks import explain
 from analysis.notes import baseline_note, scaled_note, varies, workload_words
 from analysis.series import series_colours, series_order
-from analysis.summarise import ROUNDS_FOR_A_VERDICT
+from analysis.verdicts import ROUNDS_FOR_A_VERDICT
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 

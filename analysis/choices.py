@@ -27,6 +27,7 @@ AXES = (
     "width",
     "n_iter",
     "batch_size",
+    "weights",
 )
 
 #: Axes that say how much is computed: cells that differ in one of them never share a chart.
@@ -42,7 +43,7 @@ PUBLISHED_CONFIGURATIONS = (
 )
 
 _ORDER: dict[str, tuple[str, ...]] = {
-    "gpu": ("cpu", "p100", "t4", "a10", "a10g", "v100", "a100", "h100", "h200"),
+    "gpu": ("cpu", "p100", "t4", "a10", "a10g", "v100", "a100", "l4", "h100", "h200"),
     "torch_env": ("original", "current", "optimized"),
     "model_version": ("sd1", "sd2", "sd2_768"),
     "configuration": (
@@ -53,6 +54,7 @@ _ORDER: dict[str, tuple[str, ...]] = {
     "compile": ("off", "default", "reduce_overhead", "max_autotune"),
     "precision": ("fp32", "autocast", "fp16", "bf16"),
     "sampler": ("plms", "ddim", "dpm_solver"),
+    "weights": ("random",),
 }
 
 _LARGEST_EXACT_INT = 2**53

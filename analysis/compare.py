@@ -1,4 +1,4 @@
-"""Cells against a baseline: improvement in percent, speed-up, parity and marks."""
+"""Cells against a baseline: improvement in percent, speed-up, verdict, parity and marks."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from analysis.choices import AXES, WORKLOAD_AXES, Choice, Row, in_order
 from analysis.errors import AnalysisError
 from analysis.marks import add_marks
 from analysis.parity import judge_parity, read_latents
+from analysis.significance import Comparison, compare_rounds
+from analysis.verdicts import DEFAULT_MARGIN, judge_table
 
 #: The axes that may become the baseline's unasked, and the values that are preferred there.
 #: ``batch_size`` and ``n_iter`` are not among them: they say how much work a round does.
@@ -29,13 +31,26 @@ _PREFERRED: dict[str, tuple[str, ...]] = {
     "steps": (),
     "height": (),
     "width": (),
+    "weights": ("random",),
 }
+
+#: What else may be named as a baseline: the version of PyTorch, and one environment.
+_PLACES = ("torch", "env")
 
 #: What a configuration bundles: need not be equal in its baseline, but is preferred to be.
 _BUNDLED = ("attention", "compile", "precision", "torch_env")
 
 #: Baseline axes across which the environment differs by nature.
-_ACROSS_ENVIRONMENTS = ("configuration", "torch_env", "gpu")
+_ACROSS_ENVIRONMENTS = ("configuration", "torch_env", "gpu", *_PLACES)
+
+_NO_TEST = {
+    "method": "",
+    "pairs": 0,
+    "verdict": "",
+    "rounds_needed": None,
+    **dict.fromkeys(("improvement_low", "improvement_high", "speedup_low", "speedup_high")),
+    **dict.fromkeys(("p", "p_holm", "permutation_p", "bootstrap_low", "bootstrap_high")),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,25 +91,67 @@ def choose_baseline(cells: pd.DataFrame, name: str | None = None) -> Baseline | 
     return None
 
 
-def compare(cells: pd.DataFrame, baseline: str | None = None) -> pd.DataFrame:
+def compare(
+    cells: pd.DataFrame, baseline: str | None = None, margin: float = DEFAULT_MARGIN
+) -> pd.DataFrame:
     """Add to each cell what it is worth against its baseline cell.
 
     ``baseline`` is a name as for `choose_baseline`; without one every machine and workload has its
     usual one. New columns: ``baseline``, ``is_baseline``, ``baseline_s``,
-    ``improvement_percent``, ``speedup``, ``no_delta_reason``, ``parity`` (relative L2 distance of
-    the final latents), ``parity_reason``, ``parity_ok``, ``marks`` and ``best``. The baseline cell
-    is equal in every other axis and of the same environment; for a configuration (a bundle of
-    axes) and for ``torch_env`` it is of the same machine and as alike as there is one. Raises
-    AnalysisError if the baseline is unknown.
+    ``improvement_percent`` and ``speedup`` (of the mean seconds), ``no_delta_reason``; the test of
+    `significance` (``method``, ``pairs``, ``p``, ``permutation_p``, and the 95 % intervals
+    ``improvement_low`` to ``improvement_high``, ``speedup_low`` to ``speedup_high``,
+    ``bootstrap_low`` to ``bootstrap_high``); ``verdict``, ``p_holm`` and ``rounds_needed``, judged
+    over a machine's table with the equivalence ``margin`` (0.01 is 1 %); ``parity`` (relative L2
+    distance of the final latents), ``parity_reason``, ``parity_ok``, ``marks`` and ``best``. The
+    baseline cell is equal in every other axis and of the same environment; for a configuration (a
+    bundle of axes) and for ``torch_env`` it is of the same machine and as alike as there is one.
+    Raises AnalysisError if the baseline is unknown.
     """
     compared: dict[Hashable, Row] = {}
     for part, chosen in _parts(cells, baseline):
         compared |= zip(part.index, _compare(part.to_dict("records"), chosen), strict=True)
     rows = [compared[index] for index in cells.index]
+    add_verdicts(rows, margin)
     add_marks(rows)
-    numbers = ["mean_s", "sd_s", "ci_low_s", "ci_high_s", "images_per_s"]
-    numbers += ["baseline_s", "improvement_percent", "speedup", "parity"]
+    new = ["baseline_s", "improvement_percent", "speedup", "parity"]
+    new += [name for name, nothing in _NO_TEST.items() if nothing is None]
+    numbers = [*cells.select_dtypes(float).columns, *new]
     return pd.DataFrame(rows, dtype=object).astype(dict.fromkeys(numbers, float))
+
+
+def add_verdicts(rows: list[Row], margin: float) -> None:
+    """Test each row against its ``baseline_runs``, and judge each machine's rows as one table."""
+    tables: dict[str, list[tuple[Row, Comparison]]] = defaultdict(list)
+    for row in rows:
+        runs = row.pop("baseline_runs")
+        found = compare_rounds(runs, row["runs"]) if runs else None
+        row.update(_NO_TEST, margin=margin)
+        if found is not None:
+            row.update(_tested(found))
+            tables[row["machine"]].append((row, found))
+    for table in tables.values():
+        verdicts = judge_table([comparison for _, comparison in table], margin)
+        for (row, _), verdict in zip(table, verdicts, strict=True):
+            row["verdict"], row["p_holm"] = verdict.word, verdict.p_holm
+            row["rounds_needed"] = verdict.rounds_needed
+
+
+def _tested(found: Comparison) -> Row:
+    speedups = math.exp(found.low), math.exp(found.high)
+    bootstrap = found.bootstrap
+    return {
+        "method": found.method,
+        "pairs": found.rounds,
+        "speedup_low": speedups[0],
+        "speedup_high": speedups[1],
+        "improvement_low": improvement_percent(speedups[0], 1.0),
+        "improvement_high": improvement_percent(speedups[1], 1.0),
+        "p": found.p,
+        "permutation_p": found.permutation_p,
+        "bootstrap_low": math.exp(bootstrap[0]),
+        "bootstrap_high": math.exp(bootstrap[1]),
+    }
 
 
 def _parts(cells: pd.DataFrame, name: str | None) -> Iterator[tuple[pd.DataFrame, Baseline | None]]:
@@ -130,11 +187,27 @@ def _varies(cells: pd.DataFrame, axis: str) -> bool:
     return any(len(_values(group, axis)) > 1 for _, group in cells.groupby("machine", sort=False))
 
 
+def varying_axes(cells: pd.DataFrame) -> list[Baseline]:
+    """For each axis on which a GPU's measured cells differ, the baseline that is usual on it.
+
+    The version of PyTorch counts as an axis; how much is computed does not.
+    """
+    measured = cells[cells["status"] == "ok"]
+    found = []
+    for axis in (*_PREFERRED, "torch"):
+        differs = any(len(_values(part, axis)) > 1 for _, part in measured.groupby("gpu"))
+        if differs and axis not in WORKLOAD_AXES:
+            values = _values(measured, axis)
+            first = [value for value in _PREFERRED.get(axis, ()) if value in values]
+            found.append(Baseline(axis, (first or values)[0]))
+    return found
+
+
 def _named(cells: pd.DataFrame, name: str) -> Baseline:
     axis, equals, text = name.partition("=")
     if not equals:
         axis, text = "configuration", name
-    if axis in AXES:
+    if axis in (*AXES, *_PLACES):
         for value in _values(cells, axis):
             if str(value) == text:
                 return Baseline(axis, value)
@@ -143,7 +216,9 @@ def _named(cells: pd.DataFrame, name: str) -> Baseline:
 
 def _offer(cells: pd.DataFrame) -> str:
     names: Iterable[str] = (
-        str(Baseline(axis, value)) for axis in _PREFERRED for value in _values(cells, axis)
+        str(Baseline(axis, value))
+        for axis in (*_PREFERRED, *_PLACES)
+        for value in _values(cells, axis)
     )
     return ", ".join(names)
 
@@ -161,9 +236,11 @@ def _held_equal(row: Row, baseline: Baseline) -> tuple[Any, ...]:
     loose = {baseline.axis, "configuration"}
     if baseline.axis == "configuration":
         loose.update(_BUNDLED)
+    if baseline.axis in _PLACES:
+        loose.add("torch_env")
     place = "machine" if baseline.axis in _ACROSS_ENVIRONMENTS else "env"
     axes = tuple(row[axis] for axis in AXES if axis not in loose)
-    return axes if baseline.axis == "gpu" else (row[place], *axes)
+    return axes if baseline.axis in ("gpu", *_PLACES) else (row[place], *axes)
 
 
 def _find(
@@ -200,6 +277,8 @@ def _delta(row: Row, found: Row | str, baseline: Baseline | None) -> Row:
         "improvement_percent": math.nan,
         "speedup": math.nan,
         "no_delta_reason": found if isinstance(found, str) else "",
+        "baseline_cell": "" if isinstance(found, str) else f"{found['env']} {found['cell_hash']}",
+        "baseline_runs": None,
     }
     if isinstance(found, str) or row["status"] != "ok":
         return delta
@@ -207,4 +286,5 @@ def _delta(row: Row, found: Row | str, baseline: Baseline | None) -> Row:
         "baseline_s": found["mean_s"],
         "improvement_percent": improvement_percent(found["mean_s"], row["mean_s"]),
         "speedup": speedup(found["mean_s"], row["mean_s"]),
+        "baseline_runs": None if found is row else found["runs"],
     }

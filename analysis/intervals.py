@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
+from scipy.special import stdtrit
+
 CONFIDENCE = 0.95
 
 
@@ -36,32 +38,6 @@ def mean_interval(values: Sequence[float]) -> Interval:
 
 
 @cache
-def t_quantile(probability: float, degrees_of_freedom: int) -> float:
-    """The quantile of Student's t for 0.5 <= probability < 1 and whole degrees of freedom.
-
-    Bisects on the angle atan(t / sqrt(df)), in which the distribution function is a finite sum.
-    """
-    if not 0.5 <= probability < 1 or degrees_of_freedom < 1:
-        raise ValueError("needs 0.5 <= probability < 1 and at least one degree of freedom")
-    central = 2 * probability - 1
-    low, high = 0.0, math.pi / 2
-    while (middle := (low + high) / 2) not in (low, high):
-        if _central_probability(middle, degrees_of_freedom) < central:
-            low = middle
-        else:
-            high = middle
-    return math.sqrt(degrees_of_freedom) * math.tan(low)
-
-
-def _central_probability(angle: float, df: int) -> float:
-    """P(-t < T < t) at angle = atan(t / sqrt(df)): Abramowitz and Stegun, 26.7.3 and 26.7.4."""
-    cosine_squared = math.cos(angle) ** 2
-    odd = df % 2
-    term = math.cos(angle) if odd else 1.0
-    total = term if df > 1 else 0.0
-    for k in range(2 + odd, df - 1, 2):
-        term *= cosine_squared * (k - 1) / k
-        total += term
-    if odd:
-        return 2 / math.pi * (angle + math.sin(angle) * total)
-    return math.sin(angle) * total
+def t_quantile(probability: float, degrees_of_freedom: float) -> float:
+    """The quantile of Student's t."""
+    return float(stdtrit(degrees_of_freedom, probability))

@@ -13,6 +13,7 @@ import pandas as pd
 from analysis.choices import AXES, one_line, plain
 from analysis.environments import UNKNOWN, label_environments
 from analysis.errors import AnalysisError
+from analysis.measures import NUMBERS, OTHERS, measures
 from sd_bench.records import RECORD_GLOB, Record, find_records, read_record
 
 #: Runtimes outside of this range (seconds) are a broken clock, not a measurement.
@@ -30,6 +31,8 @@ ROUND_COLUMNS = (
     "started_at",
     *AXES,
     "runtime_s",
+    *NUMBERS,
+    *OTHERS,
     "kernel_proof",
     "proof_detail",
     "latents_path",
@@ -73,7 +76,7 @@ def load_records(*folders: Path | str, on_left_out: Callable[[str], None] = _war
             f"no usable record in {_listed(folders)}: every file found was left out"
         )
     rounds = pd.DataFrame(rows, columns=list(ROUND_COLUMNS), dtype=object)
-    return label_environments(rounds.astype({"runtime_s": float}))
+    return label_environments(rounds.astype(dict.fromkeys(("runtime_s", *NUMBERS), float)))
 
 
 def _record_files(folders: list[Path]) -> list[Path]:
@@ -113,6 +116,7 @@ def _row(path: Path, record: Record) -> dict[str, Any]:
         "started_at": one_line(record.started_at),
         **choices,
         "runtime_s": runtime_s,
+        **measures(record),
         **_proof(record),
         "latents_path": _latents_path(path, record),
         "scaled": tuple(one_line(sentence) for sentence in record.scaled),

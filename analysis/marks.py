@@ -11,6 +11,8 @@ from analysis.choices import WORKLOAD_AXES, Row
 
 UNPROVEN = "†"
 NOT_AT_PARITY = "‡"
+THROTTLED = "§"
+DRIFTING = "~"
 
 #: What each sign says below a table or chart.
 EXPLANATIONS = {
@@ -19,6 +21,8 @@ EXPLANATIONS = {
         "the output differs from the baseline's by more than its precision explains "
         "(provisional tolerance)"
     ),
+    THROTTLED: "timed iterations were throttled (marked, not dropped)",
+    DRIFTING: "times drift along the rounds or iterations by more than chance explains",
 }
 
 BOLD_EXPLANATION = (
@@ -33,8 +37,8 @@ def add_marks(rows: list[Row]) -> None:
     for row in rows:
         row["marks"] = _marks(row)
         row["best"] = False
-        if row["status"] == "ok" and not row["marks"] and row["parity_ok"]:
-            work = tuple(row[axis] for axis in ("machine", *WORKLOAD_AXES, "batch_size"))
+        if row["status"] == "ok" and row["kernel_proof"] == "proven" and row["parity_ok"]:
+            work = tuple(row[axis] for axis in ("machine", *WORKLOAD_AXES, "batch_size", "weights"))
             rivals[work].append(row)
     for group in rivals.values():
         fastest = min(group, key=lambda row: row["mean_s"])
@@ -52,8 +56,13 @@ def explain(marks: Iterable[str]) -> list[str]:
 def _marks(row: Row) -> str:
     if row["status"] != "ok":
         return ""
-    unproven = UNPROVEN if row["kernel_proof"] != "proven" else ""
-    return unproven + (NOT_AT_PARITY if row["parity_ok"] is False else "")
+    found = {
+        UNPROVEN: row["kernel_proof"] != "proven",
+        NOT_AT_PARITY: row["parity_ok"] is False,
+        THROTTLED: row["throttled"] > 0,
+        DRIFTING: not (math.isnan(row["drift_rounds"]) and math.isnan(row["drift_iterations"])),
+    }
+    return "".join(sign for sign, applies in found.items() if applies)
 
 
 def _clearly_faster(row: Row, other: Row) -> bool:

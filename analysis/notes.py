@@ -8,22 +8,52 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.choices import WORKLOAD_AXES, Row, in_order
-from analysis.marks import BOLD_EXPLANATION, explain
+from analysis.marks import BOLD_EXPLANATION, DRIFTING, THROTTLED, explain
 from analysis.series import NAMING_AXES
-from analysis.summarise import ROUNDS_FOR_A_VERDICT
+from analysis.verdicts import ROUNDS_FOR_A_VERDICT
 
 #: Sweeps that are named where many went into a table; the others are counted.
 _NUM_SWEEPS_NAMED = 3
 
-RUNTIME_NOTE = (
-    "Runtime is the sum of the timed iterations of a round, warm-up left out; the table has its "
-    "mean over rounds and the 95 % t interval of that mean."
-)
+#: What a round's value is, by what it was summarised to.
+_VALUE_NOTES = {
+    "runtime": "Runtime is the sum of the timed iterations of a round, warm-up left out",
+    "median-iteration": "Runtime is the median timed iteration of a round, warm-up left out",
+}
 
 DELTA_NOTE = (
-    "Improvement is (baseline - x) / baseline * 100, positive is faster; speed-up is baseline / x. "
+    "Improvement is (baseline - x) / baseline * 100, positive is faster; speed-up is baseline / x; "
+    "both of the mean runtimes, their 95 % interval of the ratios round by round. "
     "Parity is the relative L2 distance of the final latents of round 0 from the baseline's."
 )
+
+
+def runtime_note(cells: pd.DataFrame) -> str:
+    """What the seconds and the rates of a table are."""
+    value = _VALUE_NOTES[str(cells["value"].iloc[0])]
+    return (
+        f"{value}; the table has its mean over rounds and the 95 % t interval of that mean. "
+        "Images/s count all images of the timed iterations, UNet calls/s one call a step on the "
+        "whole guided batch (PLMS makes one more), over the denoising stage."
+    )
+
+
+def verdict_notes(deltas: pd.DataFrame) -> list[str]:
+    """How the differences were tested, if any was."""
+    methods = set(deltas["method"]) - {""}
+    if not methods:
+        return []
+    test = {
+        "paired": "a paired t test on log ratios by round",
+        "welch": "Welch's t test on logarithms (their rounds did not run interleaved)",
+    }
+    how = " or ".join(text for name, text in test.items() if name in methods)
+    margin = f"{100 * deltas['margin'].iloc[0]:g} %"
+    return [
+        f"Verdict by {how}, corrected after Holm over the table of a machine: same if the interval "
+        f"lies within {margin} of equal, else faster or slower if significant, else unclear; with "
+        f"fewer than {ROUNDS_FOR_A_VERDICT} rounds none."
+    ]
 
 
 def common_notes(cells: pd.DataFrame, environments: pd.DataFrame) -> list[str]:
@@ -32,6 +62,7 @@ def common_notes(cells: pd.DataFrame, environments: pd.DataFrame) -> list[str]:
     words = workload_words(first) | {
         "compile": f"compile {first['compile']}",
         "torch_env": f"torch_env {first['torch_env']}",
+        "weights": f"weights {first['weights']}",
         "rounds": _counted(first["rounds"]),
     }
     shared = {
@@ -77,12 +108,30 @@ def doubt_notes(deltas: pd.DataFrame) -> list[str]:
         notes.append(BOLD_EXPLANATION)
     fewest = measured["rounds"].min() if len(measured) else ROUNDS_FOR_A_VERDICT
     if fewest < ROUNDS_FOR_A_VERDICT:
-        notes.append(
-            f"Fewer than {ROUNDS_FOR_A_VERDICT} rounds: these are estimates, not verdicts."
-        )
+        notes.append(f"Fewer than {ROUNDS_FOR_A_VERDICT} rounds: estimates, not verdicts.")
     if fewest == 1:
         notes.append("A cell with one round has no interval.")
-    return notes + scaled_note(deltas)
+    return notes + disturbance_notes(measured) + scaled_note(deltas)
+
+
+def disturbance_notes(measured: pd.DataFrame) -> list[str]:
+    """How much was throttled, and which cells drift by how much."""
+    notes = []
+    if num_throttled := int(measured["throttled"].sum()):
+        reasons = dict.fromkeys(reason for each in measured["disturbed_by"] for reason in each)
+        notes.append(
+            f"{num_throttled} of {int(measured['iterations'].sum())} timed iterations were "
+            f"throttled ({'; '.join(reasons)}): marked {THROTTLED}, not dropped."
+        )
+    for column, along in (("drift_rounds", "rounds"), ("drift_iterations", "iterations")):
+        drifting = measured[measured[column].notna()]
+        if len(drifting):
+            least, most = drifting[column].min(), drifting[column].max()
+            notes.append(
+                f"{len(drifting)} of {len(measured)} cells drift along their {along}, by "
+                f"{100 * least:+.1f} to {100 * most:+.1f} % from first to last: marked {DRIFTING}."
+            )
+    return notes
 
 
 def scaled_note(cells: pd.DataFrame) -> list[str]:

@@ -10,7 +10,8 @@ from analysis.bars import Bar, BarChart, draw_bars
 from analysis.choices import PUBLISHED_CONFIGURATIONS
 from analysis.compare import improvement_percent
 from analysis.figures import save
-from analysis.formats import Page, Table, percent, to_markdown
+from analysis.formats import Page, Table, percent
+from analysis.markup import to_markdown
 from analysis.per_run import draw_runs
 from analysis.published_study import (
     BASELINES,

@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.choices import PUBLISHED_CONFIGURATIONS, WORKLOAD_AXES, Choice, Row, rank
 
 #: The axes that name a series where no configuration does, or where one configuration varies.
-NAMING_AXES = ("attention", "compile", "precision", "torch_env", "sampler")
+NAMING_AXES = ("attention", "compile", "precision", "torch_env", "sampler", "weights")
 
 #: Matplotlib's first five default colours, for the published configurations in their order.
 _PUBLISHED_COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd")

@@ -4,41 +4,52 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
 from analysis.choices import AXES, Choice, Row, rank
+from analysis.drift import trend
 from analysis.intervals import mean_interval
+from analysis.measures import NUMBERS
 from analysis.series import label_series
 
-#: From this many rounds on a comparison may become a verdict; below it is an estimate.
-ROUNDS_FOR_A_VERDICT = 10
+#: What a round's value may be, by its name on the command line.
+VALUES = {"runtime": "runtime_s", "median-iteration": "median_iteration_s"}
 
 _CELL_KEY = ("cell_hash", "env", *AXES)
+_INTERVAL = ("mean_s", "sd_s", "ci_low_s", "ci_high_s")
+_RATES = ("images_per_s", "unet_calls_per_s")
+_THROTTLED = "throttled"
 
 
-def summarise(rounds: pd.DataFrame) -> pd.DataFrame:
+def summarise(rounds: pd.DataFrame, value: str = "runtime") -> pd.DataFrame:
     """One row a cell and environment, in display order.
 
-    ``mean_s``, ``sd_s``, ``ci_low_s`` and ``ci_high_s`` are seconds over the ``ok`` rounds (95 %
-    t interval, NaN with fewer than two rounds); ``images_per_s`` is images a second at the mean.
-    Rounds of the same cell and environment pool, from however many sweeps. A cell without an
-    ``ok`` round keeps its row, with ``status`` and ``reason``.
+    ``value`` says what a round counts as: its ``runtime``, or its ``median-iteration``. ``mean_s``,
+    ``sd_s``, ``ci_low_s`` and ``ci_high_s`` are seconds of that over the ``ok`` rounds (95 % t
+    interval, NaN with fewer than two rounds), ``runs`` has each by (sweep, round).
+    ``images_per_s`` is at the mean, ``unet_calls_per_s`` in the denoising stage. The columns of
+    `measures.NUMBERS` are means over rounds, ``drift_rounds`` and ``drift_iterations`` the change
+    from first to last. Rounds of the same cell and environment pool, from however many sweeps. A
+    cell without an ``ok`` round keeps its row, with ``status`` and ``reason``. Raises KeyError
+    for an unknown value.
     """
+    column = VALUES[value]
     members: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in rounds.to_dict("records"):
         members[tuple(row[column] for column in _CELL_KEY)].append(row)
-    cells = [_cell(rows) for rows in members.values()]
+    cells = [_cell(rows, column) | {"value": value} for rows in members.values()]
     cells.sort(key=_display_order)
     frame = pd.DataFrame(cells, dtype=object)
-    numbers = ["mean_s", "sd_s", "ci_low_s", "ci_high_s", "images_per_s"]
+    numbers = (*_INTERVAL, *_RATES, *NUMBERS, "drift_rounds", "drift_iterations")
     return label_series(frame.astype(dict.fromkeys(numbers, float)))
 
 
-def _cell(rows: list[Row]) -> Row:
+def _cell(rows: list[Row], column: str) -> Row:
     first, ok = rows[0], [row for row in rows if row["status"] == "ok"]
-    interval = mean_interval([row["runtime_s"] for row in ok])
+    interval = mean_interval([row[column] for row in ok])
     kept = ("machine", "env", *AXES)
     return {
         **{name: first[name] for name in kept},
@@ -50,7 +61,13 @@ def _cell(rows: list[Row]) -> Row:
         "sd_s": interval.sd,
         "ci_low_s": interval.low,
         "ci_high_s": interval.high,
-        "images_per_s": _images_per_s(first["batch_size"], first["n_iter"], interval.mean),
+        "runs": {(row["sweep"], row["round"]): row[column] for row in ok},
+        "images_per_s": _images_per_s(first["batch_size"], ok),
+        **{name: _mean(row[name] for row in ok) for name in NUMBERS},
+        "unet_calls_per_s": _unet_calls_per_s(first, ok),
+        **{name: _common(row[name] for row in ok) for name in ("compile_cache", "memory_kind")},
+        "profile": _profile(ok),
+        **_disturbances(ok, column),
         **_proof(ok),
         **_latents(rows),
         "scaled": tuple(dict.fromkeys(s for row in rows for s in row["scaled"])),
@@ -78,10 +95,57 @@ def _sentence(row: Row) -> str:
     return reason if reason.lower().startswith(status) else f"{status}: {reason}"
 
 
-def _images_per_s(batch_size: Choice, n_iter: Choice, mean_s: float) -> float:
-    if isinstance(batch_size, str | None) or isinstance(n_iter, str | None):
+def _images_per_s(batch_size: Choice, ok: list[Row]) -> float:
+    """Images a second over all timed iterations."""
+    if isinstance(batch_size, str | None) or not ok:
         return math.nan
-    return batch_size * n_iter / mean_s
+    images = batch_size * sum(len(row["iterations_s"]) for row in ok)
+    return images / math.fsum(row["runtime_s"] for row in ok)
+
+
+def _unet_calls_per_s(first: Row, ok: list[Row]) -> float:
+    """UNet calls a second of the denoising stage: PLMS makes one more than it has steps."""
+    steps, denoise_s = first["steps"], _mean(row["denoise_s"] for row in ok)
+    if isinstance(steps, str | None) or not denoise_s > 0:
+        return math.nan
+    return (steps + (first["sampler"] == "plms")) / denoise_s
+
+
+def _mean(values: Iterable[float]) -> float:
+    """The mean of what is known, NaN where nothing is."""
+    known = [value for value in values if not math.isnan(value)]
+    return math.fsum(known) / len(known) if known else math.nan
+
+
+def _common(values: Iterable[str]) -> str:
+    return ", ".join(sorted({value for value in values if value}))
+
+
+def _profile(ok: list[Row]) -> dict[str, float] | None:
+    """Seconds by class of kernel, the mean over the rounds that were profiled."""
+    profiles: list[dict[str, float]] = [row["profile"] for row in ok if row["profile"]]
+    if not profiles:
+        return None
+    names = dict.fromkeys(name for profile in profiles for name in profile)
+    return {n: math.fsum(p.get(n, 0.0) for p in profiles) / len(profiles) for n in names}
+
+
+def _disturbances(ok: list[Row], column: str) -> Row:
+    """Trends over rounds and iterations, and how many timed iterations were throttled."""
+    of_sweep: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    for row in ok:
+        of_sweep[row["sweep"]].append((row["round"], row[column]))
+    over_rounds = trend([value for _, value in sorted(runs)] for runs in of_sweep.values())
+    over_iterations = trend(row["iterations_s"] for row in ok)
+    marks = [mark for row in ok for mark in row["iteration_marks"] if mark]
+    return {
+        "drift_rounds": over_rounds.change if over_rounds.flagged else math.nan,
+        "drift_iterations": over_iterations.change if over_iterations.flagged else math.nan,
+        "throttled": sum(_THROTTLED in mark for mark in marks),
+        "iterations": sum(len(row["iterations_s"]) for row in ok),
+        "disturbed_by": tuple(dict.fromkeys(marks)),
+        "warnings": tuple(dict.fromkeys(w for row in ok for w in row["warnings"])),
+    }
 
 
 def _proof(ok: list[Row]) -> Row:

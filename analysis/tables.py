@@ -1,38 +1,31 @@
-"""The tables: every cell (summary), percentages per GPU (delta), and the environments."""
+"""The tables: every cell, differences per GPU, one axis at a time, and the environments."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
-from analysis.choices import AXES, Row
-from analysis.formats import Page, Table, factor, percent, seconds, to_markdown
+from analysis.choices import Row
+from analysis.compare import compare, varying_axes
+from analysis.formats import Page, Table, factor, interval, p_value, percent, seconds
+from analysis.marks import NOT_AT_PARITY, UNPROVEN
 from analysis.notes import (
     DELTA_NOTE,
-    RUNTIME_NOTE,
     common_notes,
     doubt_notes,
+    runtime_note,
     sweep_names,
     varies,
+    verdict_notes,
 )
 from analysis.series import NAMING_AXES
-from sd_bench.records import write_atomically
+from analysis.verdicts import DEFAULT_MARGIN, Verdict
 
 #: Characters of a fingerprint that people need to tell it from another; the CSV has them all.
 _FINGERPRINT_SHOWN = 16
-
-_CSV_LAST = ("reason", "proof_detail", "parity_reason", "no_delta_reason", "scaled", "sweeps")
-_CSV_LEFT_OUT = ("started_at", "latents_path", "latents_reason")
-_DELTA_COLUMNS = (
-    *("machine", "env", *AXES, "series", "status", "rounds", "mean_s"),
-    *("baseline", "is_baseline", "baseline_s", "improvement_percent", "speedup"),
-    *("kernel_proof", "parity", "parity_ok", "marks", "best"),
-    *("reason", "parity_reason", "no_delta_reason", "cell_hash"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,36 +36,67 @@ class _Column:
 
 
 def summary_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
-    """Every cell: runtime in seconds with its interval, images/s, proof and parity."""
+    """Every cell: runtime in seconds with its interval, rates, proof and parity."""
     table = _table("Every cell", deltas, [*_place(deltas), *_measured(deltas)])
     return Page(
         title="Summary",
         tables=[table, *_several(environments)],
-        notes=[*common_notes(deltas, environments), RUNTIME_NOTE, *doubt_notes(deltas)],
+        notes=[*common_notes(deltas, environments), runtime_note(deltas), *doubt_notes(deltas)],
     )
 
 
 def delta_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
-    """A table for each GPU: every cell against its baseline cell."""
-    tables = [
-        _table(f"{machine}{_against(cells)}", cells, [*_place(cells), *_delta(cells)])
-        for machine, cells in deltas.groupby("machine", sort=False)
-    ]
+    """A table for each GPU: every cell against its baseline cell, with interval and verdict."""
+    notes = [*common_notes(deltas, environments), DELTA_NOTE, *verdict_notes(deltas)]
     return Page(
         title="Differences from the baseline",
-        tables=[*tables, *_several(environments)],
-        notes=[*common_notes(deltas, environments), DELTA_NOTE, *doubt_notes(deltas)],
+        tables=[*_delta_tables(deltas), *_several(environments)],
+        notes=[*notes, *doubt_notes(deltas)],
     )
 
 
+def axes_page(by_axis: dict[str, pd.DataFrame]) -> Page:
+    """For each axis that varies, every value against the axis's baseline, all else held equal."""
+    tables, notes = [], [DELTA_NOTE]
+    for name, deltas in by_axis.items():
+        tables += _delta_tables(_with_a_partner(deltas), f", all but {name} equal")
+        notes += [*verdict_notes(deltas), *doubt_notes(deltas)]
+    return Page(title="One axis at a time", tables=tables, notes=list(dict.fromkeys(notes)))
+
+
+def compare_by_axis(cells: pd.DataFrame, margin: float = DEFAULT_MARGIN) -> dict[str, pd.DataFrame]:
+    """`compare` against the usual baseline of every axis that varies, by the axis's name.
+
+    An axis on which no cell has a partner that equals it in all others is left out.
+    """
+    compared = {b.axis: compare(cells, f"{b.axis}={b.value}", margin) for b in varying_axes(cells)}
+    return {axis: deltas for axis, deltas in compared.items() if len(_with_a_partner(deltas))}
+
+
 def screen_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
-    """The tables of both pages, with every sentence once."""
+    """The tables of summary and delta, with every sentence once."""
     summary, delta = summary_page(deltas, environments), delta_page(deltas, environments)
     every_cell, *which_is_which = summary.tables
     differences = [table for table in delta.tables if table not in which_is_which]
     notes = dict.fromkeys((*summary.notes, *delta.notes))
     tables = [every_cell, *differences, *which_is_which]
     return Page(title="", tables=tables, notes=list(notes))
+
+
+def _delta_tables(deltas: pd.DataFrame, suffix: str = "") -> list[Table]:
+    return [
+        _table(f"{machine}{_against(cells)}{suffix}", cells, [*_place(cells), *_delta(cells)])
+        for machine, cells in deltas.groupby("machine", sort=False)
+    ]
+
+
+def _with_a_partner(deltas: pd.DataFrame) -> pd.DataFrame:
+    """The cells that have a baseline of their own, and those baselines that have such a cell."""
+    is_baseline = deltas["is_baseline"].astype(bool)
+    partners = deltas[deltas["speedup"].notna() & ~is_baseline]
+    served = set(partners["baseline_cell"])
+    baselines = deltas[is_baseline & deltas["baseline_cell"].isin(served)]
+    return deltas.loc[sorted([*partners.index, *baselines.index])]
 
 
 def environment_table(environments: pd.DataFrame) -> Table:
@@ -104,22 +128,6 @@ def environment_table(environments: pd.DataFrame) -> Table:
 
 def _short_fingerprint(fingerprint: str) -> str:
     return fingerprint if " " in fingerprint else fingerprint[:_FINGERPRINT_SHOWN]
-
-
-def write_tables(deltas: pd.DataFrame, environments: pd.DataFrame, folder: Path) -> list[Path]:
-    """Write summary and delta as Markdown and CSV (full precision). Raises OSError."""
-    summary = deltas.drop(columns=list(_CSV_LEFT_OUT))
-    summary = summary[[c for c in summary.columns if c not in _CSV_LAST] + list(_CSV_LAST)]
-    joined = {name: summary[name].map("; ".join) for name in ("scaled", "sweeps")}
-    contents = {
-        "summary.md": to_markdown(summary_page(deltas, environments)),
-        "summary.csv": summary.assign(**joined).to_csv(index=False, lineterminator="\n"),
-        "delta.md": to_markdown(delta_page(deltas, environments)),
-        "delta.csv": deltas[list(_DELTA_COLUMNS)].to_csv(index=False, lineterminator="\n"),
-    }
-    for name, text in contents.items():
-        write_atomically(folder / name, text)
-    return [folder / name for name in contents]
 
 
 def _table(title: str, cells: pd.DataFrame, columns: list[_Column]) -> Table:
@@ -161,6 +169,7 @@ def _measured(cells: pd.DataFrame) -> list[_Column]:
         _Column("runtime [s]", _runtime, True),
         _Column("95 % interval [s]", _interval, True),
         _Column("images/s", lambda row: seconds(row["images_per_s"]), True),
+        _Column("UNet calls/s", lambda row: seconds(row["unet_calls_per_s"]), True),
         *_trust(cells, lambda row: str(row["reason"])),
     ]
 
@@ -179,7 +188,9 @@ def _delta(cells: pd.DataFrame) -> list[_Column]:
         _Column("runtime [s]", _runtime, True),
         _Column("baseline [s]", lambda row: seconds(row["baseline_s"]), True),
         _Column("improvement", _improvement, True),
-        _Column("speed-up", lambda row: factor(row["speedup"]), True),
+        _Column("speed-up", _speedup, True),
+        _Column("95 % interval", _speedup_interval, True),
+        *_tested(cells),
         *_trust(cells, lambda row: str(row["reason"] or row["no_delta_reason"])),
     ]
 
@@ -211,6 +222,34 @@ def _interval(row: Row) -> str:
 
 def _improvement(row: Row) -> str:
     return "baseline" if row["is_baseline"] else percent(row["improvement_percent"])
+
+
+def _speedup(row: Row) -> str:
+    return f"{factor(row['speedup'])} {_distrust(row)}".rstrip()
+
+
+def _distrust(row: Row) -> str:
+    """The signs that forbid to believe a speed-up."""
+    return "".join(sign for sign in (UNPROVEN, NOT_AT_PARITY) if sign in row["marks"])
+
+
+def _speedup_interval(row: Row) -> str:
+    return interval(row["speedup_low"], row["speedup_high"])
+
+
+def _tested(cells: pd.DataFrame) -> list[_Column]:
+    """The corrected p-value where a comparison has one, and the verdict."""
+    columns = [_Column("verdict", _verdict)] if (cells["verdict"] != "").any() else []
+    if cells["p_holm"].notna().any():
+        columns.insert(0, _Column("p (Holm)", lambda row: p_value(row["p_holm"]), True))
+    return columns
+
+
+def _verdict(row: Row) -> str:
+    if not row["verdict"]:
+        return "-"
+    needed = None if math.isnan(row["rounds_needed"]) else int(row["rounds_needed"])
+    return str(Verdict(row["verdict"], row["p_holm"], needed))
 
 
 def _parity(row: Row) -> str:

@@ -25,6 +25,10 @@ def cell(mean_s: float, /, half_width: float = 0.1, **changes: Any) -> dict[Any,
         "steps": 50,
         "n_iter": 2,
         "batch_size": 1,
+        "weights": "random",
+        "throttled": 0,
+        "drift_rounds": math.nan,
+        "drift_iterations": math.nan,
     } | changes
 
 
@@ -42,6 +46,10 @@ def best(*rows: dict[Any, Any]) -> list[bool]:
         ({"parity_ok": False}, "‡"),
         ({"parity_ok": None}, ""),
         ({"kernel_proof": "none", "parity_ok": False}, "†‡"),
+        ({"throttled": 1}, "§"),
+        ({"drift_rounds": 0.03}, "~"),
+        ({"drift_iterations": -0.03}, "~"),
+        ({"throttled": 2, "drift_rounds": 0.03, "parity_ok": False}, "‡§~"),
         ({"status": "oom", "kernel_proof": "none"}, ""),
     ],
 )

@@ -9,9 +9,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis import compare, environments, load_records, summarise
+from analysis import compare, compare_by_axis, environments, load_records, summarise
+from analysis.files import write_tables
 from analysis.formats import Page
-from analysis.tables import delta_page, screen_page, summary_page, write_tables
+from analysis.tables import axes_page, delta_page, screen_page, summary_page
 from tests.sample_records import (
     CONFIGURATIONS,
     sample_environment,
@@ -46,6 +47,7 @@ def test_the_summary_has_every_cell_with_its_numbers(tmp_path: Path) -> None:
         "runtime [s]": "4.20",
         "95 % interval [s]": "1.66 to 6.74",
         "images/s": "0.476",
+        "UNet calls/s": "1.49",
         "kernel proof": "proven",
         "parity": "0",
     }
@@ -63,6 +65,8 @@ def test_the_delta_has_percent_and_factor(tmp_path: Path) -> None:
             "baseline [s]": "10.40",
             "improvement": "baseline",
             "speed-up": "1.00x",
+            "95 % interval": "-",
+            "verdict": "-",
             "kernel proof": "proven",
             "parity": "reference",
         },
@@ -73,6 +77,8 @@ def test_the_delta_has_percent_and_factor(tmp_path: Path) -> None:
             "baseline [s]": "10.40",
             "improvement": "+19.2 %",
             "speed-up": "1.24x",
+            "95 % interval": "1.10 to 1.39",
+            "verdict": "too few rounds (needs 6)",
             "kernel proof": "proven",
             "parity": "0",
         },
@@ -83,14 +89,14 @@ def test_notes_say_what_all_cells_share_and_the_baseline(tmp_path: Path) -> None
     text = notes(screen_page(*frames(write_main_sweep(tmp_path))))
     assert (
         "All cells: cpu, sd2, 128x128 pixels, 4 steps, n_iter 1, compile off, fp32, "
-        "torch_env current, plms, 2 rounds." in text
+        "torch_env current, plms, weights random, 2 rounds." in text
     )
     assert (
         "Environment: AMD EPYC; PyTorch 2.15.0 on Python 3.11.7; commit 0123456789; "
         "12 rounds of 2026-11-23/10-00-00." in text
     )
     assert "Baseline: attention=math." in text
-    assert "Fewer than 10 rounds: these are estimates, not verdicts." in text
+    assert "Fewer than 6 rounds: estimates, not verdicts." in text
     scaled = "image 128x128 instead of 512x512 pixels; 4 sampler steps instead of 50"
     assert text.count(f"Scaled down: {scaled}.") == 1
 
@@ -104,12 +110,12 @@ def test_ten_unscaled_rounds_need_no_excuse(tmp_path: Path) -> None:
     assert "no interval" not in notes(page)
 
 
-def test_nine_rounds_are_estimates(tmp_path: Path) -> None:
+def test_five_rounds_are_estimates(tmp_path: Path) -> None:
     ten = [10.0 + number / 100 for number in range(10)]
-    write_sweep(tmp_path, {(1, "math"): ten, (1, "flash"): ten[:9]})
+    write_sweep(tmp_path, {(1, "math"): ten, (1, "flash"): ten[:5]})
     page = summary_page(*frames(tmp_path))
     assert "estimates, not verdicts" in notes(page)
-    assert [row["rounds"] for row in rows(page)] == ["10", "9"]
+    assert [row["rounds"] for row in rows(page)] == ["10", "5"]
 
 
 def test_one_round_has_no_interval(tmp_path: Path) -> None:
@@ -232,7 +238,7 @@ def test_the_screen_shows_each_table_once(tmp_path: Path) -> None:
 def test_csv_holds_full_precision(tmp_path: Path) -> None:
     third = 1 / 3
     write_sweep(tmp_path, {(1, "math"): [third, 2 / 3], (1, "flash"): [third, third]})
-    write_tables(*frames(tmp_path), tmp_path)
+    write_tables(*frames(tmp_path), {}, tmp_path)
     with (tmp_path / "summary.csv").open(newline="", encoding="utf-8") as stream:
         math_row, flash_row = csv.DictReader(stream)
     assert float(math_row["mean_s"]) == 0.5
@@ -246,7 +252,7 @@ def test_csv_holds_full_precision(tmp_path: Path) -> None:
 
 def test_delta_csv_has_baseline_factor_and_trust(tmp_path: Path) -> None:
     write_main_sweep(tmp_path)
-    write_tables(*frames(tmp_path, "attention=flash"), tmp_path)
+    write_tables(*frames(tmp_path, "attention=flash"), {}, tmp_path)
     delta = pd.read_csv(tmp_path / "delta.csv")
     math_2 = delta[(delta["batch_size"] == 2) & (delta["attention"] == "math")].iloc[0]
     assert math_2["baseline"] == "attention=flash"
@@ -259,24 +265,93 @@ def test_delta_csv_has_baseline_factor_and_trust(tmp_path: Path) -> None:
 def test_csv_survives_line_breaks_commas_and_quotes(tmp_path: Path) -> None:
     reason = 'failed: "a", b;\nc'
     write_sample(tmp_path, sample_record(status="failed", reason=reason))
-    write_tables(*frames(tmp_path), tmp_path)
+    write_tables(*frames(tmp_path), {}, tmp_path)
     row = pd.read_csv(tmp_path / "summary.csv").iloc[0]
     assert row["reason"] == 'failed: "a", b; c'
 
 
 def test_markdown_files_hold_the_tables(tmp_path: Path) -> None:
     write_main_sweep(tmp_path)
-    paths = write_tables(*frames(tmp_path), tmp_path)
+    paths = write_tables(*frames(tmp_path), {}, tmp_path)
     assert [path.name for path in paths] == [
-        "summary.md",
-        "summary.csv",
-        "delta.md",
-        "delta.csv",
+        f"{stem}.{suffix}"
+        for stem in ("summary", "delta")
+        for suffix in ("md", "csv", "tex", "html")
     ]
     summary, delta = (tmp_path / "summary.md").read_text(), (tmp_path / "delta.md").read_text()
-    assert "| 4 | flash | 8.40 | 3.32 to 13.48 | 0.476 | proven | 0 |" in summary
-    assert "| 4 | flash | 8.40 | 10.40 | +19.2 % | 1.24x | proven | 0 |" in delta
+    assert "| 4 | flash | 8.40 | 3.32 to 13.48 | 0.476 | 0.744 | proven | 0 |" in summary
+    assert (
+        "| 4 | flash | 8.40 | 10.40 | +19.2 % | 1.24x | 1.10 to 1.39 | too few rounds (needs 6) | proven | 0 |"
+        in delta
+    )
     for text in (summary, delta):
         widths = {line.count("|") for line in re.findall(r"^\|.*\|$", text, re.MULTILINE)}
         assert len(widths) == 1
         assert "Baseline: attention=math." in text
+
+
+def ten(mean_s: float) -> list[float]:
+    """Ten rounds of that mean, with a spread of 0.5 %."""
+    return [mean_s * (1 + 0.005 * ((7 * at) % 10 - 4.5) / 3) for at in range(10)]
+
+
+def test_ten_rounds_get_a_verdict_with_its_corrected_p(tmp_path: Path) -> None:
+    write_sweep(tmp_path, {(1, "math"): ten(10.0), (1, "flash"): [*ten(8.0)[3:], *ten(8.0)[:3]]})
+    (_, flash) = rows(delta_page(*frames(tmp_path)))
+    assert flash["verdict"] == "faster"
+    assert flash["p (Holm)"] == "<1e-4"
+    low, high = map(float, flash["95 % interval"].split(" to "))
+    assert 1.2 < low <= 1.25 <= high < 1.3
+
+
+def test_a_speedup_with_another_output_is_marked_and_not_bold(tmp_path: Path) -> None:
+    seconds = {(1, "math"): ten(10.0), (1, "flash"): ten(8.0)}
+    write_sweep(tmp_path, seconds, changes={(1, "flash"): 0.2})
+    page = delta_page(*frames(tmp_path))
+    assert rows(page)[1]["speed-up"] == "1.25x ‡"
+    assert 1 not in page.tables[0].bold
+    assert "the output differs" in notes(page)
+
+
+def test_every_axis_that_varies_is_compared_with_the_others_equal(tmp_path: Path) -> None:
+    seconds = {
+        ("math", "off"): [10.0, 10.1],
+        ("math", "default"): [8.0, 8.1],
+        ("flash", "off"): [5.0, 5.1],
+    }
+    write_sweep(tmp_path, seconds, axes=("attention", "compile"))
+    by_axis = compare_by_axis(summarise(load_records(tmp_path)))
+    page = axes_page(by_axis)
+    assert [table.title for table in page.tables] == [
+        "cpu against attention=math, all but attention equal",
+        "cpu against compile=off, all but compile equal",
+    ]
+    found = [[row["speed-up"] for row in rows(page, at)] for at in range(2)]
+    assert found == [["1.00x", "1.99x"], ["1.00x", "1.25x"]]
+    paths = write_tables(*frames(tmp_path), by_axis, tmp_path)
+    table = pd.read_csv(next(p for p in paths if p.name == "delta_by_axis.csv"))
+    assert sorted(set(table["axis"])) == ["attention", "compile"]
+
+
+def test_versions_of_pytorch_are_an_axis(tmp_path: Path) -> None:
+    for torch, runtime_s in (("1.12.1", 10.0), ("2.15.0", 5.0)):
+        environment = sample_environment(torch, torch=torch)
+        write_sample(tmp_path, sample_record(runtime_s, environment=environment, sweep=torch))
+    by_axis = compare_by_axis(summarise(load_records(tmp_path)))
+    (table,) = (deltas for axis, deltas in by_axis.items() if axis == "torch")
+    assert [(row.torch, row.speedup) for row in table.itertuples()] == [
+        ("1.12.1", 1.0),
+        ("2.15.0", 2.0),
+    ]
+
+
+def test_weights_are_an_axis_that_is_never_mixed(tmp_path: Path) -> None:
+    seconds = {
+        (weights, attention): [runtime_s]
+        for weights, runtime_s in (("random", 10.0), ("v2-1", 20.0))
+        for attention in ("math", "flash")
+    }
+    write_sweep(tmp_path, seconds, axes=("weights", "attention"))
+    page = delta_page(*frames(tmp_path, "attention=math"))
+    assert {row["baseline [s]"] for row in rows(page) if "v2-1" in str(row)} == {"20.00"}
+    assert {row["speed-up"] for row in rows(page)} == {"1.00x"}
