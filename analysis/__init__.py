@@ -12,7 +12,7 @@ Every step returns a pandas DataFrame:
   baseline, which ``choose_baseline`` finds by name or by custom;
 - ``compare_by_axis``: that for every axis that varies, all others held equal.
 
-``analysis.charts.draw_charts`` and ``analysis.files.write_tables`` turn the last one into files.
+``analysis.charts.all_charts`` and ``analysis.files.write_tables`` turn the last one into files.
 """
 
 from analysis.compare import Baseline, choose_baseline, compare, improvement_percent, speedup

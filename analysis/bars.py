@@ -35,9 +35,9 @@ _LONGEST_INTERVAL = 1.6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """One bar in seconds with its label, or a gap with its reason. NaN stands for not known."""
+    """One bar with its label, or a gap with its reason. NaN stands for not known."""
 
-    seconds: float = math.nan
+    value: float = math.nan
     text: str = ""
     low: float = math.nan
     high: float = math.nan
@@ -62,11 +62,21 @@ class BarChart:
     caption: list[str]
     percent_caption: str = ""
 
+    def draw(self) -> Figure:
+        """Draw the chart; the y axis begins at zero."""
+        with quiet_fonts():
+            return _draw(self)
 
-def draw_bars(chart: BarChart) -> Figure:
-    """Draw the chart; the y axis begins at zero."""
-    with quiet_fonts():
-        return _draw(chart)
+    def alt(self) -> str:
+        """What the chart shows, in words."""
+        groups = []
+        for group in self.groups:
+            bars = (
+                (name, self.bars.get((group, name), Bar(gap="not run"))) for name in self.series
+            )
+            said = ", ".join(f"{name} {bar.gap or bar.text}" for name, bar in bars)
+            groups.append(f"{self.x_label.partition(' [')[0]} {group}: {said}")
+        return f"Bar chart. {self.title}. {self.y_label}. {'; '.join(groups)}."
 
 
 def _draw(chart: BarChart) -> Figure:
@@ -127,7 +137,7 @@ def _draw_bars(
         ]
         axes.bar(
             [x for x, _ in drawn],
-            [bar.seconds for _, bar in drawn],
+            [bar.value for _, bar in drawn],
             width=step * 0.92,
             color=chart.colours[name],
             label=name,
@@ -135,10 +145,10 @@ def _draw_bars(
         known = [(x, bar) for x, bar in drawn if not math.isnan(bar.high)]
         axes.errorbar(
             [x for x, _ in known],
-            [bar.seconds for _, bar in known],
+            [bar.value for _, bar in known],
             yerr=(
-                [bar.seconds - max(bar.low, 0.0) for _, bar in known],
-                [min(bar.high, limit) - bar.seconds for _, bar in known],
+                [bar.value - max(bar.low, 0.0) for _, bar in known],
+                [min(bar.high, limit) - bar.value for _, bar in known],
             ),
             fmt="none",
             ecolor=INK,
@@ -154,12 +164,12 @@ def _longest(chart: BarChart) -> float:
 
 
 def _heights(chart: BarChart) -> Iterable[float]:
-    return (bar.seconds for bar in chart.bars.values() if not bar.gap)
+    return (bar.value for bar in chart.bars.values() if not bar.gap)
 
 
 def _top(chart: BarChart, bar: Bar) -> float:
     """Where the bar and its interval end: there its label begins."""
-    return bar.seconds if math.isnan(bar.high) else min(bar.high, _longest(chart))
+    return bar.value if math.isnan(bar.high) else min(bar.high, _longest(chart))
 
 
 def _clipped_caption(chart: BarChart) -> list[str]:
@@ -209,11 +219,11 @@ def _draw_labels(
     axes.set_ylim(0, highest)
     for place, text in labels.texts.items():
         bar = chart.bars[place]
-        arm_in = (_top(chart, bar) - bar.seconds) / highest * _AXES_HEIGHT_IN
+        arm_in = (_top(chart, bar) - bar.value) / highest * _AXES_HEIGHT_IN
         across = arm_in > 1.5 * labels.height_in
         axes.annotate(
             text,
-            (places[place], bar.seconds if across else _top(chart, bar)),
+            (places[place], bar.value if across else _top(chart, bar)),
             xytext=(0, 2.5),
             textcoords="offset points",
             rotation=labels.rotation,

@@ -1,4 +1,4 @@
-"""Which bar charts a comparison calls for, what is on them, and what their captions say."""
+"""Which charts a comparison calls for, and what the runtime bar charts say."""
 
 from __future__ import annotations
 
@@ -10,26 +10,36 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.bars import Bar, BarChart, draw_bars
+from analysis.bars import Bar, BarChart
+from analysis.cell_charts import Chart as CellChart
+from analysis.cell_charts import cell_charts
 from analysis.choices import AXES, WORKLOAD_AXES, Row, in_order
 from analysis.figures import save
 from analysis.formats import seconds
 from analysis.marks import explain
 from analysis.notes import baseline_note, scaled_note, varies, workload_words
+from analysis.per_run import RunChart
+from analysis.run_charts import run_charts
 from analysis.series import series_colours, series_order
+from analysis.stems import file_stem, unused
 from analysis.verdicts import ROUNDS_FOR_A_VERDICT
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
-def draw_charts(deltas: pd.DataFrame, folder: Path) -> list[Path]:
-    """Draw every bar chart of the compared cells into ``folder``, as PNG and SVG.
+Chart = RunChart | CellChart
 
-    Raises OSError if the folder cannot be written.
-    """
+
+def all_charts(rounds: pd.DataFrame, deltas: pd.DataFrame) -> dict[str, Chart]:
+    """Every chart that the compared cells call for, by file name without suffix."""
+    return {**bar_charts(deltas), **run_charts(rounds, deltas), **cell_charts(deltas)}
+
+
+def draw_charts(charts: dict[str, Chart], folder: Path) -> list[Path]:
+    """Draw the charts into ``folder``, as PNG and SVG. Raises OSError."""
     paths = []
-    for stem, chart in bar_charts(deltas).items():
-        paths += save(draw_bars(chart), folder, stem)
+    for stem, chart in charts.items():
+        paths += save(chart.draw(), folder, stem)
     return paths
 
 
@@ -44,7 +54,7 @@ def bar_charts(deltas: pd.DataFrame) -> dict[str, BarChart]:
     for x_axis, other in (("batch_size", "machine"), ("machine", "batch_size")):
         for cells in _split(deltas, [*WORKLOAD_AXES, other]):
             if (cells["status"] == "ok").any():
-                stem = _unused(_stem(cells, deltas, other), charts)
+                stem = unused(_stem(cells, deltas, other), charts)
                 charts[stem] = _chart(cells, x_axis, other, colours)
     return charts
 
@@ -86,7 +96,7 @@ def _bar(row: Row) -> Bar:
     if row["status"] != "ok":
         return Bar(gap=str(row["reason"]))
     return Bar(
-        seconds=row["mean_s"],
+        value=row["mean_s"],
         text=f"{seconds(row['mean_s'])}{row['marks']}",
         low=row["ci_low_s"],
         high=row["ci_high_s"],
@@ -147,24 +157,7 @@ def _measured_on(measured: pd.DataFrame) -> str:
 
 
 def _stem(cells: pd.DataFrame, deltas: pd.DataFrame, other: str) -> str:
-    """A file name that says what is on the chart, in the manner of the published names."""
     first: Row = cells.to_dict("records")[0]
-    parts = (
-        ["runtime_by_batch_size", str(first["machine"])]
-        if other == "machine"
-        else ["runtime_by_gpu_n_samples", str(first["batch_size"])]
-    )
-    parts += [f"n_iter_{first['n_iter']}", str(first["model_version"])]
-    if len(deltas[["height", "width"]].drop_duplicates()) > 1:
-        parts.append(f"{first['width']}x{first['height']}")
-    if deltas["steps"].nunique(dropna=False) > 1:
-        parts.append(f"{first['steps']}_steps")
-    return re.sub(r"[^A-Za-z0-9.]+", "_", "_".join(parts)).strip("_.")[:100]
-
-
-def _unused(stem: str, taken: dict[str, BarChart]) -> str:
-    name, number = stem, 1
-    while name in taken:
-        number += 1
-        name = f"{stem}_{number}"
-    return name
+    over_sizes = f"runtime_by_batch_size_{first['machine']}"
+    over_gpus = f"runtime_by_gpu_n_samples_{first['batch_size']}"
+    return file_stem(over_sizes if other == "machine" else over_gpus, first, deltas)

@@ -2,43 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from analysis.figures import INK, LABEL_SIZE, Sheet, line_height_in, quiet_fonts
 from analysis.formats import seconds
+from analysis.intervals import mean_interval
 from analysis.series import series_colours, series_order
 
 _WIDTH_IN, _AXES_HEIGHT_IN = 8.4, 3.6
-_HEADROOM = 1.08
 
 
-def draw_runs(runs: pd.DataFrame, *, title: str, caption: Sequence[str]) -> Figure:
-    """Plot ``runtime_s`` (seconds) of every run over ``run_number``, coloured by ``series``."""
-    order = series_order(runs)
-    colours = series_colours(order)
-    runs_of = {name: runs[runs["series"] == name] for name in order}
-    labels = [f"{name}: mean {seconds(runs_of[name]['runtime_s'].mean())} s" for name in order]
-    with quiet_fonts():
-        sheet = Sheet(_WIDTH_IN)
-        markers = [
-            Line2D([], [], color=colours[name], marker="o", linestyle="none") for name in order
-        ]
-        axes = sheet.lay_out(
-            title=title,
-            legend=sheet.legend(markers, labels),
-            axes_height_in=_AXES_HEIGHT_IN,
-            below_axes_in=0.36 + line_height_in(LABEL_SIZE),
-            caption=caption,
-        )
-        for name in order:
-            x, y = runs_of[name]["run_number"], runs_of[name]["runtime_s"]
-            axes.plot(x, y, "o", color=colours[name], markersize=4.5)
-            axes.axhline(y.mean(), color=colours[name], linewidth=0.8, alpha=0.6)
-        axes.set_ylim(0, runs["runtime_s"].max() * _HEADROOM)
-        axes.set_xlabel("Run number", fontsize=LABEL_SIZE, color=INK)
-        axes.set_ylabel("Runtime [s]", fontsize=LABEL_SIZE, color=INK)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunChart:
+    """Runs in the order in which they ran: ``run_number``, ``series``, ``runtime_s`` (seconds).
+
+    A run whose optional column ``throttled`` is true is drawn as a cross.
+    """
+
+    title: str
+    runs: pd.DataFrame = field(repr=False)
+    caption: list[str]
+
+    def draw(self) -> Figure:
+        """Draw it; the y axis shows the range of the runs, so that a drift is seen."""
+        with quiet_fonts():
+            return _draw(self)
+
+    def alt(self) -> str:
+        """What the plot shows, in words."""
+        parts = [f"{name}: {text}" for name, text in _means(self.runs).items()]
+        return f"Scatter plot of runtime by run number. {self.title} {'; '.join(parts)}."
+
+
+def _means(runs: pd.DataFrame) -> dict[str, str]:
+    """Mean and spread (standard deviation) of each series in words."""
+    texts = {}
+    for name in series_order(runs):
+        found = mean_interval(runs[runs["series"] == name]["runtime_s"].tolist())
+        spread = "" if found.sd != found.sd else f" ± {100 * found.sd / found.mean:.1f} %"
+        texts[name] = f"mean {seconds(found.mean)} s{spread}"
+    return texts
+
+
+def _draw(chart: RunChart) -> Figure:
+    runs, means = chart.runs, _means(chart.runs)
+    colours = series_colours(means)
+    sheet = Sheet(_WIDTH_IN)
+    markers = [Line2D([], [], color=colours[name], marker="o", linestyle="none") for name in means]
+    axes = sheet.lay_out(
+        title=chart.title,
+        legend=sheet.legend(markers, [f"{name}: {text}" for name, text in means.items()]),
+        axes_height_in=_AXES_HEIGHT_IN,
+        below_axes_in=0.36 + line_height_in(LABEL_SIZE),
+        caption=[*chart.caption, "Lines: means. The runtime axis does not begin at zero."],
+    )
+    throttled = runs["throttled"] if "throttled" in runs else pd.Series(False, index=runs.index)
+    for name in means:
+        mine = runs["series"] == name
+        for marker, rows in (("o", runs[mine & ~throttled]), ("x", runs[mine & throttled])):
+            x, y = rows["run_number"], rows["runtime_s"]
+            axes.plot(x, y, marker, color=colours[name], markersize=4.5)
+        mean_s = float(runs[mine]["runtime_s"].mean())
+        axes.axhline(mean_s, color=colours[name], linewidth=0.8, alpha=0.6)
+    axes.margins(y=0.08)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("Run number", fontsize=LABEL_SIZE, color=INK)
+    axes.set_ylabel("Runtime [s]", fontsize=LABEL_SIZE, color=INK)
     return sheet.figure

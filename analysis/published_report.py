@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.bars import Bar, BarChart, draw_bars
+from analysis.bars import Bar, BarChart
 from analysis.choices import PUBLISHED_CONFIGURATIONS
 from analysis.compare import improvement_percent
 from analysis.figures import save
 from analysis.formats import Page, Table, percent
 from analysis.markup import to_markdown
-from analysis.per_run import draw_runs
+from analysis.per_run import RunChart
 from analysis.published_study import (
     BASELINES,
     GPUS,
@@ -78,8 +78,8 @@ def write_published(folder: Path) -> list[Path]:
         write_atomically(folder / name, text)
     paths = [folder / name for name in texts]
     for stem, chart in published_charts().items():
-        paths += save(draw_bars(chart), folder, stem)
-    return paths + _write_runs(folder)
+        paths += save(chart.draw(), folder, stem)
+    return paths + save(published_run_chart().draw(), folder, _RUNS_STEM)
 
 
 def published_charts() -> dict[str, BarChart]:
@@ -163,7 +163,7 @@ def _chart(cells: pd.DataFrame, title: str) -> BarChart:
     bars = {(gpu, name): Bar(gap=_NO_COMPILE) for gpu in gpus for name in configurations}
     for row in cells.to_dict("records"):
         bars[str(row["gpu"]), str(row["configuration"])] = Bar(
-            seconds=row["runtime_s"], text=f"{row['runtime_s']:.1f}"
+            value=row["runtime_s"], text=f"{row['runtime_s']:.1f}"
         )
     sd1 = set(cells["model_version"]) == {"sd1"}
     return BarChart(
@@ -181,8 +181,8 @@ def _chart(cells: pd.DataFrame, title: str) -> BarChart:
     )
 
 
-def _write_runs(folder: Path) -> list[Path]:
-    """The per-run plot, under the published file name."""
+def published_run_chart() -> RunChart:
+    """The one per-run plot whose runs are known."""
     runs = published_runs()
     means = runs.groupby("configuration")["runtime_s"].mean()
     gains = ", ".join(
@@ -190,12 +190,11 @@ def _write_runs(folder: Path) -> list[Path]:
         f"over {baseline}"
         for baseline in BASELINES
     )
-    figure = draw_runs(
-        runs,
+    return RunChart(
         title=f"Published runs of sd2 on A100 at batch size 4. optimized_compile: {gains}",
+        runs=runs,
         caption=[
-            "Lower is better. Lines: means. Read off the published plot.",
+            "Lower is better. Read off the published plot; ± is the standard deviation.",
             _SOURCE.format(_SD2_VERSIONS),
         ],
     )
-    return save(figure, folder, _RUNS_STEM)

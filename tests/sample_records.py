@@ -5,6 +5,7 @@ The times are made up and exact, so that a test can compute by hand what should 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -97,12 +98,16 @@ def sample_record(
     started_at: str | None = None,
     cell_hash: str | None = None,
     config: Mapping[str, Any] | None = None,
+    extra: Mapping[str, Any] | None = None,
     **choices: Any,
 ) -> Record:
-    """A record of one round; ``choices`` replace those of `CHOICES`. ``proven=None``: no proof."""
+    """A record of one round; ``choices`` replace those of `CHOICES`. ``proven=None``: no proof.
+
+    ``extra`` are further fields of the record, or others than the sample's.
+    """
     chosen = CHOICES | choices
     ok = status == "ok"
-    return Record(
+    record = Record(
         status=status,
         reason=reason,
         cell_hash=cell_hash or sample_hash(chosen),
@@ -124,6 +129,7 @@ def sample_record(
         kernel_proof=_proof(str(chosen["attention"]), proven) if ok else None,
         output=_output(latents_file) if ok else None,
     )
+    return dataclasses.replace(record, **(extra or {}))
 
 
 def sample_hash(choices: Mapping[str, Any]) -> str:

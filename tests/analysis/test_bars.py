@@ -15,7 +15,7 @@ from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
-from analysis.bars import Bar, BarChart, draw_bars
+from analysis.bars import Bar, BarChart
 from analysis.figures import save
 from analysis.series import series_colours
 
@@ -39,12 +39,12 @@ def chart(bars: dict[tuple[str, str], Bar], **changes: Any) -> BarChart:
     return BarChart(**(fields | changes))
 
 
-def bar(seconds: float, half_width: float = math.nan, **changes: Any) -> Bar:
+def bar(value: float, half_width: float = math.nan, **changes: Any) -> Bar:
     fields: dict[str, Any] = {
-        "seconds": seconds,
-        "text": f"{seconds:.2f}",
-        "low": seconds - half_width,
-        "high": seconds + half_width,
+        "value": value,
+        "text": f"{value:.2f}",
+        "low": value - half_width,
+        "high": value + half_width,
     }
     return Bar(**(fields | changes))
 
@@ -75,7 +75,7 @@ FOUR = {
 
 
 def test_bars_have_the_heights_and_colours_of_their_series() -> None:
-    axes = axes_of(draw_bars(chart(FOUR)))
+    axes = axes_of(chart(FOUR).draw())
     bars = {c.get_label(): c for c in containers(axes, BarContainer)}
     assert list(bars) == ["math", "flash"]
     assert [patch.get_height() for patch in bars["math"]] == [2.0, 4.0]
@@ -85,7 +85,7 @@ def test_bars_have_the_heights_and_colours_of_their_series() -> None:
 
 
 def test_bars_stand_side_by_side_in_the_order_of_the_series() -> None:
-    axes = axes_of(draw_bars(chart(FOUR)))
+    axes = axes_of(chart(FOUR).draw())
     math_bars, flash_bars = containers(axes, BarContainer)
     for group, (left, right) in enumerate(zip(math_bars, flash_bars, strict=True)):
         assert left.get_x() + left.get_width() < right.get_x()
@@ -94,7 +94,7 @@ def test_bars_stand_side_by_side_in_the_order_of_the_series() -> None:
 
 
 def test_error_bars_span_the_intervals() -> None:
-    axes = axes_of(draw_bars(chart(FOUR)))
+    axes = axes_of(chart(FOUR).draw())
     spans = [
         [tuple(float(y) for _, y in segment) for segment in container[2][0].get_segments()]
         for container in containers(axes, ErrorbarContainer)
@@ -103,12 +103,12 @@ def test_error_bars_span_the_intervals() -> None:
 
 
 def test_without_intervals_there_are_no_error_bars() -> None:
-    axes = axes_of(draw_bars(chart({("1", "math"): bar(2.0)})))
+    axes = axes_of(chart({("1", "math"): bar(2.0)}).draw())
     assert all(not c[2][0].get_segments() for c in containers(axes, ErrorbarContainer))
 
 
 def test_axes_begin_at_zero_and_have_units() -> None:
-    axes = axes_of(draw_bars(chart(FOUR)))
+    axes = axes_of(chart(FOUR).draw())
     assert axes.get_ylim()[0] == 0
     assert axes.get_ylim()[1] > 4.5
     assert axes.get_xlabel() == "Batch size [images]"
@@ -117,7 +117,7 @@ def test_axes_begin_at_zero_and_have_units() -> None:
 
 
 def test_wide_bars_say_seconds_and_percent() -> None:
-    figure = draw_bars(chart(FOUR))
+    figure = chart(FOUR).draw()
     assert labels_of(axes_of(figure)) == ["2.00", "1.50\n+25.0 %", "4.00", "3.50\n+12.5 %"]
     assert "Percentages." in captions_of(figure)
 
@@ -130,14 +130,14 @@ def many(num_groups: int, num_series: int, **changes: Any) -> dict[tuple[str, st
 
 
 def test_narrow_bars_say_seconds_only_and_no_percentages_are_announced() -> None:
-    figure = draw_bars(chart(many(6, 5)))
+    figure = chart(many(6, 5)).draw()
     assert labels_of(axes_of(figure))[0] == "10.00"
     assert "Percentages." not in captions_of(figure)
 
 
 def test_a_gap_carries_its_reason() -> None:
     gap = Bar(gap="unsupported: needs capability 8.0")
-    figure = draw_bars(chart({**FOUR, ("2", "flash"): gap}))
+    figure = chart({**FOUR, ("2", "flash"): gap}).draw()
     axes = axes_of(figure)
     assert len(containers(axes, BarContainer)[1]) == 1
     reasons = [text for text in axes.texts if not isinstance(text, Annotation)]
@@ -149,14 +149,14 @@ def test_a_reason_too_long_for_its_gap_is_in_the_caption() -> None:
     bars = {**many(4, 12), ("group 1", "series 3"): Bar(gap=LONG)}
     bars["group 2", "series 3"] = Bar(gap=LONG)
     bars["group 2", "series 4"] = Bar(gap=LONG + "!")
-    figure = draw_bars(chart(bars))
+    figure = chart(bars).draw()
     letters = [t.get_text() for t in axes_of(figure).texts if not isinstance(t, Annotation)]
     assert letters == ["a", "a", "b"]
     assert " ".join(f"a: {LONG} b: {LONG}!".split()) in captions_of(figure)
 
 
 def test_an_interval_beyond_the_chart_is_cut_and_said() -> None:
-    figure = draw_bars(chart({("1", "math"): bar(2.0, 100.0), ("1", "flash"): bar(1.0, 0.1)}))
+    figure = chart({("1", "math"): bar(2.0, 100.0), ("1", "flash"): bar(1.0, 0.1)}).draw()
     axes = axes_of(figure)
     (segment,) = containers(axes, ErrorbarContainer)[0][2][0].get_segments()
     assert [y for _, y in segment] == pytest.approx([0.0, 3.2])
@@ -165,7 +165,7 @@ def test_an_interval_beyond_the_chart_is_cut_and_said() -> None:
 
 
 def test_a_label_stays_at_its_bar_however_long_the_interval() -> None:
-    axes = axes_of(draw_bars(chart({("1", "math"): bar(2.0, 1.1), ("1", "flash"): bar(1.0, 0.01)})))
+    axes = axes_of(chart({("1", "math"): bar(2.0, 1.1), ("1", "flash"): bar(1.0, 0.01)}).draw())
     heights = [text.xy[1] for text in axes.texts if isinstance(text, Annotation)]
     assert heights == [2.0, 1.01]
 
@@ -198,7 +198,7 @@ def test_a_label_stays_at_its_bar_however_long_the_interval() -> None:
     ],
 )
 def test_no_text_is_cut_off_or_covers_another(bars: dict[tuple[str, str], Bar]) -> None:
-    figure = draw_bars(chart(bars, caption=["a caption " * 60]))
+    figure = chart(bars, caption=["a caption " * 60]).draw()
     figure.canvas.draw()
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     axes = axes_of(figure)
@@ -228,12 +228,12 @@ def test_no_text_is_cut_off_or_covers_another(bars: dict[tuple[str, str], Bar]) 
 
 def test_characters_that_the_font_lacks_are_no_warning(tmp_path: Path) -> None:
     names = {("絵 🚀", "$\\frac$ 文"): bar(2.0, text="字"), ("絵 🚀", "b"): Bar(gap="字")}
-    save(draw_bars(chart(names, title="題", caption=["説明"])), tmp_path, "chart")
+    save(chart(names, title="題", caption=["説明"]).draw(), tmp_path, "chart")
 
 
 def test_group_names_end_before_they_fill_the_sheet() -> None:
     groups = {("x" * 5000, "a"): bar(2.0)} | {(str(number), "a"): bar(1.0) for number in range(20)}
-    figure = draw_bars(chart(groups))
+    figure = chart(groups).draw()
     tick = axes_of(figure).get_xticklabels()[0].get_text()
     assert tick.count("\n") == 6
     assert tick.endswith("…")
@@ -241,5 +241,5 @@ def test_group_names_end_before_they_fill_the_sheet() -> None:
 
 
 def test_no_state_is_left_in_pyplot() -> None:
-    draw_bars(chart(FOUR))
+    chart(FOUR).draw()
     assert plt.get_fignums() == []

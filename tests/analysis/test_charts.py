@@ -52,7 +52,7 @@ def test_the_chart_over_batch_sizes(tmp_path: Path) -> None:
     assert (chart.groups, chart.series) == (["1", "2", "4"], ["math", "flash"])
     assert (chart.x_label, chart.y_label) == ("Batch size [images]", "Runtime of a round [s]")
     bar = chart.bars["4", "flash"]
-    assert bar.seconds == pytest.approx(8.4)
+    assert bar.value == pytest.approx(8.4)
     assert (bar.low, bar.high) == pytest.approx((3.32, 13.48), abs=0.01)
     assert bar.improvement_percent == pytest.approx(100 * 2.0 / 10.4)
     assert bar.text == "8.40"
@@ -70,7 +70,7 @@ def test_the_published_form_has_gpus_on_x_and_configurations_side_by_side(tmp_pa
     assert chart.title == "Runtime at batch size 1: sd2, 128x128 pixels, 4 steps, plms, fp32"
     assert (chart.groups, chart.x_label) == (["t4", "a100", "h100"], "GPU")
     assert chart.series == list(PUBLISHED_CONFIGURATIONS)
-    assert chart.bars["a100", "optimized"].seconds == 7.0
+    assert chart.bars["a100", "optimized"].value == 7.0
 
 
 def test_a_series_has_the_same_colour_in_every_chart(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_without_a_measured_cell_there_is_no_chart(tmp_path: Path) -> None:
 
 def test_every_chart_is_written_as_png_and_svg(tmp_path: Path) -> None:
     write_sweep(tmp_path, {(1, "math"): [2.0], (2, "math"): [3.0]})
-    paths = draw_charts(compare(summarise(load_records(tmp_path))), tmp_path)
+    paths = draw_charts(dict(charts_of(tmp_path)), tmp_path)
     assert len(paths) == 6
     for path in paths:
         start = path.read_bytes()[:200]

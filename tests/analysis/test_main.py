@@ -50,7 +50,7 @@ def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[b
 @pytest.fixture
 def no_charts(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests of everything but the charts: drawing them takes most of the time."""
-    monkeypatch.setattr("analysis.charts.draw_charts", lambda deltas, folder: [])
+    monkeypatch.setattr("analysis.commands.draw_charts", lambda charts, folder: [])
 
 
 def test_a_sweep_becomes_tables_and_charts_beside_it(
@@ -62,13 +62,16 @@ def test_a_sweep_becomes_tables_and_charts_beside_it(
     assert captured.err == ""
     assert "|          4 | flash     |        8.40 |        10.40 |     +19.2 % |" in captured.out
     assert "Baseline: attention=math." in captured.out
-    assert f"16 files in {tmp_path / 'analysis'}" in captured.out
+    assert f"30 files in {tmp_path / 'analysis'}" in captured.out
     assert {path.name for path in (tmp_path / "analysis").iterdir()} == {
         *(f"{stem}.{suffix}" for stem in ("summary", "delta") for suffix in KINDS_OF_TABLE),
         *(
             f"{stem}_n_iter_1_sd2.{suffix}"
             for stem in (
                 "runtime_by_batch_size_cpu",
+                *(f"{kind}_cpu" for kind in ("images_per_second", "stages", "step_time")),
+                "peak_memory_cpu",
+                *(f"runs_CPU_n_samples_{batch_size}" for batch_size in (1, 2, 4)),
                 *(f"runtime_by_gpu_n_samples_{batch_size}" for batch_size in (1, 2, 4)),
             )
             for suffix in ("png", "svg")
@@ -160,7 +163,7 @@ def test_an_unwritable_out_is_a_one_line_error(
         assert main([str(tmp_path / "sweep"), "--out", str(out)]) == 2
         error = capsys.readouterr().err
         assert error.startswith(f"analysis: cannot write to {out} (")
-        assert "name another folder with --out DIR" in error
+        assert "name another with --out DIR" in error
         assert error.count("\n") == 1
 
 
@@ -193,7 +196,7 @@ def test_the_published_study_goes_to_its_own_folder(
         written.append(folder)
         return [folder]
 
-    monkeypatch.setattr("analysis.published_report.write_published", write)
+    monkeypatch.setattr("analysis.commands.write_published", write)
     monkeypatch.chdir(tmp_path)
     assert main(["--published"]) == 0
     assert main(["--published", "--out", "elsewhere"]) == 0

@@ -1,0 +1,104 @@
+"""What each command does with its options; each returns the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.charts import all_charts, draw_charts
+from analysis.compare import compare
+from analysis.environments import environments
+from analysis.errors import AnalysisError
+from analysis.files import write_tables
+from analysis.gate import FAILURES, compare_sweeps, failures, gate_page
+from analysis.load import load_records
+from analysis.markup import to_markdown
+from analysis.published_report import published_page, write_published
+from analysis.screen import new_console, print_page
+from analysis.summarise import summarise
+from analysis.tables import compare_by_axis, screen_page
+from sd_bench.records import write_atomically
+
+_DEFAULT_FOLDER = Path("multirun_outputs")
+_PUBLISHED_OUT = Path("multirun_outputs/published_study")
+
+
+def _analyse(options: argparse.Namespace) -> int:
+    folders = options.folders or [_DEFAULT_FOLDER]
+    if options.out is None and len(folders) > 1:
+        raise AnalysisError("several folders: say with --out DIR where the results go")
+    out = options.out or folders[0] / "analysis"
+    rounds = _load(folders)
+    cells = summarise(rounds, options.value)
+    deltas = compare(cells, options.baseline, options.margin)
+    groups = environments(rounds)
+    console = new_console()
+    print_page(screen_page(deltas, groups), console)
+    by_axis = compare_by_axis(cells, options.margin)
+    with _writing_to(out, "--out DIR"):
+        out.mkdir(parents=True, exist_ok=True)
+        written = write_tables(deltas, groups, by_axis, out)
+        written += draw_charts(all_charts(rounds, deltas), out)
+    console.print(f"{len(written)} files in {out}")
+    return 0
+
+
+def _published(options: argparse.Namespace) -> int:
+    out = options.out or _PUBLISHED_OUT
+    console = new_console()
+    print_page(published_page(), console)
+    with _writing_to(out, "--out DIR"):
+        out.mkdir(parents=True, exist_ok=True)
+        written = write_published(out)
+    console.print(f"{len(written)} files in {out}")
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    old, new = (summarise(_load([folder]), options.value) for folder in (options.old, options.new))
+    compared = compare_sweeps(old, new, options.margin)
+    text = to_markdown(gate_page(compared))
+    print(text, end="")
+    if options.out is not None:
+        with _writing_to(options.out, "--out FILE"):
+            write_atomically(options.out, text)
+    count = failures(compared, options.fail_if)
+    if count:
+        meant = " or ".join(FAILURES[name] for name in options.fail_if)
+        print(f"analysis: {count} of {len(compared)} cells are {meant}", file=sys.stderr)
+    return 1 if count else 0
+
+
+def _load(folders: list[Path]) -> pd.DataFrame:
+    """The rounds; every record that is left out is named and counted on stderr."""
+    left_out: list[str] = []
+    try:
+        return load_records(*folders, on_left_out=left_out.append)
+    finally:
+        for reason in left_out:
+            print(f"analysis: left out: {reason}", file=sys.stderr)
+        if left_out:
+            records = "record" if len(left_out) == 1 else "records"
+            print(f"analysis: warning: {len(left_out)} {records} left out", file=sys.stderr)
+
+
+@contextmanager
+def _writing_to(out: Path, option: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise AnalysisError(
+            f"cannot write to {out} ({error.strerror or error}): name another with {option}"
+        ) from error
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "analyse": _analyse,
+    "published": _published,
+    "compare": _compare,
+}

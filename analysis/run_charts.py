@@ -1,0 +1,101 @@
+"""Which per-run plots there are: one for each GPU, batch size and workload, as published."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from analysis.choices import AXES, WORKLOAD_AXES, Row
+from analysis.compare import improvement_percent
+from analysis.formats import percent
+from analysis.marks import DRIFTING, THROTTLED, explain
+from analysis.notes import baseline_note, disturbance_notes, scaled_note
+from analysis.per_run import RunChart
+from analysis.stems import file_stem, unused
+from analysis.summarise import VALUES
+
+#: The configurations that the published titles tell the improvement over.
+_PUBLISHED_BASELINES = ("original_no_xformers", "original")
+
+_CELL = ("cell_hash", "env", *AXES)
+
+
+def run_charts(rounds: pd.DataFrame, deltas: pd.DataFrame) -> dict[str, RunChart]:
+    """The plots by file name without suffix; ``deltas`` are the compared cells of ``rounds``."""
+    runs = _runs(rounds, deltas)
+    charts: dict[str, RunChart] = {}
+    place = ["machine", *WORKLOAD_AXES, "batch_size"]
+    for _, cells in deltas[deltas["status"] == "ok"].groupby(place, sort=False, dropna=False):
+        part = runs[runs["place"].isin(set(_places(cells)))]
+        part = part.assign(run_number=range(len(part)))
+        charts[unused(_stem(cells, deltas), charts)] = RunChart(
+            title=_title(cells), runs=part, caption=_caption(cells)
+        )
+    return charts
+
+
+def _places(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
+    return list(zip(*(frame[column] for column in _CELL), strict=True))
+
+
+def _runs(rounds: pd.DataFrame, deltas: pd.DataFrame) -> pd.DataFrame:
+    """Every round with times, in the order in which it was begun, with the series of its cell."""
+    series = dict(zip(_places(deltas), deltas["series"], strict=True))
+    ok = rounds[rounds["status"] == "ok"].sort_values("started_at", kind="stable")
+    value = VALUES[str(deltas["value"].iloc[0])]
+    places = pd.Series(_places(ok), index=ok.index, dtype=object)
+    return ok.assign(
+        place=places,
+        series=places.map(series),
+        runtime_s=ok[value],
+        throttled=ok["iteration_marks"].map(lambda marks: any("throttled" in m for m in marks)),
+    )
+
+
+def _title(cells: pd.DataFrame) -> str:
+    """What ran where, and the improvements of the fastest cell, as the published titles have it."""
+    rows = cells.to_dict("records")
+    first, fastest = rows[0], min(rows, key=lambda row: row["mean_s"])
+    words = f"Runs of {first['model_version']} on {first['machine']} at batch size "
+    gains = ", ".join(_gains(fastest, rows))
+    won = f" {fastest['series']}{fastest['marks']}: {gains}." if gains else ""
+    return f"{words}{first['batch_size']}.{won}"
+
+
+def _gains(fastest: Row, rows: list[Row]) -> list[str]:
+    published = {
+        str(row["configuration"]): row["mean_s"]
+        for row in rows
+        if row["configuration"] in _PUBLISHED_BASELINES and row is not fastest
+    }
+    if published:
+        return [
+            f"{percent(improvement_percent(mean_s, fastest['mean_s']))} over {name}"
+            for name, mean_s in published.items()
+        ]
+    if fastest["is_baseline"] or fastest["improvement_percent"] != fastest["improvement_percent"]:
+        return []
+    return [f"{percent(fastest['improvement_percent'])} over {fastest['baseline']}"]
+
+
+def _caption(cells: pd.DataFrame) -> list[str]:
+    counts = " or ".join(str(count) for count in sorted(set(cells["rounds"])))
+    return [
+        f"Lower is better. {counts} rounds of each, in the order in which they ran; ± is the "
+        f"standard deviation. {baseline_note(cells)}",
+        *disturbance_notes(cells),
+        *(["Crosses: rounds with throttled iterations."] if cells["throttled"].any() else []),
+        *explain(cells["marks"].map(lambda marks: marks.strip(THROTTLED + DRIFTING))),
+        *scaled_note(cells),
+    ]
+
+
+def _stem(cells: pd.DataFrame, deltas: pd.DataFrame) -> str:
+    """``original_vs_optimized_A10_n_samples_2_n_iter_2_sd2``, or ``runs_...`` for other things."""
+    first: Row = cells.to_dict("records")[0]
+    names = {str(name) for name in cells["configuration"]}
+    both = all(any(n.startswith(kind) for n in names) for kind in ("original", "optimized"))
+    begin = "original_vs_optimized" if both else "runs"
+    gpu = str(first["machine"]).upper()
+    return file_stem(f"{begin}_{gpu}_n_samples_{first['batch_size']}", first, deltas)
