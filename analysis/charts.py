@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.attribution import Waterfall, waterfalls
 from analysis.bars import Bar, BarChart
 from analysis.cell_charts import Chart as CellChart
 from analysis.cell_charts import cell_charts
@@ -21,18 +22,22 @@ from analysis.notes import baseline_note, scaled_note, varies, workload_words
 from analysis.per_run import RunChart
 from analysis.run_charts import run_charts
 from analysis.series import series_colours, series_order
-from analysis.stems import file_stem, unused
+from analysis.stems import clean, file_stem, unused
 from analysis.verdicts import ROUNDS_FOR_A_VERDICT
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
-Chart = RunChart | CellChart
+Chart = RunChart | CellChart | Waterfall
 
 
 def all_charts(rounds: pd.DataFrame, deltas: pd.DataFrame) -> dict[str, Chart]:
     """Every chart that the compared cells call for, by file name without suffix."""
-    return {**bar_charts(deltas), **run_charts(rounds, deltas), **cell_charts(deltas)}
+    charts: dict[str, Chart] = {**bar_charts(deltas), **run_charts(rounds, deltas)}
+    charts |= cell_charts(deltas)
+    for name, chart in waterfalls(deltas).items():
+        charts[unused(clean(f"waterfall_{name}"), charts)] = chart
+    return charts
 
 
 def draw_charts(charts: dict[str, Chart], folder: Path) -> list[Path]:

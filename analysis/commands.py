@@ -19,6 +19,7 @@ from analysis.gate import FAILURES, compare_sweeps, failures, gate_page
 from analysis.load import load_records
 from analysis.markup import to_markdown
 from analysis.published_report import published_page, write_published
+from analysis.report import ReportData, write_report
 from analysis.screen import new_console, print_page
 from analysis.summarise import summarise
 from analysis.tables import compare_by_axis, screen_page
@@ -33,7 +34,7 @@ def _analyse(options: argparse.Namespace) -> int:
     if options.out is None and len(folders) > 1:
         raise AnalysisError("several folders: say with --out DIR where the results go")
     out = options.out or folders[0] / "analysis"
-    rounds = _load(folders)
+    rounds, left_out = _load(folders)
     cells = summarise(rounds, options.value)
     deltas = compare(cells, options.baseline, options.margin)
     groups = environments(rounds)
@@ -43,7 +44,12 @@ def _analyse(options: argparse.Namespace) -> int:
     with _writing_to(out, "--out DIR"):
         out.mkdir(parents=True, exist_ok=True)
         written = write_tables(deltas, groups, by_axis, out)
-        written += draw_charts(all_charts(rounds, deltas), out)
+        charts = all_charts(rounds, deltas)
+        written += draw_charts(charts, out)
+        data = ReportData(
+            deltas=deltas, environments=groups, by_axis=by_axis, charts=charts, left_out=left_out
+        )
+        written += write_report(data, out)
     console.print(f"{len(written)} files in {out}")
     return 0
 
@@ -60,7 +66,9 @@ def _published(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    old, new = (summarise(_load([folder]), options.value) for folder in (options.old, options.new))
+    old, new = (
+        summarise(_load([folder])[0], options.value) for folder in (options.old, options.new)
+    )
     compared = compare_sweeps(old, new, options.margin)
     text = to_markdown(gate_page(compared))
     print(text, end="")
@@ -74,11 +82,11 @@ def _compare(options: argparse.Namespace) -> int:
     return 1 if count else 0
 
 
-def _load(folders: list[Path]) -> pd.DataFrame:
-    """The rounds; every record that is left out is named and counted on stderr."""
+def _load(folders: list[Path]) -> tuple[pd.DataFrame, list[str]]:
+    """The rounds, and why records are left out: each is named, and all are counted, on stderr."""
     left_out: list[str] = []
     try:
-        return load_records(*folders, on_left_out=left_out.append)
+        return load_records(*folders, on_left_out=left_out.append), left_out
     finally:
         for reason in left_out:
             print(f"analysis: left out: {reason}", file=sys.stderr)

@@ -171,9 +171,12 @@ def line_height_in(size: float) -> float:
 
 
 def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
-    """Write the figure as PNG (150 dpi) and SVG; equal figures give equal files. Raises OSError."""
+    """Write the figure as PNG (150 dpi) and SVG; equal figures give equal files. Raises OSError.
+
+    The SVG's text is text, in DejaVu Sans or Verdana, which are equally wide.
+    """
     paths = [folder / f"{stem}.png", folder / f"{stem}.svg"]
-    with quiet_fonts(), matplotlib.rc_context({"svg.hashsalt": stem}):
+    with quiet_fonts(), matplotlib.rc_context({"svg.hashsalt": stem, "svg.fonttype": "none"}):
         figure.savefig(paths[0], dpi=DPI)
         figure.savefig(paths[1], metadata={"Date": None})
     return paths

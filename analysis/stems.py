@@ -19,7 +19,12 @@ def file_stem(begin: str, first: Row, deltas: pd.DataFrame) -> str:
         parts.append(f"{first['width']}x{first['height']}")
     if deltas["steps"].nunique(dropna=False) > 1:
         parts.append(f"{first['steps']}_steps")
-    return re.sub(r"[^A-Za-z0-9.]+", "_", "_".join(parts)).strip("_.")[:_LONGEST]
+    return clean("_".join(parts))
+
+
+def clean(text: str) -> str:
+    """The text as a file name of ordinary signs."""
+    return re.sub(r"[^A-Za-z0-9.]+", "_", text).strip("_.")[:_LONGEST]
 
 
 def unused(stem: str, taken: Container[str]) -> str:

@@ -62,8 +62,10 @@ def test_a_sweep_becomes_tables_and_charts_beside_it(
     assert captured.err == ""
     assert "|          4 | flash     |        8.40 |        10.40 |     +19.2 % |" in captured.out
     assert "Baseline: attention=math." in captured.out
-    assert f"30 files in {tmp_path / 'analysis'}" in captured.out
+    assert f"32 files in {tmp_path / 'analysis'}" in captured.out
     assert {path.name for path in (tmp_path / "analysis").iterdir()} == {
+        "report.html",
+        "report.md",
         *(f"{stem}.{suffix}" for stem in ("summary", "delta") for suffix in KINDS_OF_TABLE),
         *(
             f"{stem}_n_iter_1_sd2.{suffix}"

@@ -1,0 +1,155 @@
+"""The report: self-contained, and its summary, exclusions and charts as the data has them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from analysis.__main__ import main
+from analysis.report import inline_svg
+from tests.sample_records import sample_record, write_main_sweep, write_sample, write_sweep
+
+_VOID = {"meta", "link", "input", "br", "hr", "img"}
+
+
+class Page(HTMLParser):
+    """Tags, attributes, and whether every tag is closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: Counter[str] = Counter()
+        self.attributes: list[tuple[str, str | None]] = []
+        self.open: list[str] = []
+        self.texts: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes += attrs
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes += attrs
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+    def all(self, name: str) -> list[str]:
+        return [value or "" for attribute, value in self.attributes if attribute == name]
+
+
+def ten(mean_s: float) -> list[float]:
+    return [mean_s * (1 + 0.005 * ((7 * at) % 10 - 4.5) / 3) for at in range(10)]
+
+
+def report(root: Path) -> str:
+    assert main([str(root)]) == 0
+    return (root / "analysis" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def main_sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The main job's sweep with its analysis, and a cell that ran out of memory."""
+    root = write_main_sweep(tmp_path_factory.mktemp("sweep"))
+    write_sample(root, sample_record(status="oom", reason="12 GiB", batch_size=8))
+    (root / "round-8.json").write_text("{")
+    report(root)
+    return root / "analysis"
+
+
+@pytest.fixture(scope="module")
+def main_report(main_sweep: Path) -> str:
+    return (main_sweep / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_report_is_whole_and_needs_nothing_else(main_report: str) -> None:
+    page = Page(main_report)
+    assert page.open == []
+    assert page.tags["svg"] == 11
+    assert page.tags["img"] == page.tags["iframe"] == 0
+    addresses = [*page.all("src"), *page.all("href"), *page.all("xlink:href")]
+    assert all(address.startswith(("#", "data:")) for address in addresses)
+    assert not re.search(r"@import|fetch\(|url\((?!#)", main_report)
+    assert len(main_report) < 5_000_000
+
+
+def test_every_chart_has_an_alternative_text_from_the_data(main_report: str) -> None:
+    page = Page(main_report)
+    texts = [text for text in page.all("aria-label") if "chart" in text or "plot" in text]
+    assert len(texts) == 11
+    assert any("Batch size 4: math 10.40, flash 8.40" in text for text in texts)
+
+
+def test_ids_are_unique(main_report: str) -> None:
+    counts = Counter(Page(main_report).all("id"))
+    assert [name for name, count in counts.items() if count > 1] == []
+
+
+def test_the_summary_says_what_the_data_supports(tmp_path: Path) -> None:
+    write_sweep(tmp_path, {(1, "math"): ten(10.0), (1, "flash"): [*ten(8.0)[3:], *ten(8.0)[:3]]})
+    page = Page(report(tmp_path))
+    (sentence,) = (t for t in page.texts if t.startswith("flash is 1.25x faster than attention"))
+    assert re.search(r"at batch 1 on cpu \(\+20\.0 %\), 95 % interval 1\.2\d to 1\.2\d", sentence)
+    assert sentence.endswith("10 rounds.")
+
+
+def test_few_rounds_are_told_as_an_estimate(main_report: str) -> None:
+    page = Page(main_report)
+    assert "3 comparisons with a baseline: 3 too few rounds." in page.texts
+    assert any(text.startswith("No verdict at batch 1 on cpu: flash is est") for text in page.texts)
+
+
+def test_a_faster_cell_with_another_output_does_not_win(tmp_path: Path) -> None:
+    write_sweep(
+        tmp_path,
+        {(1, "math"): ten(10.0), (1, "flash"): ten(8.0)},
+        changes={(1, "flash"): 0.3},
+    )
+    text = "\n".join(Page(report(tmp_path)).texts)
+    assert "flash is 1.25x faster" not in text
+    assert "flash at batch 1 on cpu does not count as faster (1.25x): its output differs" in text
+
+
+def test_what_was_excluded_is_named_with_its_reason(main_report: str) -> None:
+    page = Page(main_report)
+    assert any("round-8.json: not readable as JSON" in text for text in page.texts)
+    assert "Cell without times: flash at batch 8 on cpu: oom: 12 GiB" in page.texts
+
+
+def test_nothing_excluded_is_said(tmp_path: Path) -> None:
+    write_sample(tmp_path, sample_record(1.0))
+    page = Page(report(tmp_path))
+    assert any(text.startswith("Nothing: every record") for text in page.texts)
+
+
+def test_names_from_records_cannot_break_the_page(tmp_path: Path) -> None:
+    record = sample_record(1.0, gpu="<script>alert(1)</script>", precision='"><b>&amp;')
+    write_sample(tmp_path, record)
+    page = Page(report(tmp_path))
+    assert page.open == []
+    assert page.tags["script"] == 1
+    assert page.tags["b"] == 0
+
+
+def test_the_short_form_is_markdown(main_sweep: Path) -> None:
+    text = (main_sweep / "report.md").read_text(encoding="utf-8")
+    assert text.startswith("# sd2 on cpu\n")
+    assert re.search(r"\| 4 \| flash \| 2 \| 8\.40 \| 10\.40 \| \+19\.2 %", text)
+    assert "<details><summary>2 excluded</summary>" in text
+
+
+@pytest.mark.parametrize("colour", ["#222222", "#ffffff"])
+def test_a_charts_ink_and_paper_follow_the_theme(main_sweep: Path, colour: str) -> None:
+    path = next(main_sweep.glob("*.svg"))
+    text = path.read_text(encoding="utf-8")
+    assert colour in text
+    assert colour not in inline_svg(text, path.stem)
