@@ -18,6 +18,7 @@ from analysis.files import write_tables
 from analysis.gate import FAILURES, compare_sweeps, failures, gate_page
 from analysis.load import load_records
 from analysis.markup import to_markdown
+from analysis.publish import publish, save_pictures
 from analysis.published_report import published_page, write_published
 from analysis.report import ReportData, write_report
 from analysis.screen import new_console, print_page
@@ -82,6 +83,24 @@ def _compare(options: argparse.Namespace) -> int:
     return 1 if count else 0
 
 
+def _publish(options: argparse.Namespace) -> int:
+    stale = []
+    for document in options.files:
+        with _writing_to(document, "FILE"):
+            published = publish(document)
+            if options.check:
+                current = document.read_text(encoding="utf-8") == published.text
+                missing = [str(path) for path in published.pictures if not path.is_file()]
+                stale += missing if current else [str(document)]
+            else:
+                written = save_pictures(published)
+                write_atomically(document, published.text)
+                print(f"{document}: written, with {len(written)} pictures")
+    if stale:
+        print(f"analysis: not up to date: {', '.join(stale)}", file=sys.stderr)
+    return 1 if stale else 0
+
+
 def _load(folders: list[Path]) -> tuple[pd.DataFrame, list[str]]:
     """The rounds, and why records are left out: each is named, and all are counted, on stderr."""
     left_out: list[str] = []
@@ -109,4 +128,5 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "analyse": _analyse,
     "published": _published,
     "compare": _compare,
+    "publish": _publish,
 }

@@ -36,7 +36,8 @@ class RunChart:
     def alt(self) -> str:
         """What the plot shows, in words."""
         parts = [f"{name}: {text}" for name, text in _means(self.runs).items()]
-        return f"Scatter plot of runtime by run number. {self.title} {'; '.join(parts)}."
+        title = self.title.rstrip(".")
+        return f"Scatter plot of runtime by run number. {title}. {'; '.join(parts)}."
 
 
 def _means(runs: pd.DataFrame) -> dict[str, str]:

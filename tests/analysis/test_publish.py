@@ -1,0 +1,102 @@
+"""Documents: what stands between marks comes from the data, the rest stays as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from analysis.__main__ import main
+from analysis.publish import publish
+from tests.sample_records import write_main_sweep
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def document(root: Path, mark: str, old: str = "old numbers\n") -> Path:
+    write_main_sweep(root / "records")
+    path = root / "page.md"
+    path.write_text(f"# Mine\n\n<!-- analysis: {mark} -->\n{old}<!-- /analysis -->\n\nStays.\n")
+    return path
+
+
+def part(path: Path) -> str:
+    return publish(path).text.partition("-->\n")[2].partition("<!-- /analysis")[0]
+
+
+def test_only_what_stands_between_marks_is_replaced(tmp_path: Path) -> None:
+    text = publish(document(tmp_path, "table delta records attention=math")).text
+    assert text.startswith("# Mine\n\n<!-- analysis: table delta records attention=math -->\n")
+    assert text.endswith("<!-- /analysis -->\n\nStays.\n")
+    assert "old numbers" not in text
+    assert "| 4 | flash | 8.40 | 10.40 | +19.2 % |" in text
+
+
+def test_a_baseline_can_be_named_in_a_mark(tmp_path: Path) -> None:
+    text = part(document(tmp_path, "table delta records attention=flash"))
+    assert "| 4 | math | 10.40 | 8.40 | -23.8 % |" in text
+
+
+def test_summaries_and_findings(tmp_path: Path) -> None:
+    assert "| 4 | flash | 8.40 |" in part(document(tmp_path, "table summary records"))
+    assert part(document(tmp_path, "findings records")).startswith("- 3 comparisons")
+
+
+def test_a_chart_is_a_picture_with_words(tmp_path: Path) -> None:
+    path = document(tmp_path, "chart stages_cpu_n_iter_1_sd2 records")
+    assert main(["publish", str(path)]) == 0
+    picture = tmp_path / "images" / "stages_cpu_n_iter_1_sd2.png"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "![Stacked bar chart. Stages of an iteration on cpu" in path.read_text()
+    assert "](images/stages_cpu_n_iter_1_sd2.png)" in path.read_text()
+
+
+def test_check_writes_nothing_and_fails_until_the_document_is_up_to_date(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = document(tmp_path, "table delta records")
+    before = path.read_text()
+    assert main(["publish", "--check", str(path)]) == 1
+    assert capsys.readouterr().err == f"analysis: not up to date: {path}\n"
+    assert path.read_text() == before
+    assert main(["publish", str(path)]) == 0
+    assert main(["publish", "--check", str(path)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("mark", "said"),
+    [
+        ("table gamma records", "docs/analysis.md lists the marks"),
+        ("table delta nowhere", "no folder"),
+        ("table delta records attention=cudnn", "there are: attention=math"),
+        ("chart nothing records", "there are: runtime_by_batch_size"),
+        ("published table nothing", "there are: sd2, batch size 1"),
+        ('table "delta', "No closing quotation"),
+    ],
+)
+def test_a_mark_that_cannot_be_followed_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], mark: str, said: str
+) -> None:
+    path = document(tmp_path, mark)
+    before = path.read_text()
+    assert main(["publish", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"analysis: {path}: mark {mark!r}: ")
+    assert said in error
+    assert error.count("\n") == 1
+    assert path.read_text() == before
+
+
+def test_a_document_without_marks_or_that_is_missing_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "page.md").write_text("# Mine\n")
+    assert main(["publish", str(tmp_path / "page.md")]) == 2
+    assert "no part between" in capsys.readouterr().err
+    assert main(["publish", str(tmp_path / "nowhere.md")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_the_published_study_in_the_documentation_is_up_to_date() -> None:
+    assert main(["publish", "--check", str(DOCS / "published_study.md")]) == 0
+    assert "55.7 % (A10, batch size 4" in (DOCS / "published_study.md").read_text(encoding="utf-8")
