@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Callable
+from fnmatch import fnmatch
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,8 @@ from analysis.choices import AXES, one_line, plain
 from analysis.environments import UNKNOWN, label_environments
 from analysis.errors import AnalysisError
 from analysis.measures import NUMBERS, OTHERS, measures
-from sd_bench.records import RECORD_GLOB, Record, find_records, read_record
+from analysis.old_runs import find_old_runs, read_old_runs
+from sd_bench.records import RECORD_GLOB, Record, RecordError, find_records, read_record
 
 #: Runtimes outside of this range (seconds) are a broken clock, not a measurement.
 BELIEVABLE_SECONDS = (1e-9, 1e9)
@@ -52,25 +56,23 @@ def _warn(message: str) -> None:
 def load_records(*folders: Path | str, on_left_out: Callable[[str], None] = _warn) -> pd.DataFrame:
     """Read every record below the folders: one row a round, ``runtime_s`` in seconds.
 
-    A record that is torn, foreign, of a newer schema or there twice is left out, and
-    ``on_left_out`` is called with one line that names it. Raises AnalysisError if a folder is
-    missing or holds no record, or if no record is usable.
+    A folder without a record may hold runs of the published scripts (`old_runs`). A record that is
+    torn, foreign, of a newer schema or there twice is left out, and ``on_left_out`` is called with
+    one line that names it. Raises AnalysisError if a folder is missing or holds no record, or if
+    no record is usable.
     """
     rows: list[dict[str, Any]] = []
     seen: dict[tuple[Any, ...], Path] = {}
-    for path in _record_files([Path(folder) for folder in folders]):
+    numbers = count()  # old runs have no rounds of their own
+    for path in _files([Path(folder) for folder in folders]):
         try:
-            record = read_record(path)
+            if fnmatch(path.name, RECORD_GLOB):
+                rows.append(_round(path, seen))
+            else:
+                rows += read_old_runs(path, numbers)
         except (ValueError, OverflowError, RecursionError) as error:
             reason = one_line(error)
             on_left_out(reason if str(path) in reason else f"{path}: {reason}")
-            continue
-        identity = (record.sweep, record.job, record.cell_hash, record.round, record.started_at)
-        first = seen.setdefault(identity, path)
-        if first is not path:
-            on_left_out(f"{path}: the same round as {first}")
-            continue
-        rows.append(_row(path, record))
     if not rows:
         raise AnalysisError(
             f"no usable record in {_listed(folders)}: every file found was left out"
@@ -79,21 +81,32 @@ def load_records(*folders: Path | str, on_left_out: Callable[[str], None] = _war
     return label_environments(rounds.astype(dict.fromkeys(("runtime_s", *NUMBERS), float)))
 
 
-def _record_files(folders: list[Path]) -> list[Path]:
-    """The record files below all folders, each file once, in a stable order."""
-    files: dict[Path, Path] = {}
+def _round(path: Path, seen: dict[tuple[Any, ...], Path]) -> dict[str, Any]:
+    """The row of a record. Raises RecordError, and if the same round was ``seen`` already."""
+    record = read_record(path)
+    identity = (record.sweep, record.job, record.cell_hash, record.round, record.started_at)
+    first = seen.setdefault(identity, path)
+    if first is not path:
+        raise RecordError(f"{path}: the same round as {first}")
+    return _row(path, record)
+
+
+def _files(folders: list[Path]) -> list[Path]:
+    """The files to read below all folders, each once, in a stable order."""
+    files: dict[str, Path] = {}
     for folder in folders:
         if not folder.is_dir():
             raise AnalysisError(
                 f"no folder {folder}: name a sweep's folder, or run `python -m sd_bench -m` first"
             )
-        found = list(find_records(folder))
+        found = list(find_records(folder)) or find_old_runs(folder)
         if not found:
             raise AnalysisError(
                 f"no record ({RECORD_GLOB}) below {folder}: name the folder of a sweep that has run"
             )
+        given, root = str(folder), os.path.realpath(folder)
         for path in found:
-            files.setdefault(path.resolve(), path)
+            files.setdefault(str(path).replace(given, root, 1), path)
     return list(files.values())
 
 

@@ -31,7 +31,10 @@ NUMBERS = (
 )
 
 #: The columns that hold something else than one number.
-OTHERS = ("iterations_s", "iteration_marks", "compile_cache", "memory_kind", "profile", "warnings")
+OTHERS = (
+    *("num_iterations", "iterations_s", "iteration_marks", "compile_cache", "memory_kind"),
+    *("profile", "warnings"),
+)
 
 STAGES = ("text_encode_s", "denoise_s", "vae_decode_s")
 
@@ -39,10 +42,17 @@ STAGES = ("text_encode_s", "denoise_s", "vae_decode_s")
 _PEAK_OF = {"autocast": "fp16", "fp16": "fp16", "bf16": "bf16", "fp32": "fp32"}
 
 
+#: What the columns hold where nothing was measured.
+NOTHING: dict[str, Any] = {
+    **dict.fromkeys(NUMBERS, math.nan),
+    **dict.fromkeys(OTHERS, ()),
+    **{"num_iterations": 0, "compile_cache": "", "memory_kind": "", "profile": None},
+}
+
+
 def measures(record: Record) -> dict[str, Any]:
     """The columns `NUMBERS` and `OTHERS` of one round."""
-    found: dict[str, Any] = dict.fromkeys(NUMBERS, math.nan) | dict.fromkeys(OTHERS, ())
-    found |= {"compile_cache": "", "memory_kind": "", "profile": None}
+    found = dict(NOTHING)
     found["warnings"] = tuple(one_line(warning) for warning in record.warnings)
     if record.status != "ok" or record.times is None or not record.times.iterations:
         return found
@@ -58,6 +68,7 @@ def _times(times: Times) -> dict[str, Any]:
         "step_s": statistics.median(steps) if steps else math.nan,
         "first_call_s": math.nan if times.first_call_s is None else times.first_call_s,
         "compile_cache": one_line(times.compile_cache or ""),
+        "num_iterations": len(iterations),
         "iterations_s": tuple(i.total_s for i in iterations),
         "iteration_marks": _marks(iterations),
     }

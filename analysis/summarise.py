@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis.choices import AXES, Choice, Row, rank
 from analysis.drift import trend
+from analysis.errors import AnalysisError
 from analysis.intervals import mean_interval
 from analysis.measures import NUMBERS
 from analysis.series import label_series
@@ -34,9 +35,11 @@ def summarise(rounds: pd.DataFrame, value: str = "runtime") -> pd.DataFrame:
     `measures.NUMBERS` are means over rounds, ``drift_rounds`` and ``drift_iterations`` the change
     from first to last. Rounds of the same cell and environment pool, from however many sweeps. A
     cell without an ``ok`` round keeps its row, with ``status`` and ``reason``. Raises KeyError
-    for an unknown value.
+    for an unknown value, AnalysisError if a round does not have it.
     """
     column = VALUES[value]
+    if rounds.loc[rounds["status"] == "ok", column].isna().any():
+        raise AnalysisError(f"some rounds have no {value}: leave --value out")
     members: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in rounds.to_dict("records"):
         members[tuple(row[column] for column in _CELL_KEY)].append(row)
@@ -99,8 +102,8 @@ def _images_per_s(batch_size: Choice, ok: list[Row]) -> float:
     """Images a second over all timed iterations."""
     if isinstance(batch_size, str | None) or not ok:
         return math.nan
-    images = batch_size * sum(len(row["iterations_s"]) for row in ok)
-    return images / math.fsum(row["runtime_s"] for row in ok)
+    images = batch_size * sum(row["num_iterations"] for row in ok)
+    return images / math.fsum(row["runtime_s"] for row in ok) if images else math.nan
 
 
 def _unet_calls_per_s(first: Row, ok: list[Row]) -> float:
@@ -142,7 +145,7 @@ def _disturbances(ok: list[Row], column: str) -> Row:
         "drift_rounds": over_rounds.change if over_rounds.flagged else math.nan,
         "drift_iterations": over_iterations.change if over_iterations.flagged else math.nan,
         "throttled": sum(_THROTTLED in mark for mark in marks),
-        "iterations": sum(len(row["iterations_s"]) for row in ok),
+        "iterations": sum(row["num_iterations"] for row in ok),
         "disturbed_by": tuple(dict.fromkeys(marks)),
         "warnings": tuple(dict.fromkeys(w for row in ok for w in row["warnings"])),
     }
