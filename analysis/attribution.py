@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from analysis.choices import Row
+from analysis.choices import Row, rows_of
 from analysis.figures import FAINT_INK, INK, LABEL_SIZE, Sheet, line_height_in, quiet_fonts
 from analysis.marks import explain
 
@@ -69,7 +69,7 @@ def changes_by_class(before: dict[str, float], after: dict[str, float]) -> dict[
 
 def waterfalls(deltas: pd.DataFrame) -> dict[str, Waterfall]:
     """For each profiled cell whose baseline cell is profiled too: its waterfall, by a name."""
-    rows = deltas.to_dict("records")
+    rows = rows_of(deltas)
     baselines = {f"{row['env']} {row['cell_hash']}": row for row in rows}
     found = {}
     for row in rows:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pandas as pd
 
 from analysis.bars import Bar, BarChart
-from analysis.choices import WORKLOAD_AXES, Row, in_order
+from analysis.choices import WORKLOAD_AXES, Row, in_order, rows_of
 from analysis.compile_gain import compile_gains
 from analysis.lines import LineChart, Point
 from analysis.marks import explain
@@ -35,7 +35,7 @@ def cell_charts(deltas: pd.DataFrame) -> dict[str, Chart]:
         for cells in workloads(deltas):
             chart = make(cells, colours)
             if chart is not None:
-                first = cells.to_dict("records")[0]
+                first = rows_of(cells)[0]
                 stem = file_stem(f"{begin}_{first['machine']}", first, deltas)
                 charts[unused(stem, charts)] = chart
     return charts
@@ -50,7 +50,7 @@ def workloads(deltas: pd.DataFrame) -> Iterator[pd.DataFrame]:
 
 def where(cells: pd.DataFrame) -> str:
     """The machine and workload of the cells for a title."""
-    first: Row = cells.to_dict("records")[0]
+    first: Row = rows_of(cells)[0]
     words = workload_words(first)
     size = f"{first['width']}x{first['height']} pixels"
     return f"on {first['machine']}: {words['model_version']}, {size}, {words['steps']}"
@@ -101,7 +101,7 @@ def _over_batch_sizes(
     lines: dict[str, list[Point]] = {}
     marks: dict[str, str] = {}
     for series in series_order(cells):
-        rows = cells[cells["series"] == series].to_dict("records")
+        rows = rows_of(cells[cells["series"] == series])
         points = [point(row) for row in rows if not isinstance(row["batch_size"], str | None)]
         if known := [p for p in points if not math.isnan(p.y)]:
             lines[series] = known
@@ -130,7 +130,7 @@ def _stages(cells: pd.DataFrame, colours: dict[str, str]) -> StackChart | None:
             f"{row['series']}, batch {row['batch_size']}": {
                 stage: row[column] for stage, column in _STAGES.items()
             }
-            for row in known.to_dict("records")
+            for row in rows_of(known)
         },
         caption=["Means over rounds and timed iterations.", *scaled_note(cells)],
     )
@@ -167,7 +167,7 @@ def _efficiency(cells: pd.DataFrame, colours: dict[str, str]) -> BarChart | None
         "Counted operations of an iteration over its median time and the datasheet's peak for the "
         "precision (autocast: fp16)."
     )
-    if all(bar(row).gap for row in cells.to_dict("records")):
+    if all(bar(row).gap for row in rows_of(cells)):
         return None
     return _bars(cells, colours, "Share of the device's peak FLOP/s", "% of peak", bar, caption)
 
@@ -185,7 +185,7 @@ def _bars(
     bar: Callable[[Row], Bar],
     caption: str,
 ) -> BarChart:
-    rows = cells.to_dict("records")
+    rows = rows_of(cells)
     return BarChart(
         title=f"{name} {where(cells)}",
         x_label="Batch size [images]",
@@ -207,7 +207,7 @@ def _roofline(cells: pd.DataFrame, colours: dict[str, str]) -> Roofline | None:
     if not len(known):
         return None
     size = in_order("batch_size", known["batch_size"])[-1]
-    rows = known[known["batch_size"] == size].to_dict("records")
+    rows = rows_of(known[known["batch_size"] == size])
     return Roofline(
         title=f"Roofline {where(cells)}, batch size {size}",
         achieved={str(row["series"]): achieved_flop_per_s(row) for row in rows},
@@ -219,7 +219,7 @@ def _roofline(cells: pd.DataFrame, colours: dict[str, str]) -> Roofline | None:
 
 
 def _kernels(cells: pd.DataFrame, colours: dict[str, str]) -> StackChart | None:
-    rows = [row for row in cells.to_dict("records") if row["profile"]]
+    rows = [row for row in rows_of(cells) if row["profile"]]
     if not rows:
         return None
     return StackChart(

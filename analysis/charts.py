@@ -14,7 +14,7 @@ from analysis.attribution import Waterfall, waterfalls
 from analysis.bars import Bar, BarChart
 from analysis.cell_charts import Chart as CellChart
 from analysis.cell_charts import cell_charts
-from analysis.choices import AXES, WORKLOAD_AXES, Row, in_order
+from analysis.choices import AXES, WORKLOAD_AXES, Row, in_order, rows_of
 from analysis.figures import save
 from analysis.formats import seconds
 from analysis.marks import explain
@@ -70,7 +70,7 @@ def _split(deltas: pd.DataFrame, axes: list[str]) -> Iterator[pd.DataFrame]:
 
 
 def _chart(cells: pd.DataFrame, x_axis: str, other: str, colours: dict[str, str]) -> BarChart:
-    rows = cells.to_dict("records")
+    rows = rows_of(cells)
     first = rows[0]
     groups = _groups(cells, x_axis)
     series = series_order(cells)
@@ -111,7 +111,7 @@ def _bar(row: Row) -> Bar:
 
 def _workload(cells: pd.DataFrame) -> str:
     """The work that all bars have in common."""
-    first: Row = cells.to_dict("records")[0]
+    first: Row = rows_of(cells)[0]
     words = workload_words(first)
     shared = [str(first[axis]) for axis in ("sampler", "precision") if not varies(cells, axis)]
     size = f"{first['width']}x{first['height']} pixels"
@@ -162,7 +162,7 @@ def _measured_on(measured: pd.DataFrame) -> str:
 
 
 def _stem(cells: pd.DataFrame, deltas: pd.DataFrame, other: str) -> str:
-    first: Row = cells.to_dict("records")[0]
+    first: Row = rows_of(cells)[0]
     over_sizes = f"runtime_by_batch_size_{first['machine']}"
     over_gpus = f"runtime_by_gpu_n_samples_{first['batch_size']}"
     return file_stem(over_sizes if other == "machine" else over_gpus, first, deltas)

@@ -6,10 +6,12 @@ import math
 from collections.abc import Hashable, Iterable
 from typing import Any
 
+import pandas as pd
+
 #: The value of one axis after `plain`: what groups, sorts and prints without surprises.
 Choice = str | int | float | None
 
-#: One row of a table, as ``DataFrame.to_dict("records")`` gives it.
+#: One row of a table, as `rows_of` gives it.
 Row = dict[Hashable, Any]
 
 #: Every axis that a record's ``choices`` may hold.
@@ -60,6 +62,13 @@ _ORDER: dict[str, tuple[str, ...]] = {
 _LARGEST_EXACT_INT = 2**53
 
 
+def rows_of(frame: pd.DataFrame) -> list[Row]:
+    """The rows of a table as dicts; as ``to_dict("records")``, and several times as fast."""
+    columns = [frame[name].tolist() for name in frame.columns]
+    names = [str(name) for name in frame.columns]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
 def rank(axis: str, value: Choice) -> tuple[int, float, str]:
     """A sort key: known values in their own order, then numbers, then text, then nothing."""
     known = _ORDER.get(axis, ())
@@ -89,6 +98,8 @@ def plain(value: Any) -> Choice:
 
 def one_line(value: Any) -> str:
     """Any value as one line of printable text."""
+    if type(value) is str and value.isprintable() and "  " not in value:
+        return value.strip(" ")
     try:
         text = str(value)
     except ValueError:  # Python refuses to print integers of thousands of digits

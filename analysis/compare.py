@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.choices import AXES, WORKLOAD_AXES, Choice, Row, in_order
+from analysis.choices import AXES, WORKLOAD_AXES, Choice, Row, in_order, rows_of
 from analysis.errors import AnalysisError
 from analysis.marks import add_marks
 from analysis.parity import judge_parity, read_latents
@@ -110,7 +110,7 @@ def compare(
     """
     compared: dict[Hashable, Row] = {}
     for part, chosen in _parts(cells, baseline):
-        compared |= zip(part.index, _compare(part.to_dict("records"), chosen), strict=True)
+        compared |= zip(part.index, _compare(rows_of(part), chosen), strict=True)
     rows = [compared[index] for index in cells.index]
     add_verdicts(rows, margin)
     add_marks(rows)

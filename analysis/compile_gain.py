@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analysis.choices import Row
+from analysis.choices import Row, rows_of
 from analysis.compare import compare
 
 
@@ -43,9 +43,9 @@ def compile_gains(cells: pd.DataFrame) -> pd.DataFrame:
     if "off" not in set(measured["compile"]) or measured["compile"].nunique() < 2:
         return cells.iloc[:0].assign(images=math.nan, reason="")
     deltas = compare(cells, "compile=off")
-    eager = {f"{row['env']} {row['cell_hash']}": row for row in deltas.to_dict("records")}
+    eager = {f"{row['env']} {row['cell_hash']}": row for row in rows_of(deltas)}
     rows = []
-    for row in deltas[deltas["speedup"].notna()].to_dict("records"):
+    for row in rows_of(deltas[deltas["speedup"].notna()]):
         if not row["is_baseline"]:
             found = break_even(row, eager[row["baseline_cell"]])
             rows.append(row | {"images": found.images, "reason": found.reason})

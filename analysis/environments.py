@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.choices import Row, rank
+from analysis.choices import Row, rank, rows_of
 
 #: What stands for a fact of the environment that a record does not hold.
 UNKNOWN = "unknown"
@@ -23,7 +23,7 @@ _ENV_KEY = ["gpu", "device", "fingerprint"]
 def label_environments(rounds: pd.DataFrame) -> pd.DataFrame:
     """Add the columns ``env`` and ``machine`` to a table of rounds."""
     columns = [*_ENV_KEY, "torch_env", "torch", "sweep"]
-    facts = rounds[columns].drop_duplicates().to_dict("records")
+    facts = rows_of(rounds[columns].drop_duplicates())
     facts.sort(key=_display_order)
     env_of: dict[tuple[Any, ...], str] = {}
     for fact in facts:

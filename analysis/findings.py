@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from analysis.choices import WORKLOAD_AXES, Row
+from analysis.choices import WORKLOAD_AXES, Row, rows_of
 from analysis.formats import factor, interval, percent
 from analysis.marks import NOT_AT_PARITY, UNPROVEN
 
@@ -32,7 +32,7 @@ def findings(deltas: pd.DataFrame) -> list[str]:
     place = ["machine", *WORKLOAD_AXES, "batch_size", "weights"]
     several = {axis for axis in WORKLOAD_AXES if compared[axis].nunique(dropna=False) > 1}
     for _, cells in compared.groupby(place, sort=False, dropna=False):
-        sentences += _of_place(cells.to_dict("records"), several)
+        sentences += _of_place(rows_of(cells), several)
     return sentences
 
 

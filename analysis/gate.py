@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.choices import AXES, Row
+from analysis.choices import AXES, Row, rows_of
 from analysis.compare import add_verdicts, improvement_percent, speedup
 from analysis.formats import Page, Table, factor, interval, percent, seconds
 from analysis.parity import judge_parity, read_latents
@@ -56,7 +56,7 @@ def failures(compared: pd.DataFrame, fail_if: Iterable[str]) -> int:
 
 def gate_page(compared: pd.DataFrame) -> Page:
     """A summary in one line, and the table of all cells that were compared or could not be."""
-    rows = compared.to_dict("records")
+    rows = rows_of(compared)
     counts = Counter(str(row["outcome"]) for row in rows)
     said = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
     different = int(compared["different"].sum())
@@ -87,7 +87,7 @@ def _naming(compared: pd.DataFrame) -> list[str]:
 
 def _by_choices(cells: pd.DataFrame) -> dict[tuple[Any, ...], list[Row]]:
     found: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
-    for row in cells.to_dict("records"):
+    for row in rows_of(cells):
         found[tuple(row[axis] for axis in AXES)].append(row)
     return found
 

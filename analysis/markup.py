@@ -7,6 +7,8 @@ import re
 
 from analysis.formats import Page, Table
 
+_MARKDOWN_SIGNS = re.compile(r"[\\|<*`]|\b_|_\b|(?<=])\(")
+
 _LATEX_SIGNS = {
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
     "\\": r"\textbackslash{}",
@@ -19,6 +21,7 @@ _LATEX_SIGNS = {
     "‡": r"\ddag{}",
     "§": r"\S{}",
 }
+_LATEX_TABLE = str.maketrans(_LATEX_SIGNS)
 
 
 def to_markdown(page: Page) -> str:
@@ -88,7 +91,7 @@ def _latex_line(cells: list[str], bold: bool = False) -> str:
 
 
 def _latex(text: str) -> str:
-    return "".join(_LATEX_SIGNS.get(sign, sign) for sign in text)
+    return text.translate(_LATEX_TABLE)
 
 
 def _stressed(cell: str) -> str:
@@ -98,6 +101,4 @@ def _stressed(cell: str) -> str:
 
 def _escape(text: str) -> str:
     """Text that Markdown shows as it is; an underscore inside of a word is no markup."""
-    for sign in ("\\", "|", "<", "*", "`"):
-        text = text.replace(sign, "\\" + sign)
-    return re.sub(r"\b_|_\b|(?<=])\(", r"\\\g<0>", text)
+    return _MARKDOWN_SIGNS.sub(r"\\\g<0>", text)

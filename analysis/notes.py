@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.choices import WORKLOAD_AXES, Row, in_order
+from analysis.choices import WORKLOAD_AXES, Row, in_order, rows_of
 from analysis.marks import BOLD_EXPLANATION, DRIFTING, THROTTLED, explain
 from analysis.series import NAMING_AXES
 from analysis.verdicts import ROUNDS_FOR_A_VERDICT
@@ -58,7 +58,7 @@ def verdict_notes(deltas: pd.DataFrame) -> list[str]:
 
 def common_notes(cells: pd.DataFrame, environments: pd.DataFrame) -> list[str]:
     """What all cells share, which has no column, and what they are compared against."""
-    first: Row = cells.to_dict("records")[0]
+    first: Row = rows_of(cells)[0]
     words = workload_words(first) | {
         "compile": f"compile {first['compile']}",
         "torch_env": f"torch_env {first['torch_env']}",
@@ -75,14 +75,14 @@ def common_notes(cells: pd.DataFrame, environments: pd.DataFrame) -> list[str]:
         del shared["width"]
     sentences = [f"All cells: {', '.join(shared.values())}."] if shared else []
     if len(environments) == 1:
-        sentences.append(_environment_sentence(environments.to_dict("records")[0]))
+        sentences.append(_environment_sentence(rows_of(environments)[0]))
     return [*sentences, baseline_note(cells)]
 
 
 def baseline_note(cells: pd.DataFrame) -> str:
     """What the cells are compared against; by machine where that differs."""
     machines_of: dict[str, list[str]] = defaultdict(list)
-    for row in cells[["baseline", "machine"]].drop_duplicates().to_dict("records"):
+    for row in rows_of(cells[["baseline", "machine"]].drop_duplicates()):
         if row["baseline"]:
             machines_of[str(row["baseline"])].append(str(row["machine"]))
     if not machines_of:

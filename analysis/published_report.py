@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.bars import Bar, BarChart
-from analysis.choices import PUBLISHED_CONFIGURATIONS
+from analysis.choices import PUBLISHED_CONFIGURATIONS, rows_of
 from analysis.compare import improvement_percent
 from analysis.figures import save
 from analysis.formats import Page, Table, percent
@@ -105,7 +105,7 @@ def _runtime_table(cells: pd.DataFrame, title: str) -> Table:
         (row["gpu"], row["configuration"]): (
             f"{row['runtime_s']:.1f} ({percent(row['improvement_percent'])})"
         )
-        for row in cells.to_dict("records")
+        for row in rows_of(cells)
     }
     return Table(
         title=title,
@@ -125,7 +125,7 @@ def _headline_table() -> Table:
         (row["gpu"], row["batch_size"]): (
             f"{row['printed_percent']} % ({percent(row['improvement_percent'])})"
         )
-        for row in headline.to_dict("records")
+        for row in rows_of(headline)
     }
     sizes = sorted(set(headline["batch_size"]))
     gpus, _ = _in_published_order(headline)
@@ -139,7 +139,7 @@ def _headline_table() -> Table:
 
 def _sd1_table() -> Table:
     printed = printed_percentages()
-    rows = printed[printed["model_version"] == "sd1"].to_dict("records")
+    rows = rows_of(printed[printed["model_version"] == "sd1"])
     rows.sort(key=lambda row: GPUS.index(str(row["gpu"])))
     headings = ["GPU", "configuration", "runtime [s]", "printed change", "improvement"]
     return Table(
@@ -162,7 +162,7 @@ def _sd1_table() -> Table:
 def _chart(cells: pd.DataFrame, title: str) -> BarChart:
     gpus, configurations = _in_published_order(cells)
     bars = {(gpu, name): Bar(gap=_NO_COMPILE) for gpu in gpus for name in configurations}
-    for row in cells.to_dict("records"):
+    for row in rows_of(cells):
         bars[str(row["gpu"]), str(row["configuration"])] = Bar(
             value=row["runtime_s"], text=f"{row['runtime_s']:.1f}"
         )

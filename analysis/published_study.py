@@ -10,7 +10,7 @@ from importlib.resources import files
 
 import pandas as pd
 
-from analysis.choices import Row
+from analysis.choices import Row, rows_of
 from analysis.compare import improvement_percent
 
 #: Both baselines that the study could have been told against; it chose the first.
@@ -47,7 +47,7 @@ def published_improvements() -> pd.DataFrame:
     for baseline in BASELINES:
         base = runtimes[runtimes["configuration"] == baseline]
         base = base[[*place, "runtime_s"]].rename(columns={"runtime_s": "baseline_s"})
-        for row in runtimes.merge(base, on=place).to_dict("records"):
+        for row in rows_of(runtimes.merge(base, on=place)):
             rows.append(row | {"baseline": baseline} | _improvement(row, baseline))
     return pd.DataFrame(rows).drop(columns=["n_iter", "printed_percent"])
 
@@ -67,14 +67,14 @@ def printed_percentages() -> pd.DataFrame:
     computed = published_improvements()
     computed = computed[computed["baseline"] == "original"].drop(columns=["runtime_s"])
     merged = printed.drop(columns=["n_iter"]).merge(computed, on=key, how="left")
-    rows = [row | _agreement(row) for row in merged.to_dict("records")]
+    rows = [row | _agreement(row) for row in rows_of(merged)]
     return pd.DataFrame(rows)
 
 
 def largest_improvement() -> Row:
     """The row of `published_improvements` with the largest improvement over either baseline."""
     improvements = published_improvements().sort_values("improvement_percent")
-    largest: Row = improvements.to_dict("records")[-1]
+    largest: Row = rows_of(improvements)[-1]
     return largest
 
 

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis.charts import Chart
+from analysis.choices import rows_of
 from analysis.figures import FAINT_INK, GRID, INK
 from analysis.findings import findings
 from analysis.formats import Page, Table
@@ -68,7 +69,7 @@ def write_report(data: ReportData, folder: Path) -> list[Path]:
 def excluded(data: ReportData) -> list[str]:
     """What is not among the numbers, and why: records, cells, and rounds of cells."""
     lines = [f"Record left out: {reason}" for reason in data.left_out]
-    for row in data.deltas[data.deltas["reason"] != ""].to_dict("records"):
+    for row in rows_of(data.deltas[data.deltas["reason"] != ""]):
         what = "Rounds" if row["status"] == "ok" else "Cell"
         lines.append(
             f"{what} without times: {row['series']} at batch {row['batch_size']} on "

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.choices import AXES, WORKLOAD_AXES, Row
+from analysis.choices import AXES, WORKLOAD_AXES, Row, rows_of
 from analysis.compare import improvement_percent
 from analysis.formats import percent
 from analysis.marks import DRIFTING, THROTTLED, explain
@@ -55,7 +55,7 @@ def _runs(rounds: pd.DataFrame, deltas: pd.DataFrame) -> pd.DataFrame:
 
 def _title(cells: pd.DataFrame) -> str:
     """What ran where, and the improvements of the fastest cell, as the published titles have it."""
-    rows = cells.to_dict("records")
+    rows = rows_of(cells)
     first, fastest = rows[0], min(rows, key=lambda row: row["mean_s"])
     words = f"Runs of {first['model_version']} on {first['machine']} at batch size "
     gains = ", ".join(_gains(fastest, rows))
@@ -93,7 +93,7 @@ def _caption(cells: pd.DataFrame) -> list[str]:
 
 def _stem(cells: pd.DataFrame, deltas: pd.DataFrame) -> str:
     """``original_vs_optimized_A10_n_samples_2_n_iter_2_sd2``, or ``runs_...`` for other things."""
-    first: Row = cells.to_dict("records")[0]
+    first: Row = rows_of(cells)[0]
     names = {str(name) for name in cells["configuration"]}
     both = all(any(n.startswith(kind) for n in names) for kind in ("original", "optimized"))
     begin = "original_vs_optimized" if both else "runs"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.choices import PUBLISHED_CONFIGURATIONS, WORKLOAD_AXES, Choice, Row, rank
+from analysis.choices import PUBLISHED_CONFIGURATIONS, WORKLOAD_AXES, Choice, Row, rank, rows_of
 
 #: The axes that name a series where no configuration does, or where one configuration varies.
 NAMING_AXES = ("attention", "compile", "precision", "torch_env", "sampler", "weights")
@@ -27,7 +27,7 @@ _OTHER_COLOURS = (
 
 def label_series(cells: pd.DataFrame) -> pd.DataFrame:
     """Add the column ``series``: the configuration, or the values of the axes that vary."""
-    rows = cells.to_dict("records")
+    rows = rows_of(cells)
     labels = _labels(rows)
     return cells.assign(series=pd.Series(_distinct(rows, labels), index=cells.index, dtype=object))
 
@@ -36,7 +36,7 @@ def series_order(cells: pd.DataFrame) -> list[str]:
     """The series of a table in display order: published configurations first, as published."""
     axes = [axis for axis in ("configuration", *NAMING_AXES) if axis in cells.columns]
     keys: dict[str, tuple[Any, ...]] = {}
-    for row in cells[["series", *axes]].drop_duplicates().to_dict("records"):
+    for row in rows_of(cells[["series", *axes]].drop_duplicates()):
         name = str(row["series"])
         key = (*(rank(axis, row[axis]) for axis in axes), name)
         keys[name] = min(key, keys.get(name, key))

@@ -25,7 +25,7 @@ RoundKey = tuple[str, int]
 
 Numbers = NDArray[np.float64]
 
-_RESAMPLES = 2000
+_RESAMPLES = 1000
 _MOST_EXACT = 2**13
 
 

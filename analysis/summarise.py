@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.choices import AXES, Choice, Row, rank
+from analysis.choices import AXES, Choice, Row, rank, rows_of
 from analysis.drift import trend
 from analysis.errors import AnalysisError
 from analysis.intervals import mean_interval
@@ -41,7 +41,7 @@ def summarise(rounds: pd.DataFrame, value: str = "runtime") -> pd.DataFrame:
     if rounds.loc[rounds["status"] == "ok", column].isna().any():
         raise AnalysisError(f"some rounds have no {value}: leave --value out")
     members: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
-    for row in rounds.to_dict("records"):
+    for row in rows_of(rounds):
         members[tuple(row[column] for column in _CELL_KEY)].append(row)
     cells = [_cell(rows, column) | {"value": value} for rows in members.values()]
     cells.sort(key=_display_order)

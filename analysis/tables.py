@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.choices import Row
+from analysis.choices import Row, rows_of
 from analysis.compare import compare, varying_axes
 from analysis.formats import Page, Table, factor, interval, p_value, percent, seconds
 from analysis.marks import NOT_AT_PARITY, UNPROVEN
@@ -116,7 +116,7 @@ def environment_table(environments: pd.DataFrame) -> Table:
             str(row["rounds"]),
             _short_fingerprint(str(row["fingerprint"])),
         ]
-        for row in environments.to_dict("records")
+        for row in rows_of(environments)
     ]
     return Table(
         title="Environments (never averaged together)",
@@ -131,7 +131,7 @@ def _short_fingerprint(fingerprint: str) -> str:
 
 
 def _table(title: str, cells: pd.DataFrame, columns: list[_Column]) -> Table:
-    rows = cells.to_dict("records")
+    rows = rows_of(cells)
     return Table(
         title=title,
         headings=[column.heading for column in columns],
@@ -206,7 +206,7 @@ def _trust(cells: pd.DataFrame, note: Callable[[Row], str]) -> list[_Column]:
         _Column("kernel proof", lambda row: row["kernel_proof"] if row["status"] == "ok" else "-"),
         _Column("parity", _parity),
     ]
-    noted = any(note(row) for row in cells.to_dict("records"))
+    noted = any(note(row) for row in rows_of(cells))
     return [*columns, _Column("note", note)] if noted else columns
 
 

@@ -296,7 +296,7 @@ def read_record(path: Path) -> Record:
             "update it"
         )
     try:
-        record: Record = _decode(Record, _upgraded(data), "record")
+        record: Record = _decoder(Record)(_upgraded(data))
     except (TypeError, ValueError, OverflowError) as error:
         raise RecordError(f"{path}: {error}") from error
     if record.status not in STATUSES:
@@ -327,56 +327,112 @@ def find_records(folder: Path) -> Iterator[Path]:
     yield from sorted(folder.rglob(RECORD_GLOB))
 
 
-@cache
-def _field_types(cls: type) -> dict[str, Any]:
-    return typing.get_type_hints(cls)
+_Decoder = Callable[[Any], Any]
+
+
+class _MismatchError(ValueError):
+    """A value that is not as it should be; ``where`` is its path inside of the record."""
+
+    def __init__(self, message: str, where: str = "") -> None:
+        super().__init__(f"record{where} {message}")
+        self.message, self.where = message, where
+
+    def inside(self, where: str) -> _MismatchError:
+        return _MismatchError(self.message, where + self.where)
 
 
 @cache
-def _required_fields(cls: type) -> frozenset[str]:
-    return frozenset(
+def _decoder(expected: Any) -> _Decoder:
+    """What turns parsed JSON into ``expected``: dataclasses, lists, dicts, unions, plain values."""
+    if expected is Any:
+        return _as_it_is
+    if isinstance(expected, type) and dataclasses.is_dataclass(expected):
+        return _dataclass_decoder(expected)
+    origin, options = typing.get_origin(expected), typing.get_args(expected)
+    if origin in (typing.Union, types.UnionType):
+        (option,) = (o for o in options if o is not type(None))
+        decode = _decoder(option)
+        return lambda value: None if value is None else decode(value)
+    if origin is list:
+        return _list_decoder(expected, options[0])
+    if origin is dict:
+        return _dict_decoder(expected, options[1])
+    return _plain_decoder(expected)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _plain_decoder(expected: Any) -> _Decoder:
+    def decode(value: Any) -> Any:
+        if type(value) is expected:
+            return value
+        if expected is float and type(value) is int:
+            return float(value)
+        raise _unexpected(expected, value)
+
+    return decode
+
+
+def _list_decoder(expected: Any, item: Any) -> _Decoder:
+    decode_item = _decoder(item)
+
+    def decode(value: Any) -> Any:
+        if not isinstance(value, list):
+            raise _unexpected(expected, value)
+        if item is float and set(map(type, value)) <= {float}:
+            return value  # what most of a record is
+        return [_inside(decode_item, entry, f"[{i}]") for i, entry in enumerate(value)]
+
+    return decode
+
+
+def _dict_decoder(expected: Any, item: Any) -> _Decoder:
+    decode_item = _decoder(item)
+
+    def decode(value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise _unexpected(expected, value)
+        if item is Any:
+            return value
+        return {key: _inside(decode_item, entry, f".{key}") for key, entry in value.items()}
+
+    return decode
+
+
+def _inside(decode: _Decoder, value: Any, where: str) -> Any:
+    try:
+        return decode(value)
+    except _MismatchError as error:
+        raise error.inside(where) from None
+
+
+def _dataclass_decoder(cls: type) -> _Decoder:
+    decoders = {name: _decoder(hint) for name, hint in typing.get_type_hints(cls).items()}
+    required = frozenset(
         f.name
         for f in dataclasses.fields(cls)
         if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
     )
 
+    def decode(value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise _MismatchError(f"should be an object, is {type(value).__name__}")
+        if unknown := value.keys() - decoders.keys():
+            raise _MismatchError(f"has unknown fields {sorted(unknown)}")
+        if missing := required - value.keys():
+            raise _MismatchError(f"lacks {sorted(missing)}")
+        fields = {}
+        for key, entry in value.items():
+            try:
+                fields[key] = decoders[key](entry)
+            except _MismatchError as error:
+                raise error.inside(f".{key}") from None
+        return cls(**fields)
 
-def _decode(expected: Any, value: Any, where: str) -> Any:
-    """Turn parsed JSON into ``expected`` (dataclasses, lists, dicts, unions, plain values)."""
-    if expected is Any:
-        return value
-    if dataclasses.is_dataclass(expected) and isinstance(expected, type):
-        return _decode_dataclass(expected, value, where)
-    origin = typing.get_origin(expected)
-    if origin in (typing.Union, types.UnionType):
-        options = typing.get_args(expected)
-        if value is None and type(None) in options:
-            return None
-        (option,) = (o for o in options if o is not type(None))
-        return _decode(option, value, where)
-    if origin is list and isinstance(value, list):
-        (item,) = typing.get_args(expected)
-        if item is float and all(type(entry) is float for entry in value):
-            return value  # what most of a record is
-        return [_decode(item, entry, f"{where}[{i}]") for i, entry in enumerate(value)]
-    if origin is dict and isinstance(value, dict):
-        _, item = typing.get_args(expected)
-        return {key: _decode(item, entry, f"{where}.{key}") for key, entry in value.items()}
-    if expected is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(expected, type) and type(value) is expected:
-        return value
-    raise TypeError(f"{where} should be {expected}, is {type(value).__name__}")
+    return decode
 
 
-def _decode_dataclass(cls: type, value: Any, where: str) -> Any:
-    if not isinstance(value, dict):
-        raise TypeError(f"{where} should be an object, is {type(value).__name__}")
-    hints = _field_types(cls)
-    if unknown := value.keys() - hints.keys():
-        raise ValueError(f"{where} has unknown fields {sorted(unknown)}")
-    if missing := _required_fields(cls) - value.keys():
-        raise ValueError(f"{where} lacks {sorted(missing)}")
-    return cls(
-        **{key: _decode(hints[key], entry, f"{where}.{key}") for key, entry in value.items()}
-    )
+def _unexpected(expected: Any, value: Any) -> _MismatchError:
+    return _MismatchError(f"should be {expected}, is {type(value).__name__}")
