@@ -214,7 +214,8 @@ def _draw_labels(
     axes: Axes, chart: BarChart, places: dict[tuple[str, str], float], labels: _Labels
 ) -> None:
     """Write the labels, and make room for the highest: above a short interval, across a long."""
-    top = max((_top(chart, bar) for bar in chart.bars.values() if not bar.gap), default=1.0)
+    tops = (_top(chart, bar) for bar in chart.bars.values() if not bar.gap)
+    top = max(tops, default=1.0) or 1.0
     highest = top * _AXES_HEIGHT_IN / (_AXES_HEIGHT_IN - labels.height_in - 0.12)
     axes.set_ylim(0, highest)
     for place, text in labels.texts.items():

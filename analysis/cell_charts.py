@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 import pandas as pd
@@ -100,8 +101,11 @@ def _over_batch_sizes(
     """Lines over batch sizes; ``None`` with a single batch size, or where nothing is known."""
     lines: dict[str, list[Point]] = {}
     marks: dict[str, str] = {}
+    rows_by_series: dict[str, list[Row]] = defaultdict(list)
+    for row in rows_of(cells):
+        rows_by_series[str(row["series"])].append(row)
     for series in series_order(cells):
-        rows = rows_of(cells[cells["series"] == series])
+        rows = rows_by_series[series]
         points = [point(row) for row in rows if not isinstance(row["batch_size"], str | None)]
         if known := [p for p in points if not math.isnan(p.y)]:
             lines[series] = known

@@ -59,6 +59,13 @@ def _analyse_parser() -> _Parser:
         metavar="DIR",
         help="where charts, tables and report go (default: FOLDER/analysis)",
     )
+    parser.add_argument(
+        "--most-charts",
+        type=_count,
+        default=40,
+        metavar="N",
+        help="draw no more charts than this, the runtime ones first (default: 40)",
+    )
     _add_statistics(parser)
     parser.add_argument(
         "--published",
@@ -119,6 +126,12 @@ def _add_statistics(parser: _Parser) -> None:
         metavar="PERCENT",
         help="within how much two cells are the same (default: 1%%)",
     )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of charts")
+    return int(text)
 
 
 def _share(text: str) -> float:

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import pandas as pd
@@ -45,13 +46,22 @@ def _analyse(options: argparse.Namespace) -> int:
     with _writing_to(out, "--out DIR"):
         out.mkdir(parents=True, exist_ok=True)
         written = write_tables(deltas, groups, by_axis, out)
-        charts = all_charts(rounds, deltas)
+        called_for = all_charts(rounds, deltas)
+        charts = dict(islice(called_for.items(), options.most_charts))
         written += draw_charts(charts, out)
         data = ReportData(
-            deltas=deltas, environments=groups, by_axis=by_axis, charts=charts, left_out=left_out
+            deltas=deltas,
+            environments=groups,
+            by_axis=by_axis,
+            charts=charts,
+            left_out=left_out,
+            num_charts_not_drawn=len(called_for) - len(charts),
         )
         written += write_report(data, out)
     console.print(f"{len(written)} files in {out}")
+    if len(charts) < len(called_for):
+        more = len(called_for) - len(charts)
+        console.print(f"{more} further charts not drawn: --most-charts {len(called_for)} draws all")
     return 0
 
 

@@ -51,10 +51,7 @@ class Sheet:
 
     def text_width(self, text: str, size: float) -> float:
         """The width of one line of text in inches; ``size`` in points."""
-        properties = FontProperties(size=size)
-        measure = self._renderer.get_text_width_height_descent
-        width, _, _ = measure(text, properties, False)  # type: ignore[no-untyped-call]
-        return float(width) / DPI
+        return _text_width(self._renderer, text, size)
 
     def wrap(self, text: str, size: float, width_in: float) -> list[str]:
         """Lines of at most that width: broken at spaces, inside of a word where there are none.
@@ -156,6 +153,18 @@ class Sheet:
         return pieces
 
 
+_WIDTHS: dict[tuple[str, float], float] = {}
+
+
+def _text_width(renderer: RendererAgg, text: str, size: float) -> float:
+    """As measured once: all sheets have the same font and resolution."""
+    if (text, size) not in _WIDTHS:
+        measure = renderer.get_text_width_height_descent
+        width, _, _ = measure(text, FontProperties(size=size), False)  # type: ignore[no-untyped-call]
+        _WIDTHS[text, size] = float(width) / DPI
+    return _WIDTHS[text, size]
+
+
 def _num_columns(widths_in: list[float], room_in: float) -> int:
     """The most legend columns that fit, where entries run down the columns."""
     for columns in range(len(widths_in), 1, -1):
@@ -177,7 +186,7 @@ def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
     """
     paths = [folder / f"{stem}.png", folder / f"{stem}.svg"]
     with quiet_fonts(), matplotlib.rc_context({"svg.hashsalt": stem, "svg.fonttype": "none"}):
-        figure.savefig(paths[0], dpi=DPI)
+        figure.savefig(paths[0], dpi=DPI, pil_kwargs={"compress_level": 3})
         figure.savefig(paths[1], metadata={"Date": None})
     return paths
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,16 +16,16 @@ from analysis.charts import Chart
 from analysis.choices import rows_of
 from analysis.figures import FAINT_INK, GRID, INK
 from analysis.findings import findings
-from analysis.formats import Page, Table
+from analysis.formats import Page
 from analysis.markup import table_to_markdown, to_markdown
 from analysis.tables import axes_page, delta_page, environment_table, summary_page
 from sd_bench.records import write_atomically
 
 #: Charts beyond this many bytes of SVG are named, not shown: the whole file stays below 5 MB.
-_MOST_CHART_BYTES = 3_000_000
+_MOST_CHART_BYTES = 2_700_000
 
-#: Rows of a table beyond this are in the CSV only.
-_MOST_ROWS = 1500
+#: Rows of all tables together beyond this are in the CSV only.
+_MOST_ROWS = 3500
 
 #: Findings beyond this are in the tables only.
 _MOST_FINDINGS = 30
@@ -45,6 +46,7 @@ class ReportData:
     by_axis: dict[str, pd.DataFrame]
     charts: dict[str, Chart]
     left_out: Sequence[str]
+    num_charts_not_drawn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,8 @@ def _html(data: ReportData, folder: Path) -> str:
         more_findings=len(said) - _MOST_FINDINGS,
         figures=shown,
         named=named,
-        pages=[_shortened(page) for page in _pages(data)],
+        num_charts_not_drawn=data.num_charts_not_drawn,
+        pages=_shortened(_pages(data)),
         environments=environment_table(data.environments),
         excluded=excluded(data),
     )
@@ -130,22 +133,18 @@ def _pages(data: ReportData) -> list[Page]:
     ]
 
 
-def _shortened(page: Page) -> Page:
-    tables, notes = [], list(page.notes)
-    for table in page.tables:
-        rows = table.rows[:_MOST_ROWS]
-        if len(rows) < len(table.rows):
-            notes.append(f"{table.title}: the first {len(rows)} of {len(table.rows)} rows.")
-        tables.append(
-            Table(
-                title=table.title,
-                headings=table.headings,
-                rows=rows,
-                numeric=table.numeric,
-                bold=table.bold,
-            )
-        )
-    return Page(title=page.title, tables=tables, notes=notes)
+def _shortened(pages: list[Page]) -> list[Page]:
+    """The pages with as many rows as there is room for, and notes on what is missing."""
+    room, shortened = _MOST_ROWS, []
+    for page in pages:
+        tables, notes = [], list(page.notes)
+        for table in page.tables:
+            tables.append(dataclasses.replace(table, rows=table.rows[:room]))
+            if len(table.rows) > room:
+                notes.append(f"{table.title}: the first {room} of {len(table.rows)} rows.")
+            room = max(0, room - len(table.rows))
+        shortened.append(Page(title=page.title, tables=tables, notes=notes))
+    return shortened
 
 
 def _figures(charts: dict[str, Chart], folder: Path) -> tuple[list[_Figure], list[str]]:

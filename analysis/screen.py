@@ -10,22 +10,28 @@ from rich.text import Text
 
 from analysis.formats import Page, Table
 
+#: Rows of a table beyond this are in the files only.
+_MOST_ROWS = 200
+
 #: Spaces between two columns on a terminal.
 _BETWEEN_COLUMNS = 2
 
 
 def print_page(page: Page, console: Console) -> None:
-    """Print the page; nothing is cut off, and no line is wrapped where there is no terminal."""
+    """Print the page, of a long table its begin; no line is wrapped where there is no terminal."""
     for table in page.tables:
         console.print(Text(table.title, style="bold"))
         console.print(_on_screen(table, console))
+        if len(table.rows) > _MOST_ROWS:
+            console.print(Text(f"The first {_MOST_ROWS} of {len(table.rows)} rows."))
         console.print()
     for note in page.notes:
         console.print(Text(note))
 
 
 def _on_screen(table: Table, console: Console) -> RichTable:
-    columns = list(zip(table.headings, *table.rows, strict=True))
+    rows = table.rows[:_MOST_ROWS]
+    columns = list(zip(table.headings, *rows, strict=True))
     shown = RichTable(
         box=SIMPLE_HEAD if console.is_terminal else ASCII,
         show_edge=not console.is_terminal,
@@ -40,7 +46,7 @@ def _on_screen(table: Table, console: Console) -> RichTable:
             width=width,
             no_wrap=not console.is_terminal,
         )
-    for at, row in enumerate(table.rows):
+    for at, row in enumerate(rows):
         stressed = at in table.bold
         plain = console.is_terminal or not stressed
         cells = row if plain else [f"**{cell}**" if cell else cell for cell in row]

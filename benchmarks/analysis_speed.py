@@ -29,15 +29,16 @@ from tests.sample_records import sample_environment, sample_hash, sample_record,
 
 ROUNDS = 10
 GPUS = ("t4", "v100", "a10", "a100", "h100")
+#: The first vary slowest: each GPU, model and batch size has up to 20 cells side by side.
 AXES: dict[str, tuple[Any, ...]] = {
+    "sampler": ("plms", "ddim", "dpm_solver"),
+    "precision": ("autocast", "bf16", "fp32"),
+    "torch_env": ("original", "optimized"),
+    "model_version": ("sd1", "sd2", "sd2_768"),
+    "gpu": GPUS,
     "batch_size": (1, 2, 4, 8),
     "attention": ("original", "math", "mem_efficient", "flash", "cudnn"),
     "compile": ("off", "default", "reduce_overhead", "max_autotune"),
-    "gpu": GPUS,
-    "model_version": ("sd1", "sd2", "sd2_768"),
-    "precision": ("autocast", "bf16", "fp32"),
-    "sampler": ("plms", "ddim", "dpm_solver"),
-    "torch_env": ("original", "optimized"),
 }
 
 _LOAD_AND_TABLES = """

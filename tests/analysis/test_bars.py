@@ -243,3 +243,7 @@ def test_group_names_end_before_they_fill_the_sheet() -> None:
 def test_no_state_is_left_in_pyplot() -> None:
     chart(FOUR).draw()
     assert plt.get_fignums() == []
+
+
+def test_bars_of_nothing_are_drawn_without_a_warning() -> None:
+    assert axes_of(chart({("1", "math"): bar(0.0)}).draw()).get_ylim()[1] > 0

@@ -50,7 +50,7 @@ def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[b
 @pytest.fixture
 def no_charts(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests of everything but the charts: drawing them takes most of the time."""
-    monkeypatch.setattr("analysis.commands.draw_charts", lambda charts, folder: [])
+    monkeypatch.setattr("analysis.commands.all_charts", lambda rounds, deltas: {})
 
 
 def test_a_sweep_becomes_tables_and_charts_beside_it(
@@ -108,6 +108,17 @@ def test_out_and_baseline_are_obeyed(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "Baseline: attention=flash." in capsys.readouterr().out
     assert set(pd.read_csv(out / "delta.csv")["baseline"]) == {"attention=flash"}
     assert not (tmp_path / "analysis").exists()
+
+
+def test_charts_that_are_not_drawn_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_main_sweep(tmp_path)
+    assert main([str(tmp_path), "--most-charts", "1"]) == 0
+    assert "10 further charts not drawn: --most-charts 11 draws all" in capsys.readouterr().out
+    assert len(list((tmp_path / "analysis").glob("*.svg"))) == 1
+    report = (tmp_path / "analysis" / "report.html").read_text(encoding="utf-8")
+    assert "10 further charts were not drawn" in report
 
 
 @pytest.mark.usefixtures("no_charts")

@@ -153,3 +153,11 @@ def test_a_charts_ink_and_paper_follow_the_theme(main_sweep: Path, colour: str) 
     text = path.read_text(encoding="utf-8")
     assert colour in text
     assert colour not in inline_svg(text, path.stem)
+
+
+def test_rows_for_which_there_is_no_room_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analysis.report._MOST_ROWS", 8)
+    text = "\n".join(Page(report(write_main_sweep(tmp_path))).texts)
+    assert "Every cell: the first 2 of 6 rows." in text

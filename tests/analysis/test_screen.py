@@ -7,6 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
+from analysis.formats import Page, Table
 from analysis.screen import print_page
 from tests.analysis.test_markup import PAGE
 
@@ -43,3 +44,14 @@ def test_words_are_not_broken_where_the_terminal_is_wide_enough() -> None:
     text = printed(64, terminal=True)
     for word in ("mem_efficient", "improvement", "baseline", "attention", "unsupported:"):
         assert word in text
+
+
+def test_of_a_long_table_the_begin_is_shown_and_how_long_it_is() -> None:
+    rows = [[str(at)] for at in range(1000)]
+    page = Page(title="", tables=[Table(title="Long", headings=["number"], rows=rows)])
+    stream = io.StringIO()
+    print_page(page, Console(file=stream, width=80))
+    text = stream.getvalue()
+    assert "| 199" in text
+    assert "| 200" not in text
+    assert "The first 200 of 1000 rows." in text
