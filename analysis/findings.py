@@ -55,10 +55,10 @@ def _of_place(rows: list[Row], several: set[str]) -> Iterator[str]:
             f"{best['baseline']}, 95 % interval {_interval(best)}, {_rounds(best)}."
         )
     for row in rows:
-        if _doubt(row) and row["verdict"] == "faster":
+        if _doubt(row) and (row["verdict"] == "faster" or not sound):
             yield (
-                f"{row['series']} {where} does not count as faster ({factor(row['speedup'])}): "
-                f"{_doubt(row)}."
+                f"{row['series']} {where} does not count ({factor(row['speedup'])} of "
+                f"{row['baseline']}, {_interval(row)}, {row['verdict']}): {_doubt(row)}."
             )
 
 
