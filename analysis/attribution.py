@@ -11,6 +11,7 @@ from matplotlib.patches import Patch
 
 from analysis.choices import Row, rows_of
 from analysis.figures import FAINT_INK, INK, LABEL_SIZE, Sheet, line_height_in, quiet_fonts
+from analysis.formats import seconds
 from analysis.marks import explain
 
 _WIDTH_IN, _AXES_HEIGHT_IN = 7.6, 3.2
@@ -22,16 +23,26 @@ _LEAST_SHARE = 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waterfall:
-    """From the step of one cell (seconds) over the ``changes`` by class to the step of another."""
+    """From the seconds of one cell over the ``changes`` to those of another.
+
+    ``summary`` says it in words; without one the changes are classes of kernel in a step.
+    """
 
     title: str
     begin: tuple[str, float]
     changes: dict[str, float]
     end: tuple[str, float]
     caption: list[str]
+    unit: str = "ms"
+    y_name: str = "One step"
+    summary: str = ""
+
+    def text(self, value: float) -> str:
+        """Seconds in the chart's unit."""
+        return _ms(value) if self.unit == "ms" else seconds(value)
 
     def draw(self) -> Figure:
-        """Draw the chart in milliseconds."""
+        """Draw the chart in its unit."""
         with quiet_fonts():
             return _draw(self)
 
@@ -39,12 +50,15 @@ class Waterfall:
         """What the chart shows, in words."""
         (first, before), (last, after) = self.begin, self.end
         return (
-            f"Waterfall chart. {self.title}. {first} {_ms(before)}, {last} {_ms(after)}. "
+            f"Waterfall chart. {self.title}. {first} {self.text(before)}, "
+            f"{last} {self.text(after)}. "
             f"{self.sentence()}"
         )
 
     def sentence(self) -> str:
-        """What the classes save and take back, the largest first."""
+        """What the changes save and take back, the largest first."""
+        if self.summary:
+            return self.summary
         saved = sorted((s, name) for name, s in self.changes.items() if s < 0)
         lost = sorted(((s, name) for name, s in self.changes.items() if s > 0), reverse=True)
         parts = [f"saves {_ms(-s)} of {name}" for s, name in saved]
@@ -109,21 +123,22 @@ def _draw(chart: Waterfall) -> Figure:
         below_axes_in=0.2 + line_height_in(LABEL_SIZE) * max(n.count("\n") + 1 for n in names),
         caption=[chart.sentence(), *chart.caption],
     )
-    level = 0.0
+    level, scale = 0.0, 1e3 if chart.unit == "ms" else 1.0
     for at, (_, value) in enumerate(steps):
         total = at in (0, len(steps) - 1)
         low, high = (0.0, value) if total else sorted((level, level + value))
         colour = _TOTAL if total else _SAVED if value < 0 else _LOST
-        axes.bar(at, 1e3 * (high - low), bottom=1e3 * low, width=0.7, color=colour)
-        text = _ms(value) if total else f"{'-' if value < 0 else '+'}{_ms(abs(value))}"
-        axes.text(at, 1e3 * high, text, ha="center", va="bottom", fontsize=8, color=INK)
+        axes.bar(at, scale * (high - low), bottom=scale * low, width=0.7, color=colour)
+        sign = "" if total else "-" if value < 0 else "+"
+        text = f"{sign}{chart.text(abs(value))}"
+        axes.text(at, scale * high, text, ha="center", va="bottom", fontsize=8, color=INK)
         level = value if total else level + value
         if at < len(steps) - 1:
-            axes.plot([at, at + 1], [1e3 * level] * 2, color=FAINT_INK, lw=0.7, zorder=0)
+            axes.plot([at, at + 1], [scale * level] * 2, color=FAINT_INK, lw=0.7, zorder=0)
     axes.set_xticks(range(len(names)), names, fontsize=LABEL_SIZE - 2, parse_math=False)
     axes.margins(y=0.1)
     axes.set_ylim(bottom=0)
-    axes.set_ylabel("One step [ms]", fontsize=LABEL_SIZE, color=INK)
+    axes.set_ylabel(f"{chart.y_name} [{chart.unit}]", fontsize=LABEL_SIZE, color=INK)
     return sheet.figure
 
 

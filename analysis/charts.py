@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.ablation import ablations
 from analysis.attribution import Waterfall, waterfalls
 from analysis.bars import Bar, BarChart
 from analysis.cell_charts import Chart as CellChart
@@ -35,6 +36,8 @@ def all_charts(rounds: pd.DataFrame, deltas: pd.DataFrame) -> dict[str, Chart]:
     """Every chart that the compared cells call for, by file name without suffix."""
     charts: dict[str, Chart] = {**bar_charts(deltas), **run_charts(rounds, deltas)}
     charts |= cell_charts(deltas)
+    for name, chart in ablations(deltas).items():
+        charts[unused(clean(f"one_change_at_a_time_{name}"), charts)] = chart
     for name, chart in waterfalls(deltas).items():
         charts[unused(clean(f"waterfall_{name}"), charts)] = chart
     return charts

@@ -50,6 +50,7 @@ _ORDER: dict[str, tuple[str, ...]] = {
     "model_version": ("sd1", "sd2", "sd2_768"),
     "configuration": (
         *("original_no_xformers", "original_no_xformers_pt2", "original", "original_pt2"),
+        *("original_no_checkpointing_pt2", "original_half_attention_pt2"),
         *("optimized_math", "optimized", "optimized_compile"),
     ),
     "attention": ("original", "xformers", "math", "mem_efficient", "flash", "cudnn", "auto"),

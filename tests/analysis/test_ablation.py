@@ -1,0 +1,87 @@
+"""The waterfall of one change at a time: its chain, its sums, its words."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from analysis import compare, load_records, summarise
+from analysis.ablation import STEPS, ablations
+from analysis.attribution import Waterfall
+from tests.conftest import Compose
+from tests.sample_records import sample_record, write_sample
+
+SECONDS = dict(zip((name for name, _ in STEPS), (10, 9, 8.5, 7, 7.25, 5, 4), strict=True))
+
+
+def chain(root: Path, *left_out: str, batch_sizes: tuple[int, ...] = (1,)) -> dict[str, Waterfall]:
+    for name, runtime in SECONDS.items():
+        for batch_size in batch_sizes:
+            record = sample_record(float(runtime), configuration=name, batch_size=batch_size)
+            if name not in left_out:
+                write_sample(root, record)
+    return ablations(compare(summarise(load_records(root))))
+
+
+def test_every_step_has_its_share_and_they_add_up(tmp_path: Path) -> None:
+    (chart,) = chain(tmp_path).values()
+    assert list(chart.changes.values()) == pytest.approx([-1, -0.5, -1.5, 0.25, -2.25, -1])
+    assert list(chart.changes) == [change for _, change in STEPS[1:]]
+    assert chart.begin == ("original_no_xformers", 10)
+    assert chart.end[1] == pytest.approx(10 + sum(chart.changes.values())) == 4
+    assert "PyTorch 2 saves 1.00 s" in chart.sentence()
+    assert "nn.MultiheadAttention costs 0.250 s" in chart.sentence()
+    assert "All together saves 6.00 s" in chart.sentence()
+
+
+def test_where_the_first_cannot_run_the_chain_begins_with_the_next(tmp_path: Path) -> None:
+    (chart,) = chain(tmp_path, "original_no_xformers").values()
+    assert chart.begin == ("original_no_xformers_pt2", 9)
+
+
+def test_a_gap_is_never_bridged(tmp_path: Path) -> None:
+    (chart,) = chain(tmp_path, "original_half_attention_pt2").values()
+    assert (chart.begin[0], chart.end[0]) in (
+        ("original_no_xformers", "original_no_checkpointing_pt2"),
+        ("optimized_math", "optimized_compile"),
+    )
+    assert len(chart.changes) == 2
+
+
+def test_two_configurations_are_no_chain(tmp_path: Path) -> None:
+    keep = {"optimized_math", "optimized"}
+    assert chain(tmp_path, *(name for name in SECONDS if name not in keep)) == {}
+
+
+def test_each_batch_size_has_its_own_and_is_drawn(tmp_path: Path) -> None:
+    charts = chain(tmp_path, batch_sizes=(1, 2))
+    assert len(charts) == 2
+    (axes,) = next(iter(charts.values())).draw().axes
+    assert axes.get_ylabel() == "Runtime [s]"
+    assert axes.get_ylim()[1] > 10
+
+
+def test_the_steps_are_the_experiments(compose_config: Compose) -> None:
+    """Each configuration exists, and departs from the one before in what the step says."""
+    facts = []
+    for name, _ in STEPS:
+        config = compose_config(f"configuration={name}", "model_version=sd2")
+        facts.append(
+            {
+                "torch_env": config.torch_env.name,
+                "checkpointing": config.model_version.unet.use_checkpoint,
+                "upcast": config.attention.upcast,
+                "multihead": config.attention.uses_multihead_attention,
+                "backends": len(config.attention.allowed_sdpa_backends),
+                "compile": config.compile.mode,
+            }
+        )
+    changed = [
+        {key for key in before if before[key] != after[key]} for before, after in pairwise(facts)
+    ]
+    assert changed == [
+        {"torch_env"}, {"checkpointing"}, {"upcast"}, {"multihead", "backends"}, {"backends"},
+        {"compile"},
+    ]  # fmt: skip
