@@ -34,3 +34,8 @@ def tiny(compose_config: Compose) -> Compose:
         return compose_config(*small, "workload.height=64", "workload.width=64", *overrides)
 
     return make
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow ones first: two processes share the tests, and neither waits for a long last one."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)

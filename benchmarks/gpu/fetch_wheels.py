@@ -30,7 +30,7 @@ PYPROJECT = HERE.parents[1] / "pyproject.toml"
 PRESENT = frozenset(
     {
         "torch", "torchvision", "timm", "numpy", "pandas", "matplotlib", "pillow", "rich",
-        "packaging", "pyyaml", "regex", "tqdm", "huggingface-hub", "safetensors",
+        "packaging", "pyyaml", "regex", "tqdm", "huggingface-hub", "safetensors", "jinja2",
     }
 )  # fmt: skip
 #: Pure Python, and no wheel of it on the registry.

@@ -31,7 +31,10 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 
 #: What has to be importable once the wheels are installed, and the packages whose version counts.
-MODULES = ("torch", "torchvision", "timm", "hydra", "omegaconf", "antlr4", "open_clip", "ftfy")
+MODULES = (
+    "torch", "torchvision", "timm", "hydra", "omegaconf", "antlr4", "open_clip", "ftfy", "scipy",
+    "safetensors", "regex", "yaml", "jinja2",
+)  # fmt: skip
 PACKAGES = (
     "torch", "triton", "torchvision", "timm", "open_clip_torch", "xformers", "hydra-core",
     "omegaconf", "numpy",

@@ -142,8 +142,7 @@ def _measure(config: Config, request: Request, record: Record, report: _Reporter
 
     import_s = time.perf_counter() - _STARTED
     device = torch.device(config.gpu.kind, *([0] if config.gpu.kind == "cuda" else []))
-    warnings = [*record.warnings, *cut_prompts(config)]
-    record = replace(record, environment=describe_environment(device), warnings=warnings)
+    record = replace(record, environment=describe_environment(device))
     if request.fingerprints and record.environment["fingerprint"] not in request.fingerprints:
         report.tell({"environment": record.environment})
         raise _OtherEnvironmentError
@@ -180,7 +179,8 @@ def _measure(config: Config, request: Request, record: Record, report: _Reporter
         work=count_work(config, folder.parent) if is_first else None,
         output=output,
     )
-    record = replace(record, warnings=[*record.warnings, *remarks(record)])
+    warnings = [*record.warnings, *cut_prompts(config), *remarks(record)]
+    record = replace(record, warnings=warnings)
     return _judged(record, measured)
 
 
