@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sd_bench.config import Config
+from sd_bench.torch_capabilities import can
 
 SM = tuple[int, int]
 
@@ -56,11 +57,14 @@ RULES: tuple[Rule, ...] = (
         "the wheels of PyTorch 1.12 stop at compute capability 8.6",
     ),
     (
-        _both(_backend("mem_efficient", "flash", "cudnn", "auto"), lambda c, h: h.torch < (2, 0)),
+        _both(
+            _backend("mem_efficient", "flash", "cudnn", "auto"),
+            lambda c, h: not can(h.torch, "scaled_dot_product_attention"),
+        ),
         "PyTorch before 2.0 has no scaled_dot_product_attention",
     ),
     (
-        _both(_backend("cudnn"), lambda c, h: h.torch < (2, 5)),
+        _both(_backend("cudnn"), lambda c, h: not can(h.torch, "cudnn attention")),
         "cuDNN attention needs PyTorch 2.5",
     ),
     (
@@ -68,11 +72,17 @@ RULES: tuple[Rule, ...] = (
         "this attention backend needs a CUDA device",
     ),
     (
-        _both(_backend("flash"), lambda c, h: h.kind == "cpu" and h.torch < (2, 1)),
+        _both(
+            _backend("flash"),
+            lambda c, h: h.kind == "cpu" and not can(h.torch, "flash attention on a CPU"),
+        ),
         "flash attention on a CPU needs PyTorch 2.1",
     ),
     (
-        _both(_backend("flash", "cudnn"), lambda c, h: _below(h, (8, 0)) and h.torch >= (2, 2)),
+        _both(
+            _backend("flash", "cudnn"),
+            lambda c, h: _below(h, (8, 0)) and can(h.torch, "flash attention by FlashAttention-2"),
+        ),
         "needs compute capability 8.0",
     ),
     (
@@ -99,7 +109,7 @@ RULES: tuple[Rule, ...] = (
         "xFormers is not installed: pip install 'sd_bench[xformers]'",
     ),
     (
-        lambda c, h: c.compile.mode != "off" and h.torch < (2, 0),
+        lambda c, h: c.compile.mode != "off" and not can(h.torch, "torch.compile"),
         "torch.compile needs PyTorch 2",
     ),
     (
@@ -111,7 +121,9 @@ RULES: tuple[Rule, ...] = (
         "torch.compile on a CPU needs a C++ compiler: install g++",
     ),
     (
-        lambda c, h: c.precision.name == "fp16" and h.kind == "cpu" and h.torch < (2, 2),
+        lambda c, h: (
+            c.precision.name == "fp16" and h.kind == "cpu" and not can(h.torch, "fp16 on a CPU")
+        ),
         "fp16 on a CPU needs PyTorch 2.2",
     ),
     (

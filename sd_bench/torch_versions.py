@@ -1,4 +1,7 @@
-"""Everything that differs between the versions of PyTorch, from 1.12 to the newest."""
+"""Everything that differs between the versions of PyTorch, from 1.12 to the newest.
+
+Which version can what is in ``torch_capabilities.py``, which needs no torch.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,13 @@ from unittest import mock
 
 import torch
 
-
-def version_tuple(version: str) -> tuple[int, int]:
-    """Major and minor of a version such as ``2.15.0+cu130``."""
-    major, minor = version.split(".")[:2]
-    return int(major), int(minor)
-
+from sd_bench.torch_capabilities import can, version_tuple
 
 TORCH_VERSION = version_tuple(torch.__version__)
 
-HAS_SDPA = hasattr(torch.nn.functional, "scaled_dot_product_attention")
-HAS_COMPILE = hasattr(torch, "compile")
-HAS_FLOP_COUNTER = TORCH_VERSION >= (2, 1)
+HAS_SDPA = can(TORCH_VERSION, "scaled_dot_product_attention")
+HAS_COMPILE = can(TORCH_VERSION, "torch.compile")
+HAS_FLOP_COUNTER = can(TORCH_VERSION, "flop_counter")
 
 #: The switch of each attention backend in ``torch.backends.cuda``; they steer the CPU's too.
 _SDPA_SWITCHES = {
@@ -46,7 +44,7 @@ _INITIALISERS = (
 @contextmanager
 def uninitialised() -> Iterator[None]:
     """Build modules without filling their parameters; ``to_empty`` and a fill have to follow."""
-    if TORCH_VERSION >= (2, 0):
+    if can(TORCH_VERSION, "torch.device as a context"):
         with torch.device("meta"):
             yield
         return

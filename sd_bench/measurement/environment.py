@@ -35,6 +35,7 @@ _NOT_OF_THE_ENVIRONMENT = (
 #: The parts of the package that a measured time depends on.
 _MEASURED_SOURCES = (
     "networks", "weights", "sampling", "measurement", "pipeline.py", "torch_versions.py",
+    "torch_capabilities.py",
 )  # fmt: skip
 
 

@@ -1,0 +1,37 @@
+"""Which version of PyTorch can do what: one table, read without importing torch.
+
+``support.py`` declares cells unsupported by it, ``torch_versions.py`` takes its other way by it,
+and ``tests/test_torch_capabilities.py`` holds it against the PyTorch that runs the tests.
+"""
+
+from __future__ import annotations
+
+#: Major and minor version of PyTorch.
+Version = tuple[int, int]
+
+#: The first version that can.
+SINCE: dict[str, Version] = {
+    "inference_mode": (1, 9),
+    "weights_only": (1, 13),  # of torch.load, which sd_bench does not use: see docs/weights.md
+    "scaled_dot_product_attention": (2, 0),
+    "switches of math, flash and memory-efficient attention": (2, 0),
+    "torch.compile": (2, 0),
+    "torch.device as a context": (2, 0),
+    "flash attention on a CPU": (2, 1),
+    "flop_counter": (2, 1),
+    "fp16 on a CPU": (2, 2),
+    "flash attention by FlashAttention-2": (2, 2),  # which needs compute capability 8.0
+    "cudnn attention": (2, 5),
+    "half-precision reduction of math attention as a switch": (2, 5),
+}
+
+
+def version_tuple(version: str) -> Version:
+    """Major and minor of a version such as ``2.15.0+cu130``."""
+    major, minor = version.split(".")[:2]
+    return int(major), int(minor)
+
+
+def can(torch: Version, capability: str) -> bool:
+    """Whether PyTorch of version ``torch`` has the capability. Raises KeyError if none knows it."""
+    return torch >= SINCE[capability]

@@ -1,0 +1,77 @@
+"""The table of what PyTorch can is true of the PyTorch that runs this test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from inspect import signature
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from sd_bench.torch_capabilities import SINCE, can, version_tuple
+from sd_bench.torch_versions import TORCH_VERSION, sdpa_backends
+
+
+def runs(call: Callable[[], object]) -> bool:
+    try:
+        call()
+    except (RuntimeError, NotImplementedError, TypeError, AttributeError):
+        return False
+    return True
+
+
+def as_context() -> None:
+    with torch.device("meta"):  # type: ignore[attr-defined,unused-ignore]
+        assert torch.empty(1).is_meta
+
+
+def flash_on_a_cpu() -> None:
+    q = torch.zeros(1, 2, 8, 16)
+    with sdpa_backends(("flash",)):
+        F.scaled_dot_product_attention(q, q, q)
+
+
+def cuda_has(name: str) -> Callable[[], bool]:
+    return lambda: hasattr(torch.backends.cuda, name)
+
+
+def has_flop_counter() -> bool:
+    try:
+        from torch.utils import flop_counter
+    except ImportError:
+        return False
+    return hasattr(flop_counter, "FlopCounterMode")
+
+
+PROBES: dict[str, Callable[[], bool]] = {
+    "inference_mode": lambda: hasattr(torch, "inference_mode"),
+    "weights_only": lambda: "weights_only" in signature(torch.load).parameters,
+    "scaled_dot_product_attention": lambda: hasattr(F, "scaled_dot_product_attention"),
+    "switches of math, flash and memory-efficient attention": cuda_has("enable_mem_efficient_sdp"),
+    "torch.compile": lambda: hasattr(torch, "compile"),
+    "torch.device as a context": lambda: runs(as_context),
+    "flash attention on a CPU": lambda: runs(flash_on_a_cpu),
+    "flop_counter": has_flop_counter,
+    "half-precision reduction of math attention as a switch": cuda_has(
+        "fp16_bf16_reduction_math_sdp_allowed"
+    ),
+}
+#: What only a GPU or an hour of fp16 on a CPU could show.
+NOT_PROBED = {"cudnn attention", "fp16 on a CPU", "flash attention by FlashAttention-2"}
+
+
+def test_every_capability_is_probed_or_said_not_to_be() -> None:
+    assert set(PROBES) | NOT_PROBED == set(SINCE)
+
+
+@pytest.mark.parametrize("capability", PROBES)
+def test_the_table_is_true_here(capability: str) -> None:
+    assert PROBES[capability]() == can(TORCH_VERSION, capability)
+
+
+def test_versions_compare_as_numbers() -> None:
+    assert version_tuple("2.15.0+cu130") == (2, 15)
+    assert can((2, 15), "cudnn attention")
+    assert not can((2, 4), "cudnn attention")
+    assert not can((1, 12), "weights_only")
