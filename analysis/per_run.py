@@ -21,12 +21,14 @@ _WIDTH_IN, _AXES_HEIGHT_IN = 8.4, 3.6
 class RunChart:
     """Runs in the order in which they ran: ``run_number``, ``series``, ``runtime_s`` (seconds).
 
-    A run whose optional column ``throttled`` is true is drawn as a cross.
+    A run whose optional column ``throttled`` is true is drawn as a cross. ``colours`` are those of
+    the series in the other charts; without them each gets one of its own.
     """
 
     title: str
     runs: pd.DataFrame = field(repr=False)
     caption: list[str]
+    colours: dict[str, str] = field(default_factory=dict)
 
     def draw(self) -> Figure:
         """Draw it; the y axis shows the range of the runs, so that a drift is seen."""
@@ -52,7 +54,7 @@ def _means(runs: pd.DataFrame) -> dict[str, str]:
 
 def _draw(chart: RunChart) -> Figure:
     runs, means = chart.runs, _means(chart.runs)
-    colours = series_colours(means)
+    colours = series_colours(means) | chart.colours
     sheet = Sheet(_WIDTH_IN)
     markers = [Line2D([], [], color=colours[name], marker="o", linestyle="none") for name in means]
     axes = sheet.lay_out(

@@ -12,6 +12,7 @@ from analysis.formats import percent
 from analysis.marks import DRIFTING, THROTTLED, explain
 from analysis.notes import baseline_note, disturbance_notes, scaled_note
 from analysis.per_run import RunChart
+from analysis.series import series_colours, series_order
 from analysis.stems import file_stem, unused
 from analysis.summarise import VALUES
 
@@ -25,12 +26,13 @@ def run_charts(rounds: pd.DataFrame, deltas: pd.DataFrame) -> dict[str, RunChart
     """The plots by file name without suffix; ``deltas`` are the compared cells of ``rounds``."""
     runs = _runs(rounds, deltas)
     charts: dict[str, RunChart] = {}
+    colours = series_colours(series_order(deltas))
     place = ["machine", *WORKLOAD_AXES, "batch_size"]
     for _, cells in deltas[deltas["status"] == "ok"].groupby(place, sort=False, dropna=False):
         part = runs[runs["place"].isin(set(_places(cells)))]
         part = part.assign(run_number=range(len(part)))
         charts[unused(_stem(cells, deltas), charts)] = RunChart(
-            title=_title(cells), runs=part, caption=_caption(cells)
+            title=_title(cells), runs=part, caption=_caption(cells), colours=colours
         )
     return charts
 

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from analysis import compare, load_records, summarise
+from analysis.charts import bar_charts
 from analysis.per_run import RunChart
 from analysis.run_charts import run_charts
 from tests.sample_records import (
@@ -95,3 +96,18 @@ def test_a_drift_over_rounds_is_told(tmp_path: Path) -> None:
         write_sample(tmp_path, sample_record(runtime_s, round_index=round_index))
     (chart,) = charts_of(tmp_path).values()
     assert "1 of 1 cells drift along their rounds, by +7.0 to +7.0 %" in " ".join(chart.caption)
+
+
+def test_a_series_has_its_colour_of_the_bar_charts_where_another_did_not_run(
+    tmp_path: Path,
+) -> None:
+    write_sample(tmp_path, sample_record(1.0, attention="original"))
+    write_sample(tmp_path, sample_record(status="unsupported", reason="no", attention="xformers"))
+    write_sample(tmp_path, sample_record(2.0, attention="math"))
+    rounds = load_records(tmp_path)
+    deltas = compare(summarise(rounds))
+    (runs,) = run_charts(rounds, deltas).values()
+    bars = next(iter(bar_charts(deltas).values()))
+    assert runs.colours["math"] == bars.colours["math"]
+    lines = runs.draw().axes[0].get_lines()
+    assert bars.colours["math"] in {line.get_color() for line in lines}
