@@ -37,7 +37,7 @@ EXIT_CANNOT_WRITE = 74
 EXIT_OTHER_ENVIRONMENT = 78
 _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 #: How long the launcher may take to draw a new phase, before the phase begins.
-_DRAWING_S = 0.02
+_DRAWING_S = 0.005
 _PR_SET_PDEATHSIG = 1
 #: How PyTorch says that memory ran out, on CUDA and on a CPU.
 _OOM_WORDS = ("out of memory", "can't allocate memory")
