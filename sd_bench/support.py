@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sd_bench.config import Config
+from sd_bench.config import SDPA_BACKENDS, Config
 from sd_bench.torch_capabilities import can
 
 SM = tuple[int, int]
@@ -44,6 +44,10 @@ def _both(
     return lambda config, host: first(config, host) and second(config, host)
 
 
+def _switches_one_off(config: Config) -> bool:
+    return any(getattr(config.attention, f"disable_{backend}") for backend in SDPA_BACKENDS)
+
+
 #: The newest compute capability that the wheels of PyTorch 1.12 are built for.
 TORCH_1_12_CAPABILITY = (8, 6)
 
@@ -58,10 +62,14 @@ RULES: tuple[Rule, ...] = (
     ),
     (
         _both(
-            _backend("mem_efficient", "flash", "cudnn", "auto"),
+            _backend("mem_efficient", "flash", "cudnn"),
             lambda c, h: not can(h.torch, "scaled_dot_product_attention"),
         ),
         "PyTorch before 2.0 has no scaled_dot_product_attention",
+    ),
+    (
+        lambda c, h: _switches_one_off(c) and not can(h.torch, "scaled_dot_product_attention"),
+        "PyTorch before 2.0 has no attention backends to switch off",
     ),
     (
         _both(_backend("cudnn"), lambda c, h: not can(h.torch, "cudnn attention")),

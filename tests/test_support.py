@@ -145,3 +145,11 @@ def test_the_original_code_stands_in_for_itself_on_newer_devices() -> None:
     assert with_stand_ins(names, (8, 6)) == names
     assert with_stand_ins(names, (8, 9)) == both
     assert with_stand_ins(names, (9, 0)) == both
+
+
+def test_before_pytorch_2_auto_is_the_one_attention_there_is(compose_config: Compose) -> None:
+    old = host(kind="cpu", torch="1.12")
+    assert unsupported_reason(compose_config("attention=auto"), old) is None
+    without_flash = compose_config("attention=auto", "attention.disable_flash=true")
+    assert "no attention backends to switch off" in str(unsupported_reason(without_flash, old))
+    assert unsupported_reason(without_flash, host(kind="cpu")) is None

@@ -131,7 +131,7 @@ def _verdict(
         return proven, f"{count} xFormers operators for {num_modules} modules"
     if backend == "original":
         return _unfused(ran, num_modules, num_products, compiled, forbid_math_operator=True)
-    if backend == "math" and (compiled or not has_sdpa):
+    if (backend == "math" and compiled) or not has_sdpa:  # then nothing is to be chosen from
         return _unfused(ran, num_modules, num_products, compiled, forbid_math_operator=False)
     math = ran.operators[MATH_OPERATOR]
     counts = fused + Counter(math=math)
