@@ -87,6 +87,15 @@ RULES: tuple[Rule, ...] = (
         "flash attention on a CPU needs PyTorch 2.1",
     ),
     (
+        lambda c, h: (
+            c.precision.name == "autocast"
+            and h.kind == "cpu"
+            and can(h.torch, "scaled_dot_product_attention")
+            and not can(h.torch, "autocast of scaled_dot_product_attention on a CPU")
+        ),
+        "PyTorch 2.0 cannot autocast attention with a mask on a CPU: take precision=bf16",
+    ),
+    (
         _both(
             _backend("flash", "cudnn"),
             lambda c, h: _below(h, (8, 0)) and can(h.torch, "flash attention by FlashAttention-2"),

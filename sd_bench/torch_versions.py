@@ -93,12 +93,12 @@ def compiled(module: torch.nn.Module, mode: str, keep_unfused: bool) -> Callable
     """``module`` under torch.compile in ``mode``, or itself if that is "off".
 
     With ``keep_unfused`` the compiler's rewriting of matmul-softmax-matmul into a fused
-    attention kernel is switched off for this process: it would run another kernel than the
-    cell's name says. PyTorch has no public switch for it.
+    attention kernel (from 2.1 on) is switched off for this process: it would run another kernel
+    than the cell's name says. PyTorch has no public switch for it.
     """
     if mode == "off":
         return module
-    if keep_unfused:
+    if keep_unfused and can(TORCH_VERSION, "fusing of attention by the compiler"):
         from torch._inductor.fx_passes import fuse_attention
 
         mock.patch.object(fuse_attention, "_sfdp_init", return_value=None).start()
@@ -112,8 +112,10 @@ def compile_counts() -> dict[str, int | None]:
     from torch._dynamo import convert_frame
     from torch._dynamo.utils import counters
 
-    frames: dict[Any, int] | None = getattr(convert_frame, "FRAME_COMPILE_COUNTER", None)
-    return {  # each was introduced with one of the 2.x, and none of them is public
+    frames: dict[Any, int] | None = None
+    if can(TORCH_VERSION, "count of compilations anew"):
+        frames = convert_frame.FRAME_COMPILE_COUNTER
+    return {  # none of them is public
         "graphs": counters["stats"]["unique_graphs"],
         "graph_breaks": sum(counters["graph_break"].values()),
         "recompilations": None if frames is None else sum(frames.values()) - len(frames),

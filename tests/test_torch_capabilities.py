@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from inspect import signature
 
 import pytest
@@ -19,6 +20,13 @@ def runs(call: Callable[[], object]) -> bool:
     except (RuntimeError, NotImplementedError, TypeError, AttributeError):
         return False
     return True
+
+
+def is_module(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ImportError:  # nor is the package that it would be in
+        return False
 
 
 def as_context() -> None:
@@ -38,6 +46,21 @@ def has_flop_counter() -> bool:
     return hasattr(flop_counter, "FlopCounterMode")
 
 
+def has_autocast_of_sdpa_on_a_cpu() -> bool:
+    q = torch.zeros(1, 1, 2, 8, dtype=torch.bfloat16)
+    mask = torch.zeros(2, 2)  # in fp32, as a module's own buffer is under autocast
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        return runs(lambda: F.scaled_dot_product_attention(q, q, q, attn_mask=mask))
+
+
+def counts_compilations_anew() -> bool:
+    try:
+        from torch._dynamo import convert_frame
+    except ImportError:
+        return False
+    return hasattr(convert_frame, "FRAME_COMPILE_COUNTER")
+
+
 PROBES: dict[str, Callable[[], bool]] = {
     "inference_mode": lambda: hasattr(torch, "inference_mode"),
     "weights_only": lambda: "weights_only" in signature(torch.load).parameters,
@@ -46,6 +69,11 @@ PROBES: dict[str, Callable[[], bool]] = {
     "torch.compile": lambda: hasattr(torch, "compile"),
     "torch.device as a context": lambda: runs(as_context),
     "flop_counter": has_flop_counter,
+    "autocast of scaled_dot_product_attention on a CPU": has_autocast_of_sdpa_on_a_cpu,
+    "count of compilations anew": counts_compilations_anew,
+    "fusing of attention by the compiler": lambda: is_module(
+        "torch._inductor.fx_passes.fuse_attention"
+    ),
     "half-precision reduction of math attention as a switch": cuda_has(
         "fp16_bf16_reduction_math_sdp_allowed"
     ),

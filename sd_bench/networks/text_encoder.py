@@ -34,6 +34,18 @@ class TextEncoder(nn.Module):
         mask = self.model.attn_mask
         mask.copy_(self.model.build_causal_mask().to(mask))
 
+    def train(self, mode: bool = True) -> TextEncoder:
+        """As any module's, but nn.MultiheadAttention stays in training mode.
+
+        Without dropout that changes nothing but this: in eval mode PyTorch 2.0 runs its fused
+        inference path, which ignores the backend switches and does not go with autocast.
+        """
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.MultiheadAttention):
+                module.training = True
+        return self
+
     def forward(self, tokens: Tensor) -> Tensor:
         x = self.model.token_embedding(tokens) + self.model.positional_embedding
         x = self.model.transformer(x, attn_mask=self.model.attn_mask)

@@ -10,20 +10,15 @@ import tarfile
 import time
 import zipfile
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-from sd_bench.torch_capabilities import can, version_tuple
+from tests.runnable import needs_cpu_flash
 
 GPU_DIR = Path(__file__).parents[2] / "benchmarks" / "gpu"
-needs_pytorch_2_1 = pytest.mark.skipif(
-    not can(version_tuple(metadata.version("torch")), "flash attention on a CPU"),
-    reason="the script's sweeps compare flash, which needs PyTorch 2.1 on a CPU",
-)
 
 
 def run_script(out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -45,7 +40,7 @@ def members(out: Path) -> dict[str, bytes]:
         return {name: stream.read() for name, stream in files.items() if stream is not None}
 
 
-@needs_pytorch_2_1
+@needs_cpu_flash
 def test_a_call_leaves_a_summary_and_an_archive_and_nothing_else(tmp_path: Path) -> None:
     out = tmp_path / "out"
     answer = run_script(out, "--only", "backends", "--extra", "protocol=smoke")
@@ -82,7 +77,7 @@ def test_a_call_leaves_a_summary_and_an_archive_and_nothing_else(tmp_path: Path)
     assert float(original["images/s"]) == pytest.approx(1 / runtime, rel=1e-2)
 
 
-@needs_pytorch_2_1
+@needs_cpu_flash
 def test_a_limit_that_runs_out_midway_is_kept_and_loses_no_finished_record(tmp_path: Path) -> None:
     out, limit_s = tmp_path / "out", 22
     began = time.monotonic()

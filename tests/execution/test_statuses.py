@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 import torch
 
 from sd_bench.measurement.round import holds_constant_image
-from sd_bench.torch_versions import HAS_SDPA
 from tests.execution.conftest import SMOKE, TINY, Command, Inject, records
+from tests.runnable import needs_cpu_flash
 
 
 def test_memory_that_runs_out_is_oom(command: Command, inject: Inject, tmp_path: Path) -> None:
@@ -92,7 +91,7 @@ def test_a_black_image_is_invalid(command: Command, inject: Inject, tmp_path: Pa
     assert record.times is not None
 
 
-@pytest.mark.skipif(not HAS_SDPA, reason="this PyTorch has no backends to mix up")
+@needs_cpu_flash
 def test_another_kernel_than_the_label_says_is_invalid(
     command: Command, inject: Inject, tmp_path: Path
 ) -> None:

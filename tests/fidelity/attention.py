@@ -8,20 +8,18 @@ import torch
 
 from sd_bench.config import Config
 from sd_bench.networks.unet import UNet
-from sd_bench.torch_versions import TORCH_VERSION, sdpa_backends
+from sd_bench.torch_versions import sdpa_backends
 from tests.fidelity.comparison import ATTENTION, Comparison, relative_error
 from tests.fidelity.ours import fp32_config, normal, random_unet, text_like
+from tests.runnable import HAS_CPU_FLASH
 
 #: What runs on the CPU under this PyTorch: overrides that are compared with attention=original.
 #: Before PyTorch 2.1 fused attention on the CPU cannot be chosen.
 FORMS = {
     "original with upcast": ("attention=original", "attention.upcast=true"),
     "math": ("attention=math",),
-    **(
-        {"flash": ("attention=flash",), "auto": ("attention=auto",)}
-        if TORCH_VERSION >= (2, 1)
-        else {}
-    ),
+    **({"flash": ("attention=flash",)} if HAS_CPU_FLASH else {}),
+    "auto": ("attention=auto",),
 }
 
 

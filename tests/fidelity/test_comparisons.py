@@ -7,10 +7,10 @@ import math
 import pytest
 import torch
 
-from sd_bench.torch_versions import TORCH_VERSION
 from tests.fidelity.comparison import NETWORK, Comparison, relative_error, worst_error
 from tests.fidelity.report import PAGE, page, read_page
 from tests.fidelity.table import COMPARISONS
+from tests.runnable import HAS_CPU_FLASH
 
 CASES = [pytest.param(c, id=c.key, marks=[pytest.mark.slow] if c.slow else []) for c in COMPARISONS]
 
@@ -28,7 +28,7 @@ def test_every_comparison_has_a_key_of_its_own() -> None:
     assert len({comparison.key for comparison in COMPARISONS}) == len(COMPARISONS)
 
 
-@pytest.mark.skipif(TORCH_VERSION < (2, 1), reason="the table has no flash attention then")
+@pytest.mark.skipif(not HAS_CPU_FLASH, reason="the table has no flash attention then")
 def test_the_page_shows_every_comparison_in_order_and_within_tolerance() -> None:
     shown = read_page(PAGE.read_text(encoding="utf-8"))
     assert list(shown) == [comparison.key for comparison in COMPARISONS]

@@ -22,11 +22,10 @@ from sd_bench.measurement.step_profile import profile_step
 from sd_bench.networks.attention import is_unet_attention
 from sd_bench.pipeline import Pipeline
 from sd_bench.records import Profile
-from sd_bench.torch_versions import TORCH_VERSION
 from tests.conftest import Compose
+from tests.runnable import CPU_BACKENDS
 
 CPU = torch.device("cpu")
-ATTENTIONS = ["original", "math", *(["flash"] if TORCH_VERSION >= (2, 1) else [])]
 
 
 def profile_of(pipeline: Pipeline, folder: Path) -> Profile:
@@ -39,7 +38,7 @@ def trace_of(folder: Path) -> list[dict[str, Any]]:
     return [e for e in events["traceEvents"] if e.get("ph") == "X"]
 
 
-@pytest.mark.parametrize("attention", ATTENTIONS)
+@pytest.mark.parametrize("attention", CPU_BACKENDS)
 def test_the_classes_of_a_real_step_add_up_to_its_wall_time(
     tiny: Compose, tmp_path: Path, attention: str
 ) -> None:
@@ -61,7 +60,7 @@ class Unchanged(nn.Module):
         return x
 
 
-@pytest.mark.parametrize("attention", ATTENTIONS)
+@pytest.mark.parametrize("attention", CPU_BACKENDS)
 def test_without_attention_modules_no_time_is_attentions(
     tiny: Compose, tmp_path: Path, attention: str
 ) -> None:

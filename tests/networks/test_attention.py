@@ -13,13 +13,13 @@ from sd_bench.networks.attention import attention_factory, is_unet_attention
 from sd_bench.networks.probe import head_widths, why_backend_fails
 from sd_bench.networks.unet import UNet
 from sd_bench.pipeline import build_networks
-from sd_bench.torch_versions import HAS_SDPA, TORCH_VERSION, sdpa_backends, uninitialised
+from sd_bench.torch_versions import sdpa_backends, uninitialised
 from sd_bench.weights.random import fill_random
 from tests.conftest import Compose
+from tests.runnable import CPU_BACKENDS, needs_cpu_flash, needs_sdpa
 
 CPU = torch.device("cpu")
-needs_sdpa = pytest.mark.skipif(not HAS_SDPA, reason="PyTorch before 2.0 has no SDPA")
-BACKENDS_HERE = ["original", "math", *(["flash", "auto"] if TORCH_VERSION >= (2, 1) else [])]
+BACKENDS_HERE = (*CPU_BACKENDS, "auto")
 
 
 def full_size_unet(compose_config: Compose, model_version: str, attention: str) -> UNet:
@@ -41,7 +41,7 @@ def call(unet: UNet, allowed: tuple[str, ...], size: int = 8) -> torch.Tensor:
         return unet(x, torch.tensor([500]), context)
 
 
-@needs_sdpa
+@needs_cpu_flash
 @pytest.mark.slow
 @pytest.mark.parametrize("model_version", ["sd1", "sd2"])
 def test_a_unet_call_runs_32_operators_of_the_named_kind_and_no_other(
@@ -127,7 +127,7 @@ def test_a_softmax_scale_off_by_a_tenth_is_seen_far_above_tolerance(
     assert ((wrong - right).norm() / right.norm()).item() > 1e-2
 
 
-@needs_sdpa
+@needs_cpu_flash
 @pytest.mark.skipif(torch.cuda.is_available(), reason="these backends may run on a GPU")
 @pytest.mark.parametrize("backend", ["mem_efficient", "cudnn"])
 def test_the_probe_says_why_a_backend_cannot_run(tiny: Compose, backend: str) -> None:

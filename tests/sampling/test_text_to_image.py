@@ -11,6 +11,7 @@ from sd_bench.pipeline import Pipeline
 from sd_bench.sampling.inputs import image_seeds, make_batch
 from sd_bench.sampling.text_to_image import Images, guided, text_to_image
 from tests.conftest import Compose
+from tests.runnable import CPU_PRECISIONS
 
 CPU = torch.device("cpu")
 
@@ -43,7 +44,7 @@ def test_stages_and_steps_are_marked_in_order(tiny: Compose) -> None:
     assert recorder.marks == ["text_encode", *["step"] * 4, "denoise", "vae_decode"]
 
 
-@pytest.mark.parametrize("precision", ["autocast", "bf16", "fp32"])
+@pytest.mark.parametrize("precision", CPU_PRECISIONS)
 @pytest.mark.parametrize(
     ("model_version", "sampler"),
     [
@@ -79,7 +80,7 @@ def test_every_model_and_sampler_gives_an_image_in_every_precision(
 
 def test_precisions_agree_within_their_own_rounding(tiny: Compose) -> None:
     exact = generate(tiny("sampler.steps=2", "workload.guidance=1")).latents
-    for precision in ("bf16", "autocast"):
+    for precision in CPU_PRECISIONS[:-1]:
         rounded = generate(
             tiny("sampler.steps=2", "workload.guidance=1", f"precision={precision}")
         ).latents
