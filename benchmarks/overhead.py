@@ -1,18 +1,22 @@
 """How much of a sweep is neither imports, nor building, nor warm-up, nor measured calls?
 
-Runs the six-cell command and adds up what its records account for. What is left, per round, is
-the launcher's own: composing, starting and ending processes, saving, environment facts. The
-UNet call under the profiler that proves the kernel is a measured call, and shown apart.
+Runs the six-cell command twice, with few rounds and with more, and adds up what the records
+account for. What is left is overhead: once a command (start, composing, counting the work, tables),
+and each round (starting and ending a process, environment facts, saving, drawing). The second is
+what the longer sweep has more of it, by the rounds that it has more. The UNet call under the
+profiler that proves the kernel is a measured call, and shown apart.
 
-    python benchmarks/overhead.py [OVERRIDES ...]
+    python benchmarks/overhead.py [--rounds 1 3] [OVERRIDES ...]
 """
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from sd_bench.execution.account import Account
@@ -22,20 +26,40 @@ SIX_CELLS = ["-m", "batch_size=1,2,4", "attention=flash,math"]
 
 
 def main() -> None:
-    """Run the sweep and print the account."""
+    """Run both sweeps and print the accounts."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, nargs=2, default=(1, 3), metavar=("FEW", "MANY"))
+    parser.add_argument("overrides", nargs="*", help="as for sd_bench: which cells")
+    options = parser.parse_args()
+    short, long = (account_of(rounds, options.overrides) for rounds in options.rounds)
+    each_s, once_s = split(short, long)
+    for account in (short, long):
+        print(f"{account.rounds} rounds, {account.total_s:.1f} s in all, from outside:")
+        for name, seconds in account.seconds.items():
+            each = f"{seconds / account.rounds:7.3f} s a round"
+            print(f"{name:13}{seconds:8.1f} s {account.share(name):5.1f} % {each}")
+    print(f"overhead: {each_s:.3f} s each round, {once_s:.2f} s once a command")
+
+
+def account_of(rounds: int, overrides: Sequence[str]) -> Account:
+    """The account of a sweep of so many rounds, by the clock outside of the command."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "sd_bench", *SIX_CELLS, f"hydra.sweep.dir={folder}/sweep"]
+        arguments = [*SIX_CELLS, f"protocol.rounds={rounds}", f"hydra.sweep.dir={folder}/sweep"]
         began = time.perf_counter()
-        subprocess.run([*command, *sys.argv[1:]], check=True)
+        subprocess.run([sys.executable, "-m", "sd_bench", *arguments, *overrides], check=True)
         total_s = time.perf_counter() - began
         records = [read_record(path) for path in find_records(Path(folder))]
     account = Account.of(records, total_s)
     if account is None:
         sys.exit("a round has no times: nothing to account for")
-    print(f"{account.rounds} rounds, {total_s:.1f} s in all, from outside:")
-    for name, seconds in account.seconds.items():
-        each = f"{seconds / account.rounds:7.3f} s a round"
-        print(f"{name:13}{seconds:8.1f} s {account.share(name):5.1f} % {each}")
+    return account
+
+
+def split(short: Account, long: Account) -> tuple[float, float]:
+    """Seconds of overhead that each round has, and those that a command has once."""
+    more_s = long.seconds["overhead"] - short.seconds["overhead"]
+    each_s = more_s / (long.rounds - short.rounds)
+    return each_s, short.seconds["overhead"] - each_s * short.rounds
 
 
 if __name__ == "__main__":

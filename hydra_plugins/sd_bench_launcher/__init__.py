@@ -99,6 +99,11 @@ class MatrixSweeper(BasicSweeper):
             elif is_unused and not had_file:
                 own_file.unlink(missing_ok=True)
 
+    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
+        """Our launcher composes all jobs before any of them runs: once is enough."""
+        if not isinstance(self.launcher, FreshProcessLauncher):
+            super().validate_batch_is_legal(batch)
+
 
 def _take_back(made: list[Path]) -> None:
     """Remove the innermost of the folders with what Hydra wrote there, the others if empty."""
