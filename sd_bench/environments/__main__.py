@@ -1,4 +1,4 @@
-"""``python -m sd_bench.environments create NAME`` and ``... check``."""
+"""``python -m sd_bench.environments create NAME``, ``... check`` and ``... lock``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sd_bench.config import ConfigError
 from sd_bench.environments.capabilities import capability_table
 from sd_bench.environments.creating import create
 from sd_bench.environments.definition import NAMES, definition
+from sd_bench.environments.locking import lock_all
 from sd_bench.execution.screen import make_console
 
 
@@ -23,6 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"made {folder}")
             if options.at is not None:
                 print(f"use it with torch_env.python={folder} torch_env={options.name}")
+        elif options.command == "lock":
+            for path in lock_all(options.upgrade):
+                print(f"wrote {path.name}")
         else:
             make_console().print(capability_table())
     except ConfigError as error:
@@ -39,6 +43,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     make.add_argument("--at", type=Path, help="where (default: .envs/NAME in the checkout)")
     make.add_argument("--python", help="make a virtual environment with this interpreter")
     commands.add_parser("check", help="what is there, and what each can run on this device")
+    lock = commands.add_parser("lock", help="write the version of every package of both anew")
+    lock.add_argument("--upgrade", action="store_true", help="take the newest that fit")
     return parser.parse_args(arguments)
 
 

@@ -20,7 +20,8 @@ CHECKOUT = PACKAGE_DIR.parent
 class Definition:
     """``python`` is the wanted version (major.minor), ``pip`` the lines of the pip section.
 
-    ``conda_name`` is what conda calls the environment; ``folder`` where it is made without conda.
+    ``conda_name`` is what conda calls the environment; ``folder`` where it is made without conda;
+    ``lock`` the file with the version of every package.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Definition:
     python: str
     pip: list[str]
     folder: Path
+    lock: Path
 
 
 def definition(name: str) -> Definition:
@@ -50,4 +52,5 @@ def definition(name: str) -> Definition:
         python=python.removeprefix("python="),
         pip=[str(line) for line in pip],
         folder=CHECKOUT / ".envs" / name,
+        lock=CHECKOUT / f"requirements-{name}.txt",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -92,7 +93,7 @@ def small(tmp_path: Path, *pip: str) -> Definition:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     return Definition(
         name="small", file=Path("small.yml"), conda_name="small", python=version, pip=list(pip),
-        folder=tmp_path / "small",
+        folder=tmp_path / "small", lock=tmp_path / "requirements-small.txt",
     )  # fmt: skip
 
 
@@ -140,9 +141,7 @@ def test_an_interpreter_that_does_not_fit_is_refused(
 
 def test_the_wrong_version_of_python_is_refused(tmp_path: Path) -> None:
     wanted = small(tmp_path)
-    other = Definition(
-        name="x", file=wanted.file, conda_name="x", python="3.0", pip=[], folder=wanted.folder
-    )
+    other = dataclasses.replace(wanted, python="3.0")
     with pytest.raises(ConfigError, match=r"small.yml needs 3\.0"):
         create(other, None, sys.executable)
 
