@@ -38,10 +38,13 @@ def check(config: Config) -> None:
     _check_sizes(config)
     _check_unet(config.model_version)
     _check_sampler(config)
-    if config.attention.upcast and config.attention.backend != "original":
+    if config.attention.upcast and not config.attention.may_be_unfused:
         raise ConfigError(
-            f"attention.upcast=true: {config.attention.backend} has no upcast, only original has"
+            f"attention.upcast=true: {config.attention.backend} has no upcast, only original, math "
+            "and auto have"
         )
+    if config.attention.upcast is None and config.attention.backend == "original":
+        raise ConfigError("attention.upcast=null: original has no default; use true or false")
     if config.attention.uses_multihead_attention and not config.attention.allowed_sdpa_backends:
         raise ConfigError(
             f"attention={config.attention.backend}: every backend is disabled; "

@@ -141,10 +141,14 @@ class ModelConfig:
 
 @dataclass
 class AttentionConfig:
-    """How the UNet's attention modules compute. ``upcast`` is of the original code only."""
+    """How the UNet's attention modules compute.
+
+    ``upcast`` says whether unfused attention computes products and softmax of half-precision inputs
+    in fp32; ``None`` leaves it to PyTorch. A fused backend has nothing to say there: false.
+    """
 
     backend: str = MISSING
-    upcast: bool = False
+    upcast: bool | None = False
     disable_math: bool = False
     disable_mem_efficient: bool = False
     disable_flash: bool = False
@@ -154,6 +158,11 @@ class AttentionConfig:
     def uses_multihead_attention(self) -> bool:
         """Whether nn.MultiheadAttention computes it, rather than the original CrossAttention."""
         return self.backend not in ("original", "xformers")
+
+    @property
+    def may_be_unfused(self) -> bool:
+        """Whether ``upcast`` is a choice: the backend is unfused, or may choose one that is."""
+        return self.backend in ("original", "math", "auto")
 
     @property
     def allowed_sdpa_backends(self) -> tuple[str, ...]:

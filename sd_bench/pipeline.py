@@ -73,7 +73,8 @@ class Pipeline:
             return self.text_encoder(tokens)
 
     def predict(self, x: Tensor, timesteps: Tensor, context: Tensor) -> Tensor:
-        with sdpa_backends(self.config.attention.allowed_sdpa_backends):
+        attention = self.config.attention
+        with sdpa_backends(attention.allowed_sdpa_backends, attention.upcast):
             return self._run_unet(x.to(self.dtype), timesteps, context).float()
 
     def decode(self, latents: Tensor) -> Tensor:

@@ -72,6 +72,16 @@ RULES: tuple[Rule, ...] = (
         "PyTorch before 2.0 has no attention backends to switch off",
     ),
     (
+        _both(
+            _backend("math"),
+            lambda c, h: (
+                c.attention.upcast is True
+                and not can(h.torch, "upcast of math attention as a switch")
+            ),
+        ),
+        "the math backend computes in fp32 from PyTorch 2.5 on",
+    ),
+    (
         _both(_backend("cudnn"), lambda c, h: not can(h.torch, "cudnn attention")),
         "cuDNN attention needs PyTorch 2.5",
     ),

@@ -25,7 +25,7 @@ SINCE: dict[str, Version] = {
     "fp16 on a CPU": (2, 2),
     "flash attention by FlashAttention-2": (2, 2),  # which needs compute capability 8.0
     "cudnn attention": (2, 5),
-    "half-precision reduction of math attention as a switch": (2, 5),
+    "upcast of math attention as a switch": (2, 5),  # on unless switched off; before, never
 }
 
 

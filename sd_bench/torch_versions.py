@@ -59,14 +59,35 @@ def _leave_as_is(tensor: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
 
 
 @contextmanager
-def sdpa_backends(allowed: tuple[str, ...]) -> Iterator[None]:
+def sdpa_backends(allowed: tuple[str, ...], upcast: bool | None = None) -> Iterator[None]:
     """Let scaled_dot_product_attention choose from ``allowed`` only, and restore afterwards.
 
-    Before PyTorch 2 there is nothing to choose: nn.MultiheadAttention computes unfused.
+    ``upcast`` says whether its math backend computes fp16 and bf16 inputs in fp32; ``None`` leaves
+    that as it is. Before PyTorch 2.5 it never does. Before PyTorch 2 there is nothing to choose:
+    nn.MultiheadAttention computes unfused, in the inputs' dtype.
     """
     if not HAS_SDPA:
         yield
         return
+    with _math_upcast(upcast), _allowed_backends(allowed):
+        yield
+
+
+@contextmanager
+def _math_upcast(upcast: bool | None) -> Iterator[None]:
+    if upcast is None or not can(TORCH_VERSION, "upcast of math attention as a switch"):
+        yield
+        return
+    before = torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed()
+    torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(not upcast)
+    try:
+        yield
+    finally:
+        torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(before)
+
+
+@contextmanager
+def _allowed_backends(allowed: tuple[str, ...]) -> Iterator[None]:
     switches = {
         n: s for n, s in _SDPA_SWITCHES.items() if hasattr(torch.backends.cuda, f"enable_{s}")
     }
@@ -85,8 +106,9 @@ def math_attention_reduces_in_half() -> bool:
 
     Before PyTorch 2.5 it did; since then it computes them in fp32 unless told otherwise.
     """
-    allowed = getattr(torch.backends.cuda, "fp16_bf16_reduction_math_sdp_allowed", None)
-    return True if allowed is None else bool(allowed())
+    if not can(TORCH_VERSION, "upcast of math attention as a switch"):
+        return True
+    return bool(torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed())
 
 
 def compiled(module: torch.nn.Module, mode: str, keep_unfused: bool) -> Callable[..., torch.Tensor]:

@@ -74,9 +74,7 @@ PROBES: dict[str, Callable[[], bool]] = {
     "fusing of attention by the compiler": lambda: is_module(
         "torch._inductor.fx_passes.fuse_attention"
     ),
-    "half-precision reduction of math attention as a switch": cuda_has(
-        "fp16_bf16_reduction_math_sdp_allowed"
-    ),
+    "upcast of math attention as a switch": cuda_has("fp16_bf16_reduction_math_sdp_allowed"),
 }
 #: What only a GPU or an hour of fp16 on a CPU could show; and PyTorch 2.0 runs another kernel on a
 #: CPU without a word where flash alone is allowed.

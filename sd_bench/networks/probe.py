@@ -39,7 +39,7 @@ def why_backend_fails(
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
-                with sdpa_backends(attention.allowed_sdpa_backends):
+                with sdpa_backends(attention.allowed_sdpa_backends, attention.upcast):
                     module(x, context)
             except (RuntimeError, NotImplementedError, ValueError) as error:
                 if any(mark in str(error).lower() for mark in _NOT_THE_BACKENDS_FAULT):

@@ -13,7 +13,13 @@ from sd_bench.networks.attention import attention_factory, is_unet_attention
 from sd_bench.networks.probe import head_widths, why_backend_fails
 from sd_bench.networks.unet import UNet
 from sd_bench.pipeline import build_networks
-from sd_bench.torch_versions import sdpa_backends, uninitialised
+from sd_bench.torch_capabilities import can
+from sd_bench.torch_versions import (
+    TORCH_VERSION,
+    math_attention_reduces_in_half,
+    sdpa_backends,
+    uninitialised,
+)
 from sd_bench.weights.random import fill_random
 from tests.conftest import Compose
 from tests.runnable import CPU_BACKENDS, needs_cpu_flash, needs_sdpa
@@ -111,6 +117,32 @@ def test_fp32_upcast_and_plain_attention_agree_in_fp32_and_differ_in_bf16() -> N
     errors = [(core(*half).float() - exact).norm() for core in (plain, upcast)]
     assert not torch.equal(plain(*half), upcast(*half))
     assert errors[1] < errors[0]
+
+
+def math_in_bf16(upcast: bool | None) -> torch.Tensor:
+    torch.manual_seed(0)
+    module = attention_module.MultiheadAttention(64, 64, 4).bfloat16()
+    with torch.no_grad(), sdpa_backends(("math",), upcast):
+        return module(torch.randn(2, 48, 64).bfloat16() * 8)
+
+
+def test_math_computes_in_fp32_or_in_half_as_it_is_told() -> None:
+    """``optimized_math`` computes in half, as the published one did; PyTorch does since 2.5 not."""
+    left_alone, half, full = map(math_in_bf16, (None, False, True))
+    if can(TORCH_VERSION, "upcast of math attention as a switch"):
+        assert torch.equal(left_alone, full)
+        assert not torch.equal(half, full)
+    else:
+        assert torch.equal(left_alone, half)
+
+
+@needs_sdpa
+def test_the_math_upcast_is_put_back() -> None:
+    before = math_attention_reduces_in_half()
+    for upcast in (True, False, None):
+        with sdpa_backends(("math",), upcast):
+            pass
+        assert math_attention_reduces_in_half() == before
 
 
 def test_a_softmax_scale_off_by_a_tenth_is_seen_far_above_tolerance(
