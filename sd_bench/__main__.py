@@ -2,17 +2,21 @@
 
 import sys
 
-from sd_bench.help import help_text
-
 
 def main() -> int:
     """Print the help at once, or hand the command line to Hydra; gives the exit code."""
-    if {"-h", "--help"} & set(sys.argv[1:]):
-        print(help_text(), end="")
-        return 0
-    from sd_bench.command import main as command  # Hydra takes a while to import
+    try:
+        if {"-h", "--help"} & set(sys.argv[1:]):
+            from sd_bench.help import help_text
 
-    return command()
+            print(help_text(), end="")
+            return 0
+        from sd_bench.command import main as command  # Hydra takes a while to import
+
+        return command()
+    except KeyboardInterrupt:  # before anything has begun
+        print("interrupted", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

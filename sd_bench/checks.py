@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 from sd_bench.config import (
     ATTENTION_BACKENDS,
     COMPILE_MODES,
     IMAGE_MULTIPLE,
+    LATENT_CHANNELS,
     PRECISIONS,
     PREDICTIONS,
     SAMPLERS,
@@ -18,6 +20,7 @@ from sd_bench.config import (
     Config,
     ConfigError,
     ModelConfig,
+    to_dict,
 )
 
 #: Seeds of a cell's images count up from the first; PyTorch takes 64 bits.
@@ -32,6 +35,7 @@ LARGEST_SIZE = 2**40
 def check(config: Config) -> None:
     """Refuse what no machine can run. Raises ConfigError with one line that says what to do."""
     _check_names(config)
+    _check_finite("", to_dict(config))
     _check_counts(config)
     _check_gpus(config)
     _check_model_numbers(config.model_version)
@@ -94,6 +98,15 @@ def _check_names(config: Config) -> None:
             raise ConfigError(f"{name}={value}: use one of {', '.join(allowed)}")
 
 
+def _check_finite(name: str, value: Any) -> None:
+    """No value of the configuration may be NaN or infinite: no record could hold it."""
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            _check_finite(f"{name}.{key}".lstrip("."), entry)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{name}={value}: must be a finite number")
+
+
 def _check_counts(config: Config) -> None:
     workload, protocol = config.workload, config.protocol
     for name, value, least in (
@@ -117,8 +130,6 @@ def _check_counts(config: Config) -> None:
         )
     if max(workload.seed, config.weights_seed) > LARGEST_SEED:
         raise ConfigError(f"workload.seed, weights_seed: must be at most {LARGEST_SEED}")
-    if not math.isfinite(workload.guidance):
-        raise ConfigError(f"workload.guidance={workload.guidance}: must be a finite number")
     if not 0 <= config.sampler.eta <= 1:
         raise ConfigError(f"sampler.eta={config.sampler.eta}: must be between 0 and 1")
 
@@ -152,6 +163,8 @@ def _check_model_numbers(model: ModelConfig) -> None:
         ("text_encoder.layers", [text.layers], 1),
         ("text_encoder.heads", [text.heads], 1),
         ("text_encoder.context_length", [text.context_length], 2),
+        ("text_encoder.vocab_size", [text.vocab_size], 1),
+        ("autoencoder.z_channels", [autoencoder.z_channels], 1),
     ):
         if not values or min(values) < least or max(values) > LARGEST_COUNT:
             raise ConfigError(
@@ -162,7 +175,25 @@ def _check_model_numbers(model: ModelConfig) -> None:
         raise ConfigError(
             f"model_version.text_encoder.heads={text.heads}: must divide the width {text.width}"
         )
-    if not (math.isfinite(model.latent_scale) and model.latent_scale > 0):
+    for name, channels in (
+        ("unet.in_channels", unet.in_channels),
+        ("unet.out_channels", unet.out_channels),
+        ("autoencoder.embed_dim", autoencoder.embed_dim),
+    ):
+        if channels != LATENT_CHANNELS:
+            raise ConfigError(f"model_version.{name}={channels}: latents have {LATENT_CHANNELS}")
+    if not 0 <= text.pad_token < text.vocab_size:
+        raise ConfigError(
+            f"model_version.text_encoder.pad_token={text.pad_token}: must be below the "
+            f"vocabulary's {text.vocab_size}"
+        )
+    start, end = model.schedule.linear_start, model.schedule.linear_end
+    if not 0 < start <= end < 1:
+        raise ConfigError(
+            f"model_version.schedule: linear_start={start}, linear_end={end}; betas must rise "
+            "between 0 and 1"
+        )
+    if not model.latent_scale > 0:
         raise ConfigError(f"model_version.latent_scale={model.latent_scale}: must be above 0")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import signal
@@ -18,6 +19,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from sd_bench import devices
 from sd_bench.config import Config, ConfigError, from_hydra
@@ -27,15 +29,20 @@ from sd_bench.execution.plan_screen import show_plan
 from sd_bench.execution.resume import (
     OUTPUTS,
     command_to_resume,
-    matrix_arguments,
     resumed_arguments,
+    stored_arguments,
 )
 from sd_bench.execution.screen import Screen, make_console
+from sd_bench.execution.slots import slots_for
 from sd_bench.execution.sweep import SweepInterrupted, SweepResult, plan_sweep, run_sweep
 from sd_bench.paths import CONF_DIR
 from sd_bench.pinning import pinned, recognised_model
 from sd_bench.support import with_stand_ins
 
+#: What a request that cannot be carried out raises, a file of it that does not read included.
+_USERS_ERRORS = (
+    ConfigError, HydraException, OmegaConfBaseException, OSError, YAMLError, UnicodeDecodeError,
+)  # fmt: skip
 EXIT_OK, EXIT_FAILED_CELL, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
@@ -62,6 +69,9 @@ def main() -> int:
     results: list[SweepResult] = []
     wants_traceback = "traceback=true" in sys.argv or "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of exiting
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a prompt may hold what the terminal cannot show
+            stream.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: end the worker, tidy up
     try:
         typed = resumed_arguments(sys.argv[1:])
@@ -138,7 +148,7 @@ def arguments_for_hydra(arguments: Sequence[str]) -> list[str]:
 
 def _is_users(error: Exception) -> bool:
     """Whether the request is at fault, and not the program."""
-    if isinstance(error, (ConfigError, HydraException, OmegaConfBaseException, OSError)):
+    if isinstance(error, _USERS_ERRORS):
         return True
     *_, innermost = traceback.walk_tb(error.__traceback__)
     return str(innermost[0].f_globals.get("__name__", "")).startswith(("hydra.", "omegaconf."))
@@ -193,12 +203,13 @@ def _run(cells: list[Cell], folder: Path, typed: list[str]) -> SweepResult:
     console = make_console()
     if any(cell.config.plan for cell in cells):
         plan, finished = plan_sweep(cells, folder)
+        slots_for([cell.config for cell in cells])  # whether there are as many GPUs as asked for
         earlier = (OUTPUTS, folder.parent)
         show_plan(console, plan, finished, estimates(plan, earlier))
         return SweepResult([])
     screen = Screen(console)
     try:
-        return run_sweep(cells, screen, folder, matrix_arguments(typed))
+        return run_sweep(cells, screen, folder, stored_arguments(typed))
     finally:
         screen.stop()
 

@@ -29,6 +29,7 @@ DEFAULT_PROMPT = "A photo"
 RANDOM_WEIGHTS = "random"
 #: The image is 8 times as wide as the latents, and the UNet halves those three times.
 IMAGE_MULTIPLE = 64
+LATENT_CHANNELS = 4
 
 
 class ConfigError(ValueError):
@@ -228,7 +229,7 @@ class Config:
 
     ``prompt`` is a text or a list of texts; ``weights_digest`` is filled in where ``weights`` is
     a file. ``telemetry`` samples device and host while the timed iterations run; ``profile``
-    takes one sampler step apart after them, in round 0.
+    takes one sampler step apart after them, in the first round that is measured.
     """
 
     gpu: GpuConfig = field(default_factory=GpuConfig)

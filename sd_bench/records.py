@@ -30,6 +30,10 @@ class RecordError(ValueError):
     """A file that is not a usable record; the message is one line and names the file."""
 
 
+class NewerRecordError(RecordError):
+    """A record that a newer sd_bench has written: nothing is wrong with it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Iteration:
     """One text-to-image call on one batch, in seconds.
@@ -291,7 +295,8 @@ def read_record(path: Path) -> Record:
         raise RecordError(f"{path}: not a record of sd_bench (no schema_version)")
     version = data["schema_version"]
     if type(version) is not int or not 1 <= version <= SCHEMA_VERSION:
-        raise RecordError(
+        is_newer = type(version) is int and version > SCHEMA_VERSION
+        raise (NewerRecordError if is_newer else RecordError)(
             f"{path}: schema version {version!r}, this sd_bench reads 1 to {SCHEMA_VERSION}: "
             "update it"
         )

@@ -88,7 +88,7 @@ class MatrixSweeper(BasicSweeper):
             raise ConfigError("resume: only hydra/launcher=fresh_process can go on with a sweep")
         sweep_dir = Path(self.config.hydra.sweep.dir).absolute()
         own_file = sweep_dir / "multirun.yaml"
-        had_file = own_file.exists()
+        before = own_file.read_bytes() if own_file.exists() else None
         made = [folder for folder in (sweep_dir, *sweep_dir.parents) if not folder.exists()]
         try:
             return super().sweep(arguments)
@@ -96,7 +96,9 @@ class MatrixSweeper(BasicSweeper):
             is_unused = not any(sweep_dir.rglob(LOCK))
             if is_unused and made:
                 _take_back(made)
-            elif is_unused and not had_file:
+            elif before is not None:  # what a sweep was begun with stays, refused or grown
+                own_file.write_bytes(before)
+            elif is_unused:
                 own_file.unlink(missing_ok=True)
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:

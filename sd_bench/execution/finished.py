@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, zip_longest
 from pathlib import Path
 from typing import Any
 
-from sd_bench.config import Config
+from sd_bench.config import Config, ConfigError
 from sd_bench.execution.plan import PlannedCell
-from sd_bench.records import Record, RecordError, find_records, read_record, record_path
+from sd_bench.records import (
+    NewerRecordError,
+    Record,
+    RecordError,
+    find_records,
+    read_record,
+    record_path,
+)
 
 #: What ``retry_failed=true`` does not run again: measuring once more would change nothing.
 _SETTLED = ("ok", "unsupported", "invalid")
@@ -23,6 +30,8 @@ _NOT_COMPARED = (
     "visible_devices",
     "device_instance",
 )
+#: Characters of a value that a refusal shows.
+_MOST_SHOWN = 100
 _OWN_WORDS = {"source_hash": "sd_bench's own code"}
 
 Environment = dict[str, Any]
@@ -33,12 +42,14 @@ class Finished:
     """``records`` by cell and round, both counted as in the plan.
 
     ``unusable`` are the files in the place of a record that are none, with the reason.
-    ``environments`` are those of all records that stay, by what should have one only.
+    ``environments`` are those of all records that stay, by what should have one only, and
+    ``positions`` their places in the order of the sweep.
     """
 
     records: dict[tuple[int, int], Record]
     unusable: dict[Path, str]
     environments: dict[tuple[str, str], list[Environment]]
+    positions: set[int]
 
     def environments_of(self, config: Config) -> list[Environment]:
         """The environments that rounds of ``config`` may join; empty if any will do."""
@@ -46,11 +57,14 @@ class Finished:
 
 
 def nothing_finished() -> Finished:
-    return Finished({}, {}, {})
+    return Finished({}, {}, {}, set())
 
 
 def find_finished(plan: Sequence[PlannedCell], folder: Path, retry_failed: bool) -> Finished:
-    """Read what is in the sweep's ``folder``. Changes nothing there."""
+    """Read what is in the sweep's ``folder``. Changes nothing there.
+
+    Raises ConfigError if a record is there that cannot be read only now, or only here.
+    """
     read: dict[Path, Record | str] = {path: _read(path) for path in find_records(folder)}
     finished = nothing_finished()
     for index, planned in enumerate(plan):
@@ -59,14 +73,16 @@ def find_finished(plan: Sequence[PlannedCell], folder: Path, retry_failed: bool)
             found = read.get(path)
             if isinstance(found, Record):
                 found = _belongs(found, planned, round_index) or found
+            if isinstance(found, Record) and _is_outdated(found, planned, retry_failed):
+                del read[path]
+                found = None
             if isinstance(found, str):
                 finished.unusable[path] = found
-            elif found is not None and retry_failed and found.status not in _SETTLED:
-                del read[path]
             elif found is not None:
                 finished.records[index, round_index] = found
-    for record in read.values():
-        if isinstance(record, Record) and "fingerprint" in record.environment:
+    for record in (r for r in read.values() if isinstance(r, Record)):
+        finished.positions.add(record.position)
+        if "fingerprint" in record.environment:
             where = (str(record.choices.get("torch_env")), str(record.choices.get("gpu")))
             finished.environments.setdefault(where, []).append(record.environment)
     return finished
@@ -75,8 +91,22 @@ def find_finished(plan: Sequence[PlannedCell], folder: Path, retry_failed: bool)
 def _read(path: Path) -> Record | str:
     try:
         return read_record(path)
+    except NewerRecordError as error:
+        raise ConfigError(f"resume: {error}, or name another folder") from None
     except RecordError as error:
-        return str(error)
+        if isinstance(error.__cause__, OSError):
+            raise ConfigError(f"resume: {error}; make it readable first") from None
+        return str(error).removeprefix(f"{path}: ")
+
+
+def _is_outdated(record: Record, planned: PlannedCell, retry_failed: bool) -> bool:
+    """Whether the round is to be measured all the same.
+
+    What was declared unsupported without a process is, once the plan says that it runs.
+    """
+    if record.status == "unsupported" and planned.reason is None:
+        return retry_failed or not record.environment
+    return retry_failed and record.status not in _SETTLED
 
 
 def _belongs(record: Record, planned: PlannedCell, round_index: int) -> str | None:
@@ -103,10 +133,19 @@ def _differences(there: Environment, here: Environment) -> list[str]:
     old, new = dict(_flat(there)), dict(_flat(here))
     names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
     return [
-        f"{_OWN_WORDS.get(name, name)} was {old.get(name, 'not set')}, "
-        f"is {new.get(name, 'not set')}"
+        "{} was {}, is {}".format(
+            _OWN_WORDS.get(name, name), *_shortly(old.get(name), new.get(name))
+        )
         for name in names
     ]
+
+
+def _shortly(old: Any, new: Any) -> tuple[str, str]:
+    """Both values; of texts of many lines, such as torch's build, the first lines that differ."""
+    texts = ["not set" if value is None else str(value) for value in (old, new)]
+    pairs = zip_longest(*(text.splitlines() for text in texts), fillvalue="")
+    first, second = next(((a, b) for a, b in pairs if a != b), ("", ""))
+    return first.strip()[:_MOST_SHOWN], second.strip()[:_MOST_SHOWN]
 
 
 def _flat(environment: Environment) -> Iterator[tuple[str, Any]]:

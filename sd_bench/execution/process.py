@@ -35,12 +35,16 @@ _FILLED = "filled"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """A round of a cell, with its place in the order of the whole plan."""
+    """A round of a cell, with its place in the order of the whole plan.
+
+    ``profiled`` says that with ``profile=true`` a step of it is taken apart.
+    """
 
     planned: PlannedCell
     cell_index: int
     round: int
     position: int
+    profiled: bool = False
 
     @property
     def record_path(self) -> Path:
@@ -100,6 +104,7 @@ class RunningRound:
             round=turn.round,
             position=turn.position,
             report_fd=write_fd,
+            profile=turn.profiled and config.profile,
             fingerprints=list(fingerprints),
             warnings=list(warnings),
             compile_cache=_state_of(cache) if config.compile.mode != "off" else None,
@@ -247,11 +252,18 @@ def _judge(
     if returncode == 0:
         return None
     if returncode < 0:
-        name = signal.Signals(-returncode).name
+        name = _signal_name(-returncode)
         message = f"the worker was ended by {name}"
         return "crashed", Failure(type="Signal", message=message, signal=name)
     message = f"the worker ended with exit code {returncode}"
     return "crashed", Failure(type="Exit", message=message, exit_code=returncode)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # one of the real-time signals between the named two
+        return f"signal {number}"
 
 
 def _tail(log: Path) -> str:

@@ -55,6 +55,12 @@ def matrix_arguments(typed: Sequence[str]) -> list[str]:
     return [argument for argument in typed if argument.partition("=")[0] not in _HOW]
 
 
+def stored_arguments(typed: Sequence[str]) -> list[str]:
+    """What of a command line holds for those that go on with its sweep, too."""
+    kept = {name for name in _HOW if name != "num_gpus"}
+    return [argument for argument in typed if argument.partition("=")[0] not in kept]
+
+
 def command_to_resume(folder: Path) -> str:
     """The command line, for a shell, that goes on with the sweep in ``folder``."""
     return shlex.join(["python", "-m", "sd_bench", "resume=true", folder_argument(folder)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import statistics
 from collections.abc import Sequence
 
@@ -19,8 +20,14 @@ from sd_bench.records import Record
 
 def make_console(stderr: bool = False) -> Console:
     """A console that never cuts off what goes to a file or a pipe."""
-    console = Console(stderr=stderr, highlight=False, soft_wrap=False)
-    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=160)
+    console = _Console(stderr=stderr, highlight=False, soft_wrap=False)
+    return console if console.is_terminal else _Console(stderr=stderr, highlight=False, width=160)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Whoever read the output is gone (``| head``): go on measuring, and say no more."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
 
 
 class Screen:
@@ -46,7 +53,9 @@ class Screen:
         for sentence in scaled_in(plan):
             self._console.print(f"[yellow]scaled down:[/] {escape(sentence)}")
         for path, reason in finished.unusable.items():
-            self._console.print(f"[yellow]no record, set aside:[/] {path}: {escape(reason)}")
+            self._console.print(
+                f"[yellow]no record, set aside:[/] {escape(str(path))}: {escape(reason)}"
+            )
         rounds, done = sum(p.rounds for p in plan), len(finished.records)
         there = f", {done} of them there already" if done else ""
         self._console.print(
@@ -81,9 +90,13 @@ class Screen:
             f"{escape(reason)}"
         )
         for warning in record.warnings:
-            if warning not in self._warned:
-                self._console.print(f"[yellow]warning:[/] {escape(warning)}")
-                self._warned.add(warning)
+            self.warned(warning)
+
+    def warned(self, sentence: str) -> None:
+        """Each once."""
+        if sentence not in self._warned:
+            self._console.print(f"[yellow]warning:[/] {escape(sentence)}")
+            self._warned.add(sentence)
 
     def ended(
         self, plan: list[PlannedCell], records: list[list[Record]], account: Account | None
@@ -109,7 +122,7 @@ def _steps(planned: PlannedCell) -> int:
 
 
 def _sweep_folder(plan: Sequence[PlannedCell]) -> str:
-    return str(plan[0].cell.sweep_folder)
+    return escape(str(plan[0].cell.sweep_folder))
 
 
 def summary_table(plan: list[PlannedCell], records: list[list[Record]]) -> Table:
@@ -119,8 +132,21 @@ def summary_table(plan: list[PlannedCell], records: list[list[Record]]) -> Table
         table.add_column(column, justify="right")
     table.add_column("kernel proof")
     for planned, cell_records in zip(plan, records, strict=True):
-        table.add_row(escape(planned.cell.label), *map(escape, _row(planned, cell_records)))
+        groups = _by_environment(cell_records)
+        for number, group in enumerate(groups, start=1):
+            of = f" (environment {number} of {len(groups)})" if len(groups) > 1 else ""
+            table.add_row(escape(planned.cell.label + of), *map(escape, _row(planned, group)))
     return table
+
+
+def _by_environment(records: list[Record]) -> list[list[Record]]:
+    """The rounds that may be averaged, together; those that say nothing go with the first."""
+    groups: dict[str, list[Record]] = {}
+    known = (r.environment["fingerprint"] for r in records if "fingerprint" in r.environment)
+    first = next(known, "")
+    for record in records:
+        groups.setdefault(record.environment.get("fingerprint", first), []).append(record)
+    return list(groups.values())
 
 
 def _row(planned: PlannedCell, records: list[Record]) -> list[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from sd_bench.config import ConfigError
 from sd_bench.execution.account import Account
 from sd_bench.execution.cell import Cell
 from sd_bench.execution.finished import Finished, find_finished, nothing_finished, set_aside
@@ -18,7 +19,15 @@ from sd_bench.execution.plan import PlannedCell, make_plan
 from sd_bench.execution.process import Turn, compile_cache_dir, log_path
 from sd_bench.execution.rounds import RoundWatcher, run_turns
 from sd_bench.execution.slots import Slots, slots_for
-from sd_bench.execution.sweep_folder import claim, locked, mark, placed
+from sd_bench.execution.sweep_folder import (
+    claim,
+    covers,
+    is_sweep,
+    locked,
+    mark,
+    placed,
+    unclaim,
+)
 from sd_bench.records import Record
 
 #: Statuses that are no fault: the command's exit code stays 0.
@@ -31,6 +40,8 @@ class Watcher(RoundWatcher, Protocol):
     def planned(self, plan: list[PlannedCell], finished: Finished) -> None: ...
 
     def round_ended(self, planned: PlannedCell, record: Record) -> None: ...
+
+    def warned(self, sentence: str) -> None: ...
 
     def ended(
         self, plan: list[PlannedCell], records: list[list[Record]], account: Account | None
@@ -79,12 +90,20 @@ def run_sweep(
         plan, finished = plan_sweep(cells, folder)
         if config.mix_environments:
             finished = replace(finished, environments={})
+        is_new = not is_sweep(folder)
+        if is_new:
+            mark(folder, arguments)
+        claims = _prepare(plan, finished, folder)
+        grown = None if is_new or not covers(cells, folder) else arguments
         try:
-            _prepare(plan, finished, folder, arguments)
             watcher.planned(plan, finished)
-            return _run(plan, finished, slots, watcher)
+            return _run(plan, finished, slots, watcher, folder, grown)
         except KeyboardInterrupt:
             raise SweepInterrupted(folder) from None
+        except ConfigError:  # refused: as if nothing had been asked
+            for cell in claims:
+                unclaim(cell)
+            raise
         finally:
             for planned in plan:
                 shutil.rmtree(compile_cache_dir(planned.cell.folder), ignore_errors=True)
@@ -102,13 +121,13 @@ def plan_sweep(cells: Sequence[Cell], folder: Path) -> tuple[list[PlannedCell], 
     return plan, find_finished(plan, folder, config.retry_failed)
 
 
-def _prepare(
-    plan: list[PlannedCell], finished: Finished, folder: Path, arguments: Sequence[str]
-) -> None:
-    """Write down whose the folders are, and clear away what a killed command has left in them."""
-    mark(folder, arguments)
+def _prepare(plan: list[PlannedCell], finished: Finished, folder: Path) -> list[Cell]:
+    """Write down whose the folders are, and clear away what a killed command has left in them.
+
+    Gives the cells that had no folder before.
+    """
+    claims = [planned.cell for planned in plan if claim(planned.cell)]
     for planned in plan:
-        claim(planned.cell)
         shutil.rmtree(compile_cache_dir(planned.cell.folder), ignore_errors=True)
     for parent in (folder, *(planned.cell.folder for planned in plan)):
         for torn in parent.glob(".*.tmp"):
@@ -118,21 +137,33 @@ def _prepare(
             log_path(plan[index].cell.folder, round_index).unlink(missing_ok=True)
     for path in finished.unusable:
         set_aside(path)
+    return claims
 
 
 def _run(
-    plan: list[PlannedCell], finished: Finished, slots: Slots, watcher: Watcher
+    plan: list[PlannedCell],
+    finished: Finished,
+    slots: Slots,
+    watcher: Watcher,
+    folder: Path,
+    grown: Sequence[str] | None,
 ) -> SweepResult:
+    """Measure what is missing. ``grown`` are arguments to write down once a round is accepted."""
     began = time.monotonic()
     records = dict(finished.records)
-    turns = [turn for turn in all_turns(plan) if (turn.cell_index, turn.round) not in records]
+    turns = turns_left(plan, finished)
     measured: list[Record] = []
     with closing(run_turns(turns, slots, finished, watcher)) as rounds:
         for turn, record in rounds:
+            if grown is not None and not measured:
+                mark(folder, grown)
             records[turn.cell_index, turn.round] = record
             measured.append(record)
             if record.runtime_s is not None:  # the published flag --time_file
-                _append(turn.planned.cell.config.time_file, f"{record.runtime_s}\n")
+                try:
+                    _append(turn.planned.cell.config.time_file, f"{record.runtime_s}\n")
+                except OSError as error:
+                    watcher.warned(f"time_file={error.filename}: {error.strerror}; left out there")
             watcher.round_ended(turn.planned, record)
     account = Account.of(measured, (time.monotonic() - began) * slots.at_once)
     of_cells = [[records[i, r] for r in range(planned.rounds)] for i, planned in enumerate(plan)]
@@ -144,6 +175,24 @@ def all_turns(plan: Sequence[PlannedCell]) -> Iterator[Turn]:
     """Every round of every cell in order, done or not: a resumed sweep keeps the positions."""
     for position, (round_index, index) in enumerate(order(plan)):
         yield Turn(planned=plan[index], cell_index=index, round=round_index, position=position)
+
+
+def turns_left(plan: Sequence[PlannedCell], finished: Finished) -> list[Turn]:
+    """The turns without a record. In another matrix than before they follow all that there are."""
+    done = finished.records
+    left = [turn for turn in all_turns(plan) if (turn.cell_index, turn.round) not in done]
+    left = list(_with_profiles(left, {index for (index, _), r in done.items() if r.profile}))
+    if finished.positions.isdisjoint(turn.position for turn in left):
+        return left
+    first = 1 + max(finished.positions)
+    return [replace(turn, position=position) for position, turn in enumerate(left, first)]
+
+
+def _with_profiles(turns: Sequence[Turn], profiled: set[int]) -> Iterator[Turn]:
+    """The first turn of each cell that is not ``profiled`` yet is to be."""
+    for turn in turns:
+        yield replace(turn, profiled=turn.cell_index not in profiled)
+        profiled.add(turn.cell_index)
 
 
 def order(plan: Sequence[PlannedCell]) -> Iterator[tuple[int, int]]:
@@ -160,6 +209,11 @@ def order(plan: Sequence[PlannedCell]) -> Iterator[tuple[int, int]]:
 
 
 def _append(time_file: str | None, text: str) -> None:
-    if time_file is not None:
+    """Raises OSError, with the file's name."""
+    if time_file is None:
+        return
+    try:
         with Path(time_file).open("a", encoding="utf-8") as stream:
             stream.write(text)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, time_file) from None

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sd_bench.config import ConfigError
 from sd_bench.execution.cell import Cell, CellKey
-from sd_bench.records import write_atomically
+from sd_bench.records import RecordError, find_records, read_record, write_atomically
 
 #: What says that a folder is a sweep's.
 MARKER = "sweep.json"
@@ -86,23 +86,58 @@ def _read_marker(marker: Path) -> tuple[str, list[str]] | None:
         ) from None
 
 
-def claim(cell: Cell) -> None:
-    """Make the cell's folder its own. Raises OSError."""
-    if not (cell.folder / CLAIM).exists():
-        cell.folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(cell.folder / CLAIM, json.dumps(cell.key._asdict()) + "\n")
+def claim(cell: Cell) -> bool:
+    """Make the cell's folder its own; whether it was not before. Raises OSError."""
+    if _key_in(cell.folder / CLAIM) is not None:
+        return False
+    cell.folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(cell.folder / CLAIM, json.dumps(cell.key._asdict()) + "\n")
+    return True
+
+
+def unclaim(cell: Cell) -> None:
+    """Take a claim back where nothing else has come into the folder."""
+    if [path.name for path in cell.folder.iterdir()] == [CLAIM]:
+        (cell.folder / CLAIM).unlink()
+        cell.folder.rmdir()
 
 
 def claimed(folder: Path) -> dict[CellKey, list[Path]]:
-    """The cells' folders in a sweep's; the same cell may have been asked for more than once."""
+    """The cells' folders in a sweep's; the same cell may have been asked for more than once.
+
+    A folder that has lost its claim is that of the cell whose records it holds.
+    """
+    keys = {file.parent: _key_in(file) for file in folder.rglob(CLAIM)}
+    for path in find_records(folder):
+        if keys.get(path.parent) is None:
+            keys[path.parent] = _key_of(path)
     found: dict[CellKey, list[Path]] = {}
-    for file in sorted(folder.rglob(CLAIM)):
-        try:
-            key = CellKey(**json.loads(file.read_text(encoding="utf-8")))
-        except (ValueError, TypeError):
-            continue  # not ours, and so nobody's: its folder is not free either
-        found.setdefault(key, []).append(file.parent)
+    for path, key in sorted(keys.items()):
+        if key is not None:  # else it is nobody's; it is not free either
+            found.setdefault(key, []).append(path)
     return found
+
+
+def covers(cells: Sequence[Cell], folder: Path) -> bool:
+    """Whether every cell that has a folder in the sweep's is among ``cells``."""
+    return claimed(folder).keys() <= {cell.key for cell in cells}
+
+
+def _key_in(claim: Path) -> CellKey | None:
+    try:
+        key = CellKey(**json.loads(claim.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    is_key = isinstance(key.hash, str) and isinstance(key.configuration, (str, type(None)))
+    return key if is_key else None
+
+
+def _key_of(path: Path) -> CellKey | None:
+    try:
+        record = read_record(path)
+    except RecordError:
+        return None
+    return CellKey(record.cell_hash, record.choices.get("configuration"))
 
 
 def placed(cells: Sequence[Cell], folder: Path, resume: bool) -> list[Cell]:
@@ -115,6 +150,12 @@ def placed(cells: Sequence[Cell], folder: Path, resume: bool) -> list[Cell]:
             f"hydra.sweep.subdir={cells[0].job}: gives several cells one folder; leave it out, or "
             "let it hold ${hydra.job.num}"
         )
+    for cell in cells:
+        if not cell.folder.resolve().is_relative_to(folder.resolve()):
+            raise ConfigError(
+                f"hydra.sweep.subdir: {cell.folder} is not inside the sweep's folder {folder}; "
+                "leave it out, or name a folder in there"
+            )
     known = claimed(folder) if resume else {}
     if known and known.keys().isdisjoint(cell.key for cell in cells):
         raise ConfigError(

@@ -57,6 +57,7 @@ class Request:
     job: str
     round: int
     position: int
+    profile: bool
     report_fd: int
     fingerprints: list[str]
     warnings: list[str]
@@ -153,7 +154,7 @@ def _measure(config: Config, request: Request, record: Record, report: _Reporter
     if why is not None:
         return replace(record, status="unsupported", reason=why)
     folder, is_first = Path(request.folder), request.round == 0
-    trace_file = folder / "round-0-trace.json.gz" if config.profile and is_first else None
+    trace_file = folder / f"round-{request.round}-trace.json.gz" if request.profile else None
     measured = measure_round(config, device, import_s, request.compile_cache, report, trace_file)
     began = time.perf_counter()
     output = save_output(

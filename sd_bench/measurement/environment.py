@@ -25,8 +25,9 @@ _PACKAGES = (
     "nvidia-cudnn-cu13", "nvidia-cublas-cu12", "nvidia-cublas", "mkl", "sd_bench",
 )  # fmt: skip
 _VARIABLE_PREFIXES = (
-    "TORCH", "PYTORCH", "CUDA", "CUDNN", "CUBLAS", "NVIDIA", "OMP", "MKL", "KMP", "GOMP", "MALLOC",
-    "LD_PRELOAD", "TRITON",
+    "TORCH", "PYTORCH", "ATEN", "CUDA", "CUDNN", "CUBLAS", "NVIDIA", "TRITON", "OMP", "GOMP", "KMP",
+    "MKL", "DNNL", "ONEDNN", "OPENBLAS", "MALLOC", "GLIBC_TUNABLES", "LD_PRELOAD",
+    "LD_LIBRARY_PATH",
 )  # fmt: skip
 #: Folders that the launcher sets anew for each cell, and which of several equal GPUs runs.
 _NOT_OF_THE_ENVIRONMENT = (

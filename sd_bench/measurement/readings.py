@@ -91,6 +91,12 @@ def telemetry_record(iterations: list[Iteration], brought: Observed) -> Telemetr
     )
 
 
+def energy_not_read() -> Energy:
+    """Without telemetry nothing reads the counters."""
+    notes = {"joules": "not read: telemetry=false"}
+    return Energy(joules=None, joules_per_image=None, source=None, notes=notes)
+
+
 def energy_record(
     iterations: list[Iteration], brought: Observed, device: torch.device, batch_size: int
 ) -> Energy:

@@ -13,7 +13,12 @@ from sd_bench.measurement.clock import counted_from, timed_call, timed_iteration
 from sd_bench.measurement.compilation import read_compilation
 from sd_bench.measurement.kernel_proof import judge, profile_call
 from sd_bench.measurement.memory import read_memory, reset_device_peak
-from sd_bench.measurement.readings import energy_record, telemetry_record, with_counters
+from sd_bench.measurement.readings import (
+    energy_not_read,
+    energy_record,
+    telemetry_record,
+    with_counters,
+)
 from sd_bench.measurement.step_profile import profile_step
 from sd_bench.measurement.telemetry import Observer, observing
 from sd_bench.networks.attention import is_unet_attention
@@ -141,7 +146,7 @@ def _time_iterations(pipeline: Pipeline, observer: Observer | None, report: Repo
         constant = constant or holds_constant_image(images.pixels)
     assert first_images is not None
     if observer is None:
-        return _Timed(iterations, first_images, finite, constant, None, None)
+        return _Timed(iterations, first_images, finite, constant, None, energy_not_read())
     observed = observer.stop()
     iterations = with_counters(iterations, observed)
     energy = energy_record(

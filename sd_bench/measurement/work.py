@@ -12,13 +12,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sd_bench.config import AttentionConfig, Config
+from sd_bench.config import LATENT_CHANNELS, AttentionConfig, Config
 from sd_bench.networks.attention import attention_factory
 from sd_bench.networks.autoencoder import Autoencoder
 from sd_bench.networks.text_encoder import TextEncoder
 from sd_bench.networks.unet import UNet
 from sd_bench.records import Work, write_atomically
-from sd_bench.sampling.inputs import LATENT_CHANNELS, PIXELS_PER_LATENT
+from sd_bench.sampling.inputs import PIXELS_PER_LATENT
 from sd_bench.sampling.samplers import make_sampler
 from sd_bench.torch_versions import HAS_FLOP_COUNTER, sdpa_backends
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sd_bench.config import Config
+from sd_bench.config import LATENT_CHANNELS, Config
 from sd_bench.sampling.text_to_image import Batch
 from sd_bench.sampling.tokens import cut_off, tokenise
 
-LATENT_CHANNELS = 4
 PIXELS_PER_LATENT = 8
 
 

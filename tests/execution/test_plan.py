@@ -67,7 +67,7 @@ def test_the_total_is_of_what_is_left_and_says_what_it_does_not_know(
         planned(compose_config, "attention=xformers", reason="xFormers needs CUDA"),
     ]
     there = sample_record(1.0)
-    done = Finished({(0, 0): there, (0, 1): there}, {}, {})
+    done = Finished({(0, 0): there, (0, 1): there}, {}, {}, {0, 1})
     text = shown(plan, done, [Estimate(5.0, is_own=True), None, None])
     assert "6 round(s) to run: about 10 s one after another, and 4 round(s) without" in text
     assert "unsupported: xFormers needs CUDA" in text

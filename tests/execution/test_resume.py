@@ -16,9 +16,16 @@ import pytest
 from sd_bench.config import ConfigError
 from sd_bench.execution.cell import Cell
 from sd_bench.execution.finished import differences
-from sd_bench.execution.resume import command_to_resume, folder_argument, resumed_arguments
+from sd_bench.execution.resume import (
+    command_to_resume,
+    folder_argument,
+    resumed_arguments,
+    stored_arguments,
+)
 from sd_bench.execution.sweep_folder import CLAIM, MARKER, claim, locked, mark, newest_sweep, placed
 from sd_bench.records import find_records, read_record, write_record
+from sd_bench.support import has_cpp_compiler
+from sd_bench.torch_versions import HAS_COMPILE
 from tests.conftest import Compose
 from tests.execution.conftest import REPOSITORY, SMOKE, Command, records
 
@@ -86,6 +93,72 @@ def test_another_environment_is_refused_by_name_unless_told_to_mix(
     assert len({r.environment["fingerprint"] for r in records(tmp_path)}) == 2
 
 
+def test_a_refused_or_smaller_resume_changes_nothing_that_a_later_one_needs(
+    command: Command, tmp_path: Path
+) -> None:
+    """Else a cell would be forgotten without a word."""
+    sweep = tmp_path / "sweep"
+    assert command("-m", *SMOKE, "attention=original,math").returncode == 0
+    kept = {name: (sweep / name).read_bytes() for name in (MARKER, "multirun.yaml")}
+    grown = ("-m", *SMOKE, "attention=original,math", "batch_size=1,2", "resume=true")
+    assert command(*grown, MALLOC_ARENA_MAX="1").returncode == 2  # another environment
+    assert command(*SMOKE, "attention=math", "workload.seed=7").returncode == 2  # another sweep
+    smaller = command(*SMOKE, "attention=math", "protocol.rounds=2", "resume=true")
+    assert smaller.returncode == 0, smaller.stderr
+    assert {name: (sweep / name).read_bytes() for name in kept} == kept
+    assert sorted(path.name for path in sweep.iterdir() if path.is_dir()) == ["0", "1"]
+    assert command(*grown).returncode == 0
+    assert "batch_size=1,2" in (sweep / MARKER).read_text()
+    assert len({r.position for r in records(tmp_path)}) == len(records(tmp_path)) == 5
+
+
+def test_a_folder_without_its_claim_is_that_of_its_records(
+    command: Command, tmp_path: Path
+) -> None:
+    assert command("-m", *SMOKE, "attention=original,math").returncode == 0
+    before = contents(tmp_path)
+    (tmp_path / "sweep" / "0" / CLAIM).unlink()
+    (tmp_path / "sweep" / "1" / CLAIM).write_text('{"hash": [], "configuration": {}}')
+    done = command("resume=true")
+    assert done.returncode == 0, done.stderr
+    assert "2 round(s), 2 of them there already" in done.stdout
+    assert contents(tmp_path) == before
+
+
+def test_what_was_unsupported_is_measured_once_it_runs(command: Command, tmp_path: Path) -> None:
+    compiled = (*SMOKE, "attention=math", "compile=default", "protocol.rounds=2")
+    assert command(*compiled, PATH="/nowhere").returncode == 0
+    assert [r.status for r in records(tmp_path)] == ["unsupported"]
+    assert "no round to run" in command("resume=true", "plan=true", PATH="/nowhere").stdout
+    if HAS_COMPILE and has_cpp_compiler():
+        assert "2 round(s) to run" in command("resume=true", "plan=true").stdout
+
+
+def test_a_record_of_a_newer_sd_bench_is_refused_and_left_alone(
+    command: Command, tmp_path: Path
+) -> None:
+    assert command(*SMOKE, "attention=original").returncode == 0
+    (path,) = find_records(tmp_path / "sweep")
+    newer = json.loads(path.read_text()) | {"schema_version": 99}
+    path.write_text(json.dumps(newer))
+    refused = command("resume=true")
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert "schema version 99" in refused.stderr
+    assert json.loads(path.read_text()) == newer
+
+
+def test_a_trace_is_of_the_first_round_that_is_measured_with_it(
+    command: Command, tmp_path: Path
+) -> None:
+    assert command(*SMOKE, "attention=original").returncode == 0
+    more = ("protocol.rounds=3", "resume=true", "profile=true")
+    assert command(*SMOKE, "attention=original", *more).returncode == 0
+    profiles = {r.round: r.profile for r in records(tmp_path)}
+    assert [n for n, profile in sorted(profiles.items()) if profile] == [1]
+    assert (tmp_path / "sweep" / "0" / "round-1-trace.json.gz").exists()
+
+
 def test_a_failed_round_stays_until_it_is_to_be_tried_again(
     command: Command, tmp_path: Path
 ) -> None:
@@ -118,6 +191,15 @@ def test_two_sweeps_at_once_in_a_folder_are_refused_and_a_killed_one_leaves_no_l
     assert "another sweep is running there" in second.stderr
     with locked(sweep):
         assert (sweep / MARKER).exists()
+
+
+def test_how_many_gpus_is_kept_with_the_matrix(tmp_path: Path) -> None:
+    typed = ["-m", "attention=math", "num_gpus=all", "plan=false", f"hydra.sweep.dir={tmp_path}"]
+    mark(tmp_path, stored_arguments(typed))
+    again = ["resume=true", f"hydra.sweep.dir={tmp_path}"]
+    assert resumed_arguments(again) == ["-m", "attention=math", "num_gpus=all", *again]
+    fewer = ["num_gpus=1", *again]
+    assert resumed_arguments(fewer) == ["-m", "attention=math", "num_gpus=all", *fewer]
 
 
 def test_resume_last_takes_the_newest_sweep_and_its_arguments(
@@ -195,4 +277,7 @@ def test_differences_name_the_facts_and_leave_out_the_machine() -> None:
         "torch was 1, is 2",
         "packages.timm was not set, is 3",
     ]
+    there["build"], here["build"] = "A\n  - CPU: AVX512\nB", "A\n  - CPU: default\nB"
+    assert "build was - CPU: AVX512, is - CPU: default" in differences([there], here)
+    there["build"] = here["build"]
     assert differences([there, {**here, "torch": "1.5"}], here) == ["torch was 1.5, is 2"]

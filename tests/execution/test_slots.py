@@ -44,6 +44,9 @@ class Diary:
     def round_ended(self, planned: PlannedCell, record: Record) -> None:
         self.events.append(("ended", record.round))
 
+    def warned(self, sentence: str) -> None:
+        self.events.append(("warned", 0))
+
     def ended(
         self, plan: list[PlannedCell], records: list[list[Record]], account: Account | None
     ) -> None:

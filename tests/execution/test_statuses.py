@@ -39,6 +39,15 @@ def test_a_worker_that_dies_is_a_record_with_its_signal_and_its_last_words(
     assert "about to fall" in record.failure.detail
 
 
+def test_a_worker_ended_by_a_signal_without_a_name_stops_no_other_cell(
+    command: Command, inject: Inject, tmp_path: Path
+) -> None:
+    inject("import os; os.kill(os.getpid(), 40)")
+    assert command("-m", *SMOKE, "attention=original,math").returncode == 1
+    assert [r.status for r in records(tmp_path)] == ["crashed", "crashed"]
+    assert {r.failure.signal for r in records(tmp_path) if r.failure} == {"signal 40"}
+
+
 def test_a_dead_worker_is_noticed_even_if_its_child_holds_the_pipe(
     command: Command, inject: Inject, tmp_path: Path
 ) -> None:
@@ -98,7 +107,7 @@ def test_another_kernel_than_the_label_says_is_invalid(
     inject(
         "from sd_bench import torch_versions\n"
         "real = torch_versions.sdpa_backends\n"
-        "torch_versions.sdpa_backends = lambda allowed: real(('math',))\n"
+        "torch_versions.sdpa_backends = lambda allowed, *rest: real(('math',), *rest)\n"
     )
     assert command(*SMOKE, "attention=flash").returncode == 1
     (record,) = records(tmp_path)

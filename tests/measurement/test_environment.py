@@ -22,7 +22,19 @@ def test_the_fingerprint_holds_what_changes_a_time(monkeypatch: pytest.MonkeyPat
     assert describe_environment(CPU)["fingerprint"] == first["fingerprint"]
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "/somewhere/else")
     assert describe_environment(CPU)["fingerprint"] == first["fingerprint"]
-    monkeypatch.setenv("OMP_PROC_BIND", "true")
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["OMP_PROC_BIND", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY",
+     "OPENBLAS_NUM_THREADS", "GLIBC_TUNABLES", "LD_LIBRARY_PATH", "PYTORCH_CUDA_ALLOC_CONF"],
+)  # fmt: skip
+def test_a_variable_that_changes_times_changes_the_fingerprint(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ONEDNN_MAX_CPU_ISA alone makes a matrix product in bf16 hundreds of times slower."""
+    first = describe_environment(CPU)
+    monkeypatch.setenv(variable, "something/else")
     assert describe_environment(CPU)["fingerprint"] != first["fingerprint"]
 
 

@@ -191,5 +191,7 @@ def test_telemetry_can_be_switched_off(tiny: Compose) -> None:
     config = tiny("attention=original", "telemetry=false", "sampler.steps=1")
     measured = measure_round(config, CPU, 0.0, None, lambda phase: None)
     assert measured.telemetry is None
-    assert measured.energy is None
+    assert measured.energy is not None
+    assert measured.energy.joules is None
+    assert measured.energy.notes == {"joules": "not read: telemetry=false"}
     assert measured.times.iterations[0].counters == {}
