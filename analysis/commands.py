@@ -16,7 +16,8 @@ from analysis.compare import compare
 from analysis.environments import environments
 from analysis.errors import AnalysisError
 from analysis.files import write_tables
-from analysis.gate import FAILURES, compare_sweeps, failures, gate_page
+from analysis.gate import FAILURES, compare_sweeps, failures, why_nothing_was_compared
+from analysis.gate_page import Sweep, gate_page
 from analysis.load import load_records
 from analysis.markup import to_markdown
 from analysis.publish import publish, save_pictures
@@ -77,15 +78,18 @@ def _published(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    old, new = (
-        summarise(_load([folder])[0], options.value) for folder in (options.old, options.new)
-    )
+    folders = {"OLD": options.old, "NEW": options.new}
+    rounds = {name: _load([folder])[0] for name, folder in folders.items()}
+    old, new = (summarise(each, options.value) for each in rounds.values())
     compared = compare_sweeps(old, new, options.margin)
-    text = to_markdown(gate_page(compared))
+    sweeps = [Sweep(name, folders[name], environments(each)) for name, each in rounds.items()]
+    text = to_markdown(gate_page(compared, sweeps))
     print(text, end="")
     if options.out is not None:
         with _writing_to(options.out, "--out FILE"):
             write_atomically(options.out, text)
+    if why := why_nothing_was_compared(compared):
+        raise AnalysisError(why)
     count = failures(compared, options.fail_if)
     if count:
         meant = " or ".join(FAILURES[name] for name in options.fail_if)
