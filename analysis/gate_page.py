@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.cell_words import cell_words
 from analysis.choices import AXES, Row, rows_of
 from analysis.formats import Page, Table, factor, interval, percent, seconds
 from analysis.marks import NOT_AT_PARITY, UNPROVEN, explain
-from analysis.notes import sweep_names, varies, workload_words
+from analysis.notes import sweep_names, varies
 from analysis.verdicts import Verdict
 
 _NUMERIC = ("batch size", "OLD [s]", "NEW [s]", "improvement", "speed-up", "95 % interval")
@@ -45,7 +46,7 @@ def gate_page(compared: pd.DataFrame, sweeps: Sequence[Sweep]) -> Page:
 
 
 def _notes(compared: pd.DataFrame, sweeps: Sequence[Sweep]) -> list[str]:
-    shared = _words(rows_of(compared)[0])
+    shared = cell_words(rows_of(compared)[0])
     shared = {axis: word for axis, word in shared.items() if not varies(compared, axis)}
     margin = f"{100 * compared['margin'].iloc[0]:g} %"
     different = int(compared["different"].sum())
@@ -77,15 +78,8 @@ def _naming(compared: pd.DataFrame) -> list[str]:
     return [axis for axis in naming if varies(compared, axis)] or ["attention"]
 
 
-def _words(row: Row) -> dict[str, str]:
-    """What a cell is by axis, in words that say what a number is; without what it lacks."""
-    named = {axis: f"{axis} {row[axis]}" for axis in ("compile", "torch_env", "weights")}
-    named |= workload_words(row) | {"batch_size": f"batch size {row['batch_size']}"}
-    return {axis: named.get(axis, str(row[axis])) for axis in AXES if row[axis] is not None}
-
-
 def _cells(row: Row, naming: list[str]) -> dict[str, str]:
-    words = _words(row)
+    words = cell_words(row)
     return {
         "GPU": str(row["gpu"]),
         "batch size": str(row["batch_size"]),
