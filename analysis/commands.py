@@ -20,7 +20,7 @@ from analysis.gate import FAILURES, compare_sweeps, failures, why_nothing_was_co
 from analysis.gate_page import Sweep, gate_page
 from analysis.load import load_records
 from analysis.markup import to_markdown
-from analysis.publish import publish, save_pictures
+from analysis.publish import Published, publish, save_pictures
 from analysis.published_report import published_page, write_published
 from analysis.report import ReportData, write_report
 from analysis.screen import new_console, print_page
@@ -98,34 +98,48 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _publish(options: argparse.Namespace) -> int:
-    stale = []
-    for document in options.files:
-        with _writing_to(document, "FILE"):
-            published = publish(document)
-            if options.check:
-                current = document.read_text(encoding="utf-8") == published.text
-                missing = [str(path) for path in published.pictures if not path.is_file()]
-                stale += missing if current else [str(document)]
-            else:
-                written = save_pictures(published)
-                write_atomically(document, published.text)
-                print(f"{document}: written, with {len(written)} pictures")
+    stale: list[str] = []
+    with _telling_what_is_left_out() as left_out:
+        for document in options.files:
+            with _writing_to(document, "FILE"):
+                published = publish(document, left_out.append)
+                if options.check:
+                    stale += _not_up_to_date(document, published)
+                else:
+                    written = save_pictures(published)
+                    write_atomically(document, published.text)
+                    print(f"{document}: written, with {len(written)} pictures")
     if stale:
         print(f"analysis: not up to date: {', '.join(stale)}", file=sys.stderr)
     return 1 if stale else 0
 
 
+def _not_up_to_date(document: Path, published: Published) -> list[str]:
+    """The document if its text would change, else the pictures that are not there."""
+    if document.read_text(encoding="utf-8") != published.text:
+        return [str(document)]
+    return [str(path) for path in published.pictures if not path.is_file()]
+
+
 def _load(folders: list[Path]) -> tuple[pd.DataFrame, list[str]]:
-    """The rounds, and why records are left out: each is named, and all are counted, on stderr."""
+    """The rounds, and why records are left out."""
+    with _telling_what_is_left_out() as left_out:
+        return load_records(*folders, on_left_out=left_out.append), left_out
+
+
+@contextmanager
+def _telling_what_is_left_out() -> Iterator[list[str]]:
+    """Name on stderr each record that comes into the list, once, and count them."""
     left_out: list[str] = []
     try:
-        return load_records(*folders, on_left_out=left_out.append), left_out
+        yield left_out
     finally:
-        for reason in left_out:
+        each = dict.fromkeys(left_out)
+        for reason in each:
             print(f"analysis: left out: {reason}", file=sys.stderr)
-        if left_out:
-            records = "record" if len(left_out) == 1 else "records"
-            print(f"analysis: warning: {len(left_out)} {records} left out", file=sys.stderr)
+        if each:
+            records = "record" if len(each) == 1 else "records"
+            print(f"analysis: warning: {len(each)} {records} left out", file=sys.stderr)
 
 
 @contextmanager
