@@ -13,6 +13,7 @@ from analysis.choices import Row, rows_of
 from analysis.figures import FAINT_INK, INK, LABEL_SIZE, Sheet, line_height_in, quiet_fonts
 from analysis.formats import seconds
 from analysis.marks import explain
+from analysis.stems import unused
 
 _WIDTH_IN, _AXES_HEIGHT_IN = 7.6, 3.2
 _SAVED, _LOST, _TOTAL = "#228833", "#cc3311", "#7f7f7f"
@@ -85,11 +86,12 @@ def waterfalls(deltas: pd.DataFrame) -> dict[str, Waterfall]:
     """For each profiled cell whose baseline cell is profiled too: its waterfall, by a name."""
     rows = rows_of(deltas)
     baselines = {f"{row['env']} {row['cell_hash']}": row for row in rows}
-    found = {}
+    found: dict[str, Waterfall] = {}
     for row in rows:
         base = baselines.get(str(row["baseline_cell"]))
         if base is not None and base is not row and base["profile"] and row["profile"]:
-            found[f"{row['series']}_{row['machine']}_{row['batch_size']}"] = _waterfall(base, row)
+            name = f"{row['series']}_{row['machine']}_{row['batch_size']}"
+            found[unused(name, found)] = _waterfall(base, row)
     return found
 
 

@@ -13,7 +13,7 @@ from analysis.errors import AnalysisError
 _VALUES = ("runtime", "median-iteration")
 
 #: The keys of `gate.FAILURES`.
-_FAILURES = ("slower", "unclear", "failed", "missing", "different")
+_FAILURES = ("slower", "unclear", "ambiguous", "failed", "missing", "different", "unproven")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -79,7 +79,7 @@ def _compare_parser() -> _Parser:
     parser = _Parser(
         prog="python -m analysis compare",
         description="Two sweeps, cell by cell, as Markdown. The exit code is 1 if a cell is as "
-        "--fail-if says, 2 if they cannot be compared.",
+        "--fail-if says, 2 if no cell can be compared.",
     )
     parser.set_defaults(command="compare")
     parser.add_argument("old", type=Path, metavar="OLD", help="the folder to compare with")

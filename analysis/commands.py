@@ -16,10 +16,11 @@ from analysis.compare import compare
 from analysis.environments import environments
 from analysis.errors import AnalysisError
 from analysis.files import write_tables
-from analysis.gate import FAILURES, compare_sweeps, failures, gate_page
+from analysis.gate import FAILURES, compare_sweeps, failures, why_nothing_was_compared
+from analysis.gate_page import Sweep, gate_page
 from analysis.load import load_records
 from analysis.markup import to_markdown
-from analysis.publish import publish, save_pictures
+from analysis.publish import Published, publish, save_pictures
 from analysis.published_report import published_page, write_published
 from analysis.report import ReportData, write_report
 from analysis.screen import new_console, print_page
@@ -77,15 +78,18 @@ def _published(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    old, new = (
-        summarise(_load([folder])[0], options.value) for folder in (options.old, options.new)
-    )
+    folders = {"OLD": options.old, "NEW": options.new}
+    rounds = {name: _load([folder])[0] for name, folder in folders.items()}
+    old, new = (summarise(each, options.value) for each in rounds.values())
     compared = compare_sweeps(old, new, options.margin)
-    text = to_markdown(gate_page(compared))
+    sweeps = [Sweep(name, folders[name], environments(each)) for name, each in rounds.items()]
+    text = to_markdown(gate_page(compared, sweeps))
     print(text, end="")
     if options.out is not None:
         with _writing_to(options.out, "--out FILE"):
             write_atomically(options.out, text)
+    if why := why_nothing_was_compared(compared):
+        raise AnalysisError(why)
     count = failures(compared, options.fail_if)
     if count:
         meant = " or ".join(FAILURES[name] for name in options.fail_if)
@@ -94,34 +98,48 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _publish(options: argparse.Namespace) -> int:
-    stale = []
-    for document in options.files:
-        with _writing_to(document, "FILE"):
-            published = publish(document)
-            if options.check:
-                current = document.read_text(encoding="utf-8") == published.text
-                missing = [str(path) for path in published.pictures if not path.is_file()]
-                stale += missing if current else [str(document)]
-            else:
-                written = save_pictures(published)
-                write_atomically(document, published.text)
-                print(f"{document}: written, with {len(written)} pictures")
+    stale: list[str] = []
+    with _telling_what_is_left_out() as left_out:
+        for document in options.files:
+            with _writing_to(document, "FILE"):
+                published = publish(document, left_out.append)
+                if options.check:
+                    stale += _not_up_to_date(document, published)
+                else:
+                    written = save_pictures(published)
+                    write_atomically(document, published.text)
+                    print(f"{document}: written, with {len(written)} pictures")
     if stale:
         print(f"analysis: not up to date: {', '.join(stale)}", file=sys.stderr)
     return 1 if stale else 0
 
 
+def _not_up_to_date(document: Path, published: Published) -> list[str]:
+    """The document if its text would change, else the pictures that are not there."""
+    if document.read_text(encoding="utf-8") != published.text:
+        return [str(document)]
+    return [str(path) for path in published.pictures if not path.is_file()]
+
+
 def _load(folders: list[Path]) -> tuple[pd.DataFrame, list[str]]:
-    """The rounds, and why records are left out: each is named, and all are counted, on stderr."""
+    """The rounds, and why records are left out."""
+    with _telling_what_is_left_out() as left_out:
+        return load_records(*folders, on_left_out=left_out.append), left_out
+
+
+@contextmanager
+def _telling_what_is_left_out() -> Iterator[list[str]]:
+    """Name on stderr each record that comes into the list, once, and count them."""
     left_out: list[str] = []
     try:
-        return load_records(*folders, on_left_out=left_out.append), left_out
+        yield left_out
     finally:
-        for reason in left_out:
+        each = dict.fromkeys(left_out)
+        for reason in each:
             print(f"analysis: left out: {reason}", file=sys.stderr)
-        if left_out:
-            records = "record" if len(left_out) == 1 else "records"
-            print(f"analysis: warning: {len(left_out)} {records} left out", file=sys.stderr)
+        if each:
+            records = "record" if len(each) == 1 else "records"
+            print(f"analysis: warning: {len(each)} {records} left out", file=sys.stderr)
 
 
 @contextmanager

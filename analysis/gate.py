@@ -9,28 +9,38 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.choices import AXES, Row, rows_of
+from analysis.choices import AXES, Row, in_order, rows_of
 from analysis.compare import add_verdicts, improvement_percent, speedup
-from analysis.formats import Page, Table, factor, interval, percent, seconds
+from analysis.marks import add_marks
+from analysis.notes import sweep_names
 from analysis.parity import judge_parity, read_latents
-from analysis.verdicts import Verdict
 
 #: What ``--fail-if`` can name, and what it means.
 FAILURES = {
     "slower": "slower by a verdict",
-    "unclear": "neither slower, faster nor the same by a verdict, or with too few rounds for one",
-    "failed": "measured in OLD and without times in NEW",
+    "unclear": (
+        "neither slower, faster nor the same by a verdict, or with too few rounds for one, or "
+        "ambiguous"
+    ),
+    "ambiguous": "measured in several environments of OLD or of NEW",
+    "failed": "measured in OLD and with rounds without times in NEW",
     "missing": "in OLD and not in NEW",
     "different": "with an output that differs by more than its precision explains",
+    "unproven": "without a proof of the attention kernels that NEW ran",
 }
+
+#: The outcomes of cells that have no partner to be compared with.
+_NOT_COMPARED = ("missing", "new", "ambiguous", "failed before", "failed")
 
 
 def compare_sweeps(old: pd.DataFrame, new: pd.DataFrame, margin: float) -> pd.DataFrame:
     """One row a cell of either sweep; both are tables of `summarise`.
 
-    Cells are the same if all their choices are. ``outcome`` is a verdict, or ``failed`` (only in
-    NEW), ``failed before`` (only in OLD or in both), ``missing``, ``new`` or ``ambiguous``;
-    ``old_s`` and ``new_s`` are mean seconds. Judged as one table a GPU.
+    Cells are the same if all their choices are. ``outcome`` is a verdict, or ``failed`` (no times
+    in NEW), ``failed before`` (none in OLD), ``missing``, ``new`` or ``ambiguous`` (measured more
+    than once in a sweep); ``note`` says why. ``old_s`` and ``new_s`` are mean seconds,
+    ``old_marks`` and ``new_marks`` the signs beside them. ``failed``, ``different`` and
+    ``unproven`` are as `FAILURES` says. Judged as one table a GPU.
     """
     sides = [_by_choices(old), _by_choices(new)]
     rows = []
@@ -48,41 +58,35 @@ def failures(compared: pd.DataFrame, fail_if: Iterable[str]) -> int:
     """How many cells are as one of `FAILURES` says."""
     found = pd.Series(False, index=compared.index)
     for name in fail_if:
-        names = {"unclear": ("unclear", "too few rounds")}.get(name, (name,))
-        is_so = compared["different"] if name == "different" else compared["outcome"].isin(names)
-        found |= is_so.astype(bool)
+        if name in ("failed", "different", "unproven"):
+            found |= compared[name].astype(bool)
+        else:
+            names = {"unclear": ("unclear", "too few rounds", "ambiguous")}.get(name, (name,))
+            found |= compared["outcome"].isin(names)
     return int(found.sum())
 
 
-def gate_page(compared: pd.DataFrame) -> Page:
-    """A summary in one line, and the table of all cells that were compared or could not be."""
-    rows = rows_of(compared)
-    counts = Counter(str(row["outcome"]) for row in rows)
-    said = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
-    different = int(compared["different"].sum())
-    headings = ["GPU", "batch size", "cell", "OLD [s]", "NEW [s]", "improvement", "speed-up"]
-    headings += ["95 % interval", "verdict", "parity"]
-    table = Table(
-        title=f"{len(rows)} cells: {said}",
-        headings=headings,
-        rows=[_cells(row, _naming(compared)) for row in rows],
-        numeric=frozenset(headings[1:2] + headings[3:8]),
-    )
-    margin = f"{100 * compared['margin'].iloc[0]:g} %"
-    notes = [
-        "Improvement is (OLD - NEW) / OLD * 100, positive is faster; speed-up is OLD / NEW.",
-        "Verdict by Welch's t test on logarithms, corrected after Holm over the cells of a GPU; "
-        f"the same if the interval lies within {margin} of equal.",
-    ]
-    if different:
-        notes.insert(0, f"The output of {different} cells differs from OLD's.")
-    return Page(title="NEW against OLD", tables=[table], notes=notes)
+def why_nothing_was_compared(compared: pd.DataFrame) -> str:
+    """In one line why no cell has a partner; empty if one has."""
+    if not compared["outcome"].isin(_NOT_COMPARED).all():
+        return ""
+    counts = Counter(compared["outcome"]).most_common()
+    said = ", ".join(f"{count} {outcome}" for outcome, count in counts)
+    notes = [note for note in compared["note"] if note]
+    return f"no cell could be compared ({said}): {notes[0] if notes else _nothing_shared(compared)}"
 
 
-def _naming(compared: pd.DataFrame) -> list[str]:
-    """The axes that tell the cells apart, GPU and batch size not counted."""
-    naming = [axis for axis in AXES if axis not in ("gpu", "batch_size")]
-    return [axis for axis in naming if compared[axis].nunique(dropna=False) > 1] or ["attention"]
+def _nothing_shared(compared: pd.DataFrame) -> str:
+    """On which axes OLD and NEW have no value in common."""
+    sides = {"OLD": "missing", "NEW": "new"}
+    cells = {side: compared[compared["outcome"] == outcome] for side, outcome in sides.items()}
+    apart = []
+    for axis in AXES:
+        values = {side: in_order(axis, part[axis]) for side, part in cells.items()}
+        if set(values["OLD"]).isdisjoint(values["NEW"]):
+            texts = (f"{', '.join(map(str, found))} in {s}" for s, found in values.items())
+            apart.append(f"{axis} is {' and '.join(texts)}")
+    return "; ".join(apart) or "no cell of NEW has all the choices of one of OLD"
 
 
 def _by_choices(cells: pd.DataFrame) -> dict[tuple[Any, ...], list[Row]]:
@@ -93,28 +97,37 @@ def _by_choices(cells: pd.DataFrame) -> dict[tuple[Any, ...], list[Row]]:
 
 
 def _row(choices: Row, old: list[Row], new: list[Row]) -> Row:
+    before, after = _measured(old), _measured(new)
     row: Row = choices | {
         "machine": choices["gpu"],
         "old_s": math.nan,
         "new_s": math.nan,
+        "old_marks": "",
+        "new_marks": "",
         "improvement_percent": math.nan,
         "speedup": math.nan,
+        "old_proof": _proof(before),
+        "new_proof": _proof(after),
         "parity_ok": None,
         "parity": math.nan,
         "parity_reason": "",
-        "reason": "",
-        "outcome": _without_times(old, new),
+        "outcome": _without_partner(old, new),
+        "note": "; ".join(note for note in _notes(old, new) if note),
+        "failed": bool(before) and any(cell["rounds_without_times"] for cell in new),
+        "unproven": any(cell["kernel_proof"] != "proven" for cell in after),
         "runs": {},
         "baseline_runs": None,
     }
-    if row["outcome"]:
-        row["reason"] = "; ".join(str(cell["reason"]) for cell in new if cell["reason"])
-        return row
-    (before,), (after,) = old, new
-    row.update(judge_parity(after, before, read_latents))
-    return row | {
+    return row if row["outcome"] else row | _compared(before[0], after[0])
+
+
+def _compared(before: Row, after: Row) -> Row:
+    parity = judge_parity(after, before, read_latents)
+    return parity | {
         "old_s": before["mean_s"],
         "new_s": after["mean_s"],
+        "old_marks": _marks(before, None),
+        "new_marks": _marks(after, parity["parity_ok"]),
         "improvement_percent": improvement_percent(before["mean_s"], after["mean_s"]),
         "speedup": speedup(before["mean_s"], after["mean_s"]),
         "runs": {(f"new {sweep}", number): s for (sweep, number), s in after["runs"].items()},
@@ -122,33 +135,74 @@ def _row(choices: Row, old: list[Row], new: list[Row]) -> Row:
     }
 
 
-def _without_times(old: list[Row], new: list[Row]) -> str:
-    """Why two cells cannot be compared; empty if they can."""
+def _proof(measured: list[Row]) -> str:
+    return ", ".join(sorted({str(cell["kernel_proof"]) for cell in measured}))
+
+
+def _marks(cell: Row, parity_ok: bool | None) -> str:
+    marked = cell | {"parity_ok": parity_ok}
+    add_marks([marked])
+    return str(marked["marks"])
+
+
+def _measured(cells: list[Row]) -> list[Row]:
+    """Those with times. A round that crashed may know no environment, and is a cell of its own."""
+    return [cell for cell in cells if cell["status"] == "ok"]
+
+
+def _without_partner(old: list[Row], new: list[Row]) -> str:
+    """Why a cell cannot be compared; empty if it can."""
     if not new:
         return "missing"
     if not old:
         return "new"
-    if len(old) > 1 or len(new) > 1:
+    before, after = _measured(old), _measured(new)
+    if len(before) > 1 or len(after) > 1:
         return "ambiguous"
-    if old[0]["status"] != "ok":
+    if not before:
         return "failed before"
-    return "" if new[0]["status"] == "ok" else "failed"
+    return "" if after else "failed"
 
 
-def _cells(row: Row, naming: list[str]) -> list[str]:
-    names = [str(row[axis]) for axis in naming if row[axis] is not None]
-    needed = None if math.isnan(row["rounds_needed"]) else int(row["rounds_needed"])
-    tested = row["outcome"] == row["verdict"]
-    verdict = str(Verdict(row["verdict"], math.nan, needed)) if tested else str(row["outcome"])
-    return [
-        str(row["gpu"]),
-        str(row["batch_size"]),
-        ", ".join(names),
-        seconds(row["old_s"]),
-        seconds(row["new_s"]),
-        percent(row["improvement_percent"]),
-        f"{factor(row['speedup'])}{' ‡' if row['different'] else ''}",
-        interval(row["speedup_low"], row["speedup_high"]),
-        f"{verdict}: {row['reason']}" if row["reason"] else verdict,
-        row["parity_reason"] or (f"{row['parity']:.1e}" if row["parity"] > 0 else "0"),
-    ]
+def _notes(old: list[Row], new: list[Row]) -> Iterable[str]:
+    for side, cells in (("OLD", old), ("NEW", new)):
+        yield _several(side, _measured(cells))
+        reasons = "; ".join(text for text in _reasons(cells) if text)
+        yield f"OLD: {reasons}" if reasons and side == "OLD" else reasons
+
+
+def _several(side: str, measured: list[Row]) -> str:
+    """Where a side has measured a cell more than once, and what to do."""
+    if len(measured) < 2:
+        return ""
+    envs = Counter(cell["env"] for cell in measured)
+    places = (
+        f"{cell['env']}{_told_apart(cell) if envs[cell['env']] > 1 else ''} "
+        f"({sweep_names(cell['sweeps'])})"
+        for cell in measured
+    )
+    return (
+        f"{side} has it {len(measured)} times, in {' and '.join(places)}: give as {side} a "
+        "folder that holds one of them only"
+    )
+
+
+def _told_apart(cell: Row) -> str:
+    return f" #{str(cell['cell_hash'])[:7]}"
+
+
+def _reasons(cells: list[Row]) -> Iterable[str]:
+    """Why rounds have no times, counted over all rounds of a side."""
+    total = sum(_num_rounds(cell) for cell in cells)
+    for cell in cells:
+        reason, own = str(cell["reason"]), f" of {_num_rounds(cell)} rounds "
+        if not reason or _num_rounds(cell) == total:
+            yield reason
+        elif own in reason:
+            yield reason.replace(own, f" of {total} rounds ")
+        else:
+            yield f"{_num_rounds(cell)} of {total} rounds {reason}"
+
+
+def _num_rounds(cell: Row) -> int:
+    return int(cell["rounds"] + cell["rounds_without_times"])

@@ -1,7 +1,7 @@
 """Documents whose numbers nobody types: what stands between marks is written anew from the data.
 
-A mark is ``<!-- analysis: WHAT ... -->``, the end of its part ``<!-- /analysis -->``. FOLDER and
-pictures are relative to the document. WHAT is one of
+A mark is ``<!-- analysis: WHAT ... -->``, the end of its part ``<!-- /analysis -->``, each on a
+line of its own. FOLDER and pictures are relative to the document. WHAT is one of
 
 - ``table summary FOLDER``, ``table delta FOLDER [BASELINE]``: a table of these records;
 - ``findings FOLDER [BASELINE]``: the summary in sentences;
@@ -15,6 +15,7 @@ import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -34,10 +35,16 @@ from analysis.published_report import published_charts, published_page, publishe
 from analysis.summarise import summarise
 from analysis.tables import delta_page, summary_page
 
-_PART = re.compile(r"(<!-- analysis: (.*?) -->\n)(.*?)(<!-- /analysis -->)", re.DOTALL)
+#: A mark, or the end of a part: all of a line, or of the lines that a mark runs over.
+_MARK = re.compile(
+    r"^[ \t]*<!-- (?:analysis: (?P<what>(?:(?!-->|<!--).)*?)|/analysis) -->[ \t]*$",
+    re.DOTALL | re.MULTILINE,
+)
+_END = "<!-- /analysis -->"
 _PICTURES = "images"
 
 _Named = TypeVar("_Named")
+_Load = Callable[[Path], pd.DataFrame]
 
 
 class _Drawable(Protocol):
@@ -53,27 +60,51 @@ class Published:
     pictures: dict[Path, _Drawable] = field(default_factory=dict)
 
 
-def publish(document: Path) -> Published:
+def publish(document: Path, on_left_out: Callable[[str], None] | None = None) -> Published:
     """The document with every marked part written anew; nothing is written to disk.
 
-    Raises AnalysisError, naming document and mark, for a mark that cannot be followed, and if
-    there is none; OSError if the document cannot be read.
+    ``on_left_out`` is that of `load_records`. Raises AnalysisError, naming document and mark, for
+    a mark that cannot be followed, that has no end or another mark before it, and if there is
+    none; OSError if the document cannot be read.
     """
     old = document.read_text(encoding="utf-8")
-    if not _PART.search(old):
-        raise AnalysisError(f"{document}: no part between <!-- analysis: ... --> and its end")
-    published = Published("")
-
-    def anew(part: re.Match[str]) -> str:
-        begin, mark, _, end = part.groups()
+    published, at = Published(""), 0
+    load = partial(load_records, **({"on_left_out": on_left_out} if on_left_out else {}))
+    for mark, end in _parts(document, old):
         try:
-            text = _follow(shlex.split(mark), document.parent, published)
+            text = _follow(shlex.split(mark["what"]), document.parent, published, load)
         except (AnalysisError, ValueError, KeyError) as error:
-            raise AnalysisError(f"{document}: mark {mark!r}: {error}") from error
-        return f"{begin}{text.strip()}\n{end}"
-
-    published.text = _PART.sub(anew, old)
+            raise AnalysisError(f"{document}: mark {mark['what']!r}: {error}") from error
+        published.text += f"{old[at : mark.end()]}\n{text.strip()}\n"
+        at = end.start()
+    published.text += old[at:]
     return published
+
+
+def _parts(document: Path, text: str) -> list[tuple[re.Match[str], re.Match[str]]]:
+    """Each mark with its end. Raises AnalysisError, naming the line, where they are no pairs."""
+    parts: list[tuple[re.Match[str], re.Match[str]]] = []
+    mark = None
+    for found in _MARK.finditer(text):
+        if (found["what"] is None) == (mark is None):
+            raise _unpaired(document, mark or found)
+        if mark is not None:
+            parts.append((mark, found))
+        mark = found if mark is None else None
+    if mark is not None:
+        raise _unpaired(document, mark)
+    if not parts:
+        raise AnalysisError(f"{document}: no part between <!-- analysis: ... --> and its end")
+    return parts
+
+
+def _unpaired(document: Path, mark: re.Match[str]) -> AnalysisError:
+    line = mark.string.count("\n", 0, mark.start()) + 1
+    if mark["what"] is None:
+        said = f"{_END} without a mark before it: take it out, or write the mark on a line before"
+    else:
+        said = f"mark {mark['what']!r} has no end: write {_END} on a line behind its part"
+    return AnalysisError(f"{document}:{line}: {said}")
 
 
 def save_pictures(published: Published) -> list[Path]:
@@ -85,15 +116,15 @@ def save_pictures(published: Published) -> list[Path]:
     return list(published.pictures)
 
 
-def _follow(words: list[str], folder: Path, published: Published) -> str:
+def _follow(words: list[str], folder: Path, published: Published, load: _Load) -> str:
     match words:
         case ["table", ("summary" | "delta") as kind, records, *baseline] if len(baseline) < 2:
-            return _tables(kind, *_compared(folder / records, *baseline))
+            return _tables(kind, *_compared(load(folder / records), *baseline))
         case ["findings", records, *baseline] if len(baseline) < 2:
-            _, deltas = _compared(folder / records, *baseline)
+            _, deltas = _compared(load(folder / records), *baseline)
             return "\n".join(f"- {_plain(sentence)}" for sentence in findings(deltas))
         case ["chart", name, records, *baseline] if len(baseline) < 2:
-            charts = all_charts(*_compared(folder / records, *baseline))
+            charts = all_charts(*_compared(load(folder / records), *baseline))
             return _picture(name, charts, folder, published)
         case ["published", "table", title]:
             tables = {table.title: table for table in published_page().tables}
@@ -106,8 +137,9 @@ def _follow(words: list[str], folder: Path, published: Published) -> str:
     raise AnalysisError("not understood; docs/analysis.md lists the marks")
 
 
-def _compared(folder: Path, baseline: str | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    rounds = load_records(folder)
+def _compared(
+    rounds: pd.DataFrame, baseline: str | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     return rounds, compare(summarise(rounds), baseline)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.alike import alike, met
 from analysis.choices import AXES, WORKLOAD_AXES, Row, rows_of
 from analysis.compare import improvement_percent
 from analysis.formats import percent
@@ -60,25 +61,37 @@ def _title(cells: pd.DataFrame) -> str:
     rows = rows_of(cells)
     first, fastest = rows[0], min(rows, key=lambda row: row["mean_s"])
     words = f"Runs of {first['model_version']} on {first['machine']} at batch size "
-    gains = ", ".join(_gains(fastest, rows))
+    found = _gains(fastest, rows)
+    gains = ("; " if any(", " in gain for gain in found) else ", ").join(found)
     won = f" {fastest['series']}{fastest['marks']}: {gains}." if gains else ""
     return f"{words}{first['batch_size']}.{won}"
 
 
 def _gains(fastest: Row, rows: list[Row]) -> list[str]:
-    published = {
-        str(row["configuration"]): row["mean_s"]
-        for row in rows
-        if row["configuration"] in _PUBLISHED_BASELINES and row is not fastest
-    }
-    if published:
+    """Over each original that is equal in all that a configuration does not change."""
+    others = [row for row in rows if row is not fastest]
+    configurations = dict.fromkeys(str(row["configuration"]) for row in others)
+    names = [name for name in configurations if name in _PUBLISHED_BASELINES]
+    if not names and fastest["baseline"] in configurations:
+        names = [fastest["baseline"]]
+    if names:
+        bases = [base for name in names for base in _bases(fastest, name, others)]
         return [
-            f"{percent(improvement_percent(mean_s, fastest['mean_s']))} over {name}"
-            for name, mean_s in published.items()
+            f"{percent(improvement_percent(base['mean_s'], fastest['mean_s']))} over "
+            f"{base['series']}"
+            for base in bases
         ]
     if fastest["is_baseline"] or fastest["improvement_percent"] != fastest["improvement_percent"]:
         return []
     return [f"{percent(fastest['improvement_percent'])} over {fastest['baseline']}"]
+
+
+def _bases(fastest: Row, name: str, others: list[Row]) -> list[Row]:
+    """The one cell of the configuration to compare with; of several, that of the same sweep."""
+    fit = [row for row in others if row["configuration"] == name and alike(fastest, row)]
+    if len(fit) > 1:
+        fit = [row for row in fit if met(fastest, row)]
+    return fit if len(fit) == 1 else []
 
 
 def _caption(cells: pd.DataFrame) -> list[str]:

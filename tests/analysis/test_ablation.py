@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from analysis import compare, load_records, summarise
 from analysis.ablation import STEPS, ablations
 from analysis.attribution import Waterfall
 from tests.conftest import Compose
-from tests.sample_records import sample_record, write_sample
+from tests.sample_records import sample_environment, sample_record, write_sample
 
 SECONDS = dict(zip((name for name, _ in STEPS), (10, 9, 8.5, 7, 7.25, 5, 4), strict=True))
 
@@ -61,6 +62,83 @@ def test_each_batch_size_has_its_own_and_is_drawn(tmp_path: Path) -> None:
     (axes,) = next(iter(charts.values())).draw().axes
     assert axes.get_ylabel() == "Runtime [s]"
     assert axes.get_ylim()[1] > 10
+
+
+def write_chain(root: Path, factor: float, *names: str, **fixed: Any) -> None:
+    for name in names:
+        record = sample_record(factor * SECONDS[name], configuration=name, **fixed)
+        write_sample(root, record)
+
+
+def ablations_of(root: Path) -> dict[str, Waterfall]:
+    return ablations(compare(summarise(load_records(root))))
+
+
+@pytest.mark.parametrize(
+    ("axis", "values", "words"),
+    [
+        ("precision", ("fp32", "autocast"), ("fp32", "autocast")),
+        ("sampler", ("plms", "ddim"), ("plms", "ddim")),
+        ("weights", ("random", "sd2"), ("weights random", "weights sd2")),
+        ("steps", (20, 50), ("20 steps", "50 steps")),
+    ],
+)
+def test_cells_that_differ_in_more_than_the_step_are_never_joined(
+    tmp_path: Path, axis: str, values: tuple[Any, Any], words: tuple[str, str]
+) -> None:
+    """The last configuration was measured with the first value alone."""
+    *before, last = list(SECONDS)[-4:]
+    write_chain(tmp_path, 1.0, *before, last, **{axis: values[0]})
+    write_chain(tmp_path, 2.0, *before, **{axis: values[1]})
+    first, second = ablations_of(tmp_path).values()
+    assert first.title.endswith(f"on cpu, {words[0]}")
+    assert list(first.changes.values()) == pytest.approx([0.25, -2.25, -1])
+    assert second.title.endswith(f"on cpu, {words[1]}")
+    assert list(second.changes.values()) == pytest.approx([0.5, -4.5])
+
+
+def test_a_chain_stays_in_one_environment_each_torch_env(tmp_path: Path) -> None:
+    originals, optimized = list(SECONDS)[:3], list(SECONDS)[3:]
+    for day, factor in (("monday", 1.0), ("tuesday", 2.0)):
+        fixed = {"sweep": day, "started_at": day}
+        old = {**fixed, "torch_env": "original", "environment": sample_environment(f"old {day}")}
+        write_chain(tmp_path, factor, *originals, **old)
+        new = {**fixed, "torch_env": "optimized", "environment": sample_environment(f"new {day}")}
+        write_chain(tmp_path, factor, *optimized, **new)
+    on_one_machine = {"sweep": "tuesday", "environment": sample_environment("old monday")}
+    write_chain(tmp_path, 1.0, originals[0], steps=9, torch_env="original", **on_one_machine)
+    charts = ablations_of(tmp_path)
+    assert [chart.title.partition("steps, ")[2] for chart in charts.values()] == [
+        "E1, E3",
+        "E2, E4",
+    ]
+    for chart in charts.values():
+        changes = [-1, -0.5, -1.5, 0.25, -2.25, -1]
+        factor = chart.begin[1] / 10
+        assert list(chart.changes.values()) == pytest.approx([factor * c for c in changes])
+
+
+def test_environments_of_one_sweep_have_a_chain_each(tmp_path: Path) -> None:
+    for number, environment in enumerate(("a", "b")):
+        fixed = {"environment": sample_environment(environment), "started_at": environment}
+        write_chain(tmp_path / environment, 1.0 + number, *list(SECONDS)[-3:], **fixed)
+    charts = ablations_of(tmp_path)
+    assert [chart.title.rpartition(", ")[2] for chart in charts.values()] == ["E1", "E2"]
+    assert [chart.begin[1] for chart in charts.values()] == [7.25, 14.5]
+
+
+def test_a_configuration_with_two_cells_is_a_gap(tmp_path: Path) -> None:
+    write_chain(tmp_path, 1.0, *list(SECONDS)[-3:])
+    write_chain(
+        tmp_path, 2.0, list(SECONDS)[-1], cell_hash="other", started_at="later", round_index=1
+    )
+    assert ablations_of(tmp_path) == {}
+
+
+def test_an_unproven_beginning_is_marked(tmp_path: Path) -> None:
+    write_chain(tmp_path, 1.0, *list(SECONDS)[-3:], proven=False)
+    (chart,) = ablations_of(tmp_path).values()
+    assert chart.begin[0] == "optimized_math†"
 
 
 def test_the_steps_are_the_experiments(compose_config: Compose) -> None:

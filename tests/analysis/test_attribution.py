@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,11 +16,11 @@ MATH = {"attention": 0.060, "convolution": 0.030, "copies": 0.002, "norm": 0.010
 FLASH = {"attention": 0.019, "convolution": 0.030, "copies": 0.005, "norm": 0.0101}
 
 
-def write_profiles(root: Path) -> Path:
+def write_profiles(root: Path, **fixed: Any) -> Path:
     for attention, classes in (("math", MATH), ("flash", FLASH)):
         step_s = sum(classes.values())
         profile = Profile(trace_file=None, step_s=step_s, seconds_by_class=classes)
-        record = sample_record(1.0, attention=attention, extra={"profile": profile})
+        record = sample_record(1.0, attention=attention, extra={"profile": profile}, **fixed)
         write_sample(root, record)
     return root
 
@@ -57,6 +58,13 @@ def test_the_bars_lead_from_one_step_to_the_other(tmp_path: Path) -> None:
     assert (boxes[1].y0, boxes[1].y1) == pytest.approx((61.0, 102.0))
     assert (boxes[-1].y0, boxes[-1].y1) == pytest.approx((0.0, 64.1))
     assert "math 102 ms, flash 64.1 ms" in chart.alt()
+
+
+def test_each_model_has_its_own(tmp_path: Path) -> None:
+    for model_version in ("sd1", "sd2"):
+        write_profiles(tmp_path, model_version=model_version)
+    charts = waterfalls(compare(summarise(load_records(tmp_path)))).values()
+    assert [chart.title[:13] for chart in charts] == ["A step of sd1", "A step of sd2"]
 
 
 def test_without_both_profiles_there_is_no_waterfall(tmp_path: Path) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 
 from analysis import load_records, summarise
 from analysis.__main__ import main
-from analysis.gate import compare_sweeps, gate_page
+from analysis.gate import FAILURES, compare_sweeps
 from analysis.verdicts import DEFAULT_MARGIN
-from tests.sample_records import sample_record, write_sample, write_sweep
+from tests.sample_records import sample_environment, sample_record, write_sample, write_sweep
 
 
 def ten(mean_s: float, spread: float = 0.002) -> list[float]:
@@ -43,11 +45,44 @@ def write_pair(root: Path) -> list[str]:
     return [str(root / "old"), str(root / "new")]
 
 
+def write_two(root: Path, **new: Any) -> list[str]:
+    """OLD and NEW with the cells math and flash; flash is faster in NEW, which is as ``new``."""
+    write_sweep(root / "old", {(1, "math"): ten(2.0), (1, "flash"): ten(1.5)}, sweep="day-1")
+    seconds = {(1, "math"): ten(2.0), (1, "flash"): ten(1.0)}
+    write_sweep(root / "new", seconds, **({"sweep": "day-2"} | new))
+    return [str(root / "old"), str(root / "new")]
+
+
+def write_in_two_environments(root: Path) -> list[str]:
+    """NEW is slower than OLD, in either of its environments."""
+    write_sweep(root / "old", {(1, "math"): ten(2.0)})
+    for sweep in ("monday", "tuesday"):
+        environment = sample_environment(sweep)
+        write_sweep(root / "new", {(1, "math"): ten(3.0)}, sweep=sweep, environment=environment)
+    return [str(root / "old"), str(root / "new")]
+
+
+def compared(folders: list[str]) -> pd.DataFrame:
+    old, new = (summarise(load_records(folder)) for folder in folders)
+    return compare_sweeps(old, new, DEFAULT_MARGIN)
+
+
+def printed(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
+    assert main(["compare", *arguments]) == code
+    return capsys.readouterr().out
+
+
+def cells_of(text: str) -> list[dict[str, str]]:
+    """The rows of the Markdown table, by heading."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    headings, _, *rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in lines)
+    return [dict(zip(headings, row, strict=True)) for row in rows]
+
+
 def outcomes(root: Path) -> dict[tuple[int, str], str]:
-    old, new = (summarise(load_records(folder)) for folder in write_pair(root))
-    compared = compare_sweeps(old, new, DEFAULT_MARGIN)
-    keys = zip(compared["batch_size"], compared["attention"], strict=True)
-    return dict(zip(keys, compared["outcome"], strict=True))
+    cells = compared(write_pair(root))
+    keys = zip(cells["batch_size"], cells["attention"], strict=True)
+    return dict(zip(keys, cells["outcome"], strict=True))
 
 
 def test_every_cell_has_its_outcome(tmp_path: Path) -> None:
@@ -72,9 +107,10 @@ def test_the_markdown_has_a_summary_and_the_numbers(
     assert report.read_text() == text
     assert text.startswith("# NEW against OLD\n\n## 8 cells: ")
     (slower,) = (line for line in text.splitlines() if "| slower |" in line)
-    assert "| 5.00 | 5.50 | -10.0 % | 0.91x | 0.91 to 0.91 | slower | 0 |" in slower
+    assert "| 5.00 | 5.50 | -10.0 % | 0.91x | 0.91 to 0.91 | slower | proven | 0 |" in slower
     assert "1.33x ‡" in text
-    assert "failed: oom: 12 GiB" in text
+    (failed,) = (cell for cell in cells_of(text) if cell["verdict"] == "failed")
+    assert failed["note"] == "oom: 12 GiB"
     assert "The output of 1 cells differs from OLD's." in text
 
 
@@ -100,8 +136,7 @@ def test_equal_sweeps_pass_every_gate(tmp_path: Path) -> None:
     for name in ("old", "new"):
         write_sweep(tmp_path / name, {(1, "math"): ten(10.0)})
     folders = [str(tmp_path / "old"), str(tmp_path / "new")]
-    every = ["slower", "unclear", "failed", "missing", "different"]
-    assert main(["compare", *folders, "--fail-if", *every]) == 0
+    assert main(["compare", *folders, "--fail-if", *FAILURES]) == 0
 
 
 def test_a_wider_margin_lets_a_small_loss_pass(tmp_path: Path) -> None:
@@ -115,8 +150,8 @@ def test_a_wider_margin_lets_a_small_loss_pass(tmp_path: Path) -> None:
 def test_rounds_of_two_sweeps_are_never_taken_for_pairs(tmp_path: Path) -> None:
     for name in ("old", "new"):
         write_sweep(tmp_path / name, {(1, "math"): ten(10.0)}, sweep="the-same-name")
-    old, new = (summarise(load_records(tmp_path / name)) for name in ("old", "new"))
-    assert set(compare_sweeps(old, new, DEFAULT_MARGIN)["method"]) == {"welch"}
+    folders = [str(tmp_path / name) for name in ("old", "new")]
+    assert set(compared(folders)["method"]) == {"welch"}
 
 
 def test_two_cells_that_fit_are_not_guessed_between(tmp_path: Path) -> None:
@@ -124,9 +159,121 @@ def test_two_cells_that_fit_are_not_guessed_between(tmp_path: Path) -> None:
     for cell_hash in ("aaa", "bbb"):
         record = sample_record(1.0, attention="math", cell_hash=cell_hash, started_at=cell_hash)
         write_sample(tmp_path / "new" / cell_hash, record)
-    old, new = (summarise(load_records(tmp_path / name)) for name in ("old", "new"))
-    page = gate_page(compare_sweeps(old, new, DEFAULT_MARGIN))
-    assert page.tables[0].title == "1 cells: 1 ambiguous"
+    (cell,) = compared([str(tmp_path / "old"), str(tmp_path / "new")]).to_dict("records")
+    assert cell["outcome"] == "ambiguous"
+    assert "in E1 #aaa (2026-11-23/10-00-00) and E1 #bbb (2026-11-23/10-00-00)" in cell["note"]
+
+
+def test_an_ambiguous_cell_says_which_environments_and_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (cell,) = cells_of(printed(capsys, *write_in_two_environments(tmp_path), code=2))
+    assert (cell["verdict"], cell["parity"], cell["kernel proof"]) == ("ambiguous", "-", "proven")
+    assert cell["note"] == (
+        "NEW has it 2 times, in E1 (monday) and E2 (tuesday): give as NEW a folder that holds one "
+        "of them only"
+    )
+
+
+@pytest.mark.parametrize("fail_if", ["ambiguous", "unclear"])
+def test_a_gate_can_fail_for_what_is_ambiguous(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], fail_if: str
+) -> None:
+    folders = write_in_two_environments(tmp_path)
+    for folder in folders:
+        write_sweep(Path(folder), {(2, "math"): ten(4.0)}, environment=sample_environment("one"))
+    assert main(["compare", *folders, "--fail-if", fail_if]) == 1
+    assert capsys.readouterr().err.startswith("analysis: 1 of 2 cells are ")
+
+
+def test_nothing_compared_is_no_pass_and_the_table_is_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / "report.md"
+    folders = write_in_two_environments(tmp_path)
+    assert main(["compare", *folders, "--fail-if", "slower", "--out", str(report)]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("analysis: no cell could be compared (1 ambiguous): NEW has it")
+    assert captured.err.count("\n") == 1
+    assert captured.out == report.read_text()
+    assert "1 cells: 1 ambiguous" in captured.out
+
+
+def test_cells_with_nothing_in_common_say_on_which_axis(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", *write_two(tmp_path, steps=5)]) == 2
+    captured = capsys.readouterr()
+    assert captured.err == (
+        "analysis: no cell could be compared (2 missing, 2 new): steps is 4 in OLD and 5 in NEW\n"
+    )
+    cells = cells_of(captured.out)
+    named = {cell["cell"] for cell in cells}
+    assert named == {f"{name}, {steps} steps" for name in ("math", "flash") for steps in (4, 5)}
+    assert {cell["parity"] for cell in cells} == {"-"}
+
+
+def test_a_speed_up_without_proof_is_marked_and_explained_and_can_fail(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = write_two(tmp_path, proven=False)
+    text = printed(capsys, *folders)
+    (flash,) = (cell for cell in cells_of(text) if cell["cell"] == "flash")
+    assert flash["speed-up"] == "1.50x †"
+    assert flash["kernel proof"] == "not proven (OLD: proven)"
+    assert "2 cells: 1 same †, 1 faster †" in text
+    assert "\n† the attention kernels that ran are not proven" in text
+    assert main(["compare", *folders, "--fail-if", "unproven"]) == 1
+    assert "without a proof of the attention kernels" in capsys.readouterr().err
+
+
+def test_a_speed_up_over_an_unproven_old_is_marked_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new, old = write_two(tmp_path, proven=False)
+    text = printed(capsys, old, new, "--fail-if", "unproven")
+    assert {cell["speed-up"][-1] for cell in cells_of(text)} == {"†"}
+    assert {cell["kernel proof"] for cell in cells_of(text)} == {"proven (OLD: not proven)"}
+
+
+def test_another_output_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(capsys, *write_pair(tmp_path))
+    assert "\n‡ the output differs from the baseline's" in text
+
+
+@pytest.mark.parametrize("environment", [None, {}])
+def test_rounds_that_crashed_are_counted_and_can_fail(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], environment: dict[str, Any] | None
+) -> None:
+    """A worker that is killed leaves a record without an environment."""
+    folders = write_two(tmp_path)
+    for number in range(10, 13):
+        crash: dict[str, Any] = {
+            "status": "crashed",
+            "reason": "SIGSEGV",
+            "environment": environment,
+        }
+        crashed = sample_record(attention="math", round_index=number, sweep="day-2", **crash)
+        write_sample(tmp_path / "new", crashed)
+    cells = cells_of(printed(capsys, *folders))
+    (math_cell,) = (cell for cell in cells if cell["cell"] == "math")
+    assert math_cell["note"] == "3 of 13 rounds crashed: SIGSEGV"
+    assert math_cell["verdict"] == "same"
+    assert main(["compare", *folders, "--fail-if", "failed"]) == 1
+    assert capsys.readouterr().err.startswith("analysis: 1 of 2 cells are ")
+
+
+def test_both_sides_say_their_folder_and_environment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new = write_two(tmp_path, environment=sample_environment("beef", "NVIDIA A10", "2.20.0"))
+    text = printed(capsys, old, new)
+    assert (
+        f"\nNEW is {new}; E1: NVIDIA A10, PyTorch 2.20.0 on Python 3.11.7, commit 0123456789, "
+        "20 rounds of day-2."
+    ) in text
+    assert f"\nOLD is {old}; E1: AMD EPYC, PyTorch 2.15.0" in text
+    assert "\nAll cells: cpu, sd2, compile off, fp32, torch_env current, plms, 4 steps" in text
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,72 @@ def test_a_mark_that_cannot_be_followed_is_one_line(
     assert path.read_text() == before
 
 
+MARK = "<!-- analysis: findings records -->"
+END = "<!-- /analysis -->"
+
+
+@pytest.mark.parametrize(
+    ("lines", "line", "said"),
+    [
+        ([MARK, "forgotten", "", "My prose.", "", MARK, END], 3, "'findings records' has no end"),
+        ([MARK, "old", END, "My prose.", MARK], 7, "'findings records' has no end"),
+        ([MARK, "old", f"My prose. {END}"], 3, "has no end: write <!-- /analysis --> on a line"),
+        ([MARK, MARK, END, END], 3, "has no end"),
+        ([MARK, "old", END, "My prose.", END], 7, "without a mark before it"),
+        (["<!-- analysis: findings", "My prose.", MARK, END, END], 7, "without a mark before it"),
+    ],
+)
+def test_a_mark_without_its_end_is_refused_and_no_prose_is_lost(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], lines: list[str], line: int, said: str
+) -> None:
+    write_main_sweep(tmp_path / "records")
+    path = tmp_path / "page.md"
+    before = "\n".join(["# Mine", "", *lines, "The rest.", ""])
+    path.write_text(before)
+    for command in (["publish"], ["publish", "--check"]):
+        assert main([*command, str(path)]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith(f"analysis: {path}:{line}: ")
+        assert said in error
+        assert error.count("\n") == 1
+    assert path.read_text() == before
+
+
+def test_spaces_around_a_mark_and_several_parts_stay(tmp_path: Path) -> None:
+    path = document(tmp_path, "findings records")
+    path.write_text(f"- A list\n\n  {MARK} \nold\n  {END}\n\nBetween.\n\n{MARK}\n{END}\nEnd.\n")
+    text = publish(path).text
+    assert text.startswith(f"- A list\n\n  {MARK} \n- 3 comparisons")
+    assert f"\n  {END}\n\nBetween.\n\n{MARK}\n- 3 comparisons" in text
+    assert text.endswith(f"\n{END}\nEnd.\n")
+    assert "old" not in text
+
+
+def test_records_that_are_left_out_are_named_once_and_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = document(tmp_path, "findings records")
+    path.write_text(path.read_text() + f"\n{MARK}\n{END}\n")
+    torn = tmp_path / "records" / "round-8.json"
+    torn.write_text("{")
+    assert main(["publish", str(path), str(path)]) == 0
+    first, count = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"analysis: left out: {torn}: ")
+    assert count == "analysis: warning: 1 record left out"
+
+
+def test_where_all_records_are_left_out_they_are_named_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "records").mkdir()
+    (tmp_path / "records" / "round-8.json").write_text("{")
+    (tmp_path / "page.md").write_text(f"{MARK}\n{END}\n")
+    assert main(["publish", str(tmp_path / "page.md")]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert "round-8.json: not readable" in lines[0]
+    assert "no usable record" in lines[-1]
+
+
 def test_a_document_without_marks_or_that_is_missing_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

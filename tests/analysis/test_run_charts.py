@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from analysis import compare, load_records, summarise
 from analysis.charts import bar_charts
@@ -64,6 +67,48 @@ def test_the_title_has_the_improvement_over_both_originals(tmp_path: Path) -> No
         "Runs of sd2 on a10 at batch size 2. optimized_compile: "
         f"+{gains[0]:.1f} % over original_no_xformers, +{gains[1]:.1f} % over original."
     )
+
+
+def write_configurations(root: Path, seconds: dict[str, float], **fixed: Any) -> None:
+    for name, mean_s in seconds.items():
+        record = sample_record(mean_s, **{**CONFIGURATIONS[name], "configuration": name, **fixed})
+        write_sample(root, record)
+
+
+def test_the_title_compares_with_originals_that_are_equal_in_the_rest(tmp_path: Path) -> None:
+    seconds = {"original_no_xformers": 8.0, "original": 6.0, "optimized_compile": 4.0}
+    write_configurations(tmp_path, seconds)
+    del seconds["optimized_compile"]
+    slower = {name: 2 * mean_s for name, mean_s in seconds.items()}
+    write_configurations(tmp_path, slower, precision="autocast")
+    (chart,) = charts_of(tmp_path).values()
+    assert chart.title == (
+        "Runs of sd2 on cpu at batch size 1. optimized_compile: "
+        "+50.0 % over original_no_xformers, fp32; +33.3 % over original, fp32."
+    )
+
+
+@pytest.mark.parametrize("reference", ["original", "optimized_math"])
+def test_without_an_equal_in_the_rest_the_title_claims_nothing(
+    tmp_path: Path, reference: str
+) -> None:
+    write_configurations(tmp_path, {reference: 8.0}, precision="autocast")
+    write_configurations(tmp_path, {"optimized_compile": 4.0})
+    (chart,) = charts_of(tmp_path).values()
+    assert chart.title == "Runs of sd2 on cpu at batch size 1."
+
+
+def test_the_title_compares_with_the_original_of_the_same_sweep(tmp_path: Path) -> None:
+    """With two environments of PyTorch 1.12 and two of 2.x on one machine."""
+    for day, factor in (("monday", 1.0), ("tuesday", 3.0)):
+        for name, mean_s in (("original", 6.0), ("optimized_compile", 4.0)):
+            environment = sample_environment(f"{day} {name}")
+            fixed = {"sweep": day, "started_at": day, "environment": environment}
+            write_configurations(tmp_path, {name: factor * mean_s}, **fixed)
+    on_one_machine = {"sweep": "tuesday", "environment": sample_environment("monday original")}
+    write_configurations(tmp_path, {"original": 9.0}, steps=9, **on_one_machine)
+    titles = [chart.title for chart in charts_of(tmp_path).values()]
+    assert "optimized_compile, E3: +33.3 % over original, E1." in titles[0]
 
 
 def test_one_plot_a_batch_size(tmp_path: Path) -> None:
