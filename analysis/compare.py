@@ -46,6 +46,7 @@ _ACROSS_ENVIRONMENTS = ("configuration", "torch_env", "gpu", *_PLACES)
 _NO_TEST = {
     "method": "",
     "pairs": 0,
+    "pairing": "",
     "verdict": "",
     "rounds_needed": None,
     **dict.fromkeys(("improvement_low", "improvement_high", "speedup_low", "speedup_high")),
@@ -97,9 +98,11 @@ def compare(
     """Add to each cell what it is worth against its baseline cell.
 
     ``baseline`` is a name as for `choose_baseline`; without one every machine and workload has its
-    usual one. New columns: ``baseline``, ``is_baseline``, ``baseline_s``,
-    ``improvement_percent`` and ``speedup`` (of the mean seconds), ``no_delta_reason``; the test of
-    `significance` (``method``, ``pairs``, ``p``, ``permutation_p``, and the 95 % intervals
+    usual one. New columns: ``baseline``, ``is_baseline``, ``no_delta_reason``; ``speedup`` and
+    ``improvement_percent``, which are the test's own estimate where both cells have two rounds or
+    more, else the ratio of the mean seconds; ``baseline_s``, the baseline's mean seconds over the
+    rounds that were compared; the test of `significance` (``method``, ``pairs``, ``pairing``
+    where not all rounds have a partner, ``p``, ``permutation_p``, and the 95 % intervals
     ``improvement_low`` to ``improvement_high``, ``speedup_low`` to ``speedup_high``,
     ``bootstrap_low`` to ``bootstrap_high``); ``verdict``, ``p_holm`` and ``rounds_needed``, judged
     over a machine's table with the equivalence ``margin`` (0.01 is 1 %); ``parity`` (relative L2
@@ -121,14 +124,17 @@ def compare(
 
 
 def add_verdicts(rows: list[Row], margin: float) -> None:
-    """Test each row against its ``baseline_runs``, and judge each machine's rows as one table."""
+    """Test each row against its ``baseline_runs``, and judge each machine's rows as one table.
+
+    A row that was tested has the test's estimate from then on, over the rounds of the test.
+    """
     tables: dict[str, list[tuple[Row, Comparison]]] = defaultdict(list)
     for row in rows:
         runs = row.pop("baseline_runs")
         found = compare_rounds(runs, row["runs"]) if runs else None
         row.update(_NO_TEST, margin=margin)
         if found is not None:
-            row.update(_tested(found))
+            row.update(_tested(found, max(len(runs), len(row["runs"]))))
             tables[row["machine"]].append((row, found))
     for table in tables.values():
         verdicts = judge_table([comparison for _, comparison in table], margin)
@@ -137,12 +143,18 @@ def add_verdicts(rows: list[Row], margin: float) -> None:
             row["rounds_needed"] = verdict.rounds_needed
 
 
-def _tested(found: Comparison) -> Row:
+def _tested(found: Comparison, rounds: int) -> Row:
+    """What the test says; ``rounds`` is how many the cell with more of them has."""
     speedups = math.exp(found.low), math.exp(found.high)
     bootstrap = found.bootstrap
+    estimate = math.exp(found.log_speedup)
     return {
+        "speedup": estimate,
+        "improvement_percent": improvement_percent(estimate, 1.0),
+        "baseline_s": found.baseline_s,
         "method": found.method,
         "pairs": found.rounds,
+        "pairing": _pairing(found, rounds),
         "speedup_low": speedups[0],
         "speedup_high": speedups[1],
         "improvement_low": improvement_percent(speedups[0], 1.0),
@@ -152,6 +164,13 @@ def _tested(found: Comparison) -> Row:
         "bootstrap_low": math.exp(bootstrap[0]),
         "bootstrap_high": math.exp(bootstrap[1]),
     }
+
+
+def _pairing(found: Comparison, rounds: int) -> str:
+    """How many of the rounds were compared, where a partner is missing to some."""
+    if found.method == "welch" or found.rounds == rounds:
+        return ""
+    return f"{found.rounds} of {rounds} rounds paired"
 
 
 def _parts(cells: pd.DataFrame, name: str | None) -> Iterator[tuple[pd.DataFrame, Baseline | None]]:

@@ -19,8 +19,8 @@ _DELTA_COLUMNS = (
     *("machine", "env", *AXES, "series", "status", "rounds", "value", "mean_s"),
     *("baseline", "is_baseline", "baseline_s", "improvement_percent", "improvement_low"),
     *("improvement_high", "speedup", "speedup_low", "speedup_high", "verdict", "margin"),
-    *("rounds_needed", "method", "pairs", "p", "p_holm", "permutation_p", "bootstrap_low"),
-    *("bootstrap_high", "kernel_proof", "parity", "parity_ok", "marks", "best"),
+    *("rounds_needed", "method", "pairs", "pairing", "p", "p_holm", "permutation_p"),
+    *("bootstrap_low", "bootstrap_high", "kernel_proof", "parity", "parity_ok", "marks", "best"),
     *("reason", "parity_reason", "no_delta_reason", "cell_hash"),
 )
 

@@ -82,7 +82,8 @@ def _interval(row: Row) -> str:
 def _rounds(row: Row) -> str:
     needed = row["rounds_needed"]
     more = "" if math.isnan(needed) else f"; about {int(needed)} would decide"
-    return f"{int(row['pairs'])} rounds{more}"
+    counted = row["pairing"] or f"{int(row['pairs'])} rounds"
+    return f"{counted}{more}"
 
 
 def _doubt(row: Row) -> str:

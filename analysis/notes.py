@@ -22,8 +22,10 @@ _VALUE_NOTES = {
 }
 
 DELTA_NOTE = (
-    "Improvement is (baseline - x) / baseline * 100, positive is faster; speed-up is baseline / x; "
-    "both of the mean runtimes, their 95 % interval of the ratios round by round. "
+    "Improvement is (baseline - x) / baseline * 100, positive is faster; speed-up is baseline / x. "
+    "Both, as their 95 % interval, are of the geometric mean over the rounds that were compared, "
+    "with a single round on a side of the mean runtimes. Baseline [s] is the baseline's mean over "
+    "the rounds that were compared, runtime [s] the cell's over all of its rounds. "
     "Parity is the relative L2 distance of the final latents of round 0 from the baseline's."
 )
 

@@ -22,7 +22,7 @@ from analysis.notes import (
     verdict_notes,
 )
 from analysis.series import NAMING_AXES
-from analysis.verdicts import DEFAULT_MARGIN, Verdict
+from analysis.verdicts import DEFAULT_MARGIN, ROUNDS_FOR_A_VERDICT, Verdict
 
 #: Characters of a fingerprint that people need to tell it from another; the CSV has them all.
 _FINGERPRINT_SHOWN = 16
@@ -191,8 +191,13 @@ def _delta(cells: pd.DataFrame) -> list[_Column]:
         _Column("speed-up", _speedup, True),
         _Column("95 % interval", _speedup_interval, True),
         *_tested(cells),
-        *_trust(cells, lambda row: str(row["reason"] or row["no_delta_reason"])),
+        *_trust(cells, _delta_note),
     ]
+
+
+def _delta_note(row: Row) -> str:
+    told = (str(row["reason"] or row["no_delta_reason"]), str(row["pairing"]))
+    return "; ".join(text for text in told if text)
 
 
 def _rounds(cells: pd.DataFrame) -> list[_Column]:
@@ -248,6 +253,8 @@ def _tested(cells: pd.DataFrame) -> list[_Column]:
 def _verdict(row: Row) -> str:
     if not row["verdict"]:
         return "-"
+    if row["verdict"] == "too few rounds" and row["pairing"]:
+        return f"too few rounds ({int(row['pairs'])} paired rounds, needs {ROUNDS_FOR_A_VERDICT})"
     needed = None if math.isnan(row["rounds_needed"]) else int(row["rounds_needed"])
     return str(Verdict(row["verdict"], row["p_holm"], needed))
 

@@ -145,6 +145,21 @@ def test_each_cell_is_compared_to_its_own_batch_size(tmp_path: Path) -> None:
     assert rows[4, "math"]["speedup"] == 1.0
 
 
+def test_with_one_round_on_a_side_the_speedup_is_of_the_means(tmp_path: Path) -> None:
+    write_sweep(tmp_path, {(1, "math"): [10.0, 30.0], (1, "flash"): [5.0]})
+    flash = next(row for row in compared(tmp_path) if row["attention"] == "flash")
+    assert (flash["baseline_s"], flash["speedup"], flash["method"]) == (20.0, 4.0, "")
+
+
+def test_the_speedup_is_the_estimate_of_the_test(tmp_path: Path) -> None:
+    write_sweep(tmp_path, {(1, "math"): [10.0, 20.0, 40.0], (1, "flash"): [5.0, 5.0]})
+    flash = next(row for row in compared(tmp_path) if row["attention"] == "flash")
+    assert flash["speedup"] == pytest.approx(math.sqrt(2.0 * 4.0))
+    assert flash["improvement_percent"] == pytest.approx(100 * (1 - 1 / math.sqrt(8.0)))
+    assert flash["baseline_s"] == 15.0
+    assert flash["pairing"] == "2 of 3 rounds paired"
+
+
 def test_a_cell_of_another_environment_is_no_baseline(tmp_path: Path) -> None:
     for sweep, attention in (("s1", "math"), ("s2", "flash")):
         environment = sample_environment(fingerprint=attention)
