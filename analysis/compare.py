@@ -284,7 +284,7 @@ def _find(
 
 def _likeness(row: Row, candidate: Row) -> tuple[int, bool, bool]:
     same = sum(row[axis] == candidate[axis] for axis in ("configuration", *_BUNDLED))
-    shared_sweep = not set(row["sweeps"]).isdisjoint(candidate["sweeps"])
+    shared_sweep = not set(row["sweep_folders"]).isdisjoint(candidate["sweep_folders"])
     return (same, row["env"] == candidate["env"], shared_sweep)
 
 

@@ -20,7 +20,8 @@ from analysis.intervals import CONFIDENCE, t_quantile
 
 Method = Literal["paired", "welch"]
 
-#: One round among all: (sweep, round). Rounds of one sweep with the same number ran interleaved.
+#: One round among all: (sweep's folder, round). Rounds of one sweep with the same number ran
+#: interleaved.
 RoundKey = tuple[str, int]
 
 Numbers = NDArray[np.float64]

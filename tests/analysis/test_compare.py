@@ -160,6 +160,39 @@ def test_the_speedup_is_the_estimate_of_the_test(tmp_path: Path) -> None:
     assert flash["pairing"] == "2 of 3 rounds paired"
 
 
+def write_two_days(root: Path, **second: Any) -> None:
+    """Two sweeps of the same name, eight rounds of math and flash each; flash slower in one."""
+    eight = [10.0, 10.1, 9.9, 10.0, 10.2, 9.8, 10.1, 10.0]
+    for day, runtimes, more in (("mon", eight, {}), ("tue", [s * 1.3 for s in eight], second)):
+        for at in range(8):
+            started_at = f"{day} {at}"
+            same = {"round_index": at, "sweep": "out/sweep", "started_at": started_at, **more}
+            write_sample(root / day, sample_record(eight[at], attention="math", **same))
+            write_sample(root / day, sample_record(runtimes[at], attention="flash", **same))
+
+
+def test_rounds_of_two_sweeps_of_one_name_are_all_kept(tmp_path: Path) -> None:
+    write_two_days(tmp_path)
+    rows = {row["attention"]: row for row in compared(tmp_path)}
+    assert rows["flash"]["sweeps"] == ("out/sweep",)
+    assert len(rows["flash"]["runs"]) == 16
+    assert (rows["flash"]["method"], rows["flash"]["pairs"]) == ("paired", 16)
+    assert rows["flash"]["speedup"] == pytest.approx(1.3**-0.5)
+
+
+def test_rounds_of_two_machines_with_sweeps_of_one_name_are_not_paired(tmp_path: Path) -> None:
+    write_two_days(tmp_path, environment=sample_environment("another", device="EPYC 2"))
+    rows = compared(tmp_path, "env=E1")
+    assert {row["method"] for row in rows if row["env"] == "E2"} == {"welch"}
+
+
+def test_a_cell_that_two_jobs_of_a_sweep_measured_loses_no_round(tmp_path: Path) -> None:
+    for job, runtime_s in (("0", 1.0), ("1", 4.0)):
+        write_sample(tmp_path, sample_record(runtime_s, extra={"job": job}, started_at=job))
+    (row,) = compared(tmp_path)
+    assert sorted(row["runs"].values()) == [1.0, 4.0]
+
+
 def test_a_cell_of_another_environment_is_no_baseline(tmp_path: Path) -> None:
     for sweep, attention in (("s1", "math"), ("s2", "flash")):
         environment = sample_environment(fingerprint=attention)

@@ -69,6 +69,21 @@ def test_a_copy_of_a_round_is_named_and_left_out(tmp_path: Path) -> None:
     assert "the same round as" in left_out[0]
 
 
+def test_a_sweep_is_known_by_its_real_folder(tmp_path: Path) -> None:
+    write_sample(tmp_path / "real", sample_record(1.0, sweep="out/sweep"))
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    (row,) = load_records(tmp_path / "link").to_dict("records")
+    assert row["sweep"] == "out/sweep"
+    assert row["sweep_folder"] == str(tmp_path / "real" / "out" / "sweep")
+
+
+def test_a_record_that_was_moved_from_its_jobs_folder_stands_alone(tmp_path: Path) -> None:
+    path = write_sample(tmp_path, sample_record(1.0))
+    (tmp_path / "by hand").mkdir()
+    path.rename(tmp_path / "by hand" / path.name)
+    assert load_one(tmp_path)["sweep_folder"] == str(tmp_path / "by hand")
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
