@@ -222,7 +222,8 @@ def _runtime(row: Row) -> str:
 def _interval(row: Row) -> str:
     if math.isnan(row["ci_low_s"]):
         return "-"
-    return f"{seconds(row['ci_low_s'])} to {seconds(row['ci_high_s'])}"
+    low_s = max(row["ci_low_s"], 0.0)  # of few rounds the t interval may reach below
+    return f"{seconds(low_s)} to {seconds(row['ci_high_s'])}"
 
 
 def _improvement(row: Row) -> str:

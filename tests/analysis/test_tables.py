@@ -126,6 +126,14 @@ def test_one_round_has_no_interval(tmp_path: Path) -> None:
     assert "A cell with one round has no interval." in page.notes
 
 
+def test_no_printed_interval_of_seconds_goes_below_zero(tmp_path: Path) -> None:
+    write_sweep(tmp_path, {(1, "math"): [0.2, 1.0]})
+    page = summary_page(*frames(tmp_path))
+    assert rows(page)[0]["95 % interval [s]"] == "0.000 to 5.68"
+    write_tables(*frames(tmp_path), {}, tmp_path)
+    assert pd.read_csv(tmp_path / "summary.csv")["ci_low_s"][0] == pytest.approx(-4.4825, rel=1e-4)
+
+
 def test_a_cell_that_could_not_run_keeps_its_row_and_reason(tmp_path: Path) -> None:
     write_main_sweep(tmp_path)
     record = sample_record(
