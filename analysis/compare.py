@@ -37,6 +37,9 @@ _PREFERRED: dict[str, tuple[str, ...]] = {
 #: What else may be named as a baseline: the version of PyTorch, and one environment.
 _PLACES = ("torch", "env")
 
+#: Axes of which no value can be a baseline: seconds of different amounts of the same work.
+_AMOUNTS = ("n_iter", "batch_size")
+
 #: What a configuration bundles: need not be equal in its baseline, but is preferred to be.
 _BUNDLED = ("attention", "compile", "precision", "torch_env")
 
@@ -80,7 +83,7 @@ def choose_baseline(cells: pd.DataFrame, name: str | None = None) -> Baseline | 
     """The baseline that is named (``original`` or ``attention=math``), or the usual one.
 
     ``None`` if no name is given and no axis varies. Raises AnalysisError, listing the baselines
-    there are, if the name is not among them.
+    there are, if the name is not among them, or says how much is computed.
     """
     if name is not None:
         return _named(cells, name)
@@ -189,9 +192,10 @@ def _parts(cells: pd.DataFrame, name: str | None) -> Iterator[tuple[pd.DataFrame
 
 def _compare(rows: list[Row], baseline: Baseline | None) -> list[Row]:
     candidates = _candidates(rows, baseline)
+    none = _why_none(rows)
     read = lru_cache(maxsize=4)(read_latents)  # a baseline serves many cells
     for row in rows:
-        found = _find(row, baseline, candidates)
+        found = _find(row, baseline, candidates) if baseline else none
         row.update(_delta(row, found, baseline))
         row.update(judge_parity(row, found if isinstance(found, dict) else None, read))
     return rows
@@ -226,6 +230,11 @@ def _named(cells: pd.DataFrame, name: str) -> Baseline:
     axis, equals, text = name.partition("=")
     if not equals:
         axis, text = "configuration", name
+    if axis in _AMOUNTS:
+        raise AnalysisError(
+            f"{axis} cannot be a baseline, since a round of another {axis} does another amount of "
+            f"work: see images/s in the summary, or take one of {_offer(cells)}"
+        )
     if axis in (*AXES, *_PLACES):
         for value in _values(cells, axis):
             if str(value) == text:
@@ -236,7 +245,7 @@ def _named(cells: pd.DataFrame, name: str) -> Baseline:
 def _offer(cells: pd.DataFrame) -> str:
     names: Iterable[str] = (
         str(Baseline(axis, value))
-        for axis in (*_PREFERRED, *_PLACES)
+        for axis in (*_PREFERRED, *_PLACES, "gpu")
         for value in _values(cells, axis)
     )
     return ", ".join(names)
@@ -262,12 +271,8 @@ def _held_equal(row: Row, baseline: Baseline) -> tuple[Any, ...]:
     return axes if baseline.axis in ("gpu", *_PLACES) else (row[place], *axes)
 
 
-def _find(
-    row: Row, baseline: Baseline | None, candidates: dict[tuple[Any, ...], list[Row]]
-) -> Row | str:
+def _find(row: Row, baseline: Baseline, candidates: dict[tuple[Any, ...], list[Row]]) -> Row | str:
     """The baseline cell of a cell, or why it has none."""
-    if baseline is None:
-        return "no baseline: nothing varies"
     if row[baseline.axis] == baseline.value:
         return row
     found = candidates.get(_held_equal(row, baseline), [])
@@ -280,6 +285,11 @@ def _find(
     if alike[0]["status"] != "ok":
         return f"baseline {alike[0]['reason']}"
     return alike[0]
+
+
+def _why_none(rows: list[Row]) -> str:
+    measured = any(row["status"] == "ok" for row in rows)
+    return f"no baseline: {'nothing varies' if measured else 'no cell was measured'}"
 
 
 def _likeness(row: Row, candidate: Row) -> tuple[int, bool, bool]:

@@ -87,6 +87,8 @@ def baseline_note(cells: pd.DataFrame) -> str:
     for row in rows_of(cells[["baseline", "machine"]].drop_duplicates()):
         if row["baseline"]:
             machines_of[str(row["baseline"])].append(str(row["machine"]))
+    if not machines_of and not (cells["status"] == "ok").any():
+        return "No baseline: no cell was measured."
     if not machines_of:
         return "No baseline: nothing varies between cells."
     if len(machines_of) == 1:

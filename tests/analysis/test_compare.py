@@ -117,7 +117,7 @@ def test_with_batch_sizes_only_there_is_no_baseline(tmp_path: Path) -> None:
 def test_a_baseline_can_be_named(tmp_path: Path) -> None:
     write_main_sweep(tmp_path)
     assert chosen(tmp_path, "attention=flash") == "attention=flash"
-    assert chosen(tmp_path, "batch_size=2") == "batch_size=2"
+    assert chosen(tmp_path, "steps=4") == "steps=4"
 
 
 def test_a_configuration_is_named_without_its_axis(tmp_path: Path) -> None:
@@ -131,6 +131,29 @@ def test_an_unknown_baseline_lists_those_there_are(tmp_path: Path, name: str) ->
     write_main_sweep(tmp_path)
     with pytest.raises(AnalysisError, match=r"there are: attention=math, attention=flash,"):
         choose_baseline(cells_of(tmp_path), name)
+
+
+def test_the_list_of_baselines_has_every_gpu(tmp_path: Path) -> None:
+    for gpu in ("t4", "h100"):
+        write_sample(tmp_path, sample_record(1.0, gpu=gpu, environment=sample_environment(gpu)))
+    with pytest.raises(AnalysisError, match=r"gpu=t4, gpu=h100$"):
+        choose_baseline(cells_of(tmp_path), "gpu=a100")
+    assert chosen(tmp_path, "gpu=t4") == "gpu=t4"
+
+
+@pytest.mark.parametrize("name", ["batch_size=1", "batch_size=9", "n_iter=1"])
+def test_another_amount_of_work_is_no_baseline(tmp_path: Path, name: str) -> None:
+    write_main_sweep(tmp_path)
+    with pytest.raises(AnalysisError, match=r"cannot be .* images/s .* attention=math,"):
+        choose_baseline(cells_of(tmp_path), name)
+
+
+def test_without_a_measured_cell_there_is_no_baseline(tmp_path: Path) -> None:
+    for attention in ("math", "flash"):
+        record = sample_record(status="oom", reason="12 GiB", attention=attention)
+        write_sample(tmp_path, record)
+    reasons = {row["no_delta_reason"] for row in compared(tmp_path)}
+    assert reasons == {"no baseline: no cell was measured"}
 
 
 def test_each_cell_is_compared_to_its_own_batch_size(tmp_path: Path) -> None:
@@ -337,10 +360,3 @@ def test_parity_is_taken_against_the_baseline_cell(tmp_path: Path) -> None:
     assert rows["cudnn"]["parity"] == pytest.approx(0.02, rel=1e-3)
     assert rows["cudnn"]["parity_ok"] is False
     assert rows["cudnn"]["marks"] == "‡"
-
-
-def test_against_another_batch_size_there_is_no_parity(tmp_path: Path) -> None:
-    write_main_sweep(tmp_path)
-    row = next(row for row in compared(tmp_path, "batch_size=1") if row["batch_size"] == 2)
-    assert row["parity_reason"] == "latents differ in shape"
-    assert row["speedup"] == pytest.approx(0.5)

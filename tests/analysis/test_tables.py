@@ -134,6 +134,13 @@ def test_no_printed_interval_of_seconds_goes_below_zero(tmp_path: Path) -> None:
     assert pd.read_csv(tmp_path / "summary.csv")["ci_low_s"][0] == pytest.approx(-4.4825, rel=1e-4)
 
 
+def test_where_nothing_was_measured_the_notes_say_so(tmp_path: Path) -> None:
+    for attention in ("math", "flash"):
+        record = sample_record(status="oom", reason="12 GiB", attention=attention)
+        write_sample(tmp_path, record)
+    assert "No baseline: no cell was measured." in summary_page(*frames(tmp_path)).notes
+
+
 def test_a_cell_that_could_not_run_keeps_its_row_and_reason(tmp_path: Path) -> None:
     write_main_sweep(tmp_path)
     record = sample_record(
