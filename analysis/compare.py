@@ -32,6 +32,7 @@ _PREFERRED: dict[str, tuple[str, ...]] = {
     "height": (),
     "width": (),
     "weights": ("random",),
+    "upcast": (),
 }
 
 #: What else may be named as a baseline: the version of PyTorch, and one environment.
@@ -41,7 +42,7 @@ _PLACES = ("torch", "env")
 _AMOUNTS = ("n_iter", "batch_size")
 
 #: What a configuration bundles: need not be equal in its baseline, but is preferred to be.
-_BUNDLED = ("attention", "compile", "precision", "torch_env")
+_BUNDLED = ("attention", "compile", "precision", "torch_env", "upcast")
 
 #: Baseline axes across which the environment differs by nature.
 _ACROSS_ENVIRONMENTS = ("configuration", "torch_env", "gpu", *_PLACES)
@@ -266,6 +267,8 @@ def _held_equal(row: Row, baseline: Baseline) -> tuple[Any, ...]:
         loose.update(_BUNDLED)
     if baseline.axis in _PLACES:
         loose.add("torch_env")
+    if baseline.axis == "attention":
+        loose.add("upcast")  # each backend has its own, and a fused one no choice
     place = "machine" if baseline.axis in _ACROSS_ENVIRONMENTS else "env"
     axes = tuple(row[axis] for axis in AXES if axis not in loose)
     return axes if baseline.axis in ("gpu", *_PLACES) else (row[place], *axes)

@@ -13,6 +13,7 @@ from analysis.choices import AXES, Row, rows_of
 from analysis.compare import add_verdicts, improvement_percent, speedup
 from analysis.formats import Page, Table, factor, interval, percent, seconds
 from analysis.parity import judge_parity, read_latents
+from analysis.series import naming_axes
 from analysis.verdicts import Verdict
 
 #: What ``--fail-if`` can name, and what it means.
@@ -32,7 +33,8 @@ def compare_sweeps(old: pd.DataFrame, new: pd.DataFrame, margin: float) -> pd.Da
     NEW), ``failed before`` (only in OLD or in both), ``missing``, ``new`` or ``ambiguous``;
     ``old_s`` and ``new_s`` are mean seconds. Judged as one table a GPU.
     """
-    sides = [_by_choices(old), _by_choices(new)]
+    told = all(side["upcast"].notna().any() for side in (old, new))
+    sides = [_by_choices(old, told), _by_choices(new, told)]
     rows = []
     for key in dict.fromkeys((*sides[0], *sides[1])):
         rows.append(_row(dict(zip(AXES, key, strict=True)), *(side.get(key, []) for side in sides)))
@@ -81,14 +83,17 @@ def gate_page(compared: pd.DataFrame) -> Page:
 
 def _naming(compared: pd.DataFrame) -> list[str]:
     """The axes that tell the cells apart, GPU and batch size not counted."""
-    naming = [axis for axis in AXES if axis not in ("gpu", "batch_size")]
+    quiet = {"gpu", "batch_size", *({"upcast"} - {*naming_axes(compared)})}
+    naming = [axis for axis in AXES if axis not in quiet]
     return [axis for axis in naming if compared[axis].nunique(dropna=False) > 1] or ["attention"]
 
 
-def _by_choices(cells: pd.DataFrame) -> dict[tuple[Any, ...], list[Row]]:
+def _by_choices(cells: pd.DataFrame, upcast_told: bool) -> dict[tuple[Any, ...], list[Row]]:
+    """The cells by their choices; the records of one sweep may be older than ``upcast``."""
     found: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in rows_of(cells):
-        found[tuple(row[axis] for axis in AXES)].append(row)
+        choices = row if upcast_told else row | {"upcast": None}
+        found[tuple(choices[axis] for axis in AXES)].append(row)
     return found
 
 
@@ -136,7 +141,8 @@ def _without_times(old: list[Row], new: list[Row]) -> str:
 
 
 def _cells(row: Row, naming: list[str]) -> list[str]:
-    names = [str(row[axis]) for axis in naming if row[axis] is not None]
+    words = row | {"upcast": f"upcast {row['upcast']}"}
+    names = [str(words[axis]) for axis in naming if row[axis] is not None]
     needed = None if math.isnan(row["rounds_needed"]) else int(row["rounds_needed"])
     tested = row["outcome"] == row["verdict"]
     verdict = str(Verdict(row["verdict"], math.nan, needed)) if tested else str(row["outcome"])

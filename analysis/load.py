@@ -83,8 +83,17 @@ def load_records(*folders: Path | str, on_left_out: Callable[[str], None] = _war
         raise AnalysisError(
             f"no usable record in {_listed(folders)}: every file found was left out"
         )
+    _complete(rows)
     rounds = pd.DataFrame(rows, columns=list(ROUND_COLUMNS), dtype=object)
     return label_environments(rounds.astype(dict.fromkeys(("runtime_s", *NUMBERS), float)))
+
+
+def _complete(rows: list[dict[str, Any]]) -> None:
+    """Give records that are older than the choice ``upcast`` that of a newer one of their cell."""
+    known = {row["cell_hash"]: row["upcast"] for row in rows if row["upcast"] is not None}
+    for row in rows:
+        if row["upcast"] is None:
+            row["upcast"] = known.get(row["cell_hash"])
 
 
 def _round(path: Path, seen: dict[tuple[Any, ...], Path]) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def common_notes(cells: pd.DataFrame, environments: pd.DataFrame) -> list[str]:
     shared = {
         axis: words.get(axis, str(first[axis]))
         for axis in ("machine", *WORKLOAD_AXES, *NAMING_AXES, "rounds")
-        if not varies(cells, axis) and first[axis] is not None
+        if axis != "upcast" and not varies(cells, axis) and first[axis] is not None
     }
     if {"height", "width"} <= shared.keys():
         shared["height"] = f"{first['width']}x{first['height']} pixels"

@@ -21,7 +21,7 @@ from analysis.notes import (
     varies,
     verdict_notes,
 )
-from analysis.series import NAMING_AXES
+from analysis.series import naming_axes
 from analysis.verdicts import DEFAULT_MARGIN, ROUNDS_FOR_A_VERDICT, Verdict
 
 #: Characters of a fingerprint that people need to tell it from another; the CSV has them all.
@@ -157,7 +157,7 @@ def _axis(name: str) -> _Column:
 
 def _series(cells: pd.DataFrame) -> _Column:
     named = cells["configuration"].notna()
-    varying = [axis for axis in NAMING_AXES if varies(cells[~named], axis)] or ["attention"]
+    varying = naming_axes(cells[~named]) or ["attention"]
     parts = ["configuration"] if named.any() else []
     parts += [] if named.all() else [", ".join(varying)]
     return _Column(" or ".join(parts), lambda row: str(row["series"]))

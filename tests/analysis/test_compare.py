@@ -258,6 +258,13 @@ def test_configurations_are_compared_across_what_they_bundle(tmp_path: Path) -> 
     assert rows["optimized_compile"]["improvement_percent"] == pytest.approx(100 / 3)
 
 
+def test_configurations_are_compared_whatever_their_attention_computes_in(tmp_path: Path) -> None:
+    seconds = {("original_no_xformers", "true"): [8.0], ("optimized", "false"): [4.0]}
+    write_sweep(tmp_path, seconds, axes=("configuration", "upcast"))
+    rows = {row["configuration"]: row for row in compared(tmp_path, "original_no_xformers")}
+    assert rows["optimized"]["speedup"] == 2.0
+
+
 def test_a_configuration_is_compared_at_equal_precision(tmp_path: Path) -> None:
     seconds = {
         ("original", "fp32"): [20.0],

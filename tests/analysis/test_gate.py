@@ -50,6 +50,27 @@ def outcomes(root: Path) -> dict[tuple[int, str], str]:
     return dict(zip(keys, compared["outcome"], strict=True))
 
 
+def test_cells_are_found_again_in_records_from_before_upcast_was_a_choice(tmp_path: Path) -> None:
+    seconds = {("math", "default"): ten(10.0), ("flash", "false"): ten(5.0)}
+    for name in ("old", "new"):
+        write_sweep(tmp_path / name, seconds, axes=("attention", "upcast"))
+    old, new = (summarise(load_records(tmp_path / name)) for name in ("old", "new"))
+    compared = compare_sweeps(old.assign(upcast=None), new, DEFAULT_MARGIN)
+    assert list(compared["outcome"]) == ["same", "same"]
+    both = compare_sweeps(old, new, DEFAULT_MARGIN)
+    assert list(both["outcome"]) == ["same", "same"]
+    assert [row[2] for row in gate_page(both).tables[0].rows] == ["math", "flash"]
+
+
+def test_cells_that_differ_in_upcast_are_told_apart(tmp_path: Path) -> None:
+    seconds = {("true",): ten(10.0), ("false",): ten(5.0)}
+    for name in ("old", "new"):
+        write_sweep(tmp_path / name, seconds, axes=("upcast",), attention="math")
+    old, new = (summarise(load_records(tmp_path / name)) for name in ("old", "new"))
+    rows = gate_page(compare_sweeps(old, new, DEFAULT_MARGIN)).tables[0].rows
+    assert [row[2] for row in rows] == ["upcast true", "upcast false"]
+
+
 def test_every_cell_has_its_outcome(tmp_path: Path) -> None:
     assert outcomes(tmp_path) == {
         (1, "math"): "same",

@@ -396,6 +396,27 @@ def test_versions_of_pytorch_are_an_axis(tmp_path: Path) -> None:
     ]
 
 
+def test_upcast_is_an_axis_and_not_mentioned_where_all_cells_are_equal(tmp_path: Path) -> None:
+    write_sweep(tmp_path, {("true",): [4.0], ("false",): [2.0]}, ("upcast",), attention="math")
+    page = delta_page(*frames(tmp_path, "upcast=true"))
+    assert page.tables[0].title == "cpu against upcast=true"
+    assert [(row["upcast"], row["speed-up"]) for row in rows(page)] == [
+        ("upcast true", "1.00x"),
+        ("upcast false", "2.00x"),
+    ]
+    other = write_main_sweep(tmp_path / "equal")
+    assert "upcast" not in str(screen_page(*frames(other)))
+
+
+def test_backends_are_compared_whatever_each_computes_in(tmp_path: Path) -> None:
+    seconds = {("math", "true"): [4.0], ("math", "false"): [3.0], ("flash", "false"): [1.0]}
+    write_sweep(tmp_path, seconds, axes=("attention", "upcast"))
+    page = delta_page(*frames(tmp_path, "attention=math"))
+    assert page.tables[0].headings[1] == "attention, upcast"
+    assert [row["speed-up"] for row in rows(page)] == ["1.00x", "1.00x", "3.00x"]
+    assert rows(page)[2]["attention, upcast"] == "flash"
+
+
 def test_weights_are_an_axis_that_is_never_mixed(tmp_path: Path) -> None:
     seconds = {
         (weights, attention): [runtime_s]
