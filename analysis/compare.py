@@ -110,16 +110,18 @@ def compare(
     ``improvement_low`` to ``improvement_high``, ``speedup_low`` to ``speedup_high``,
     ``bootstrap_low`` to ``bootstrap_high``); ``verdict``, ``p_holm`` and ``rounds_needed``, judged
     over a machine's table with the equivalence ``margin`` (0.01 is 1 %); ``parity`` (relative L2
-    distance of the final latents), ``parity_reason``, ``parity_ok``, ``marks`` and ``best``. The
-    baseline cell is equal in every other axis and of the same environment; for a configuration (a
-    bundle of axes) and for ``torch_env`` it is of the same machine and as alike as there is one.
-    Raises AnalysisError if the baseline is unknown.
+    distance of the final latents), ``parity_reason``, ``parity_ok`` (of a cell without a baseline
+    too, if it is at parity with one that is), ``baseline_proof``, ``marks``, ``doubts`` and
+    ``best``. The baseline cell is equal in every other axis and of the same environment; for a
+    configuration (a bundle of axes) and for ``torch_env`` it is of the same machine and as alike as
+    there is one. Raises AnalysisError if the baseline is unknown.
     """
     compared: dict[Hashable, Row] = {}
     for part, chosen in _parts(cells, baseline):
         compared |= zip(part.index, _compare(rows_of(part), chosen), strict=True)
     rows = [compared[index] for index in cells.index]
     add_verdicts(rows, margin)
+    _judge_parity_elsewhere(rows, varying_axes(cells))
     add_marks(rows)
     new = ["baseline_s", "improvement_percent", "speedup", "parity"]
     new += [name for name, nothing in _NO_TEST.items() if nothing is None]
@@ -200,6 +202,24 @@ def _compare(rows: list[Row], baseline: Baseline | None) -> list[Row]:
         row.update(_delta(row, found, baseline))
         row.update(judge_parity(row, found if isinstance(found, dict) else None, read))
     return rows
+
+
+def _judge_parity_elsewhere(rows: list[Row], baselines: list[Baseline]) -> None:
+    """For measured cells without a baseline: parity with a cell that is at parity itself.
+
+    That is the baseline on another axis, such as the same attention without the compiler.
+    """
+    read = lru_cache(maxsize=4)(read_latents)
+    alone = [row for row in rows if row["status"] == "ok" and not row["baseline_cell"]]
+    for baseline in baselines if alone else []:
+        candidates = _candidates(rows, baseline)
+        for row in alone:
+            found = _find(row, baseline, candidates)
+            if row["parity_ok"] is None and isinstance(found, dict) and found["parity_ok"]:
+                row["parity_ok"] = judge_parity(row, found, read)["parity_ok"]
+                if row["parity_ok"] is not None:
+                    said = "at parity with" if row["parity_ok"] else "differs from"
+                    row["parity_reason"] += f"; {said} {baseline}"
 
 
 def _values(cells: pd.DataFrame, axis: str) -> list[Choice]:
@@ -310,6 +330,7 @@ def _delta(row: Row, found: Row | str, baseline: Baseline | None) -> Row:
         "speedup": math.nan,
         "no_delta_reason": found if isinstance(found, str) else "",
         "baseline_cell": "" if isinstance(found, str) else f"{found['env']} {found['cell_hash']}",
+        "baseline_proof": "" if isinstance(found, str) else found["kernel_proof"],
         "baseline_runs": None,
     }
     if isinstance(found, str) or row["status"] != "ok":

@@ -23,7 +23,8 @@ _DELTA_COLUMNS = (
     *("baseline", "is_baseline", "baseline_s", "improvement_percent", "improvement_low"),
     *("improvement_high", "speedup", "speedup_low", "speedup_high", "verdict", "margin"),
     *("rounds_needed", "method", "pairs", "pairing", "p", "p_holm", "permutation_p"),
-    *("bootstrap_low", "bootstrap_high", "kernel_proof", "parity", "parity_ok", "marks", "best"),
+    *("bootstrap_low", "bootstrap_high", "kernel_proof", "baseline_proof", "parity"),
+    *("parity_ok", "marks", "doubts", "best"),
     *("reason", "parity_reason", "no_delta_reason", "cell_hash"),
 )
 

@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.choices import Row, rows_of
 from analysis.compare import compare, varying_axes
 from analysis.formats import Page, Table, factor, interval, p_value, percent, seconds
-from analysis.marks import NOT_AT_PARITY, UNPROVEN
+from analysis.marks import NOT_AT_PARITY, UNPROVEN, explain
 from analysis.notes import (
     DELTA_NOTE,
     common_notes,
@@ -48,6 +48,7 @@ def summary_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
 def delta_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
     """A table for each GPU: every cell against its baseline cell, with interval and verdict."""
     notes = [*common_notes(deltas, environments), DELTA_NOTE, *verdict_notes(deltas)]
+    notes += explain(deltas["doubts"])
     return Page(
         title="Differences from the baseline",
         tables=[*_delta_tables(deltas), *_several(environments)],
@@ -60,7 +61,7 @@ def axes_page(by_axis: dict[str, pd.DataFrame]) -> Page:
     tables, notes = [], [DELTA_NOTE]
     for name, deltas in by_axis.items():
         tables += _delta_tables(_with_a_partner(deltas), f", all but {name} equal")
-        notes += [*verdict_notes(deltas), *doubt_notes(deltas)]
+        notes += [*verdict_notes(deltas), *explain(deltas["doubts"]), *doubt_notes(deltas)]
     return Page(title="One axis at a time", tables=tables, notes=list(dict.fromkeys(notes)))
 
 
@@ -236,7 +237,8 @@ def _speedup(row: Row) -> str:
 
 def _distrust(row: Row) -> str:
     """The signs that forbid to believe a speed-up."""
-    return "".join(sign for sign in (UNPROVEN, NOT_AT_PARITY) if sign in row["marks"])
+    own = "".join(sign for sign in (UNPROVEN, NOT_AT_PARITY) if sign in row["marks"])
+    return f"{own}{row['doubts']}"
 
 
 def _speedup_interval(row: Row) -> str:

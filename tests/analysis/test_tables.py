@@ -319,6 +319,34 @@ def test_ten_rounds_get_a_verdict_with_its_corrected_p(tmp_path: Path) -> None:
     assert 1.2 < low <= 1.25 <= high < 1.3
 
 
+def test_the_fastest_cell_is_bold_if_its_parity_is_known_by_another_axis(tmp_path: Path) -> None:
+    seconds = {
+        ("math", "off"): ten(9.0),
+        ("flash", "off"): ten(8.0),
+        ("flash", "default"): ten(7.0),
+    }
+    axes = ("attention", "compile")
+    write_sweep(tmp_path / "equal", seconds, axes)
+    page = delta_page(*frames(tmp_path / "equal"))
+    assert rows(page)[2]["parity"] == "- (no baseline; at parity with compile=off)"
+    assert page.tables[0].bold == {2}
+    write_sweep(tmp_path / "differs", seconds, axes, changes={("flash", "default"): 0.3})
+    page = delta_page(*frames(tmp_path / "differs"))
+    assert rows(page)[2]["parity"] == "- (no baseline; differs from compile=off)"
+    assert page.tables[0].bold == {1}
+    write_sweep(tmp_path / "unknown", seconds, axes, latents_file=None)
+    assert delta_page(*frames(tmp_path / "unknown")).tables[0].bold == frozenset()
+
+
+def test_doubts_about_a_speedup_stand_beside_it_and_are_explained(tmp_path: Path) -> None:
+    write_sweep(tmp_path, {(1, "math"): ten(10.0)}, proven=False)
+    write_sweep(tmp_path, {(1, "flash"): ten(8.0)}, latents_file=None)
+    page = delta_page(*frames(tmp_path))
+    assert rows(page)[1]["speed-up"] == "1.25x ¶?"
+    assert "¶ the baseline's attention kernels are not proven" in notes(page)
+    assert "? whether the output equals the baseline's is not known." in page.notes
+
+
 def write_half_failed(root: Path, measured: int = 6) -> None:
     """Ten rounds of the baseline, the first slow; the cell's first ran out of memory."""
     write_sweep(root, {(1, "math"): [20.0] * (10 - measured) + ten(10.0)[:measured]})
@@ -335,7 +363,10 @@ def test_speedup_verdict_and_baseline_seconds_are_of_the_same_rounds(tmp_path: P
     (_, flash) = rows(delta_page(*frames(tmp_path)))
     mean_s = sum(ten(10.0)[:6]) / 6
     assert flash["baseline [s]"] == flash["runtime [s]"] == f"{mean_s:.2f}"
-    assert (flash["speed-up"], flash["improvement"]) == ("1.00x", "0.0 %")
+    assert (flash["speed-up"], flash["improvement"]) == (
+        "1.00x ?",
+        "0.0 %",
+    )  # no round 0, no parity
     assert (flash["95 % interval"], flash["verdict"]) == ("1.00 to 1.00", "same")
     assert flash["note"] == "4 of 10 rounds oom: 12 GiB; 6 of 10 rounds paired"
 
