@@ -74,7 +74,7 @@ def load_records(*folders: Path | str, on_left_out: Callable[[str], None] = _war
             if fnmatch(path.name, RECORD_GLOB):
                 rows.append(_round(path, seen))
             else:
-                folder = _real(path.parent)
+                folder = os.path.realpath(path.parent)
                 rows += [{**row, "sweep_folder": folder} for row in read_old_runs(path, numbers)]
         except (ValueError, OverflowError, RecursionError) as error:
             reason = one_line(error)
@@ -139,7 +139,7 @@ def _row(path: Path, record: Record) -> dict[str, Any]:
     return {
         "path": str(path),
         "sweep": one_line(record.sweep),
-        "sweep_folder": _sweep_folder(path, record.job),
+        "sweep_folder": _sweep_folder(path.parent, record.job),
         "job": one_line(record.job),
         "cell_hash": one_line(record.cell_hash),
         "round": record.round,
@@ -156,22 +156,18 @@ def _row(path: Path, record: Record) -> dict[str, Any]:
     }
 
 
-def _sweep_folder(path: Path, job: str) -> str:
-    """The real folder of a record's sweep: its own without the job's part of it.
+@lru_cache(maxsize=1024)  # a cell's rounds lie in one folder
+def _sweep_folder(given: Path, job: str) -> str:
+    """The real folder of a record's sweep: ``given``, its own, without the job's part of it.
 
     The record's own folder where it does not lie in its job's any more: nothing says what ran
     beside it then.
     """
-    folder = Path(_real(path.parent))
+    folder = Path(os.path.realpath(given))
     inside = Path(job).parts
     if inside and folder.parts[-len(inside) :] == inside:
         return str(folder.parents[len(inside) - 1])
     return str(folder)
-
-
-@lru_cache(maxsize=1024)
-def _real(folder: Path) -> str:
-    return os.path.realpath(folder)
 
 
 def _outcome(record: Record) -> tuple[str, str, float]:
