@@ -15,6 +15,7 @@ from analysis.choices import AXES, WORKLOAD_AXES, Choice, Row, in_order, rows_of
 from analysis.errors import AnalysisError
 from analysis.marks import add_marks
 from analysis.parity import judge_parity, read_latents
+from analysis.series import naming_axes
 from analysis.significance import Comparison, compare_rounds
 from analysis.verdicts import DEFAULT_MARGIN, judge_table
 
@@ -264,10 +265,11 @@ def _named(cells: pd.DataFrame, name: str) -> Baseline:
 
 
 def _offer(cells: pd.DataFrame) -> str:
+    axes = [*_PREFERRED, *_PLACES, "gpu"]
+    if "upcast" not in naming_axes(cells):
+        axes.remove("upcast")
     names: Iterable[str] = (
-        str(Baseline(axis, value))
-        for axis in (*_PREFERRED, *_PLACES, "gpu")
-        for value in _values(cells, axis)
+        str(Baseline(axis, value)) for axis in axes for value in _values(cells, axis)
     )
     return ", ".join(names)
 

@@ -265,6 +265,15 @@ def test_configurations_are_compared_whatever_their_attention_computes_in(tmp_pa
     assert rows["optimized"]["speedup"] == 2.0
 
 
+def test_upcast_is_offered_where_it_was_chosen(tmp_path: Path) -> None:
+    write_sweep(tmp_path / "one", {("true",): [1.0]}, ("upcast",))
+    write_sweep(tmp_path / "two", {("true",): [1.0], ("false",): [1.0]}, ("upcast",))
+    for name, offered in (("one", False), ("two", True)):
+        with pytest.raises(AnalysisError) as caught:
+            choose_baseline(cells_of(tmp_path / name), "nothing")
+        assert ("upcast=true" in str(caught.value)) is offered
+
+
 def test_a_configuration_is_compared_at_equal_precision(tmp_path: Path) -> None:
     seconds = {
         ("original", "fp32"): [20.0],
