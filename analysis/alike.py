@@ -7,7 +7,7 @@ from typing import Any
 from analysis.choices import AXES, Row
 
 #: What the configurations change from one to the next; all other choices must be equal.
-_CHANGED = ("configuration", "attention", "compile", "torch_env")
+_CHANGED = ("configuration", "attention", "upcast", "compile", "torch_env")
 
 #: The columns in which cells must be equal to be of one chain of configurations.
 HELD_EQUAL = ("machine", *(axis for axis in AXES if axis not in _CHANGED))
@@ -24,7 +24,7 @@ def alike(row: Row, other: Row) -> bool:
 
 def met(row: Row, other: Row) -> bool:
     """Whether two cells have rounds of one sweep."""
-    return not set(row["sweeps"]).isdisjoint(other["sweeps"])
+    return not set(row["sweep_folders"]).isdisjoint(other["sweep_folders"])
 
 
 def _held(row: Row) -> tuple[Any, ...]:

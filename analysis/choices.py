@@ -30,6 +30,7 @@ AXES = (
     "n_iter",
     "batch_size",
     "weights",
+    "upcast",
 )
 
 #: Axes that say how much is computed: cells that differ in one of them never share a chart.
@@ -58,6 +59,7 @@ _ORDER: dict[str, tuple[str, ...]] = {
     "precision": ("fp32", "autocast", "fp16", "bf16"),
     "sampler": ("plms", "ddim", "dpm_solver"),
     "weights": ("random",),
+    "upcast": ("true", "default", "false"),
 }
 
 _LARGEST_EXACT_INT = 2**53

@@ -15,6 +15,7 @@ from analysis.choices import AXES, WORKLOAD_AXES, Choice, Row, in_order, rows_of
 from analysis.errors import AnalysisError
 from analysis.marks import add_marks
 from analysis.parity import judge_parity, read_latents
+from analysis.series import naming_axes
 from analysis.significance import Comparison, compare_rounds
 from analysis.verdicts import DEFAULT_MARGIN, judge_table
 
@@ -32,13 +33,17 @@ _PREFERRED: dict[str, tuple[str, ...]] = {
     "height": (),
     "width": (),
     "weights": ("random",),
+    "upcast": (),
 }
 
 #: What else may be named as a baseline: the version of PyTorch, and one environment.
 _PLACES = ("torch", "env")
 
+#: Axes of which no value can be a baseline: seconds of different amounts of the same work.
+_AMOUNTS = ("n_iter", "batch_size")
+
 #: What a configuration bundles: need not be equal in its baseline, but is preferred to be.
-_BUNDLED = ("attention", "compile", "precision", "torch_env")
+_BUNDLED = ("attention", "compile", "precision", "torch_env", "upcast")
 
 #: Baseline axes across which the environment differs by nature.
 _ACROSS_ENVIRONMENTS = ("configuration", "torch_env", "gpu", *_PLACES)
@@ -46,6 +51,7 @@ _ACROSS_ENVIRONMENTS = ("configuration", "torch_env", "gpu", *_PLACES)
 _NO_TEST = {
     "method": "",
     "pairs": 0,
+    "pairing": "",
     "verdict": "",
     "rounds_needed": None,
     **dict.fromkeys(("improvement_low", "improvement_high", "speedup_low", "speedup_high")),
@@ -79,7 +85,7 @@ def choose_baseline(cells: pd.DataFrame, name: str | None = None) -> Baseline | 
     """The baseline that is named (``original`` or ``attention=math``), or the usual one.
 
     ``None`` if no name is given and no axis varies. Raises AnalysisError, listing the baselines
-    there are, if the name is not among them.
+    there are, if the name is not among them, or says how much is computed.
     """
     if name is not None:
         return _named(cells, name)
@@ -97,22 +103,26 @@ def compare(
     """Add to each cell what it is worth against its baseline cell.
 
     ``baseline`` is a name as for `choose_baseline`; without one every machine and workload has its
-    usual one. New columns: ``baseline``, ``is_baseline``, ``baseline_s``,
-    ``improvement_percent`` and ``speedup`` (of the mean seconds), ``no_delta_reason``; the test of
-    `significance` (``method``, ``pairs``, ``p``, ``permutation_p``, and the 95 % intervals
+    usual one. New columns: ``baseline``, ``is_baseline``, ``no_delta_reason``; ``speedup`` and
+    ``improvement_percent``, which are the test's own estimate where both cells have two rounds or
+    more, else the ratio of the mean seconds; ``baseline_s``, the baseline's mean seconds over the
+    rounds that were compared; the test of `significance` (``method``, ``pairs``, ``pairing``
+    where not all rounds have a partner, ``p``, ``permutation_p``, and the 95 % intervals
     ``improvement_low`` to ``improvement_high``, ``speedup_low`` to ``speedup_high``,
     ``bootstrap_low`` to ``bootstrap_high``); ``verdict``, ``p_holm`` and ``rounds_needed``, judged
     over a machine's table with the equivalence ``margin`` (0.01 is 1 %); ``parity`` (relative L2
-    distance of the final latents), ``parity_reason``, ``parity_ok``, ``marks`` and ``best``. The
-    baseline cell is equal in every other axis and of the same environment; for a configuration (a
-    bundle of axes) and for ``torch_env`` it is of the same machine and as alike as there is one.
-    Raises AnalysisError if the baseline is unknown.
+    distance of the final latents), ``parity_reason``, ``parity_ok`` (of a cell without a baseline
+    too, if it is at parity with one that is), ``baseline_proof``, ``marks``, ``doubts`` and
+    ``best``. The baseline cell is equal in every other axis and of the same environment; for a
+    configuration (a bundle of axes) and for ``torch_env`` it is of the same machine and as alike as
+    there is one. Raises AnalysisError if the baseline is unknown.
     """
     compared: dict[Hashable, Row] = {}
     for part, chosen in _parts(cells, baseline):
         compared |= zip(part.index, _compare(rows_of(part), chosen), strict=True)
     rows = [compared[index] for index in cells.index]
     add_verdicts(rows, margin)
+    _judge_parity_elsewhere(rows, varying_axes(cells))
     add_marks(rows)
     new = ["baseline_s", "improvement_percent", "speedup", "parity"]
     new += [name for name, nothing in _NO_TEST.items() if nothing is None]
@@ -121,14 +131,17 @@ def compare(
 
 
 def add_verdicts(rows: list[Row], margin: float) -> None:
-    """Test each row against its ``baseline_runs``, and judge each machine's rows as one table."""
+    """Test each row against its ``baseline_runs``, and judge each machine's rows as one table.
+
+    A row that was tested has the test's estimate from then on, over the rounds of the test.
+    """
     tables: dict[str, list[tuple[Row, Comparison]]] = defaultdict(list)
     for row in rows:
         runs = row.pop("baseline_runs")
         found = compare_rounds(runs, row["runs"]) if runs else None
         row.update(_NO_TEST, margin=margin)
         if found is not None:
-            row.update(_tested(found))
+            row.update(_tested(found, max(len(runs), len(row["runs"]))))
             tables[row["machine"]].append((row, found))
     for table in tables.values():
         verdicts = judge_table([comparison for _, comparison in table], margin)
@@ -137,12 +150,18 @@ def add_verdicts(rows: list[Row], margin: float) -> None:
             row["rounds_needed"] = verdict.rounds_needed
 
 
-def _tested(found: Comparison) -> Row:
+def _tested(found: Comparison, rounds: int) -> Row:
+    """What the test says; ``rounds`` is how many the cell with more of them has."""
     speedups = math.exp(found.low), math.exp(found.high)
     bootstrap = found.bootstrap
+    estimate = math.exp(found.log_speedup)
     return {
+        "speedup": estimate,
+        "improvement_percent": improvement_percent(estimate, 1.0),
+        "baseline_s": found.baseline_s,
         "method": found.method,
         "pairs": found.rounds,
+        "pairing": _pairing(found, rounds),
         "speedup_low": speedups[0],
         "speedup_high": speedups[1],
         "improvement_low": improvement_percent(speedups[0], 1.0),
@@ -152,6 +171,13 @@ def _tested(found: Comparison) -> Row:
         "bootstrap_low": math.exp(bootstrap[0]),
         "bootstrap_high": math.exp(bootstrap[1]),
     }
+
+
+def _pairing(found: Comparison, rounds: int) -> str:
+    """How many of the rounds were compared, where a partner is missing to some."""
+    if found.method == "welch" or found.rounds == rounds:
+        return ""
+    return f"{found.rounds} of {rounds} rounds paired"
 
 
 def _parts(cells: pd.DataFrame, name: str | None) -> Iterator[tuple[pd.DataFrame, Baseline | None]]:
@@ -170,12 +196,31 @@ def _parts(cells: pd.DataFrame, name: str | None) -> Iterator[tuple[pd.DataFrame
 
 def _compare(rows: list[Row], baseline: Baseline | None) -> list[Row]:
     candidates = _candidates(rows, baseline)
+    none = _why_none(rows)
     read = lru_cache(maxsize=4)(read_latents)  # a baseline serves many cells
     for row in rows:
-        found = _find(row, baseline, candidates)
+        found = _find(row, baseline, candidates) if baseline else none
         row.update(_delta(row, found, baseline))
         row.update(judge_parity(row, found if isinstance(found, dict) else None, read))
     return rows
+
+
+def _judge_parity_elsewhere(rows: list[Row], baselines: list[Baseline]) -> None:
+    """For measured cells without a baseline: parity with a cell that is at parity itself.
+
+    That is the baseline on another axis, such as the same attention without the compiler.
+    """
+    read = lru_cache(maxsize=4)(read_latents)
+    alone = [row for row in rows if row["status"] == "ok" and not row["baseline_cell"]]
+    for baseline in baselines if alone else []:
+        candidates = _candidates(rows, baseline)
+        for row in alone:
+            found = _find(row, baseline, candidates)
+            if row["parity_ok"] is None and isinstance(found, dict) and found["parity_ok"]:
+                row["parity_ok"] = judge_parity(row, found, read)["parity_ok"]
+                if row["parity_ok"] is not None:
+                    said = "at parity with" if row["parity_ok"] else "differs from"
+                    row["parity_reason"] += f"; {said} {baseline}"
 
 
 def _values(cells: pd.DataFrame, axis: str) -> list[Choice]:
@@ -207,6 +252,11 @@ def _named(cells: pd.DataFrame, name: str) -> Baseline:
     axis, equals, text = name.partition("=")
     if not equals:
         axis, text = "configuration", name
+    if axis in _AMOUNTS:
+        raise AnalysisError(
+            f"{axis} cannot be a baseline, since a round of another {axis} does another amount of "
+            f"work: see images/s in the summary, or take one of {_offer(cells)}"
+        )
     if axis in (*AXES, *_PLACES):
         for value in _values(cells, axis):
             if str(value) == text:
@@ -215,10 +265,11 @@ def _named(cells: pd.DataFrame, name: str) -> Baseline:
 
 
 def _offer(cells: pd.DataFrame) -> str:
+    axes = [*_PREFERRED, *_PLACES, "gpu"]
+    if "upcast" not in naming_axes(cells):
+        axes.remove("upcast")
     names: Iterable[str] = (
-        str(Baseline(axis, value))
-        for axis in (*_PREFERRED, *_PLACES)
-        for value in _values(cells, axis)
+        str(Baseline(axis, value)) for axis in axes for value in _values(cells, axis)
     )
     return ", ".join(names)
 
@@ -238,17 +289,15 @@ def _held_equal(row: Row, baseline: Baseline) -> tuple[Any, ...]:
         loose.update(_BUNDLED)
     if baseline.axis in _PLACES:
         loose.add("torch_env")
+    if baseline.axis == "attention":
+        loose.add("upcast")  # each backend has its own, and a fused one no choice
     place = "machine" if baseline.axis in _ACROSS_ENVIRONMENTS else "env"
     axes = tuple(row[axis] for axis in AXES if axis not in loose)
     return axes if baseline.axis in ("gpu", *_PLACES) else (row[place], *axes)
 
 
-def _find(
-    row: Row, baseline: Baseline | None, candidates: dict[tuple[Any, ...], list[Row]]
-) -> Row | str:
+def _find(row: Row, baseline: Baseline, candidates: dict[tuple[Any, ...], list[Row]]) -> Row | str:
     """The baseline cell of a cell, or why it has none."""
-    if baseline is None:
-        return "no baseline: nothing varies"
     if row[baseline.axis] == baseline.value:
         return row
     found = candidates.get(_held_equal(row, baseline), [])
@@ -263,9 +312,14 @@ def _find(
     return alike[0]
 
 
+def _why_none(rows: list[Row]) -> str:
+    measured = any(row["status"] == "ok" for row in rows)
+    return f"no baseline: {'nothing varies' if measured else 'no cell was measured'}"
+
+
 def _likeness(row: Row, candidate: Row) -> tuple[int, bool, bool]:
     same = sum(row[axis] == candidate[axis] for axis in ("configuration", *_BUNDLED))
-    shared_sweep = not set(row["sweeps"]).isdisjoint(candidate["sweeps"])
+    shared_sweep = not set(row["sweep_folders"]).isdisjoint(candidate["sweep_folders"])
     return (same, row["env"] == candidate["env"], shared_sweep)
 
 
@@ -278,6 +332,7 @@ def _delta(row: Row, found: Row | str, baseline: Baseline | None) -> Row:
         "speedup": math.nan,
         "no_delta_reason": found if isinstance(found, str) else "",
         "baseline_cell": "" if isinstance(found, str) else f"{found['env']} {found['cell_hash']}",
+        "baseline_proof": "" if isinstance(found, str) else found["kernel_proof"],
         "baseline_runs": None,
     }
     if isinstance(found, str) or row["status"] != "ok":

@@ -17,20 +17,19 @@ from analysis.choices import Row, rank, rows_of
 #: What stands for a fact of the environment that a record does not hold.
 UNKNOWN = "unknown"
 
-_ENV_KEY = ["gpu", "device", "fingerprint"]
+_ENV_FACTS = ("gpu", "device", "fingerprint")
 
 
 def label_environments(rounds: pd.DataFrame) -> pd.DataFrame:
     """Add the columns ``env`` and ``machine`` to a table of rounds."""
-    columns = [*_ENV_KEY, "torch_env", "torch", "sweep"]
+    columns = [*_ENV_FACTS, "torch_env", "torch", "sweep_folder"]
     facts = rows_of(rounds[columns].drop_duplicates())
     facts.sort(key=_display_order)
     env_of: dict[tuple[Any, ...], str] = {}
     for fact in facts:
         env_of.setdefault(_key(fact), f"E{len(env_of) + 1}")
     machine_of = _machines(facts, env_of)
-    keys = list(zip(*(rounds[column] for column in _ENV_KEY), strict=True))
-    envs = [env_of[key] for key in keys]
+    envs = [env_of[_key(row)] for row in rows_of(rounds[[*_ENV_FACTS, "sweep_folder"]])]
     return rounds.assign(env=envs, machine=[machine_of[env] for env in envs])
 
 
@@ -63,7 +62,9 @@ def _joined(values: pd.Series[Any]) -> str:
 
 
 def _key(fact: Row) -> tuple[Any, ...]:
-    return tuple(fact[column] for column in _ENV_KEY)
+    """What rounds of one environment have in common; without a fingerprint that is a sweep."""
+    alone = fact["sweep_folder"] if str(fact["fingerprint"]).startswith(UNKNOWN) else ""
+    return (*(fact[column] for column in _ENV_FACTS), alone)
 
 
 def _display_order(fact: Row) -> tuple[Any, ...]:
@@ -73,19 +74,22 @@ def _display_order(fact: Row) -> tuple[Any, ...]:
         rank("torch_env", fact["torch_env"]),
         fact["torch"],
         fact["fingerprint"],
+        fact["sweep_folder"],
     )
 
 
 def _machines(facts: list[Row], env_of: dict[tuple[Any, ...], str]) -> dict[str, str]:
     """The machine's name for each environment: the GPU's, with the environments if ambiguous."""
     device_of_sweep = {
-        (fact["gpu"], fact["sweep"]): fact["device"] for fact in facts if fact["device"] != UNKNOWN
+        (fact["gpu"], fact["sweep_folder"]): fact["device"]
+        for fact in facts
+        if fact["device"] != UNKNOWN
     }
     members: dict[tuple[Any, Any], list[Row]] = defaultdict(list)
     for fact in facts:
         device = fact["device"]
         if device == UNKNOWN:  # a round that could not begin; its sweep ran on one machine
-            device = device_of_sweep.get((fact["gpu"], fact["sweep"]), UNKNOWN)
+            device = device_of_sweep.get((fact["gpu"], fact["sweep_folder"]), UNKNOWN)
         members[fact["gpu"], device].append(fact)
     groups: dict[str, list[list[str]]] = defaultdict(list)
     for (gpu, _), same_device in members.items():
@@ -109,7 +113,7 @@ def _side_by_side(facts: list[Row], env_of: dict[tuple[Any, ...], str]) -> list[
     for fact in facts:
         env = env_of[_key(fact)]
         envs_of_torch_env[fact["torch_env"]].add(env)
-        envs, sweeps = {env}, {str(fact["sweep"])}
+        envs, sweeps = {env}, {str(fact["sweep_folder"])}
         for group in [g for g in groups if g[0] & envs or g[1] & sweeps]:
             groups.remove(group)
             envs, sweeps = envs | group[0], sweeps | group[1]

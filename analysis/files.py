@@ -14,13 +14,17 @@ from sd_bench.records import write_atomically
 
 _JOINED = ("scaled", "sweeps", "disturbed_by", "warnings")
 _LAST = ("reason", "proof_detail", "parity_reason", "no_delta_reason", *_JOINED)
-_LEFT_OUT = ("started_at", "latents_path", "latents_reason", "runs", "profile", "baseline_cell")
+_LEFT_OUT = (
+    *("started_at", "sweep_folders", "latents_path", "latents_reason", "runs", "profile"),
+    "baseline_cell",
+)
 _DELTA_COLUMNS = (
     *("machine", "env", *AXES, "series", "status", "rounds", "value", "mean_s"),
     *("baseline", "is_baseline", "baseline_s", "improvement_percent", "improvement_low"),
     *("improvement_high", "speedup", "speedup_low", "speedup_high", "verdict", "margin"),
-    *("rounds_needed", "method", "pairs", "p", "p_holm", "permutation_p", "bootstrap_low"),
-    *("bootstrap_high", "kernel_proof", "parity", "parity_ok", "marks", "best"),
+    *("rounds_needed", "method", "pairs", "pairing", "p", "p_holm", "permutation_p"),
+    *("bootstrap_low", "bootstrap_high", "kernel_proof", "baseline_proof", "parity"),
+    *("parity_ok", "marks", "doubts", "best"),
     *("reason", "parity_reason", "no_delta_reason", "cell_hash"),
 )
 

@@ -3,41 +3,87 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 
-from analysis.choices import WORKLOAD_AXES, Row, rows_of
+from analysis.choices import AXES, WORKLOAD_AXES, Row, rows_of
 from analysis.formats import factor, interval, percent
-from analysis.marks import NOT_AT_PARITY, UNPROVEN
+from analysis.marks import BASELINE_UNPROVEN, NOT_AT_PARITY, UNPROVEN, may_count
+from analysis.tables import compare_by_axis
+
+_CELL_KEY = ("env", "cell_hash", *AXES)
 
 _DOUBTS = {
     UNPROVEN: "its attention kernels are not proven",
+    BASELINE_UNPROVEN: "its baseline's attention kernels are not proven",
     NOT_AT_PARITY: "its output differs from the baseline's by more than its precision explains",
 }
 
 
-def findings(deltas: pd.DataFrame) -> list[str]:
+def findings(deltas: pd.DataFrame, by_axis: dict[str, pd.DataFrame] | None = None) -> list[str]:
     """How the verdicts fell, and for each machine, workload and batch size what won, or why none.
 
-    Cells whose kernels are not proven or whose output differs are told apart, never as winners.
+    Cells whose kernels or whose baseline's are not proven or whose output differs are told apart,
+    never as winners. Where the fastest cell has no baseline, ``by_axis`` (of `compare_by_axis`,
+    made here if it is left out) says what it is worth on another axis.
     """
-    compared = deltas[deltas["method"] != ""]
-    if not len(compared):
-        return ["Nothing to compare: no cell has a baseline with two rounds or more."]
-    counts = Counter(compared["verdict"])
-    said = ", ".join(f"{count} {word}" for word, count in counts.most_common())
-    sentences = [f"{len(compared)} comparisons with a baseline: {said}."]
+    if by_axis is None:
+        by_axis = compare_by_axis(deltas, float(deltas["margin"].iloc[0]))
+    steps = _steps(by_axis)
+    measured = deltas[deltas["status"] == "ok"]
     place = ["machine", *WORKLOAD_AXES, "batch_size", "weights"]
-    several = {axis for axis in WORKLOAD_AXES if compared[axis].nunique(dropna=False) > 1}
-    for _, cells in compared.groupby(place, sort=False, dropna=False):
-        sentences += _of_place(rows_of(cells), several)
-    return sentences
+    several = {axis for axis in WORKLOAD_AXES if measured[axis].nunique(dropna=False) > 1}
+    sentences = _counted(deltas)
+    for _, cells in measured.groupby(place, sort=False, dropna=False):
+        rows = rows_of(cells)
+        where = _where(rows[0], several)
+        sentences += _of_place([row for row in rows if row["method"]], where)
+        sentences += _of_the_fastest(rows, where, steps)
+    return sentences or ["Nothing to compare: no cell has a baseline with two rounds or more."]
 
 
-def _of_place(rows: list[Row], several: set[str]) -> Iterator[str]:
-    where = _where(rows[0], several)
+def _counted(deltas: pd.DataFrame) -> list[str]:
+    counts = Counter(deltas["verdict"][deltas["method"] != ""])
+    said = ", ".join(f"{count} {word}" for word, count in counts.most_common())
+    return [f"{counts.total()} comparisons with a baseline: {said}."] if counts else []
+
+
+def _steps(by_axis: dict[str, pd.DataFrame]) -> dict[tuple[Any, ...], list[Row]]:
+    """For each cell, the tested comparisons on single axes that nothing speaks against."""
+    steps = defaultdict(list)
+    for deltas in by_axis.values():
+        for row in rows_of(deltas[deltas["method"] != ""]):
+            if not _doubt(row):
+                steps[_key(row)].append(row)
+    return steps
+
+
+def _key(row: Row) -> tuple[Any, ...]:
+    return tuple(row[column] for column in _CELL_KEY)
+
+
+def _of_the_fastest(
+    rows: list[Row], where: str, steps: dict[tuple[Any, ...], list[Row]]
+) -> Iterator[str]:
+    """What the fastest cell is worth on another axis, where it has no baseline of its own."""
+    fastest = min(filter(may_count, rows), key=lambda row: row["mean_s"], default=None)
+    if fastest is None or fastest["method"] or fastest["is_baseline"]:
+        return
+    found = steps.get(_key(fastest), [])
+    if found:
+        best = max(found, key=lambda row: row["speedup"])
+        verdict = f"verdict: {best['verdict']}{_parity(best)}"
+        yield (
+            f"{best['series']} has the shortest runtime {where}: {factor(best['speedup'])} of "
+            f"{best['baseline']} with all else equal ({percent(best['improvement_percent'])}), "
+            f"95 % interval {_interval(best)}, {_rounds(best)}, {verdict}."
+        )
+
+
+def _of_place(rows: list[Row], where: str) -> Iterator[str]:
     sound = [row for row in rows if not _doubt(row)]
     decided = [row for row in sound if row["verdict"] in ("faster", "slower", "same")]
     faster = [row for row in decided if row["verdict"] == "faster"]
@@ -52,7 +98,7 @@ def _of_place(rows: list[Row], several: set[str]) -> Iterator[str]:
         best = max(sound, key=lambda row: row["speedup"])
         yield (
             f"No verdict {where}: {best['series']} is estimated at {factor(best['speedup'])} of "
-            f"{best['baseline']}, 95 % interval {_interval(best)}, {_rounds(best)}."
+            f"{best['baseline']}, 95 % interval {_interval(best)}, {_rounds(best)}{_parity(best)}."
         )
     for row in rows:
         if _doubt(row) and (row["verdict"] == "faster" or not sound):
@@ -71,8 +117,13 @@ def _where(row: Row, several: set[str]) -> str:
 def _evidence(row: Row, where: str) -> str:
     return (
         f"{row['baseline']} {where} ({percent(row['improvement_percent'])}), 95 % interval "
-        f"{_interval(row)}, {_rounds(row)}."
+        f"{_interval(row)}, {_rounds(row)}{_parity(row)}."
     )
+
+
+def _parity(row: Row) -> str:
+    """Words of doubt where nobody knows whether the output is the same."""
+    return "" if row["parity_ok"] is not None else f"; parity unknown ({row['parity_reason']})"
 
 
 def _interval(row: Row) -> str:
@@ -82,8 +133,10 @@ def _interval(row: Row) -> str:
 def _rounds(row: Row) -> str:
     needed = row["rounds_needed"]
     more = "" if math.isnan(needed) else f"; about {int(needed)} would decide"
-    return f"{int(row['pairs'])} rounds{more}"
+    counted = row["pairing"] or f"{int(row['pairs'])} rounds"
+    return f"{counted}{more}"
 
 
 def _doubt(row: Row) -> str:
-    return " and ".join(text for sign, text in _DOUBTS.items() if sign in row["marks"])
+    signs = f"{row['marks']}{row['doubts']}"
+    return " and ".join(text for sign, text in _DOUBTS.items() if sign in signs)

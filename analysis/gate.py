@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis.choices import AXES, Row, in_order, rows_of
 from analysis.compare import add_verdicts, improvement_percent, speedup
-from analysis.marks import add_marks
+from analysis.marks import cell_marks
 from analysis.notes import sweep_names
 from analysis.parity import judge_parity, read_latents
 
@@ -42,7 +42,8 @@ def compare_sweeps(old: pd.DataFrame, new: pd.DataFrame, margin: float) -> pd.Da
     ``old_marks`` and ``new_marks`` the signs beside them. ``failed``, ``different`` and
     ``unproven`` are as `FAILURES` says. Judged as one table a GPU.
     """
-    sides = [_by_choices(old), _by_choices(new)]
+    told = all(side["upcast"].notna().any() for side in (old, new))
+    sides = [_by_choices(old, told), _by_choices(new, told)]
     rows = []
     for key in dict.fromkeys((*sides[0], *sides[1])):
         rows.append(_row(dict(zip(AXES, key, strict=True)), *(side.get(key, []) for side in sides)))
@@ -89,10 +90,12 @@ def _nothing_shared(compared: pd.DataFrame) -> str:
     return "; ".join(apart) or "no cell of NEW has all the choices of one of OLD"
 
 
-def _by_choices(cells: pd.DataFrame) -> dict[tuple[Any, ...], list[Row]]:
+def _by_choices(cells: pd.DataFrame, upcast_told: bool) -> dict[tuple[Any, ...], list[Row]]:
+    """The cells by their choices; the records of one sweep may be older than ``upcast``."""
     found: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in rows_of(cells):
-        found[tuple(row[axis] for axis in AXES)].append(row)
+        choices = row if upcast_told else row | {"upcast": None}
+        found[tuple(choices[axis] for axis in AXES)].append(row)
     return found
 
 
@@ -140,9 +143,7 @@ def _proof(measured: list[Row]) -> str:
 
 
 def _marks(cell: Row, parity_ok: bool | None) -> str:
-    marked = cell | {"parity_ok": parity_ok}
-    add_marks([marked])
-    return str(marked["marks"])
+    return cell_marks(cell | {"parity_ok": parity_ok})
 
 
 def _measured(cells: list[Row]) -> list[Row]:

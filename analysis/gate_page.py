@@ -15,6 +15,7 @@ from analysis.choices import AXES, Row, rows_of
 from analysis.formats import Page, Table, factor, interval, percent, seconds
 from analysis.marks import NOT_AT_PARITY, UNPROVEN, explain
 from analysis.notes import sweep_names, varies
+from analysis.series import naming_axes
 from analysis.verdicts import Verdict
 
 _NUMERIC = ("batch size", "OLD [s]", "NEW [s]", "improvement", "speed-up", "95 % interval")
@@ -74,7 +75,8 @@ def _sweep_sentence(sweep: Sweep) -> str:
 
 def _naming(compared: pd.DataFrame) -> list[str]:
     """The axes that tell the cells apart, GPU and batch size not counted."""
-    naming = [axis for axis in AXES if axis not in ("gpu", "batch_size")]
+    quiet = {"gpu", "batch_size", *({"upcast"} - {*naming_axes(compared)})}
+    naming = [axis for axis in AXES if axis not in quiet]
     return [axis for axis in naming if varies(compared, axis)] or ["attention"]
 
 

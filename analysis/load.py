@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Callable
 from fnmatch import fnmatch
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ BELIEVABLE_SECONDS = (1e-9, 1e9)
 ROUND_COLUMNS = (
     "path",
     "sweep",
+    "sweep_folder",
     "job",
     "cell_hash",
     "round",
@@ -56,6 +58,9 @@ def _warn(message: str) -> None:
 def load_records(*folders: Path | str, on_left_out: Callable[[str], None] = _warn) -> pd.DataFrame:
     """Read every record below the folders: one row a round, ``runtime_s`` in seconds.
 
+    ``sweep`` is what a sweep is called; ``sweep_folder`` is where it lies, which tells it from
+    another one of the same name.
+
     A folder without a record may hold runs of the published scripts (`old_runs`). A record that is
     torn, foreign, of a newer schema or there twice is left out, and ``on_left_out`` is called with
     one line that names it. Raises AnalysisError if a folder is missing or holds no record, or if
@@ -69,7 +74,8 @@ def load_records(*folders: Path | str, on_left_out: Callable[[str], None] = _war
             if fnmatch(path.name, RECORD_GLOB):
                 rows.append(_round(path, seen))
             else:
-                rows += read_old_runs(path, numbers)
+                folder = os.path.realpath(path.parent)
+                rows += [{**row, "sweep_folder": folder} for row in read_old_runs(path, numbers)]
         except (ValueError, OverflowError, RecursionError) as error:
             reason = one_line(error)
             on_left_out(reason if str(path) in reason else f"{path}: {reason}")
@@ -77,14 +83,26 @@ def load_records(*folders: Path | str, on_left_out: Callable[[str], None] = _war
         raise AnalysisError(
             f"no usable record in {_listed(folders)}: every file found was left out"
         )
+    _complete(rows)
     rounds = pd.DataFrame(rows, columns=list(ROUND_COLUMNS), dtype=object)
     return label_environments(rounds.astype(dict.fromkeys(("runtime_s", *NUMBERS), float)))
+
+
+def _complete(rows: list[dict[str, Any]]) -> None:
+    """Give records that are older than the choice ``upcast`` that of a newer one of their cell."""
+    known = {row["cell_hash"]: row["upcast"] for row in rows if row["upcast"] is not None}
+    for row in rows:
+        if row["upcast"] is None:
+            row["upcast"] = known.get(row["cell_hash"])
 
 
 def _round(path: Path, seen: dict[tuple[Any, ...], Path]) -> dict[str, Any]:
     """The row of a record. Raises RecordError, and if the same round was ``seen`` already."""
     record = read_record(path)
-    identity = (record.sweep, record.job, record.cell_hash, record.round, record.started_at)
+    identity = (
+        *(record.sweep, record.job, record.cell_hash, record.round, record.started_at),
+        str(record.environment.get("fingerprint")),
+    )
     first = seen.setdefault(identity, path)
     if first is not path:
         raise RecordError(f"{path}: the same round as {first}")
@@ -121,6 +139,7 @@ def _row(path: Path, record: Record) -> dict[str, Any]:
     return {
         "path": str(path),
         "sweep": one_line(record.sweep),
+        "sweep_folder": _sweep_folder(path.parent, record.job),
         "job": one_line(record.job),
         "cell_hash": one_line(record.cell_hash),
         "round": record.round,
@@ -135,6 +154,20 @@ def _row(path: Path, record: Record) -> dict[str, Any]:
         "scaled": tuple(one_line(sentence) for sentence in record.scaled),
         **_environment(record),
     }
+
+
+@lru_cache(maxsize=1024)  # a cell's rounds lie in one folder
+def _sweep_folder(given: Path, job: str) -> str:
+    """The real folder of a record's sweep: ``given``, its own, without the job's part of it.
+
+    The record's own folder where it does not lie in its job's any more: nothing says what ran
+    beside it then.
+    """
+    folder = Path(os.path.realpath(given))
+    inside = Path(job).parts
+    if inside and folder.parts[-len(inside) :] == inside:
+        return str(folder.parents[len(inside) - 1])
+    return str(folder)
 
 
 def _outcome(record: Record) -> tuple[str, str, float]:

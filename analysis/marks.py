@@ -14,6 +14,10 @@ NOT_AT_PARITY = "‡"
 THROTTLED = "§"
 DRIFTING = "~"
 
+#: Signs beside a speed-up only: they are about the comparison.
+BASELINE_UNPROVEN = "¶"
+PARITY_UNKNOWN = "?"
+
 #: What each sign says below a table or chart.
 EXPLANATIONS = {
     UNPROVEN: "the attention kernels that ran are not proven to be the ones named",
@@ -23,28 +27,42 @@ EXPLANATIONS = {
     ),
     THROTTLED: "timed iterations were throttled (marked, not dropped)",
     DRIFTING: "times drift along the rounds or iterations by more than chance explains",
+    BASELINE_UNPROVEN: "the baseline's attention kernels are not proven to be the ones named",
+    PARITY_UNKNOWN: "whether the output equals the baseline's is not known",
 }
 
 BOLD_EXPLANATION = (
     "Bold: the fastest of its batch size among the cells with proven kernels and parity, "
-    "its interval below all of theirs."
+    "its interval below all of theirs; none where it is slower than its baseline, or where a cell "
+    "of unknown parity may be faster."
 )
 
 
 def add_marks(rows: list[Row]) -> None:
-    """Set ``marks`` (signs) and ``best`` (worth bold) in each compared cell."""
+    """Set ``marks`` and ``doubts`` (signs) and ``best`` (worth bold) in each compared cell.
+
+    ``doubts`` are about the comparison with the baseline, ``marks`` about the cell.
+    """
     rivals: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in rows:
-        row["marks"] = _marks(row)
+        row["marks"] = cell_marks(row)
+        row["doubts"] = _doubts(row)
         row["best"] = False
-        if row["status"] == "ok" and row["kernel_proof"] == "proven" and row["parity_ok"]:
+        if may_count(row):
             work = tuple(row[axis] for axis in ("machine", *WORKLOAD_AXES, "batch_size", "weights"))
             rivals[work].append(row)
     for group in rivals.values():
         fastest = min(group, key=lambda row: row["mean_s"])
         others = [row for row in group if row is not fastest]
-        if others and all(_clearly_faster(fastest, other) for other in others):
+        trusted = fastest["parity_ok"] is True and fastest["verdict"] != "slower"
+        if others and trusted and all(_clearly_faster(fastest, other) for other in others):
             fastest["best"] = True
+
+
+def may_count(row: Row) -> bool:
+    """Whether the kernels of a measured cell are proven and its output is not known to differ."""
+    proven = row["status"] == "ok" and row["kernel_proof"] == "proven"
+    return proven and row["parity_ok"] is not False
 
 
 def explain(marks: Iterable[str]) -> list[str]:
@@ -53,7 +71,8 @@ def explain(marks: Iterable[str]) -> list[str]:
     return [f"{sign} {text}." for sign, text in EXPLANATIONS.items() if sign in found]
 
 
-def _marks(row: Row) -> str:
+def cell_marks(row: Row) -> str:
+    """The signs of a measured cell by itself; none of one without times."""
     if row["status"] != "ok":
         return ""
     found = {
@@ -61,6 +80,16 @@ def _marks(row: Row) -> str:
         NOT_AT_PARITY: row["parity_ok"] is False,
         THROTTLED: row["throttled"] > 0,
         DRIFTING: not (math.isnan(row["drift_rounds"]) and math.isnan(row["drift_iterations"])),
+    }
+    return "".join(sign for sign, applies in found.items() if applies)
+
+
+def _doubts(row: Row) -> str:
+    if math.isnan(row["speedup"]) or row["is_baseline"]:
+        return ""
+    found = {
+        BASELINE_UNPROVEN: row["baseline_proof"] != "proven",
+        PARITY_UNKNOWN: row["parity_ok"] is None,
     }
     return "".join(sign for sign, applies in found.items() if applies)
 

@@ -20,6 +20,7 @@ _LATEX_SIGNS = {
     "†": r"\dag{}",
     "‡": r"\ddag{}",
     "§": r"\S{}",
+    "¶": r"\P{}",
 }
 _LATEX_TABLE = str.maketrans(_LATEX_SIGNS)
 

@@ -22,8 +22,10 @@ _VALUE_NOTES = {
 }
 
 DELTA_NOTE = (
-    "Improvement is (baseline - x) / baseline * 100, positive is faster; speed-up is baseline / x; "
-    "both of the mean runtimes, their 95 % interval of the ratios round by round. "
+    "Improvement is (baseline - x) / baseline * 100, positive is faster; speed-up is baseline / x. "
+    "Both, as their 95 % interval, are of the geometric mean over the rounds that were compared, "
+    "with a single round on a side of the mean runtimes. Baseline [s] is the baseline's mean over "
+    "the rounds that were compared, runtime [s] the cell's over all of its rounds. "
     "Parity is the relative L2 distance of the final latents of round 0 from the baseline's."
 )
 
@@ -68,7 +70,7 @@ def common_notes(cells: pd.DataFrame, environments: pd.DataFrame) -> list[str]:
     shared = {
         axis: words.get(axis, str(first[axis]))
         for axis in ("machine", *WORKLOAD_AXES, *NAMING_AXES, "rounds")
-        if not varies(cells, axis) and first[axis] is not None
+        if axis != "upcast" and not varies(cells, axis) and first[axis] is not None
     }
     if {"height", "width"} <= shared.keys():
         shared["height"] = f"{first['width']}x{first['height']} pixels"
@@ -85,6 +87,8 @@ def baseline_note(cells: pd.DataFrame) -> str:
     for row in rows_of(cells[["baseline", "machine"]].drop_duplicates()):
         if row["baseline"]:
             machines_of[str(row["baseline"])].append(str(row["machine"]))
+    if not machines_of and not (cells["status"] == "ok").any():
+        return "No baseline: no cell was measured."
     if not machines_of:
         return "No baseline: nothing varies between cells."
     if len(machines_of) == 1:

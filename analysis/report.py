@@ -94,7 +94,7 @@ def _html(data: ReportData, folder: Path) -> str:
         Markup(source.get_source(environment, name)[0]) for name in ("report.css", "report.js")
     )
     shown, named = _figures(data.charts, folder)
-    said = findings(data.deltas)
+    said = findings(data.deltas, data.by_axis)
     return environment.get_template("report.html.j2").render(
         style=style,
         script=script,
@@ -176,7 +176,7 @@ def inline_svg(text: str, stem: str) -> str:
 def _markdown(data: ReportData) -> str:
     """Findings and differences; what was excluded is counted and named in a fold."""
     page = delta_page(data.deltas, data.environments)
-    findings_said = findings(data.deltas)[:_MOST_FINDINGS]
+    findings_said = findings(data.deltas, data.by_axis)[:_MOST_FINDINGS]
     blocks = [to_markdown(Page(title=_title(data), tables=[], notes=findings_said))]
     blocks += [f"## {table.title}\n\n{table_to_markdown(table)}\n" for table in page.tables]
     blocks += [to_markdown(Page(title="", tables=[], notes=page.notes)).partition("\n")[2].lstrip()]

@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.choices import PUBLISHED_CONFIGURATIONS, WORKLOAD_AXES, Choice, Row, rank, rows_of
 
 #: The axes that name a series where no configuration does, or where one configuration varies.
-NAMING_AXES = ("attention", "compile", "precision", "torch_env", "sampler", "weights")
+NAMING_AXES = ("attention", "upcast", "compile", "precision", "torch_env", "sampler", "weights")
 
 #: Matplotlib's first five default colours, for the published configurations in their order.
 _PUBLISHED_COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd")
@@ -30,6 +30,16 @@ def label_series(cells: pd.DataFrame) -> pd.DataFrame:
     rows = rows_of(cells)
     labels = _labels(rows)
     return cells.assign(series=pd.Series(_distinct(rows, labels), index=cells.index, dtype=object))
+
+
+def naming_axes(cells: pd.DataFrame) -> list[str]:
+    """The axes that name series and on which the cells differ.
+
+    Every attention has its own ``upcast``, which says something where one attention has several.
+    """
+    varying = [axis for axis in NAMING_AXES if cells[axis].nunique(dropna=False) > 1]
+    several = cells.groupby("attention", dropna=False)["upcast"].nunique(dropna=False) > 1
+    return varying if several.any() else [axis for axis in varying if axis != "upcast"]
 
 
 def series_order(cells: pd.DataFrame) -> list[str]:
@@ -66,7 +76,8 @@ def _labels(rows: list[Row]) -> list[str]:
 
 
 def _family(row: Row, axis: str) -> tuple[Any, ...]:
-    return (*_chart(row), row["configuration"], axis)
+    attention = row["attention"] if axis == "upcast" else None
+    return (*_chart(row), row["configuration"], axis, attention)
 
 
 def _label(row: Row, varying: list[str]) -> str:

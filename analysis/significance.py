@@ -20,7 +20,8 @@ from analysis.intervals import CONFIDENCE, t_quantile
 
 Method = Literal["paired", "welch"]
 
-#: One round among all: (sweep, round). Rounds of one sweep with the same number ran interleaved.
+#: One round among all: (sweep's folder, round). Rounds of one sweep with the same number ran
+#: interleaved.
 RoundKey = tuple[str, int]
 
 Numbers = NDArray[np.float64]
@@ -33,15 +34,18 @@ _MOST_EXACT = 2**13
 class Comparison:
     """A cell against its baseline; logarithms of the speed-up ``baseline / cell``.
 
-    ``rounds`` is the number of pairs, or the smaller number of rounds of the two cells. ``p`` is
-    the two-sided t test's, ``low`` and ``high`` bound its 95 % interval. ``unit_se`` is the
-    standard error that a single round (or pair) would have. ``samples`` are what was tested: the
-    log ratios of the pairs, or the logarithms of the baseline's and of the cell's seconds.
+    ``rounds`` is the number of pairs, or the smaller number of rounds of the two cells.
+    ``log_speedup`` is the estimate: the mean log ratio of the pairs, or the difference of the mean
+    logarithms. ``baseline_s`` is the mean of the baseline's seconds over the rounds that went into
+    it. ``p`` is the two-sided t test's, ``low`` and ``high`` bound its 95 % interval. ``unit_se``
+    is the standard error that a single round (or pair) would have. ``samples`` are what was tested:
+    the log ratios of the pairs, or the logarithms of the baseline's and of the cell's seconds.
     """
 
     method: Method
     rounds: int
     log_speedup: float
+    baseline_s: float
     low: float
     high: float
     p: float
@@ -90,7 +94,7 @@ def paired(baseline_s: Sequence[float], cell_s: Sequence[float]) -> Comparison:
     ratios = np.log(baseline_s) - np.log(cell_s)
     sd = _sd(ratios)
     error = _Error(sd / math.sqrt(len(ratios)), len(ratios) - 1)
-    return _comparison("paired", float(ratios.mean()), error, sd, (ratios,))
+    return _comparison("paired", float(ratios.mean()), baseline_s, error, sd, (ratios,))
 
 
 def welch(baseline_s: Sequence[float], cell_s: Sequence[float]) -> Comparison:
@@ -99,7 +103,8 @@ def welch(baseline_s: Sequence[float], cell_s: Sequence[float]) -> Comparison:
     parts = [_sd(x) ** 2 / len(x) for x in samples]
     error = _Error(math.sqrt(sum(parts)), _welch_df(parts, [len(x) for x in samples]))
     unit_se = math.hypot(_sd(base), _sd(logs))
-    return _comparison("welch", float(base.mean() - logs.mean()), error, unit_se, samples)
+    estimate = float(base.mean() - logs.mean())
+    return _comparison("welch", estimate, baseline_s, error, unit_se, samples)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -120,6 +125,7 @@ class _Error(NamedTuple):
 def _comparison(
     method: Method,
     log_speedup: float,
+    baseline_s: Sequence[float],
     error: _Error,
     unit_se: float,
     samples: tuple[Numbers, ...],
@@ -129,6 +135,7 @@ def _comparison(
         method=method,
         rounds=min(len(x) for x in samples),
         log_speedup=log_speedup,
+        baseline_s=math.fsum(baseline_s) / len(baseline_s),
         low=log_speedup - half_width,
         high=log_speedup + half_width,
         p=_two_sided_p(log_speedup, error.se, error.df),

@@ -15,6 +15,7 @@ from analysis.errors import AnalysisError
 from analysis.intervals import mean_interval
 from analysis.measures import NUMBERS
 from analysis.series import label_series
+from analysis.significance import RoundKey
 
 #: What a round's value may be, by its name on the command line.
 VALUES = {"runtime": "runtime_s", "median-iteration": "median_iteration_s"}
@@ -30,7 +31,7 @@ def summarise(rounds: pd.DataFrame, value: str = "runtime") -> pd.DataFrame:
 
     ``value`` says what a round counts as: its ``runtime``, or its ``median-iteration``. ``mean_s``,
     ``sd_s``, ``ci_low_s`` and ``ci_high_s`` are seconds of that over the ``ok`` rounds (95 % t
-    interval, NaN with fewer than two rounds), ``runs`` has each by (sweep, round).
+    interval, NaN with fewer than two rounds), ``runs`` has each by (sweep's folder, round).
     ``images_per_s`` is at the mean, ``unet_calls_per_s`` in the denoising stage. The columns of
     `measures.NUMBERS` are means over rounds, ``drift_rounds`` and ``drift_iterations`` the change
     from first to last. Rounds of the same cell and environment pool, from however many sweeps. A
@@ -64,7 +65,7 @@ def _cell(rows: list[Row], column: str) -> Row:
         "sd_s": interval.sd,
         "ci_low_s": interval.low,
         "ci_high_s": interval.high,
-        "runs": {(row["sweep"], row["round"]): row[column] for row in ok},
+        "runs": _runs(ok, column),
         "images_per_s": _images_per_s(first["batch_size"], ok),
         **{name: _mean(row[name] for row in ok) for name in NUMBERS},
         "unet_calls_per_s": _unet_calls_per_s(first, ok),
@@ -76,12 +77,22 @@ def _cell(rows: list[Row], column: str) -> Row:
         "scaled": tuple(dict.fromkeys(s for row in rows for s in row["scaled"])),
         "started_at": tuple(sorted({row["started_at"] for row in rows})),
         "sweeps": tuple(sorted({row["sweep"] for row in rows})),
+        "sweep_folders": tuple(sorted({row["sweep_folder"] for row in rows})),
         "device": first["device"],
         "torch": first["torch"],
         "python": first["python"],
         "fingerprint": first["fingerprint"],
         "cell_hash": first["cell_hash"],
     }
+
+
+def _runs(ok: list[Row], column: str) -> dict[RoundKey, float]:
+    """Each round's value; a second one of the same number in a sweep has no partner."""
+    runs: dict[RoundKey, float] = {}
+    for row in ok:
+        key = (str(row["sweep_folder"]), int(row["round"]))
+        runs[(str(row["path"]), key[1]) if key in runs else key] = row[column]
+    return runs
 
 
 def _reason(rows: list[Row]) -> str:
@@ -137,7 +148,7 @@ def _disturbances(ok: list[Row], column: str) -> Row:
     """Trends over rounds and iterations, and how many timed iterations were throttled."""
     of_sweep: dict[str, list[tuple[int, float]]] = defaultdict(list)
     for row in ok:
-        of_sweep[row["sweep"]].append((row["round"], row[column]))
+        of_sweep[row["sweep_folder"]].append((row["round"], row[column]))
     over_rounds = trend([value for _, value in sorted(runs)] for runs in of_sweep.values())
     over_iterations = trend(row["iterations_s"] for row in ok)
     marks = [mark for row in ok for mark in row["iteration_marks"] if mark]

@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.choices import Row, rows_of
 from analysis.compare import compare, varying_axes
 from analysis.formats import Page, Table, factor, interval, p_value, percent, seconds
-from analysis.marks import NOT_AT_PARITY, UNPROVEN
+from analysis.marks import NOT_AT_PARITY, UNPROVEN, explain
 from analysis.notes import (
     DELTA_NOTE,
     common_notes,
@@ -21,8 +21,8 @@ from analysis.notes import (
     varies,
     verdict_notes,
 )
-from analysis.series import NAMING_AXES
-from analysis.verdicts import DEFAULT_MARGIN, Verdict
+from analysis.series import naming_axes
+from analysis.verdicts import DEFAULT_MARGIN, ROUNDS_FOR_A_VERDICT, Verdict
 
 #: Characters of a fingerprint that people need to tell it from another; the CSV has them all.
 _FINGERPRINT_SHOWN = 16
@@ -48,6 +48,7 @@ def summary_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
 def delta_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
     """A table for each GPU: every cell against its baseline cell, with interval and verdict."""
     notes = [*common_notes(deltas, environments), DELTA_NOTE, *verdict_notes(deltas)]
+    notes += explain(deltas["doubts"])
     return Page(
         title="Differences from the baseline",
         tables=[*_delta_tables(deltas), *_several(environments)],
@@ -60,7 +61,7 @@ def axes_page(by_axis: dict[str, pd.DataFrame]) -> Page:
     tables, notes = [], [DELTA_NOTE]
     for name, deltas in by_axis.items():
         tables += _delta_tables(_with_a_partner(deltas), f", all but {name} equal")
-        notes += [*verdict_notes(deltas), *doubt_notes(deltas)]
+        notes += [*verdict_notes(deltas), *explain(deltas["doubts"]), *doubt_notes(deltas)]
     return Page(title="One axis at a time", tables=tables, notes=list(dict.fromkeys(notes)))
 
 
@@ -157,7 +158,7 @@ def _axis(name: str) -> _Column:
 
 def _series(cells: pd.DataFrame) -> _Column:
     named = cells["configuration"].notna()
-    varying = [axis for axis in NAMING_AXES if varies(cells[~named], axis)] or ["attention"]
+    varying = naming_axes(cells[~named]) or ["attention"]
     parts = ["configuration"] if named.any() else []
     parts += [] if named.all() else [", ".join(varying)]
     return _Column(" or ".join(parts), lambda row: str(row["series"]))
@@ -191,8 +192,13 @@ def _delta(cells: pd.DataFrame) -> list[_Column]:
         _Column("speed-up", _speedup, True),
         _Column("95 % interval", _speedup_interval, True),
         *_tested(cells),
-        *_trust(cells, lambda row: str(row["reason"] or row["no_delta_reason"])),
+        *_trust(cells, _delta_note),
     ]
+
+
+def _delta_note(row: Row) -> str:
+    told = (str(row["reason"] or row["no_delta_reason"]), str(row["pairing"]))
+    return "; ".join(text for text in told if text)
 
 
 def _rounds(cells: pd.DataFrame) -> list[_Column]:
@@ -217,7 +223,8 @@ def _runtime(row: Row) -> str:
 def _interval(row: Row) -> str:
     if math.isnan(row["ci_low_s"]):
         return "-"
-    return f"{seconds(row['ci_low_s'])} to {seconds(row['ci_high_s'])}"
+    low_s = max(row["ci_low_s"], 0.0)  # of few rounds the t interval may reach below
+    return f"{seconds(low_s)} to {seconds(row['ci_high_s'])}"
 
 
 def _improvement(row: Row) -> str:
@@ -230,7 +237,8 @@ def _speedup(row: Row) -> str:
 
 def _distrust(row: Row) -> str:
     """The signs that forbid to believe a speed-up."""
-    return "".join(sign for sign in (UNPROVEN, NOT_AT_PARITY) if sign in row["marks"])
+    own = "".join(sign for sign in (UNPROVEN, NOT_AT_PARITY) if sign in row["marks"])
+    return f"{own}{row['doubts']}"
 
 
 def _speedup_interval(row: Row) -> str:
@@ -248,6 +256,8 @@ def _tested(cells: pd.DataFrame) -> list[_Column]:
 def _verdict(row: Row) -> str:
     if not row["verdict"]:
         return "-"
+    if row["verdict"] == "too few rounds" and row["pairing"]:
+        return f"too few rounds ({int(row['pairs'])} paired rounds, needs {ROUNDS_FOR_A_VERDICT})"
     needed = None if math.isnan(row["rounds_needed"]) else int(row["rounds_needed"])
     return str(Verdict(row["verdict"], row["p_holm"], needed))
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 
 from analysis.significance import Comparison, holm
 
@@ -79,12 +79,18 @@ def _judge(c: Comparison, p_holm: float, margin: float, family: int) -> Verdict:
 
 
 def _rounds_needed(c: Comparison, limit: float, family: int) -> int | None:
-    """The smallest number of rounds at which either test probably decides."""
+    """The smallest number of rounds at which either test probably decides.
+
+    ``same`` is two one-sided tests that must both pass: near equality each end of the interval
+    may miss, so that each needs a chance of 90 % there.
+    """
     rounds = np.arange(c.rounds + 1, _MOST_ROUNDS + 1)
     df = (rounds - 1) * (1 if c.method == "paired" else 2)
     se = c.unit_se / np.sqrt(rounds)
-    chance = stdtrit(df, _CHANCE_TO_DECIDE)
-    differs = (stdtrit(df, 1 - _ERROR / family / 2) + chance) * se <= abs(c.log_speedup)
-    same = (stdtrit(df, 1 - _EQUIVALENCE_ERROR / 2) + chance) * se <= limit - abs(c.log_speedup)
-    enough = rounds[differs | same]
+    estimate = abs(c.log_speedup)
+    differs = stdtr(df, estimate / se - stdtrit(df, 1 - _ERROR / family / 2))
+    half_width = stdtrit(df, 1 - _EQUIVALENCE_ERROR / 2)
+    ends = [stdtr(df, end / se - half_width) for end in (limit - estimate, limit + estimate)]
+    same = ends[0] + ends[1] - 1
+    enough = rounds[(differs >= _CHANCE_TO_DECIDE) | (same >= _CHANCE_TO_DECIDE)]
     return int(enough[0]) if len(enough) else None

@@ -88,7 +88,7 @@ def records(count: int) -> Iterator[Record]:
                 cell_hash=sample_hash(choices),
                 environment=environment,
                 latents_file=None,
-                extra={"times": times},
+                extra={"times": times, "job": str(cell)},
                 n_iter=2,
                 steps=50,
                 **choices,

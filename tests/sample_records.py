@@ -39,6 +39,7 @@ CHOICES: dict[str, Any] = {
     "n_iter": 1,
     "configuration": None,
     "weights": "random",
+    "upcast": "default",
 }
 
 #: What the published configurations bundle.
@@ -140,7 +141,7 @@ def sample_hash(choices: Mapping[str, Any]) -> str:
 
 def sample_job(choices: Mapping[str, Any]) -> str:
     """A folder name for the cell of these choices."""
-    return "-".join(str(choices[axis]) for axis in CHOICES).replace("/", "_")
+    return "-".join(str(value) for value in choices.values()).replace("/", "_")
 
 
 def write_sample(root: Path, record: Record, latents: np.ndarray[Any, Any] | None = None) -> Path:

@@ -101,12 +101,19 @@ def choices(config: Config) -> dict[str, Any]:
         "n_iter": config.protocol.n_iter,
         "configuration": configuration_name(config),
         "weights": weights_name(config),
+        "upcast": upcast_name(config),
     }
 
 
 def weights_name(config: Config) -> str:
     """ "random", or the checkpoint's file or folder name without its suffix."""
     return Path(config.weights).stem
+
+
+def upcast_name(config: Config) -> str:
+    """Whether attention computes half-precision inputs in fp32: true, false, or default."""
+    upcast = config.attention.upcast
+    return "default" if upcast is None else str(upcast).lower()
 
 
 def configuration_name(config: Config) -> str | None:

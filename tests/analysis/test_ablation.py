@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -64,10 +65,11 @@ def test_each_batch_size_has_its_own_and_is_drawn(tmp_path: Path) -> None:
     assert axes.get_ylim()[1] > 10
 
 
-def write_chain(root: Path, factor: float, *names: str, **fixed: Any) -> None:
+def write_chain(root: Path, factor: float, *names: str, within: str = "", **fixed: Any) -> None:
+    """``within`` is the part of the sweep's folder that the jobs are in."""
     for name in names:
         record = sample_record(factor * SECONDS[name], configuration=name, **fixed)
-        write_sample(root, record)
+        write_sample(root, replace(record, job=f"{within}{record.job}"))
 
 
 def ablations_of(root: Path) -> dict[str, Waterfall]:
@@ -100,12 +102,23 @@ def test_cells_that_differ_in_more_than_the_step_are_never_joined(
 def test_a_chain_stays_in_one_environment_each_torch_env(tmp_path: Path) -> None:
     originals, optimized = list(SECONDS)[:3], list(SECONDS)[3:]
     for day, factor in (("monday", 1.0), ("tuesday", 2.0)):
-        fixed = {"sweep": day, "started_at": day}
-        old = {**fixed, "torch_env": "original", "environment": sample_environment(f"old {day}")}
+        fixed: dict[str, Any] = {"sweep": day, "started_at": day}
+        old: dict[str, Any] = {
+            **fixed,
+            "torch_env": "original",
+            "environment": sample_environment(f"old {day}"),
+        }
         write_chain(tmp_path, factor, *originals, **old)
-        new = {**fixed, "torch_env": "optimized", "environment": sample_environment(f"new {day}")}
+        new: dict[str, Any] = {
+            **fixed,
+            "torch_env": "optimized",
+            "environment": sample_environment(f"new {day}"),
+        }
         write_chain(tmp_path, factor, *optimized, **new)
-    on_one_machine = {"sweep": "tuesday", "environment": sample_environment("old monday")}
+    on_one_machine: dict[str, Any] = {
+        "sweep": "tuesday",
+        "environment": sample_environment("old monday"),
+    }
     write_chain(tmp_path, 1.0, originals[0], steps=9, torch_env="original", **on_one_machine)
     charts = ablations_of(tmp_path)
     assert [chart.title.partition("steps, ")[2] for chart in charts.values()] == [
@@ -120,8 +133,12 @@ def test_a_chain_stays_in_one_environment_each_torch_env(tmp_path: Path) -> None
 
 def test_environments_of_one_sweep_have_a_chain_each(tmp_path: Path) -> None:
     for number, environment in enumerate(("a", "b")):
-        fixed = {"environment": sample_environment(environment), "started_at": environment}
-        write_chain(tmp_path / environment, 1.0 + number, *list(SECONDS)[-3:], **fixed)
+        fixed: dict[str, Any] = {
+            "environment": sample_environment(environment),
+            "started_at": environment,
+        }
+        chain = list(SECONDS)[-3:]
+        write_chain(tmp_path, 1.0 + number, *chain, within=f"{environment}-", **fixed)
     charts = ablations_of(tmp_path)
     assert [chart.title.rpartition(", ")[2] for chart in charts.values()] == ["E1", "E2"]
     assert [chart.begin[1] for chart in charts.values()] == [7.25, 14.5]

@@ -117,7 +117,7 @@ def test_with_batch_sizes_only_there_is_no_baseline(tmp_path: Path) -> None:
 def test_a_baseline_can_be_named(tmp_path: Path) -> None:
     write_main_sweep(tmp_path)
     assert chosen(tmp_path, "attention=flash") == "attention=flash"
-    assert chosen(tmp_path, "batch_size=2") == "batch_size=2"
+    assert chosen(tmp_path, "steps=4") == "steps=4"
 
 
 def test_a_configuration_is_named_without_its_axis(tmp_path: Path) -> None:
@@ -133,6 +133,29 @@ def test_an_unknown_baseline_lists_those_there_are(tmp_path: Path, name: str) ->
         choose_baseline(cells_of(tmp_path), name)
 
 
+def test_the_list_of_baselines_has_every_gpu(tmp_path: Path) -> None:
+    for gpu in ("t4", "h100"):
+        write_sample(tmp_path, sample_record(1.0, gpu=gpu, environment=sample_environment(gpu)))
+    with pytest.raises(AnalysisError, match=r"gpu=t4, gpu=h100$"):
+        choose_baseline(cells_of(tmp_path), "gpu=a100")
+    assert chosen(tmp_path, "gpu=t4") == "gpu=t4"
+
+
+@pytest.mark.parametrize("name", ["batch_size=1", "batch_size=9", "n_iter=1"])
+def test_another_amount_of_work_is_no_baseline(tmp_path: Path, name: str) -> None:
+    write_main_sweep(tmp_path)
+    with pytest.raises(AnalysisError, match=r"cannot be .* images/s .* attention=math,"):
+        choose_baseline(cells_of(tmp_path), name)
+
+
+def test_without_a_measured_cell_there_is_no_baseline(tmp_path: Path) -> None:
+    for attention in ("math", "flash"):
+        record = sample_record(status="oom", reason="12 GiB", attention=attention)
+        write_sample(tmp_path, record)
+    reasons = {row["no_delta_reason"] for row in compared(tmp_path)}
+    assert reasons == {"no baseline: no cell was measured"}
+
+
 def test_each_cell_is_compared_to_its_own_batch_size(tmp_path: Path) -> None:
     seconds = {(1, "math"): [10.0], (1, "flash"): [8.0], (4, "math"): [40.0], (4, "flash"): [50.0]}
     write_sweep(tmp_path, seconds)
@@ -143,6 +166,54 @@ def test_each_cell_is_compared_to_its_own_batch_size(tmp_path: Path) -> None:
     assert rows[4, "flash"]["baseline_s"] == 40.0
     assert rows[4, "math"]["is_baseline"]
     assert rows[4, "math"]["speedup"] == 1.0
+
+
+def test_with_one_round_on_a_side_the_speedup_is_of_the_means(tmp_path: Path) -> None:
+    write_sweep(tmp_path, {(1, "math"): [10.0, 30.0], (1, "flash"): [5.0]})
+    flash = next(row for row in compared(tmp_path) if row["attention"] == "flash")
+    assert (flash["baseline_s"], flash["speedup"], flash["method"]) == (20.0, 4.0, "")
+
+
+def test_the_speedup_is_the_estimate_of_the_test(tmp_path: Path) -> None:
+    write_sweep(tmp_path, {(1, "math"): [10.0, 20.0, 40.0], (1, "flash"): [5.0, 5.0]})
+    flash = next(row for row in compared(tmp_path) if row["attention"] == "flash")
+    assert flash["speedup"] == pytest.approx(math.sqrt(2.0 * 4.0))
+    assert flash["improvement_percent"] == pytest.approx(100 * (1 - 1 / math.sqrt(8.0)))
+    assert flash["baseline_s"] == 15.0
+    assert flash["pairing"] == "2 of 3 rounds paired"
+
+
+def write_two_days(root: Path, **second: Any) -> None:
+    """Two sweeps of the same name, eight rounds of math and flash each; flash slower in one."""
+    eight = [10.0, 10.1, 9.9, 10.0, 10.2, 9.8, 10.1, 10.0]
+    for day, runtimes, more in (("mon", eight, {}), ("tue", [s * 1.3 for s in eight], second)):
+        for at in range(8):
+            started_at = f"{day} {at}"
+            same = {"round_index": at, "sweep": "out/sweep", "started_at": started_at, **more}
+            write_sample(root / day, sample_record(eight[at], attention="math", **same))
+            write_sample(root / day, sample_record(runtimes[at], attention="flash", **same))
+
+
+def test_rounds_of_two_sweeps_of_one_name_are_all_kept(tmp_path: Path) -> None:
+    write_two_days(tmp_path)
+    rows = {row["attention"]: row for row in compared(tmp_path)}
+    assert rows["flash"]["sweeps"] == ("out/sweep",)
+    assert len(rows["flash"]["runs"]) == 16
+    assert (rows["flash"]["method"], rows["flash"]["pairs"]) == ("paired", 16)
+    assert rows["flash"]["speedup"] == pytest.approx(1.3**-0.5)
+
+
+def test_rounds_of_two_machines_with_sweeps_of_one_name_are_not_paired(tmp_path: Path) -> None:
+    write_two_days(tmp_path, environment=sample_environment("another", device="EPYC 2"))
+    rows = compared(tmp_path, "env=E1")
+    assert {row["method"] for row in rows if row["env"] == "E2"} == {"welch"}
+
+
+def test_a_cell_that_two_jobs_of_a_sweep_measured_loses_no_round(tmp_path: Path) -> None:
+    for job, runtime_s in (("0", 1.0), ("1", 4.0)):
+        write_sample(tmp_path, sample_record(runtime_s, extra={"job": job}, started_at=job))
+    (row,) = compared(tmp_path)
+    assert sorted(row["runs"].values()) == [1.0, 4.0]
 
 
 def test_a_cell_of_another_environment_is_no_baseline(tmp_path: Path) -> None:
@@ -185,6 +256,22 @@ def test_configurations_are_compared_across_what_they_bundle(tmp_path: Path) -> 
     rows = {row["configuration"]: row for row in compared(tmp_path)}
     assert all(row["baseline_s"] == 9.0 for row in rows.values())
     assert rows["optimized_compile"]["improvement_percent"] == pytest.approx(100 / 3)
+
+
+def test_configurations_are_compared_whatever_their_attention_computes_in(tmp_path: Path) -> None:
+    seconds = {("original_no_xformers", "true"): [8.0], ("optimized", "false"): [4.0]}
+    write_sweep(tmp_path, seconds, axes=("configuration", "upcast"))
+    rows = {row["configuration"]: row for row in compared(tmp_path, "original_no_xformers")}
+    assert rows["optimized"]["speedup"] == 2.0
+
+
+def test_upcast_is_offered_where_it_was_chosen(tmp_path: Path) -> None:
+    write_sweep(tmp_path / "one", {("true",): [1.0]}, ("upcast",))
+    write_sweep(tmp_path / "two", {("true",): [1.0], ("false",): [1.0]}, ("upcast",))
+    for name, offered in (("one", False), ("two", True)):
+        with pytest.raises(AnalysisError) as caught:
+            choose_baseline(cells_of(tmp_path / name), "nothing")
+        assert ("upcast=true" in str(caught.value)) is offered
 
 
 def test_a_configuration_is_compared_at_equal_precision(tmp_path: Path) -> None:
@@ -289,10 +376,3 @@ def test_parity_is_taken_against_the_baseline_cell(tmp_path: Path) -> None:
     assert rows["cudnn"]["parity"] == pytest.approx(0.02, rel=1e-3)
     assert rows["cudnn"]["parity_ok"] is False
     assert rows["cudnn"]["marks"] == "‡"
-
-
-def test_against_another_batch_size_there_is_no_parity(tmp_path: Path) -> None:
-    write_main_sweep(tmp_path)
-    row = next(row for row in compared(tmp_path, "batch_size=1") if row["batch_size"] == 2)
-    assert row["parity_reason"] == "latents differ in shape"
-    assert row["speedup"] == pytest.approx(0.5)

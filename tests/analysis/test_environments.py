@@ -56,6 +56,20 @@ def test_environments_that_met_in_a_sweep_stay_together(tmp_path: Path) -> None:
     }
 
 
+def test_sweeps_of_one_name_in_two_places_are_two_sweeps(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        write(tmp_path / name, "out/sweep", "original", f"{name} 1.12")
+        write(tmp_path / name, "out/sweep", "optimized", f"{name} 2.x")
+    assert set(machines(tmp_path).values()) == {"a100 (E1, E3)", "a100 (E2, E4)"}
+
+
+def test_without_a_fingerprint_sweeps_of_one_name_are_two_environments(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        record = sample_record(1.0, environment={}, started_at=name)
+        write_sample(tmp_path / name, record)
+    assert list(load_records(tmp_path)["env"]) == ["E1", "E2"]
+
+
 def test_two_devices_under_one_gpu_name_are_two_machines(tmp_path: Path) -> None:
     write(tmp_path, "s1", "original", "aaa", device="NVIDIA A100 40GB")
     write(tmp_path, "s2", "optimized", "bbb", device="NVIDIA A100 80GB")

@@ -11,6 +11,7 @@ import pytest
 from analysis import load_records, summarise
 from analysis.__main__ import main
 from analysis.gate import FAILURES, compare_sweeps
+from analysis.gate_page import gate_page
 from analysis.verdicts import DEFAULT_MARGIN
 from tests.sample_records import sample_environment, sample_record, write_sample, write_sweep
 
@@ -83,6 +84,32 @@ def outcomes(root: Path) -> dict[tuple[int, str], str]:
     cells = compared(write_pair(root))
     keys = zip(cells["batch_size"], cells["attention"], strict=True)
     return dict(zip(keys, cells["outcome"], strict=True))
+
+
+def named(compared: pd.DataFrame) -> list[str]:
+    """What the table calls its cells."""
+    table = gate_page(compared, []).tables[0]
+    return [row[table.headings.index("cell")] for row in table.rows]
+
+
+def test_cells_are_found_again_in_records_from_before_upcast_was_a_choice(tmp_path: Path) -> None:
+    seconds = {("math", "default"): ten(10.0), ("flash", "false"): ten(5.0)}
+    for name in ("old", "new"):
+        write_sweep(tmp_path / name, seconds, axes=("attention", "upcast"))
+    old, new = (summarise(load_records(tmp_path / name)) for name in ("old", "new"))
+    compared = compare_sweeps(old.assign(upcast=None), new, DEFAULT_MARGIN)
+    assert list(compared["outcome"]) == ["same", "same"]
+    both = compare_sweeps(old, new, DEFAULT_MARGIN)
+    assert list(both["outcome"]) == ["same", "same"]
+    assert named(both) == ["math", "flash"]
+
+
+def test_cells_that_differ_in_upcast_are_told_apart(tmp_path: Path) -> None:
+    seconds = {("true",): ten(10.0), ("false",): ten(5.0)}
+    for name in ("old", "new"):
+        write_sweep(tmp_path / name, seconds, axes=("upcast",), attention="math")
+    old, new = (summarise(load_records(tmp_path / name)) for name in ("old", "new"))
+    assert named(compare_sweeps(old, new, DEFAULT_MARGIN)) == ["upcast true", "upcast false"]
 
 
 def test_every_cell_has_its_outcome(tmp_path: Path) -> None:

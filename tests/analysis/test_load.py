@@ -69,6 +69,39 @@ def test_a_copy_of_a_round_is_named_and_left_out(tmp_path: Path) -> None:
     assert "the same round as" in left_out[0]
 
 
+def without_upcast(path: Path) -> None:
+    """Make a record as old as those that do not say what attention computes in."""
+    choices = json.loads(path.read_text())["choices"]
+    del choices["upcast"]
+    edit(path, choices=choices)
+
+
+def test_a_record_from_before_upcast_was_a_choice_does_not_say_it(tmp_path: Path) -> None:
+    without_upcast(write_sample(tmp_path, sample_record(1.0)))
+    assert load_one(tmp_path)["upcast"] is None
+
+
+def test_older_rounds_of_a_cell_have_the_upcast_of_the_newer_ones(tmp_path: Path) -> None:
+    without_upcast(write_sample(tmp_path, sample_record(1.0)))
+    write_sample(tmp_path, sample_record(1.0, round_index=1))
+    assert list(load_records(tmp_path)["upcast"]) == ["default", "default"]
+
+
+def test_a_sweep_is_known_by_its_real_folder(tmp_path: Path) -> None:
+    write_sample(tmp_path / "real", sample_record(1.0, sweep="out/sweep"))
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    (row,) = load_records(tmp_path / "link").to_dict("records")
+    assert row["sweep"] == "out/sweep"
+    assert row["sweep_folder"] == str(tmp_path / "real" / "out" / "sweep")
+
+
+def test_a_record_that_was_moved_from_its_jobs_folder_stands_alone(tmp_path: Path) -> None:
+    path = write_sample(tmp_path, sample_record(1.0))
+    (tmp_path / "by hand").mkdir()
+    path.rename(tmp_path / "by hand" / path.name)
+    assert load_one(tmp_path)["sweep_folder"] == str(tmp_path / "by hand")
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

@@ -60,7 +60,7 @@ def test_a_sweep_becomes_tables_and_charts_beside_it(
     assert main([str(tmp_path)]) == 0
     captured = capsys.readouterr()
     assert captured.err == ""
-    assert "|          4 | flash     |        8.40 |        10.40 |     +19.2 % |" in captured.out
+    assert "|          4 | flash     |        8.40 |        10.40 |     +19.3 % |" in captured.out
     assert "Baseline: attention=math." in captured.out
     assert f"32 files in {tmp_path / 'analysis'}" in captured.out
     assert {path.name for path in (tmp_path / "analysis").iterdir()} == {
@@ -162,6 +162,7 @@ def test_errors_are_one_line_that_says_what_to_do(
     assert "name a sweep's folder" in one_line_error(capsys, tmp_path / "nowhere")
     assert "no record" in one_line_error(capsys, tmp_path / "empty")
     assert "there are: attention=math" in one_line_error(capsys, full, "--baseline", "original")
+    assert "or take one of attention" in one_line_error(capsys, full, "--baseline", "batch_size=1")
     assert "--help" in one_line_error(capsys, full, "--colour")
     assert "--out DIR" in one_line_error(capsys, full, tmp_path / "empty")
     assert "leave them out" in one_line_error(capsys, full, "--published")

@@ -29,6 +29,10 @@ def cell(mean_s: float, /, half_width: float = 0.1, **changes: Any) -> dict[Any,
         "throttled": 0,
         "drift_rounds": math.nan,
         "drift_iterations": math.nan,
+        "speedup": 1.2,
+        "is_baseline": False,
+        "baseline_proof": "proven",
+        "verdict": "faster",
     } | changes
 
 
@@ -77,12 +81,42 @@ def test_the_fastest_with_an_interval_of_its_own_is_bold() -> None:
         {"kernel_proof": "not proven"},
         {"kernel_proof": "none"},
         {"parity_ok": False},
-        {"parity_ok": None},
-        {"status": "failed", "mean_s": math.nan},
+        {"status": "failed", "mean_s": math.nan, "speedup": math.nan},
     ],
 )
 def test_a_doubtful_cell_is_never_bold(doubt: dict[str, Any]) -> None:
     assert best(cell(2.0), cell(1.0, **doubt), cell(3.0)) == [True, False, False]
+
+
+def test_nothing_is_bold_where_a_cell_of_unknown_parity_may_be_faster() -> None:
+    assert best(cell(2.0), cell(1.0, parity_ok=None), cell(3.0)) == [False, False, False]
+    overlapping = cell(2.2, half_width=0.3, parity_ok=None)
+    assert best(cell(2.0), overlapping, cell(3.0)) == [False, False, False]
+    assert best(cell(2.0), cell(3.0, parity_ok=None)) == [True, False]
+
+
+def test_what_is_slower_than_its_baseline_is_not_bold() -> None:
+    assert best(cell(1.0, verdict="slower"), cell(2.0, verdict="slower")) == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("changes", "doubts"),
+    [
+        ({}, ""),
+        ({"baseline_proof": "not proven"}, "¶"),
+        ({"baseline_proof": "none"}, "¶"),
+        ({"parity_ok": None}, "?"),
+        ({"baseline_proof": "none", "parity_ok": None}, "¶?"),
+        ({"parity_ok": None, "speedup": math.nan}, ""),
+        ({"baseline_proof": "none", "is_baseline": True, "speedup": 1.0}, ""),
+    ],
+)
+def test_what_is_doubtful_about_the_baseline_is_a_sign_of_the_comparison(
+    changes: dict[str, Any], doubts: str
+) -> None:
+    row = cell(1.0, **changes)
+    add_marks([row])
+    assert (row["doubts"], row["marks"]) == (doubts, "")
 
 
 def test_overlapping_intervals_leave_nothing_bold() -> None:

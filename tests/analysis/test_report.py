@@ -147,7 +147,7 @@ def test_names_from_records_cannot_break_the_page(tmp_path: Path) -> None:
 def test_the_short_form_is_markdown(main_sweep: Path) -> None:
     text = (main_sweep / "report.md").read_text(encoding="utf-8")
     assert text.startswith("# sd2 on cpu\n")
-    assert re.search(r"\| 4 \| flash \| 2 \| 8\.40 \| 10\.40 \| \+19\.2 %", text)
+    assert re.search(r"\| 4 \| flash \| 2 \| 8\.40 \| 10\.40 \| \+19\.3 %", text)
     assert "<details><summary>2 excluded</summary>" in text
 
 

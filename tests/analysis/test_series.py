@@ -64,6 +64,26 @@ def test_other_axes_name_series_too(
     assert sweep(tmp_path, (axis,), [(value,) for value in values]) == expected
 
 
+def test_what_attention_computes_in_is_named_where_one_attention_has_several(
+    tmp_path: Path,
+) -> None:
+    cells = [("math", "true"), ("math", "false"), ("flash", "false")]
+    assert sweep(tmp_path, ("attention", "upcast"), cells) == [
+        "math, upcast true",
+        "math, upcast false",
+        "flash",
+    ]
+
+
+def test_what_follows_from_the_attention_is_not_named(tmp_path: Path) -> None:
+    cells = [("original", "true"), ("math", "default"), ("flash", "false")]
+    assert sweep(tmp_path, ("attention", "upcast"), cells) == [
+        "attention original",
+        "math",
+        "flash",
+    ]
+
+
 def test_configurations_name_series_in_the_published_order(tmp_path: Path) -> None:
     cells = [(name,) for name in sorted(CONFIGURATIONS)]
     assert sweep(tmp_path, ("configuration",), cells) == list(PUBLISHED_CONFIGURATIONS)

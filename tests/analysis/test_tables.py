@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def test_the_delta_has_percent_and_factor(tmp_path: Path) -> None:
             "attention": "flash",
             "runtime [s]": "8.40",
             "baseline [s]": "10.40",
-            "improvement": "+19.2 %",
+            "improvement": "+19.3 %",
             "speed-up": "1.24x",
             "95 % interval": "1.10 to 1.39",
             "verdict": "too few rounds (needs 6)",
@@ -123,6 +124,21 @@ def test_one_round_has_no_interval(tmp_path: Path) -> None:
     page = summary_page(*frames(tmp_path))
     assert [row["95 % interval [s]"] for row in rows(page)] == ["-", "-"]
     assert "A cell with one round has no interval." in page.notes
+
+
+def test_no_printed_interval_of_seconds_goes_below_zero(tmp_path: Path) -> None:
+    write_sweep(tmp_path, {(1, "math"): [0.2, 1.0]})
+    page = summary_page(*frames(tmp_path))
+    assert rows(page)[0]["95 % interval [s]"] == "0.000 to 5.68"
+    write_tables(*frames(tmp_path), {}, tmp_path)
+    assert pd.read_csv(tmp_path / "summary.csv")["ci_low_s"][0] == pytest.approx(-4.4825, rel=1e-4)
+
+
+def test_where_nothing_was_measured_the_notes_say_so(tmp_path: Path) -> None:
+    for attention in ("math", "flash"):
+        record = sample_record(status="oom", reason="12 GiB", attention=attention)
+        write_sample(tmp_path, record)
+    assert "No baseline: no cell was measured." in summary_page(*frames(tmp_path)).notes
 
 
 def test_a_cell_that_could_not_run_keeps_its_row_and_reason(tmp_path: Path) -> None:
@@ -244,7 +260,8 @@ def test_csv_holds_full_precision(tmp_path: Path) -> None:
     assert float(math_row["mean_s"]) == 0.5
     assert float(flash_row["mean_s"]) == third
     assert float(flash_row["images_per_s"]) == 1 / third
-    assert float(flash_row["improvement_percent"]) == (0.5 - third) / 0.5 * 100
+    expected = 100 * (1 - math.sqrt(0.5))  # the round ratios are 1 and 2
+    assert float(flash_row["improvement_percent"]) == pytest.approx(expected, rel=1e-14)
     assert flash_row["attention"] == "flash"
     assert flash_row["fingerprint"] == "f00d"
     assert flash_row["sweeps"] == "2026-11-23/10-00-00"
@@ -257,8 +274,9 @@ def test_delta_csv_has_baseline_factor_and_trust(tmp_path: Path) -> None:
     math_2 = delta[(delta["batch_size"] == 2) & (delta["attention"] == "math")].iloc[0]
     assert math_2["baseline"] == "attention=flash"
     assert math_2["baseline_s"] == pytest.approx(4.2)
-    assert math_2["speedup"] == pytest.approx(4.2 / 5.2)
-    assert math_2["improvement_percent"] == pytest.approx(-100 / 4.2)
+    by_round = math.sqrt((4.0 / 5.0) * (4.4 / 5.4))
+    assert math_2["speedup"] == pytest.approx(by_round)
+    assert math_2["improvement_percent"] == pytest.approx(100 * (1 - 1 / by_round))
     assert (math_2["kernel_proof"], math_2["parity"]) == ("proven", 0.0)
 
 
@@ -280,7 +298,7 @@ def test_markdown_files_hold_the_tables(tmp_path: Path) -> None:
     ]
     summary, delta = (tmp_path / "summary.md").read_text(), (tmp_path / "delta.md").read_text()
     assert "| 4 | flash | 8.40 | 3.32 to 13.48 | 0.476 | 0.744 | proven | 0 |" in summary
-    assert "| 4 | flash | 8.40 | 10.40 | +19.2 % | 1.24x | 1.10 to 1.39 | too few" in delta
+    assert "| 4 | flash | 8.40 | 10.40 | +19.3 % | 1.24x | 1.10 to 1.39 | too few" in delta
     for text in (summary, delta):
         widths = {line.count("|") for line in re.findall(r"^\|.*\|$", text, re.MULTILINE)}
         assert len(widths) == 1
@@ -299,6 +317,73 @@ def test_ten_rounds_get_a_verdict_with_its_corrected_p(tmp_path: Path) -> None:
     assert flash["p (Holm)"] == "<1e-4"
     low, high = map(float, flash["95 % interval"].split(" to "))
     assert 1.2 < low <= 1.25 <= high < 1.3
+
+
+def test_the_fastest_cell_is_bold_if_its_parity_is_known_by_another_axis(tmp_path: Path) -> None:
+    seconds = {
+        ("math", "off"): ten(9.0),
+        ("flash", "off"): ten(8.0),
+        ("flash", "default"): ten(7.0),
+    }
+    axes = ("attention", "compile")
+    write_sweep(tmp_path / "equal", seconds, axes)
+    page = delta_page(*frames(tmp_path / "equal"))
+    assert rows(page)[2]["parity"] == "- (no baseline; at parity with compile=off)"
+    assert page.tables[0].bold == {2}
+    write_sweep(tmp_path / "differs", seconds, axes, changes={("flash", "default"): 0.3})
+    page = delta_page(*frames(tmp_path / "differs"))
+    assert rows(page)[2]["parity"] == "- (no baseline; differs from compile=off)"
+    assert page.tables[0].bold == {1}
+    write_sweep(tmp_path / "unknown", seconds, axes, latents_file=None)
+    assert delta_page(*frames(tmp_path / "unknown")).tables[0].bold == frozenset()
+
+
+def test_doubts_about_a_speedup_stand_beside_it_and_are_explained(tmp_path: Path) -> None:
+    write_sweep(tmp_path, {(1, "math"): ten(10.0)}, proven=False)
+    write_sweep(tmp_path, {(1, "flash"): ten(8.0)}, latents_file=None)
+    page = delta_page(*frames(tmp_path))
+    assert rows(page)[1]["speed-up"] == "1.25x ¶?"
+    assert "¶ the baseline's attention kernels are not proven" in notes(page)
+    assert "? whether the output equals the baseline's is not known." in page.notes
+
+
+def write_half_failed(root: Path, measured: int = 6) -> None:
+    """Ten rounds of the baseline, the first slow; the cell's first ran out of memory."""
+    write_sweep(root, {(1, "math"): [20.0] * (10 - measured) + ten(10.0)[:measured]})
+    for at in range(10):
+        if at < 10 - measured:
+            record = sample_record(status="oom", reason="12 GiB", round_index=at)
+        else:
+            record = sample_record(ten(10.0)[at - 10 + measured], round_index=at)
+        write_sample(root, record)
+
+
+def test_speedup_verdict_and_baseline_seconds_are_of_the_same_rounds(tmp_path: Path) -> None:
+    write_half_failed(tmp_path)
+    (_, flash) = rows(delta_page(*frames(tmp_path)))
+    mean_s = sum(ten(10.0)[:6]) / 6
+    assert flash["baseline [s]"] == flash["runtime [s]"] == f"{mean_s:.2f}"
+    assert (flash["speed-up"], flash["improvement"]) == (
+        "1.00x ?",
+        "0.0 %",
+    )  # no round 0, no parity
+    assert (flash["95 % interval"], flash["verdict"]) == ("1.00 to 1.00", "same")
+    assert flash["note"] == "4 of 10 rounds oom: 12 GiB; 6 of 10 rounds paired"
+
+
+def test_too_few_pairs_are_told_from_too_few_rounds(tmp_path: Path) -> None:
+    write_half_failed(tmp_path, measured=5)
+    (_, flash) = rows(delta_page(*frames(tmp_path)))
+    assert flash["verdict"] == "too few rounds (5 paired rounds, needs 6)"
+
+
+def test_a_speedup_lies_within_its_interval_with_an_outlier_too(tmp_path: Path) -> None:
+    slow = [*ten(10.0)[:4], 60.0, *ten(10.0)[5:]]
+    write_sweep(tmp_path, {(1, "math"): slow, (1, "flash"): ten(10.0)})
+    (_, flash) = rows(delta_page(*frames(tmp_path)))
+    low, high = map(float, flash["95 % interval"].split(" to "))
+    assert flash["speed-up"] == f"{math.exp(math.log(60 / ten(10.0)[4]) / 10):.2f}x"
+    assert low < 1.2 < high
 
 
 def test_a_speedup_with_another_output_is_marked_and_not_bold(tmp_path: Path) -> None:
@@ -340,6 +425,27 @@ def test_versions_of_pytorch_are_an_axis(tmp_path: Path) -> None:
         ("1.12.1", 1.0),
         ("2.15.0", 2.0),
     ]
+
+
+def test_upcast_is_an_axis_and_not_mentioned_where_all_cells_are_equal(tmp_path: Path) -> None:
+    write_sweep(tmp_path, {("true",): [4.0], ("false",): [2.0]}, ("upcast",), attention="math")
+    page = delta_page(*frames(tmp_path, "upcast=true"))
+    assert page.tables[0].title == "cpu against upcast=true"
+    assert [(row["upcast"], row["speed-up"]) for row in rows(page)] == [
+        ("upcast true", "1.00x"),
+        ("upcast false", "2.00x"),
+    ]
+    other = write_main_sweep(tmp_path / "equal")
+    assert "upcast" not in str(screen_page(*frames(other)))
+
+
+def test_backends_are_compared_whatever_each_computes_in(tmp_path: Path) -> None:
+    seconds = {("math", "true"): [4.0], ("math", "false"): [3.0], ("flash", "false"): [1.0]}
+    write_sweep(tmp_path, seconds, axes=("attention", "upcast"))
+    page = delta_page(*frames(tmp_path, "attention=math"))
+    assert page.tables[0].headings[1] == "attention, upcast"
+    assert [row["speed-up"] for row in rows(page)] == ["1.00x", "1.00x", "3.00x"]
+    assert rows(page)[2]["attention, upcast"] == "flash"
 
 
 def test_weights_are_an_axis_that_is_never_mixed(tmp_path: Path) -> None:

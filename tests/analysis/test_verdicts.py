@@ -66,14 +66,37 @@ def test_cells_with_too_few_rounds_do_not_weigh_on_the_others() -> None:
     assert judge_table([close, *[against(1.0, 0.1, rounds=3)] * 19])[0].word == "faster"
 
 
-@pytest.mark.parametrize(("speedup", "spread"), [(1.02, 0.03), (1.0, 0.03), (0.97, 0.05)])
-def test_the_rounds_that_would_decide_do_decide(speedup: float, spread: float) -> None:
+@pytest.mark.parametrize(
+    ("speedup", "spread", "share"), [(1.02, 0.03, 2), (1.0, 0.03, 3), (0.97, 0.05, 2)]
+)
+def test_the_rounds_that_would_decide_do_decide(speedup: float, spread: float, share: int) -> None:
     (verdict,) = judge_table([against(speedup, spread)])
     assert verdict.word == "unclear"
     assert verdict.rounds_needed is not None
     assert 10 < verdict.rounds_needed < 1000
     assert word(against(speedup, spread, verdict.rounds_needed)) != "unclear"
-    assert word(against(speedup, spread, verdict.rounds_needed // 2)) == "unclear"
+    assert word(against(speedup, spread, verdict.rounds_needed // share)) == "unclear"
+
+
+@pytest.mark.parametrize(
+    ("log_speedup", "spread", "decision"),
+    [
+        (0.0, 0.02, "same"),
+        (0.0, 0.03, "same"),
+        (0.001, 0.02, "same"),
+        (0.004, 0.02, "same"),
+        (0.013, 0.03, "faster"),
+    ],
+)
+def test_the_rounds_that_would_decide_do_so_with_the_chance_that_is_promised(
+    log_speedup: float, spread: float, decision: str
+) -> None:
+    (verdict,) = judge_table([against(math.exp(log_speedup), spread)])
+    assert verdict.rounds_needed is not None
+    chance = np.random.default_rng(0)
+    ratios = log_speedup + spread * chance.standard_normal((800, verdict.rounds_needed))
+    decided = [word(paired(np.exp(x).tolist(), [1.0] * len(x))) == decision for x in ratios]
+    assert 0.76 <= np.mean(decided) <= 0.84  # 80 %, three standard errors of 800 are 4 %
 
 
 def test_what_nothing_decides_says_so() -> None:

@@ -61,6 +61,21 @@ def test_choices_name_every_axis(compose_config: Compose) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("override", "upcast"),
+    [
+        ("attention=math", "default"), ("attention=flash", "false"),
+        ("attention.upcast=true", "true"), ("attention=original", "true"),
+    ],
+)  # fmt: skip
+def test_choices_name_what_attention_computes_in(
+    compose_config: Compose, override: str, upcast: str
+) -> None:
+    overrides = ("gpu=cpu", "attention=math") if "." in override else ("gpu=cpu",)
+    config = compose_config(*overrides, "model_version=sd2", override)
+    assert choices(config)["upcast"] == upcast
+
+
 def test_the_current_interpreter_is_found_without_importing_torch() -> None:
     found = find_interpreter(TorchEnvConfig(name="current"))
     assert isinstance(found, Interpreter)
