@@ -223,7 +223,7 @@ def _roofline(cells: pd.DataFrame, colours: dict[str, str]) -> Roofline | None:
 
 
 def _kernels(cells: pd.DataFrame, colours: dict[str, str]) -> StackChart | None:
-    rows = [row for row in rows_of(cells) if row["profile"]]
+    rows = [row for row in rows_of(cells) if row["profile"] and any(row["profile"].values())]
     if not rows:
         return None
     return StackChart(

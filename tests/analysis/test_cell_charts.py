@@ -148,3 +148,9 @@ def test_a_profile_becomes_a_stack_by_class_of_kernel(tmp_path: Path) -> None:
     stacks = chart(tmp_path, "kernels")
     assert stacks.bars == {"flash, batch 1": {"attention": 0.06, "idle": 0.04}}
     assert "attention 0.060, idle 0.040" in stacks.alt()
+
+
+def test_a_profile_of_zeros_leaves_out_only_its_chart(tmp_path: Path) -> None:
+    profile = Profile(trace_file=None, step_s=0.0, seconds_by_class={"gemm": 0.0})
+    write_sample(tmp_path, sample_record(1.0, extra={"profile": profile}))
+    assert {stem.split("_cpu")[0] for stem in charts_of(tmp_path)} == {"stages"}
