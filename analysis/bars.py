@@ -29,6 +29,9 @@ _NARROWEST_BAR_IN, _WIDEST_BAR_IN = 0.22, 0.9
 _SHEET_WITHOUT_AXES_IN = 1.1
 _MOST_TICK_LINES = 6
 
+#: Letters in gaps that the caption explains.
+_MOST_GAPS_EXPLAINED = 12
+
 #: An interval that reaches further than this times the highest bar is drawn up to there only.
 _LONGEST_INTERVAL = 1.6
 
@@ -258,7 +261,11 @@ def _place_gaps(sheet: Sheet, chart: BarChart, bar_in: float) -> _Gaps:
             reasons[place] = "\n".join(lines)
         elif lines:
             letters[place] = letter_of.setdefault(bar.gap, _letters(len(letter_of)))
-    return _Gaps(reasons, letters, [f"{letter}: {gap}" for gap, letter in letter_of.items()])
+    caption = [f"{letter}: {gap}" for gap, letter in letter_of.items()]
+    more = len(caption) - _MOST_GAPS_EXPLAINED
+    if more > 0:
+        caption[_MOST_GAPS_EXPLAINED:] = [f"{more} further reasons are in the tables."]
+    return _Gaps(reasons, letters, caption)
 
 
 def _draw_gaps(axes: Axes, places: dict[tuple[str, str], float], gaps: _Gaps) -> None:

@@ -24,6 +24,7 @@ from analysis.formats import seconds
 from analysis.marks import explain
 from analysis.notes import baseline_note, scaled_note, varies, workload_words
 from analysis.per_run import RunChart
+from analysis.reasons import kinds
 from analysis.run_charts import run_charts
 from analysis.series import series_colours, series_order
 from analysis.stems import clean, file_stem, unused
@@ -31,6 +32,9 @@ from analysis.verdicts import ROUNDS_FOR_A_VERDICT
 
 #: So many charts are worth starting processes for.
 _WORTH_PROCESSES = 16
+
+#: Characters of the reason that stands in a gap; tables have more, the CSV files all.
+_LONGEST_GAP = 70
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -92,7 +96,8 @@ def _chart(cells: pd.DataFrame, x_axis: str, other: str, colours: dict[str, str]
     first = rows[0]
     groups = _groups(cells, x_axis)
     series = series_order(cells)
-    bars = {(str(row[x_axis]), str(row["series"])): _bar(row) for row in rows}
+    gaps = kinds((str(row["reason"]) for row in rows if row["status"] != "ok"), _LONGEST_GAP)
+    bars = {(str(row[x_axis]), str(row["series"])): _bar(row, gaps) for row in rows}
     for group in groups:
         for name in series:
             bars.setdefault((group, name), Bar(gap="not run"))
@@ -115,9 +120,9 @@ def _groups(cells: pd.DataFrame, x_axis: str) -> list[str]:
     return [str(value) for value in values]
 
 
-def _bar(row: Row) -> Bar:
+def _bar(row: Row, gaps: dict[str, str]) -> Bar:
     if row["status"] != "ok":
-        return Bar(gap=str(row["reason"]))
+        return Bar(gap=gaps[str(row["reason"])])
     return Bar(
         value=row["mean_s"],
         text=f"{seconds(row['mean_s'])}{row['marks']}",

@@ -14,6 +14,7 @@ from analysis.drift import trend
 from analysis.errors import AnalysisError
 from analysis.intervals import mean_interval
 from analysis.measures import NUMBERS
+from analysis.reasons import LONGEST, cut, kinds
 from analysis.series import label_series
 
 #: What a round's value may be, by its name on the command line.
@@ -57,7 +58,7 @@ def _cell(rows: list[Row], column: str) -> Row:
     return {
         **{name: first[name] for name in kept},
         "status": "ok" if ok else Counter(row["status"] for row in rows).most_common(1)[0][0],
-        "reason": _reason(rows),
+        **_reason(rows),
         "rounds": len(ok),
         "rounds_without_times": len(rows) - len(ok),
         "mean_s": interval.mean,
@@ -84,11 +85,26 @@ def _cell(rows: list[Row], column: str) -> Row:
     }
 
 
-def _reason(rows: list[Row]) -> str:
-    """Why rounds have no times: each reason once, with how many rounds where only some have it."""
+def _reason(rows: list[Row]) -> Row:
+    """Why rounds have no times: each kind once, with how many rounds where only some have it.
+
+    ``full_reason`` has every text whole.
+    """
     reasons = Counter(_sentence(row) for row in rows if row["status"] != "ok")
+    if not reasons:
+        return {"reason": "", "full_reason": ""}
+    short = kinds(reasons)
+    counts: Counter[str] = Counter()
+    for reason, count in reasons.items():
+        counts[short[reason]] += count
+    said = cut(_counted(counts, len(rows)), 2 * LONGEST)
+    return {"reason": said, "full_reason": _counted(reasons, len(rows))}
+
+
+def _counted(reasons: Counter[str], num_rounds: int) -> str:
+    """Each reason with its number of rounds; no number where all rounds have it."""
     return "; ".join(
-        reason if count == len(rows) else f"{count} of {len(rows)} rounds {reason}"
+        reason if count == num_rounds else f"{count} of {num_rounds} rounds {reason}"
         for reason, count in reasons.items()
     )
 

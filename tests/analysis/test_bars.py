@@ -247,3 +247,21 @@ def test_no_state_is_left_in_pyplot() -> None:
 
 def test_bars_of_nothing_are_drawn_without_a_warning() -> None:
     assert axes_of(chart({("1", "math"): bar(0.0)}).draw()).get_ylim()[1] > 0
+
+
+def test_a_caption_explains_a_dozen_letters_and_counts_the_rest() -> None:
+    series = [f"s{at}" for at in range(30)]
+    gaps = {("1", name): Bar(gap=f"reason of {name} " + "long " * 9) for name in series}
+    chart = BarChart(
+        title="Gaps",
+        x_label="x",
+        y_label="y",
+        groups=["1"],
+        series=series,
+        colours=dict.fromkeys(series, "#1f77b4"),
+        bars=gaps,
+        caption=[],
+    )
+    texts = [text.get_text() for text in chart.draw().texts]
+    assert "18 further reasons are in the tables." in texts
+    assert sum(text.startswith(("a: ", "l: ", "m: ")) for text in texts) == 2

@@ -221,3 +221,13 @@ def test_every_chart_is_written_as_png_and_svg(tmp_path: Path) -> None:
     for path in paths:
         start = path.read_bytes()[:200]
         assert start.startswith(b"\x89PNG" if path.suffix == ".png" else b"<?xml")
+
+
+def test_gaps_that_differ_in_numbers_only_share_one_short_reason(tmp_path: Path) -> None:
+    write_sample(tmp_path, sample_record(1.0))
+    for size in (2, 4):
+        reason = f"CUDA out of memory. Process {size}{size} tried to get {size}.5 GiB " + "x " * 99
+        write_sample(tmp_path, sample_record(status="oom", reason=reason, batch_size=size))
+    chart = charts_of(tmp_path)["runtime_by_batch_size_cpu_n_iter_1_sd2"]
+    gaps = {bar.gap for bar in chart.bars.values()} - {""}
+    assert gaps == {"oom: CUDA out of memory. Process … tried to get … GiB x x x x x x x…"}
