@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,6 +14,7 @@ from matplotlib.patheffects import withStroke
 
 from analysis.figures import (
     FAINT_INK,
+    HATCHES,
     INK,
     LABEL_SIZE,
     Sheet,
@@ -20,6 +22,7 @@ from analysis.figures import (
     quiet_fonts,
 )
 from analysis.formats import percent
+from analysis.series import repeats_of_colours
 
 _BAR_LABEL_SIZE = 8.0
 _AXES_HEIGHT_IN = 3.6
@@ -96,7 +99,8 @@ def _draw(chart: BarChart) -> Figure:
     gaps = _place_gaps(sheet, chart, bar_in)
     labels = _choose_labels(sheet, chart, bar_in)
     tick_lines = max(tick.count("\n") + 1 for tick in ticks)
-    patches = [Patch(color=chart.colours[name]) for name in chart.series]
+    looks = _looks(chart)
+    patches = [Patch(**looks[name]) for name in chart.series]
     axes = sheet.lay_out(
         title=chart.title,
         legend=sheet.legend(patches, chart.series),
@@ -131,7 +135,7 @@ def _name_axes(axes: Axes, chart: BarChart, ticks: list[str]) -> None:
 def _draw_bars(
     axes: Axes, chart: BarChart, places: dict[tuple[str, str], float], step: float
 ) -> None:
-    limit = _longest(chart)
+    limit, looks = _longest(chart), _looks(chart)
     for name in chart.series:
         drawn = [
             (places[group, name], chart.bars[group, name])
@@ -142,8 +146,8 @@ def _draw_bars(
             [x for x, _ in drawn],
             [bar.value for _, bar in drawn],
             width=step * 0.92,
-            color=chart.colours[name],
             label=name,
+            **looks[name],
         )
         known = [(x, bar) for x, bar in drawn if not math.isnan(bar.high)]
         axes.errorbar(
@@ -160,6 +164,20 @@ def _draw_bars(
         )
         beyond = [x for x, bar in known if bar.high > limit]
         axes.plot(beyond, [limit] * len(beyond), "^", color=INK, markersize=4)
+
+
+def _looks(chart: BarChart) -> dict[str, dict[str, Any]]:
+    """What each series' areas look like: a colour, and a hatch where another has it already."""
+    repeats = repeats_of_colours(chart.colours)
+    return {
+        name: {
+            "facecolor": chart.colours[name],
+            "edgecolor": INK,
+            "linewidth": 0,
+            "hatch": HATCHES[repeats[name] % len(HATCHES)],
+        }
+        for name in chart.series
+    }
 
 
 def _longest(chart: BarChart) -> float:
