@@ -47,6 +47,7 @@ _CELL_MARKUP = 24
 #: The charts' colours that follow the reader's light or dark.
 _THEMED = {INK: "--ink", FAINT_INK: "--faint", GRID: "--grid", "#ffffff": "--paper"}
 
+_NUMBER = re.compile(r"[<+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?: ?[%x†‡§~]+)*")
 _GROUP_IDS = re.compile(r'<g id="[^"]*"')
 _SIZE = re.compile(r'(<svg [^>]*?)width="([\d.]+)pt" height="[\d.]+pt"')
 
@@ -115,6 +116,7 @@ def _html(data: ReportData, folder: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.tests["sorted_as_number"] = sorted_as_number
     source = environment.loader
     assert source is not None
     style, script = (
@@ -135,6 +137,19 @@ def _html(data: ReportData, folder: Path) -> str:
         environments=environment_table(data.environments),
         excluded=_excluded_within(data, _LONGEST_EXCLUDED),
     )
+
+
+def sorted_as_number(table: Table, column: int) -> bool:
+    """Whether a column is sorted by its numbers: what is none has to look like none.
+
+    So parity is, which has "reference" among its numbers, and a note is not, which may begin with
+    "2 of 6 rounds".
+    """
+    if table.headings[column] in table.numeric:
+        return True
+    texts = [row[column] for row in table.rows]
+    numbers = [text for text in texts if _NUMBER.fullmatch(text)]
+    return bool(numbers) and not any(t[:1].isdigit() for t in texts if not _NUMBER.fullmatch(t))
 
 
 def _title(data: ReportData) -> str:

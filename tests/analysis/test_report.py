@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from analysis.__main__ import main
-from analysis.report import inline_svg
+from analysis.formats import Table
+from analysis.report import inline_svg, sorted_as_number
 from tests.sample_records import sample_record, write_main_sweep, write_sample, write_sweep
 
 _VOID = {"meta", "link", "input", "br", "hr", "img"}
@@ -210,3 +211,25 @@ def test_the_csv_files_have_every_reason_whole(many_failures: Path) -> None:
     for name in ("summary.csv", "delta.csv"):
         text = (many_failures / name).read_text(encoding="utf-8")
         assert "illegal memory access " * 19 in text
+
+
+@pytest.mark.parametrize(
+    ("texts", "numeric"),
+    [
+        (["reference", "2.0e-01 ‡", "5.0e-04", "0", "- (no round 0)"], True),
+        (["1.29x †", "<1e-4", "+19.2 %"], True),
+        (["-", "reference"], False),
+        (["", "1 of 3 rounds crashed: signal 9"], False),
+        (["math", "flash"], False),
+        (["4", "1 of 2"], False),
+    ],
+)
+def test_columns_of_numbers_are_sorted_as_numbers(texts: list[str], numeric: bool) -> None:
+    table = Table(title="", headings=["x"], rows=[[text] for text in texts])
+    assert sorted_as_number(table, 0) is numeric
+
+
+def test_the_parity_column_says_that_it_is_sorted_by_number(main_report: str) -> None:
+    assert re.search(
+        r'<th scope="col" data-sort="number"><button type="button">parity', main_report
+    )
