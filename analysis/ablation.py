@@ -10,7 +10,7 @@ from analysis.attribution import Waterfall
 from analysis.choices import WORKLOAD_AXES, Row, rows_of
 from analysis.formats import seconds
 from analysis.marks import explain
-from analysis.notes import scaled_note
+from analysis.notes import scaled_note, value_note
 
 #: The configurations in their order, each with what it changes of the one before.
 STEPS = (
@@ -71,6 +71,7 @@ def _waterfall(chain: list[tuple[str, Row]], cells: pd.DataFrame) -> Waterfall:
         caption=[
             "Mean runtimes; each change on top of those before it: in another order the shares "
             "would be others.",
+            value_note(cells),
             *explain(row["marks"] for _, row in chain),
             *scaled_note(cells),
         ],

@@ -22,7 +22,14 @@ from analysis.choices import AXES, WORKLOAD_AXES, Row, in_order, rows_of
 from analysis.figures import save
 from analysis.formats import seconds
 from analysis.marks import explain
-from analysis.notes import baseline_note, scaled_note, varies, workload_words
+from analysis.notes import (
+    baseline_note,
+    scaled_note,
+    title_words,
+    value_name,
+    value_words,
+    varies,
+)
 from analysis.per_run import RunChart
 from analysis.reasons import kinds
 from analysis.run_charts import run_charts
@@ -99,19 +106,21 @@ def _chart(cells: pd.DataFrame, x_axis: str, other: str, colours: dict[str, str]
     gaps = kinds((str(row["reason"]) for row in rows if row["status"] != "ok"), _LONGEST_GAP)
     bars = {(str(row[x_axis]), str(row["series"])): _bar(row, gaps) for row in rows}
     for group in groups:
-        for name in series:
-            bars.setdefault((group, name), Bar(gap="not run"))
+        for each in series:
+            bars.setdefault((group, each), Bar(gap="not run"))
+    name = value_name(cells)
     where = f"on {first[other]}" if other == "machine" else f"at batch size {first[other]}"
     return BarChart(
-        title=f"Runtime {where}: {_workload(cells)}",
+        title=f"{name} {where}: {_workload(cells)}",
         x_label="Batch size [images]" if x_axis == "batch_size" else "GPU",
-        y_label="Runtime of a round [s]",
+        y_label=f"{name} of a round [s]",
         groups=groups,
         series=series,
         colours=colours,
         bars=bars,
         caption=_caption(cells),
-        percent_caption="On the bars: runtime, improvement over the baseline (positive is faster).",
+        percent_caption=f"On the bars: {name.lower()}, improvement over the baseline (positive is "
+        "faster).",
     )
 
 
@@ -134,27 +143,19 @@ def _bar(row: Row, gaps: dict[str, str]) -> Bar:
 
 def _workload(cells: pd.DataFrame) -> str:
     """The work that all bars have in common."""
-    first: Row = rows_of(cells)[0]
-    words = workload_words(first)
-    shared = [str(first[axis]) for axis in ("sampler", "precision") if not varies(cells, axis)]
-    size = f"{first['width']}x{first['height']} pixels"
-    return ", ".join([words["model_version"], size, words["steps"], *shared])
+    shared = [axis for axis in ("sampler", "precision") if not varies(cells, axis)]
+    return title_words(rows_of(cells)[0], *shared)
 
 
 def _caption(cells: pd.DataFrame) -> list[str]:
     measured = cells[cells["status"] == "ok"]
     return [
-        f"Lower is better. Runtime: {_iterations(measured)}, warm-up left out. "
+        f"Lower is better. {value_name(cells)}: {value_words(cells)}. "
         f"{_rounds(measured)} {baseline_note(measured)}",
         f"{_machines(measured)} {_measured_on(measured)}",
         *explain(measured["marks"]),
         *scaled_note(cells),
     ]
-
-
-def _iterations(measured: pd.DataFrame) -> str:
-    n_iter = measured["n_iter"].iloc[0]
-    return "one timed iteration" if n_iter == 1 else f"the sum of {n_iter} timed iterations"
 
 
 def _rounds(measured: pd.DataFrame) -> str:
