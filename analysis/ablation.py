@@ -14,7 +14,7 @@ from analysis.cell_words import cell_words
 from analysis.choices import Choice, Row, rows_of
 from analysis.formats import seconds
 from analysis.marks import explain
-from analysis.notes import scaled_note, varies
+from analysis.notes import scaled_note, value_note, varies
 from analysis.stems import unused
 
 #: The configurations in their order, each with what it changes of the one before.
@@ -117,6 +117,7 @@ def _waterfall(chain: Chain, cells: pd.DataFrame, words: list[str]) -> Waterfall
         caption=[
             "Mean runtimes; each change on top of those before it: in another order the shares "
             "would be others.",
+            value_note(cells),
             *explain(row["marks"] for _, row in chain),
             *scaled_note(cells),
         ],

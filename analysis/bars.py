@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,6 +14,7 @@ from matplotlib.patheffects import withStroke
 
 from analysis.figures import (
     FAINT_INK,
+    HATCHES,
     INK,
     LABEL_SIZE,
     Sheet,
@@ -20,6 +22,7 @@ from analysis.figures import (
     quiet_fonts,
 )
 from analysis.formats import percent
+from analysis.series import repeats_of_colours
 
 _BAR_LABEL_SIZE = 8.0
 _AXES_HEIGHT_IN = 3.6
@@ -28,6 +31,9 @@ _MIN_SHEET_IN, _MAX_SHEET_IN = 7.6, 20.0
 _NARROWEST_BAR_IN, _WIDEST_BAR_IN = 0.22, 0.9
 _SHEET_WITHOUT_AXES_IN = 1.1
 _MOST_TICK_LINES = 6
+
+#: Letters in gaps that the caption explains.
+_MOST_GAPS_EXPLAINED = 12
 
 #: An interval that reaches further than this times the highest bar is drawn up to there only.
 _LONGEST_INTERVAL = 1.6
@@ -93,7 +99,8 @@ def _draw(chart: BarChart) -> Figure:
     gaps = _place_gaps(sheet, chart, bar_in)
     labels = _choose_labels(sheet, chart, bar_in)
     tick_lines = max(tick.count("\n") + 1 for tick in ticks)
-    patches = [Patch(color=chart.colours[name]) for name in chart.series]
+    looks = _looks(chart)
+    patches = [Patch(**looks[name]) for name in chart.series]
     axes = sheet.lay_out(
         title=chart.title,
         legend=sheet.legend(patches, chart.series),
@@ -128,7 +135,7 @@ def _name_axes(axes: Axes, chart: BarChart, ticks: list[str]) -> None:
 def _draw_bars(
     axes: Axes, chart: BarChart, places: dict[tuple[str, str], float], step: float
 ) -> None:
-    limit = _longest(chart)
+    limit, looks = _longest(chart), _looks(chart)
     for name in chart.series:
         drawn = [
             (places[group, name], chart.bars[group, name])
@@ -139,8 +146,8 @@ def _draw_bars(
             [x for x, _ in drawn],
             [bar.value for _, bar in drawn],
             width=step * 0.92,
-            color=chart.colours[name],
             label=name,
+            **looks[name],
         )
         known = [(x, bar) for x, bar in drawn if not math.isnan(bar.high)]
         axes.errorbar(
@@ -157,6 +164,20 @@ def _draw_bars(
         )
         beyond = [x for x, bar in known if bar.high > limit]
         axes.plot(beyond, [limit] * len(beyond), "^", color=INK, markersize=4)
+
+
+def _looks(chart: BarChart) -> dict[str, dict[str, Any]]:
+    """What each series' areas look like: a colour, and a hatch where another has it already."""
+    repeats = repeats_of_colours(chart.colours)
+    return {
+        name: {
+            "facecolor": chart.colours[name],
+            "edgecolor": INK,
+            "linewidth": 0,
+            "hatch": HATCHES[repeats[name] % len(HATCHES)],
+        }
+        for name in chart.series
+    }
 
 
 def _longest(chart: BarChart) -> float:
@@ -258,7 +279,11 @@ def _place_gaps(sheet: Sheet, chart: BarChart, bar_in: float) -> _Gaps:
             reasons[place] = "\n".join(lines)
         elif lines:
             letters[place] = letter_of.setdefault(bar.gap, _letters(len(letter_of)))
-    return _Gaps(reasons, letters, [f"{letter}: {gap}" for gap, letter in letter_of.items()])
+    caption = [f"{letter}: {gap}" for gap, letter in letter_of.items()]
+    more = len(caption) - _MOST_GAPS_EXPLAINED
+    if more > 0:
+        caption[_MOST_GAPS_EXPLAINED:] = [f"{more} further reasons are in the tables."]
+    return _Gaps(reasons, letters, caption)
 
 
 def _draw_gaps(axes: Axes, places: dict[tuple[str, str], float], gaps: _Gaps) -> None:

@@ -13,7 +13,7 @@ from analysis.choices import WORKLOAD_AXES, Row, in_order, rows_of
 from analysis.compile_gain import compile_gains
 from analysis.lines import LineChart, Point
 from analysis.marks import explain
-from analysis.notes import scaled_note, workload_words
+from analysis.notes import scaled_note, title_words
 from analysis.roofline import Roofline
 from analysis.series import series_colours, series_order
 from analysis.stacks import StackChart
@@ -52,9 +52,7 @@ def workloads(deltas: pd.DataFrame) -> Iterator[pd.DataFrame]:
 def where(cells: pd.DataFrame) -> str:
     """The machine and workload of the cells for a title."""
     first: Row = rows_of(cells)[0]
-    words = workload_words(first)
-    size = f"{first['width']}x{first['height']} pixels"
-    return f"on {first['machine']}: {words['model_version']}, {size}, {words['steps']}"
+    return f"on {first['machine']}: {title_words(first)}"
 
 
 def _throughput(cells: pd.DataFrame, colours: dict[str, str]) -> LineChart | None:
@@ -223,7 +221,7 @@ def _roofline(cells: pd.DataFrame, colours: dict[str, str]) -> Roofline | None:
 
 
 def _kernels(cells: pd.DataFrame, colours: dict[str, str]) -> StackChart | None:
-    rows = [row for row in rows_of(cells) if row["profile"]]
+    rows = [row for row in rows_of(cells) if row["profile"] and any(row["profile"].values())]
     if not rows:
         return None
     return StackChart(

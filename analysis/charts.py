@@ -22,8 +22,16 @@ from analysis.choices import AXES, WORKLOAD_AXES, Row, in_order, rows_of
 from analysis.figures import save
 from analysis.formats import seconds
 from analysis.marks import explain
-from analysis.notes import baseline_note, scaled_note, varies, workload_words
+from analysis.notes import (
+    baseline_note,
+    scaled_note,
+    title_words,
+    value_name,
+    value_words,
+    varies,
+)
 from analysis.per_run import RunChart
+from analysis.reasons import kinds
 from analysis.run_charts import run_charts
 from analysis.series import series_colours, series_order
 from analysis.stems import clean, file_stem, unused
@@ -31,6 +39,9 @@ from analysis.verdicts import ROUNDS_FOR_A_VERDICT
 
 #: So many charts are worth starting processes for.
 _WORTH_PROCESSES = 16
+
+#: Characters of the reason that stands in a gap; tables have more, the CSV files all.
+_LONGEST_GAP = 70
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -92,21 +103,24 @@ def _chart(cells: pd.DataFrame, x_axis: str, other: str, colours: dict[str, str]
     first = rows[0]
     groups = _groups(cells, x_axis)
     series = series_order(cells)
-    bars = {(str(row[x_axis]), str(row["series"])): _bar(row) for row in rows}
+    gaps = kinds((str(row["reason"]) for row in rows if row["status"] != "ok"), _LONGEST_GAP)
+    bars = {(str(row[x_axis]), str(row["series"])): _bar(row, gaps) for row in rows}
     for group in groups:
-        for name in series:
-            bars.setdefault((group, name), Bar(gap="not run"))
+        for each in series:
+            bars.setdefault((group, each), Bar(gap="not run"))
+    name = value_name(cells)
     where = f"on {first[other]}" if other == "machine" else f"at batch size {first[other]}"
     return BarChart(
-        title=f"Runtime {where}: {_workload(cells)}",
+        title=f"{name} {where}: {_workload(cells)}",
         x_label="Batch size [images]" if x_axis == "batch_size" else "GPU",
-        y_label="Runtime of a round [s]",
+        y_label=f"{name} of a round [s]",
         groups=groups,
         series=series,
         colours=colours,
         bars=bars,
         caption=_caption(cells),
-        percent_caption="On the bars: runtime, improvement over the baseline (positive is faster).",
+        percent_caption=f"On the bars: {name.lower()}, improvement over the baseline (positive is "
+        "faster).",
     )
 
 
@@ -115,9 +129,9 @@ def _groups(cells: pd.DataFrame, x_axis: str) -> list[str]:
     return [str(value) for value in values]
 
 
-def _bar(row: Row) -> Bar:
+def _bar(row: Row, gaps: dict[str, str]) -> Bar:
     if row["status"] != "ok":
-        return Bar(gap=str(row["reason"]))
+        return Bar(gap=gaps[str(row["reason"])])
     return Bar(
         value=row["mean_s"],
         text=f"{seconds(row['mean_s'])}{row['marks']}",
@@ -129,27 +143,19 @@ def _bar(row: Row) -> Bar:
 
 def _workload(cells: pd.DataFrame) -> str:
     """The work that all bars have in common."""
-    first: Row = rows_of(cells)[0]
-    words = workload_words(first)
-    shared = [str(first[axis]) for axis in ("sampler", "precision") if not varies(cells, axis)]
-    size = f"{first['width']}x{first['height']} pixels"
-    return ", ".join([words["model_version"], size, words["steps"], *shared])
+    shared = [axis for axis in ("sampler", "precision") if not varies(cells, axis)]
+    return title_words(rows_of(cells)[0], *shared)
 
 
 def _caption(cells: pd.DataFrame) -> list[str]:
     measured = cells[cells["status"] == "ok"]
     return [
-        f"Lower is better. Runtime: {_iterations(measured)}, warm-up left out. "
+        f"Lower is better. {value_name(cells)}: {value_words(cells)}. "
         f"{_rounds(measured)} {baseline_note(measured)}",
         f"{_machines(measured)} {_measured_on(measured)}",
         *explain(measured["marks"]),
         *scaled_note(cells),
     ]
-
-
-def _iterations(measured: pd.DataFrame) -> str:
-    n_iter = measured["n_iter"].iloc[0]
-    return "one timed iteration" if n_iter == 1 else f"the sum of {n_iter} timed iterations"
 
 
 def _rounds(measured: pd.DataFrame) -> str:

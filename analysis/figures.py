@@ -24,6 +24,13 @@ DPI = 150
 TITLE_SIZE, LABEL_SIZE, LEGEND_SIZE, CAPTION_SIZE = 12.0, 10.0, 9.0, 8.0
 INK, FAINT_INK, GRID = "#222222", "#595959", "#dddddd"
 
+#: Hatches of areas whose colour another has already, the first for those that have it first. Lines
+#: only: dots and circles make an SVG several times as large.
+HATCHES = (
+    *("", "////", r"\\\\", "xxxx", "----", "||||", "++++"),
+    *("//", r"\\", "xx", "--", "||", "++"),
+)
+
 _MARGIN_IN, _GAP_IN = 0.18, 0.12
 _LEFT_IN, _RIGHT_IN = 0.9, 0.2
 _LINE_SPACING = 1.3

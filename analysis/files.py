@@ -15,7 +15,8 @@ from sd_bench.records import write_atomically
 _JOINED = ("scaled", "sweeps", "disturbed_by", "warnings")
 _LAST = ("reason", "proof_detail", "parity_reason", "no_delta_reason", *_JOINED)
 _LEFT_OUT = (
-    *("started_at", "sweep_folders", "latents_path", "latents_reason", "runs", "profile"),
+    *("full_reason", "started_at", "sweep_folders", "latents_path", "latents_reason", "runs"),
+    "profile",
     "baseline_cell",
 )
 _DELTA_COLUMNS = (
@@ -57,11 +58,16 @@ def _write(stem: str, page: Page, csv: str, folder: Path) -> list[Path]:
 
 
 def _summary_csv(deltas: pd.DataFrame) -> str:
-    summary = deltas.drop(columns=list(_LEFT_OUT))
+    summary = _in_full(deltas).drop(columns=list(_LEFT_OUT))
     summary = summary[[c for c in summary.columns if c not in _LAST] + list(_LAST)]
     joined = {name: summary[name].map("; ".join) for name in _JOINED}
     return summary.assign(**joined).to_csv(index=False, lineterminator="\n")
 
 
 def _delta_csv(deltas: pd.DataFrame, *first: str) -> str:
-    return deltas[[*first, *_DELTA_COLUMNS]].to_csv(index=False, lineterminator="\n")
+    return _in_full(deltas)[[*first, *_DELTA_COLUMNS]].to_csv(index=False, lineterminator="\n")
+
+
+def _in_full(deltas: pd.DataFrame) -> pd.DataFrame:
+    """The cells with their reasons whole: only what people read is cut."""
+    return deltas.assign(reason=deltas["full_reason"])

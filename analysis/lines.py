@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.figures import INK, LABEL_SIZE, Sheet, line_height_in, quiet_fonts
+from analysis.series import repeats_of_colours
 
+_MARKERS, _DASHES = "os^DvP*<>hpdX", ("-", "--", ":", "-.")
 _WIDTH_IN, _AXES_HEIGHT_IN = 7.6, 3.4
 
 
@@ -53,7 +55,8 @@ class LineChart:
 
 def _draw(chart: LineChart) -> Figure:
     sheet = Sheet(_WIDTH_IN)
-    handles = [Line2D([], [], color=chart.colours[name], marker="o") for name in chart.lines]
+    looks = _looks(chart)
+    handles = [Line2D([], [], **looks[name]) for name in chart.lines]
     axes = sheet.lay_out(
         title=chart.title,
         legend=sheet.legend(handles, [f"{n} {chart.marks[n]}".strip() for n in chart.lines]),
@@ -65,13 +68,23 @@ def _draw(chart: LineChart) -> Figure:
         x, y, low, high = zip(*sorted(points), strict=True)
         below = [max(0.0, b - a) for a, b in zip(low, y, strict=True)]
         above = [max(0.0, b - a) for a, b in zip(y, high, strict=True)]
-        colour = chart.colours[name]
-        axes.errorbar(
-            x, y, yerr=(below, above), color=colour, marker="o", markersize=4.5, capsize=3
-        )
+        axes.errorbar(x, y, yerr=(below, above), markersize=4.5, capsize=3, **looks[name])
     ticks = sorted({point.x for points in chart.lines.values() for point in points})
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set_ylim(bottom=0)
     axes.set_xlabel(chart.x_label, fontsize=LABEL_SIZE, color=INK)
     axes.set_ylabel(chart.y_label, fontsize=LABEL_SIZE, color=INK)
     return sheet.figure
+
+
+def _looks(chart: LineChart) -> dict[str, dict[str, Any]]:
+    """What each line looks like: another marker and dashes where another has its colour already."""
+    repeats = repeats_of_colours(chart.colours)
+    return {
+        name: {
+            "color": chart.colours[name],
+            "marker": _MARKERS[repeats[name] % len(_MARKERS)],
+            "linestyle": _DASHES[repeats[name] % len(_DASHES)],
+        }
+        for name in chart.lines
+    }

@@ -19,6 +19,7 @@ from analysis.environments import UNKNOWN, label_environments
 from analysis.errors import AnalysisError
 from analysis.measures import NUMBERS, OTHERS, measures
 from analysis.old_runs import find_old_runs, read_old_runs
+from analysis.validity import check_numbers
 from sd_bench.records import RECORD_GLOB, Record, RecordError, find_records, read_record
 
 #: Runtimes outside of this range (seconds) are a broken clock, not a measurement.
@@ -62,9 +63,9 @@ def load_records(*folders: Path | str, on_left_out: Callable[[str], None] = _war
     another one of the same name.
 
     A folder without a record may hold runs of the published scripts (`old_runs`). A record that is
-    torn, foreign, of a newer schema or there twice is left out, and ``on_left_out`` is called with
-    one line that names it. Raises AnalysisError if a folder is missing or holds no record, or if
-    no record is usable.
+    torn, foreign, of a newer schema, there twice, or that holds a number which nothing can have
+    measured, is left out, and ``on_left_out`` is called with one line that names it. Raises
+    AnalysisError if a folder is missing or holds no record, or if no record is usable.
     """
     rows: list[dict[str, Any]] = []
     seen: dict[tuple[Any, ...], Path] = {}
@@ -134,6 +135,8 @@ def _listed(folders: tuple[Path | str, ...]) -> str:
 
 def _row(path: Path, record: Record) -> dict[str, Any]:
     status, reason, runtime_s = _outcome(record)
+    if status == "ok":
+        check_numbers(record)
     choices = {axis: plain(record.choices.get(axis)) for axis in AXES}
     choices["gpu"] = str(choices["gpu"] or UNKNOWN)
     return {

@@ -33,8 +33,14 @@ NUMBERS = (
 #: The columns that hold something else than one number.
 OTHERS = (
     *("num_iterations", "iterations_s", "iteration_marks", "compile_cache", "memory_kind"),
-    *("profile", "warnings"),
+    *("profile", "warnings", "num_warmup"),
 )
+
+#: How a mark of an iteration begins that was throttled.
+THROTTLED_WORD = "throttled"
+
+#: What stands between two marks of an iteration.
+BETWEEN_MARKS = "; "
 
 STAGES = ("text_encode_s", "denoise_s", "vae_decode_s")
 
@@ -47,6 +53,7 @@ NOTHING: dict[str, Any] = {
     **dict.fromkeys(NUMBERS, math.nan),
     **dict.fromkeys(OTHERS, ()),
     **{"num_iterations": 0, "compile_cache": "", "memory_kind": "", "profile": None},
+    "num_warmup": None,
 }
 
 
@@ -69,6 +76,7 @@ def _times(times: Times) -> dict[str, Any]:
         "first_call_s": math.nan if times.first_call_s is None else times.first_call_s,
         "compile_cache": one_line(times.compile_cache or ""),
         "num_iterations": len(iterations),
+        "num_warmup": len(times.warmup),
         "iterations_s": tuple(i.total_s for i in iterations),
         "iteration_marks": _marks(iterations),
     }
@@ -78,7 +86,7 @@ def _marks(iterations: list[Iteration]) -> tuple[str, ...]:
     """One text an iteration, empty where nothing disturbed it; nothing where none is marked."""
     if not any(i.marks for i in iterations):
         return ()
-    return tuple("; ".join(one_line(mark) for mark in i.marks) for i in iterations)
+    return tuple(BETWEEN_MARKS.join(one_line(mark) for mark in i.marks) for i in iterations)
 
 
 def _memory(record: Record) -> dict[str, Any]:

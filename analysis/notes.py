@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
 from analysis.choices import WORKLOAD_AXES, Row, in_order, rows_of
 from analysis.marks import BOLD_EXPLANATION, DRIFTING, THROTTLED, explain
+from analysis.measures import THROTTLED_WORD
+from analysis.reasons import kinds
 from analysis.series import NAMING_AXES
 from analysis.verdicts import ROUNDS_FOR_A_VERDICT
 
 #: Sweeps that are named where many went into a table; the others are counted.
 _NUM_SWEEPS_NAMED = 3
 
-#: What a round's value is, by what it was summarised to.
-_VALUE_NOTES = {
-    "runtime": "Runtime is the sum of the timed iterations of a round, warm-up left out",
-    "median-iteration": "Runtime is the median timed iteration of a round, warm-up left out",
-}
+#: Kinds of warnings that are said; the CSV has all.
+_MOST_WARNINGS = 8
 
 DELTA_NOTE = (
     "Improvement is (baseline - x) / baseline * 100, positive is faster; speed-up is baseline / x. "
@@ -30,11 +30,45 @@ DELTA_NOTE = (
 )
 
 
+def value_name(cells: pd.DataFrame) -> str:
+    """What a round counts as, in a word or two: it was said on the command line."""
+    return "Median iteration" if cells["value"].iloc[0] == "median-iteration" else "Runtime"
+
+
+def value_words(cells: pd.DataFrame) -> str:
+    """What the seconds of a round are, and nothing of it that is not known."""
+    measured = cells[cells["status"] == "ok"]
+    if not measured["iterations"].all():
+        return "as its file has it"
+    counts = set(measured["n_iter"])
+    count = counts.pop() if len(counts) == 1 else None
+    known = isinstance(count, int)
+    if count == 1:
+        what = "one timed iteration"
+    else:
+        of = f"{count} timed iterations" if known else "its timed iterations"
+        what = f"the {'sum' if value_name(cells) == 'Runtime' else 'median'} of {of}"
+    return f"{what}{_warm_up(measured)}"
+
+
+def _warm_up(measured: pd.DataFrame) -> str:
+    counts = set(measured["num_warmup"])
+    if not counts or None in counts:
+        return ""
+    if counts == {0}:
+        return ", without a warm-up"
+    return ", warm-up left out" if 0 not in counts else ""
+
+
+def value_note(cells: pd.DataFrame) -> str:
+    """What stands in a table or chart as the runtime."""
+    return f"Runtime of a round: {value_words(cells)}."
+
+
 def runtime_note(cells: pd.DataFrame) -> str:
     """What the seconds and the rates of a table are."""
-    value = _VALUE_NOTES[str(cells["value"].iloc[0])]
     return (
-        f"{value}; the table has its mean over rounds and the 95 % t interval of that mean. "
+        "The table has the mean runtime over rounds and the 95 % t interval of that mean. "
         "Images/s count all images of the timed iterations, UNet calls/s one call a step on the "
         "whole guided batch (PLMS makes one more), over the denoising stage."
     )
@@ -78,7 +112,7 @@ def common_notes(cells: pd.DataFrame, environments: pd.DataFrame) -> list[str]:
     sentences = [f"All cells: {', '.join(shared.values())}."] if shared else []
     if len(environments) == 1:
         sentences.append(_environment_sentence(rows_of(environments)[0]))
-    return [*sentences, baseline_note(cells)]
+    return [*sentences, value_note(cells), baseline_note(cells)]
 
 
 def baseline_note(cells: pd.DataFrame) -> str:
@@ -119,14 +153,8 @@ def doubt_notes(deltas: pd.DataFrame) -> list[str]:
 
 
 def disturbance_notes(measured: pd.DataFrame) -> list[str]:
-    """How much was throttled, and which cells drift by how much."""
-    notes = []
-    if num_throttled := int(measured["throttled"].sum()):
-        reasons = dict.fromkeys(reason for each in measured["disturbed_by"] for reason in each)
-        notes.append(
-            f"{num_throttled} of {int(measured['iterations'].sum())} timed iterations were "
-            f"throttled ({'; '.join(reasons)}): marked {THROTTLED}, not dropped."
-        )
+    """What disturbed how many iterations and rounds, and which cells drift by how much."""
+    notes = [*_mark_notes(measured), *_warning_notes(measured)]
     for column, along in (("drift_rounds", "rounds"), ("drift_iterations", "iterations")):
         drifting = measured[measured[column].notna()]
         if len(drifting):
@@ -136,6 +164,56 @@ def disturbance_notes(measured: pd.DataFrame) -> list[str]:
                 f"{100 * least:+.1f} to {100 * most:+.1f} % from first to last: marked {DRIFTING}."
             )
     return notes
+
+
+def _mark_notes(measured: pd.DataFrame) -> list[str]:
+    """Throttling with all its reasons, then every other mark of iterations by itself."""
+    marks = measured["iteration_marks"]
+    iterations = f"of {int(measured['iterations'].sum())} timed iterations"
+    notes = []
+    if num_throttled := int(measured["throttled"].sum()):
+        found = (mark for each in marks for mark in each if mark.startswith(THROTTLED_WORD))
+        words = dict.fromkeys(mark.removeprefix(THROTTLED_WORD).strip(": ") for mark in found)
+        reasons = f" ({', '.join(words)})" if any(words) else ""
+        cells = _cells(int((measured["throttled"] > 0).sum()), len(measured))
+        notes.append(
+            f"{num_throttled} {iterations} were throttled{reasons}, in {cells}: marked "
+            f"{THROTTLED}, not dropped."
+        )
+    for mark, (count, num_cells) in _counted_kinds(marks).items():
+        if not mark.startswith(THROTTLED_WORD):
+            cells = _cells(num_cells, len(measured))
+            notes.append(f"{mark}: {count} {iterations}, in {cells}; not dropped.")
+    return notes
+
+
+def _warning_notes(measured: pd.DataFrame) -> list[str]:
+    """The records' own warnings, the most frequent first."""
+    found = _counted_kinds(measured["warned"])
+    frequent = sorted(found.items(), key=lambda item: -item[1][0])
+    notes = [
+        f"Warning of {_counted(count)}, in {_cells(num_cells, len(measured))}: {warning}"
+        + ("" if warning.endswith((".", "…")) else ".")
+        for warning, (count, num_cells) in frequent[:_MOST_WARNINGS]
+    ]
+    more = len(frequent) - _MOST_WARNINGS
+    return [*notes, f"{more} further warnings are in summary.csv."] if more > 0 else notes
+
+
+def _counted_kinds(of_cells: pd.Series[Any]) -> dict[str, tuple[int, int]]:
+    """By kind of text: how often it was said, and in how many cells."""
+    short = kinds(text for texts in of_cells for text in texts)
+    times: Counter[str] = Counter()
+    cells: Counter[str] = Counter()
+    for texts in of_cells:
+        for text, count in texts.items():
+            times[short[text]] += count
+        cells.update({short[text] for text in texts})
+    return {kind: (count, cells[kind]) for kind, count in times.items()}
+
+
+def _cells(count: int, num_all: int) -> str:
+    return f"{count} of {num_all} cells"
 
 
 def scaled_note(cells: pd.DataFrame) -> list[str]:
@@ -155,14 +233,25 @@ def scaled_note(cells: pd.DataFrame) -> list[str]:
 
 
 def workload_words(row: Row) -> dict[str, str]:
-    """The workload axes of a cell as people read them, by axis."""
-    return {
+    """The workload axes of a cell as people read them, by axis; what is not known is missing."""
+    words = {
         "model_version": str(row["model_version"]),
         "height": f"height {row['height']}",
         "width": f"width {row['width']}",
         "steps": f"{row['steps']} steps",
         "n_iter": f"n_iter {row['n_iter']}",
     }
+    return {axis: text for axis, text in words.items() if row[axis] is not None}
+
+
+def title_words(row: Row, *others: str) -> str:
+    """Model, size and steps of a cell for a title, then the axes ``others``, as far as known."""
+    words = workload_words(row)
+    parts = [words.get("model_version", "model unknown")]
+    if {"height", "width"} <= words.keys():
+        parts.append(f"{row['width']}x{row['height']} pixels")
+    parts += [words["steps"]] if "steps" in words else []
+    return ", ".join([*parts, *(str(row[axis]) for axis in others if row[axis] is not None)])
 
 
 def varies(cells: pd.DataFrame, axis: str) -> bool:

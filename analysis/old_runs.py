@@ -15,14 +15,16 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from analysis.choices import AXES
+from analysis.choices import AXES, PUBLISHED_CONFIGURATIONS
 from analysis.environments import UNKNOWN
 from analysis.measures import NOTHING
 
-_NAME = re.compile(
-    r"(?:(?P<configuration>\w+?)_)?(?P<gpu>[A-Za-z0-9]+)_n_samples_(?P<batch_size>\d+)"
-    r"_n_iter_(?P<n_iter>\d+)_(?P<model_version>sd\w*)"
-)
+#: Names of configurations, the longest first: what follows one is a GPU, of however many words.
+_CONFIGURATIONS = "|".join(sorted(PUBLISHED_CONFIGURATIONS, key=len, reverse=True))
+_WORK = r"_n_samples_(?P<batch_size>\d+)_n_iter_(?P<n_iter>\d+)_(?P<model_version>sd\w*)"
+_KNOWN = re.compile(rf"(?P<configuration>original\w*?_pt2|{_CONFIGURATIONS})_(?P<gpu>\w+){_WORK}")
+_NAME = re.compile(rf"(?P<configuration>\w+?)_(?P<gpu>[A-Za-z0-9]+){_WORK}")
+_OF_FOLDER = re.compile(rf"(?P<gpu>\w+){_WORK}")
 _RUNS_NAME = re.compile(r"(?P<model_version>sd\w*?)_(?P<gpu>[A-Za-z0-9]+)_batch(?P<batch_size>\d+)")
 _FORM = "CONFIGURATION_GPU_n_samples_N_n_iter_N_MODEL"
 _SUFFIXES = (".txt", ".csv", "")
@@ -38,9 +40,19 @@ class OldRunsError(ValueError):
 
 
 def find_old_runs(folder: Path) -> list[Path]:
-    """The files below ``folder`` that may hold runtimes, in a stable order."""
+    """The files below ``folder`` that may hold runtimes, in a stable order.
+
+    What the analysis itself wrote there is not among them.
+    """
     found = (path for path in folder.rglob("*") if path.suffix in _SUFFIXES and path.is_file())
-    return sorted(path for path in found if not path.name.startswith("."))
+    return sorted(path for path in found if not path.name.startswith(".") and not _is_own(path))
+
+
+def _is_own(path: Path) -> bool:
+    """Whether it is a CSV of a table of the analysis, which lies there in other forms too."""
+    forms = (path.with_suffix(suffix) for suffix in (".md", ".tex", ".html"))
+    beside = path.with_name("published_study.md")
+    return path.suffix == ".csv" and (beside.is_file() or all(form.is_file() for form in forms))
 
 
 def read_old_runs(path: Path, numbers: Iterator[int] | None = None) -> list[Row]:
@@ -72,11 +84,11 @@ def _read_times(path: Path, text: str) -> Iterator[tuple[dict[str, Any], float, 
 
 def _named(path: Path) -> dict[str, Any]:
     """What the file's name says, or its folder's with the file's as the configuration."""
-    found = _NAME.fullmatch(path.stem) or _NAME.fullmatch(path.name)
-    if found and found["configuration"]:
-        return found.groupdict()
-    of_folder = _NAME.fullmatch(path.parent.name)
-    if of_folder and not of_folder["configuration"]:
+    for name in (path.stem, path.name):
+        if found := _KNOWN.fullmatch(name) or _NAME.fullmatch(name):
+            return found.groupdict()
+    of_folder = _OF_FOLDER.fullmatch(path.parent.name)
+    if of_folder and not _KNOWN.fullmatch(path.parent.name):
         return of_folder.groupdict() | {"configuration": path.stem}
     raise OldRunsError(f"{path}: its name does not say what it is ({_FORM}.txt would)")
 

@@ -12,7 +12,10 @@ from matplotlib.ticker import MaxNLocator
 from analysis.figures import INK, LABEL_SIZE, Sheet, line_height_in, quiet_fonts
 from analysis.formats import seconds
 from analysis.intervals import mean_interval
-from analysis.series import series_colours, series_order
+from analysis.series import repeats_of_colours, series_colours, series_order
+
+#: Markers of the series whose colour another has already; "x" is a throttled run.
+_SHAPES = "os^DvP*<>hpd8"
 
 _WIDTH_IN, _AXES_HEIGHT_IN = 8.4, 3.6
 
@@ -22,13 +25,16 @@ class RunChart:
     """Runs in the order in which they ran: ``run_number``, ``series``, ``runtime_s`` (seconds).
 
     A run whose optional column ``throttled`` is true is drawn as a cross. ``colours`` are those of
-    the series in the other charts; without them each gets one of its own.
+    the series in the other charts; without them each gets one of its own. ``marks`` are signs that
+    stand behind a series' name, and that the caption explains.
     """
 
     title: str
     runs: pd.DataFrame = field(repr=False)
     caption: list[str]
     colours: dict[str, str] = field(default_factory=dict)
+    y_name: str = "Runtime"
+    marks: dict[str, str] = field(default_factory=dict)
 
     def draw(self) -> Figure:
         """Draw it; the y axis shows the range of the runs, so that a drift is seen."""
@@ -39,7 +45,7 @@ class RunChart:
         """What the plot shows, in words."""
         parts = [f"{name}: {text}" for name, text in _means(self.runs).items()]
         title = self.title.rstrip(".")
-        return f"Scatter plot of runtime by run number. {title}. {'; '.join(parts)}."
+        return f"Scatter plot of {self.y_name.lower()} by run number. {title}. {'; '.join(parts)}."
 
 
 def _means(runs: pd.DataFrame) -> dict[str, str]:
@@ -54,12 +60,17 @@ def _means(runs: pd.DataFrame) -> dict[str, str]:
 
 def _draw(chart: RunChart) -> Figure:
     runs, means = chart.runs, _means(chart.runs)
-    colours = series_colours(means) | chart.colours
+    colours = chart.colours or series_colours(means)
+    repeats = repeats_of_colours(colours)
+    shapes = {name: _SHAPES[repeats[name] % len(_SHAPES)] for name in means}
     sheet = Sheet(_WIDTH_IN)
-    markers = [Line2D([], [], color=colours[name], marker="o", linestyle="none") for name in means]
+    markers = [Line2D([], [], color=colours[n], marker=shapes[n], linestyle="none") for n in means]
+    names = [f"{name} {chart.marks.get(name, '')}".rstrip() for name in means]
     axes = sheet.lay_out(
         title=chart.title,
-        legend=sheet.legend(markers, [f"{name}: {text}" for name, text in means.items()]),
+        legend=sheet.legend(
+            markers, [f"{name}: {text}" for name, text in zip(names, means.values(), strict=True)]
+        ),
         axes_height_in=_AXES_HEIGHT_IN,
         below_axes_in=0.36 + line_height_in(LABEL_SIZE),
         caption=[*chart.caption, "Lines: means. The runtime axis does not begin at zero."],
@@ -67,7 +78,10 @@ def _draw(chart: RunChart) -> Figure:
     throttled = runs["throttled"] if "throttled" in runs else pd.Series(False, index=runs.index)
     for name in means:
         mine = runs["series"] == name
-        for marker, rows in (("o", runs[mine & ~throttled]), ("x", runs[mine & throttled])):
+        for marker, rows in (
+            (shapes[name], runs[mine & ~throttled]),
+            ("x", runs[mine & throttled]),
+        ):
             x, y = rows["run_number"], rows["runtime_s"]
             axes.plot(x, y, marker, color=colours[name], markersize=4.5)
         mean_s = float(runs[mine]["runtime_s"].mean())
@@ -75,5 +89,5 @@ def _draw(chart: RunChart) -> Figure:
     axes.margins(y=0.08)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("Run number", fontsize=LABEL_SIZE, color=INK)
-    axes.set_ylabel("Runtime [s]", fontsize=LABEL_SIZE, color=INK)
+    axes.set_ylabel(f"{chart.y_name} [s]", fontsize=LABEL_SIZE, color=INK)
     return sheet.figure

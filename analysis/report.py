@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, takewhile
 from pathlib import Path
 
 import pandas as pd
@@ -16,23 +17,37 @@ from analysis.charts import Chart
 from analysis.choices import rows_of
 from analysis.figures import FAINT_INK, GRID, INK
 from analysis.findings import findings
-from analysis.formats import Page
+from analysis.formats import Page, Table
 from analysis.markup import table_to_markdown, to_markdown
+from analysis.reasons import LONGEST, cut
 from analysis.tables import axes_page, delta_page, environment_table, summary_page
 from sd_bench.records import write_atomically
 
 #: Charts beyond this many bytes of SVG are named, not shown: the whole file stays below 5 MB.
 _MOST_CHART_BYTES = 2_700_000
 
-#: Rows of all tables together beyond this are in the CSV only.
-_MOST_ROWS = 3500
+#: Rows of all tables together beyond this, or beyond so many characters, are in the CSV only.
+_MOST_ROWS, _MOST_TABLE_CHARACTERS = 3500, 1_600_000
 
 #: Findings beyond this are in the tables only.
 _MOST_FINDINGS = 30
 
+#: Characters of a chart's alternative text, and of the list of what was excluded.
+_LONGEST_ALT, _LONGEST_EXCLUDED = 2000, 60_000
+
+#: Characters of report.md, where GitHub takes 65,536 in a comment, and of its lists.
+_LONGEST_MARKDOWN, _LONGEST_NOTES, _LONGEST_FOLD = 58_000, 12_000, 12_000
+
+#: Characters that a table of report.md needs besides its title and rows, at most.
+_TITLE_AND_SENTENCE = 100
+
+#: Characters that a cell of a table costs in HTML besides its text.
+_CELL_MARKUP = 24
+
 #: The charts' colours that follow the reader's light or dark.
 _THEMED = {INK: "--ink", FAINT_INK: "--faint", GRID: "--grid", "#ffffff": "--paper"}
 
+_NUMBER = re.compile(r"[<+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?: ?[%x†‡§~]+)*")
 _GROUP_IDS = re.compile(r'<g id="[^"]*"')
 _SIZE = re.compile(r'(<svg [^>]*?)width="([\d.]+)pt" height="[\d.]+pt"')
 
@@ -70,7 +85,7 @@ def write_report(data: ReportData, folder: Path) -> list[Path]:
 
 def excluded(data: ReportData) -> list[str]:
     """What is not among the numbers, and why: records, cells, and rounds of cells."""
-    lines = [f"Record left out: {reason}" for reason in data.left_out]
+    lines = [f"Record left out: {cut(reason, 2 * LONGEST)}" for reason in data.left_out]
     for row in rows_of(data.deltas[data.deltas["reason"] != ""]):
         what = "Rounds" if row["status"] == "ok" else "Cell"
         lines.append(
@@ -78,6 +93,19 @@ def excluded(data: ReportData) -> list[str]:
             f"{row['machine']}: {row['reason']}"
         )
     return lines
+
+
+def _within(lines: Sequence[str], most: int, where: str) -> list[str]:
+    """As many of the lines as have room in ``most`` characters, and how many are not shown."""
+    ends = accumulate(len(line) for line in lines)
+    shown = [line for line, end in zip(lines, ends, strict=True) if end <= most]
+    more = len(lines) - len(shown)
+    return [*shown, f"{more} further lines are not shown: {where}."] if more else shown
+
+
+def _excluded_within(data: ReportData, most: int) -> list[str]:
+    where = "cells are in summary.csv, records were named when the command ran"
+    return _within(excluded(data), most, where)
 
 
 def _html(data: ReportData, folder: Path) -> str:
@@ -88,6 +116,7 @@ def _html(data: ReportData, folder: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.tests["sorted_as_number"] = sorted_as_number
     source = environment.loader
     assert source is not None
     style, script = (
@@ -106,8 +135,21 @@ def _html(data: ReportData, folder: Path) -> str:
         num_charts_not_drawn=data.num_charts_not_drawn,
         pages=_shortened(_pages(data)),
         environments=environment_table(data.environments),
-        excluded=excluded(data),
+        excluded=_excluded_within(data, _LONGEST_EXCLUDED),
     )
+
+
+def sorted_as_number(table: Table, column: int) -> bool:
+    """Whether a column is sorted by its numbers: what is none has to look like none.
+
+    So parity is, which has "reference" among its numbers, and a note is not, which may begin with
+    "2 of 6 rounds".
+    """
+    if table.headings[column] in table.numeric:
+        return True
+    texts = [row[column] for row in table.rows]
+    numbers = [text for text in texts if _NUMBER.fullmatch(text)]
+    return bool(numbers) and not any(t[:1].isdigit() for t in texts if not _NUMBER.fullmatch(t))
 
 
 def _title(data: ReportData) -> str:
@@ -135,14 +177,18 @@ def _pages(data: ReportData) -> list[Page]:
 
 def _shortened(pages: list[Page]) -> list[Page]:
     """The pages with as many rows as there is room for, and notes on what is missing."""
-    room, shortened = _MOST_ROWS, []
+    rows, room, shortened = _MOST_ROWS, _MOST_TABLE_CHARACTERS, []
     for page in pages:
         tables, notes = [], list(page.notes)
         for table in page.tables:
-            tables.append(dataclasses.replace(table, rows=table.rows[:room]))
-            if len(table.rows) > room:
-                notes.append(f"{table.title}: the first {room} of {len(table.rows)} rows.")
-            room = max(0, room - len(table.rows))
+            costs = (sum(map(len, row)) + _CELL_MARKUP * len(row) for row in table.rows[:rows])
+            costs_so_far = list(takewhile(room.__ge__, accumulate(costs)))
+            fitting = len(costs_so_far)
+            tables.append(dataclasses.replace(table, rows=table.rows[:fitting]))
+            if len(table.rows) > fitting:
+                notes.append(f"{table.title}: the first {fitting} of {len(table.rows)} rows.")
+            rows -= fitting
+            room -= max(costs_so_far, default=0)
         shortened.append(Page(title=page.title, tables=tables, notes=notes))
     return shortened
 
@@ -156,10 +202,20 @@ def _figures(charts: dict[str, Chart], folder: Path) -> tuple[list[_Figure], lis
         svg = inline_svg((folder / f"{stem}.svg").read_text(encoding="utf-8"), stem)
         if len(svg) <= room:
             room -= len(svg)
-            shown.append(_Figure(stem, chart.title, chart.alt(), Markup(svg)))
+            shown.append(_Figure(stem, chart.title, _short_alt(chart.alt()), Markup(svg)))
         else:
             named.append(f"{stem}.svg")
     return shown, named
+
+
+def _short_alt(text: str) -> str:
+    """A chart's alternative text as long as somebody can listen to; the tables have it all."""
+    if len(text) <= _LONGEST_ALT:
+        return text
+    ends = accumulate(len(part) + 1 for part in text.split(" "))
+    begin = text[: max(takewhile(_LONGEST_ALT.__ge__, ends), default=_LONGEST_ALT)].rstrip(" ,;")
+    more = len(re.findall("[,;] ", text[len(begin) :]))
+    return f"{begin}; {more} further entries are in the tables."
 
 
 def inline_svg(text: str, stem: str) -> str:
@@ -174,14 +230,38 @@ def inline_svg(text: str, stem: str) -> str:
 
 
 def _markdown(data: ReportData) -> str:
-    """Findings and differences; what was excluded is counted and named in a fold."""
+    """Findings and differences; what was excluded is counted and named in a fold.
+
+    The tables have the room that all the rest leaves.
+    """
     page = delta_page(data.deltas, data.environments)
-    findings_said = findings(data.deltas, data.by_axis)[:_MOST_FINDINGS]
-    blocks = [to_markdown(Page(title=_title(data), tables=[], notes=findings_said))]
-    blocks += [f"## {table.title}\n\n{table_to_markdown(table)}\n" for table in page.tables]
-    blocks += [to_markdown(Page(title="", tables=[], notes=page.notes)).partition("\n")[2].lstrip()]
-    lines = excluded(data)
-    if lines:
-        items = to_markdown(Page(title="", tables=[], notes=lines)).partition("\n")[2].lstrip()
-        blocks.append(f"<details><summary>{len(lines)} excluded</summary>\n\n{items}\n</details>\n")
-    return "\n".join(blocks)
+    said = _within(
+        findings(data.deltas, data.by_axis)[:_MOST_FINDINGS], _LONGEST_NOTES, "see the tables"
+    )
+    head = to_markdown(Page(title=cut(_title(data)), tables=[], notes=said))
+    tail = [_paragraphs(_within(page.notes, _LONGEST_NOTES, "see delta.md"))]
+    if num_excluded := len(excluded(data)):
+        items = _paragraphs(_excluded_within(data, _LONGEST_FOLD))
+        tail.append(f"<details><summary>{num_excluded} excluded</summary>\n\n{items}\n</details>\n")
+    room = _LONGEST_MARKDOWN - len(head) - sum(map(len, tail))
+    return "\n".join([head, *_tables_within(page.tables, room), *tail])
+
+
+def _paragraphs(texts: list[str]) -> str:
+    return to_markdown(Page(title="", tables=[], notes=texts)).partition("\n")[2].lstrip()
+
+
+def _tables_within(tables: list[Table], room: int) -> Iterator[str]:
+    """The tables as Markdown with as many rows as there is room for, the first tables first."""
+    for at, table in enumerate(tables):
+        heading, rule, *rows = table_to_markdown(table).splitlines()
+        room -= len(table.title) + len(heading) + len(rule) + _TITLE_AND_SENTENCE
+        if room < 0:
+            yield f"{len(tables) - at} further tables are not shown: see delta.md.\n"
+            return
+        ends = list(takewhile(room.__ge__, accumulate(len(row) + 1 for row in rows)))
+        room -= max(ends, default=0)
+        body = "\n".join([heading, rule, *rows[: len(ends)]])
+        yield f"## {table.title}\n\n{body}\n"
+        if len(ends) < len(rows):
+            yield f"The first {len(ends)} of {len(rows)} rows: delta.md has all.\n"

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.typing import FillStyleType
 
 from analysis.figures import FAINT_INK, INK, LABEL_SIZE, Sheet, line_height_in, quiet_fonts
+from analysis.series import repeats_of_colours
 
+#: Fills of the marks whose colour another has already.
+_FILLS: tuple[FillStyleType, ...] = ("full", "none", "left", "top", "bottom", "right")
 _WIDTH_IN, _AXES_HEIGHT_IN = 7.6, 3.8
 
 
@@ -47,7 +51,12 @@ class Roofline:
 def _draw(chart: Roofline) -> Figure:
     sheet = Sheet(_WIDTH_IN)
     names = list(chart.achieved)
-    handles = [Line2D([], [], color=chart.colours[n], marker=">", linestyle="") for n in names]
+    repeats = repeats_of_colours(chart.colours)
+    fills = {name: _FILLS[repeats[name] % len(_FILLS)] for name in names}
+    handles = [
+        Line2D([], [], color=chart.colours[n], marker=">", linestyle="", fillstyle=fills[n])
+        for n in names
+    ]
     axes = sheet.lay_out(
         title=chart.title,
         legend=sheet.legend(handles, names),
@@ -70,8 +79,9 @@ def _draw(chart: Roofline) -> Figure:
         axes.text(ends[1], peak, f"{name} ", ha="right", va="bottom", fontsize=8, color=INK)
     for name, flop_per_s in chart.achieved.items():
         x = flop_per_s / chart.bandwidth
-        axes.plot([x], [flop_per_s], ">", color=chart.colours[name], markersize=7)
-        axes.plot([x, ends[1]], [flop_per_s] * 2, ":", color=chart.colours[name], lw=0.8)
+        colour = chart.colours[name]
+        axes.plot([x], [flop_per_s], ">", color=colour, markersize=7, fillstyle=fills[name])
+        axes.plot([x, ends[1]], [flop_per_s] * 2, ":", color=colour, lw=0.8)
     axes.set_xlabel("Intensity [FLOP/byte]", fontsize=LABEL_SIZE, color=INK)
     axes.set_ylabel("FLOP/s", fontsize=LABEL_SIZE, color=INK)
     axes.set_ylim(top=10 ** math.ceil(math.log10(highest * 1.5)))

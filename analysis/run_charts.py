@@ -10,8 +10,8 @@ from analysis.alike import alike, met
 from analysis.choices import AXES, WORKLOAD_AXES, Row, rows_of
 from analysis.compare import improvement_percent
 from analysis.formats import percent
-from analysis.marks import DRIFTING, THROTTLED, explain
-from analysis.notes import baseline_note, disturbance_notes, scaled_note
+from analysis.marks import explain
+from analysis.notes import baseline_note, disturbance_notes, scaled_note, value_name, value_note
 from analysis.per_run import RunChart
 from analysis.series import series_colours, series_order
 from analysis.stems import file_stem, unused
@@ -33,7 +33,12 @@ def run_charts(rounds: pd.DataFrame, deltas: pd.DataFrame) -> dict[str, RunChart
         part = runs[runs["place"].isin(set(_places(cells)))]
         part = part.assign(run_number=range(len(part)))
         charts[unused(_stem(cells, deltas), charts)] = RunChart(
-            title=_title(cells), runs=part, caption=_caption(cells), colours=colours
+            title=_title(cells),
+            runs=part,
+            caption=_caption(cells),
+            colours=colours,
+            y_name=value_name(cells),
+            marks=dict(zip(cells["series"], cells["marks"], strict=True)),
         )
     return charts
 
@@ -98,10 +103,10 @@ def _caption(cells: pd.DataFrame) -> list[str]:
     counts = " or ".join(str(count) for count in sorted(set(cells["rounds"])))
     return [
         f"Lower is better. {counts} rounds of each, in the order in which they ran; ± is the "
-        f"standard deviation. {baseline_note(cells)}",
+        f"standard deviation. {value_note(cells)} {baseline_note(cells)}",
         *disturbance_notes(cells),
         *(["Crosses: rounds with throttled iterations."] if cells["throttled"].any() else []),
-        *explain(cells["marks"].map(lambda marks: marks.strip(THROTTLED + DRIFTING))),
+        *explain(cells["marks"]),
         *scaled_note(cells),
     ]
 

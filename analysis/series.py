@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -17,7 +17,8 @@ NAMING_AXES = ("attention", "upcast", "compile", "precision", "torch_env", "samp
 _PUBLISHED_COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd")
 
 #: The colours that follow: the rest of the default cycle, neighbours far apart in lightness, then
-#: lighter companions. A sixteenth series that is no published configuration begins again.
+#: lighter companions. A sixteenth series that is no published configuration begins again, and is
+#: told apart by what `repeats_of_colours` says.
 _OTHER_COLOURS = (
     *("#8c564b", "#17becf", "#e377c2", "#bcbd22", "#7f7f7f"),
     *("#aec7e8", "#ffbb78", "#98df8a", "#ff9896", "#c5b0d5"),
@@ -61,6 +62,16 @@ def series_colours(order: Iterable[str]) -> dict[str, str]:
         name: _OTHER_COLOURS[place % len(_OTHER_COLOURS)] for place, name in enumerate(others)
     }
     return published | following
+
+
+def repeats_of_colours(colours: Mapping[str, str]) -> dict[str, int]:
+    """How many series before it have the colour of each: charts vary marker or hatch by it."""
+    seen: Counter[str] = Counter()
+    repeats = {}
+    for name, colour in colours.items():
+        repeats[name] = seen[colour]
+        seen[colour] += 1
+    return repeats
 
 
 def _labels(rows: list[Row]) -> list[str]:

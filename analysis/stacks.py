@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from analysis.figures import GRID, INK, LABEL_SIZE, Sheet, line_height_in, quiet_fonts
+from analysis.figures import GRID, HATCHES, INK, LABEL_SIZE, Sheet, line_height_in, quiet_fonts
 from analysis.formats import seconds
 
 _WIDTH_IN, _BAR_IN = 8.4, 0.34
@@ -51,13 +52,13 @@ class StackChart:
 
 def _draw(chart: StackChart) -> Figure:
     sheet = Sheet(_WIDTH_IN)
-    colours = {p: _COLOURS[at % len(_COLOURS)] for at, p in enumerate(chart.parts)}
+    looks = {part: _look(at) for at, part in enumerate(chart.parts)}
     names_in = sheet.axes_width_in * _NAMES_SHARE
     names = ["\n".join(sheet.wrap(name, LABEL_SIZE - 1, names_in)) for name in chart.bars]
     height_in = sum(max(_BAR_IN, 0.16 * (name.count("\n") + 1)) for name in names) + 0.2
     axes = sheet.lay_out(
         title=chart.title,
-        legend=sheet.legend([Patch(color=colours[p]) for p in chart.parts], chart.parts),
+        legend=sheet.legend([Patch(**looks[p]) for p in chart.parts], chart.parts),
         axes_height_in=height_in,
         below_axes_in=0.36 + line_height_in(LABEL_SIZE),
         caption=chart.caption,
@@ -72,7 +73,7 @@ def _draw(chart: StackChart) -> Figure:
     for at, bar in enumerate(chart.bars.values()):
         begin = 0.0
         for part, value in bar.items():
-            axes.barh(at, value, left=begin, height=0.72, color=colours[part])
+            axes.barh(at, value, left=begin, height=0.72, **looks[part])
             text = seconds(value)
             if sheet.text_width(text, _PART_LABEL_SIZE) + 0.06 < value * room_in:
                 place = begin + value / 2
@@ -87,3 +88,14 @@ def _draw(chart: StackChart) -> Figure:
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlabel(chart.x_label, fontsize=LABEL_SIZE, color=INK)
     return sheet.figure
+
+
+def _look(at: int) -> dict[str, Any]:
+    """What a part looks like: a hatch tells it from another of its colour."""
+    again, colour = divmod(at, len(_COLOURS))
+    return {
+        "facecolor": _COLOURS[colour],
+        "edgecolor": INK,
+        "linewidth": 0,
+        "hatch": HATCHES[again % len(HATCHES)],
+    }

@@ -14,7 +14,8 @@ _LONGEST = 100
 
 def file_stem(begin: str, first: Row, deltas: pd.DataFrame) -> str:
     """``begin`` with the workload of the cell ``first``, as far as ``deltas`` has several."""
-    parts = [begin, f"n_iter_{first['n_iter']}", str(first["model_version"])]
+    parts = [begin, f"n_iter_{first['n_iter']}"] if first["n_iter"] is not None else [begin]
+    parts.append(str(first["model_version"]))
     if len(deltas[["height", "width"]].drop_duplicates()) > 1:
         parts.append(f"{first['width']}x{first['height']}")
     if deltas["steps"].nunique(dropna=False) > 1:

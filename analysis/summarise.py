@@ -13,7 +13,8 @@ from analysis.choices import AXES, Choice, Row, rank, rows_of
 from analysis.drift import trend
 from analysis.errors import AnalysisError
 from analysis.intervals import mean_interval
-from analysis.measures import NUMBERS
+from analysis.measures import BETWEEN_MARKS, NUMBERS, THROTTLED_WORD
+from analysis.reasons import LONGEST, cut, kinds
 from analysis.series import label_series
 from analysis.significance import RoundKey
 
@@ -23,7 +24,6 @@ VALUES = {"runtime": "runtime_s", "median-iteration": "median_iteration_s"}
 _CELL_KEY = ("cell_hash", "env", *AXES)
 _INTERVAL = ("mean_s", "sd_s", "ci_low_s", "ci_high_s")
 _RATES = ("images_per_s", "unet_calls_per_s")
-_THROTTLED = "throttled"
 
 
 def summarise(rounds: pd.DataFrame, value: str = "runtime") -> pd.DataFrame:
@@ -58,7 +58,7 @@ def _cell(rows: list[Row], column: str) -> Row:
     return {
         **{name: first[name] for name in kept},
         "status": "ok" if ok else Counter(row["status"] for row in rows).most_common(1)[0][0],
-        "reason": _reason(rows),
+        **_reason(rows),
         "rounds": len(ok),
         "rounds_without_times": len(rows) - len(ok),
         "mean_s": interval.mean,
@@ -70,6 +70,7 @@ def _cell(rows: list[Row], column: str) -> Row:
         **{name: _mean(row[name] for row in ok) for name in NUMBERS},
         "unet_calls_per_s": _unet_calls_per_s(first, ok),
         **{name: _common(row[name] for row in ok) for name in ("compile_cache", "memory_kind")},
+        "num_warmup": _fewest(row["num_warmup"] for row in ok),
         "profile": _profile(ok),
         **_disturbances(ok, column),
         **_proof(ok),
@@ -95,11 +96,26 @@ def _runs(ok: list[Row], column: str) -> dict[RoundKey, float]:
     return runs
 
 
-def _reason(rows: list[Row]) -> str:
-    """Why rounds have no times: each reason once, with how many rounds where only some have it."""
+def _reason(rows: list[Row]) -> Row:
+    """Why rounds have no times: each kind once, with how many rounds where only some have it.
+
+    ``full_reason`` has every text whole.
+    """
     reasons = Counter(_sentence(row) for row in rows if row["status"] != "ok")
+    if not reasons:
+        return {"reason": "", "full_reason": ""}
+    short = kinds(reasons)
+    counts: Counter[str] = Counter()
+    for reason, count in reasons.items():
+        counts[short[reason]] += count
+    said = cut(_counted(counts, len(rows)), 2 * LONGEST)
+    return {"reason": said, "full_reason": _counted(reasons, len(rows))}
+
+
+def _counted(reasons: Counter[str], num_rounds: int) -> str:
+    """Each reason with its number of rounds; no number where all rounds have it."""
     return "; ".join(
-        reason if count == len(rows) else f"{count} of {len(rows)} rounds {reason}"
+        reason if count == num_rounds else f"{count} of {num_rounds} rounds {reason}"
         for reason, count in reasons.items()
     )
 
@@ -135,6 +151,12 @@ def _common(values: Iterable[str]) -> str:
     return ", ".join(sorted({value for value in values if value}))
 
 
+def _fewest(counts: Iterable[int | None]) -> int | None:
+    """The smallest count, nothing where one is not known or there is none."""
+    listed = list(counts)
+    return None if None in listed else min((c for c in listed if c is not None), default=None)
+
+
 def _profile(ok: list[Row]) -> dict[str, float] | None:
     """Seconds by class of kernel, the mean over the rounds that were profiled."""
     profiles: list[dict[str, float]] = [row["profile"] for row in ok if row["profile"]]
@@ -155,7 +177,9 @@ def _disturbances(ok: list[Row], column: str) -> Row:
     return {
         "drift_rounds": over_rounds.change if over_rounds.flagged else math.nan,
         "drift_iterations": over_iterations.change if over_iterations.flagged else math.nan,
-        "throttled": sum(_THROTTLED in mark for mark in marks),
+        "throttled": sum(THROTTLED_WORD in mark for mark in marks),
+        "iteration_marks": Counter(m for mark in marks for m in mark.split(BETWEEN_MARKS)),
+        "warned": Counter(w for row in ok for w in dict.fromkeys(row["warnings"])),
         "iterations": sum(row["num_iterations"] for row in ok),
         "disturbed_by": tuple(dict.fromkeys(marks)),
         "warnings": tuple(dict.fromkeys(w for row in ok for w in row["warnings"])),

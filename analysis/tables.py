@@ -18,6 +18,7 @@ from analysis.notes import (
     doubt_notes,
     runtime_note,
     sweep_names,
+    value_note,
     varies,
     verdict_notes,
 )
@@ -61,7 +62,8 @@ def axes_page(by_axis: dict[str, pd.DataFrame]) -> Page:
     tables, notes = [], [DELTA_NOTE]
     for name, deltas in by_axis.items():
         tables += _delta_tables(_with_a_partner(deltas), f", all but {name} equal")
-        notes += [*verdict_notes(deltas), *explain(deltas["doubts"]), *doubt_notes(deltas)]
+        notes += [value_note(deltas), *verdict_notes(deltas), *explain(deltas["doubts"])]
+        notes += doubt_notes(deltas)
     return Page(title="One axis at a time", tables=tables, notes=list(dict.fromkeys(notes)))
 
 
@@ -153,7 +155,7 @@ def _place(cells: pd.DataFrame) -> list[_Column]:
 
 
 def _axis(name: str) -> _Column:
-    return _Column(name, lambda row: str(row[name]))
+    return _Column(name, lambda row: "-" if row[name] is None else str(row[name]))
 
 
 def _series(cells: pd.DataFrame) -> _Column:

@@ -8,7 +8,7 @@ function numberOf(text) {
 
 function sortBy(table, column, descending) {
   const body = table.tBodies[0];
-  const numeric = table.tHead.rows[0].cells[column].classList.contains("number");
+  const numeric = table.tHead.rows[0].cells[column].dataset.sort === "number";
   const keyed = Array.from(body.rows, (row) => {
     const text = row.cells[column].textContent;
     return { row, text, number: numberOf(text) };

@@ -247,3 +247,41 @@ def test_no_state_is_left_in_pyplot() -> None:
 
 def test_bars_of_nothing_are_drawn_without_a_warning() -> None:
     assert axes_of(chart({("1", "math"): bar(0.0)}).draw()).get_ylim()[1] > 0
+
+
+def test_a_caption_explains_a_dozen_letters_and_counts_the_rest() -> None:
+    series = [f"s{at}" for at in range(30)]
+    gaps = {("1", name): Bar(gap=f"reason of {name} " + "long " * 9) for name in series}
+    chart = BarChart(
+        title="Gaps",
+        x_label="x",
+        y_label="y",
+        groups=["1"],
+        series=series,
+        colours=dict.fromkeys(series, "#1f77b4"),
+        bars=gaps,
+        caption=[],
+    )
+    texts = [text.get_text() for text in chart.draw().texts]
+    assert "18 further reasons are in the tables." in texts
+    assert sum(text.startswith(("a: ", "l: ", "m: ")) for text in texts) == 2
+
+
+def test_series_beyond_the_palette_have_a_hatch() -> None:
+    series = [f"s{at}" for at in range(40)]
+    chart = BarChart(
+        title="Many",
+        x_label="x",
+        y_label="y",
+        groups=["1"],
+        series=series,
+        colours=series_colours(series),
+        bars={("1", name): Bar(value=1.0, text="1") for name in series},
+        caption=[],
+    )
+    figure = chart.draw()
+    drawn = {(patch.get_facecolor(), patch.get_hatch()) for patch in figure.axes[0].patches}
+    in_legend = {
+        (patch.get_facecolor(), patch.get_hatch()) for patch in figure.legends[0].get_patches()
+    }
+    assert len(drawn) == len(in_legend) == 40

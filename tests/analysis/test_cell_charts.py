@@ -17,6 +17,7 @@ from analysis.choices import Row
 from analysis.compile_gain import break_even
 from analysis.lines import LineChart
 from analysis.roofline import Roofline
+from analysis.run_charts import run_charts
 from analysis.stacks import StackChart
 from sd_bench.records import Memory, Profile, Times, Work
 from tests.sample_records import sample_record, sample_times, write_main_sweep, write_sample
@@ -148,3 +149,22 @@ def test_a_profile_becomes_a_stack_by_class_of_kernel(tmp_path: Path) -> None:
     stacks = chart(tmp_path, "kernels")
     assert stacks.bars == {"flash, batch 1": {"attention": 0.06, "idle": 0.04}}
     assert "attention 0.060, idle 0.040" in stacks.alt()
+
+
+def test_a_profile_of_zeros_leaves_out_only_its_chart(tmp_path: Path) -> None:
+    profile = Profile(trace_file=None, step_s=0.0, seconds_by_class={"gemm": 0.0})
+    write_sample(tmp_path, sample_record(1.0, extra={"profile": profile}))
+    assert {stem.split("_cpu")[0] for stem in charts_of(tmp_path)} == {"stages"}
+
+
+def test_lines_and_runs_beyond_the_palette_have_another_marker(tmp_path: Path) -> None:
+    for at in range(20):
+        for size in (1, 2):
+            write_sample(tmp_path, sample_record(1.0, attention=f"b{at:02}", batch_size=size))
+    rounds = load_records(tmp_path)
+    deltas = compare(summarise(rounds))
+    lines = chart(tmp_path, "images_per_second")
+    runs = next(iter(run_charts(rounds, deltas).values()))
+    for legend in (lines.draw().legends[0], runs.draw().legends[0]):
+        looks = {(line.get_color(), line.get_marker()) for line in legend.get_lines()}
+        assert len(looks) == 20

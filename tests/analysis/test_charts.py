@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.sample_records import (
     CONFIGURATIONS,
     sample_environment,
     sample_record,
+    sample_times,
     write_main_sweep,
     write_sample,
     write_sweep,
@@ -223,3 +225,31 @@ def test_every_chart_is_written_as_png_and_svg(tmp_path: Path) -> None:
     for path in paths:
         start = path.read_bytes()[:200]
         assert start.startswith(b"\x89PNG" if path.suffix == ".png" else b"<?xml")
+
+
+def test_gaps_that_differ_in_numbers_only_share_one_short_reason(tmp_path: Path) -> None:
+    write_sample(tmp_path, sample_record(1.0))
+    for size in (2, 4):
+        reason = f"CUDA out of memory. Process {size}{size} tried to get {size}.5 GiB " + "x " * 99
+        write_sample(tmp_path, sample_record(status="oom", reason=reason, batch_size=size))
+    chart = charts_of(tmp_path)["runtime_by_batch_size_cpu_n_iter_1_sd2"]
+    gaps = {bar.gap for bar in chart.bars.values()} - {""}
+    assert gaps == {"oom: CUDA out of memory. Process … tried to get … GiB x x x x x x x…"}
+
+
+def test_a_median_is_called_a_median_everywhere_on_the_chart(tmp_path: Path) -> None:
+    write_sample(tmp_path, sample_record(1.0, 2.0, 4.0, n_iter=3))
+    cells = summarise(load_records(tmp_path), "median-iteration")
+    chart = next(iter(bar_charts(compare(cells)).values()))
+    assert chart.bars["1", "flash"].value == 2.0
+    assert chart.title.startswith("Median iteration on cpu: ")
+    assert chart.y_label == "Median iteration of a round [s]"
+    said = "Median iteration: the median of 3 timed iterations, warm-up left out."
+    assert said in chart.caption[0]
+
+
+def test_the_caption_does_not_tell_of_a_warm_up_that_there_was_not(tmp_path: Path) -> None:
+    times = dataclasses.replace(sample_times(1.0), warmup=[])
+    write_sample(tmp_path, sample_record(extra={"times": times}))
+    chart = next(iter(charts_of(tmp_path).values()))
+    assert "Runtime: one timed iteration, without a warm-up." in chart.caption[0]

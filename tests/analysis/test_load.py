@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from pathlib import Path
@@ -221,3 +222,47 @@ def test_missing_and_odd_choices_are_no_error(tmp_path: Path) -> None:
     assert row["batch_size"] == "[1, 2]"
     assert row["attention"] == "{'backend': None}"
     assert row["precision"] is None
+
+
+WORK = {"unet_call": 1e12, "text_encode": 0.0, "vae_decode": 0.0, "iteration": 4e12}
+PROFILE = {"trace_file": None, "step_s": 1.0, "seconds_by_class": {"gemm": 1.0, "idle": 0.5}}
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        (("times", "iterations", 0, "total_s"), -1.0, "total_s is -1"),
+        (("times", "iterations", 0, "total_s"), 0.0, "total_s is 0"),
+        (("times", "iterations", 1, "denoise_s"), float("inf"), "denoise_s is inf"),
+        (("times", "iterations", 1, "vae_decode_s"), float("nan"), "vae_decode_s is nan"),
+        (("times", "iterations", 0, "steps_s", 2), float("nan"), "a step of steps_s is nan"),
+        (("times", "iterations", 0, "steps_s", 2), -0.1, "a step of steps_s is -0.1"),
+        (("times", "first_call_s"), float("inf"), "times.first_call_s is inf"),
+        (("memory", "process_peak_bytes"), -5, "memory.process_peak_bytes is -5"),
+        (("work", "iteration"), 0.0, "work.iteration is 0"),
+        (("work", "unet_call"), float("inf"), "work.unet_call is inf"),
+        (("profile", "seconds_by_class", "gemm"), -1.0, "profile.seconds_by_class.gemm is -1"),
+        (("choices", "batch_size"), 0, "choices.batch_size is 0"),
+    ],
+)
+def test_a_number_that_nothing_can_have_measured_leaves_its_record_out(
+    tmp_path: Path, place: tuple[str | int, ...], value: float, said: str
+) -> None:
+    write_main_sweep(tmp_path)
+    path = write_sample(tmp_path, sample_record(1.0, 2.0, attention="xformers", n_iter=2))
+    data = json.loads(path.read_text()) | copy.deepcopy({"work": WORK, "profile": PROFILE})
+    *parents, last = place
+    inner = data
+    for key in parents:
+        inner = inner[key]
+    inner[last] = value
+    path.write_text(json.dumps(data))
+    left_out: list[str] = []
+    assert len(load_records(tmp_path, on_left_out=left_out.append)) == 12
+    assert left_out == [f"{path}: {left_out[0].partition(': ')[2]}"]
+    assert said in left_out[0]
+
+
+def test_a_failed_record_is_not_held_to_its_numbers(tmp_path: Path) -> None:
+    write_sample(tmp_path, sample_record(status="unsupported", reason="batch", batch_size=-4))
+    assert load_one(tmp_path)["reason"] == "batch"

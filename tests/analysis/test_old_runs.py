@@ -10,6 +10,8 @@ import pytest
 import analysis
 from analysis import AnalysisError, compare, load_records, summarise
 from analysis.__main__ import main
+from analysis.cell_charts import cell_charts
+from analysis.charts import bar_charts
 
 PUBLISHED = Path(analysis.__file__).parent / "published"
 
@@ -105,3 +107,49 @@ def test_iterations_that_were_not_kept_cannot_be_asked_for(
     assert capsys.readouterr().err == (
         "analysis: some rounds have no median-iteration: leave --value out\n"
     )
+
+
+def test_what_is_not_known_is_not_said() -> None:
+    cells = summarise(load_records(PUBLISHED, on_left_out=lambda reason: None))
+    sd1 = compare(cells[cells["model_version"] == "sd1"].reset_index(drop=True))
+    charts = bar_charts(sd1)
+    assert "runtime_by_gpu_n_samples_2_sd1" in charts
+    chart = charts["runtime_by_batch_size_t4_sd1"]
+    assert chart.title == "Runtime on t4: sd1"
+    assert "Runtime: as its file has it. " in chart.caption[0]
+    assert "None" not in " ".join([*charts, *(c.title for c in cell_charts(sd1).values())])
+
+
+def test_a_time_files_warm_up_is_not_known(tmp_path: Path) -> None:
+    cells = compare(summarise(load_records(write_times(tmp_path))))
+    chart = next(iter(bar_charts(cells).values()))
+    assert "Runtime: the sum of 2 timed iterations. " in chart.caption[0]
+
+
+def test_a_second_run_does_not_read_what_the_first_one_wrote(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        arguments = [str(write_times(tmp_path)), "--out", str(tmp_path / "mine")]
+        assert main([*arguments, "--most-charts", "0"]) == 0
+        assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "configuration", "gpu"),
+    [
+        ("optimized_RTX_3090_n_samples_4_n_iter_2_sd2.txt", "optimized", "rtx_3090"),
+        ("original_no_xformers_A10_n_samples_4_n_iter_2_sd2", "original_no_xformers", "a10"),
+        ("original_pt2_RTX_3090_n_samples_4_n_iter_2_sd2.txt", "original_pt2", "rtx_3090"),
+        ("mine_A10_n_samples_4_n_iter_2_sd2.txt", "mine", "a10"),
+        ("RTX_3090_n_samples_4_n_iter_2_sd2/optimized.txt", "optimized", "rtx_3090"),
+    ],
+)
+def test_a_gpus_name_may_have_several_words(
+    tmp_path: Path, name: str, configuration: str, gpu: str
+) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("5.1\n")
+    (row,) = load_records(tmp_path).to_dict("records")
+    assert (row["configuration"], row["gpu"]) == (configuration, gpu)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from analysis.__main__ import main
-from analysis.report import inline_svg
+from analysis.formats import Table
+from analysis.report import inline_svg, sorted_as_number
 from tests.sample_records import sample_record, write_main_sweep, write_sample, write_sweep
 
 _VOID = {"meta", "link", "input", "br", "hr", "img"}
@@ -165,3 +166,70 @@ def test_rows_for_which_there_is_no_room_are_told(
     monkeypatch.setattr("analysis.report._MOST_ROWS", 8)
     text = "\n".join(Page(report(write_main_sweep(tmp_path))).texts)
     assert "Every cell: the first 2 of 6 rows." in text
+
+
+@pytest.fixture(scope="module")
+def many_failures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """300 cells that crashed, each with another long reason, beside one that was measured."""
+    root = tmp_path_factory.mktemp("failures")
+    write_sample(root, sample_record(1.0))
+    for at in range(300):
+        reason = f"RuntimeError in {'x' * (at + 1)}: " + "illegal memory access " * 20
+        record = sample_record(status="crashed", reason=reason, attention=f"backend {at}")
+        write_sample(root, record)
+    assert main([str(root), "--most-charts", "1"]) == 0
+    return root / "analysis"
+
+
+def test_the_short_form_fits_into_a_comment_and_says_what_is_missing(many_failures: Path) -> None:
+    text = (many_failures / "report.md").read_text(encoding="utf-8")
+    assert len(text) < 60_000
+    assert re.search(r"The first \d+ of 301 rows: delta\.md has all\.", text)
+    assert "<details><summary>300 excluded</summary>" in text
+    assert re.search(r"\d+ further lines are not shown: cells are in summary\.csv", text)
+    assert text.rstrip().endswith("</details>")
+
+
+def test_an_alternative_text_and_the_list_of_exclusions_have_an_end(many_failures: Path) -> None:
+    page = Page((many_failures / "report.html").read_text(encoding="utf-8"))
+    (alt,) = (text for text in page.all("aria-label") if text.startswith("Bar chart"))
+    assert len(alt) < 2200
+    assert re.search(r"; \d\d+ further entries are in the tables\.$", alt)
+    excluded = [text for text in page.texts if text.startswith("Cell without times")]
+    assert sum(map(len, excluded)) <= 60_000
+
+
+def test_tables_have_no_more_characters_than_there_is_room_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analysis.report._MOST_TABLE_CHARACTERS", 1500)
+    text = "\n".join(Page(report(write_main_sweep(tmp_path))).texts)
+    assert re.search(r"cpu against attention=math: the first \d of 6 rows\.", text)
+
+
+def test_the_csv_files_have_every_reason_whole(many_failures: Path) -> None:
+    for name in ("summary.csv", "delta.csv"):
+        text = (many_failures / name).read_text(encoding="utf-8")
+        assert "illegal memory access " * 19 in text
+
+
+@pytest.mark.parametrize(
+    ("texts", "numeric"),
+    [
+        (["reference", "2.0e-01 ‡", "5.0e-04", "0", "- (no round 0)"], True),
+        (["1.29x †", "<1e-4", "+19.2 %"], True),
+        (["-", "reference"], False),
+        (["", "1 of 3 rounds crashed: signal 9"], False),
+        (["math", "flash"], False),
+        (["4", "1 of 2"], False),
+    ],
+)
+def test_columns_of_numbers_are_sorted_as_numbers(texts: list[str], numeric: bool) -> None:
+    table = Table(title="", headings=["x"], rows=[[text] for text in texts])
+    assert sorted_as_number(table, 0) is numeric
+
+
+def test_the_parity_column_says_that_it_is_sorted_by_number(main_report: str) -> None:
+    assert re.search(
+        r'<th scope="col" data-sort="number"><button type="button">parity', main_report
+    )

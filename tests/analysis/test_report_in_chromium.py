@@ -124,3 +124,21 @@ def test_tables_and_charts_are_named_for_a_screen_reader(page: Any) -> None:
     assert len(images) >= 10
     assert all(image.get_attribute("aria-label") for image in images)
     assert page.get_by_role("region", name="cpu against attention=math").count() == 1
+
+
+def test_parity_is_sorted_by_its_numbers(page: Any) -> None:
+    page.evaluate(
+        """() => {
+          const table = document.querySelector("#table-1-1");
+          const names = Array.from(table.tHead.rows[0].cells, (cell) => cell.innerText.trim());
+          const place = names.findIndex((name) => name.startsWith("parity"));
+          const texts = ["5.0e-04", "reference", "2.0e-01", "0", "-", "1.0e-02", "3.0e+00"];
+          Array.from(table.tBodies[0].rows, (row, at) => {
+            row.cells[place].textContent = texts[at];
+          });
+        }"""
+    )
+    page.get_by_role("button", name="parity").first.focus()
+    page.keyboard.press("Enter")
+    rising = ["0", "5.0e-04", "1.0e-02", "2.0e-01", "3.0e+00"]
+    assert column(page, "parity")[:5] == rising

@@ -131,7 +131,7 @@ def test_throttled_runs_are_told_and_drawn(tmp_path: Path) -> None:
     (chart,) = charts_of(tmp_path).values()
     assert list(chart.runs["throttled"]) == [True, False]
     caption = " ".join(chart.caption)
-    assert "1 of 4 timed iterations were throttled (throttled: sw_power_cap)" in caption
+    assert "1 of 4 timed iterations were throttled (sw_power_cap), in 1 of 1 cells" in caption
     assert "Crosses: rounds with throttled iterations." in caption
 
 

@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 
 from analysis import load_records, summarise
 from analysis.choices import PUBLISHED_CONFIGURATIONS
-from analysis.series import series_colours, series_order
+from analysis.series import repeats_of_colours, series_colours, series_order
 from tests.sample_records import (
     CONFIGURATIONS,
     sample_environment,
@@ -149,3 +149,12 @@ def test_fifteen_other_series_have_fifteen_colours() -> None:
 def test_any_number_of_series_has_colours() -> None:
     names = [f"s{number}" for number in range(100)]
     assert set(names) <= series_colours(names).keys()
+
+
+def test_series_of_one_colour_are_counted_so_that_charts_can_tell_them_apart() -> None:
+    names = [f"s{number}" for number in range(40)]
+    colours = series_colours(names)
+    repeats = repeats_of_colours(colours)
+    assert len({(colours[name], repeats[name]) for name in names}) == 40
+    assert {repeats[name] for name in names[:15]} == {0}
+    assert repeats["s15"] == 1

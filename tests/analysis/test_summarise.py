@@ -96,6 +96,21 @@ def test_a_crashed_round_leaves_the_others_and_is_told(tmp_path: Path) -> None:
     assert cell["reason"] == "1 of 3 rounds crashed: signal 9"
 
 
+def test_reasons_that_differ_in_their_numbers_are_one_and_the_whole_text_is_kept(
+    tmp_path: Path,
+) -> None:
+    write_sweep(tmp_path, {(1, "flash"): [2.0]})
+    for index in (1, 2):
+        reason = f"process {index}00 has {index}.25 GiB " + "in use " * 50
+        write_sample(tmp_path, sample_record(status="oom", reason=reason, round_index=index))
+    cell = one_cell(tmp_path)
+    assert cell["reason"].startswith("2 of 3 rounds oom: process … has … GiB in use in use")
+    assert len(cell["reason"]) < 200
+    assert "process 100 has 1.25 GiB" in cell["full_reason"]
+    assert "process 200 has 2.25 GiB" in cell["full_reason"]
+    assert len(cell["full_reason"]) > 700
+
+
 @pytest.mark.parametrize(
     ("proofs", "expected"),
     [

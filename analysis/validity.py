@@ -1,0 +1,74 @@
+"""Numbers that cannot have been measured: infinite, negative, or zero where something was done."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from sd_bench.records import Iteration, Record, RecordError
+
+#: Larger than anything that a record counts or times; beyond it, arithmetic begins to overflow.
+_LARGEST = 1e30
+
+#: Choices that are counts: where they are numbers, none can be zero.
+_COUNTS = ("batch_size", "steps", "height", "width", "n_iter")
+
+
+def check_numbers(record: Record) -> None:
+    """Raise RecordError if an ``ok`` record holds a number that nothing can have measured.
+
+    It names the first such number. What is absent is no fault, nor is a profile of zeros.
+    """
+    for name, value, least in _numbers(record):
+        if not least <= value <= _LARGEST:
+            raise RecordError(f"{name} is {value:g}: no measurement gives that")
+
+
+_Number = tuple[str, float, float]  # its name, its value, the least that it can be
+
+#: The least that a number can be which is larger than zero, or one that counts something.
+_ABOVE_ZERO, _ONE = math.ulp(0.0), 1.0
+
+
+def _numbers(record: Record) -> Iterator[_Number]:
+    """The numbers that the analysis computes with."""
+    if record.times is not None:
+        for iteration in record.times.iterations:
+            yield from _of_iteration(iteration)
+        yield from _known("times.first_call_s", record.times.first_call_s, _ABOVE_ZERO)
+    if (memory := record.memory) is not None:
+        yield from _known("memory.process_peak_bytes", memory.process_peak_bytes, _ONE)
+        device = memory.device_peak_allocated_bytes
+        yield from _known("memory.device_peak_allocated_bytes", device, 0.0)
+    if record.energy is not None:
+        yield from _known("energy.joules_per_image", record.energy.joules_per_image, 0.0)
+    if record.work is not None:
+        yield "work.unet_call", record.work.unet_call, _ONE
+        yield "work.iteration", record.work.iteration, _ONE
+    if record.profile is not None:
+        for name, seconds in record.profile.seconds_by_class.items():
+            yield f"profile.seconds_by_class.{name}", seconds, 0.0
+    for axis in _COUNTS:
+        count = record.choices.get(axis)
+        if isinstance(count, int | float) and not count > 0:
+            yield f"choices.{axis}", count, _ABOVE_ZERO
+
+
+def _of_iteration(iteration: Iteration) -> Iterator[_Number]:
+    yield "an iteration's total_s", iteration.total_s, _ABOVE_ZERO
+    yield "an iteration's text_encode_s", iteration.text_encode_s, 0.0
+    yield "an iteration's denoise_s", iteration.denoise_s, 0.0
+    yield "an iteration's vae_decode_s", iteration.vae_decode_s, 0.0
+    if iteration.steps_s:
+        yield "a step of steps_s", _worst(iteration.steps_s), _ABOVE_ZERO
+
+
+def _worst(values: Sequence[float]) -> float:
+    """What is not finite in sum, else the least: quick, since most of a record are steps."""
+    total = sum(values)
+    return min(values) if -_LARGEST < total < _LARGEST else total
+
+
+def _known(name: str, value: float | None, least: float) -> Iterator[_Number]:
+    if value is not None:
+        yield name, value, least
