@@ -20,6 +20,7 @@ from analysis.gate import FAILURES, compare_sweeps, failures, why_nothing_was_co
 from analysis.gate_page import Sweep, gate_page
 from analysis.load import load_records
 from analysis.markup import to_markdown
+from analysis.notes import value_note
 from analysis.publish import Published, publish, save_pictures
 from analysis.published_report import published_page, write_published
 from analysis.report import ReportData, write_report
@@ -82,7 +83,10 @@ def _compare(options: argparse.Namespace) -> int:
     rounds = {name: _load([folder])[0] for name, folder in folders.items()}
     old, new = (summarise(each, options.value) for each in rounds.values())
     compared = compare_sweeps(old, new, options.margin)
-    sweeps = [Sweep(name, folders[name], environments(each)) for name, each in rounds.items()]
+    sweeps = [
+        Sweep(name, folders[name], environments(rounds[name]), value_note(cells))
+        for name, cells in (("OLD", old), ("NEW", new))
+    ]
     text = to_markdown(gate_page(compared, sweeps))
     print(text, end="")
     if options.out is not None:

@@ -23,11 +23,15 @@ _NUMERIC = ("batch size", "OLD [s]", "NEW [s]", "improvement", "speed-up", "95 %
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """One side of the comparison; ``environments`` as `analysis.environments` gives them."""
+    """One side of the comparison; ``environments`` as `analysis.environments` gives them.
+
+    ``value`` is a sentence on what the seconds of a round are.
+    """
 
     name: str
     folder: Path
     environments: pd.DataFrame
+    value: str
 
 
 def gate_page(compared: pd.DataFrame, sweeps: Sequence[Sweep]) -> Page:
@@ -55,6 +59,7 @@ def _notes(compared: pd.DataFrame, sweeps: Sequence[Sweep]) -> list[str]:
         *([f"The output of {different} cells differs from OLD's."] if different else []),
         *([f"All cells: {', '.join(shared.values())}."] if shared else []),
         *(_sweep_sentence(sweep) for sweep in sweeps),
+        *dict.fromkeys(sweep.value for sweep in sweeps),
         "Improvement is (OLD - NEW) / OLD * 100, positive is faster; speed-up is OLD / NEW.",
         "Verdict by Welch's t test on logarithms, corrected after Holm over the cells of a GPU; "
         f"the same if the interval lies within {margin} of equal.",

@@ -303,6 +303,17 @@ def test_both_sides_say_their_folder_and_environment(
     assert "\nAll cells: cpu, sd2, compile off, fp32, torch_env current, plms, 4 steps" in text
 
 
+def test_what_the_seconds_are_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old, new = (str(tmp_path / name) for name in ("old", "new"))
+    for folder in (old, new):
+        write_sweep(Path(folder), {(1, "math"): ten(2.0)}, n_iter=2)
+    assert "\nRuntime of a round: the sum of 2 timed iterations" in printed(capsys, old, new)
+    main(["compare", old, new, "--value", "median-iteration"])
+    said = capsys.readouterr().out
+    assert "\nRuntime of a round: the median of 2 timed iterations" in said
+    assert said.count("Runtime of a round: ") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
