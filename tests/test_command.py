@@ -58,6 +58,8 @@ def test_help_lists_the_groups_and_imports_no_torch(tmp_path: Path) -> None:
         (["prompt=A cat, sitting"], "quote a value that holds a comma"),
         (["time_file=."], "is a folder; name a file"),
         (["~workload"], "every group is needed"),
+        (["hydra.sweep.subdir=../elsewhere"], "is not inside the sweep's folder"),
+        (["num_gpus=2", "gpu=cpu", "plan=true"], "gpu=cpu runs one worker at a time"),
         (["-m", "workload.batch_size=range(0,0)"], "no cells"),
         (["protocol.time_limit_s=nan"], "must be a finite number"),
         (["protocol.time_limit_s=-1"], "must be above 0 seconds"),
@@ -113,6 +115,15 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     done = run(tmp_path, "model_version=sd2_tiny")
     assert done.returncode == 2
     assert "name another place (hydra.sweep.dir=FOLDER" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("content", [b"# @package _global_\na: [1\n", b"a: \xff\n"])
+def test_an_experiment_that_does_not_read_is_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_bytes(content)
+    done = run(tmp_path, "--config-dir", str(tmp_path), "experiment=mine", "gpu=cpu")
+    assert done.returncode == 2
     assert done.stderr.count("\n") == 1
 
 
