@@ -76,7 +76,7 @@ def _times(times: Times) -> dict[str, Any]:
         "first_call_s": math.nan if times.first_call_s is None else times.first_call_s,
         "compile_cache": one_line(times.compile_cache or ""),
         "num_iterations": len(iterations),
-        "num_warmup": len(times.warmup),
+        "num_warmup": len(times.warmup) + len(times.warmup_unet_calls_s),
         "iterations_s": tuple(i.total_s for i in iterations),
         "iteration_marks": _marks(iterations),
     }

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import pytest
 
 from analysis import compare, compare_by_axis, environments, load_records, summarise
 from analysis.notes import disturbance_notes, scaled_note, sweep_names, value_note
@@ -94,3 +96,18 @@ def test_every_page_says_what_a_runtime_is_and_that_a_median_is_one(tmp_path: Pa
     assert value_note(cells) == (
         "Runtime of a round: the median of 2 timed iterations, warm-up left out."
     )
+
+
+@pytest.mark.parametrize(
+    ("warmup", "said"),
+    [
+        ({"warmup_unet_calls_s": [2.0]}, "one timed iteration, warm-up left out"),  # as on a CPU
+        ({"warmup_unet_calls_s": []}, "one timed iteration, without a warm-up"),
+    ],
+)
+def test_a_unet_call_before_is_a_warm_up_too(
+    tmp_path: Path, warmup: dict[str, Any], said: str
+) -> None:
+    times = dataclasses.replace(sample_times(1.0), warmup=[], **warmup)
+    write_sample(tmp_path, sample_record(1.0, extra={"times": times}))
+    assert value_note(summarise(load_records(tmp_path))) == f"Runtime of a round: {said}."
