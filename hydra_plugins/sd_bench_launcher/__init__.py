@@ -97,7 +97,8 @@ class MatrixSweeper(BasicSweeper):
             if is_unused and made:
                 _take_back(made)
             elif before is not None:  # what a sweep was begun with stays, refused or grown
-                own_file.write_bytes(before)
+                if own_file.read_bytes() != before:
+                    own_file.write_bytes(before)
             elif is_unused:
                 own_file.unlink(missing_ok=True)
 

@@ -6,7 +6,7 @@ import random
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -97,16 +97,24 @@ def run_sweep(
         grown = None if is_new or not covers(cells, folder) else arguments
         try:
             watcher.planned(plan, finished)
-            return _run(plan, finished, slots, watcher, folder, grown)
+            with _without_caches(plan):
+                return _run(plan, finished, slots, watcher, folder, grown)
         except KeyboardInterrupt:
             raise SweepInterrupted(folder) from None
         except ConfigError:  # refused: as if nothing had been asked
             for cell in claims:
                 unclaim(cell)
             raise
-        finally:
-            for planned in plan:
-                shutil.rmtree(compile_cache_dir(planned.cell.folder), ignore_errors=True)
+
+
+@contextmanager
+def _without_caches(plan: Sequence[PlannedCell]) -> Iterator[None]:
+    """Leave no compiled kernels behind, whatever happens."""
+    try:
+        yield
+    finally:
+        for planned in plan:
+            shutil.rmtree(compile_cache_dir(planned.cell.folder), ignore_errors=True)
 
 
 def plan_sweep(cells: Sequence[Cell], folder: Path) -> tuple[list[PlannedCell], Finished]:
