@@ -16,7 +16,7 @@ from sd_bench.networks.autoencoder import Autoencoder
 from sd_bench.networks.text_encoder import TextEncoder
 from sd_bench.networks.unet import UNet
 from sd_bench.sampling.samplers import make_sampler
-from sd_bench.torch_versions import compiled, sdpa_backends, uninitialised
+from sd_bench.torch_versions import Watcher, compiled, sdpa_backends, uninitialised
 from sd_bench.weights.checkpoint import open_checkpoint
 from sd_bench.weights.fit import check_fits
 from sd_bench.weights.load import fill_from, stored_parts
@@ -44,10 +44,13 @@ class Pipeline:
     """The three networks of one cell, ready to sample.
 
     Enter ``running()`` around everything that calls them: it holds the autocast context, whose
-    cache of cast weights lives as long as the context does.
+    cache of cast weights lives as long as the context does. ``watcher`` is told each run of a
+    graph that the compiler has made.
     """
 
-    def __init__(self, config: Config, device: torch.device) -> None:
+    def __init__(
+        self, config: Config, device: torch.device, watcher: Watcher | None = None
+    ) -> None:
         self.config = config
         self.device = device
         self.dtype = WEIGHT_DTYPES[config.precision.name]
@@ -55,7 +58,7 @@ class Pipeline:
         self.sampler = make_sampler(config.sampler, config.model_version)
         self.text_encoder, self.unet, self.autoencoder = build_networks(config, device)
         keep_unfused = config.attention.backend in ("original", "math")
-        self._run_unet = compiled(self.unet, config.compile.mode, keep_unfused)
+        self._run_unet = compiled(self.unet, config.compile.mode, keep_unfused, watcher)
 
     @contextmanager
     def running(self) -> Iterator[None]:

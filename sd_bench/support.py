@@ -45,7 +45,9 @@ def _both(
 
 
 def _switches_one_off(config: Config) -> bool:
-    return any(getattr(config.attention, f"disable_{backend}") for backend in SDPA_BACKENDS)
+    """Whether a backend is switched off that PyTorch 2.0 had; cuDNN's it did not have anyhow."""
+    named = [backend for backend in SDPA_BACKENDS if backend != "cudnn"]
+    return any(getattr(config.attention, f"disable_{backend}") for backend in named)
 
 
 #: The newest compute capability that the wheels of PyTorch 1.12 are built for.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, Protocol
 from unittest import mock
 
 import torch
@@ -111,7 +111,20 @@ def math_attention_reduces_in_half() -> bool:
     return bool(torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed())
 
 
-def compiled(module: torch.nn.Module, mode: str, keep_unfused: bool) -> Callable[..., torch.Tensor]:
+class Watcher(Protocol):
+    """Stands around every run of a graph that the compiler has made."""
+
+    def watch(self, run: Callable[..., Any]) -> Callable[..., Any]: ...
+
+
+def uses_cuda_graphs(mode: str) -> bool:
+    """Whether torch.compile in ``mode`` replays CUDA graphs, where the device is CUDA."""
+    return mode in ("reduce_overhead", "max_autotune")
+
+
+def compiled(
+    module: torch.nn.Module, mode: str, keep_unfused: bool, watcher: Watcher | None = None
+) -> Callable[..., torch.Tensor]:
     """``module`` under torch.compile in ``mode``, or itself if that is "off".
 
     With ``keep_unfused`` the compiler's rewriting of matmul-softmax-matmul into a fused
@@ -124,7 +137,21 @@ def compiled(module: torch.nn.Module, mode: str, keep_unfused: bool) -> Callable
         from torch._inductor.fx_passes import fuse_attention
 
         mock.patch.object(fuse_attention, "_sfdp_init", return_value=None).start()
-    return torch.compile(module, mode=mode.replace("_", "-"), dynamic=False)
+    if watcher is None:
+        return torch.compile(module, mode=mode.replace("_", "-"), dynamic=False)
+    return torch.compile(module, backend=_watched_inductor(mode, watcher), dynamic=False)
+
+
+def _watched_inductor(mode: str, watcher: Watcher) -> Callable[..., Any]:
+    """The compiler that ``mode`` means, with ``watcher`` around what it makes."""
+    from torch import _inductor
+
+    options = _inductor.list_mode_options(mode.replace("_", "-"))
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[Any]) -> Callable[..., Any]:
+        return watcher.watch(_inductor.compile(graph, inputs, options=options))
+
+    return backend
 
 
 def compile_counts() -> dict[str, int | None]:

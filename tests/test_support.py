@@ -6,7 +6,8 @@ import pytest
 
 from sd_bench import devices
 from sd_bench.config import ConfigError
-from sd_bench.devices import Device, check_present, option_for, parse_nvidia_smi, visible
+from sd_bench.devices import check_present, option_for
+from sd_bench.nvidia_driver import Device, parse_nvidia_smi, visible
 from sd_bench.support import Host, unsupported_reason, with_stand_ins
 from tests.conftest import Compose
 

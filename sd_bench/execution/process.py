@@ -25,12 +25,21 @@ from sd_bench.execution.worker import (
     EXIT_OTHER_ENVIRONMENT,
     Request,
     blank_record,
+    without_profile,
 )
 from sd_bench.paths import IS_CHECKOUT, PACKAGE_DIR
 from sd_bench.records import Failure, Record, read_record, record_path, write_record
 
 _TAIL_BYTES = 4000
 _FILLED = "filled"
+#: What compiled cells get besides. Generated kernels are named after what was fused into them
+#: (PyTorch 2.0 does not by itself), and a profiler's end leaves CUDA graphs intact (CUDA before
+#: 12.6): PyTorch sees to that itself only where its own option asks for graphs.
+_COMPILED_ENVIRONMENT = {
+    "TORCHINDUCTOR_UNIQUE_KERNEL_NAMES": "1",
+    "TEARDOWN_CUPTI": "0",
+    "DISABLE_CUPTI_LAZY_REINIT": "1",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +101,7 @@ class RunningRound:
         self._pending = b""
         self._has_said_all = False
         self._environment: dict[str, Any] | None = None
+        self._is_kept = False
         self._log = log_path(turn.planned.cell.folder, turn.round)
         cache = compile_cache_dir(turn.planned.cell.folder)
         self._read_fd, write_fd = os.pipe()
@@ -144,6 +154,8 @@ class RunningRound:
             for message in map(json.loads, lines):
                 if "phase" in message:
                     phases.append(message["phase"])
+                elif "kept" in message:
+                    self._is_kept = True
                 else:
                     self._environment = message["environment"]
         return phases
@@ -168,6 +180,7 @@ class RunningRound:
 
         Raises OtherEnvironmentError if it would not measure, OSError if the folder takes no files.
         """
+        self.hear()
         self.kill()
         returncode, cell = self._process.returncode, self.turn.planned.cell
         if returncode == EXIT_OTHER_ENVIRONMENT and self._environment is not None:
@@ -179,6 +192,10 @@ class RunningRound:
         if ended is None:
             return self._accept(cell)
         status, failure = ended
+        if self._is_kept:  # all was measured before: only the profile is lost
+            record = without_profile(self._accept(cell), failure.message)
+            write_record(self.turn.record_path, record)
+            return record
         failure = replace(failure, detail=_tail(self._log))
         record = replace(self._blank, status=status, reason=failure.message, failure=failure)
         write_record(self.turn.record_path, record)
@@ -224,6 +241,8 @@ def _environment(cache: Path | None, slot: Slot) -> dict[str, str]:
     if cache is not None:
         environment["TORCHINDUCTOR_CACHE_DIR"] = str(cache)
         environment["TRITON_CACHE_DIR"] = str(cache / "triton")
+        for name, value in _COMPILED_ENVIRONMENT.items():
+            environment.setdefault(name, value)
     return environment
 
 

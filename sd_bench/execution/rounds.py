@@ -9,7 +9,6 @@ from itertools import groupby
 from typing import Protocol
 
 from sd_bench.config import ConfigError
-from sd_bench.devices import foreign_processes
 from sd_bench.execution.finished import Finished, differences
 from sd_bench.execution.plan import PlannedCell
 from sd_bench.execution.process import (
@@ -19,6 +18,7 @@ from sd_bench.execution.process import (
     declare_unsupported,
 )
 from sd_bench.execution.slots import Slot, Slots
+from sd_bench.nvidia_driver import foreign_processes
 from sd_bench.records import Record
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sd_bench.config import Config, ConfigError, GpuConfig
-from sd_bench.devices import Device, fits, matching_devices
+from sd_bench.devices import fits, matching_devices
+from sd_bench.nvidia_driver import Device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

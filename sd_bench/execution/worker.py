@@ -18,6 +18,7 @@ import re  # noqa: E402
 import signal  # noqa: E402
 import sys  # noqa: E402
 import traceback  # noqa: E402
+from collections.abc import Callable  # noqa: E402
 from dataclasses import dataclass, replace  # noqa: E402
 from datetime import datetime, timezone  # noqa: E402
 from pathlib import Path  # noqa: E402
@@ -76,9 +77,17 @@ def main(request: Request) -> int:
     record = blank_record(config, request.sweep, request.job, request.round, request.position)
     record = replace(record, warnings=request.warnings)
     path = record_path(Path(request.folder), request.round)
+    kept: Record | None = None
+
+    def keep(measured: Record) -> None:
+        nonlocal kept
+        kept = measured
+        write_record(path, kept)
+        report.tell({"kept": True})
+
     try:
         report("import")
-        record = _measure(config, request, record, report)
+        record = _measure(config, request, record, report, keep)
     except BrokenPipeError:  # the launcher is gone: nobody wants the record or the exit code
         return 1
     except _OtherEnvironmentError:
@@ -86,10 +95,9 @@ def main(request: Request) -> int:
     except Exception as error:  # every failure is a record, but for a disk that takes none
         if getattr(error, "errno", None) in _CANNOT_WRITE:
             return EXIT_CANNOT_WRITE
-        record = failed_record(record, error)
-    if record.times is not None:
-        worker_s = time.perf_counter() - _STARTED
-        record = replace(record, times=replace(record.times, worker_s=worker_s))
+        failed = failed_record(record, error)
+        record = failed if kept is None else without_profile(kept, str(failed.reason))
+    record = _with_lifetime(record)
     try:
         write_record(path, record)
     except OSError:
@@ -115,6 +123,18 @@ def blank_record(config: Config, sweep: str, job: str, round_index: int, positio
     )
 
 
+def without_profile(record: Record, why: str) -> Record:
+    """``record`` as it was kept, with the reason why profiling a step of it came to nothing."""
+    return replace(record, warnings=[*record.warnings, f"profile=true: no step profiled: {why}"])
+
+
+def _with_lifetime(record: Record) -> Record:
+    """``record`` with how long this process has lived, where anything was measured."""
+    if record.times is None:
+        return record
+    return replace(record, times=replace(record.times, worker_s=time.perf_counter() - _STARTED))
+
+
 def failed_record(record: Record, error: Exception) -> Record:
     """``record`` with what went wrong, in the status that fits it."""
     message = " ".join(str(error).split()) or type(error).__name__
@@ -129,7 +149,14 @@ def failed_record(record: Record, error: Exception) -> Record:
     )
 
 
-def _measure(config: Config, request: Request, record: Record, report: _Reporter) -> Record:
+def _measure(
+    config: Config,
+    request: Request,
+    record: Record,
+    report: _Reporter,
+    keep: Callable[[Record], None],
+) -> Record:
+    """Measure the round. ``keep`` gets the record before a step is profiled, if one is."""
     import torch
 
     from sd_bench.measurement.artefacts import save_output
@@ -154,35 +181,49 @@ def _measure(config: Config, request: Request, record: Record, report: _Reporter
     if why is not None:
         return replace(record, status="unsupported", reason=why)
     folder, is_first = Path(request.folder), request.round == 0
-    trace_file = folder / f"round-{request.round}-trace.json.gz" if request.profile else None
-    measured = measure_round(config, device, import_s, request.compile_cache, report, trace_file)
-    began = time.perf_counter()
-    output = save_output(
-        folder,
-        f"round-{request.round}",
-        measured.images,
-        image_prompts(config, 0),
-        image_seeds(config, 0),
-        config.negative_prompt,
-        {"cell_hash": record.cell_hash, **record.choices} if config.images else None,
+    prefix = f"round-{request.round}"
+    trace_file = folder / f"{prefix}-trace.json.gz" if request.profile else None
+
+    def completed(measured: Measured) -> Record:
+        began = time.perf_counter()
+        output = save_output(
+            folder,
+            prefix,
+            measured.images,
+            image_prompts(config, 0),
+            image_seeds(config, 0),
+            config.negative_prompt,
+            {"cell_hash": record.cell_hash, **record.choices} if config.images else None,
+        )
+        done = replace(
+            record,
+            status="ok",
+            reason=None,
+            times=replace(measured.times, save_s=time.perf_counter() - began),
+            memory=measured.memory,
+            kernel_proof=measured.kernel_proof,
+            compilation=measured.compilation,
+            telemetry=measured.telemetry,
+            energy=measured.energy,
+            work=count_work(config, folder.parent) if is_first else None,
+            output=output,
+        )
+        warnings = [*done.warnings, *cut_prompts(config), *remarks(done)]
+        return _judged(replace(done, warnings=warnings), measured)
+
+    finished: Record | None = None
+
+    def keep_measured(measured: Measured) -> None:
+        nonlocal finished
+        finished = completed(measured)
+        keep(_with_lifetime(finished))
+
+    measured = measure_round(
+        config, device, import_s, request.compile_cache, report, trace_file, keep_measured
     )
-    record = replace(
-        record,
-        status="ok",
-        reason=None,
-        times=replace(measured.times, save_s=time.perf_counter() - began),
-        memory=measured.memory,
-        kernel_proof=measured.kernel_proof,
-        compilation=measured.compilation,
-        telemetry=measured.telemetry,
-        energy=measured.energy,
-        profile=measured.profile,
-        work=count_work(config, folder.parent) if is_first else None,
-        output=output,
-    )
-    warnings = [*record.warnings, *cut_prompts(config), *remarks(record)]
-    record = replace(record, warnings=warnings)
-    return _judged(record, measured)
+    if finished is None:
+        return completed(measured)
+    return replace(finished, profile=measured.profile)
 
 
 def _check_device(config: Config, name: str) -> None:

@@ -14,8 +14,9 @@ from typing import Any
 
 import torch
 
-from sd_bench.devices import cpu_name, cuda_devices
+from sd_bench.devices import cpu_name
 from sd_bench.measurement.gpu_facts import INSTANCE, SETTINGS, gpu_facts
+from sd_bench.nvidia_driver import first_uuid
 from sd_bench.paths import PACKAGE_DIR
 from sd_bench.torch_versions import math_attention_reduces_in_half
 
@@ -29,9 +30,10 @@ _VARIABLE_PREFIXES = (
     "MKL", "DNNL", "ONEDNN", "OPENBLAS", "MALLOC", "GLIBC_TUNABLES", "LD_PRELOAD",
     "LD_LIBRARY_PATH",
 )  # fmt: skip
-#: Folders that the launcher sets anew for each cell, and which of several equal GPUs runs.
+#: What the launcher itself sets for a cell, and which of several equal GPUs runs.
 _NOT_OF_THE_ENVIRONMENT = (
-    "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES",
+    "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "TORCHINDUCTOR_UNIQUE_KERNEL_NAMES",
+    "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES",
 )  # fmt: skip
 #: The parts of the package that a measured time depends on.
 _MEASURED_SOURCES = (
@@ -46,8 +48,7 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
     Outside of it is what may differ between rounds of an average: which of several equal GPUs
     ran, how it stood at the moment, where the interpreter lies, the project's commit.
     """
-    devices = cuda_devices() if device.type == "cuda" else ()
-    uuid = devices[0].uuid if devices else None
+    uuid = first_uuid() if device.type == "cuda" else None
     facts = {} if uuid is None else gpu_facts(uuid, {**SETTINGS, **INSTANCE})
     alike = {
         "python": platform.python_version(),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Mapping
+
+from sd_bench.nvidia_driver import ask_nvidia_smi
 
 #: Facts that a time depends on, by the field that nvidia-smi calls them.
 SETTINGS = {
@@ -36,26 +36,33 @@ Fact = str | float | None
 
 def gpu_facts(uuid: str, wanted: Mapping[str, str]) -> dict[str, Fact]:
     """``wanted`` facts of the GPU ``uuid``; each is None where the driver does not tell it."""
-    nvidia_smi = shutil.which("nvidia-smi")
     old = {name: field for name, field in wanted.items() if field not in _NEW_FIELDS}
-    for fields in (wanted, old) if nvidia_smi is not None else ():
+    for fields in (wanted, old):
         query = f"--query-gpu={','.join(fields.values())}"
-        command = [str(nvidia_smi), f"--id={uuid}", query, "--format=csv,noheader,nounits"]
-        try:
-            answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-        except (OSError, subprocess.SubprocessError):
-            continue
-        return {**dict.fromkeys(wanted), **parse_facts(answer.stdout, fields)}
+        text, _ = ask_nvidia_smi(f"--id={uuid}", query, "--format=csv,noheader,nounits")
+        facts = parse_facts(text, fields)
+        if any(fact is not None for fact in facts.values()):
+            return {**dict.fromkeys(wanted), **facts}
     return dict.fromkeys(wanted)
 
 
-def parse_facts(line: str, fields: Mapping[str, str]) -> dict[str, Fact]:
-    """The facts in a line of nvidia-smi's CSV; what it does not tell ("[N/A]") is None."""
-    values = [value.strip() for value in line.strip().split(",")]
+def parse_facts(text: str, fields: Mapping[str, str]) -> dict[str, Fact]:
+    """The facts in the line of nvidia-smi's CSV that has one for each of ``fields``.
+
+    What it does not tell ("[N/A]") is None, and so is a number that is none. A warning before or
+    after that line is left aside.
+    """
+    rows = ([value.strip() for value in line.split(",")] for line in text.splitlines())
+    values = next((row for row in rows if len(row) == len(fields)), [""] * len(fields))
     return {name: _fact(name, value) for name, value in zip(fields, values, strict=True)}
 
 
 def _fact(name: str, value: str) -> Fact:
     if value.startswith("[") or value in ("", "N/A"):
         return None
-    return float(value) if name.endswith(_UNITS) else value
+    if not name.endswith(_UNITS):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        return None

@@ -43,6 +43,8 @@ _BATCHED_PRODUCTS = ("aten::bmm", "aten::baddbmm", "aten::matmul")
 _OPERATORS = ("cpu_op", "operator")
 _SCOPES = ("user_annotation",)
 _KERNELS = ("kernel", "gpu_memcpy", "gpu_memset", "memcpy", "memset")
+_DRIVER_CALLS = ("cuda_runtime", "cuda_driver", "runtime", "driver")
+_LAUNCHES = re.compile(r"(cuda|cu|hip)(LaunchKernel|LaunchCooperativeKernel|Memcpy|Memset)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +64,17 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Where one step's time went. ``by_kernel`` holds the same seconds by name, without idle."""
+    """Where one step's time went. ``by_kernel`` holds the same seconds by name, without idle.
+
+    ``num_launched`` kernels, copies and fills were launched one by one (not by a CUDA graph), of
+    which the trace lacks ``num_lost``.
+    """
 
     seconds: float
     by_class: dict[str, float]
     by_kernel: dict[str, float]
+    num_launched: int = 0
+    num_lost: int = 0
 
 
 def class_of(name: str, operator: str | None = None, in_attention: bool = False) -> str:
@@ -109,7 +117,25 @@ def read_step(trace: dict[str, Any], on_device: bool, compiled: bool) -> Step:
         by_class[class_of(event.name, operator, in_attention)] += seconds
         by_kernel[event.name] += seconds
     by_class["idle"] = max(0.0, step_s - sum(by_class.values()))
-    return Step(step_s, by_class, dict(by_kernel))
+    launched_ones = _launched(raw, step)
+    num_lost = len(launched_ones - {_correlation(e) for e in raw if _category(e) in _KERNELS})
+    return Step(step_s, by_class, dict(by_kernel), len(launched_ones), num_lost)
+
+
+def _launched(raw: list[dict[str, Any]], step: dict[str, Any]) -> set[int | None]:
+    """What joins each launch within the step to its kernel on the device."""
+    end = step["ts"] + step["dur"]
+    return {
+        _correlation(e)
+        for e in raw
+        if _category(e) in _DRIVER_CALLS
+        and step["ts"] <= e["ts"] < end
+        and _LAUNCHES.match(e["name"])
+    }
+
+
+def _correlation(event: dict[str, Any]) -> int | None:
+    return event.get("args", {}).get("correlation")
 
 
 def _category(event: dict[str, Any]) -> str:

@@ -1,10 +1,16 @@
-"""Proof of the attention kernel that ran: one UNet call under the profiler, read and judged."""
+"""Proof of the attention kernel that ran: one UNet call under the profiler, read and judged.
+
+Operators are counted, not kernels: each launches its kernel, and the device's own trace loses
+kernels now and then. A CUDA graph has no operators when it is replayed, so a cell that uses graphs
+is proven by the run that they are recorded from: the first one of the compiled code.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.profiler import ProfilerActivity, profile
@@ -20,22 +26,22 @@ FUSED_OPERATORS = {
     "aten::_scaled_dot_product_cudnn_attention": "cudnn",
     "aten::_native_multi_head_attention": "native_multi_head_attention",
 }
-#: Marks of the kernels that they launch on a GPU. A replayed CUDA graph has kernels only.
-FUSED_KERNEL_MARKS = {
-    "sdpa": "cudnn",
-    "flash_fwd": "flash",
-    "fmha_cutlassF": "mem_efficient",
-}
-#: A second kernel of one flash attention, where it splits the keys.
-_COMBINE_MARK = "combine"
 MATH_OPERATOR = "aten::_scaled_dot_product_attention_math"
-#: Below the operators, the kernels that each of xFormers' own operators launches.
-_XFORMERS_MARKS = (
-    "xformers",
-    "aten::_efficient_attention_forward",
-    "aten::_flash_attention_forward",
-)
+#: xFormers' kernels: the operator that each shows as, PyTorch's that does its work in some
+#: versions, and the backend of PyTorch's own attention that calls the latter too.
+XFORMERS_KERNELS = {
+    "flash": ("xformers_flash::flash_fwd", "aten::_flash_attention_forward", "flash"),
+    "cutlass": (
+        "xformers::efficient_attention_forward_cutlass",
+        "aten::_efficient_attention_forward",
+        "mem_efficient",
+    ),
+    "flash3": ("xformers_flash3::flash_fwd", None, None),
+    "small_k": ("xformers::efficient_attention", None, None),
+}
 _MATMULS = ("aten::bmm", "aten::baddbmm")
+#: What the compiler calls a batched product that it has generated itself, instead of calling one.
+_GENERATED_MATMUL = ("triton_tem", "bmm")
 _SOFTMAXES = ("aten::_softmax", "aten::_safe_softmax")
 _ATTENTION_WORDS = ("attention", "flash", "fmha", "softmax", "bmm", "sdp", "mha")
 
@@ -52,21 +58,30 @@ class Profile:
 
     @property
     def fused(self) -> Counter[str]:
-        """Fused attentions by backend: operators, or kernels where no operator was seen."""
+        """Fused attentions of PyTorch's own, by backend."""
         found: Counter[str] = Counter()
         for name, backend in FUSED_OPERATORS.items():
             found[backend] += self.operators[name]
-        if found.total():
-            return +found
-        for name, count in self.kernels.items():
-            marks = (b for mark, b in FUSED_KERNEL_MARKS.items() if mark in name)
-            if _COMBINE_MARK not in name:
-                found.update(dict.fromkeys(list(marks)[:1], count))
         return +found
 
     @property
-    def softmax_kernels(self) -> int:
-        return sum(count for name, count in self.kernels.items() if "softmax" in name)
+    def xformers(self) -> Counter[str]:
+        """xFormers' attentions, by kernel; what PyTorch's own attention calls is not theirs."""
+        fused, found = self.fused, Counter[str]()
+        for kernel, (operator, below, backend) in XFORMERS_KERNELS.items():
+            called = 0 if below is None else self.operators[below] - fused[str(backend)]
+            found[kernel] = max(self.operators[operator], called)
+        return +found
+
+    @property
+    def products(self) -> int:
+        """Batched matrix products: operators, and those that the compiler generated."""
+        generated = (
+            count
+            for name, count in self.operators.items()
+            if all(word in name for word in _GENERATED_MATMUL)
+        )
+        return self.count(_MATMULS) + sum(generated)
 
 
 def profile_call(device: torch.device, call: Callable[[], object]) -> Profile:
@@ -78,12 +93,60 @@ def profile_call(device: torch.device, call: Callable[[], object]) -> Profile:
         call()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
+    return _read(profiler)
+
+
+def _read(profiler: profile) -> Profile:
     operators: Counter[str] = Counter()
     kernels: Counter[str] = Counter()
     for event in profiler.events():
-        on_device = event.device_type.name != "CPU"
-        (kernels if on_device else operators)[event.name] += 1
+        if event.device_type.name != "CPU":
+            kernels[event.name] += 1
+        elif not _is_redispatched(event):
+            operators[event.name] += 1
     return Profile(operators, kernels)
+
+
+def _is_redispatched(event: Any) -> bool:
+    """Whether an operator shows within itself: one call that a dispatch mode has passed on."""
+    parent = event.cpu_parent
+    while parent is not None and parent.name != event.name:
+        parent = parent.cpu_parent
+    return parent is not None
+
+
+class FirstRun:
+    """Profiles the first run of each graph that the compiler makes.
+
+    The host's operators only: the device's tracing, once begun, disturbs graphs captured later.
+    """
+
+    def __init__(self) -> None:
+        self._profiles: list[Profile] = []
+
+    def watch(self, run: Callable[..., Any]) -> Callable[..., Any]:
+        """``run``, the first call of which is profiled."""
+        is_first = True
+
+        def watched(*arguments: Any) -> Any:
+            nonlocal is_first
+            if not is_first:
+                return run(*arguments)
+            is_first = False
+            with profile(activities=[ProfilerActivity.CPU]) as profiler:
+                output = run(*arguments)
+            self._profiles.append(_read(profiler))
+            return output
+
+        return watched
+
+    @property
+    def profile(self) -> Profile:
+        """What ran in the first runs of all graphs together."""
+        operators: Counter[str] = Counter()
+        for found in self._profiles:
+            operators += found.operators
+        return Profile(operators, Counter())
 
 
 def judge(
@@ -96,11 +159,11 @@ def judge(
 ) -> KernelProof:
     """Compare what ran with what the cell's name says.
 
-    ``num_modules`` attention modules have to have run the named kernel, each once. Of them
-    ``num_degenerate`` have a single query: the compiler makes their products element-wise.
+    ``num_modules`` attention modules have to have run the named kernel, each once and no more. Of
+    them ``num_degenerate`` have a single query: the compiler may make their products element-wise.
     """
-    num_products = 2 * (num_modules - (num_degenerate if compiled else 0))
-    proven, detail = _verdict(ran, attention, num_modules, num_products, compiled, has_sdpa)
+    least = 2 * (num_modules - (num_degenerate if compiled else 0))
+    proven, detail = _verdict(ran, attention, num_modules, least, compiled, has_sdpa)
     return KernelProof(
         expected=attention.backend,
         proven=proven,
@@ -115,7 +178,7 @@ def _verdict(
     ran: Profile,
     attention: AttentionConfig,
     num_modules: int,
-    num_products: int,
+    least: int,
     compiled: bool,
     has_sdpa: bool,
 ) -> tuple[bool, str]:
@@ -123,47 +186,59 @@ def _verdict(
     if fused["native_multi_head_attention"]:
         return False, "nn.MultiheadAttention's own fused path ran, whatever backend is named"
     if backend == "xformers":
-        count = max(
-            (n for op, n in ran.operators.items() if op.startswith(_XFORMERS_MARKS)), default=0
-        )
-        pytorchs_own = sum(ran.operators[name] for name in (*FUSED_OPERATORS, MATH_OPERATOR))
-        proven = count == num_modules and not pytorchs_own
-        return proven, f"{count} xFormers operators for {num_modules} modules"
+        return _by_xformers(ran, num_modules)
     if backend == "original":
-        return _unfused(ran, num_modules, num_products, compiled, forbid_math_operator=True)
+        return _unfused(ran, num_modules, least, compiled, forbid_math_operator=True)
     if (backend == "math" and compiled) or not has_sdpa:  # then nothing is to be chosen from
-        return _unfused(ran, num_modules, num_products, compiled, forbid_math_operator=False)
-    math = ran.operators[MATH_OPERATOR]
-    counts = fused + Counter(math=math)
-    allowed = set(attention.allowed_sdpa_backends)
-    missing = num_modules - sum(fused.values())
-    if compiled and not math and ran.count(_MATMULS) >= 2 * missing:
-        counts["math"] = missing  # compiled math leaves its matrix products behind, no operator
-        counts = +counts
-    described = ", ".join(f"{n} {name}" for name, n in sorted(counts.items())) or "no attention"
-    proven = sum(counts.values()) == num_modules and set(+counts) <= allowed
-    return proven, f"{described} for {num_modules} modules"
+        return _unfused(ran, num_modules, least, compiled, forbid_math_operator=False)
+    counts = fused + Counter(math=ran.operators[MATH_OPERATOR])
+    missing = num_modules - sum(counts.values())
+    if compiled and not counts["math"] and _are_products_of(missing, ran, num_modules, least):
+        counts["math"] = missing  # compiled math leaves its products behind, and no operator
+    allowed, others = set(attention.allowed_sdpa_backends), ran.xformers
+    proven = sum(counts.values()) == num_modules and set(counts) <= allowed and not others
+    besides = f", besides {_listed(others)} of xFormers" if others else ""
+    return proven, f"{_listed(counts) or 'no attention'} for {num_modules} modules{besides}"
+
+
+def _are_products_of(missing: int, ran: Profile, num_modules: int, least: int) -> bool:
+    """Whether the products that ran are those of ``missing`` of all modules."""
+    most = 2 * missing
+    return missing > 0 and most - (2 * num_modules - least) <= ran.products <= most
+
+
+def _by_xformers(ran: Profile, num_modules: int) -> tuple[bool, str]:
+    """xFormers chooses a kernel by the shapes, so that the modules may run different ones."""
+    pytorchs_own = ran.fused + Counter(math=ran.operators[MATH_OPERATOR])
+    proven = sum(ran.xformers.values()) == num_modules and not +pytorchs_own
+    counts = _listed(ran.xformers) or "no xFormers kernel"
+    besides = f", besides {_listed(+pytorchs_own)} of PyTorch's own" if +pytorchs_own else ""
+    return proven, f"{counts} for {num_modules} modules{besides}"
 
 
 def _unfused(
-    ran: Profile, num_modules: int, num_products: int, compiled: bool, forbid_math_operator: bool
+    ran: Profile,
+    num_modules: int,
+    least: int,
+    compiled: bool,
+    forbid_math_operator: bool,
 ) -> tuple[bool, str]:
-    """Two matrix products and a softmax a module, and nothing fused.
+    """Two matrix products and a softmax per module (``least`` products at least), nothing fused.
 
-    The compiler makes softmax a part of generated kernels, so there the products stand alone; in
-    a CUDA graph they are kernels of no telling name, and the generated softmax kernels speak.
+    The compiler makes softmax a part of generated kernels, so there the products stand alone.
     """
-    products, softmaxes = ran.count(_MATMULS), ran.count(_SOFTMAXES)
-    if compiled and not products:
-        products, softmaxes = 2 * ran.softmax_kernels, ran.softmax_kernels
-    nothing_fused = not ran.fused and not (forbid_math_operator and ran.operators[MATH_OPERATOR])
-    enough = products >= num_products and (compiled or softmaxes >= num_modules)
-    fused = ", ".join(f"{n} {name}" for name, n in sorted(ran.fused.items())) or "nothing"
+    softmaxes, fused = ran.count(_SOFTMAXES), ran.fused + ran.xformers
+    nothing_fused = not fused and not (forbid_math_operator and ran.operators[MATH_OPERATOR])
+    as_many = least <= ran.products <= 2 * num_modules and (compiled or softmaxes == num_modules)
     detail = (
-        f"{products} matrix products and {softmaxes} softmaxes for {num_modules} modules, "
-        f"{fused} fused"
+        f"{ran.products} matrix products and {softmaxes} softmaxes for {num_modules} modules, "
+        f"{_listed(fused) or 'nothing'} fused"
     )
-    return nothing_fused and enough, detail
+    return nothing_fused and as_many, detail
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
 
 
 def _attention_only(counts: Counter[str]) -> dict[str, int]:

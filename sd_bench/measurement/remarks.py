@@ -35,6 +35,11 @@ def _of_compilation(record: Record) -> Iterator[str]:
         yield f"torch.compile broke the network into parts: {done.graph_breaks} graph breaks"
     if done is not None and done.recompilations:
         yield f"torch.compile compiled anew: {done.recompilations} times"
+    if done is not None and record.choices.get("precision") == "autocast":
+        yield (
+            "torch.compile under autocast casts every weight in every UNet call, eager casts each "
+            "once: compare at precision=fp16 or bf16 for what compiling alone changes"
+        )
 
 
 def _of_telemetry(record: Record) -> Iterator[str]:

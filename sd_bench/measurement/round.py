@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -11,7 +11,7 @@ import torch
 from sd_bench.config import Config
 from sd_bench.measurement.clock import counted_from, timed_call, timed_iteration
 from sd_bench.measurement.compilation import read_compilation
-from sd_bench.measurement.kernel_proof import judge, profile_call
+from sd_bench.measurement.kernel_proof import FirstRun, judge, profile_call
 from sd_bench.measurement.memory import read_memory, reset_device_peak
 from sd_bench.measurement.readings import (
     energy_not_read,
@@ -35,10 +35,12 @@ from sd_bench.records import (
 )
 from sd_bench.sampling.inputs import PIXELS_PER_LATENT, make_batch
 from sd_bench.sampling.text_to_image import Images, Marks, guided, text_to_image
-from sd_bench.torch_versions import HAS_SDPA
+from sd_bench.torch_versions import HAS_SDPA, uses_cuda_graphs
 
 #: Told what the round is doing, always outside the timed region.
 Report = Callable[[str], None]
+#: The calls after which a CUDA graph is replayed: one compiles and runs, one records.
+_CALLS_BEFORE_REPLAY = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +70,17 @@ def measure_round(
     compile_cache: str | None,
     report: Report,
     trace_file: Path | None = None,
+    keep: Callable[[Measured], None] = lambda measured: None,
 ) -> Measured:
     """Measure one cell once, in this process. ``import_s`` is passed on to the record.
 
-    With ``trace_file`` one sampler step is profiled into it, after everything else.
+    With ``trace_file`` one sampler step is profiled into it, after everything else, and ``keep``
+    gets all that was measured before: what a profiler does to the process costs no measurement.
     """
     with observing(config.telemetry, device) as observer:
         report("build")
-        build_s, pipeline = timed_call(device, lambda: Pipeline(config, device))
+        first_run = FirstRun() if uses_cuda_graphs(config.compile.mode) else None
+        build_s, pipeline = timed_call(device, lambda: Pipeline(config, device, first_run))
         reset_device_peak(device)
         with pipeline.running():
             report("warm up")
@@ -86,34 +91,35 @@ def measure_round(
             memory = read_memory(device)
             compilation = read_compilation() if config.compile.mode != "off" else None
             report("prove the kernel")
-            proof_s, proof = _prove(pipeline, unet_call)
-            profile = None
-            if trace_file is not None:
-                report("profile a step")
-                profile = profile_step(pipeline, trace_file)
-    times = Times(
-        import_s=import_s,
-        build_s=build_s,
-        prepare_s=prepare_s,
-        first_call_s=calls_s[0] if calls_s else None,
-        compile_cache=compile_cache,
-        warmup=counted_from(timed.begun_s, warmup),
-        warmup_unet_calls_s=calls_s,
-        iterations=counted_from(timed.begun_s, timed.iterations),
-        proof_s=proof_s,
-    )
-    return Measured(
-        times=times,
-        memory=memory,
-        kernel_proof=proof,
-        images=timed.first_images,
-        finite=timed.finite,
-        constant=timed.constant,
-        compilation=compilation,
-        telemetry=timed.telemetry,
-        energy=timed.energy,
-        profile=profile,
-    )
+            proof_s, proof = _prove(pipeline, unet_call, first_run)
+            times = Times(
+                import_s=import_s,
+                build_s=build_s,
+                prepare_s=prepare_s,
+                first_call_s=calls_s[0] if calls_s else None,
+                compile_cache=compile_cache,
+                warmup=counted_from(timed.begun_s, warmup),
+                warmup_unet_calls_s=calls_s,
+                iterations=counted_from(timed.begun_s, timed.iterations),
+                proof_s=proof_s,
+            )
+            measured = Measured(
+                times=times,
+                memory=memory,
+                kernel_proof=proof,
+                images=timed.first_images,
+                finite=timed.finite,
+                constant=timed.constant,
+                compilation=compilation,
+                telemetry=timed.telemetry,
+                energy=timed.energy,
+                profile=None,
+            )
+            if trace_file is None:
+                return measured
+            keep(measured)
+            report("profile a step")
+            return replace(measured, profile=profile_step(pipeline, trace_file))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +163,11 @@ def _time_iterations(pipeline: Pipeline, observer: Observer | None, report: Repo
 
 
 def _warmup_calls(config: Config) -> int:
-    """Compiled cells are called at least once untimed: that call compiles."""
-    return max(config.protocol.warmup_unet_calls, int(config.compile.mode != "off"))
+    """Untimed calls: enough that no timed one compiles, or records a CUDA graph."""
+    needed = int(config.compile.mode != "off")
+    if uses_cuda_graphs(config.compile.mode):
+        needed = _CALLS_BEFORE_REPLAY + 1
+    return max(config.protocol.warmup_unet_calls, needed)
 
 
 def _is_finite(images: Images) -> bool:
@@ -200,8 +209,14 @@ def _unet_call(pipeline: Pipeline) -> Callable[[], torch.Tensor]:
     return lambda: model(batch.latents, max(pipeline.sampler.timesteps))
 
 
-def _prove(pipeline: Pipeline, call: Callable[[], torch.Tensor]) -> tuple[float, KernelProof]:
-    seconds, ran = timed_call(pipeline.device, lambda: profile_call(pipeline.device, call))
+def _prove(
+    pipeline: Pipeline, call: Callable[[], torch.Tensor], first_run: FirstRun | None
+) -> tuple[float, KernelProof]:
+    """By one more call; where that replays a graph, by the run that the graph was recorded from."""
+    if first_run is None:
+        seconds, ran = timed_call(pipeline.device, lambda: profile_call(pipeline.device, call))
+    else:
+        seconds, ran = 0.0, first_run.profile
     proof = judge(
         ran,
         pipeline.config.attention,

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from sd_bench.devices import cuda_devices
+from sd_bench.nvidia_driver import first_uuid
 
 PERIOD_S = 0.2
 #: How long the observer may take to answer; a driver that hangs must not hang the round.
@@ -102,8 +102,7 @@ def observing(wanted: bool, device: torch.device) -> Iterator[Observer | None]:
 
 def _gpu_uuid(device: torch.device) -> str:
     """The driver's name of the worker's GPU; empty on a CPU."""
-    devices = cuda_devices() if device.type == "cuda" else ()
-    return devices[0].uuid if devices else ""
+    return (first_uuid() or "") if device.type == "cuda" else ""
 
 
 def _pynvml_folder() -> str:

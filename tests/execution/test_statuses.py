@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 
 from sd_bench.measurement.round import holds_constant_image
@@ -126,3 +127,34 @@ def test_only_an_image_of_one_colour_is_constant() -> None:
     assert not holds_constant_image(one_channel)
     colour = torch.tensor([0.2, 0.5, 1.0]).view(1, 3, 1, 1).expand(1, 3, 8, 8)
     assert holds_constant_image(colour + 0.001 * noise[:1])
+
+
+#: Has the profiler of a step do something, once all is measured.
+_IN_THE_PROFILER = """\
+import sd_bench.measurement.step_profile as module
+def fall(*_):
+    {0}
+module._trace_step = fall
+"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("import ctypes; ctypes.string_at(0)", "the worker was ended by SIGSEGV"),
+        ("raise RuntimeError('CUPTI is busy')", "RuntimeError: CUPTI is busy"),
+        ("import time; time.sleep(600)", "ran longer than protocol.time_limit_s=25"),
+    ],
+)
+def test_what_profiling_does_to_a_worker_costs_no_measurement(
+    command: Command, inject: Inject, tmp_path: Path, fault: str, words: str
+) -> None:
+    inject(_IN_THE_PROFILER.format(fault))
+    done = command(*SMOKE, "attention=math", "profile=true", "+protocol.time_limit_s=25")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (record,) = records(tmp_path)
+    assert (record.status, record.reason, record.profile) == ("ok", None, None)
+    assert record.runtime_s is not None
+    assert record.output is not None
+    (warning,) = (w for w in record.warnings if w.startswith("profile=true: no step profiled"))
+    assert words in warning

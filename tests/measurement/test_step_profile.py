@@ -167,6 +167,26 @@ def test_a_gpus_kernels_are_told_by_the_module_that_launched_them() -> None:
     assert step.by_kernel["gemm"] == pytest.approx(120e-6)
 
 
+def launch(name: str, ts: float, correlation: int) -> dict[str, Any]:
+    return event("cuda_runtime", name, ts, 5, correlation=correlation)
+
+
+def test_kernels_that_the_profiler_lost_are_counted() -> None:
+    trace = [
+        event("user_annotation", STEP_SCOPE, 100, 1000),
+        launch("cudaLaunchKernel", 50, 1),  # before the step
+        launch("cudaLaunchKernel", 110, 2),
+        launch("cuLaunchKernelEx", 120, 3),
+        launch("cudaMemcpyAsync", 130, 4),
+        launch("cudaStreamSynchronize", 140, 5),
+        event("kernel", "gemm", 200, 50, correlation=2),
+        event("gpu_memcpy", "Memcpy DtoD", 260, 5, correlation=4),
+    ]
+    step = read_step({"traceEvents": trace}, on_device=True, compiled=False)
+    assert (step.num_launched, step.num_lost) == (3, 1)
+    assert read_step(GPU_TRACE, on_device=True, compiled=False).num_lost == 0
+
+
 def test_in_compiled_networks_batched_products_alone_are_attention() -> None:
     unscoped = [e for e in GPU_TRACE["traceEvents"] if e["name"] != ATTENTION_SCOPE]
     step = read_step({"traceEvents": unscoped}, on_device=True, compiled=True)

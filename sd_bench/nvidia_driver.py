@@ -1,0 +1,196 @@
+"""What the NVIDIA driver tells, asked through nvidia-smi and NVML, without importing torch."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+_FIELDS = ("index", "name", "uuid", "compute_cap", "memory.total", "driver_version")
+_APP_FIELDS = ("gpu_uuid", "pid", "process_name")
+_TIMEOUT_S = 60
+_FULL_UUID = re.compile(r"GPU-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+#: What stands here where a GPU does: its device file, and the driver's own entry of it.
+_SIGNS_OF_A_DEVICE = ("/dev/nvidia[0-9]*", "/proc/driver/nvidia/gpus/*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """One CUDA device as its driver names it; an old driver does not tell the capability."""
+
+    index: str
+    name: str
+    uuid: str
+    compute_capability: str | None
+    memory_mib: str
+    driver: str
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """The CUDA devices that a worker would see, in its order.
+
+    ``why_none`` says in words why a GPU that is here is not among them; None where there is none,
+    or where CUDA_VISIBLE_DEVICES hides all on purpose (empty, or -1).
+    """
+
+    devices: tuple[Device, ...]
+    why_none: str | None = None
+
+
+def ask_nvidia_smi(*arguments: str) -> tuple[str, str | None]:
+    """What nvidia-smi prints, and what went wrong in a line, or None.
+
+    It may print what it was asked for and fail all the same (a corrupt infoROM: exit code 14).
+    """
+    nvidia_smi = shutil.which("nvidia-smi")
+    if nvidia_smi is None:
+        return "", "nvidia-smi is not on the PATH"
+    try:
+        answer = subprocess.run(
+            [nvidia_smi, *arguments], capture_output=True, text=True, timeout=_TIMEOUT_S
+        )
+    except subprocess.TimeoutExpired:
+        return "", f"nvidia-smi gave no answer in {_TIMEOUT_S} s"
+    except OSError as error:
+        return "", f"nvidia-smi cannot be started ({error.strerror})"
+    if answer.returncode == 0:
+        return answer.stdout, None
+    words = " ".join(f"{answer.stdout} {answer.stderr}".split())
+    return answer.stdout, f"nvidia-smi ended with exit code {answer.returncode}: {words[:200]}"
+
+
+@lru_cache(maxsize=1)
+def detect() -> Detection:
+    """Ask the driver once for the devices that are here."""
+    there: tuple[Device, ...] = ()
+    for fields in (_FIELDS, [f for f in _FIELDS if f != "compute_cap"]):  # old drivers lack it
+        query = f"--query-gpu={','.join(fields)}"
+        text, trouble = ask_nvidia_smi(query, "--format=csv,noheader,nounits")
+        there = parse_nvidia_smi(text, fields)
+        if there:
+            break
+    if not there:
+        return Detection((), _why_unread(trouble))
+    selection = os.environ.get("CUDA_VISIBLE_DEVICES")
+    chosen = visible(there, selection)
+    return Detection(chosen, None if chosen else _why_hidden(there, selection or ""))
+
+
+def cuda_devices() -> tuple[Device, ...]:
+    """The CUDA devices that a worker would see, in its order; empty where none can be read."""
+    return detect().devices
+
+
+def first_uuid() -> str | None:
+    """The first device's uuid; what the launcher has selected is not asked for again."""
+    selected = os.environ.get("CUDA_VISIBLE_DEVICES", "").partition(",")[0].strip()
+    if _FULL_UUID.fullmatch(selected):
+        return selected
+    return next((device.uuid for device in cuda_devices()), None)
+
+
+def _why_unread(trouble: str | None) -> str | None:
+    for pattern in _SIGNS_OF_A_DEVICE:
+        sign = next(iter(sorted(Path("/").glob(pattern.removeprefix("/")))), None)
+        if sign is not None:
+            return f"there is an NVIDIA device ({sign}), but {trouble or 'nvidia-smi names none'}"
+    return None
+
+
+def _why_hidden(there: tuple[Device, ...], selection: str) -> str | None:
+    first = selection.partition(",")[0].strip()
+    if first in ("", "-1"):
+        return None
+    if first.startswith("MIG") or ":" in first:
+        return f"CUDA_VISIBLE_DEVICES={selection}: MIG slices are not supported; select a whole GPU"
+    names = ", ".join(f"{device.index} ({device.name})" for device in there)
+    return f"CUDA_VISIBLE_DEVICES={selection} selects none of the devices here: {names}"
+
+
+def parse_nvidia_smi(text: str, fields: Sequence[str] = ()) -> tuple[Device, ...]:
+    """The devices in the CSV that nvidia-smi prints for ``fields``, all by default."""
+    names = fields or _FIELDS
+    rows = [[cell.strip() for cell in line.split(",")] for line in text.splitlines()]
+    facts = [dict(zip(names, row, strict=True)) for row in rows if len(row) == len(names)]
+    return tuple(
+        Device(
+            index=fact["index"],
+            name=fact["name"],
+            uuid=fact["uuid"],
+            compute_capability=fact.get("compute_cap"),
+            memory_mib=fact["memory.total"],
+            driver=fact["driver_version"],
+        )
+        for fact in facts
+        if fact["uuid"].startswith("GPU-")
+    )
+
+
+def visible(devices: tuple[Device, ...], selection: str | None) -> tuple[Device, ...]:
+    """``devices`` as CUDA_VISIBLE_DEVICES selects and orders them (indices or uuids).
+
+    As in the CUDA runtime, the first unknown entry hides itself and all that follow.
+    """
+    if selection is None:
+        return devices
+    chosen: list[Device] = []
+    for entry in filter(None, (part.strip() for part in selection.split(","))):
+        match = [d for d in devices if entry == d.index or d.uuid.startswith(entry)]
+        if not match:
+            break
+        chosen.append(match[0])
+    return tuple(chosen)
+
+
+def foreign_processes(device: Device) -> list[str]:
+    """The processes that compute on ``device`` now, in words; asked while no worker of ours does.
+
+    Empty where the driver does not tell. NVML is asked where it can be had: held open, it spares
+    each worker the seconds in which a driver without persistence mode wakes its GPU.
+    """
+    nvml = _nvml()
+    if nvml is not None:
+        try:
+            handle = nvml.nvmlDeviceGetHandleByUUID(device.uuid)
+            running = nvml.nvmlDeviceGetComputeRunningProcesses(handle)
+            return [f"{_process_name(nvml, p.pid)} (process {p.pid})" for p in running]
+        except nvml.NVMLError:
+            return []
+    query = f"--query-compute-apps={','.join(_APP_FIELDS)}"
+    text, _ = ask_nvidia_smi(query, "--format=csv,noheader")
+    return parse_compute_apps(text, device.uuid)
+
+
+def parse_compute_apps(text: str, uuid: str) -> list[str]:
+    """The processes on the device ``uuid`` in nvidia-smi's CSV of ``_APP_FIELDS``."""
+    rows = [[part.strip() for part in line.split(",", 2)] for line in text.splitlines()]
+    return [f"{row[2]} (process {row[1]})" for row in rows if len(row) == 3 and row[0] == uuid]
+
+
+@lru_cache(maxsize=1)
+def _nvml() -> Any:
+    """NVML, open until this process ends; None without it or without a driver."""
+    try:
+        import pynvml
+    except ImportError:
+        return None
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return None
+    return pynvml
+
+
+def _process_name(nvml: Any, pid: int) -> str:
+    try:
+        name = nvml.nvmlSystemGetProcessName(pid)
+    except nvml.NVMLError:
+        return "a process of another container or user"
+    return name.decode(errors="replace") if isinstance(name, bytes) else str(name)
