@@ -113,7 +113,7 @@ def test_a_configuration_as_it_is_bears_its_own_name(compose_config: Compose, fi
     [
         ("attention=math", "optimized with attention=math"),
         ("torch_env=current", "optimized with torch_env=current"),
-        ("attention.disable_flash=true", "optimized with disabled=flash"),
+        ("attention.disable_flash=true", "optimized with disabled=flash+cudnn"),
         ("precision=fp32", "optimized with precision=fp32"),
         ("model_version.unet.use_checkpoint=true", "optimized with checkpointing=true"),
         ("batch_size=4", "optimized"),

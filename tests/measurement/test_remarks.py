@@ -63,3 +63,12 @@ def test_an_undisturbed_round_has_no_warning(record: Record) -> None:
 def test_each_disturbance_is_one_sentence(record: Record, said: str) -> None:
     (sentence,) = remarks(record)
     assert said in sentence
+
+
+def test_a_compiled_round_under_autocast_says_what_it_mixes() -> None:
+    compiled = a_record(compilation=compilation(0, 0))
+    under_autocast = replace(compiled, choices={**compiled.choices, "precision": "autocast"})
+    (warning,) = remarks(under_autocast)
+    assert "casts every weight in every UNet call" in warning
+    in_half = replace(compiled, choices={**compiled.choices, "precision": "fp16"})
+    assert remarks(in_half) == []
