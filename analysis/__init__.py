@@ -12,15 +12,22 @@ Every step returns a pandas DataFrame:
   baseline, which ``choose_baseline`` finds by name or by custom;
 - ``compare_by_axis``: that for every axis that varies, all others held equal.
 
-``analysis.charts.all_charts`` and ``analysis.files.write_tables`` turn the last one into files.
+``analysis.charts.select.runtimes.all_charts`` and ``analysis.tables.files.write_tables`` turn the
+last one into files.
 """
 
-from analysis.compare import Baseline, choose_baseline, compare, improvement_percent, speedup
-from analysis.environments import environments
+from analysis.comparison.deltas import (
+    Baseline,
+    choose_baseline,
+    compare,
+    improvement_percent,
+    speedup,
+)
 from analysis.errors import AnalysisError
-from analysis.load import load_records
-from analysis.summarise import summarise
-from analysis.tables import compare_by_axis
+from analysis.ingest.cells import summarise
+from analysis.ingest.rounds import load_records
+from analysis.tables.pages import compare_by_axis
+from sd_bench.verdicts.environments import environments
 
 __all__ = [
     "AnalysisError",

@@ -8,7 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.choices import PUBLISHED_CONFIGURATIONS, WORKLOAD_AXES, Choice, Row, rank, rows_of
+from sd_bench.verdicts.axes import (
+    PUBLISHED_CONFIGURATIONS,
+    WORKLOAD_AXES,
+    Choice,
+    Row,
+    rank,
+    rows_of,
+)
 
 #: The axes that name a series where no configuration does, or where one configuration varies.
 NAMING_AXES = ("attention", "upcast", "compile", "precision", "torch_env", "sampler", "weights")

@@ -15,8 +15,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.significance import Comparison, paired, welch
-from analysis.verdicts import judge_table
+from sd_bench.statistics.significance import Comparison, paired, welch
+from sd_bench.verdicts.judgement import judge_table
 
 CELLS = 5
 ROUNDS = range(3, 11)

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from sd_bench.records import Iteration, Record, record_path
-from tests.sample_records import sample_environment, sample_hash, sample_record, sample_times
+from tests.support.records import sample_environment, sample_hash, sample_record, sample_times
 
 ROUNDS = 10
 GPUS = ("t4", "v100", "a10", "a100", "h100")
@@ -46,7 +46,7 @@ import resource, sys, time
 began = time.perf_counter()
 from pathlib import Path
 from analysis import compare, compare_by_axis, environments, load_records, summarise
-from analysis.files import write_tables
+from analysis.tables.files import write_tables
 rounds = load_records(sys.argv[1])
 loaded = time.perf_counter()
 cells = summarise(rounds)

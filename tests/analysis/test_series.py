@@ -10,9 +10,9 @@ import pytest
 from matplotlib.colors import to_hex
 
 from analysis import load_records, summarise
-from analysis.choices import PUBLISHED_CONFIGURATIONS
 from analysis.series import repeats_of_colours, series_colours, series_order
-from tests.sample_records import (
+from sd_bench.verdicts.axes import PUBLISHED_CONFIGURATIONS
+from tests.support.records import (
     CONFIGURATIONS,
     sample_environment,
     sample_record,
