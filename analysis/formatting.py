@@ -1,29 +1,12 @@
-"""Numbers and tables as text, for the screen and for every kind of markup."""
+"""Numbers and names as text."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """A table for people: everything is text already; ``bold`` names rows by their index."""
-
-    title: str
-    headings: list[str]
-    rows: list[list[str]]
-    numeric: frozenset[str] = frozenset()
-    bold: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """Tables that belong together, with the sentences that stand below them."""
-
-    title: str
-    tables: list[Table]
-    notes: list[str] = field(default_factory=list)
+#: Sweeps that are named where many went into a table; the others are counted.
+_NUM_SWEEPS_NAMED = 3
 
 
 def seconds(value: float) -> str:
@@ -60,3 +43,15 @@ def p_value(value: float) -> str:
 def factor(value: float) -> str:
     """A speed-up such as ``1.31x``; ``-`` for NaN."""
     return "-" if math.isnan(value) else f"{value:.2f}x"
+
+
+def join_sweeps(names: Sequence[str]) -> str:
+    """The first few sweeps by name, and how many more there are."""
+    more = len(names) - _NUM_SWEEPS_NAMED
+    named = ", ".join(names[:_NUM_SWEEPS_NAMED])
+    return f"{named} and {more} more" if more > 0 else named
+
+
+def count_rounds(rounds: int) -> str:
+    """``1 round``, ``2 rounds``."""
+    return f"{rounds} round" if rounds == 1 else f"{rounds} rounds"

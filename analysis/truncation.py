@@ -16,7 +16,7 @@ LONGEST = 160
 _NUMBER = re.compile(r"0x[0-9a-fA-F]+|\d+(?:\.\d+)*")
 
 
-def kinds(texts: Iterable[str], longest: int = LONGEST) -> dict[str, str]:
+def shorten_kinds(texts: Iterable[str], longest: int = LONGEST) -> dict[str, str]:
     """For each text the short form of its kind, in the order in which they first occur."""
     members: dict[str, list[str]] = defaultdict(list)
     short: dict[str, str] = dict.fromkeys(texts, "")

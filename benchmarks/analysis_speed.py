@@ -45,13 +45,12 @@ _LOAD_AND_TABLES = """
 import resource, sys, time
 began = time.perf_counter()
 from pathlib import Path
-from analysis import compare, compare_by_axis, environments, load_records, summarise
-from analysis.tables.files import write_tables
+from analysis import compare, compare_by_axis, list_environments, load_records, summarise
 rounds = load_records(sys.argv[1])
 loaded = time.perf_counter()
 cells = summarise(rounds)
 deltas = compare(cells)
-write_tables(deltas, environments(rounds), compare_by_axis(cells), Path(sys.argv[2]))
+write_tables(deltas, list_environments(rounds), compare_by_axis(cells), Path(sys.argv[2]))
 ended = time.perf_counter()
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 print(loaded - began, ended - loaded, peak)
@@ -60,7 +59,6 @@ print(loaded - began, ended - loaded, peak)
 _WHOLE = """
 import contextlib, io, resource, sys, time
 began = time.perf_counter()
-from analysis.__main__ import main
 with contextlib.redirect_stdout(io.StringIO()):
     assert main([sys.argv[1], "--out", sys.argv[2]]) == 0
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

@@ -11,28 +11,30 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.charts.select.runtimes import all_charts, draw_charts
+from analysis.charts.drawing import draw_charts
+from analysis.charts.select.all_groups import select_charts
 from analysis.cli.screen import new_console, print_page
-from analysis.comparison.deltas import compare
+from analysis.comparison.deltas import compare, compare_by_axis
 from analysis.comparison.two_sweeps import (
     FAILURES,
     compare_sweeps,
-    failures,
-    why_nothing_was_compared,
+    count_failures,
+    explain_no_comparison,
 )
 from analysis.errors import AnalysisError
 from analysis.ingest.cells import summarise
+from analysis.ingest.environments import list_environments
 from analysis.ingest.rounds import load_records
-from analysis.published.pages import published_page, write_published
+from analysis.published.pages import make_published_page, write_published
+from analysis.report.contents import ReportData
 from analysis.report.document_marks import Published, publish, save_pictures
-from analysis.report.html import ReportData, write_report
+from analysis.report.files import write_report
 from analysis.tables.files import write_tables
 from analysis.tables.markup import to_markdown
-from analysis.tables.pages import compare_by_axis, screen_page
-from analysis.tables.two_sweeps import Sweep, gate_page
-from analysis.wording.notes import value_note
+from analysis.tables.pages import make_screen_page
+from analysis.tables.two_sweeps import Sweep, make_two_sweeps_page
+from analysis.wording.notes import note_value
 from sd_bench.records import write_atomically
-from sd_bench.verdicts.environments import environments
 
 _DEFAULT_FOLDER = Path("multirun_outputs")
 _PUBLISHED_OUT = Path("multirun_outputs/published_study")
@@ -46,14 +48,14 @@ def _analyse(options: argparse.Namespace) -> int:
     rounds, left_out = _load(folders)
     cells = summarise(rounds, options.value)
     deltas = compare(cells, options.baseline, options.margin)
-    groups = environments(rounds)
+    groups = list_environments(rounds)
     console = new_console()
-    print_page(screen_page(deltas, groups), console)
+    print_page(make_screen_page(deltas, groups), console)
     by_axis = compare_by_axis(cells, options.margin)
     with _writing_to(out, "--out DIR"):
         out.mkdir(parents=True, exist_ok=True)
         written = write_tables(deltas, groups, by_axis, out)
-        called_for = all_charts(rounds, deltas)
+        called_for = select_charts(rounds, deltas)
         charts = dict(islice(called_for.items(), options.most_charts))
         written += draw_charts(charts, out)
         data = ReportData(
@@ -75,7 +77,7 @@ def _analyse(options: argparse.Namespace) -> int:
 def _published(options: argparse.Namespace) -> int:
     out = options.out or _PUBLISHED_OUT
     console = new_console()
-    print_page(published_page(), console)
+    print_page(make_published_page(), console)
     with _writing_to(out, "--out DIR"):
         out.mkdir(parents=True, exist_ok=True)
         written = write_published(out)
@@ -89,17 +91,17 @@ def _compare(options: argparse.Namespace) -> int:
     old, new = (summarise(each, options.value) for each in rounds.values())
     compared = compare_sweeps(old, new, options.margin)
     sweeps = [
-        Sweep(name, folders[name], environments(rounds[name]), value_note(cells))
+        Sweep(name, folders[name], list_environments(rounds[name]), note_value(cells))
         for name, cells in (("OLD", old), ("NEW", new))
     ]
-    text = to_markdown(gate_page(compared, sweeps))
+    text = to_markdown(make_two_sweeps_page(compared, sweeps))
     print(text, end="")
     if options.out is not None:
         with _writing_to(options.out, "--out FILE"):
             write_atomically(options.out, text)
-    if why := why_nothing_was_compared(compared):
+    if why := explain_no_comparison(compared):
         raise AnalysisError(why)
-    count = failures(compared, options.fail_if)
+    count = count_failures(compared, options.fail_if)
     if count:
         meant = " or ".join(FAILURES[name] for name in options.fail_if)
         print(f"analysis: {count} of {len(compared)} cells are {meant}", file=sys.stderr)

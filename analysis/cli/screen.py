@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from analysis.formatting import Page, Table
+from analysis.tables.page import Page, Table
 
 #: Rows of a table beyond this are in the files only.
 _MOST_ROWS = 200

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sd_bench.verdicts.axes import AXES, Row
+from analysis.rows import Row
+from sd_bench.verdicts.axes import AXES
 
 #: What the configurations change from one to the next; all other choices must be equal.
 _CHANGED = ("configuration", "attention", "upcast", "compile", "torch_env")
@@ -13,7 +14,7 @@ _CHANGED = ("configuration", "attention", "upcast", "compile", "torch_env")
 HELD_EQUAL = ("machine", *(axis for axis in AXES if axis not in _CHANGED))
 
 
-def alike(row: Row, other: Row) -> bool:
+def are_comparable(row: Row, other: Row) -> bool:
     """Whether two cells are equal in all that their configurations do not change.
 
     Another ``torch_env`` is another environment by its nature, the same one must not be.
@@ -22,7 +23,7 @@ def alike(row: Row, other: Row) -> bool:
     return same_place and _held(row) == _held(other)
 
 
-def met(row: Row, other: Row) -> bool:
+def share_sweep(row: Row, other: Row) -> bool:
     """Whether two cells have rounds of one sweep."""
     return not set(row["sweep_folders"]).isdisjoint(other["sweep_folders"])
 

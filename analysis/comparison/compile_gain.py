@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from analysis.comparison.deltas import compare
-from sd_bench.verdicts.axes import Row, rows_of
+from analysis.rows import Row, list_rows
 
 
 class BreakEven(NamedTuple):
@@ -18,7 +18,7 @@ class BreakEven(NamedTuple):
     reason: str
 
 
-def break_even(compiled: Row, eager: Row) -> BreakEven:
+def compute_break_even(compiled: Row, eager: Row) -> BreakEven:
     """From the first UNet call of both (it holds the compilation) and their images a second.
 
     The same cell in all but the compile mode is ``eager``.
@@ -34,7 +34,7 @@ def break_even(compiled: Row, eager: Row) -> BreakEven:
     return BreakEven(max(0.0, extra_s / saved_s), "")
 
 
-def compile_gains(cells: pd.DataFrame) -> pd.DataFrame:
+def list_compile_gains(cells: pd.DataFrame) -> pd.DataFrame:
     """One row a measured compiled cell with its ``images`` to break even, and the ``reason``.
 
     Empty if none has a partner that is equal in all but ``compile=off``.
@@ -43,10 +43,10 @@ def compile_gains(cells: pd.DataFrame) -> pd.DataFrame:
     if "off" not in set(measured["compile"]) or measured["compile"].nunique() < 2:
         return cells.iloc[:0].assign(images=math.nan, reason="")
     deltas = compare(cells, "compile=off")
-    eager = {f"{row['env']} {row['cell_hash']}": row for row in rows_of(deltas)}
+    eager = {f"{row['env']} {row['cell_hash']}": row for row in list_rows(deltas)}
     rows = []
-    for row in rows_of(deltas[deltas["speedup"].notna()]):
+    for row in list_rows(deltas[deltas["speedup"].notna()]):
         if not row["is_baseline"]:
-            found = break_even(row, eager[row["baseline_cell"]])
+            found = compute_break_even(row, eager[row["baseline_cell"]])
             rows.append(row | {"images": found.images, "reason": found.reason})
     return pd.DataFrame(rows, columns=[*deltas.columns, "images"])

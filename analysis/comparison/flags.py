@@ -1,4 +1,4 @@
-"""The signs beside a number that must not be taken at face value, and which cell is set in bold."""
+"""Flags: the signs beside a number that must not be taken at face value; which cell is bold."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from sd_bench.verdicts.axes import WORKLOAD_AXES, Row
+from analysis.rows import Row
+from sd_bench.verdicts.axes import WORKLOAD_AXES
 
 UNPROVEN = "†"
 NOT_AT_PARITY = "‡"
@@ -38,17 +39,17 @@ BOLD_EXPLANATION = (
 )
 
 
-def add_marks(rows: list[Row]) -> None:
+def add_flags(rows: list[Row]) -> None:
     """Set ``marks`` and ``doubts`` (signs) and ``best`` (worth bold) in each compared cell.
 
     ``doubts`` are about the comparison with the baseline, ``marks`` about the cell.
     """
     rivals: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in rows:
-        row["marks"] = cell_marks(row)
-        row["doubts"] = _doubts(row)
+        row["marks"] = flag_cell(row)
+        row["doubts"] = _flag_comparison(row)
         row["best"] = False
-        if may_count(row):
+        if is_trusted(row):
             work = tuple(row[axis] for axis in ("machine", *WORKLOAD_AXES, "batch_size", "weights"))
             rivals[work].append(row)
     for group in rivals.values():
@@ -59,7 +60,7 @@ def add_marks(rows: list[Row]) -> None:
             fastest["best"] = True
 
 
-def may_count(row: Row) -> bool:
+def is_trusted(row: Row) -> bool:
     """Whether the kernels of a measured cell are proven and its output is not known to differ."""
     proven = row["status"] == "ok" and row["kernel_proof"] == "proven"
     return proven and row["parity_ok"] is not False
@@ -71,7 +72,7 @@ def explain(marks: Iterable[str]) -> list[str]:
     return [f"{sign} {text}." for sign, text in EXPLANATIONS.items() if sign in found]
 
 
-def cell_marks(row: Row) -> str:
+def flag_cell(row: Row) -> str:
     """The signs of a measured cell by itself; none of one without times."""
     if row["status"] != "ok":
         return ""
@@ -84,7 +85,7 @@ def cell_marks(row: Row) -> str:
     return "".join(sign for sign, applies in found.items() if applies)
 
 
-def _doubts(row: Row) -> str:
+def _flag_comparison(row: Row) -> str:
     if math.isnan(row["speedup"]) or row["is_baseline"]:
         return ""
     found = {

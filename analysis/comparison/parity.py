@@ -8,7 +8,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from sd_bench.verdicts.axes import Choice, Row
+from analysis.rows import Row
+from sd_bench.verdicts.axes import Choice
 
 #: The largest relative L2 distance that counts as the same output, by precision. Provisional:
 #: to be replaced by distances measured between runs that are known to be right. A pair of cells

@@ -9,11 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.comparison.deltas import add_verdicts, improvement_percent, speedup
-from analysis.comparison.flags import cell_marks
+from analysis.comparison.deltas import NOT_TESTED, describe_difference
+from analysis.comparison.flags import flag_cell
 from analysis.comparison.parity import judge_parity, read_latents
-from analysis.wording.notes import sweep_names
-from sd_bench.verdicts.axes import AXES, Row, in_order, rows_of
+from analysis.formatting import join_sweeps
+from analysis.rows import Row, list_rows
+from sd_bench.verdicts.axes import AXES, order_values
+from sd_bench.verdicts.comparisons import Difference, compare_runs, judge_differences
 
 #: What ``--fail-if`` can name, and what it means.
 FAILURES = {
@@ -44,18 +46,22 @@ def compare_sweeps(old: pd.DataFrame, new: pd.DataFrame, margin: float) -> pd.Da
     """
     told = all(side["upcast"].notna().any() for side in (old, new))
     sides = [_by_choices(old, told), _by_choices(new, told)]
-    rows = []
-    for key in dict.fromkeys((*sides[0], *sides[1])):
-        rows.append(_row(dict(zip(AXES, key, strict=True)), *(side.get(key, []) for side in sides)))
-    add_verdicts(rows, margin)
-    for row in rows:
+    pairs = [[side.get(key, []) for side in sides] for key in dict.fromkeys((*sides[0], *sides[1]))]
+    rows = [_row(old, new) for old, new in pairs]
+    differences = [
+        None if row["outcome"] else _difference(*pair)
+        for row, pair in zip(rows, pairs, strict=True)
+    ]
+    verdicts = judge_differences(differences, [row["gpu"] for row in rows], margin)
+    for row, difference, verdict in zip(rows, differences, verdicts, strict=True):
+        row.update(describe_difference(difference, verdict), margin=margin)
         row["outcome"] = row["outcome"] or row["verdict"] or "too few rounds"
         row["different"] = row["parity_ok"] is False
     numbers = ("rounds_needed", "speedup_low", "speedup_high", "p_holm")
     return pd.DataFrame(rows).astype(dict.fromkeys(numbers, float))
 
 
-def failures(compared: pd.DataFrame, fail_if: Iterable[str]) -> int:
+def count_failures(compared: pd.DataFrame, fail_if: Iterable[str]) -> int:
     """How many cells are as one of `FAILURES` says."""
     found = pd.Series(False, index=compared.index)
     for name in fail_if:
@@ -67,7 +73,7 @@ def failures(compared: pd.DataFrame, fail_if: Iterable[str]) -> int:
     return int(found.sum())
 
 
-def why_nothing_was_compared(compared: pd.DataFrame) -> str:
+def explain_no_comparison(compared: pd.DataFrame) -> str:
     """In one line why no cell has a partner; empty if one has."""
     if not compared["outcome"].isin(_NOT_COMPARED).all():
         return ""
@@ -83,7 +89,7 @@ def _nothing_shared(compared: pd.DataFrame) -> str:
     cells = {side: compared[compared["outcome"] == outcome] for side, outcome in sides.items()}
     apart = []
     for axis in AXES:
-        values = {side: in_order(axis, part[axis]) for side, part in cells.items()}
+        values = {side: order_values(axis, part[axis]) for side, part in cells.items()}
         if set(values["OLD"]).isdisjoint(values["NEW"]):
             texts = (f"{', '.join(map(str, found))} in {s}" for s, found in values.items())
             apart.append(f"{axis} is {' and '.join(texts)}")
@@ -93,16 +99,16 @@ def _nothing_shared(compared: pd.DataFrame) -> str:
 def _by_choices(cells: pd.DataFrame, upcast_told: bool) -> dict[tuple[Any, ...], list[Row]]:
     """The cells by their choices; the records of one sweep may be older than ``upcast``."""
     found: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
-    for row in rows_of(cells):
+    for row in list_rows(cells):
         choices = row if upcast_told else row | {"upcast": None}
         found[tuple(choices[axis] for axis in AXES)].append(row)
     return found
 
 
-def _row(choices: Row, old: list[Row], new: list[Row]) -> Row:
+def _row(old: list[Row], new: list[Row]) -> Row:
     before, after = _measured(old), _measured(new)
-    row: Row = choices | {
-        "machine": choices["gpu"],
+    row = {axis: (old or new)[0][axis] for axis in AXES} | NOT_TESTED
+    row |= {
         "old_s": math.nan,
         "new_s": math.nan,
         "old_marks": "",
@@ -118,8 +124,6 @@ def _row(choices: Row, old: list[Row], new: list[Row]) -> Row:
         "note": "; ".join(note for note in _notes(old, new) if note),
         "failed": bool(before) and any(cell["rounds_without_times"] for cell in new),
         "unproven": any(cell["kernel_proof"] != "proven" for cell in after),
-        "runs": {},
-        "baseline_runs": None,
     }
     return row if row["outcome"] else row | _compared(before[0], after[0])
 
@@ -129,21 +133,23 @@ def _compared(before: Row, after: Row) -> Row:
     return parity | {
         "old_s": before["mean_s"],
         "new_s": after["mean_s"],
-        "old_marks": _marks(before, None),
-        "new_marks": _marks(after, parity["parity_ok"]),
-        "improvement_percent": improvement_percent(before["mean_s"], after["mean_s"]),
-        "speedup": speedup(before["mean_s"], after["mean_s"]),
-        "runs": {(f"new {sweep}", number): s for (sweep, number), s in after["runs"].items()},
-        "baseline_runs": before["runs"],
+        "old_marks": _flags(before, None),
+        "new_marks": _flags(after, parity["parity_ok"]),
     }
+
+
+def _difference(old: list[Row], new: list[Row]) -> Difference:
+    (before,), (after,) = _measured(old), _measured(new)
+    unpaired = {(f"new {sweep}", number): s for (sweep, number), s in after["runs"].items()}
+    return compare_runs(before["runs"], unpaired)
 
 
 def _proof(measured: list[Row]) -> str:
     return ", ".join(sorted({str(cell["kernel_proof"]) for cell in measured}))
 
 
-def _marks(cell: Row, parity_ok: bool | None) -> str:
-    return cell_marks(cell | {"parity_ok": parity_ok})
+def _flags(cell: Row, parity_ok: bool | None) -> str:
+    return flag_cell(cell | {"parity_ok": parity_ok})
 
 
 def _measured(cells: list[Row]) -> list[Row]:
@@ -179,7 +185,7 @@ def _several(side: str, measured: list[Row]) -> str:
     envs = Counter(cell["env"] for cell in measured)
     places = (
         f"{cell['env']}{_told_apart(cell) if envs[cell['env']] > 1 else ''} "
-        f"({sweep_names(cell['sweeps'])})"
+        f"({join_sweeps(cell['sweeps'])})"
         for cell in measured
     )
     return (

@@ -11,12 +11,14 @@ import pandas as pd
 
 from analysis.errors import AnalysisError
 from analysis.ingest.measures import BETWEEN_MARKS, NUMBERS, THROTTLED_WORD
+from analysis.rows import Row, list_rows
 from analysis.series import label_series
-from analysis.truncation import LONGEST, cut, kinds
+from analysis.truncation import LONGEST, cut, shorten_kinds
 from sd_bench.statistics.drift import trend
 from sd_bench.statistics.intervals import mean_interval
-from sd_bench.statistics.significance import RoundKey
-from sd_bench.verdicts.axes import AXES, Choice, Row, rank, rows_of
+from sd_bench.verdicts.axes import AXES, Choice, rank
+from sd_bench.verdicts.cells import common_status
+from sd_bench.verdicts.rounds import collect_runs
 
 #: What a round's value may be, by its name on the command line.
 VALUES = {"runtime": "runtime_s", "median-iteration": "median_iteration_s"}
@@ -42,7 +44,7 @@ def summarise(rounds: pd.DataFrame, value: str = "runtime") -> pd.DataFrame:
     if rounds.loc[rounds["status"] == "ok", column].isna().any():
         raise AnalysisError(f"some rounds have no {value}: leave --value out")
     members: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
-    for row in rows_of(rounds):
+    for row in list_rows(rounds):
         members[tuple(row[column] for column in _CELL_KEY)].append(row)
     cells = [_cell(rows, column) | {"value": value} for rows in members.values()]
     cells.sort(key=_display_order)
@@ -57,7 +59,7 @@ def _cell(rows: list[Row], column: str) -> Row:
     kept = ("machine", "env", *AXES)
     return {
         **{name: first[name] for name in kept},
-        "status": "ok" if ok else Counter(row["status"] for row in rows).most_common(1)[0][0],
+        "status": common_status(row["status"] for row in rows),
         **_reason(rows),
         "rounds": len(ok),
         "rounds_without_times": len(rows) - len(ok),
@@ -65,7 +67,9 @@ def _cell(rows: list[Row], column: str) -> Row:
         "sd_s": interval.sd,
         "ci_low_s": interval.low,
         "ci_high_s": interval.high,
-        "runs": _runs(ok, column),
+        "runs": collect_runs(
+            (row["sweep_folder"], row["round"], row["path"], row[column]) for row in ok
+        ),
         "images_per_s": _images_per_s(first["batch_size"], ok),
         **{name: _mean(row[name] for row in ok) for name in NUMBERS},
         "unet_calls_per_s": _unet_calls_per_s(first, ok),
@@ -87,15 +91,6 @@ def _cell(rows: list[Row], column: str) -> Row:
     }
 
 
-def _runs(ok: list[Row], column: str) -> dict[RoundKey, float]:
-    """Each round's value; a second one of the same number in a sweep has no partner."""
-    runs: dict[RoundKey, float] = {}
-    for row in ok:
-        key = (str(row["sweep_folder"]), int(row["round"]))
-        runs[(str(row["path"]), key[1]) if key in runs else key] = row[column]
-    return runs
-
-
 def _reason(rows: list[Row]) -> Row:
     """Why rounds have no times: each kind once, with how many rounds where only some have it.
 
@@ -104,7 +99,7 @@ def _reason(rows: list[Row]) -> Row:
     reasons = Counter(_sentence(row) for row in rows if row["status"] != "ok")
     if not reasons:
         return {"reason": "", "full_reason": ""}
-    short = kinds(reasons)
+    short = shorten_kinds(reasons)
     counts: Counter[str] = Counter()
     for reason, count in reasons.items():
         counts[short[reason]] += count

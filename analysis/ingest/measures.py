@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from sd_bench.records import Iteration, Record, Times
-from sd_bench.verdicts.axes import one_line
+from sd_bench.verdicts.axes import to_one_line
 
 #: The columns that a cell averages over its rounds: seconds, bytes, joules, FLOP, FLOP/s, byte/s.
 NUMBERS = (
@@ -57,10 +57,10 @@ NOTHING: dict[str, Any] = {
 }
 
 
-def measures(record: Record) -> dict[str, Any]:
+def read_measures(record: Record) -> dict[str, Any]:
     """The columns `NUMBERS` and `OTHERS` of one round."""
     found = dict(NOTHING)
-    found["warnings"] = tuple(one_line(warning) for warning in record.warnings)
+    found["warnings"] = tuple(to_one_line(warning) for warning in record.warnings)
     if record.status != "ok" or record.times is None or not record.times.iterations:
         return found
     return found | _times(record.times) | _memory(record) | _work(record) | _profile(record)
@@ -74,7 +74,7 @@ def _times(times: Times) -> dict[str, Any]:
         **{stage: _mean(getattr(i, stage) for i in iterations) for stage in STAGES},
         "step_s": statistics.median(steps) if steps else math.nan,
         "first_call_s": math.nan if times.first_call_s is None else times.first_call_s,
-        "compile_cache": one_line(times.compile_cache or ""),
+        "compile_cache": to_one_line(times.compile_cache or ""),
         "num_iterations": len(iterations),
         "num_warmup": len(times.warmup) + len(times.warmup_unet_calls_s),
         "iterations_s": tuple(i.total_s for i in iterations),
@@ -86,7 +86,7 @@ def _marks(iterations: list[Iteration]) -> tuple[str, ...]:
     """One text an iteration, empty where nothing disturbed it; nothing where none is marked."""
     if not any(i.marks for i in iterations):
         return ()
-    return tuple(BETWEEN_MARKS.join(one_line(mark) for mark in i.marks) for i in iterations)
+    return tuple(BETWEEN_MARKS.join(to_one_line(mark) for mark in i.marks) for i in iterations)
 
 
 def _memory(record: Record) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def _profile(record: Record) -> dict[str, Any]:
     profile = record.profile
     if profile is None:
         return {}
-    seconds = {one_line(name): seconds for name, seconds in profile.seconds_by_class.items()}
+    seconds = {to_one_line(name): seconds for name, seconds in profile.seconds_by_class.items()}
     return {"profile": seconds or None}
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.ingest.measures import NOTHING
+from analysis.rows import Row
 from sd_bench.verdicts.axes import AXES, PUBLISHED_CONFIGURATIONS
 from sd_bench.verdicts.environments import UNKNOWN
 
@@ -31,8 +32,6 @@ _SUFFIXES = (".txt", ".csv", "")
 
 #: Numbers of the choices; the others are text.
 _NUMBERS = ("batch_size", "n_iter")
-
-Row = dict[str, Any]
 
 
 class OldRunsError(ValueError):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import os
 import warnings
 from collections.abc import Callable
 from fnmatch import fnmatch
-from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -15,17 +13,15 @@ from typing import Any
 import pandas as pd
 
 from analysis.errors import AnalysisError
-from analysis.ingest.measures import NUMBERS, OTHERS, measures
+from analysis.ingest.measures import NUMBERS, OTHERS, read_measures
 from analysis.ingest.old_runs import find_old_runs, read_old_runs
 from analysis.ingest.validity import check_numbers
 from sd_bench.records import RECORD_GLOB, Record, RecordError, find_records, read_record
-from sd_bench.verdicts.axes import AXES, one_line, plain
-from sd_bench.verdicts.environments import UNKNOWN, label_environments
+from sd_bench.verdicts.axes import AXES, to_one_line
+from sd_bench.verdicts.environments import UNKNOWN, Place, label_environments
+from sd_bench.verdicts.rounds import find_upcasts, read_round
 
-#: Runtimes outside of this range (seconds) are a broken clock, not a measurement.
-BELIEVABLE_SECONDS = (1e-9, 1e9)
-
-#: The columns of a table of rounds, before the environments are labelled.
+#: The columns of a table of rounds.
 ROUND_COLUMNS = (
     "path",
     "sweep",
@@ -49,6 +45,8 @@ ROUND_COLUMNS = (
     "python",
     "device",
     "commit",
+    "env",
+    "machine",
 )
 
 
@@ -78,7 +76,7 @@ def load_records(*folders: Path | str, on_left_out: Callable[[str], None] = _war
                 folder = os.path.realpath(path.parent)
                 rows += [{**row, "sweep_folder": folder} for row in read_old_runs(path, numbers)]
         except (ValueError, OverflowError, RecursionError) as error:
-            reason = one_line(error)
+            reason = to_one_line(error)
             on_left_out(reason if str(path) in reason else f"{path}: {reason}")
     if not rows:
         raise AnalysisError(
@@ -86,15 +84,17 @@ def load_records(*folders: Path | str, on_left_out: Callable[[str], None] = _war
         )
     _complete(rows)
     rounds = pd.DataFrame(rows, columns=list(ROUND_COLUMNS), dtype=object)
-    return label_environments(rounds.astype(dict.fromkeys(("runtime_s", *NUMBERS), float)))
+    return rounds.astype(dict.fromkeys(("runtime_s", *NUMBERS), float))
 
 
 def _complete(rows: list[dict[str, Any]]) -> None:
-    """Give records that are older than the choice ``upcast`` that of a newer one of their cell."""
-    known = {row["cell_hash"]: row["upcast"] for row in rows if row["upcast"] is not None}
-    for row in rows:
+    """Add what only all rows together tell: a missing ``upcast``, the environment, the machine."""
+    upcasts = find_upcasts((row["cell_hash"], row["upcast"]) for row in rows)
+    places = [Place(*(row[name] for name in Place._fields)) for row in rows]
+    for row, (env, machine) in zip(rows, label_environments(places), strict=True):
+        row |= {"env": env, "machine": machine}
         if row["upcast"] is None:
-            row["upcast"] = known.get(row["cell_hash"])
+            row["upcast"] = upcasts.get(row["cell_hash"])
 
 
 def _round(path: Path, seen: dict[tuple[Any, ...], Path]) -> dict[str, Any]:
@@ -134,55 +134,28 @@ def _listed(folders: tuple[Path | str, ...]) -> str:
 
 
 def _row(path: Path, record: Record) -> dict[str, Any]:
-    status, reason, runtime_s = _outcome(record)
-    if status == "ok":
+    found = read_round(record, path)
+    if found.status == "ok":
         check_numbers(record)
-    choices = {axis: plain(record.choices.get(axis)) for axis in AXES}
-    choices["gpu"] = str(choices["gpu"] or UNKNOWN)
     return {
-        "path": str(path),
-        "sweep": one_line(record.sweep),
-        "sweep_folder": _sweep_folder(path.parent, record.job),
-        "job": one_line(record.job),
-        "cell_hash": one_line(record.cell_hash),
-        "round": record.round,
-        "status": status,
-        "reason": reason,
-        "started_at": one_line(record.started_at),
-        **choices,
-        "runtime_s": runtime_s,
-        **measures(record),
+        "path": found.path,
+        "sweep": to_one_line(record.sweep),
+        "job": to_one_line(record.job),
+        "cell_hash": found.cell_hash,
+        "round": found.number,
+        "status": found.status,
+        "reason": found.reason,
+        "started_at": to_one_line(record.started_at),
+        **found.choices,
+        **found.place._asdict(),
+        "runtime_s": found.runtime_s,
+        **read_measures(record),
         **_proof(record),
         "latents_path": _latents_path(path, record),
-        "scaled": tuple(one_line(sentence) for sentence in record.scaled),
-        **_environment(record),
+        "scaled": tuple(to_one_line(sentence) for sentence in record.scaled),
+        "python": to_one_line(record.environment.get("python") or UNKNOWN),
+        "commit": _commit(record.environment.get("project")),
     }
-
-
-@lru_cache(maxsize=1024)  # a cell's rounds lie in one folder
-def _sweep_folder(given: Path, job: str) -> str:
-    """The real folder of a record's sweep: ``given``, its own, without the job's part of it.
-
-    The record's own folder where it does not lie in its job's any more: nothing says what ran
-    beside it then.
-    """
-    folder = Path(os.path.realpath(given))
-    inside = Path(job).parts
-    if inside and folder.parts[-len(inside) :] == inside:
-        return str(folder.parents[len(inside) - 1])
-    return str(folder)
-
-
-def _outcome(record: Record) -> tuple[str, str, float]:
-    """Status, reason and runtime in seconds (NaN unless ``ok``)."""
-    if record.status != "ok":
-        return record.status, one_line(record.reason or "no reason given"), math.nan
-    shortest, longest = BELIEVABLE_SECONDS
-    runtime_s = record.runtime_s
-    if runtime_s is None or not shortest <= runtime_s <= longest:
-        found = "no times" if runtime_s is None else f"a runtime of {runtime_s:g} s"
-        return "invalid", f"the record says ok and holds {found}", math.nan
-    return "ok", "", runtime_s
 
 
 def _proof(record: Record) -> dict[str, str]:
@@ -190,7 +163,7 @@ def _proof(record: Record) -> dict[str, str]:
     if proof is None:
         return {"kernel_proof": "none", "proof_detail": ""}
     verdict = "proven" if proof.proven else "not proven"
-    return {"kernel_proof": verdict, "proof_detail": one_line(proof.detail)}
+    return {"kernel_proof": verdict, "proof_detail": to_one_line(proof.detail)}
 
 
 def _latents_path(path: Path, record: Record) -> str | None:
@@ -199,19 +172,8 @@ def _latents_path(path: Path, record: Record) -> str | None:
     return str(path.parent / record.output.latents_file)
 
 
-def _environment(record: Record) -> dict[str, str]:
-    """What is known of the environment; without a fingerprint a sweep stands alone."""
-    environment = record.environment
-    project = environment.get("project")
-    commit = one_line(project.get("git_commit") or "")[:10] if isinstance(project, dict) else ""
-    dirty = isinstance(project, dict) and project.get("dirty") is True
-    device = environment.get("device")
-    name = device.get("name") if isinstance(device, dict) else None
-    fingerprint = one_line(environment.get("fingerprint") or "")
-    return {
-        "fingerprint": fingerprint or f"{UNKNOWN}, sweep {one_line(record.sweep)}",
-        "torch": one_line(environment.get("torch") or UNKNOWN),
-        "python": one_line(environment.get("python") or UNKNOWN),
-        "device": one_line(name or UNKNOWN),
-        "commit": f"{commit} (changed)" if commit and dirty else commit or UNKNOWN,
-    }
+def _commit(project: Any) -> str:
+    """The begin of the commit's name, and whether the checkout was changed."""
+    known = project if isinstance(project, dict) else {}
+    commit = to_one_line(known.get("git_commit") or "")[:10]
+    return f"{commit} (changed)" if commit and known.get("dirty") is True else commit or UNKNOWN

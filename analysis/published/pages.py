@@ -6,24 +6,25 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.charts.colours import colour_series
 from analysis.charts.kinds.bars import Bar, BarChart
 from analysis.charts.kinds.runs import RunChart
 from analysis.charts.kinds.sheet import save
-from analysis.comparison.deltas import improvement_percent
-from analysis.formatting import Page, Table, percent
+from analysis.formatting import percent
 from analysis.published.study import (
     BASELINES,
-    GPUS,
-    largest_improvement,
-    printed_percentages,
-    published_improvements,
-    published_runs,
-    published_runtimes,
+    check_printed_percentages,
+    compute_published_improvements,
+    find_largest_improvement,
+    read_published_runs,
+    read_published_runtimes,
 )
-from analysis.series import series_colours
+from analysis.rows import list_rows
 from analysis.tables.markup import to_markdown
+from analysis.tables.page import Page, Table
 from sd_bench.records import write_atomically
-from sd_bench.verdicts.axes import PUBLISHED_CONFIGURATIONS, rows_of
+from sd_bench.verdicts.axes import order_values, rank
+from sd_bench.verdicts.comparisons import improvement_percent
 
 _RUNS_STEM = "original_vs_optimized_A100_n_samples_4_n_iter_2_sd2"
 _NO_COMPILE = "needs compute capability 7.0"
@@ -38,16 +39,16 @@ _SD2_VERSIONS = (
 _SD1_VERSIONS = "PyTorch 1.11 (original) and 2.0.0.dev20221220 (optimized), no warm-up left out."
 
 
-def published_page() -> Page:
+def make_published_page() -> Page:
     """The published tables against both baselines, with what their own data says."""
-    improvements = published_improvements()
+    improvements = compute_published_improvements()
     sd2 = improvements[improvements["model_version"] == "sd2"]
     tables = [
         _runtime_table(cells, f"sd2, batch size {batch_size}, against {baseline}")
         for baseline in BASELINES
         for batch_size, cells in sd2[sd2["baseline"] == baseline].groupby("batch_size")
     ]
-    largest, printed = largest_improvement(), printed_percentages()
+    largest, printed = find_largest_improvement(), check_printed_percentages()
     return Page(
         title="The published study",
         tables=[*tables, _headline_table(), _sd1_table()],
@@ -68,24 +69,29 @@ def published_page() -> Page:
 def write_published(folder: Path) -> list[Path]:
     """Write the published tables (Markdown, CSV) and charts (PNG, SVG). Raises OSError."""
     texts = {
-        "published_study.md": to_markdown(published_page()),
-        "published_improvements.csv": published_improvements().to_csv(
+        "published_study.md": to_markdown(make_published_page()),
+        "published_improvements.csv": compute_published_improvements().to_csv(
             index=False, lineterminator="\n"
         ),
-        "printed_percentages.csv": printed_percentages().to_csv(index=False, lineterminator="\n"),
+        "printed_percentages.csv": check_printed_percentages().to_csv(
+            index=False, lineterminator="\n"
+        ),
     }
     for name, text in texts.items():
         write_atomically(folder / name, text)
     paths = [folder / name for name in texts]
-    charts: dict[str, BarChart | RunChart] = {**published_charts(), **published_run_charts()}
+    charts: dict[str, BarChart | RunChart] = {
+        **make_published_charts(),
+        **make_published_run_charts(),
+    }
     for stem, chart in charts.items():
         paths += save(chart.draw(), folder, stem)
     return paths
 
 
-def published_charts() -> dict[str, BarChart]:
+def make_published_charts() -> dict[str, BarChart]:
     """The published bar charts by file name without suffix: one a batch size, and sd1's."""
-    runtimes = published_runtimes()
+    runtimes = read_published_runtimes()
     charts = {}
     for (model, batch_size), cells in runtimes.groupby(["model_version", "batch_size"]):
         n_iter = "" if model == "sd1" else f"_n_iter_{cells['n_iter'].iloc[0]}"
@@ -95,8 +101,8 @@ def published_charts() -> dict[str, BarChart]:
 
 
 def _in_published_order(cells: pd.DataFrame) -> tuple[list[str], list[str]]:
-    gpus = [gpu for gpu in GPUS if gpu in set(cells["gpu"])]
-    return gpus, [c for c in PUBLISHED_CONFIGURATIONS if c in set(cells["configuration"])]
+    gpus, names = (order_values(axis, cells[axis]) for axis in ("gpu", "configuration"))
+    return [str(gpu) for gpu in gpus], [str(name) for name in names]
 
 
 def _runtime_table(cells: pd.DataFrame, title: str) -> Table:
@@ -105,7 +111,7 @@ def _runtime_table(cells: pd.DataFrame, title: str) -> Table:
         (row["gpu"], row["configuration"]): (
             f"{row['runtime_s']:.1f} ({percent(row['improvement_percent'])})"
         )
-        for row in rows_of(cells)
+        for row in list_rows(cells)
     }
     return Table(
         title=title,
@@ -119,13 +125,13 @@ def _runtime_table(cells: pd.DataFrame, title: str) -> Table:
 
 
 def _headline_table() -> Table:
-    printed = printed_percentages()
+    printed = check_printed_percentages()
     headline = printed[printed["table"] == "headline"]
     text = {
         (row["gpu"], row["batch_size"]): (
             f"{row['printed_percent']} % ({percent(row['improvement_percent'])})"
         )
-        for row in rows_of(headline)
+        for row in list_rows(headline)
     }
     sizes = sorted(set(headline["batch_size"]))
     gpus, _ = _in_published_order(headline)
@@ -138,9 +144,9 @@ def _headline_table() -> Table:
 
 
 def _sd1_table() -> Table:
-    printed = printed_percentages()
-    rows = rows_of(printed[printed["model_version"] == "sd1"])
-    rows.sort(key=lambda row: GPUS.index(str(row["gpu"])))
+    printed = check_printed_percentages()
+    rows = list_rows(printed[printed["model_version"] == "sd1"])
+    rows.sort(key=lambda row: rank("gpu", row["gpu"]))
     headings = ["GPU", "configuration", "runtime [s]", "printed change", "improvement"]
     return Table(
         title="sd1, batch size 2, against original (the printed change has the other sign)",
@@ -162,7 +168,7 @@ def _sd1_table() -> Table:
 def _chart(cells: pd.DataFrame, title: str) -> BarChart:
     gpus, configurations = _in_published_order(cells)
     bars = {(gpu, name): Bar(gap=_NO_COMPILE) for gpu in gpus for name in configurations}
-    for row in rows_of(cells):
+    for row in list_rows(cells):
         bars[str(row["gpu"]), str(row["configuration"])] = Bar(
             value=row["runtime_s"], text=f"{row['runtime_s']:.1f}"
         )
@@ -173,7 +179,7 @@ def _chart(cells: pd.DataFrame, title: str) -> BarChart:
         y_label="Runtime [s]",
         groups=gpus,
         series=configurations,
-        colours=series_colours(configurations),
+        colours=colour_series(configurations),
         bars=bars,
         caption=[
             "Lower is better. Means; no spread was published.",
@@ -182,9 +188,9 @@ def _chart(cells: pd.DataFrame, title: str) -> BarChart:
     )
 
 
-def published_run_charts() -> dict[str, RunChart]:
+def make_published_run_charts() -> dict[str, RunChart]:
     """The one per-run plot whose runs are known, under the published file name."""
-    runs = published_runs()
+    runs = read_published_runs()
     means = runs.groupby("configuration")["runtime_s"].mean()
     gains = ", ".join(
         f"{percent(improvement_percent(means[baseline], means['optimized_compile']))} "

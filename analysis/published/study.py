@@ -10,19 +10,17 @@ from importlib.resources import files
 
 import pandas as pd
 
-from analysis.comparison.deltas import improvement_percent
-from sd_bench.verdicts.axes import Row, rows_of
+from analysis.rows import Row, list_rows
+from sd_bench.verdicts.comparisons import improvement_percent
 
 #: Both baselines that the study could have been told against; it chose the first.
 BASELINES = ("original", "original_no_xformers")
-
-GPUS = ("P100", "T4", "A10", "V100", "A100")
 
 #: Half of the last printed digit of the seconds.
 SECONDS_ROUNDING = 0.05
 
 
-def published_runtimes() -> pd.DataFrame:
+def read_published_runtimes() -> pd.DataFrame:
     """Every published runtime in seconds: a row a model version, GPU, batch size, configuration.
 
     ``printed_percent`` is the percentage as the study printed it, a text; sd1's has the other
@@ -36,49 +34,49 @@ def published_runtimes() -> pd.DataFrame:
     return runtimes.astype({"batch_size": int, "runtime_s": float})
 
 
-def published_improvements() -> pd.DataFrame:
+def compute_published_improvements() -> pd.DataFrame:
     """Each published runtime against each baseline, in percent, positive is faster.
 
     ``lowest_percent`` and ``highest_percent`` bound what the unrounded seconds can have given.
     """
-    runtimes = published_runtimes()
+    runtimes = read_published_runtimes()
     place = ["model_version", "gpu", "batch_size"]
     rows = []
     for baseline in BASELINES:
         base = runtimes[runtimes["configuration"] == baseline]
         base = base[[*place, "runtime_s"]].rename(columns={"runtime_s": "baseline_s"})
-        for row in rows_of(runtimes.merge(base, on=place)):
+        for row in list_rows(runtimes.merge(base, on=place)):
             rows.append(row | {"baseline": baseline} | _improvement(row, baseline))
     return pd.DataFrame(rows).drop(columns=["n_iter", "printed_percent"])
 
 
-def printed_percentages() -> pd.DataFrame:
+def check_printed_percentages() -> pd.DataFrame:
     """Every percentage that the study printed beside what its seconds give.
 
     ``agrees`` says whether the printed one lies within what the rounding of the seconds and of
     the printed percentage allows. All as improvements: sd1's sign is turned.
     """
     key = ["model_version", "gpu", "batch_size", "configuration"]
-    runtimes = published_runtimes()
+    runtimes = read_published_runtimes()
     headline = _read("sd2_headline_improvement").astype({"batch_size": int})
     headline = headline.rename(columns={"improvement_vs_original_percent": "printed_percent"})
     headline = headline.assign(model_version="sd2", table="headline")
     printed = pd.concat([runtimes.assign(table="runtimes"), headline], ignore_index=True)
-    computed = published_improvements()
+    computed = compute_published_improvements()
     computed = computed[computed["baseline"] == "original"].drop(columns=["runtime_s"])
     merged = printed.drop(columns=["n_iter"]).merge(computed, on=key, how="left")
-    rows = [row | _agreement(row) for row in rows_of(merged)]
+    rows = [row | _agreement(row) for row in list_rows(merged)]
     return pd.DataFrame(rows)
 
 
-def largest_improvement() -> Row:
+def find_largest_improvement() -> Row:
     """The row of `published_improvements` with the largest improvement over either baseline."""
-    improvements = published_improvements().sort_values("improvement_percent")
-    largest: Row = rows_of(improvements)[-1]
+    improvements = compute_published_improvements().sort_values("improvement_percent")
+    largest: Row = list_rows(improvements)[-1]
     return largest
 
 
-def published_runs() -> pd.DataFrame:
+def read_published_runs() -> pd.DataFrame:
     """The 50 runs of sd2 on A100 at batch size 4, read off a plot; ``runtime_s`` in seconds."""
     runs = _read("sd2_A100_batch4_per_run").astype({"run_number": int, "runtime_s": float})
     return runs.assign(series=runs["configuration"])

@@ -17,23 +17,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import pandas as pd
-from matplotlib.figure import Figure
 
-from analysis.charts.kinds.sheet import DPI, quiet_fonts
-from analysis.charts.select.runtimes import all_charts
+from analysis.charts.kinds.base import Chart
+from analysis.charts.kinds.sheet import DPI, silence_fonts
+from analysis.charts.select.all_groups import select_charts
 from analysis.comparison.deltas import compare
 from analysis.errors import AnalysisError
-from analysis.formatting import Page
 from analysis.ingest.cells import summarise
+from analysis.ingest.environments import list_environments
 from analysis.ingest.rounds import load_records
-from analysis.published.pages import published_charts, published_page, published_run_charts
+from analysis.published.pages import (
+    make_published_charts,
+    make_published_page,
+    make_published_run_charts,
+)
 from analysis.tables.markup import table_to_markdown, to_markdown
-from analysis.tables.pages import delta_page, summary_page
-from analysis.wording.findings import findings
-from sd_bench.verdicts.environments import environments
+from analysis.tables.page import Page
+from analysis.tables.pages import make_delta_page, make_summary_page
+from analysis.wording.findings import state_findings
 
 #: A mark, or the end of a part: all of a line, or of the lines that a mark runs over.
 _MARK = re.compile(
@@ -47,17 +51,12 @@ _Named = TypeVar("_Named")
 _Load = Callable[[Path], pd.DataFrame]
 
 
-class _Drawable(Protocol):
-    def draw(self) -> Figure: ...
-    def alt(self) -> str: ...
-
-
 @dataclass(slots=True)
 class Published:
     """A document written anew: its text, and the charts that it shows by path."""
 
     text: str
-    pictures: dict[Path, _Drawable] = field(default_factory=dict)
+    pictures: dict[Path, Chart] = field(default_factory=dict)
 
 
 def publish(document: Path, on_left_out: Callable[[str], None] | None = None) -> Published:
@@ -111,7 +110,7 @@ def save_pictures(published: Published) -> list[Path]:
     """Draw the charts of a document as PNG. Raises OSError."""
     for path, chart in published.pictures.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        with quiet_fonts():
+        with silence_fonts():
             chart.draw().savefig(path, dpi=DPI)
     return list(published.pictures)
 
@@ -122,17 +121,17 @@ def _follow(words: list[str], folder: Path, published: Published, load: _Load) -
             return _tables(kind, *_compared(load(folder / records), *baseline))
         case ["findings", records, *baseline] if len(baseline) < 2:
             _, deltas = _compared(load(folder / records), *baseline)
-            return "\n".join(f"- {_plain(sentence)}" for sentence in findings(deltas))
+            return "\n".join(f"- {_plain(sentence)}" for sentence in state_findings(deltas))
         case ["chart", name, records, *baseline] if len(baseline) < 2:
-            charts = all_charts(*_compared(load(folder / records), *baseline))
+            charts = select_charts(*_compared(load(folder / records), *baseline))
             return _picture(name, charts, folder, published)
         case ["published", "table", title]:
-            tables = {table.title: table for table in published_page().tables}
+            tables = {table.title: table for table in make_published_page().tables}
             return table_to_markdown(_one_of(tables, title))
         case ["published", "notes"]:
-            return "\n".join(f"- {_plain(note)}" for note in published_page().notes)
+            return "\n".join(f"- {_plain(note)}" for note in make_published_page().notes)
         case ["published", "chart", name]:
-            both: dict[str, _Drawable] = {**published_charts(), **published_run_charts()}
+            both: dict[str, Chart] = {**make_published_charts(), **make_published_run_charts()}
             return _picture(name, both, folder, published)
     raise AnalysisError("not understood; docs/analysis.md lists the marks")
 
@@ -144,13 +143,13 @@ def _compared(
 
 
 def _tables(kind: str, rounds: pd.DataFrame, deltas: pd.DataFrame) -> str:
-    make: Callable[..., Page] = {"summary": summary_page, "delta": delta_page}[kind]
-    page = make(deltas, environments(rounds))
+    make: Callable[..., Page] = {"summary": make_summary_page, "delta": make_delta_page}[kind]
+    page = make(deltas, list_environments(rounds))
     blocks = [f"**{_plain(table.title)}**\n\n{table_to_markdown(table)}" for table in page.tables]
     return "\n\n".join([*blocks, *(_plain(note) for note in page.notes)])
 
 
-def _picture(name: str, charts: Mapping[str, _Drawable], folder: Path, published: Published) -> str:
+def _picture(name: str, charts: Mapping[str, Chart], folder: Path, published: Published) -> str:
     chart = _one_of(charts, name)
     published.pictures[folder / _PICTURES / f"{name}.png"] = chart
     alt = _plain(chart.alt().replace("[", "(").replace("]", ")"))

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.formatting import Page
 from analysis.tables.markup import to_html, to_latex, to_markdown
-from analysis.tables.pages import axes_page, delta_page, summary_page
+from analysis.tables.page import Page
+from analysis.tables.pages import make_axes_page, make_delta_page, make_summary_page
 from sd_bench.records import write_atomically
 from sd_bench.verdicts.axes import AXES
 
@@ -40,13 +40,13 @@ def write_tables(
 
     Raises OSError.
     """
-    paths = _write("summary", summary_page(deltas, environments), _summary_csv(deltas), folder)
-    paths += _write("delta", delta_page(deltas, environments), _delta_csv(deltas), folder)
+    paths = _write("summary", make_summary_page(deltas, environments), _summary_csv(deltas), folder)
+    paths += _write("delta", make_delta_page(deltas, environments), _delta_csv(deltas), folder)
     said = {str(baseline).partition("=")[0] for baseline in deltas["baseline"]}
     if not said.issuperset(by_axis):
         table = pd.concat([d.assign(axis=axis) for axis, d in by_axis.items()], ignore_index=True)
         csv = _delta_csv(table[table["speedup"].notna()], "axis")
-        paths += _write("delta_by_axis", axes_page(by_axis), csv, folder)
+        paths += _write("delta_by_axis", make_axes_page(by_axis), csv, folder)
     return paths
 
 

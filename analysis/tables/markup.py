@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 
-from analysis.formatting import Page, Table
+from analysis.tables.page import Page, Table
 
 _MARKDOWN_SIGNS = re.compile(r"[\\|<*`]|\b_|_\b|(?<=])\(")
 

@@ -11,11 +11,12 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.comparison.flags import NOT_AT_PARITY, UNPROVEN, explain
-from analysis.formatting import Page, Table, factor, interval, percent, seconds
-from analysis.series import naming_axes
-from analysis.wording.cell_names import cell_words
-from analysis.wording.notes import sweep_names, varies
-from sd_bench.verdicts.axes import AXES, Row, rows_of
+from analysis.formatting import factor, interval, join_sweeps, percent, seconds
+from analysis.rows import Row, list_rows, varies
+from analysis.series import find_naming_axes
+from analysis.tables.page import Page, Table
+from analysis.wording.cell_names import name_choices
+from sd_bench.verdicts.axes import AXES
 from sd_bench.verdicts.judgement import Verdict
 
 _NUMERIC = ("batch size", "OLD [s]", "NEW [s]", "improvement", "speed-up", "95 % interval")
@@ -34,9 +35,9 @@ class Sweep:
     value: str
 
 
-def gate_page(compared: pd.DataFrame, sweeps: Sequence[Sweep]) -> Page:
+def make_two_sweeps_page(compared: pd.DataFrame, sweeps: Sequence[Sweep]) -> Page:
     """A summary in one line, and the table of all cells that were compared or could not be."""
-    rows, naming = rows_of(compared), _naming(compared)
+    rows, naming = list_rows(compared), _naming(compared)
     counts = Counter(f"{row['outcome']} {_distrust(row)}".rstrip() for row in rows)
     said = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
     cells = [_cells(row, naming) for row in rows]
@@ -51,7 +52,7 @@ def gate_page(compared: pd.DataFrame, sweeps: Sequence[Sweep]) -> Page:
 
 
 def _notes(compared: pd.DataFrame, sweeps: Sequence[Sweep]) -> list[str]:
-    shared = cell_words(rows_of(compared)[0])
+    shared = name_choices(list_rows(compared)[0])
     shared = {axis: word for axis, word in shared.items() if not varies(compared, axis)}
     margin = f"{100 * compared['margin'].iloc[0]:g} %"
     different = int(compared["different"].sum())
@@ -72,21 +73,21 @@ def _notes(compared: pd.DataFrame, sweeps: Sequence[Sweep]) -> list[str]:
 def _sweep_sentence(sweep: Sweep) -> str:
     parts = (
         f"{row['env']}: {row['device']}, PyTorch {row['torch']} on Python {row['python']}, commit "
-        f"{row['commit']}, {row['rounds']} rounds of {sweep_names(row['sweeps'])}"
-        for row in rows_of(sweep.environments)
+        f"{row['commit']}, {row['rounds']} rounds of {join_sweeps(row['sweeps'])}"
+        for row in list_rows(sweep.environments)
     )
     return f"{sweep.name} is {sweep.folder}; {'; '.join(parts)}."
 
 
 def _naming(compared: pd.DataFrame) -> list[str]:
     """The axes that tell the cells apart, GPU and batch size not counted."""
-    quiet = {"gpu", "batch_size", *({"upcast"} - {*naming_axes(compared)})}
+    quiet = {"gpu", "batch_size", *({"upcast"} - {*find_naming_axes(compared)})}
     naming = [axis for axis in AXES if axis not in quiet]
     return [axis for axis in naming if varies(compared, axis)] or ["attention"]
 
 
 def _cells(row: Row, naming: list[str]) -> dict[str, str]:
-    words = cell_words(row)
+    words = name_choices(row)
     return {
         "GPU": str(row["gpu"]),
         "batch size": str(row["batch_size"]),

@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.comparison.flags import BASELINE_UNPROVEN, NOT_AT_PARITY, UNPROVEN, may_count
+from analysis.comparison.deltas import compare_by_axis
+from analysis.comparison.flags import BASELINE_UNPROVEN, NOT_AT_PARITY, UNPROVEN, is_trusted
 from analysis.formatting import factor, interval, percent
-from analysis.tables.pages import compare_by_axis
-from sd_bench.verdicts.axes import AXES, WORKLOAD_AXES, Row, rows_of
+from analysis.rows import Row, list_rows
+from sd_bench.verdicts.axes import AXES, WORKLOAD_AXES
 
 _CELL_KEY = ("env", "cell_hash", *AXES)
 
@@ -23,7 +24,9 @@ _DOUBTS = {
 }
 
 
-def findings(deltas: pd.DataFrame, by_axis: dict[str, pd.DataFrame] | None = None) -> list[str]:
+def state_findings(
+    deltas: pd.DataFrame, by_axis: dict[str, pd.DataFrame] | None = None
+) -> list[str]:
     """How the verdicts fell, and for each machine, workload and batch size what won, or why none.
 
     Cells whose kernels or whose baseline's are not proven or whose output differs are told apart,
@@ -38,7 +41,7 @@ def findings(deltas: pd.DataFrame, by_axis: dict[str, pd.DataFrame] | None = Non
     several = {axis for axis in WORKLOAD_AXES if measured[axis].nunique(dropna=False) > 1}
     sentences = _counted(deltas)
     for _, cells in measured.groupby(place, sort=False, dropna=False):
-        rows = rows_of(cells)
+        rows = list_rows(cells)
         where = _where(rows[0], several)
         sentences += _of_place([row for row in rows if row["method"]], where)
         sentences += _of_the_fastest(rows, where, steps)
@@ -55,7 +58,7 @@ def _steps(by_axis: dict[str, pd.DataFrame]) -> dict[tuple[Any, ...], list[Row]]
     """For each cell, the tested comparisons on single axes that nothing speaks against."""
     steps = defaultdict(list)
     for deltas in by_axis.values():
-        for row in rows_of(deltas[deltas["method"] != ""]):
+        for row in list_rows(deltas[deltas["method"] != ""]):
             if not _doubt(row):
                 steps[_key(row)].append(row)
     return steps
@@ -69,7 +72,7 @@ def _of_the_fastest(
     rows: list[Row], where: str, steps: dict[tuple[Any, ...], list[Row]]
 ) -> Iterator[str]:
     """What the fastest cell is worth on another axis, where it has no baseline of its own."""
-    fastest = min(filter(may_count, rows), key=lambda row: row["mean_s"], default=None)
+    fastest = min(filter(is_trusted, rows), key=lambda row: row["mean_s"], default=None)
     if fastest is None or fastest["method"] or fastest["is_baseline"]:
         return
     found = steps.get(_key(fastest), [])

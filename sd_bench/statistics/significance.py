@@ -31,8 +31,8 @@ _MOST_EXACT = 2**13
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """A cell against its baseline; logarithms of the speed-up ``baseline / cell``.
+class SpeedupTest:
+    """A cell tested against its baseline; logarithms of the speed-up ``baseline / cell``.
 
     ``rounds`` is the number of pairs, or the smaller number of rounds of the two cells.
     ``log_speedup`` is the estimate: the mean log ratio of the pairs, or the difference of the mean
@@ -75,7 +75,7 @@ class Comparison:
 
 def compare_rounds(
     baseline: Mapping[RoundKey, float], cell: Mapping[RoundKey, float]
-) -> Comparison | None:
+) -> SpeedupTest | None:
     """Compare seconds by round; ``None`` with fewer than two rounds on a side.
 
     Paired by round where at least half of the rounds of the smaller side have a partner that ran
@@ -89,22 +89,22 @@ def compare_rounds(
     return welch(list(baseline.values()), list(cell.values()))
 
 
-def paired(baseline_s: Sequence[float], cell_s: Sequence[float]) -> Comparison:
+def paired(baseline_s: Sequence[float], cell_s: Sequence[float]) -> SpeedupTest:
     """The paired t test on the log ratios of rounds that ran interleaved."""
     ratios = np.log(baseline_s) - np.log(cell_s)
     sd = _sd(ratios)
     error = _Error(sd / math.sqrt(len(ratios)), len(ratios) - 1)
-    return _comparison("paired", float(ratios.mean()), baseline_s, error, sd, (ratios,))
+    return _test("paired", float(ratios.mean()), baseline_s, error, sd, (ratios,))
 
 
-def welch(baseline_s: Sequence[float], cell_s: Sequence[float]) -> Comparison:
+def welch(baseline_s: Sequence[float], cell_s: Sequence[float]) -> SpeedupTest:
     """Welch's t test on the logarithms of rounds that have nothing to do with each other."""
     samples = base, logs = np.log(baseline_s), np.log(cell_s)
     parts = [_sd(x) ** 2 / len(x) for x in samples]
     error = _Error(math.sqrt(sum(parts)), _welch_df(parts, [len(x) for x in samples]))
     unit_se = math.hypot(_sd(base), _sd(logs))
     estimate = float(base.mean() - logs.mean())
-    return _comparison("welch", estimate, baseline_s, error, unit_se, samples)
+    return _test("welch", estimate, baseline_s, error, unit_se, samples)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -122,16 +122,16 @@ class _Error(NamedTuple):
     df: float
 
 
-def _comparison(
+def _test(
     method: Method,
     log_speedup: float,
     baseline_s: Sequence[float],
     error: _Error,
     unit_se: float,
     samples: tuple[Numbers, ...],
-) -> Comparison:
+) -> SpeedupTest:
     half_width = t_quantile(0.5 + CONFIDENCE / 2, error.df) * error.se
-    return Comparison(
+    return SpeedupTest(
         method=method,
         rounds=min(len(x) for x in samples),
         log_speedup=log_speedup,

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
-import pandas as pd
+from sd_bench.attention_backends import BACKENDS
+from sd_bench.devices_table import list_devices
 
-#: The value of one axis after `plain`: what groups, sorts and prints without surprises.
+#: The value of one axis after `to_choice`: what groups, sorts and prints without surprises.
 Choice = str | int | float | None
-
-#: One row of a table, as `rows_of` gives it.
-Row = dict[Hashable, Any]
 
 #: Every axis that a record's ``choices`` may hold.
 AXES = (
@@ -46,7 +44,6 @@ PUBLISHED_CONFIGURATIONS = (
 )
 
 _ORDER: dict[str, tuple[str, ...]] = {
-    "gpu": ("cpu", "p100", "t4", "a10", "a10g", "v100", "a100", "l4", "h100", "h200"),
     "torch_env": ("original", "current", "optimized"),
     "model_version": ("sd1", "sd2", "sd2_768"),
     "configuration": (
@@ -54,7 +51,7 @@ _ORDER: dict[str, tuple[str, ...]] = {
         *("original_no_checkpointing_pt2", "original_half_attention_pt2"),
         *("optimized_math", "optimized", "optimized_compile"),
     ),
-    "attention": ("original", "xformers", "math", "mem_efficient", "flash", "cudnn", "auto"),
+    "attention": tuple(backend.name for backend in BACKENDS),
     "compile": ("off", "default", "reduce_overhead", "max_autotune"),
     "precision": ("fp32", "autocast", "fp16", "bf16"),
     "sampler": ("plms", "ddim", "dpm_solver"),
@@ -65,28 +62,21 @@ _ORDER: dict[str, tuple[str, ...]] = {
 _LARGEST_EXACT_INT = 2**53
 
 
-def rows_of(frame: pd.DataFrame) -> list[Row]:
-    """The rows of a table as dicts; as ``to_dict("records")``, and several times as fast."""
-    columns = [frame[name].tolist() for name in frame.columns]
-    names = [str(name) for name in frame.columns]
-    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
-
-
 def rank(axis: str, value: Choice) -> tuple[int, float, str]:
     """A sort key: known values in their own order, then numbers, then text, then nothing."""
-    known = _ORDER.get(axis, ())
+    known = list_devices() if axis == "gpu" else _ORDER.get(axis, ())
     if isinstance(value, str):
         place = known.index(value.lower()) if value.lower() in known else None
         return (2, 0.0, value) if place is None else (0, float(place), value)
     return (3, 0.0, "") if value is None else (1, float(value), "")
 
 
-def in_order(axis: str, values: Iterable[Choice]) -> list[Choice]:
+def order_values(axis: str, values: Iterable[Choice]) -> list[Choice]:
     """The distinct values of an axis in the order in which they are shown, nothing left out."""
     return sorted(set(values), key=lambda value: rank(axis, value))
 
 
-def plain(value: Any) -> Choice:
+def to_choice(value: Any) -> Choice:
     """Any JSON value as a short text or an ordinary number."""
     if value is None or value == "":
         return None
@@ -96,10 +86,10 @@ def plain(value: Any) -> Choice:
         return value
     if isinstance(value, float) and math.isfinite(value):
         return int(value) if value.is_integer() and abs(value) <= _LARGEST_EXACT_INT else value
-    return one_line(value) or None
+    return to_one_line(value) or None
 
 
-def one_line(value: Any) -> str:
+def to_one_line(value: Any) -> str:
     """Any value as one line of printable text."""
     if type(value) is str and value.isprintable() and "  " not in value:
         return value.strip(" ")

@@ -1,99 +1,75 @@
 """Which rounds may be averaged, and which may stand side by side.
 
-An *environment* (column ``env``: E1, E2, ...) is one fingerprint on one GPU: rounds of different
-environments are never averaged together. A *machine* (column ``machine``) is a set of
-environments that share a chart, such as PyTorch 1.12 and 2.x on the same GPU.
+An *environment* (E1, E2, ...) is one fingerprint on one GPU: rounds of different environments are
+never averaged together. A *machine* is a set of environments that share a chart and a table, such
+as PyTorch 1.12 and 2.x on the same GPU.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-import pandas as pd
-
-from sd_bench.verdicts.axes import Row, rank, rows_of
+from sd_bench.verdicts.axes import Choice, rank
 
 #: What stands for a fact of the environment that a record does not hold.
 UNKNOWN = "unknown"
 
-_ENV_FACTS = ("gpu", "device", "fingerprint")
+
+class Place(NamedTuple):
+    """Where a round ran; ``sweep_folder`` tells sweeps of the same name apart."""
+
+    gpu: str
+    device: str
+    fingerprint: str
+    torch_env: Choice
+    torch: str
+    sweep_folder: str
+
+    @property
+    def environment(self) -> tuple[str, ...]:
+        """What rounds of one environment have in common; without a fingerprint that is a sweep."""
+        alone = self.sweep_folder if self.fingerprint.startswith(UNKNOWN) else ""
+        return (self.gpu, self.device, self.fingerprint, alone)
 
 
-def label_environments(rounds: pd.DataFrame) -> pd.DataFrame:
-    """Add the columns ``env`` and ``machine`` to a table of rounds."""
-    columns = [*_ENV_FACTS, "torch_env", "torch", "sweep_folder"]
-    facts = rows_of(rounds[columns].drop_duplicates())
-    facts.sort(key=_display_order)
-    env_of: dict[tuple[Any, ...], str] = {}
-    for fact in facts:
-        env_of.setdefault(_key(fact), f"E{len(env_of) + 1}")
-    machine_of = _machines(facts, env_of)
-    envs = [env_of[_key(row)] for row in rows_of(rounds[[*_ENV_FACTS, "sweep_folder"]])]
-    return rounds.assign(env=envs, machine=[machine_of[env] for env in envs])
+def label_environments(places: Sequence[Place]) -> list[tuple[str, str]]:
+    """The environment and the machine of each round, by the places where the rounds ran."""
+    distinct = sorted(set(places), key=_display_order)
+    env_of: dict[tuple[str, ...], str] = {}
+    for place in distinct:
+        env_of.setdefault(place.environment, f"E{len(env_of) + 1}")
+    machine_of = _machines(distinct, env_of)
+    envs = (env_of[place.environment] for place in places)
+    return [(env, machine_of[env]) for env in envs]
 
 
-def environments(rounds: pd.DataFrame) -> pd.DataFrame:
-    """One row an environment: what it is, and how many sweeps, cells and rounds it has."""
-    rows = []
-    for env, members in rounds.groupby("env", sort=False):
-        rows.append(
-            {
-                "env": env,
-                "machine": members["machine"].iloc[0],
-                "gpu": members["gpu"].iloc[0],
-                "device": members["device"].iloc[0],
-                "torch_env": _joined(members["torch_env"]),
-                "torch": _joined(members["torch"]),
-                "python": _joined(members["python"]),
-                "commit": _joined(members["commit"]),
-                "sweeps": tuple(dict.fromkeys(members["sweep"])),
-                "cells": members["cell_hash"].nunique(),
-                "rounds": len(members),
-                "fingerprint": members["fingerprint"].iloc[0],
-            }
-        )
-    rows.sort(key=lambda row: int(str(row["env"])[1:]))
-    return pd.DataFrame(rows)
-
-
-def _joined(values: pd.Series[Any]) -> str:
-    return ", ".join(str(value) for value in dict.fromkeys(values) if value is not None)
-
-
-def _key(fact: Row) -> tuple[Any, ...]:
-    """What rounds of one environment have in common; without a fingerprint that is a sweep."""
-    alone = fact["sweep_folder"] if str(fact["fingerprint"]).startswith(UNKNOWN) else ""
-    return (*(fact[column] for column in _ENV_FACTS), alone)
-
-
-def _display_order(fact: Row) -> tuple[Any, ...]:
+def _display_order(place: Place) -> tuple[object, ...]:
     return (
-        rank("gpu", fact["gpu"]),
-        fact["device"],
-        rank("torch_env", fact["torch_env"]),
-        fact["torch"],
-        fact["fingerprint"],
-        fact["sweep_folder"],
+        rank("gpu", place.gpu),
+        place.device,
+        rank("torch_env", place.torch_env),
+        place.torch,
+        place.fingerprint,
+        place.sweep_folder,
     )
 
 
-def _machines(facts: list[Row], env_of: dict[tuple[Any, ...], str]) -> dict[str, str]:
+def _machines(places: list[Place], env_of: dict[tuple[str, ...], str]) -> dict[str, str]:
     """The machine's name for each environment: the GPU's, with the environments if ambiguous."""
     device_of_sweep = {
-        (fact["gpu"], fact["sweep_folder"]): fact["device"]
-        for fact in facts
-        if fact["device"] != UNKNOWN
+        (place.gpu, place.sweep_folder): place.device for place in places if place.device != UNKNOWN
     }
-    members: dict[tuple[Any, Any], list[Row]] = defaultdict(list)
-    for fact in facts:
-        device = fact["device"]
+    members: dict[tuple[str, str], list[Place]] = defaultdict(list)
+    for place in places:
+        device = place.device
         if device == UNKNOWN:  # a round that could not begin; its sweep ran on one machine
-            device = device_of_sweep.get((fact["gpu"], fact["sweep_folder"]), UNKNOWN)
-        members[fact["gpu"], device].append(fact)
+            device = device_of_sweep.get((place.gpu, place.sweep_folder), UNKNOWN)
+        members[place.gpu, device].append(place)
     groups: dict[str, list[list[str]]] = defaultdict(list)
     for (gpu, _), same_device in members.items():
-        groups[str(gpu)].extend(_side_by_side(same_device, env_of))
+        groups[gpu].extend(_side_by_side(same_device, env_of))
     return {
         env: gpu if len(groups[gpu]) == 1 else f"{gpu} ({', '.join(group)})"
         for gpu, listed in groups.items()
@@ -102,26 +78,31 @@ def _machines(facts: list[Row], env_of: dict[tuple[Any, ...], str]) -> dict[str,
     }
 
 
-def _side_by_side(facts: list[Row], env_of: dict[tuple[Any, ...], str]) -> list[list[str]]:
+def _side_by_side(places: list[Place], env_of: dict[tuple[str, ...], str]) -> list[list[str]]:
     """Environments of one device that belong together.
 
-    With one environment a ``torch_env`` all do. Otherwise only those that met in a sweep, since
+    With one environment per ``torch_env`` all do. Otherwise only those that met in a sweep, since
     a sweep runs on one machine.
     """
-    envs_of_torch_env: dict[Any, set[str]] = defaultdict(set)
+    envs_of_torch_env: dict[Choice, set[str]] = defaultdict(set)
     groups: list[tuple[set[str], set[str]]] = []  # environments, sweeps
-    for fact in facts:
-        env = env_of[_key(fact)]
-        envs_of_torch_env[fact["torch_env"]].add(env)
-        envs, sweeps = {env}, {str(fact["sweep_folder"])}
+    for place in places:
+        env = env_of[place.environment]
+        envs_of_torch_env[place.torch_env].add(env)
+        envs, sweeps = {env}, {place.sweep_folder}
         for group in [g for g in groups if g[0] & envs or g[1] & sweeps]:
             groups.remove(group)
             envs, sweeps = envs | group[0], sweeps | group[1]
         groups.append((envs, sweeps))
     if all(len(envs) == 1 for envs in envs_of_torch_env.values()):
-        return [sorted({env_of[_key(fact)] for fact in facts}, key=_number)]
-    return sorted((sorted(envs, key=_number) for envs, _ in groups), key=lambda g: _number(g[0]))
+        return [_sorted(set().union(*envs_of_torch_env.values()))]
+    return sorted((_sorted(envs) for envs, _ in groups), key=lambda group: env_number(group[0]))
 
 
-def _number(env: str) -> int:
+def _sorted(envs: Iterable[str]) -> list[str]:
+    return sorted(envs, key=env_number)
+
+
+def env_number(env: str) -> int:
+    """The number of an environment: 12 of E12."""
     return int(env[1:])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from sd_bench.statistics.significance import Comparison, holm
+from sd_bench.statistics.significance import SpeedupTest, holm
 
 VERDICTS = ("faster", "slower", "same", "unclear", "too few rounds")
 
@@ -52,42 +52,42 @@ class Verdict:
         return self.word
 
 
-def judge_table(comparisons: Sequence[Comparison], margin: float = DEFAULT_MARGIN) -> list[Verdict]:
-    """A verdict for each comparison of one table.
+def judge_table(tests: Sequence[SpeedupTest], margin: float = DEFAULT_MARGIN) -> list[Verdict]:
+    """A verdict for each test of one table.
 
     ``same``: the 95 % interval of the speed-up lies within ``1 / (1 + margin)`` to ``1 + margin``.
     ``faster`` and ``slower``: not that, Holm's p-value over the table is below 4 %, and so is the
-    permutation test's own. Comparisons of too few rounds are not part of the family.
+    permutation test's own. Tests of too few rounds are not part of the family.
     """
-    judged = [c for c in comparisons if c.rounds >= ROUNDS_FOR_A_VERDICT]
-    adjusted = iter(holm([c.p for c in judged]))
+    judged = [test for test in tests if test.rounds >= ROUNDS_FOR_A_VERDICT]
+    adjusted = iter(holm([test.p for test in judged]))
     return [
-        _judge(c, next(adjusted), margin, len(judged))
-        if c.rounds >= ROUNDS_FOR_A_VERDICT
+        _judge(test, next(adjusted), margin, len(judged))
+        if test.rounds >= ROUNDS_FOR_A_VERDICT
         else Verdict("too few rounds", math.nan)
-        for c in comparisons
+        for test in tests
     ]
 
 
-def _judge(c: Comparison, p_holm: float, margin: float, family: int) -> Verdict:
+def _judge(test: SpeedupTest, p_holm: float, margin: float, family: int) -> Verdict:
     limit = math.log1p(margin)
-    if -limit <= c.low and c.high <= limit:
+    if -limit <= test.low and test.high <= limit:
         return Verdict("same", p_holm)
-    if p_holm < _ERROR and c.permutation_p < _ERROR:
-        return Verdict("faster" if c.log_speedup > 0 else "slower", p_holm)
-    return Verdict("unclear", p_holm, _rounds_needed(c, limit, family))
+    if p_holm < _ERROR and test.permutation_p < _ERROR:
+        return Verdict("faster" if test.log_speedup > 0 else "slower", p_holm)
+    return Verdict("unclear", p_holm, _rounds_needed(test, limit, family))
 
 
-def _rounds_needed(c: Comparison, limit: float, family: int) -> int | None:
+def _rounds_needed(test: SpeedupTest, limit: float, family: int) -> int | None:
     """The smallest number of rounds at which either test probably decides.
 
     ``same`` is two one-sided tests that must both pass: near equality each end of the interval
     may miss, so that each needs a chance of 90 % there.
     """
-    rounds = np.arange(c.rounds + 1, _MOST_ROUNDS + 1)
-    df = (rounds - 1) * (1 if c.method == "paired" else 2)
-    se = c.unit_se / np.sqrt(rounds)
-    estimate = abs(c.log_speedup)
+    rounds = np.arange(test.rounds + 1, _MOST_ROUNDS + 1)
+    df = (rounds - 1) * (1 if test.method == "paired" else 2)
+    se = test.unit_se / np.sqrt(rounds)
+    estimate = abs(test.log_speedup)
     differs = stdtr(df, estimate / se - stdtrit(df, 1 - _ERROR / family / 2))
     half_width = stdtrit(df, 1 - _EQUIVALENCE_ERROR / 2)
     ends = [stdtr(df, end / se - half_width) for end in (limit - estimate, limit + estimate)]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from analysis.truncation import cut, kinds
+from analysis.truncation import cut, shorten_kinds
 
 
 def test_texts_that_differ_in_numbers_are_one_kind_with_the_numbers_that_agree() -> None:
     texts = ["GPU 0 wants 2.5 GiB (pid 17)", "GPU 0 wants 13 GiB (pid 4242)"]
-    assert kinds(texts) == dict.fromkeys(texts, "GPU 0 wants … GiB (pid …)")
+    assert shorten_kinds(texts) == dict.fromkeys(texts, "GPU 0 wants … GiB (pid …)")
 
 
 def test_another_text_is_another_kind() -> None:
-    assert kinds(["signal 9", "signal nine"]) == {
+    assert shorten_kinds(["signal 9", "signal nine"]) == {
         "signal 9": "signal 9",
         "signal nine": "signal nine",
     }

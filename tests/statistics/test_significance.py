@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 
 from sd_bench.statistics.significance import (
-    Comparison,
     Numbers,
+    SpeedupTest,
     compare_rounds,
     holm,
     paired,
@@ -79,7 +79,7 @@ def test_the_bootstrap_agrees_with_the_t_interval_where_times_are_normal() -> No
     chance = np.random.default_rng(1)
     base, cell = chance.normal(10, 0.1, 200).tolist(), chance.normal(9, 0.1, 200).tolist()
     for test in (paired, welch):
-        found: Comparison = test(base, cell)
+        found: SpeedupTest = test(base, cell)
         assert found.bootstrap == pytest.approx((found.low, found.high), abs=0.1 * found.unit_se)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sd_bench.verdicts.axes import PUBLISHED_CONFIGURATIONS, in_order, one_line, plain
+from sd_bench.verdicts.axes import PUBLISHED_CONFIGURATIONS, order_values, to_choice, to_one_line
 
 
 @pytest.mark.parametrize(
@@ -27,25 +27,25 @@ from sd_bench.verdicts.axes import PUBLISHED_CONFIGURATIONS, in_order, one_line,
     ],
 )
 def test_any_json_value_becomes_text_or_an_ordinary_number(value: Any, expected: Any) -> None:
-    assert plain(value) == expected
-    assert type(plain(value)) is type(expected)
+    assert to_choice(value) == expected
+    assert type(to_choice(value)) is type(expected)
 
 
 def test_text_is_one_printable_line() -> None:
-    assert one_line("two\n  lines\t\x1b[31mred\ud800") == "two lines ?[31mred?"
+    assert to_one_line("two\n  lines\t\x1b[31mred\ud800") == "two lines ?[31mred?"
 
 
 def test_a_number_too_long_to_print_is_no_error() -> None:
-    assert one_line(10**5000) == "a number too long to print"
+    assert to_one_line(10**5000) == "a number too long to print"
 
 
 def test_numbers_are_in_numeric_order() -> None:
-    assert in_order("batch_size", [16, 2, 1, 2, 4]) == [1, 2, 4, 16]
+    assert order_values("batch_size", [16, 2, 1, 2, 4]) == [1, 2, 4, 16]
 
 
 def test_configurations_are_in_the_published_order_and_unknown_ones_follow() -> None:
     values = ["zebra", *reversed(PUBLISHED_CONFIGURATIONS), "apple", None]
-    assert in_order("configuration", values) == [
+    assert order_values("configuration", values) == [
         *PUBLISHED_CONFIGURATIONS,
         "apple",
         "zebra",
@@ -55,8 +55,8 @@ def test_configurations_are_in_the_published_order_and_unknown_ones_follow() -> 
 
 def test_twins_stand_beside_their_originals() -> None:
     values = ["original_pt2", "optimized", "original"]
-    assert in_order("configuration", values) == ["original", "original_pt2", "optimized"]
+    assert order_values("configuration", values) == ["original", "original_pt2", "optimized"]
 
 
 def test_mixed_types_can_be_sorted() -> None:
-    assert in_order("steps", ["many", None, 50, 4.5]) == [4.5, 50, "many", None]
+    assert order_values("steps", ["many", None, 50, 4.5]) == [4.5, 50, "many", None]

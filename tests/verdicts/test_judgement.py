@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 from benchmarks.analysis_calibration import KINDS, found_share, wrong_share
-from sd_bench.statistics.significance import Comparison, paired, welch
+from sd_bench.statistics.significance import SpeedupTest, paired, welch
 from sd_bench.verdicts.judgement import ROUNDS_FOR_A_VERDICT, Verdict, judge_table
 
 
-def against(speedup: float, spread: float, rounds: int = 10) -> Comparison:
+def against(speedup: float, spread: float, rounds: int = 10) -> SpeedupTest:
     """Pairs whose log ratios have exactly this mean and standard deviation."""
     noise = np.linspace(-1, 1, rounds)
     ratios = math.log(speedup) + spread * noise / noise.std(ddof=1)
     return paired(np.exp(ratios).tolist(), [1.0] * rounds)
 
 
-def word(comparison: Comparison, margin: float = 0.01) -> str:
+def word(comparison: SpeedupTest, margin: float = 0.01) -> str:
     return judge_table([comparison], margin)[0].word
 
 

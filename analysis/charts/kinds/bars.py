@@ -12,17 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
-from analysis.charts.kinds.sheet import (
-    FAINT_INK,
-    HATCHES,
-    INK,
-    LABEL_SIZE,
-    Sheet,
-    line_height_in,
-    quiet_fonts,
-)
+from analysis.charts.colours import FAINT_INK, INK
+from analysis.charts.kinds.base import HATCHES, Chart, fill_area, join_values, name_axes, vary
+from analysis.charts.kinds.sheet import LABEL_SIZE, Sheet, line_height_in
 from analysis.formatting import percent
-from analysis.series import repeats_of_colours
 
 _BAR_LABEL_SIZE = 8.0
 _AXES_HEIGHT_IN = 3.6
@@ -52,67 +45,63 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BarChart:
-    """What to draw. ``bars`` is keyed by (group, series); groups stand along the x axis.
+class BarChart(Chart):
+    """Bars in groups along the x axis, from zero. ``bars`` is keyed by (group, series).
 
     ``percent_caption`` begins the caption if there is room for percentages on the bars.
     """
 
-    title: str
     x_label: str
     y_label: str
     groups: list[str]
     series: list[str]
     colours: dict[str, str]
     bars: dict[tuple[str, str], Bar]
-    caption: list[str]
     percent_caption: str = ""
 
-    def draw(self) -> Figure:
-        """Draw the chart; the y axis begins at zero."""
-        with quiet_fonts():
-            return _draw(self)
+    def _draw(self) -> Figure:
+        sheet = Sheet(_sheet_width(self))
+        group_in = sheet.axes_width_in / len(self.groups)
+        bar_in = min(group_in * _GROUP_WIDTH / len(self.series), _WIDEST_BAR_IN)
+        step = bar_in / group_in
+        places = {
+            (group, name): x + (i - (len(self.series) - 1) / 2) * step
+            for x, group in enumerate(self.groups)
+            for i, name in enumerate(self.series)
+        }
+        ticks = [_tick(sheet, group, group_in) for group in self.groups]
+        gaps = _place_gaps(sheet, self, bar_in)
+        labels = _choose_labels(sheet, self, bar_in)
+        tick_lines = max(tick.count("\n") + 1 for tick in ticks)
+        looks = _looks(self)
+        patches = [Patch(**looks[name]) for name in self.series]
+        axes = sheet.lay_out(
+            title=self.title,
+            legend=sheet.legend(patches, self.series),
+            axes_height_in=_AXES_HEIGHT_IN,
+            below_axes_in=0.36 + line_height_in(LABEL_SIZE) * tick_lines,
+            caption=[*labels.caption, *self.caption, *gaps.caption, *_clipped_caption(self)],
+        )
+        axes.set_xticks(range(len(ticks)), ticks, parse_math=False)
+        axes.set_xlim(-0.5, len(ticks) - 0.5)
+        name_axes(axes, self.x_label, self.y_label)
+        _draw_bars(axes, self, places, step)
+        _draw_labels(axes, self, places, labels)
+        _draw_gaps(axes, places, gaps)
+        return sheet.figure
 
-    def alt(self) -> str:
-        """What the chart shows, in words."""
-        groups = []
-        for group in self.groups:
-            bars = (
-                (name, self.bars.get((group, name), Bar(gap="not run"))) for name in self.series
-            )
-            said = ", ".join(f"{name} {bar.gap or bar.text}" for name, bar in bars)
-            groups.append(f"{self.x_label.partition(' [')[0]} {group}: {said}")
-        return f"Bar chart. {self.title}. {self.y_label}. {'; '.join(groups)}."
+    def _kind(self) -> str:
+        return "Bar chart"
 
+    def _content(self) -> str:
+        x_name = self.x_label.partition(" [")[0]
+        groups = {f"{x_name} {group}": self._group_content(group) for group in self.groups}
+        return f"{self.y_label}. {join_values(groups)}"
 
-def _draw(chart: BarChart) -> Figure:
-    sheet = Sheet(_sheet_width(chart))
-    group_in = sheet.axes_width_in / len(chart.groups)
-    bar_in = min(group_in * _GROUP_WIDTH / len(chart.series), _WIDEST_BAR_IN)
-    step = bar_in / group_in
-    places = {
-        (group, name): x + (i - (len(chart.series) - 1) / 2) * step
-        for x, group in enumerate(chart.groups)
-        for i, name in enumerate(chart.series)
-    }
-    ticks = [_tick(sheet, group, group_in) for group in chart.groups]
-    gaps = _place_gaps(sheet, chart, bar_in)
-    labels = _choose_labels(sheet, chart, bar_in)
-    tick_lines = max(tick.count("\n") + 1 for tick in ticks)
-    looks = _looks(chart)
-    patches = [Patch(**looks[name]) for name in chart.series]
-    axes = sheet.lay_out(
-        title=chart.title,
-        legend=sheet.legend(patches, chart.series),
-        axes_height_in=_AXES_HEIGHT_IN,
-        below_axes_in=0.36 + line_height_in(LABEL_SIZE) * tick_lines,
-        caption=[*labels.caption, *chart.caption, *gaps.caption, *_clipped_caption(chart)],
-    )
-    _name_axes(axes, chart, ticks)
-    _draw_bars(axes, chart, places, step)
-    _draw_labels(axes, chart, places, labels)
-    _draw_gaps(axes, places, gaps)
-    return sheet.figure
+    def _group_content(self, group: str) -> Iterable[str]:
+        for name in self.series:
+            bar = self.bars.get((group, name), Bar(gap="not run"))
+            yield f"{name} {bar.gap or bar.text}"
 
 
 def _sheet_width(chart: BarChart) -> float:
@@ -123,13 +112,6 @@ def _sheet_width(chart: BarChart) -> float:
 def _tick(sheet: Sheet, group: str, group_in: float) -> str:
     lines = sheet.wrap(group, LABEL_SIZE - 1, group_in * 0.95)
     return "\n".join(lines if len(lines) <= _MOST_TICK_LINES else [*lines[:_MOST_TICK_LINES], "…"])
-
-
-def _name_axes(axes: Axes, chart: BarChart, ticks: list[str]) -> None:
-    axes.set_xticks(range(len(ticks)), ticks, parse_math=False)
-    axes.set_xlim(-0.5, len(ticks) - 0.5)
-    axes.set_xlabel(chart.x_label, fontsize=LABEL_SIZE, color=INK, parse_math=False)
-    axes.set_ylabel(chart.y_label, fontsize=LABEL_SIZE, color=INK, parse_math=False)
 
 
 def _draw_bars(
@@ -168,16 +150,8 @@ def _draw_bars(
 
 def _looks(chart: BarChart) -> dict[str, dict[str, Any]]:
     """What each series' areas look like: a colour, and a hatch where another has it already."""
-    repeats = repeats_of_colours(chart.colours)
-    return {
-        name: {
-            "facecolor": chart.colours[name],
-            "edgecolor": INK,
-            "linewidth": 0,
-            "hatch": HATCHES[repeats[name] % len(HATCHES)],
-        }
-        for name in chart.series
-    }
+    hatches = vary(chart.colours, HATCHES)
+    return {name: fill_area(chart.colours[name], hatches[name]) for name in chart.series}
 
 
 def _longest(chart: BarChart) -> float:

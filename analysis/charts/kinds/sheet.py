@@ -20,16 +20,10 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.legend import Legend
 
+from analysis.charts.colours import FAINT_INK, GRID, INK
+
 DPI = 150
 TITLE_SIZE, LABEL_SIZE, LEGEND_SIZE, CAPTION_SIZE = 12.0, 10.0, 9.0, 8.0
-INK, FAINT_INK, GRID = "#222222", "#595959", "#dddddd"
-
-#: Hatches of areas whose colour another has already, the first for those that have it first. Lines
-#: only: dots and circles make an SVG several times as large.
-HATCHES = (
-    *("", "////", r"\\\\", "xxxx", "----", "||||", "++++"),
-    *("//", r"\\", "xx", "--", "||", "++"),
-)
 
 _MARGIN_IN, _GAP_IN = 0.18, 0.12
 _LEFT_IN, _RIGHT_IN = 0.9, 0.2
@@ -39,7 +33,7 @@ _LEGEND_HANDLE_IN = 0.45
 
 
 @contextmanager
-def quiet_fonts() -> Iterator[None]:
+def silence_fonts() -> Iterator[None]:
     """Silence the warning for characters that the font lacks: they show as boxes."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r".*[Gg]lyph")
@@ -192,7 +186,7 @@ def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
     The SVG's text is text, in DejaVu Sans or Verdana, which are equally wide.
     """
     paths = [folder / f"{stem}.png", folder / f"{stem}.svg"]
-    with quiet_fonts(), matplotlib.rc_context({"svg.hashsalt": stem, "svg.fonttype": "none"}):
+    with silence_fonts(), matplotlib.rc_context({"svg.hashsalt": stem, "svg.fonttype": "none"}):
         figure.savefig(paths[0], dpi=DPI, pil_kwargs={"compress_level": 3})
         figure.savefig(paths[1], metadata={"Date": None})
     return paths

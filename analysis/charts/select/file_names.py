@@ -7,12 +7,12 @@ from collections.abc import Container
 
 import pandas as pd
 
-from sd_bench.verdicts.axes import Row
+from analysis.rows import Row
 
 _LONGEST = 100
 
 
-def file_stem(begin: str, first: Row, deltas: pd.DataFrame) -> str:
+def name_file(begin: str, first: Row, deltas: pd.DataFrame) -> str:
     """``begin`` with the workload of the cell ``first``, as far as ``deltas`` has several."""
     parts = [begin, f"n_iter_{first['n_iter']}"] if first["n_iter"] is not None else [begin]
     parts.append(str(first["model_version"]))
@@ -20,15 +20,15 @@ def file_stem(begin: str, first: Row, deltas: pd.DataFrame) -> str:
         parts.append(f"{first['width']}x{first['height']}")
     if deltas["steps"].nunique(dropna=False) > 1:
         parts.append(f"{first['steps']}_steps")
-    return clean("_".join(parts))
+    return clean_name("_".join(parts))
 
 
-def clean(text: str) -> str:
+def clean_name(text: str) -> str:
     """The text as a file name of ordinary signs."""
     return re.sub(r"[^A-Za-z0-9.]+", "_", text).strip("_.")[:_LONGEST]
 
 
-def unused(stem: str, taken: Container[str]) -> str:
+def find_unused(stem: str, taken: Container[str]) -> str:
     """The stem, with a number behind it if it is taken."""
     name, number = stem, 1
     while name in taken:

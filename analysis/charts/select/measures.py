@@ -8,18 +8,20 @@ from collections.abc import Callable, Iterator
 
 import pandas as pd
 
+from analysis.charts.colours import colour_series
 from analysis.charts.kinds.bars import Bar, BarChart
+from analysis.charts.kinds.base import Chart
 from analysis.charts.kinds.lines import LineChart, Point
 from analysis.charts.kinds.roofline import Roofline
 from analysis.charts.kinds.stacks import StackChart
-from analysis.charts.select.file_names import file_stem, unused
-from analysis.comparison.compile_gain import compile_gains
+from analysis.charts.select.file_names import find_unused, name_file
+from analysis.comparison.compile_gain import list_compile_gains
 from analysis.comparison.flags import explain
-from analysis.series import series_colours, series_order
-from analysis.wording.notes import scaled_note, title_words
-from sd_bench.verdicts.axes import WORKLOAD_AXES, Row, in_order, rows_of
-
-Chart = BarChart | LineChart | StackChart | Roofline
+from analysis.rows import Row, list_rows
+from analysis.series import order_series
+from analysis.wording.cell_names import describe_workload
+from analysis.wording.notes import note_scaling
+from sd_bench.verdicts.axes import WORKLOAD_AXES, order_values
 
 _STAGES = {
     "text encoder": "text_encode_s",
@@ -28,31 +30,31 @@ _STAGES = {
 }
 
 
-def cell_charts(deltas: pd.DataFrame) -> dict[str, Chart]:
+def select_measure_charts(deltas: pd.DataFrame) -> dict[str, Chart]:
     """The charts by file name without suffix; a chart without a known value is left out."""
-    colours = series_colours(series_order(deltas))
+    colours = colour_series(order_series(deltas))
     charts: dict[str, Chart] = {}
     for begin, make in _MAKERS.items():
-        for cells in workloads(deltas):
+        for cells in split_workloads(deltas):
             chart = make(cells, colours)
             if chart is not None:
-                first = rows_of(cells)[0]
-                stem = file_stem(f"{begin}_{first['machine']}", first, deltas)
-                charts[unused(stem, charts)] = chart
+                first = list_rows(cells)[0]
+                stem = name_file(f"{begin}_{first['machine']}", first, deltas)
+                charts[find_unused(stem, charts)] = chart
     return charts
 
 
-def workloads(deltas: pd.DataFrame) -> Iterator[pd.DataFrame]:
+def split_workloads(deltas: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """The measured cells of each machine and workload."""
     measured = deltas[deltas["status"] == "ok"]
     for _, cells in measured.groupby(["machine", *WORKLOAD_AXES], sort=False, dropna=False):
         yield cells
 
 
-def where(cells: pd.DataFrame) -> str:
+def name_place(cells: pd.DataFrame) -> str:
     """The machine and workload of the cells for a title."""
-    first: Row = rows_of(cells)[0]
-    return f"on {first['machine']}: {title_words(first)}"
+    first: Row = list_rows(cells)[0]
+    return f"on {first['machine']}: {describe_workload(first)}"
 
 
 def _throughput(cells: pd.DataFrame, colours: dict[str, str]) -> LineChart | None:
@@ -100,9 +102,9 @@ def _over_batch_sizes(
     lines: dict[str, list[Point]] = {}
     marks: dict[str, str] = {}
     rows_by_series: dict[str, list[Row]] = defaultdict(list)
-    for row in rows_of(cells):
+    for row in list_rows(cells):
         rows_by_series[str(row["series"])].append(row)
-    for series in series_order(cells):
+    for series in order_series(cells):
         rows = rows_by_series[series]
         points = [point(row) for row in rows if not isinstance(row["batch_size"], str | None)]
         if known := [p for p in points if not math.isnan(p.y)]:
@@ -111,13 +113,13 @@ def _over_batch_sizes(
     if len({p.x for points in lines.values() for p in points}) < 2:
         return None
     return LineChart(
-        title=f"{name} {where(cells)}",
+        title=f"{name} {name_place(cells)}",
         x_label="Batch size [images]",
         y_label=y_label,
         lines=lines,
         colours=colours,
         marks=marks,
-        caption=[caption, *explain(marks.values()), *scaled_note(cells)],
+        caption=[caption, *explain(marks.values()), *note_scaling(cells)],
     )
 
 
@@ -126,20 +128,20 @@ def _stages(cells: pd.DataFrame, colours: dict[str, str]) -> StackChart | None:
     if not len(known):
         return None
     return StackChart(
-        title=f"Stages of an iteration {where(cells)}",
+        title=f"Stages of an iteration {name_place(cells)}",
         x_label="Seconds of an iteration",
         bars={
             f"{row['series']}, batch {row['batch_size']}": {
                 stage: row[column] for stage, column in _STAGES.items()
             }
-            for row in rows_of(known)
+            for row in list_rows(known)
         },
-        caption=["Means over rounds and timed iterations.", *scaled_note(cells)],
+        caption=["Means over rounds and timed iterations.", *note_scaling(cells)],
     )
 
 
 def _break_even(cells: pd.DataFrame, colours: dict[str, str]) -> BarChart | None:
-    gains = compile_gains(cells)
+    gains = list_compile_gains(cells)
     if not len(gains):
         return None
 
@@ -169,7 +171,7 @@ def _efficiency(cells: pd.DataFrame, colours: dict[str, str]) -> BarChart | None
         "Counted operations of an iteration over its median time and the datasheet's peak for the "
         "precision (autocast: fp16)."
     )
-    if all(bar(row).gap for row in rows_of(cells)):
+    if all(bar(row).gap for row in list_rows(cells)):
         return None
     return _bars(cells, colours, "Share of the device's peak FLOP/s", "% of peak", bar, caption)
 
@@ -187,16 +189,16 @@ def _bars(
     bar: Callable[[Row], Bar],
     caption: str,
 ) -> BarChart:
-    rows = rows_of(cells)
+    rows = list_rows(cells)
     return BarChart(
-        title=f"{name} {where(cells)}",
+        title=f"{name} {name_place(cells)}",
         x_label="Batch size [images]",
         y_label=y_label,
-        groups=[str(size) for size in in_order("batch_size", cells["batch_size"])],
-        series=series_order(cells),
+        groups=[str(size) for size in order_values("batch_size", cells["batch_size"])],
+        series=order_series(cells),
         colours=colours,
         bars={(str(row["batch_size"]), str(row["series"])): bar(row) for row in rows},
-        caption=[caption, *explain(cells["marks"]), *scaled_note(cells)],
+        caption=[caption, *explain(cells["marks"]), *note_scaling(cells)],
     )
 
 
@@ -208,10 +210,10 @@ def _roofline(cells: pd.DataFrame, colours: dict[str, str]) -> Roofline | None:
     ]
     if not len(known):
         return None
-    size = in_order("batch_size", known["batch_size"])[-1]
-    rows = rows_of(known[known["batch_size"] == size])
+    size = order_values("batch_size", known["batch_size"])[-1]
+    rows = list_rows(known[known["batch_size"] == size])
     return Roofline(
-        title=f"Roofline {where(cells)}, batch size {size}",
+        title=f"Roofline {name_place(cells)}, batch size {size}",
         achieved={str(row["series"]): achieved_flop_per_s(row) for row in rows},
         peaks={str(row["precision"]): row["peak_flop_per_s"] for row in rows},
         bandwidth=rows[0]["bandwidth_byte_per_s"],
@@ -221,14 +223,14 @@ def _roofline(cells: pd.DataFrame, colours: dict[str, str]) -> Roofline | None:
 
 
 def _kernels(cells: pd.DataFrame, colours: dict[str, str]) -> StackChart | None:
-    rows = [row for row in rows_of(cells) if row["profile"] and any(row["profile"].values())]
+    rows = [row for row in list_rows(cells) if row["profile"] and any(row["profile"].values())]
     if not rows:
         return None
     return StackChart(
-        title=f"Where a step's time goes {where(cells)}",
+        title=f"Where a step's time goes {name_place(cells)}",
         x_label="Seconds of one sampler step, under the profiler",
         bars={f"{row['series']}, batch {row['batch_size']}": row["profile"] for row in rows},
-        caption=["By class of kernel; idle is what no kernel filled.", *scaled_note(cells)],
+        caption=["By class of kernel; idle is what no kernel filled.", *note_scaling(cells)],
     )
 
 

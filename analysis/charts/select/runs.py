@@ -6,22 +6,19 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.charts.colours import colour_series
 from analysis.charts.kinds.runs import RunChart
-from analysis.charts.select.file_names import file_stem, unused
-from analysis.comparison.comparability import alike, met
-from analysis.comparison.deltas import improvement_percent
+from analysis.charts.select.file_names import find_unused, name_file
+from analysis.comparison.comparability import are_comparable, share_sweep
 from analysis.comparison.flags import explain
 from analysis.formatting import percent
 from analysis.ingest.cells import VALUES
-from analysis.series import series_colours, series_order
-from analysis.wording.notes import (
-    baseline_note,
-    disturbance_notes,
-    scaled_note,
-    value_name,
-    value_note,
-)
-from sd_bench.verdicts.axes import AXES, WORKLOAD_AXES, Row, rows_of
+from analysis.rows import Row, list_rows
+from analysis.series import order_series
+from analysis.wording.disturbances import note_disturbances
+from analysis.wording.notes import name_value, note_baseline, note_scaling, note_value
+from sd_bench.verdicts.axes import AXES, WORKLOAD_AXES
+from sd_bench.verdicts.comparisons import improvement_percent
 
 #: The configurations that the published titles tell the improvement over.
 _PUBLISHED_BASELINES = ("original_no_xformers", "original")
@@ -29,21 +26,21 @@ _PUBLISHED_BASELINES = ("original_no_xformers", "original")
 _CELL = ("cell_hash", "env", *AXES)
 
 
-def run_charts(rounds: pd.DataFrame, deltas: pd.DataFrame) -> dict[str, RunChart]:
+def select_run_charts(rounds: pd.DataFrame, deltas: pd.DataFrame) -> dict[str, RunChart]:
     """The plots by file name without suffix; ``deltas`` are the compared cells of ``rounds``."""
     runs = _runs(rounds, deltas)
     charts: dict[str, RunChart] = {}
-    colours = series_colours(series_order(deltas))
+    colours = colour_series(order_series(deltas))
     place = ["machine", *WORKLOAD_AXES, "batch_size"]
     for _, cells in deltas[deltas["status"] == "ok"].groupby(place, sort=False, dropna=False):
         part = runs[runs["place"].isin(set(_places(cells)))]
         part = part.assign(run_number=range(len(part)))
-        charts[unused(_stem(cells, deltas), charts)] = RunChart(
+        charts[find_unused(_stem(cells, deltas), charts)] = RunChart(
             title=_title(cells),
             runs=part,
             caption=_caption(cells),
             colours=colours,
-            y_name=value_name(cells),
+            y_name=name_value(cells),
             marks=dict(zip(cells["series"], cells["marks"], strict=True)),
         )
     return charts
@@ -69,7 +66,7 @@ def _runs(rounds: pd.DataFrame, deltas: pd.DataFrame) -> pd.DataFrame:
 
 def _title(cells: pd.DataFrame) -> str:
     """What ran where, and the improvements of the fastest cell, as the published titles have it."""
-    rows = rows_of(cells)
+    rows = list_rows(cells)
     first, fastest = rows[0], min(rows, key=lambda row: row["mean_s"])
     words = f"Runs of {first['model_version']} on {first['machine']} at batch size "
     found = _gains(fastest, rows)
@@ -99,9 +96,9 @@ def _gains(fastest: Row, rows: list[Row]) -> list[str]:
 
 def _bases(fastest: Row, name: str, others: list[Row]) -> list[Row]:
     """The one cell of the configuration to compare with; of several, that of the same sweep."""
-    fit = [row for row in others if row["configuration"] == name and alike(fastest, row)]
+    fit = [row for row in others if row["configuration"] == name and are_comparable(fastest, row)]
     if len(fit) > 1:
-        fit = [row for row in fit if met(fastest, row)]
+        fit = [row for row in fit if share_sweep(fastest, row)]
     return fit if len(fit) == 1 else []
 
 
@@ -109,19 +106,19 @@ def _caption(cells: pd.DataFrame) -> list[str]:
     counts = " or ".join(str(count) for count in sorted(set(cells["rounds"])))
     return [
         f"Lower is better. {counts} rounds of each, in the order in which they ran; ± is the "
-        f"standard deviation. {value_note(cells)} {baseline_note(cells)}",
-        *disturbance_notes(cells),
+        f"standard deviation. {note_value(cells)} {note_baseline(cells)}",
+        *note_disturbances(cells),
         *(["Crosses: rounds with throttled iterations."] if cells["throttled"].any() else []),
         *explain(cells["marks"]),
-        *scaled_note(cells),
+        *note_scaling(cells),
     ]
 
 
 def _stem(cells: pd.DataFrame, deltas: pd.DataFrame) -> str:
     """``original_vs_optimized_A10_n_samples_2_n_iter_2_sd2``, or ``runs_...`` for other things."""
-    first: Row = rows_of(cells)[0]
+    first: Row = list_rows(cells)[0]
     names = {str(name) for name in cells["configuration"]}
     both = all(any(n.startswith(kind) for n in names) for kind in ("original", "optimized"))
     begin = "original_vs_optimized" if both else "runs"
     gpu = str(first["machine"]).upper()
-    return file_stem(f"{begin}_{gpu}_n_samples_{first['batch_size']}", first, deltas)
+    return name_file(f"{begin}_{gpu}_n_samples_{first['batch_size']}", first, deltas)

@@ -15,9 +15,9 @@ from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
+from analysis.charts.colours import colour_series
 from analysis.charts.kinds.bars import Bar, BarChart
 from analysis.charts.kinds.sheet import save
-from analysis.series import series_colours
 
 LONG = "unsupported: a reason of so many words that it fits into no gap of any chart " * 3
 
@@ -31,7 +31,7 @@ def chart(bars: dict[tuple[str, str], Bar], **changes: Any) -> BarChart:
         "y_label": "Runtime of a round [s]",
         "groups": groups,
         "series": series,
-        "colours": series_colours(series),
+        "colours": colour_series(series),
         "bars": bars,
         "caption": ["cpu: AMD EPYC; PyTorch 2.15.0."],
         "percent_caption": "Percentages.",
@@ -80,7 +80,7 @@ def test_bars_have_the_heights_and_colours_of_their_series() -> None:
     assert list(bars) == ["math", "flash"]
     assert [patch.get_height() for patch in bars["math"]] == [2.0, 4.0]
     assert [patch.get_height() for patch in bars["flash"]] == [1.5, 3.5]
-    colours = series_colours(["math", "flash"])
+    colours = colour_series(["math", "flash"])
     assert {to_hex(patch.get_facecolor()) for patch in bars["flash"]} == {colours["flash"]}
 
 
@@ -275,7 +275,7 @@ def test_series_beyond_the_palette_have_a_hatch() -> None:
         y_label="y",
         groups=["1"],
         series=series,
-        colours=series_colours(series),
+        colours=colour_series(series),
         bars={("1", name): Bar(value=1.0, text="1") for name in series},
         caption=[],
     )

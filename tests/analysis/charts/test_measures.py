@@ -12,21 +12,22 @@ import pytest
 
 from analysis import compare, load_records, summarise
 from analysis.charts.kinds.bars import BarChart
+from analysis.charts.kinds.base import Chart
 from analysis.charts.kinds.lines import LineChart
 from analysis.charts.kinds.roofline import Roofline
 from analysis.charts.kinds.stacks import StackChart
-from analysis.charts.select.measures import Chart, cell_charts
-from analysis.charts.select.runs import run_charts
-from analysis.comparison.compile_gain import break_even
+from analysis.charts.select.measures import select_measure_charts
+from analysis.charts.select.runs import select_run_charts
+from analysis.comparison.compile_gain import compute_break_even
+from analysis.rows import Row
 from sd_bench.records import Memory, Profile, Times, Work
-from sd_bench.verdicts.axes import Row
 from tests.support.records import sample_record, sample_times, write_main_sweep, write_sample
 
 GPU = {"gpu": {"peak_tflops": {"fp16": 100.0, "fp32": 20.0}, "bandwidth_gb_per_s": 500}}
 
 
 def charts_of(root: Path) -> dict[str, Chart]:
-    return cell_charts(compare(summarise(load_records(root))))
+    return select_measure_charts(compare(summarise(load_records(root))))
 
 
 def chart(root: Path, begin: str) -> Any:
@@ -135,7 +136,7 @@ def test_why_there_is_no_break_even(changes: dict[str, Any], reason: str) -> Non
     eager: Row = {"first_call_s": 1.0, "images_per_s": 0.5, "compile_cache": ""}
     compiled: Row = {"first_call_s": 61.0, "images_per_s": 1.0, "compile_cache": "cold"}
     compiled.update(changes)
-    found = break_even(compiled, eager)
+    found = compute_break_even(compiled, eager)
     assert math.isnan(found.images)
     assert found.reason == reason
 
@@ -164,7 +165,7 @@ def test_lines_and_runs_beyond_the_palette_have_another_marker(tmp_path: Path) -
     rounds = load_records(tmp_path)
     deltas = compare(summarise(rounds))
     lines = chart(tmp_path, "images_per_second")
-    runs = next(iter(run_charts(rounds, deltas).values()))
+    runs = next(iter(select_run_charts(rounds, deltas).values()))
     for legend in (lines.draw().legends[0], runs.draw().legends[0]):
         looks = {(line.get_color(), line.get_marker()) for line in legend.get_lines()}
         assert len(looks) == 20

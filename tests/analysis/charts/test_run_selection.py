@@ -10,8 +10,8 @@ import pytest
 
 from analysis import compare, load_records, summarise
 from analysis.charts.kinds.runs import RunChart
-from analysis.charts.select.runs import run_charts
-from analysis.charts.select.runtimes import bar_charts
+from analysis.charts.select.runs import select_run_charts
+from analysis.charts.select.runtimes import select_runtime_charts
 from tests.support.records import (
     CONFIGURATIONS,
     sample_environment,
@@ -24,7 +24,7 @@ from tests.support.records import (
 
 def charts_of(root: Path) -> dict[str, RunChart]:
     rounds = load_records(root)
-    return run_charts(rounds, compare(summarise(rounds)))
+    return select_run_charts(rounds, compare(summarise(rounds)))
 
 
 def write_published_form(root: Path) -> Path:
@@ -151,8 +151,8 @@ def test_a_series_has_its_colour_of_the_bar_charts_where_another_did_not_run(
     write_sample(tmp_path, sample_record(2.0, attention="math"))
     rounds = load_records(tmp_path)
     deltas = compare(summarise(rounds))
-    (runs,) = run_charts(rounds, deltas).values()
-    bars = next(iter(bar_charts(deltas).values()))
+    (runs,) = select_run_charts(rounds, deltas).values()
+    bars = next(iter(select_runtime_charts(deltas).values()))
     assert runs.colours["math"] == bars.colours["math"]
     lines = runs.draw().axes[0].get_lines()
     assert bars.colours["math"] in {line.get_color() for line in lines}

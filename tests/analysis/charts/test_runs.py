@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import to_hex
 
+from analysis.charts.colours import colour_series
 from analysis.charts.kinds.runs import RunChart
-from analysis.series import series_colours
 
 RUNS = pd.DataFrame(
     {
@@ -29,7 +29,7 @@ def test_runs_are_points_in_the_colour_of_their_series() -> None:
         for line in axes.lines
         if line.get_marker() == "o"
     }
-    colours = series_colours(["original", "optimized"])
+    colours = colour_series(["original", "optimized"])
     assert points == {
         colours["original"]: ([1, 3], [10.0, 11.0]),
         colours["optimized"]: ([0, 2], [8.0, 8.5]),

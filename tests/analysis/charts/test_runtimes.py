@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from analysis import compare, load_records, summarise
+from analysis.charts.drawing import draw_charts
 from analysis.charts.kinds.bars import BarChart
-from analysis.charts.select.runtimes import bar_charts, draw_charts
+from analysis.charts.select.runtimes import select_runtime_charts
 from sd_bench.verdicts.axes import PUBLISHED_CONFIGURATIONS
 from tests.support.records import (
     CONFIGURATIONS,
@@ -24,7 +25,7 @@ from tests.support.records import (
 
 
 def charts_of(root: Path, baseline: str | None = None) -> dict[str, BarChart]:
-    return bar_charts(compare(summarise(load_records(root)), baseline))
+    return select_runtime_charts(compare(summarise(load_records(root)), baseline))
 
 
 def write_gpu(root: Path, gpu: str, torch: str = "2.15.0", **changes: object) -> None:
@@ -240,7 +241,7 @@ def test_gaps_that_differ_in_numbers_only_share_one_short_reason(tmp_path: Path)
 def test_a_median_is_called_a_median_everywhere_on_the_chart(tmp_path: Path) -> None:
     write_sample(tmp_path, sample_record(1.0, 2.0, 4.0, n_iter=3))
     cells = summarise(load_records(tmp_path), "median-iteration")
-    chart = next(iter(bar_charts(compare(cells)).values()))
+    chart = next(iter(select_runtime_charts(compare(cells)).values()))
     assert chart.bars["1", "flash"].value == 2.0
     assert chart.title.startswith("Median iteration on cpu: ")
     assert chart.y_label == "Median iteration of a round [s]"

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from analysis import compare, load_records, summarise
-from analysis.charts.kinds.waterfall import Waterfall, changes_by_class, waterfalls
+from analysis.charts.kinds.waterfall import Waterfall
+from analysis.charts.select.waterfalls import select_attributions
+from analysis.comparison.attribution import attribute_change
 from sd_bench.records import Profile
 from tests.support.records import sample_record, write_sample
 
@@ -26,12 +28,12 @@ def write_profiles(root: Path, **fixed: Any) -> Path:
 
 
 def waterfall(root: Path) -> Waterfall:
-    (found,) = waterfalls(compare(summarise(load_records(write_profiles(root))))).values()
+    (found,) = select_attributions(compare(summarise(load_records(write_profiles(root))))).values()
     return found
 
 
 def test_the_changes_add_up_to_the_difference() -> None:
-    changes = changes_by_class(MATH, FLASH)
+    changes = attribute_change(MATH, FLASH)
     assert changes == pytest.approx(
         {"attention": -0.041, "everything else": 0.0001, "copies": 0.003}
     )
@@ -39,7 +41,7 @@ def test_the_changes_add_up_to_the_difference() -> None:
 
 
 def test_a_class_that_one_of_them_lacks_counts_as_nothing() -> None:
-    assert changes_by_class({"a": 1.0}, {"b": 2.0}) == {"a": -1.0, "b": 2.0}
+    assert attribute_change({"a": 1.0}, {"b": 2.0}) == {"a": -1.0, "b": 2.0}
 
 
 def test_the_sentence_says_what_is_saved_and_taken_back(tmp_path: Path) -> None:
@@ -63,11 +65,11 @@ def test_the_bars_lead_from_one_step_to_the_other(tmp_path: Path) -> None:
 def test_each_model_has_its_own(tmp_path: Path) -> None:
     for model_version in ("sd1", "sd2"):
         write_profiles(tmp_path, model_version=model_version)
-    charts = waterfalls(compare(summarise(load_records(tmp_path)))).values()
+    charts = select_attributions(compare(summarise(load_records(tmp_path)))).values()
     assert [chart.title[:13] for chart in charts] == ["A step of sd1", "A step of sd2"]
 
 
 def test_without_both_profiles_there_is_no_waterfall(tmp_path: Path) -> None:
     write_profiles(tmp_path)
     write_sample(tmp_path, sample_record(1.0, attention="cudnn"))
-    assert len(waterfalls(compare(summarise(load_records(tmp_path))))) == 1
+    assert len(select_attributions(compare(summarise(load_records(tmp_path))))) == 1

@@ -222,7 +222,6 @@ def test_the_published_study_goes_to_its_own_folder(
 def test_help_is_quick_to_come_and_neither_torch_nor_hydra_is_imported() -> None:
     program = """
 import sys
-from analysis.__main__ import main
 try:
     main(["--help"])
 except SystemExit as end:
@@ -240,7 +239,6 @@ def test_the_whole_analysis_needs_neither_torch_nor_hydra(tmp_path: Path) -> Non
 import sys
 for name in ("torch", "hydra", "omegaconf"):
     sys.modules[name] = None
-from analysis.__main__ import main
 import analysis.published.pages
 sys.exit(main([{str(tmp_path)!r}]))
 """

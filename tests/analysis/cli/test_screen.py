@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from analysis.cli.screen import print_page
-from analysis.formatting import Page, Table
+from analysis.tables.page import Page, Table
 from tests.analysis.tables.test_markup import PAGE
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from analysis import compare, load_records, summarise
 from analysis.charts.kinds.waterfall import Waterfall
-from analysis.comparison.ablation import STEPS, ablations
+from analysis.charts.select.waterfalls import select_ablations
+from analysis.comparison.ablation import STEPS
 from tests.conftest import Compose
 from tests.support.records import sample_environment, sample_record, write_sample
 
@@ -24,7 +25,7 @@ def chain(root: Path, *left_out: str, batch_sizes: tuple[int, ...] = (1,)) -> di
             record = sample_record(float(runtime), configuration=name, batch_size=batch_size)
             if name not in left_out:
                 write_sample(root, record)
-    return ablations(compare(summarise(load_records(root))))
+    return select_ablations(compare(summarise(load_records(root))))
 
 
 def test_every_step_has_its_share_and_they_add_up(tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ def write_chain(root: Path, factor: float, *names: str, within: str = "", **fixe
 
 
 def ablations_of(root: Path) -> dict[str, Waterfall]:
-    return ablations(compare(summarise(load_records(root))))
+    return select_ablations(compare(summarise(load_records(root))))
 
 
 @pytest.mark.parametrize(

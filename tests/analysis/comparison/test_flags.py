@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from analysis.comparison.flags import add_marks, explain
+from analysis.comparison.flags import add_flags, explain
 
 
 def cell(mean_s: float, /, half_width: float = 0.1, **changes: Any) -> dict[Any, Any]:
@@ -37,7 +37,7 @@ def cell(mean_s: float, /, half_width: float = 0.1, **changes: Any) -> dict[Any,
 
 
 def best(*rows: dict[Any, Any]) -> list[bool]:
-    add_marks(list(rows))
+    add_flags(list(rows))
     return [row["best"] for row in rows]
 
 
@@ -59,7 +59,7 @@ def best(*rows: dict[Any, Any]) -> list[bool]:
 )
 def test_what_is_doubtful_is_marked(changes: dict[str, Any], marks: str) -> None:
     row = cell(1.0, **changes)
-    add_marks([row])
+    add_flags([row])
     assert row["marks"] == marks
 
 
@@ -115,7 +115,7 @@ def test_what_is_doubtful_about_the_baseline_is_a_sign_of_the_comparison(
     changes: dict[str, Any], doubts: str
 ) -> None:
     row = cell(1.0, **changes)
-    add_marks([row])
+    add_flags([row])
     assert (row["doubts"], row["marks"]) == (doubts, "")
 
 

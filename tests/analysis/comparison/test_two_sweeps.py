@@ -11,7 +11,7 @@ import pytest
 from analysis import load_records, summarise
 from analysis.__main__ import main
 from analysis.comparison.two_sweeps import FAILURES, compare_sweeps
-from analysis.tables.two_sweeps import gate_page
+from analysis.tables.two_sweeps import make_two_sweeps_page
 from sd_bench.verdicts.judgement import DEFAULT_MARGIN
 from tests.support.records import sample_environment, sample_record, write_sample, write_sweep
 
@@ -88,7 +88,7 @@ def outcomes(root: Path) -> dict[tuple[int, str], str]:
 
 def named(compared: pd.DataFrame) -> list[str]:
     """What the table calls its cells."""
-    table = gate_page(compared, []).tables[0]
+    table = make_two_sweeps_page(compared, []).tables[0]
     return [row[table.headings.index("cell")] for row in table.rows]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from analysis import environments, load_records
+from analysis import list_environments, load_records
 from tests.support.records import sample_environment, sample_record, write_sample
 
 
@@ -98,7 +98,7 @@ def test_a_round_that_could_not_begin_stays_with_its_sweep(tmp_path: Path) -> No
 def test_environments_are_numbered_in_the_order_of_the_gpus(tmp_path: Path) -> None:
     write(tmp_path, "s1", "current", "fast", gpu="h100")
     write(tmp_path, "s2", "current", "slow", gpu="p100")
-    table = environments(load_records(tmp_path))
+    table = list_environments(load_records(tmp_path))
     assert list(table["env"]) == ["E1", "E2"]
     assert list(table["gpu"]) == ["p100", "h100"]
 
@@ -107,7 +107,7 @@ def test_the_table_says_what_each_environment_is(tmp_path: Path) -> None:
     write(tmp_path, "s1", "original", "aaa", attention="math")
     write(tmp_path, "s1", "original", "aaa", attention="flash")
     write(tmp_path, "s2", "original", "aaa", attention="flash")
-    (row,) = environments(load_records(tmp_path)).to_dict("records")
+    (row,) = list_environments(load_records(tmp_path)).to_dict("records")
     assert row["torch"] == "1.12.1"
     assert row["device"] == "NVIDIA A100"
     assert row["sweeps"] == ("s1", "s2")

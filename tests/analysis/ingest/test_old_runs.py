@@ -10,8 +10,8 @@ import pytest
 import analysis
 from analysis import AnalysisError, compare, load_records, summarise
 from analysis.__main__ import main
-from analysis.charts.select.measures import cell_charts
-from analysis.charts.select.runtimes import bar_charts
+from analysis.charts.select.measures import select_measure_charts
+from analysis.charts.select.runtimes import select_runtime_charts
 
 PUBLISHED = Path(analysis.__file__).parent / "published"
 
@@ -112,17 +112,19 @@ def test_iterations_that_were_not_kept_cannot_be_asked_for(
 def test_what_is_not_known_is_not_said() -> None:
     cells = summarise(load_records(PUBLISHED, on_left_out=lambda reason: None))
     sd1 = compare(cells[cells["model_version"] == "sd1"].reset_index(drop=True))
-    charts = bar_charts(sd1)
+    charts = select_runtime_charts(sd1)
     assert "runtime_by_gpu_n_samples_2_sd1" in charts
     chart = charts["runtime_by_batch_size_t4_sd1"]
     assert chart.title == "Runtime on t4: sd1"
     assert "Runtime: as its file has it. " in chart.caption[0]
-    assert "None" not in " ".join([*charts, *(c.title for c in cell_charts(sd1).values())])
+    assert "None" not in " ".join(
+        [*charts, *(c.title for c in select_measure_charts(sd1).values())]
+    )
 
 
 def test_a_time_files_warm_up_is_not_known(tmp_path: Path) -> None:
     cells = compare(summarise(load_records(write_times(tmp_path))))
-    chart = next(iter(bar_charts(cells).values()))
+    chart = next(iter(select_runtime_charts(cells).values()))
     assert "Runtime: the sum of 2 timed iterations. " in chart.caption[0]
 
 

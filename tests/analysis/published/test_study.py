@@ -8,22 +8,22 @@ import pytest
 
 from analysis.formatting import percent
 from analysis.published.study import (
-    largest_improvement,
-    printed_percentages,
-    published_improvements,
-    published_runs,
-    published_runtimes,
+    check_printed_percentages,
+    compute_published_improvements,
+    find_largest_improvement,
+    read_published_runs,
+    read_published_runtimes,
 )
 
-PRINTED = printed_percentages()
+PRINTED = check_printed_percentages()
 SECONDS: dict[tuple[Any, ...], float] = {
     (row["model_version"], row["gpu"], row["batch_size"], row["configuration"]): row["runtime_s"]
-    for row in published_runtimes().to_dict("records")
+    for row in read_published_runtimes().to_dict("records")
 }
 
 
 def test_all_published_numbers_are_there() -> None:
-    runtimes = published_runtimes()
+    runtimes = read_published_runtimes()
     assert len(runtimes) == 80
     assert dict(runtimes["model_version"].value_counts()) == {"sd2": 72, "sd1": 8}
     assert dict(PRINTED["table"].value_counts()) == {"runtimes": 80, "headline": 15}
@@ -53,12 +53,12 @@ def test_every_printed_percentage_follows_from_the_seconds(row: dict[str, Any]) 
 
 
 def test_a_wrong_percentage_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    runtimes = published_runtimes()
+    runtimes = read_published_runtimes()
     wrong = runtimes.copy()
     at = wrong.index[(wrong["gpu"] == "A100") & (wrong["configuration"] == "optimized_compile")]
     wrong.loc[at[-1], "printed_percent"] = "13.4"
     monkeypatch.setattr("analysis.published.study.published_runtimes", lambda: wrong)
-    checked = printed_percentages()
+    checked = check_printed_percentages()
     disagreeing = checked[~checked["agrees"].astype(bool)]
     assert list(disagreeing["printed_percent"]) == ["13.4"]
 
@@ -70,7 +70,7 @@ def test_the_sign_of_sd1_is_turned() -> None:
 
 
 def test_improvements_are_against_both_baselines() -> None:
-    table = published_improvements()
+    table = compute_published_improvements()
     cell = table[(table["gpu"] == "A10") & (table["batch_size"] == 4)]
     compiled = cell[cell["configuration"] == "optimized_compile"].set_index("baseline")
     improvement = compiled["improvement_percent"].to_dict()
@@ -83,14 +83,14 @@ def test_improvements_are_against_both_baselines() -> None:
 
 
 def test_the_largest_improvement_is_that_of_the_a10() -> None:
-    largest = largest_improvement()
+    largest = find_largest_improvement()
     assert percent(largest["improvement_percent"]) == "+55.7 %"
     assert (largest["gpu"], largest["batch_size"]) == ("A10", 4)
     assert largest["baseline"] == "original_no_xformers"
 
 
 def test_the_runs_are_those_behind_the_published_mean() -> None:
-    runs = published_runs()
+    runs = read_published_runs()
     assert list(runs["run_number"]) == list(range(50))
     mean = runs[runs["series"] == "optimized_compile"]["runtime_s"].mean()
     assert mean == pytest.approx(SECONDS["sd2", "A100", 4, "optimized_compile"], abs=0.05)

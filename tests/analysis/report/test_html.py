@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from analysis.__main__ import main
-from analysis.formatting import Table
 from analysis.report.html import inline_svg, sorted_as_number
+from analysis.tables.page import Table
 from tests.support.records import sample_record, write_main_sweep, write_sample, write_sweep
 
 _VOID = {"meta", "link", "input", "br", "hr", "img"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from html.parser import HTMLParser
 
-from analysis.formatting import Page, Table
 from analysis.tables.markup import to_html, to_latex, to_markdown
+from analysis.tables.page import Page, Table
 
 TABLE = Table(
     title="Every cell",

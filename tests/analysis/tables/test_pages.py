@@ -10,10 +10,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis import compare, compare_by_axis, environments, load_records, summarise
-from analysis.formatting import Page
+from analysis import compare, compare_by_axis, list_environments, load_records, summarise
 from analysis.tables.files import write_tables
-from analysis.tables.pages import axes_page, delta_page, screen_page, summary_page
+from analysis.tables.page import Page
+from analysis.tables.pages import (
+    make_axes_page,
+    make_delta_page,
+    make_screen_page,
+    make_summary_page,
+)
 from tests.support.records import (
     CONFIGURATIONS,
     sample_environment,
@@ -28,7 +33,7 @@ Frames = tuple[pd.DataFrame, pd.DataFrame]
 
 def frames(root: Path, baseline: str | None = None) -> Frames:
     rounds = load_records(root)
-    return compare(summarise(rounds), baseline), environments(rounds)
+    return compare(summarise(rounds), baseline), list_environments(rounds)
 
 
 def rows(page: Page, table: int = 0) -> list[dict[str, str]]:
@@ -41,7 +46,7 @@ def notes(page: Page) -> str:
 
 
 def test_the_summary_has_every_cell_with_its_numbers(tmp_path: Path) -> None:
-    page = summary_page(*frames(write_main_sweep(tmp_path)))
+    page = make_summary_page(*frames(write_main_sweep(tmp_path)))
     assert rows(page)[3] == {
         "batch size": "2",
         "attention": "flash",
@@ -56,7 +61,7 @@ def test_the_summary_has_every_cell_with_its_numbers(tmp_path: Path) -> None:
 
 
 def test_the_delta_has_percent_and_factor(tmp_path: Path) -> None:
-    page = delta_page(*frames(write_main_sweep(tmp_path)))
+    page = make_delta_page(*frames(write_main_sweep(tmp_path)))
     assert page.tables[0].title == "cpu against attention=math"
     assert rows(page)[4:] == [
         {
@@ -87,7 +92,7 @@ def test_the_delta_has_percent_and_factor(tmp_path: Path) -> None:
 
 
 def test_notes_say_what_all_cells_share_and_the_baseline(tmp_path: Path) -> None:
-    text = notes(screen_page(*frames(write_main_sweep(tmp_path))))
+    text = notes(make_screen_page(*frames(write_main_sweep(tmp_path))))
     assert (
         "All cells: cpu, sd2, 128x128 pixels, 4 steps, n_iter 1, compile off, fp32, "
         "torch_env current, plms, weights random, 2 rounds." in text
@@ -105,7 +110,7 @@ def test_notes_say_what_all_cells_share_and_the_baseline(tmp_path: Path) -> None
 def test_ten_unscaled_rounds_need_no_excuse(tmp_path: Path) -> None:
     ten = [10.0 + number / 100 for number in range(10)]
     write_sweep(tmp_path, {(1, "math"): ten, (1, "flash"): [s / 2 for s in ten]})
-    page = screen_page(*frames(tmp_path))
+    page = make_screen_page(*frames(tmp_path))
     assert "estimates" not in notes(page)
     assert "Scaled" not in notes(page)
     assert "no interval" not in notes(page)
@@ -114,21 +119,21 @@ def test_ten_unscaled_rounds_need_no_excuse(tmp_path: Path) -> None:
 def test_five_rounds_are_estimates(tmp_path: Path) -> None:
     ten = [10.0 + number / 100 for number in range(10)]
     write_sweep(tmp_path, {(1, "math"): ten, (1, "flash"): ten[:5]})
-    page = summary_page(*frames(tmp_path))
+    page = make_summary_page(*frames(tmp_path))
     assert "estimates, not verdicts" in notes(page)
     assert [row["rounds"] for row in rows(page)] == ["10", "5"]
 
 
 def test_one_round_has_no_interval(tmp_path: Path) -> None:
     write_sweep(tmp_path, {(1, "math"): [2.0], (1, "flash"): [1.0]})
-    page = summary_page(*frames(tmp_path))
+    page = make_summary_page(*frames(tmp_path))
     assert [row["95 % interval [s]"] for row in rows(page)] == ["-", "-"]
     assert "A cell with one round has no interval." in page.notes
 
 
 def test_no_printed_interval_of_seconds_goes_below_zero(tmp_path: Path) -> None:
     write_sweep(tmp_path, {(1, "math"): [0.2, 1.0]})
-    page = summary_page(*frames(tmp_path))
+    page = make_summary_page(*frames(tmp_path))
     assert rows(page)[0]["95 % interval [s]"] == "0.000 to 5.68"
     write_tables(*frames(tmp_path), {}, tmp_path)
     assert pd.read_csv(tmp_path / "summary.csv")["ci_low_s"][0] == pytest.approx(-4.4825, rel=1e-4)
@@ -138,7 +143,7 @@ def test_where_nothing_was_measured_the_notes_say_so(tmp_path: Path) -> None:
     for attention in ("math", "flash"):
         record = sample_record(status="oom", reason="12 GiB", attention=attention)
         write_sample(tmp_path, record)
-    assert "No baseline: no cell was measured." in summary_page(*frames(tmp_path)).notes
+    assert "No baseline: no cell was measured." in make_summary_page(*frames(tmp_path)).notes
 
 
 def test_a_cell_that_could_not_run_keeps_its_row_and_reason(tmp_path: Path) -> None:
@@ -147,7 +152,7 @@ def test_a_cell_that_could_not_run_keeps_its_row_and_reason(tmp_path: Path) -> N
         status="unsupported", reason="needs capability 8.0", attention="cudnn", batch_size=2
     )
     write_sample(tmp_path, record)
-    summary, delta = summary_page(*frames(tmp_path)), delta_page(*frames(tmp_path))
+    summary, delta = make_summary_page(*frames(tmp_path)), make_delta_page(*frames(tmp_path))
     for page in (summary, delta):
         (row,) = [row for row in rows(page) if row["attention"] == "cudnn"]
         assert row["note"] == "unsupported: needs capability 8.0"
@@ -162,7 +167,7 @@ def test_doubtful_cells_are_marked_explained_and_not_bold(tmp_path: Path) -> Non
         (1, "cudnn"): [s / 3 for s in ten],
     }
     write_sweep(tmp_path, seconds, changes={(1, "cudnn"): 0.5})
-    page = summary_page(*frames(tmp_path))
+    page = make_summary_page(*frames(tmp_path))
     assert [row["runtime [s]"] for row in rows(page)] == ["10.04", "5.02", "3.35 ‡"]
     assert [row["parity"] for row in rows(page)] == ["reference", "0", "5.0e-01"]
     assert page.tables[0].bold == {1}
@@ -174,7 +179,7 @@ def test_doubtful_cells_are_marked_explained_and_not_bold(tmp_path: Path) -> Non
 def test_unproven_kernels_are_marked(tmp_path: Path) -> None:
     write_sample(tmp_path, sample_record(1.0, proven=False))
     write_sample(tmp_path, sample_record(1.0, proven=None, attention="math"))
-    page = summary_page(*frames(tmp_path))
+    page = make_summary_page(*frames(tmp_path))
     assert [row["kernel proof"] for row in rows(page)] == ["none", "not proven"]
     assert all(row["runtime [s]"] == "1.00 †" for row in rows(page))
     assert "† the attention kernels" in notes(page)
@@ -183,7 +188,7 @@ def test_unproven_kernels_are_marked(tmp_path: Path) -> None:
 
 def test_missing_parity_has_its_reason_in_the_cell(tmp_path: Path) -> None:
     write_sweep(tmp_path, {(1, "math"): [2.0], (1, "flash"): [1.0]}, latents_file=None)
-    parities = [row["parity"] for row in rows(summary_page(*frames(tmp_path)))]
+    parities = [row["parity"] for row in rows(make_summary_page(*frames(tmp_path)))]
     assert parities == ["reference", "- (latents not kept)"]
 
 
@@ -193,7 +198,7 @@ def test_environments_have_a_table_where_there_are_several(tmp_path: Path) -> No
         environment = sample_environment(f"print of {torch}", torch=torch)
         record = sample_record(9.0 - number, configuration=name, environment=environment, **bundle)
         write_sample(tmp_path, record)
-    page = summary_page(*frames(tmp_path))
+    page = make_summary_page(*frames(tmp_path))
     assert [row["configuration"] for row in rows(page)] == list(CONFIGURATIONS)
     assert [row["env"] for row in rows(page)] == ["E1", "E1", "E2", "E2", "E2"]
     which = rows(page, 1)
@@ -213,7 +218,7 @@ def test_each_machine_has_its_own_delta_table(tmp_path: Path) -> None:
             gpu=gpu,
             environment=environment,
         )
-    page = delta_page(*frames(tmp_path))
+    page = make_delta_page(*frames(tmp_path))
     titles = [table.title for table in page.tables[:2]]
     assert titles == ["t4 against attention=math", "h100 against attention=math"]
 
@@ -221,7 +226,7 @@ def test_each_machine_has_its_own_delta_table(tmp_path: Path) -> None:
 def test_what_varies_has_a_column(tmp_path: Path) -> None:
     axes = ("width", "steps", "attention")
     write_sweep(tmp_path, {(256, 4, "math"): [1.0], (512, 50, "math"): [1.0]}, axes=axes)
-    page = summary_page(*frames(tmp_path))
+    page = make_summary_page(*frames(tmp_path))
     assert [(row["pixels"], row["steps"]) for row in rows(page)] == [
         ("256x128", "4"),
         ("512x128", "50"),
@@ -233,7 +238,7 @@ def test_several_baselines_have_a_column(tmp_path: Path) -> None:
     write_main_sweep(tmp_path)
     cells = {("original",): [2.0], ("optimized",): [1.0]}
     write_sweep(tmp_path, cells, axes=("configuration",), steps=50)
-    page = delta_page(*frames(tmp_path))
+    page = make_delta_page(*frames(tmp_path))
     assert page.tables[0].title == "cpu"
     assert [row["baseline"] for row in rows(page)[5:]] == ["attention=math", "original", "original"]
     assert "Baselines: attention=math on cpu; original on cpu." in page.notes
@@ -242,7 +247,7 @@ def test_several_baselines_have_a_column(tmp_path: Path) -> None:
 def test_the_screen_shows_each_table_once(tmp_path: Path) -> None:
     for sweep in ("s1", "s2"):
         write_sample(tmp_path, sample_record(1.0, sweep=sweep, environment={}))
-    titles = [table.title for table in screen_page(*frames(tmp_path)).tables]
+    titles = [table.title for table in make_screen_page(*frames(tmp_path)).tables]
     assert titles == [
         "Every cell",
         "cpu (E1)",
@@ -312,7 +317,7 @@ def ten(mean_s: float) -> list[float]:
 
 def test_ten_rounds_get_a_verdict_with_its_corrected_p(tmp_path: Path) -> None:
     write_sweep(tmp_path, {(1, "math"): ten(10.0), (1, "flash"): [*ten(8.0)[3:], *ten(8.0)[:3]]})
-    (_, flash) = rows(delta_page(*frames(tmp_path)))
+    (_, flash) = rows(make_delta_page(*frames(tmp_path)))
     assert flash["verdict"] == "faster"
     assert flash["p (Holm)"] == "<1e-4"
     low, high = map(float, flash["95 % interval"].split(" to "))
@@ -327,21 +332,21 @@ def test_the_fastest_cell_is_bold_if_its_parity_is_known_by_another_axis(tmp_pat
     }
     axes = ("attention", "compile")
     write_sweep(tmp_path / "equal", seconds, axes)
-    page = delta_page(*frames(tmp_path / "equal"))
+    page = make_delta_page(*frames(tmp_path / "equal"))
     assert rows(page)[2]["parity"] == "- (no baseline; at parity with compile=off)"
     assert page.tables[0].bold == {2}
     write_sweep(tmp_path / "differs", seconds, axes, changes={("flash", "default"): 0.3})
-    page = delta_page(*frames(tmp_path / "differs"))
+    page = make_delta_page(*frames(tmp_path / "differs"))
     assert rows(page)[2]["parity"] == "- (no baseline; differs from compile=off)"
     assert page.tables[0].bold == {1}
     write_sweep(tmp_path / "unknown", seconds, axes, latents_file=None)
-    assert delta_page(*frames(tmp_path / "unknown")).tables[0].bold == frozenset()
+    assert make_delta_page(*frames(tmp_path / "unknown")).tables[0].bold == frozenset()
 
 
 def test_doubts_about_a_speedup_stand_beside_it_and_are_explained(tmp_path: Path) -> None:
     write_sweep(tmp_path, {(1, "math"): ten(10.0)}, proven=False)
     write_sweep(tmp_path, {(1, "flash"): ten(8.0)}, latents_file=None)
-    page = delta_page(*frames(tmp_path))
+    page = make_delta_page(*frames(tmp_path))
     assert rows(page)[1]["speed-up"] == "1.25x ¶?"
     assert "¶ the baseline's attention kernels are not proven" in notes(page)
     assert "? whether the output equals the baseline's is not known." in page.notes
@@ -360,7 +365,7 @@ def write_half_failed(root: Path, measured: int = 6) -> None:
 
 def test_speedup_verdict_and_baseline_seconds_are_of_the_same_rounds(tmp_path: Path) -> None:
     write_half_failed(tmp_path)
-    (_, flash) = rows(delta_page(*frames(tmp_path)))
+    (_, flash) = rows(make_delta_page(*frames(tmp_path)))
     mean_s = sum(ten(10.0)[:6]) / 6
     assert flash["baseline [s]"] == flash["runtime [s]"] == f"{mean_s:.2f}"
     assert (flash["speed-up"], flash["improvement"]) == (
@@ -373,14 +378,14 @@ def test_speedup_verdict_and_baseline_seconds_are_of_the_same_rounds(tmp_path: P
 
 def test_too_few_pairs_are_told_from_too_few_rounds(tmp_path: Path) -> None:
     write_half_failed(tmp_path, measured=5)
-    (_, flash) = rows(delta_page(*frames(tmp_path)))
+    (_, flash) = rows(make_delta_page(*frames(tmp_path)))
     assert flash["verdict"] == "too few rounds (5 paired rounds, needs 6)"
 
 
 def test_a_speedup_lies_within_its_interval_with_an_outlier_too(tmp_path: Path) -> None:
     slow = [*ten(10.0)[:4], 60.0, *ten(10.0)[5:]]
     write_sweep(tmp_path, {(1, "math"): slow, (1, "flash"): ten(10.0)})
-    (_, flash) = rows(delta_page(*frames(tmp_path)))
+    (_, flash) = rows(make_delta_page(*frames(tmp_path)))
     low, high = map(float, flash["95 % interval"].split(" to "))
     assert flash["speed-up"] == f"{math.exp(math.log(60 / ten(10.0)[4]) / 10):.2f}x"
     assert low < 1.2 < high
@@ -389,7 +394,7 @@ def test_a_speedup_lies_within_its_interval_with_an_outlier_too(tmp_path: Path) 
 def test_a_speedup_with_another_output_is_marked_and_not_bold(tmp_path: Path) -> None:
     seconds = {(1, "math"): ten(10.0), (1, "flash"): ten(8.0)}
     write_sweep(tmp_path, seconds, changes={(1, "flash"): 0.2})
-    page = delta_page(*frames(tmp_path))
+    page = make_delta_page(*frames(tmp_path))
     assert rows(page)[1]["speed-up"] == "1.25x ‡"
     assert 1 not in page.tables[0].bold
     assert "the output differs" in notes(page)
@@ -403,7 +408,7 @@ def test_every_axis_that_varies_is_compared_with_the_others_equal(tmp_path: Path
     }
     write_sweep(tmp_path, seconds, axes=("attention", "compile"))
     by_axis = compare_by_axis(summarise(load_records(tmp_path)))
-    page = axes_page(by_axis)
+    page = make_axes_page(by_axis)
     assert [table.title for table in page.tables] == [
         "cpu against attention=math, all but attention equal",
         "cpu against compile=off, all but compile equal",
@@ -429,20 +434,20 @@ def test_versions_of_pytorch_are_an_axis(tmp_path: Path) -> None:
 
 def test_upcast_is_an_axis_and_not_mentioned_where_all_cells_are_equal(tmp_path: Path) -> None:
     write_sweep(tmp_path, {("true",): [4.0], ("false",): [2.0]}, ("upcast",), attention="math")
-    page = delta_page(*frames(tmp_path, "upcast=true"))
+    page = make_delta_page(*frames(tmp_path, "upcast=true"))
     assert page.tables[0].title == "cpu against upcast=true"
     assert [(row["upcast"], row["speed-up"]) for row in rows(page)] == [
         ("upcast true", "1.00x"),
         ("upcast false", "2.00x"),
     ]
     other = write_main_sweep(tmp_path / "equal")
-    assert "upcast" not in str(screen_page(*frames(other)))
+    assert "upcast" not in str(make_screen_page(*frames(other)))
 
 
 def test_backends_are_compared_whatever_each_computes_in(tmp_path: Path) -> None:
     seconds = {("math", "true"): [4.0], ("math", "false"): [3.0], ("flash", "false"): [1.0]}
     write_sweep(tmp_path, seconds, axes=("attention", "upcast"))
-    page = delta_page(*frames(tmp_path, "attention=math"))
+    page = make_delta_page(*frames(tmp_path, "attention=math"))
     assert page.tables[0].headings[1] == "attention, upcast"
     assert [row["speed-up"] for row in rows(page)] == ["1.00x", "1.00x", "3.00x"]
     assert rows(page)[2]["attention, upcast"] == "flash"
@@ -455,6 +460,6 @@ def test_weights_are_an_axis_that_is_never_mixed(tmp_path: Path) -> None:
         for attention in ("math", "flash")
     }
     write_sweep(tmp_path, seconds, axes=("weights", "attention"))
-    page = delta_page(*frames(tmp_path, "attention=math"))
+    page = make_delta_page(*frames(tmp_path, "attention=math"))
     assert {row["baseline [s]"] for row in rows(page) if "v2-1" in str(row)} == {"20.00"}
     assert {row["speed-up"] for row in rows(page)} == {"1.00x"}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis import compare, load_records, summarise
-from analysis.wording.findings import findings
+from analysis.wording.findings import state_findings
 from tests.support.records import sample_record, write_sample, write_sweep
 
 
@@ -16,7 +16,7 @@ def ten(mean_s: float) -> list[float]:
 
 
 def said(root: Path, baseline: str | None = None) -> str:
-    return "\n".join(findings(compare(summarise(load_records(root)), baseline)))
+    return "\n".join(state_findings(compare(summarise(load_records(root)), baseline)))
 
 
 def write_without_compiled_math(root: Path, rounds: int = 10, **changes: Any) -> Path:

@@ -9,9 +9,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analysis import compare, compare_by_axis, environments, load_records, summarise
-from analysis.tables.pages import axes_page, delta_page, summary_page
-from analysis.wording.notes import disturbance_notes, scaled_note, sweep_names, value_note
+from analysis import compare, compare_by_axis, list_environments, load_records, summarise
+from analysis.formatting import join_sweeps
+from analysis.tables.pages import make_axes_page, make_delta_page, make_summary_page
+from analysis.wording.disturbances import note_disturbances
+from analysis.wording.notes import note_scaling, note_value
 from tests.support.records import sample_record, sample_times, write_main_sweep, write_sample
 
 
@@ -21,24 +23,24 @@ def cells(*rows: tuple[str, tuple[str, ...]]) -> pd.DataFrame:
 
 def test_each_statement_is_said_once() -> None:
     table = cells(("cpu", ("4 steps.", "bf16")), ("cpu", ("bf16", "4 steps")))
-    assert scaled_note(table) == ["Scaled down: 4 steps; bf16."]
+    assert note_scaling(table) == ["Scaled down: 4 steps; bf16."]
 
 
 def test_what_is_not_scaled_is_not_mentioned() -> None:
-    assert scaled_note(cells(("cpu", ()))) == []
+    assert note_scaling(cells(("cpu", ()))) == []
 
 
 def test_machines_are_named_where_there_are_several() -> None:
     table = cells(("cpu", ("bf16", "4 steps")), ("mini", ("4 steps",)), ("h100", ()))
-    assert scaled_note(table) == [
+    assert note_scaling(table) == [
         "Scaled down on cpu: bf16.",
         "Scaled down on cpu, mini: 4 steps.",
     ]
 
 
 def test_many_sweeps_are_counted() -> None:
-    assert sweep_names(["a", "b", "c"]) == "a, b, c"
-    assert sweep_names(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
+    assert join_sweeps(["a", "b", "c"]) == "a, b, c"
+    assert join_sweeps(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
 
 
 def sweep(root: Path, marks: list[str], warnings: list[str]) -> pd.DataFrame:
@@ -63,7 +65,7 @@ def sweep(root: Path, marks: list[str], warnings: list[str]) -> pd.DataFrame:
 
 def test_steal_is_no_reason_of_throttling(tmp_path: Path) -> None:
     cells = sweep(tmp_path, ["throttled: sw_power_cap", "throttled: hot", "steal above 5%"], [])
-    assert disturbance_notes(cells) == [
+    assert note_disturbances(cells) == [
         "1 of 8 timed iterations were throttled (sw_power_cap, hot), in 1 of 2 cells: marked §, "
         "not dropped.",
         "steal above 5%: 1 of 8 timed iterations, in 1 of 2 cells; not dropped.",
@@ -72,14 +74,14 @@ def test_steal_is_no_reason_of_throttling(tmp_path: Path) -> None:
 
 def test_a_warning_is_said_once_with_its_rounds_and_cells(tmp_path: Path) -> None:
     cells = sweep(tmp_path, [], ["others computed on the GPU: python 42{}"])
-    assert disturbance_notes(cells) == [
+    assert note_disturbances(cells) == [
         "Warning of 4 rounds, in 2 of 2 cells: others computed on the GPU: python …"
     ]
 
 
 def test_many_kinds_of_warnings_are_counted(tmp_path: Path) -> None:
     cells = sweep(tmp_path, [], [f"warning {'x' * at}" for at in range(11)])
-    notes = disturbance_notes(cells)
+    notes = note_disturbances(cells)
     assert len(notes) == 9
     assert notes[-1] == "3 further warnings are in summary.csv."
 
@@ -89,11 +91,11 @@ def test_every_page_says_what_a_runtime_is_and_that_a_median_is_one(tmp_path: Pa
     rounds = load_records(tmp_path)
     cells = summarise(rounds, "median-iteration")
     said = "Runtime of a round: one timed iteration, warm-up left out."
-    for page in (summary_page, delta_page):
-        assert said in page(compare(cells), environments(rounds)).notes
-    assert said in axes_page(compare_by_axis(cells)).notes
+    for page in (make_summary_page, make_delta_page):
+        assert said in page(compare(cells), list_environments(rounds)).notes
+    assert said in make_axes_page(compare_by_axis(cells)).notes
     cells["n_iter"] = 2
-    assert value_note(cells) == (
+    assert note_value(cells) == (
         "Runtime of a round: the median of 2 timed iterations, warm-up left out."
     )
 
@@ -110,4 +112,4 @@ def test_a_unet_call_before_is_a_warm_up_too(
 ) -> None:
     times = dataclasses.replace(sample_times(1.0), warmup=[], **warmup)
     write_sample(tmp_path, sample_record(1.0, extra={"times": times}))
-    assert value_note(summarise(load_records(tmp_path))) == f"Runtime of a round: {said}."
+    assert note_value(summarise(load_records(tmp_path))) == f"Runtime of a round: {said}."
