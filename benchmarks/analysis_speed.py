@@ -46,6 +46,7 @@ import resource, sys, time
 began = time.perf_counter()
 from pathlib import Path
 from analysis import compare, compare_by_axis, list_environments, load_records, summarise
+from analysis.tables.files import write_tables
 rounds = load_records(sys.argv[1])
 loaded = time.perf_counter()
 cells = summarise(rounds)
@@ -59,6 +60,7 @@ print(loaded - began, ended - loaded, peak)
 _WHOLE = """
 import contextlib, io, resource, sys, time
 began = time.perf_counter()
+from analysis.__main__ import main
 with contextlib.redirect_stdout(io.StringIO()):
     assert main([sys.argv[1], "--out", sys.argv[2]]) == 0
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

@@ -5,12 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import pytest
-from matplotlib.colors import to_hex
 
 from analysis import load_records, summarise
-from analysis.charts.colours import colour_series, count_repeats
 from analysis.series import order_series
 from sd_bench.verdicts.axes import PUBLISHED_CONFIGURATIONS
 from tests.support.records import (
@@ -127,35 +124,3 @@ def test_environments_at_the_same_place_of_a_chart_are_told_apart(tmp_path: Path
         record = sample_record(1.0, environment=environment, started_at=started_at)
         write_sample(tmp_path / fingerprint, record)
     assert series(tmp_path) == ["flash, E1", "flash, E2", "of aaa", "of bbb"]
-
-
-def test_published_configurations_have_the_first_five_default_colours() -> None:
-    cycle = [to_hex(c) for c in matplotlib.rcParamsDefault["axes.prop_cycle"].by_key()["color"]]
-    colours = colour_series(["flash", "optimized"])
-    assert [colours[name] for name in PUBLISHED_CONFIGURATIONS] == cycle[:5]
-    assert colours["flash"] in cycle[5:]
-
-
-def test_a_configuration_has_the_same_colour_in_any_company() -> None:
-    alone = colour_series(["optimized"])["optimized"]
-    assert alone == colour_series(["flash", "math", "optimized", "original"])["optimized"]
-
-
-def test_fifteen_other_series_have_fifteen_colours() -> None:
-    names = [f"s{number}" for number in range(15)]
-    colours = colour_series(names)
-    assert len({colours[name] for name in [*names, *PUBLISHED_CONFIGURATIONS]}) == 20
-
-
-def test_any_number_of_series_has_colours() -> None:
-    names = [f"s{number}" for number in range(100)]
-    assert set(names) <= colour_series(names).keys()
-
-
-def test_series_of_one_colour_are_counted_so_that_charts_can_tell_them_apart() -> None:
-    names = [f"s{number}" for number in range(40)]
-    colours = colour_series(names)
-    repeats = count_repeats(colours)
-    assert len({(colours[name], repeats[name]) for name in names}) == 40
-    assert {repeats[name] for name in names[:15]} == {0}
-    assert repeats["s15"] == 1

@@ -57,7 +57,7 @@ def test_a_wrong_percentage_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> No
     wrong = runtimes.copy()
     at = wrong.index[(wrong["gpu"] == "A100") & (wrong["configuration"] == "optimized_compile")]
     wrong.loc[at[-1], "printed_percent"] = "13.4"
-    monkeypatch.setattr("analysis.published.study.published_runtimes", lambda: wrong)
+    monkeypatch.setattr("analysis.published.study.read_published_runtimes", lambda: wrong)
     checked = check_printed_percentages()
     disagreeing = checked[~checked["agrees"].astype(bool)]
     assert list(disagreeing["printed_percent"]) == ["13.4"]
