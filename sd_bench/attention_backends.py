@@ -17,7 +17,7 @@ AttentionModule = Literal["CrossAttention", "MultiheadAttention"]
 class AttentionBackend:
     """One backend.
 
-    ``label`` is how a chart or table names it where it stands alone, ``colour`` what it has there.
+    ``colour`` is its own in charts, ``own_label`` what it is called there if not by its name.
     ``sdpa_switch`` is its switch in ``torch.backends.cuda`` (``enable_...``) if it is one of those
     that scaled_dot_product_attention chooses from. ``may_be_unfused``: it computes products and
     softmax one by one, or may choose a backend that does. ``operators`` are the profiler's names,
@@ -27,27 +27,31 @@ class AttentionBackend:
     """
 
     name: str
-    label: str
     colour: str
     module: AttentionModule
+    own_label: str | None = None
     sdpa_switch: str | None = None
     may_be_unfused: bool = False
     operators: tuple[str, ...] = ()
     kernel_marks: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """How a chart or table names it where it stands alone."""
+        return self.own_label or self.name
 
 
 #: In the order in which they are shown.
 BACKENDS = (
     AttentionBackend(
         name="original",
-        label="attention original",  # two presets are called original too
+        own_label="attention original",  # two presets are called original too
         colour="#8c564b",
         module="CrossAttention",
         may_be_unfused=True,
     ),
     AttentionBackend(
         name="xformers",
-        label="xformers",
         colour="#17becf",
         module="CrossAttention",
         operators=(
@@ -58,7 +62,6 @@ BACKENDS = (
     ),
     AttentionBackend(
         name="math",
-        label="math",
         colour="#e377c2",
         module="MultiheadAttention",
         sdpa_switch="math_sdp",
@@ -67,7 +70,6 @@ BACKENDS = (
     ),
     AttentionBackend(
         name="mem_efficient",
-        label="mem_efficient",
         colour="#bcbd22",
         module="MultiheadAttention",
         sdpa_switch="mem_efficient_sdp",
@@ -76,7 +78,6 @@ BACKENDS = (
     ),
     AttentionBackend(
         name="flash",
-        label="flash",
         colour="#7f7f7f",
         module="MultiheadAttention",
         sdpa_switch="flash_sdp",
@@ -88,7 +89,6 @@ BACKENDS = (
     ),
     AttentionBackend(
         name="cudnn",
-        label="cudnn",
         colour="#aec7e8",
         module="MultiheadAttention",
         sdpa_switch="cudnn_sdp",
@@ -97,7 +97,6 @@ BACKENDS = (
     ),
     AttentionBackend(
         name="auto",
-        label="auto",
         colour="#ffbb78",
         module="MultiheadAttention",
         may_be_unfused=True,

@@ -9,10 +9,10 @@ from typing import NoReturn
 
 from analysis.errors import AnalysisError
 
-#: What a round's value may be: the keys of `summarise.VALUES`.
+#: What a round's value may be: the keys of `ingest.cells.VALUES`.
 _VALUES = ("runtime", "median-iteration")
 
-#: The keys of `gate.FAILURES`.
+#: The keys of `comparison.two_sweeps.FAILURES`.
 _FAILURES = ("slower", "unclear", "ambiguous", "failed", "missing", "different", "unproven")
 
 

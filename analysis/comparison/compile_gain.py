@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analysis.comparison.deltas import compare
+from analysis.comparison.deltas import compare, name_cell
 from analysis.rows import Row, list_rows
 
 
@@ -43,7 +43,7 @@ def list_compile_gains(cells: pd.DataFrame) -> pd.DataFrame:
     if "off" not in set(measured["compile"]) or measured["compile"].nunique() < 2:
         return cells.iloc[:0].assign(images=math.nan, reason="")
     deltas = compare(cells, "compile=off")
-    eager = {f"{row['env']} {row['cell_hash']}": row for row in list_rows(deltas)}
+    eager = {name_cell(row): row for row in list_rows(deltas)}
     rows = []
     for row in list_rows(deltas[deltas["speedup"].notna()]):
         if not row["is_baseline"]:

@@ -16,18 +16,9 @@ from sd_bench.verdicts.axes import to_one_line
 
 #: The columns that a cell averages over its rounds: seconds, bytes, joules, FLOP, FLOP/s, byte/s.
 NUMBERS = (
-    "median_iteration_s",
-    "text_encode_s",
-    "denoise_s",
-    "vae_decode_s",
-    "step_s",
-    "first_call_s",
-    "peak_bytes",
-    "joules_per_image",
-    "unet_call_flop",
-    "iteration_flop",
-    "peak_flop_per_s",
-    "bandwidth_byte_per_s",
+    *("median_iteration_s", "text_encode_s", "denoise_s", "vae_decode_s", "step_s", "first_call_s"),
+    *("peak_bytes", "joules_per_image", "unet_call_flop", "iteration_flop"),
+    *("peak_flop_per_s", "bandwidth_byte_per_s"),
 )
 
 #: The columns that hold something else than one number.

@@ -55,7 +55,7 @@ def _is_own(path: Path) -> bool:
 
 
 def read_old_runs(path: Path, numbers: Iterator[int] | None = None) -> list[Row]:
-    """A row a runtime, with those columns of `load.ROUND_COLUMNS` that are known.
+    """A row a runtime, with those columns of `rounds.ROUND_COLUMNS` that are known.
 
     ``numbers`` continues the numbers of the rounds over several files. Raises OldRunsError.
     """

@@ -23,30 +23,10 @@ from sd_bench.verdicts.rounds import find_upcasts, read_round
 
 #: The columns of a table of rounds.
 ROUND_COLUMNS = (
-    "path",
-    "sweep",
-    "sweep_folder",
-    "job",
-    "cell_hash",
-    "round",
-    "status",
-    "reason",
-    "started_at",
-    *AXES,
-    "runtime_s",
-    *NUMBERS,
-    *OTHERS,
-    "kernel_proof",
-    "proof_detail",
-    "latents_path",
-    "scaled",
-    "fingerprint",
-    "torch",
-    "python",
-    "device",
-    "commit",
-    "env",
-    "machine",
+    *("path", "sweep", "sweep_folder", "job", "cell_hash", "round", "status", "reason"),
+    *("started_at", *AXES, "runtime_s", *NUMBERS, *OTHERS, "kernel_proof", "proof_detail"),
+    *("latents_path", "scaled", "fingerprint", "torch", "python", "device", "commit"),
+    *("env", "machine"),
 )
 
 

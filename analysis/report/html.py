@@ -11,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from analysis.charts.colours import FAINT_INK, GRID, INK
+from analysis.charts.colours import FAINT_INK, GRID, INK, PAPER
 from analysis.charts.kinds.base import Chart
 from analysis.report.contents import MOST_FINDINGS, ReportData, list_excluded_within, name_report
 from analysis.tables.page import Page, Table
@@ -36,7 +36,7 @@ _LONGEST_ALT, _LONGEST_EXCLUDED = 2000, 60_000
 _CELL_MARKUP = 24
 
 #: The charts' colours that follow the reader's light or dark.
-_THEMED = {INK: "--ink", FAINT_INK: "--faint", GRID: "--grid", "#ffffff": "--paper"}
+_THEMED = {INK: "--ink", FAINT_INK: "--faint", GRID: "--grid", PAPER: "--paper"}
 
 _NUMBER = re.compile(r"[<+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?: ?[%x†‡§~]+)*")
 _GROUP_IDS = re.compile(r'<g id="[^"]*"')

@@ -77,27 +77,21 @@ def _delta_tables(deltas: pd.DataFrame, suffix: str = "") -> list[Table]:
 
 def make_environment_table(environments: pd.DataFrame) -> Table:
     """Which environment is which: rounds of two environments are never averaged together."""
-    headings = ["env", "machine", "device", "torch_env", "PyTorch", "Python", "commit", "sweeps"]
-    headings += ["rounds", "fingerprint"]
+    headings = {"torch": "PyTorch", "python": "Python"}
+    columns = ["env", "machine", "device", "torch_env", "torch", "python", "commit", "sweeps"]
+    columns += ["rounds", "fingerprint"]
     rows = [
-        [
-            str(row["env"]),
-            str(row["machine"]),
-            str(row["device"]),
-            str(row["torch_env"]),
-            str(row["torch"]),
-            str(row["python"]),
-            str(row["commit"]),
-            join_sweeps(row["sweeps"]),
-            str(row["rounds"]),
-            _short_fingerprint(str(row["fingerprint"])),
-        ]
+        row
+        | {
+            "sweeps": join_sweeps(row["sweeps"]),
+            "fingerprint": _short_fingerprint(str(row["fingerprint"])),
+        }
         for row in list_rows(environments)
     ]
     return Table(
         title="Environments (never averaged together)",
-        headings=headings,
-        rows=rows,
+        headings=[headings.get(column, column) for column in columns],
+        rows=[[str(row[column]) for column in columns] for row in rows],
         numeric=frozenset({"rounds"}),
     )
 

@@ -24,7 +24,7 @@ _NUMERIC = ("batch size", "OLD [s]", "NEW [s]", "improvement", "speed-up", "95 %
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """One side of the comparison; ``environments`` as `sd_bench.verdicts.environments` gives them.
+    """One side of the comparison; ``environments`` as `list_environments` gives them.
 
     ``value`` is a sentence on what the seconds of a round are.
     """

@@ -14,21 +14,8 @@ Choice = str | int | float | None
 
 #: Every axis that a record's ``choices`` may hold.
 AXES = (
-    "gpu",
-    "model_version",
-    "configuration",
-    "attention",
-    "compile",
-    "precision",
-    "torch_env",
-    "sampler",
-    "steps",
-    "height",
-    "width",
-    "n_iter",
-    "batch_size",
-    "weights",
-    "upcast",
+    *("gpu", "model_version", "configuration", "attention", "compile", "precision", "torch_env"),
+    *("sampler", "steps", "height", "width", "n_iter", "batch_size", "weights", "upcast"),
 )
 
 #: Axes that say how much is computed: cells that differ in one of them never share a chart.
