@@ -29,7 +29,7 @@ FLOORS = (
 #: The same for what lies below both packages.
 GROUND = ("paths", "records", "statistics", "attention_backends", "devices_table", "verdicts")
 SHARED = {"records", "statistics", "verdicts", "attention_backends", "devices_table"}
-LIBRARIES = {"numpy", "scipy", "yaml", "jsonschema"}
+HEAVY = {"torch", "hydra", "omegaconf", "pandas", "analysis"}
 
 
 def imports(source: Path) -> Iterator[str]:
@@ -45,20 +45,13 @@ def modules(package: str) -> dict[str, Path]:
     return {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in paths}
 
 
-def floor(module: str) -> int:
-    inside = module.removeprefix("analysis.")
-    floors = (
-        at
-        for at, rooms in enumerate(FLOORS)
-        for room in rooms
-        if inside == room or inside.startswith(f"{room}.")
-    )
-    return next(floors)
-
-
 def room(module: str) -> str:
-    inside = module.removeprefix("analysis.")
-    return next(r for rooms in FLOORS for r in rooms if inside == r or inside.startswith(f"{r}."))
+    inside = f"{module.removeprefix('analysis.')}."
+    return next(r for rooms in FLOORS for r in rooms if inside.startswith(f"{r}."))
+
+
+def floor(module: str) -> int:
+    return next(at for at, rooms in enumerate(FLOORS) if room(module) in rooms)
 
 
 def test_every_import_goes_down() -> None:
@@ -87,7 +80,7 @@ def test_what_lies_below_imports_only_what_lies_lower_and_no_heavy_library() -> 
                 if package == "sd_bench":
                     lower = rest.split(".")[0]
                     assert GROUND.index(lower) <= GROUND.index(below), (module, name)
-                assert package not in ("torch", "hydra", "omegaconf", "pandas", "analysis"), module
+                assert package not in HEAVY, module
 
 
 def test_a_room_says_what_it_is_for() -> None:
