@@ -6,21 +6,27 @@
 Every step returns a pandas DataFrame:
 
 - ``load_records``: one row a round;
-- ``environments``: which environment is which (their rounds are never averaged together);
+- ``list_environments``: which environment is which (their rounds are never averaged together);
 - ``summarise``: one row a cell, with mean, spread and 95 % interval in seconds;
 - ``compare``: the same rows with improvement, speed-up, interval, verdict and parity against a
   baseline, which ``choose_baseline`` finds by name or by custom;
 - ``compare_by_axis``: that for every axis that varies, all others held equal.
 
-``analysis.charts.all_charts`` and ``analysis.files.write_tables`` turn the last one into files.
+``analysis.charts.select.all_groups.select_charts`` and ``analysis.tables.files.write_tables`` turn
+the last one into files.
+
+The rooms, from the ground up: ``ingest``, ``comparison``, ``wording``, ``tables``, ``charts``,
+``published``, ``report``, ``cli``; each imports only those before it. Of sd_bench they import
+``records``, ``statistics``, ``verdicts``, ``attention_backends`` and ``devices_table``.
 """
 
-from analysis.compare import Baseline, choose_baseline, compare, improvement_percent, speedup
-from analysis.environments import environments
+from analysis.comparison.deltas import choose_baseline, compare, compare_by_axis
 from analysis.errors import AnalysisError
-from analysis.load import load_records
-from analysis.summarise import summarise
-from analysis.tables import compare_by_axis
+from analysis.ingest.cells import summarise
+from analysis.ingest.environments import list_environments
+from analysis.ingest.rounds import load_records
+from sd_bench.verdicts.baselines import Baseline
+from sd_bench.verdicts.comparisons import improvement_percent, speedup
 
 __all__ = [
     "AnalysisError",
@@ -28,8 +34,8 @@ __all__ = [
     "choose_baseline",
     "compare",
     "compare_by_axis",
-    "environments",
     "improvement_percent",
+    "list_environments",
     "load_records",
     "speedup",
     "summarise",

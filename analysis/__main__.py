@@ -6,7 +6,7 @@ import io
 import sys
 from collections.abc import Sequence
 
-from analysis.command_line import parse
+from analysis.cli.arguments import parse
 from analysis.errors import AnalysisError
 
 
@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="replace")
     try:
         options = parse(sys.argv[1:] if arguments is None else arguments)
-        from analysis.commands import COMMANDS
+        from analysis.cli.commands import COMMANDS
 
         return COMMANDS[options.command](options)
     except AnalysisError as error:

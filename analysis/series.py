@@ -1,39 +1,28 @@
-"""What a bar is called and which colour it has, the same in every chart and table."""
+"""What a series of cells is called, and in which order series stand, in every chart and table."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
 from typing import Any
 
 import pandas as pd
 
-from analysis.choices import PUBLISHED_CONFIGURATIONS, WORKLOAD_AXES, Choice, Row, rank, rows_of
+from analysis.rows import Row, list_rows
+from sd_bench.attention_backends import BACKENDS_BY_NAME
+from sd_bench.verdicts.axes import WORKLOAD_AXES, Choice, rank
 
 #: The axes that name a series where no configuration does, or where one configuration varies.
 NAMING_AXES = ("attention", "upcast", "compile", "precision", "torch_env", "sampler", "weights")
 
-#: Matplotlib's first five default colours, for the published configurations in their order.
-_PUBLISHED_COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd")
-
-#: The colours that follow: the rest of the default cycle, neighbours far apart in lightness, then
-#: lighter companions. A sixteenth series that is no published configuration begins again, and is
-#: told apart by what `repeats_of_colours` says.
-_OTHER_COLOURS = (
-    *("#8c564b", "#17becf", "#e377c2", "#bcbd22", "#7f7f7f"),
-    *("#aec7e8", "#ffbb78", "#98df8a", "#ff9896", "#c5b0d5"),
-    *("#c49c94", "#f7b6d2", "#c7c7c7", "#dbdb8d", "#9edae5"),
-)
-
 
 def label_series(cells: pd.DataFrame) -> pd.DataFrame:
     """Add the column ``series``: the configuration, or the values of the axes that vary."""
-    rows = rows_of(cells)
+    rows = list_rows(cells)
     labels = _labels(rows)
     return cells.assign(series=pd.Series(_distinct(rows, labels), index=cells.index, dtype=object))
 
 
-def naming_axes(cells: pd.DataFrame) -> list[str]:
+def find_naming_axes(cells: pd.DataFrame) -> list[str]:
     """The axes that name series and on which the cells differ.
 
     Every attention has its own ``upcast``, which says something where one attention has several.
@@ -43,35 +32,15 @@ def naming_axes(cells: pd.DataFrame) -> list[str]:
     return varying if several.any() else [axis for axis in varying if axis != "upcast"]
 
 
-def series_order(cells: pd.DataFrame) -> list[str]:
+def order_series(cells: pd.DataFrame) -> list[str]:
     """The series of a table in display order: published configurations first, as published."""
     axes = [axis for axis in ("configuration", *NAMING_AXES) if axis in cells.columns]
     keys: dict[str, tuple[Any, ...]] = {}
-    for row in rows_of(cells[["series", *axes]].drop_duplicates()):
+    for row in list_rows(cells[["series", *axes]].drop_duplicates()):
         name = str(row["series"])
         key = (*(rank(axis, row[axis]) for axis in axes), name)
         keys[name] = min(key, keys.get(name, key))
     return sorted(keys, key=lambda name: keys[name])
-
-
-def series_colours(order: Iterable[str]) -> dict[str, str]:
-    """A colour for each series; a published configuration's never depends on the others."""
-    published = dict(zip(PUBLISHED_CONFIGURATIONS, _PUBLISHED_COLOURS, strict=True))
-    others = [name for name in order if name not in published]
-    following = {
-        name: _OTHER_COLOURS[place % len(_OTHER_COLOURS)] for place, name in enumerate(others)
-    }
-    return published | following
-
-
-def repeats_of_colours(colours: Mapping[str, str]) -> dict[str, int]:
-    """How many series before it have the colour of each: charts vary marker or hatch by it."""
-    seen: Counter[str] = Counter()
-    repeats = {}
-    for name, colour in colours.items():
-        repeats[name] = seen[colour]
-        seen[colour] += 1
-    return repeats
 
 
 def _labels(rows: list[Row]) -> list[str]:
@@ -101,9 +70,10 @@ def _label(row: Row, varying: list[str]) -> str:
 
 
 def _word(axis: str, value: Choice) -> str:
-    """A value as people say it: `flash`, but `compile default`, and no name of a configuration."""
-    plain = axis in ("attention", "precision", "sampler") and value not in PUBLISHED_CONFIGURATIONS
-    return str(value) if plain else f"{axis} {value}"
+    """A value as people say it: `flash`, but `compile default`."""
+    if axis == "attention" and value in BACKENDS_BY_NAME:
+        return BACKENDS_BY_NAME[str(value)].label
+    return str(value) if axis in ("attention", "precision", "sampler") else f"{axis} {value}"
 
 
 def _distinct(rows: list[Row], labels: list[str]) -> list[str]:

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.intervals import mean_interval, t_quantile
 from sd_bench.records import Record, find_records, read_record
+from sd_bench.statistics.intervals import mean_interval, t_quantile
 
 NAMES = ("A", "B")
 

@@ -15,15 +15,15 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.significance import Comparison, paired, welch
-from analysis.verdicts import judge_table
+from sd_bench.statistics.significance import SpeedupTest, paired, welch
+from sd_bench.verdicts.judgement import judge_table
 
 CELLS = 5
 ROUNDS = range(3, 11)
 SPREAD = 0.005
 
 Noise = Callable[[np.random.Generator, int], NDArray[np.float64]]
-Test = Callable[[list[float], list[float]], Comparison]
+Test = Callable[[list[float], list[float]], SpeedupTest]
 
 
 def normal(chance: np.random.Generator, rounds: int) -> NDArray[np.float64]:

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from sd_bench.records import Iteration, Record, record_path
-from tests.sample_records import sample_environment, sample_hash, sample_record, sample_times
+from tests.support.records import sample_environment, sample_hash, sample_record, sample_times
 
 ROUNDS = 10
 GPUS = ("t4", "v100", "a10", "a100", "h100")
@@ -45,13 +45,13 @@ _LOAD_AND_TABLES = """
 import resource, sys, time
 began = time.perf_counter()
 from pathlib import Path
-from analysis import compare, compare_by_axis, environments, load_records, summarise
-from analysis.files import write_tables
+from analysis import compare, compare_by_axis, list_environments, load_records, summarise
+from analysis.tables.files import write_tables
 rounds = load_records(sys.argv[1])
 loaded = time.perf_counter()
 cells = summarise(rounds)
 deltas = compare(cells)
-write_tables(deltas, environments(rounds), compare_by_axis(cells), Path(sys.argv[2]))
+write_tables(deltas, list_environments(rounds), compare_by_axis(cells), Path(sys.argv[2]))
 ended = time.perf_counter()
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 print(loaded - began, ended - loaded, peak)

@@ -19,13 +19,13 @@ import time
 import torch
 from hydra import compose, initialize_config_dir
 
-from analysis.intervals import mean_interval
 from sd_bench.command import arguments_for_hydra, register
 from sd_bench.config import Config, from_hydra
 from sd_bench.measurement.clock import timed_call
 from sd_bench.measurement.telemetry import Observer
 from sd_bench.paths import CONF_DIR
 from sd_bench.pipeline import Pipeline
+from sd_bench.statistics.intervals import mean_interval
 
 #: How long the process is watched on its own.
 WATCHED_S = 10.0

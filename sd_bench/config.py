@@ -12,12 +12,13 @@ from typing import Any
 
 from omegaconf import II, MISSING, DictConfig, OmegaConf
 
+from sd_bench.attention_backends import BACKENDS, BACKENDS_BY_NAME
 from sd_bench.paths import CONF_DIR
 
 PREDICTIONS = ("eps", "v")
-ATTENTION_BACKENDS = ("original", "xformers", "math", "mem_efficient", "flash", "cudnn", "auto")
+ATTENTION_BACKENDS = tuple(backend.name for backend in BACKENDS)
 #: The backends of scaled_dot_product_attention, which nn.MultiheadAttention chooses from.
-SDPA_BACKENDS = ("math", "mem_efficient", "flash", "cudnn")
+SDPA_BACKENDS = tuple(backend.name for backend in BACKENDS if backend.sdpa_switch)
 COMPILE_MODES = ("off", "default", "reduce_overhead", "max_autotune")
 PRECISIONS = ("autocast", "fp16", "bf16", "fp32")
 #: Whose text encoder and tokenizer a model was published with.
@@ -158,12 +159,12 @@ class AttentionConfig:
     @property
     def uses_multihead_attention(self) -> bool:
         """Whether nn.MultiheadAttention computes it, rather than the original CrossAttention."""
-        return self.backend not in ("original", "xformers")
+        return BACKENDS_BY_NAME[self.backend].module == "MultiheadAttention"
 
     @property
     def may_be_unfused(self) -> bool:
         """Whether ``upcast`` is a choice: the backend is unfused, or may choose one that is."""
-        return self.backend in ("original", "math", "auto")
+        return BACKENDS_BY_NAME[self.backend].may_be_unfused
 
     @property
     def allowed_sdpa_backends(self) -> tuple[str, ...]:

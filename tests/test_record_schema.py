@@ -18,7 +18,7 @@ from sd_bench.paths import PACKAGE_DIR
 from sd_bench.record_schema import record_schema
 from sd_bench.records import read_record, write_record
 from tests.conftest import Compose
-from tests.sample_records import sample_record
+from tests.support.records import sample_record
 
 PUBLISHED = PACKAGE_DIR.parent / "docs" / "record.schema.json"
 

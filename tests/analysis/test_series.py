@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import pytest
-from matplotlib.colors import to_hex
 
 from analysis import load_records, summarise
-from analysis.choices import PUBLISHED_CONFIGURATIONS
-from analysis.series import repeats_of_colours, series_colours, series_order
-from tests.sample_records import (
+from analysis.series import order_series
+from sd_bench.verdicts.axes import PUBLISHED_CONFIGURATIONS
+from tests.support.records import (
     CONFIGURATIONS,
     sample_environment,
     sample_record,
@@ -23,7 +21,7 @@ from tests.sample_records import (
 
 
 def series(root: Path) -> list[str]:
-    return series_order(summarise(load_records(root)))
+    return order_series(summarise(load_records(root)))
 
 
 def sweep(root: Path, axes: tuple[str, ...], cells: list[tuple[Any, ...]]) -> list[str]:
@@ -126,35 +124,3 @@ def test_environments_at_the_same_place_of_a_chart_are_told_apart(tmp_path: Path
         record = sample_record(1.0, environment=environment, started_at=started_at)
         write_sample(tmp_path / fingerprint, record)
     assert series(tmp_path) == ["flash, E1", "flash, E2", "of aaa", "of bbb"]
-
-
-def test_published_configurations_have_the_first_five_default_colours() -> None:
-    cycle = [to_hex(c) for c in matplotlib.rcParamsDefault["axes.prop_cycle"].by_key()["color"]]
-    colours = series_colours(["flash", "optimized"])
-    assert [colours[name] for name in PUBLISHED_CONFIGURATIONS] == cycle[:5]
-    assert colours["flash"] in cycle[5:]
-
-
-def test_a_configuration_has_the_same_colour_in_any_company() -> None:
-    alone = series_colours(["optimized"])["optimized"]
-    assert alone == series_colours(["flash", "math", "optimized", "original"])["optimized"]
-
-
-def test_fifteen_other_series_have_fifteen_colours() -> None:
-    names = [f"s{number}" for number in range(15)]
-    colours = series_colours(names)
-    assert len({colours[name] for name in [*names, *PUBLISHED_CONFIGURATIONS]}) == 20
-
-
-def test_any_number_of_series_has_colours() -> None:
-    names = [f"s{number}" for number in range(100)]
-    assert set(names) <= series_colours(names).keys()
-
-
-def test_series_of_one_colour_are_counted_so_that_charts_can_tell_them_apart() -> None:
-    names = [f"s{number}" for number in range(40)]
-    colours = series_colours(names)
-    repeats = repeats_of_colours(colours)
-    assert len({(colours[name], repeats[name]) for name in names}) == 40
-    assert {repeats[name] for name in names[:15]} == {0}
-    assert repeats["s15"] == 1

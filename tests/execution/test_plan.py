@@ -16,7 +16,7 @@ from sd_bench.execution.plan import PlannedCell
 from sd_bench.execution.plan_screen import compact, show_plan
 from sd_bench.records import write_record
 from tests.conftest import Compose
-from tests.sample_records import sample_record
+from tests.support.records import sample_record
 
 
 def planned(compose: Compose, *overrides: str, reason: str | None = None) -> PlannedCell:

@@ -16,7 +16,7 @@ from sd_bench.execution.screen import make_console, summary_table
 from sd_bench.records import Record
 from tests.conftest import Compose
 from tests.execution.conftest import REPOSITORY, SMOKE, Command, records
-from tests.sample_records import sample_environment, sample_record
+from tests.support.records import sample_environment, sample_record
 
 
 def of_environment(fingerprint: str, runtime_s: float, round_index: int) -> Record:

@@ -9,7 +9,7 @@ import pytest
 
 from sd_bench.measurement.remarks import remarks
 from sd_bench.records import Compilation, Record, Telemetry
-from tests.sample_records import sample_environment, sample_record
+from tests.support.records import sample_environment, sample_record
 
 
 def a_record(**changes: Any) -> Record:

@@ -1,0 +1,76 @@
+"""What all kinds of chart have in common: a title, a caption, and how they are drawn and told."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.charts.colours import INK, count_repeats
+from analysis.charts.kinds.sheet import LABEL_SIZE, silence_fonts
+
+#: Hatches of areas whose colour another has already, the first for those that have it first. Lines
+#: only: dots and circles make an SVG several times as large.
+HATCHES = (
+    *("", "////", r"\\\\", "xxxx", "----", "||||", "++++"),
+    *("//", r"\\", "xx", "--", "||", "++"),
+)
+
+#: Markers of points, the first for series that have their colour first.
+MARKERS = "os^DvP*<>hpd8"
+
+_Look = TypeVar("_Look")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart(ABC):
+    """What a chart shows; the sentences of ``caption`` stand below it."""
+
+    title: str
+    caption: list[str]
+
+    def draw(self) -> Figure:
+        """Draw the chart."""
+        with silence_fonts():
+            return self._draw()
+
+    def alt(self) -> str:
+        """What the chart shows, in words."""
+        return f"{self._kind()}. {self.title.rstrip('.')}. {self._content().rstrip('.')}."
+
+    @abstractmethod
+    def _draw(self) -> Figure: ...
+
+    @abstractmethod
+    def _kind(self) -> str:
+        """What kind of chart it is, as the words begin."""
+
+    @abstractmethod
+    def _content(self) -> str:
+        """Its axes and values in words."""
+
+
+def vary(colours: Mapping[str, str], looks: Sequence[_Look]) -> dict[str, _Look]:
+    """A look for each series, another where a series before it has its colour already."""
+    return {name: looks[at % len(looks)] for name, at in count_repeats(colours).items()}
+
+
+def fill_area(colour: str, hatch: str) -> dict[str, Any]:
+    """What an area looks like, for Matplotlib's patches and bars."""
+    return {"facecolor": colour, "edgecolor": INK, "linewidth": 0, "hatch": hatch}
+
+
+def name_axes(axes: Axes, x: str = "", y: str = "") -> None:
+    """Write the names of the axes, as far as there are."""
+    for name, write in ((x, axes.set_xlabel), (y, axes.set_ylabel)):
+        if name:
+            write(name, fontsize=LABEL_SIZE, color=INK, parse_math=False)
+
+
+def join_values(values: Mapping[str, Iterable[str]]) -> str:
+    """Values by name in words: ``a: 1, 2; b: 3``."""
+    return "; ".join(f"{name}: {', '.join(each)}" for name, each in values.items())

@@ -1,0 +1,203 @@
+"""A figure of title, legend, axes and caption, stacked so that nothing overlaps or is cut off.
+
+Text is measured before it is placed, and the figure is as high as its blocks need. No pyplot, so
+no state outside of the figure.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.legend import Legend
+
+from analysis.charts.colours import FAINT_INK, GRID, INK
+
+DPI = 150
+TITLE_SIZE, LABEL_SIZE, LEGEND_SIZE, CAPTION_SIZE = 12.0, 10.0, 9.0, 8.0
+
+_MARGIN_IN, _GAP_IN = 0.18, 0.12
+_LEFT_IN, _RIGHT_IN = 0.9, 0.2
+_LINE_SPACING = 1.3
+_LONGEST_TEXT = 1000
+_LEGEND_HANDLE_IN = 0.45
+
+
+@contextmanager
+def silence_fonts() -> Iterator[None]:
+    """Silence the warning for characters that the font lacks: they show as boxes."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r".*[Gg]lyph")
+        yield
+
+
+class Sheet:
+    """A figure of fixed width whose height follows from what is put on it."""
+
+    def __init__(self, width_in: float) -> None:
+        """Begin an empty sheet, ``width_in`` inches wide."""
+        self.figure = Figure(figsize=(width_in, width_in), dpi=DPI, facecolor="white")
+        self.axes_width_in = width_in - _LEFT_IN - _RIGHT_IN
+        self._text_width_in = width_in - 2 * _MARGIN_IN
+        self._renderer: RendererAgg = FigureCanvasAgg(self.figure).get_renderer()  # type: ignore[no-untyped-call]
+
+    def text_width(self, text: str, size: float) -> float:
+        """The width of one line of text in inches; ``size`` in points."""
+        return _text_width(self._renderer, text, size)
+
+    def wrap(self, text: str, size: float, width_in: float) -> list[str]:
+        """Lines of at most that width: broken at spaces, inside of a word where there are none.
+
+        A text that would fill the sheet, such as a whole log, is cut: tables have it all.
+        """
+        lines: list[str] = []
+        shown = text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]} …"
+        for word in shown.split():
+            for piece in self._pieces(word, size, width_in):
+                longer = f"{lines[-1]} {piece}" if lines else piece
+                if lines and self.text_width(longer, size) <= width_in:
+                    lines[-1] = longer
+                else:
+                    lines.append(piece)
+        return lines
+
+    def legend(self, handles: Sequence[Artist], labels: Sequence[str]) -> Legend:
+        """A legend over the width of the sheet, in as many columns as fit."""
+        widest_in = self._text_width_in - _LEGEND_HANDLE_IN
+        wrapped = ["\n".join(self.wrap(label, LEGEND_SIZE, widest_in)) for label in labels]
+        widths = [
+            max(self.text_width(line, LEGEND_SIZE) for line in label.split("\n"))
+            for label in wrapped
+        ]
+        legend = self.figure.legend(
+            list(handles),
+            ["-"] * len(handles),  # a label that begins with _ would be dropped: set it below
+            ncols=_num_columns(widths, self._text_width_in),
+            fontsize=LEGEND_SIZE,
+            loc="upper left",
+            frameon=False,
+            borderaxespad=0,
+            borderpad=0,
+            handlelength=1.2,
+            columnspacing=1.4,
+        )
+        for text, label in zip(legend.get_texts(), wrapped, strict=True):
+            text.set(text=label, parse_math=False)
+        return legend
+
+    def lay_out(
+        self,
+        *,
+        title: str,
+        legend: Legend,
+        axes_height_in: float,
+        below_axes_in: float,
+        caption: Sequence[str],
+    ) -> Axes:
+        """Place all blocks and return the axes; ``below_axes_in`` is for tick and axis labels."""
+        title_lines = self.wrap(title, TITLE_SIZE, self._text_width_in)
+        caption_lines = [
+            line for text in caption for line in self.wrap(text, CAPTION_SIZE, self._text_width_in)
+        ]
+        legend_in = legend.get_window_extent(self._renderer).height / DPI
+        caption_in = line_height_in(CAPTION_SIZE) * len(caption_lines)
+        head_in = _MARGIN_IN + line_height_in(TITLE_SIZE) * len(title_lines) + _GAP_IN
+        above_axes_in = head_in + legend_in + _GAP_IN
+        height_in = above_axes_in + axes_height_in + below_axes_in + caption_in + _MARGIN_IN
+        width_in = self.figure.get_figwidth()
+        self.figure.set_size_inches(width_in, height_in)
+        left = _MARGIN_IN / width_in
+        legend.set_bbox_to_anchor((left, 1 - head_in / height_in), self.figure.transFigure)
+        self._block(title_lines, height_in - _MARGIN_IN, TITLE_SIZE, INK)
+        self._block(caption_lines, caption_in + _MARGIN_IN, CAPTION_SIZE, FAINT_INK)
+        axes = self.figure.add_axes(
+            (
+                _LEFT_IN / width_in,
+                1 - (above_axes_in + axes_height_in) / height_in,
+                self.axes_width_in / width_in,
+                axes_height_in / height_in,
+            )
+        )
+        return _styled(axes)
+
+    def _block(self, lines: list[str], top_in: float, size: float, colour: str) -> None:
+        """Lines of text from ``top_in`` inches above the bottom of the figure downwards."""
+        width_in, height_in = self.figure.get_size_inches()
+        for number, line in enumerate(lines):
+            self.figure.text(
+                _MARGIN_IN / width_in,
+                (top_in - number * line_height_in(size)) / height_in,
+                line,
+                fontsize=size,
+                color=colour,
+                va="top",
+                parse_math=False,
+            )
+
+    def _pieces(self, word: str, size: float, width_in: float) -> list[str]:
+        if self.text_width(word, size) <= width_in:
+            return [word]
+        pieces = [""]
+        for character in word:
+            if pieces[-1] and self.text_width(pieces[-1] + character, size) > width_in:
+                pieces.append("")
+            pieces[-1] += character
+        return pieces
+
+
+_WIDTHS: dict[tuple[str, float], float] = {}
+
+
+def _text_width(renderer: RendererAgg, text: str, size: float) -> float:
+    """As measured once: all sheets have the same font and resolution."""
+    if (text, size) not in _WIDTHS:
+        measure = renderer.get_text_width_height_descent
+        width, _, _ = measure(text, FontProperties(size=size), False)  # type: ignore[no-untyped-call]
+        _WIDTHS[text, size] = float(width) / DPI
+    return _WIDTHS[text, size]
+
+
+def _num_columns(widths_in: list[float], room_in: float) -> int:
+    """The most legend columns that fit, where entries run down the columns."""
+    for columns in range(len(widths_in), 1, -1):
+        each = [part.max() for part in np.array_split(np.array(widths_in), columns)]
+        if sum(each) + columns * _LEGEND_HANDLE_IN <= room_in:
+            return columns
+    return 1
+
+
+def line_height_in(size: float) -> float:
+    """The height in inches that a line of text of that size (points) takes up."""
+    return size * _LINE_SPACING / 72
+
+
+def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
+    """Write the figure as PNG (150 dpi) and SVG; equal figures give equal files. Raises OSError.
+
+    The SVG's text is text, in DejaVu Sans or Verdana, which are equally wide.
+    """
+    paths = [folder / f"{stem}.png", folder / f"{stem}.svg"]
+    with silence_fonts(), matplotlib.rc_context({"svg.hashsalt": stem, "svg.fonttype": "none"}):
+        figure.savefig(paths[0], dpi=DPI, pil_kwargs={"compress_level": 3})
+        figure.savefig(paths[1], metadata={"Date": None})
+    return paths
+
+
+def _styled(axes: Axes) -> Axes:
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color(FAINT_INK)
+    axes.tick_params(colors=INK, length=0, labelsize=LABEL_SIZE - 1)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    return axes

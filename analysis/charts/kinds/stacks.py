@@ -1,0 +1,87 @@
+"""Horizontal stacked bars: what a total is made of, one bar a cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from analysis.charts.colours import GRID, PARTS
+from analysis.charts.kinds.base import HATCHES, Chart, fill_area, join_values, name_axes
+from analysis.charts.kinds.sheet import LABEL_SIZE, Sheet, line_height_in
+from analysis.formatting import seconds
+
+_WIDTH_IN, _BAR_IN = 8.4, 0.34
+_PART_LABEL_SIZE = 7.5
+_NAMES_SHARE = 0.3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackChart(Chart):
+    """Seconds by part for each bar; every part is in every bar's legend once."""
+
+    x_label: str
+    bars: dict[str, dict[str, float]]
+
+    @property
+    def parts(self) -> list[str]:
+        """All parts, in the order in which they first occur."""
+        return list(dict.fromkeys(part for bar in self.bars.values() for part in bar))
+
+    def _draw(self) -> Figure:
+        sheet = Sheet(_WIDTH_IN)
+        looks = {part: _look(at) for at, part in enumerate(self.parts)}
+        names_in = sheet.axes_width_in * _NAMES_SHARE
+        names = ["\n".join(sheet.wrap(name, LABEL_SIZE - 1, names_in)) for name in self.bars]
+        height_in = sum(max(_BAR_IN, 0.16 * (name.count("\n") + 1)) for name in names) + 0.2
+        axes = sheet.lay_out(
+            title=self.title,
+            legend=sheet.legend([Patch(**looks[p]) for p in self.parts], self.parts),
+            axes_height_in=height_in,
+            below_axes_in=0.36 + line_height_in(LABEL_SIZE),
+            caption=self.caption,
+        )
+        x, y, width, height = axes.get_position().bounds
+        shift = width * _NAMES_SHARE
+        axes.set_position((x + shift - 0.05, y, width - shift + 0.05, height))
+        axes.grid(axis="y", visible=False)
+        axes.grid(axis="x", color=GRID, linewidth=0.8)
+        scale = max(sum(bar.values()) for bar in self.bars.values())
+        room_in = (sheet.axes_width_in * (1 - _NAMES_SHARE)) / scale
+        for at, bar in enumerate(self.bars.values()):
+            begin = 0.0
+            for part, value in bar.items():
+                axes.barh(at, value, left=begin, height=0.72, **looks[part])
+                text = seconds(value)
+                if sheet.text_width(text, _PART_LABEL_SIZE) + 0.06 < value * room_in:
+                    place = begin + value / 2
+                    box = {"facecolor": "white", "alpha": 0.75, "lw": 0, "pad": 0.8}
+                    axes.text(
+                        place, at, text, ha="center", va="center", bbox=box,
+                        fontsize=_PART_LABEL_SIZE, color="black",
+                    )  # fmt: skip
+                begin += value
+        axes.set_yticks(range(len(names)), names, parse_math=False)
+        axes.set_ylim(len(names) - 0.5, -0.5)
+        axes.set_xlim(left=0)
+        axes.xaxis.set_major_formatter("{x:g}")
+        name_axes(axes, self.x_label)
+        return sheet.figure
+
+    def _kind(self) -> str:
+        return "Stacked bar chart"
+
+    def _content(self) -> str:
+        values = {
+            name: [f"{part} {seconds(value)}" for part, value in bar.items()]
+            for name, bar in self.bars.items()
+        }
+        return f"{self.x_label}. {join_values(values)}"
+
+
+def _look(at: int) -> dict[str, Any]:
+    """What a part looks like: a hatch tells it from another of its colour."""
+    again, colour = divmod(at, len(PARTS))
+    return fill_area(PARTS[colour], HATCHES[again % len(HATCHES)])

@@ -1,0 +1,124 @@
+"""Which per-run plots there are: one for each GPU, batch size and workload, as published."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from analysis.charts.colours import colour_series
+from analysis.charts.kinds.runs import RunChart
+from analysis.charts.select.file_names import find_unused, name_file
+from analysis.comparison.comparability import are_comparable, share_sweep
+from analysis.comparison.flags import explain
+from analysis.formatting import percent
+from analysis.ingest.cells import VALUES
+from analysis.rows import Row, list_rows
+from analysis.series import order_series
+from analysis.wording.disturbances import note_disturbances
+from analysis.wording.notes import name_value, note_baseline, note_scaling, note_value
+from sd_bench.verdicts.axes import AXES, WORKLOAD_AXES
+from sd_bench.verdicts.comparisons import improvement_percent
+
+#: The configurations that the published titles tell the improvement over.
+_PUBLISHED_BASELINES = ("original_no_xformers", "original")
+
+_CELL = ("cell_hash", "env", *AXES)
+
+
+def select_run_charts(rounds: pd.DataFrame, deltas: pd.DataFrame) -> dict[str, RunChart]:
+    """The plots by file name without suffix; ``deltas`` are the compared cells of ``rounds``."""
+    runs = _runs(rounds, deltas)
+    charts: dict[str, RunChart] = {}
+    colours = colour_series(order_series(deltas))
+    place = ["machine", *WORKLOAD_AXES, "batch_size"]
+    for _, cells in deltas[deltas["status"] == "ok"].groupby(place, sort=False, dropna=False):
+        part = runs[runs["place"].isin(set(_places(cells)))]
+        part = part.assign(run_number=range(len(part)))
+        charts[find_unused(_stem(cells, deltas), charts)] = RunChart(
+            title=_title(cells),
+            runs=part,
+            caption=_caption(cells),
+            colours=colours,
+            y_name=name_value(cells),
+            marks=dict(zip(cells["series"], cells["marks"], strict=True)),
+        )
+    return charts
+
+
+def _places(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
+    return list(zip(*(frame[column] for column in _CELL), strict=True))
+
+
+def _runs(rounds: pd.DataFrame, deltas: pd.DataFrame) -> pd.DataFrame:
+    """Every round with times, in the order in which it was begun, with the series of its cell."""
+    series = dict(zip(_places(deltas), deltas["series"], strict=True))
+    ok = rounds[rounds["status"] == "ok"].sort_values("started_at", kind="stable")
+    value = VALUES[str(deltas["value"].iloc[0])]
+    places = pd.Series(_places(ok), index=ok.index, dtype=object)
+    return ok.assign(
+        place=places,
+        series=places.map(series),
+        runtime_s=ok[value],
+        throttled=ok["iteration_marks"].map(lambda marks: any("throttled" in m for m in marks)),
+    )
+
+
+def _title(cells: pd.DataFrame) -> str:
+    """What ran where, and the improvements of the fastest cell, as the published titles have it."""
+    rows = list_rows(cells)
+    first, fastest = rows[0], min(rows, key=lambda row: row["mean_s"])
+    words = f"Runs of {first['model_version']} on {first['machine']} at batch size "
+    found = _gains(fastest, rows)
+    gains = ("; " if any(", " in gain for gain in found) else ", ").join(found)
+    won = f" {fastest['series']}{fastest['marks']}: {gains}." if gains else ""
+    return f"{words}{first['batch_size']}.{won}"
+
+
+def _gains(fastest: Row, rows: list[Row]) -> list[str]:
+    """Over each original that is equal in all that a configuration does not change."""
+    others = [row for row in rows if row is not fastest]
+    configurations = dict.fromkeys(str(row["configuration"]) for row in others)
+    names = [name for name in configurations if name in _PUBLISHED_BASELINES]
+    if not names and fastest["baseline"] in configurations:
+        names = [fastest["baseline"]]
+    if names:
+        bases = [base for name in names for base in _bases(fastest, name, others)]
+        return [
+            f"{percent(improvement_percent(base['mean_s'], fastest['mean_s']))} over "
+            f"{base['series']}"
+            for base in bases
+        ]
+    if fastest["is_baseline"] or fastest["improvement_percent"] != fastest["improvement_percent"]:
+        return []
+    return [f"{percent(fastest['improvement_percent'])} over {fastest['baseline']}"]
+
+
+def _bases(fastest: Row, name: str, others: list[Row]) -> list[Row]:
+    """The one cell of the configuration to compare with; of several, that of the same sweep."""
+    fit = [row for row in others if row["configuration"] == name and are_comparable(fastest, row)]
+    if len(fit) > 1:
+        fit = [row for row in fit if share_sweep(fastest, row)]
+    return fit if len(fit) == 1 else []
+
+
+def _caption(cells: pd.DataFrame) -> list[str]:
+    counts = " or ".join(str(count) for count in sorted(set(cells["rounds"])))
+    return [
+        f"Lower is better. {counts} rounds of each, in the order in which they ran; ± is the "
+        f"standard deviation. {note_value(cells)} {note_baseline(cells)}",
+        *note_disturbances(cells),
+        *(["Crosses: rounds with throttled iterations."] if cells["throttled"].any() else []),
+        *explain(cells["marks"]),
+        *note_scaling(cells),
+    ]
+
+
+def _stem(cells: pd.DataFrame, deltas: pd.DataFrame) -> str:
+    """``original_vs_optimized_A10_n_samples_2_n_iter_2_sd2``, or ``runs_...`` for other things."""
+    first: Row = list_rows(cells)[0]
+    names = {str(name) for name in cells["configuration"]}
+    both = all(any(n.startswith(kind) for n in names) for kind in ("original", "optimized"))
+    begin = "original_vs_optimized" if both else "runs"
+    gpu = str(first["machine"]).upper()
+    return name_file(f"{begin}_{gpu}_n_samples_{first['batch_size']}", first, deltas)

@@ -1,0 +1,144 @@
+"""The bar charts of runtimes: over batch sizes, and over GPUs as published."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+
+import pandas as pd
+
+from analysis.charts.colours import colour_series
+from analysis.charts.kinds.bars import Bar, BarChart
+from analysis.charts.select.file_names import find_unused, name_file
+from analysis.comparison.flags import explain
+from analysis.formatting import seconds
+from analysis.rows import Row, list_rows, varies
+from analysis.series import order_series
+from analysis.truncation import shorten_kinds
+from analysis.wording.cell_names import describe_workload
+from analysis.wording.notes import describe_value, name_value, note_baseline, note_scaling
+from sd_bench.verdicts.axes import AXES, WORKLOAD_AXES, order_values
+from sd_bench.verdicts.judgement import ROUNDS_FOR_A_VERDICT
+
+#: Characters of the reason that stands in a gap; tables have more, the CSV files all.
+_LONGEST_GAP = 70
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def select_runtime_charts(deltas: pd.DataFrame) -> dict[str, BarChart]:
+    """The charts by file name without suffix; those without a single measured bar are left out.
+
+    One chart a machine and workload over batch sizes, and, in the published form, one chart a
+    batch size over machines.
+    """
+    colours = colour_series(order_series(deltas))
+    charts: dict[str, BarChart] = {}
+    for x_axis, other in (("batch_size", "machine"), ("machine", "batch_size")):
+        for cells in _split(deltas, [*WORKLOAD_AXES, other]):
+            if (cells["status"] == "ok").any():
+                stem = find_unused(_stem(cells, deltas, other), charts)
+                charts[stem] = _chart(cells, x_axis, other, colours)
+    return charts
+
+
+def _split(deltas: pd.DataFrame, axes: list[str]) -> Iterator[pd.DataFrame]:
+    for _, cells in deltas.groupby(axes, sort=False, dropna=False):
+        yield cells
+
+
+def _chart(cells: pd.DataFrame, x_axis: str, other: str, colours: dict[str, str]) -> BarChart:
+    rows = list_rows(cells)
+    first = rows[0]
+    groups = _groups(cells, x_axis)
+    series = order_series(cells)
+    gaps = shorten_kinds(
+        (str(row["reason"]) for row in rows if row["status"] != "ok"), _LONGEST_GAP
+    )
+    bars = {(str(row[x_axis]), str(row["series"])): _bar(row, gaps) for row in rows}
+    for group in groups:
+        for each in series:
+            bars.setdefault((group, each), Bar(gap="not run"))
+    name = name_value(cells)
+    where = f"on {first[other]}" if other == "machine" else f"at batch size {first[other]}"
+    return BarChart(
+        title=f"{name} {where}: {_workload(cells)}",
+        x_label="Batch size [images]" if x_axis == "batch_size" else "GPU",
+        y_label=f"{name} of a round [s]",
+        groups=groups,
+        series=series,
+        colours=colours,
+        bars=bars,
+        caption=_caption(cells),
+        percent_caption=f"On the bars: {name.lower()}, improvement over the baseline (positive is "
+        "faster).",
+    )
+
+
+def _groups(cells: pd.DataFrame, x_axis: str) -> list[str]:
+    values = order_values(x_axis, cells[x_axis]) if x_axis in AXES else dict.fromkeys(cells[x_axis])
+    return [str(value) for value in values]
+
+
+def _bar(row: Row, gaps: dict[str, str]) -> Bar:
+    if row["status"] != "ok":
+        return Bar(gap=gaps[str(row["reason"])])
+    return Bar(
+        value=row["mean_s"],
+        text=f"{seconds(row['mean_s'])}{row['marks']}",
+        low=row["ci_low_s"],
+        high=row["ci_high_s"],
+        improvement_percent=math.nan if row["is_baseline"] else row["improvement_percent"],
+    )
+
+
+def _workload(cells: pd.DataFrame) -> str:
+    """The work that all bars have in common."""
+    shared = [axis for axis in ("sampler", "precision") if not varies(cells, axis)]
+    return describe_workload(list_rows(cells)[0], *shared)
+
+
+def _caption(cells: pd.DataFrame) -> list[str]:
+    measured = cells[cells["status"] == "ok"]
+    return [
+        f"Lower is better. {name_value(cells)}: {describe_value(cells)}. "
+        f"{_rounds(measured)} {note_baseline(measured)}",
+        f"{_machines(measured)} {_measured_on(measured)}",
+        *explain(measured["marks"]),
+        *note_scaling(cells),
+    ]
+
+
+def _rounds(measured: pd.DataFrame) -> str:
+    fewest, most = int(measured["rounds"].min()), int(measured["rounds"].max())
+    if most == 1:
+        return "One round, so no interval: estimates, not verdicts."
+    count = str(most) if fewest == most else f"{fewest} to {most}"
+    estimates = " (estimates, not verdicts)" if fewest < ROUNDS_FOR_A_VERDICT else ""
+    return f"Means of {count} rounds with 95 % intervals{estimates}."
+
+
+def _machines(measured: pd.DataFrame) -> str:
+    """Device and versions of every machine, those with equal versions together."""
+    machines: dict[str, list[str]] = defaultdict(list)
+    for name, cells in measured.groupby("machine", sort=False):
+        pairs = dict.fromkeys(zip(cells["torch"], cells["python"], strict=True))
+        versions = "; ".join(f"PyTorch {torch} on Python {python}" for torch, python in pairs)
+        machines[versions].append(f"{name} ({', '.join(dict.fromkeys(cells['device']))})")
+    return " ".join(f"{', '.join(names)}: {versions}." for versions, names in machines.items())
+
+
+def _measured_on(measured: pd.DataFrame) -> str:
+    dates = [d for starts in measured["started_at"] for s in starts for d in _DATE.findall(s)[:1]]
+    if not dates:
+        return "Date unknown."
+    first, last = min(dates), max(dates)
+    return f"Measured {first}." if first == last else f"Measured {first} to {last}."
+
+
+def _stem(cells: pd.DataFrame, deltas: pd.DataFrame, other: str) -> str:
+    first: Row = list_rows(cells)[0]
+    over_sizes = f"runtime_by_batch_size_{first['machine']}"
+    over_gpus = f"runtime_by_gpu_n_samples_{first['batch_size']}"
+    return name_file(over_sizes if other == "machine" else over_gpus, first, deltas)

@@ -1,0 +1,145 @@
+"""What can be said on the command line of ``python -m analysis``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from analysis.errors import AnalysisError
+
+#: What a round's value may be: the keys of `ingest.cells.VALUES`.
+_VALUES = ("runtime", "median-iteration")
+
+#: The keys of `comparison.two_sweeps.FAILURES`.
+_FAILURES = ("slower", "unclear", "ambiguous", "failed", "missing", "different", "unproven")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise AnalysisError(f"{message}; see {self.prog} --help")
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options, ``command`` among them. Raises AnalysisError for what cannot be understood."""
+    parsers = {"compare": _compare_parser, "publish": _publish_parser}
+    if arguments and arguments[0] in parsers:
+        return parsers[arguments[0]]().parse_args(arguments[1:])
+    options = _analyse_parser().parse_args(arguments)
+    if options.published and (options.folders or options.baseline):
+        raise AnalysisError("--published takes neither a FOLDER nor --baseline: leave them out")
+    options.command = "published" if options.published else "analyse"
+    return options
+
+
+def _analyse_parser() -> _Parser:
+    parser = _Parser(
+        prog="python -m analysis",
+        description="Charts, tables and a report from the records of sd_bench.",
+        epilog="Further commands: python -m analysis compare OLD NEW, python -m analysis publish "
+        "FILE; each has a --help. A folder of that name: write ./compare.",
+    )
+    parser.add_argument(
+        "folders",
+        nargs="*",
+        type=Path,
+        metavar="FOLDER",
+        help="multirun_outputs as a whole (the default), one sweep's folder, or several; folders "
+        "of the published scripts' time files too",
+    )
+    parser.add_argument(
+        "--baseline",
+        metavar="X",
+        help="what to compare against: a configuration (original) or AXIS=VALUE (attention=math)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="where charts, tables and report go (default: FOLDER/analysis)",
+    )
+    parser.add_argument(
+        "--most-charts",
+        type=_count,
+        default=40,
+        metavar="N",
+        help="draw no more charts than this, the runtime ones first (default: 40)",
+    )
+    _add_statistics(parser)
+    parser.add_argument(
+        "--published",
+        action="store_true",
+        help="the tables and charts of the published study instead",
+    )
+    return parser
+
+
+def _compare_parser() -> _Parser:
+    parser = _Parser(
+        prog="python -m analysis compare",
+        description="Two sweeps, cell by cell, as Markdown. The exit code is 1 if a cell is as "
+        "--fail-if says, 2 if no cell can be compared.",
+    )
+    parser.set_defaults(command="compare")
+    parser.add_argument("old", type=Path, metavar="OLD", help="the folder to compare with")
+    parser.add_argument("new", type=Path, metavar="NEW", help="the folder that is judged")
+    parser.add_argument(
+        "--fail-if",
+        nargs="+",
+        choices=_FAILURES,
+        default=[],
+        help="what makes the exit code 1, one or several",
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the Markdown there too")
+    _add_statistics(parser)
+    return parser
+
+
+def _publish_parser() -> _Parser:
+    parser = _Parser(
+        prog="python -m analysis publish",
+        description="Write tables and charts anew between the marks of Markdown files; "
+        "docs/analysis.md says how marks are written.",
+    )
+    parser.set_defaults(command="publish")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a Markdown file")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="write nothing; the exit code is 1 if a file is not up to date",
+    )
+    return parser
+
+
+def _add_statistics(parser: _Parser) -> None:
+    parser.add_argument(
+        "--value",
+        choices=_VALUES,
+        default="runtime",
+        help="what a round counts as (default: runtime, the sum of its timed iterations)",
+    )
+    parser.add_argument(
+        "--margin",
+        type=_share,
+        default=0.01,
+        metavar="PERCENT",
+        help="within how much two cells are the same (default: 1%%)",
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of charts")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    """A share from a percentage: ``2%`` and ``2`` are 0.02."""
+    try:
+        percentage = float(text.strip().removesuffix("%"))
+    except ValueError:
+        percentage = 0.0
+    if not 0 < percentage < 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is no percentage between 0 and 100")
+    return percentage / 100

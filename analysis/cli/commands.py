@@ -1,0 +1,171 @@
+"""What each command does with its options; each returns the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.charts.drawing import draw_charts
+from analysis.charts.select.all_groups import select_charts
+from analysis.cli.screen import new_console, print_page
+from analysis.comparison.deltas import compare, compare_by_axis
+from analysis.comparison.two_sweeps import (
+    FAILURES,
+    compare_sweeps,
+    count_failures,
+    explain_no_comparison,
+)
+from analysis.errors import AnalysisError
+from analysis.ingest.cells import summarise
+from analysis.ingest.environments import list_environments
+from analysis.ingest.rounds import load_records
+from analysis.published.pages import make_published_page, write_published
+from analysis.report.contents import ReportData
+from analysis.report.document_marks import Published, publish, save_pictures
+from analysis.report.files import write_report
+from analysis.tables.files import write_tables
+from analysis.tables.markup import to_markdown
+from analysis.tables.pages import make_screen_page
+from analysis.tables.two_sweeps import Sweep, make_two_sweeps_page
+from analysis.wording.notes import note_value
+from sd_bench.records import write_atomically
+
+_DEFAULT_FOLDER = Path("multirun_outputs")
+_PUBLISHED_OUT = Path("multirun_outputs/published_study")
+
+
+def _analyse(options: argparse.Namespace) -> int:
+    folders = options.folders or [_DEFAULT_FOLDER]
+    if options.out is None and len(folders) > 1:
+        raise AnalysisError("several folders: say with --out DIR where the results go")
+    out = options.out or folders[0] / "analysis"
+    rounds, left_out = _load(folders)
+    cells = summarise(rounds, options.value)
+    deltas = compare(cells, options.baseline, options.margin)
+    groups = list_environments(rounds)
+    console = new_console()
+    print_page(make_screen_page(deltas, groups), console)
+    by_axis = compare_by_axis(cells, options.margin)
+    with _writing_to(out, "--out DIR"):
+        out.mkdir(parents=True, exist_ok=True)
+        written = write_tables(deltas, groups, by_axis, out)
+        called_for = select_charts(rounds, deltas)
+        charts = dict(islice(called_for.items(), options.most_charts))
+        written += draw_charts(charts, out)
+        data = ReportData(
+            deltas=deltas,
+            environments=groups,
+            by_axis=by_axis,
+            charts=charts,
+            left_out=left_out,
+            num_charts_not_drawn=len(called_for) - len(charts),
+        )
+        written += write_report(data, out)
+    console.print(f"{len(written)} files in {out}")
+    if len(charts) < len(called_for):
+        more = len(called_for) - len(charts)
+        console.print(f"{more} further charts not drawn: --most-charts {len(called_for)} draws all")
+    return 0
+
+
+def _published(options: argparse.Namespace) -> int:
+    out = options.out or _PUBLISHED_OUT
+    console = new_console()
+    print_page(make_published_page(), console)
+    with _writing_to(out, "--out DIR"):
+        out.mkdir(parents=True, exist_ok=True)
+        written = write_published(out)
+    console.print(f"{len(written)} files in {out}")
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    folders = {"OLD": options.old, "NEW": options.new}
+    rounds = {name: _load([folder])[0] for name, folder in folders.items()}
+    old, new = (summarise(each, options.value) for each in rounds.values())
+    compared = compare_sweeps(old, new, options.margin)
+    sweeps = [
+        Sweep(name, folders[name], list_environments(rounds[name]), note_value(cells))
+        for name, cells in (("OLD", old), ("NEW", new))
+    ]
+    text = to_markdown(make_two_sweeps_page(compared, sweeps))
+    print(text, end="")
+    if options.out is not None:
+        with _writing_to(options.out, "--out FILE"):
+            write_atomically(options.out, text)
+    if why := explain_no_comparison(compared):
+        raise AnalysisError(why)
+    count = count_failures(compared, options.fail_if)
+    if count:
+        meant = " or ".join(FAILURES[name] for name in options.fail_if)
+        print(f"analysis: {count} of {len(compared)} cells are {meant}", file=sys.stderr)
+    return 1 if count else 0
+
+
+def _publish(options: argparse.Namespace) -> int:
+    stale: list[str] = []
+    with _telling_what_is_left_out() as left_out:
+        for document in options.files:
+            with _writing_to(document, "FILE"):
+                published = publish(document, left_out.append)
+                if options.check:
+                    stale += _not_up_to_date(document, published)
+                else:
+                    written = save_pictures(published)
+                    write_atomically(document, published.text)
+                    print(f"{document}: written, with {len(written)} pictures")
+    if stale:
+        print(f"analysis: not up to date: {', '.join(stale)}", file=sys.stderr)
+    return 1 if stale else 0
+
+
+def _not_up_to_date(document: Path, published: Published) -> list[str]:
+    """The document if its text would change, else the pictures that are not there."""
+    if document.read_text(encoding="utf-8") != published.text:
+        return [str(document)]
+    return [str(path) for path in published.pictures if not path.is_file()]
+
+
+def _load(folders: list[Path]) -> tuple[pd.DataFrame, list[str]]:
+    """The rounds, and why records are left out."""
+    with _telling_what_is_left_out() as left_out:
+        return load_records(*folders, on_left_out=left_out.append), left_out
+
+
+@contextmanager
+def _telling_what_is_left_out() -> Iterator[list[str]]:
+    """Name on stderr each record that comes into the list, once, and count them."""
+    left_out: list[str] = []
+    try:
+        yield left_out
+    finally:
+        each = dict.fromkeys(left_out)
+        for reason in each:
+            print(f"analysis: left out: {reason}", file=sys.stderr)
+        if each:
+            records = "record" if len(each) == 1 else "records"
+            print(f"analysis: warning: {len(each)} {records} left out", file=sys.stderr)
+
+
+@contextmanager
+def _writing_to(out: Path, option: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise AnalysisError(
+            f"cannot write to {out} ({error.strerror or error}): name another with {option}"
+        ) from error
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "analyse": _analyse,
+    "published": _published,
+    "compare": _compare,
+    "publish": _publish,
+}

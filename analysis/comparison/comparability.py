@@ -1,0 +1,32 @@
+"""Which cells differ in nothing but their configuration, and may so be held against each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from analysis.rows import Row
+from sd_bench.verdicts.axes import AXES
+
+#: What the configurations change from one to the next; all other choices must be equal.
+_CHANGED = ("configuration", "attention", "upcast", "compile", "torch_env")
+
+#: The columns in which cells must be equal to be of one chain of configurations.
+HELD_EQUAL = ("machine", *(axis for axis in AXES if axis not in _CHANGED))
+
+
+def are_comparable(row: Row, other: Row) -> bool:
+    """Whether two cells are equal in all that their configurations do not change.
+
+    Another ``torch_env`` is another environment by its nature, the same one must not be.
+    """
+    same_place = row["torch_env"] != other["torch_env"] or row["env"] == other["env"]
+    return same_place and _held(row) == _held(other)
+
+
+def share_sweep(row: Row, other: Row) -> bool:
+    """Whether two cells have rounds of one sweep."""
+    return not set(row["sweep_folders"]).isdisjoint(other["sweep_folders"])
+
+
+def _held(row: Row) -> tuple[Any, ...]:
+    return tuple(row[column] for column in HELD_EQUAL)

@@ -1,0 +1,181 @@
+"""Tables of comparisons: cells against a baseline, with verdict, parity and flags."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+
+import pandas as pd
+
+from analysis.comparison.flags import add_flags
+from analysis.comparison.parity import judge_parity, read_latents
+from analysis.errors import AnalysisError
+from analysis.rows import Row, list_rows
+from sd_bench.verdicts import baselines
+from sd_bench.verdicts.axes import AXES
+from sd_bench.verdicts.baselines import (
+    Baseline,
+    BaselineCells,
+    BaselineError,
+    list_varying_baselines,
+)
+from sd_bench.verdicts.cells import Cell
+from sd_bench.verdicts.comparisons import Comparison, Difference, compare_cells, improvement_percent
+from sd_bench.verdicts.judgement import DEFAULT_MARGIN, Verdict
+
+#: The columns of a test where there is none.
+NOT_TESTED: Row = {
+    "method": "",
+    "pairs": 0,
+    "pairing": "",
+    "verdict": "",
+    "rounds_needed": None,
+    **dict.fromkeys(("improvement_low", "improvement_high", "speedup_low", "speedup_high")),
+    **dict.fromkeys(("p", "p_holm", "permutation_p", "bootstrap_low", "bootstrap_high")),
+}
+
+
+def choose_baseline(cells: pd.DataFrame, name: str | None = None) -> Baseline | None:
+    """`sd_bench.verdicts.baselines.choose_baseline` of a table of cells. Raises AnalysisError."""
+    try:
+        return baselines.choose_baseline(_cells(list_rows(cells)), name)
+    except BaselineError as error:
+        raise AnalysisError(str(error)) from error
+
+
+def compare(
+    cells: pd.DataFrame, baseline: str | None = None, margin: float = DEFAULT_MARGIN
+) -> pd.DataFrame:
+    """Add to each cell what it is worth against its baseline cell, as `compare_cells` has it.
+
+    New columns: ``baseline``, ``is_baseline``, ``no_delta_reason``; ``speedup``,
+    ``improvement_percent`` and ``baseline_s`` of its `Difference`; the test (``method``, ``pairs``,
+    ``pairing`` where not all rounds have a partner, ``p``, ``permutation_p``, and the 95 %
+    intervals ``improvement_low`` to ``improvement_high``, ``speedup_low`` to ``speedup_high``,
+    ``bootstrap_low`` to ``bootstrap_high``); ``verdict``, ``p_holm`` and ``rounds_needed``, judged
+    over a machine's table with the equivalence ``margin`` (0.01 is 1 %); ``parity`` (relative L2
+    distance of the final latents), ``parity_reason``, ``parity_ok`` (of a cell without a baseline
+    too, if it is at parity with one that is), ``baseline_proof``, ``marks``, ``doubts`` and
+    ``best``. Raises AnalysisError if the baseline is unknown.
+    """
+    rows = list_rows(cells)
+    compared = _cells(rows)
+    row_of = dict(zip(compared, rows, strict=True))
+    try:
+        comparisons = compare_cells(compared, baseline, margin)
+    except BaselineError as error:
+        raise AnalysisError(str(error)) from error
+    read = lru_cache(maxsize=4)(read_latents)  # a baseline serves many cells
+    for row, comparison in zip(rows, comparisons, strict=True):
+        base = comparison.baseline_cell
+        partner = None if base is None else row_of[base]
+        row.update(_delta(comparison, partner))
+        row.update(judge_parity(row, partner, read))
+        row.update(NOT_TESTED, margin=margin)
+        row.update(describe_difference(comparison.difference, comparison.verdict))
+    _judge_parity_elsewhere(row_of)
+    add_flags(rows)
+    new = ["baseline_s", "improvement_percent", "speedup", "parity"]
+    new += [name for name, nothing in NOT_TESTED.items() if nothing is None]
+    numbers = [*cells.select_dtypes(float).columns, *new]
+    return pd.DataFrame(rows, dtype=object).astype(dict.fromkeys(numbers, float))
+
+
+def compare_by_axis(cells: pd.DataFrame, margin: float = DEFAULT_MARGIN) -> dict[str, pd.DataFrame]:
+    """`compare` against the usual baseline of every axis that varies, by the axis's name.
+
+    An axis on which no cell has a partner that equals it in all others is left out.
+    """
+    varying = list_varying_baselines(_cells(list_rows(cells)))
+    compared = {b.axis: compare(cells, f"{b.axis}={b.value}", margin) for b in varying}
+    return {axis: deltas for axis, deltas in compared.items() if len(keep_partners(deltas))}
+
+
+def keep_partners(deltas: pd.DataFrame) -> pd.DataFrame:
+    """The cells that have a baseline of their own, and those baselines that have such a cell."""
+    is_baseline = deltas["is_baseline"].astype(bool)
+    partners = deltas[deltas["speedup"].notna() & ~is_baseline]
+    served = set(partners["baseline_cell"])
+    kept = deltas[is_baseline & deltas["baseline_cell"].isin(served)]
+    return deltas.loc[sorted([*partners.index, *kept.index])]
+
+
+def name_cell(row: Row) -> str:
+    """What tells a cell from all others, as in the column ``baseline_cell``."""
+    return f"{row['env']} {row['cell_hash']}"
+
+
+def describe_difference(difference: Difference | None, verdict: Verdict | None) -> Row:
+    """The columns of a difference and its verdict; without a test only its three estimates."""
+    if difference is None:
+        return {}
+    columns: Row = {
+        name: getattr(difference, name) for name in ("baseline_s", "improvement_percent", "speedup")
+    }
+    test = difference.test
+    if test is None or verdict is None:
+        return columns
+    low, high = difference.interval
+    bootstrap = test.bootstrap
+    return columns | {
+        "method": test.method,
+        "pairs": test.rounds,
+        "pairing": difference.pairing,
+        "verdict": verdict.word,
+        "rounds_needed": verdict.rounds_needed,
+        "speedup_low": low,
+        "speedup_high": high,
+        "improvement_low": improvement_percent(low, 1.0),
+        "improvement_high": improvement_percent(high, 1.0),
+        "p": difference.p,
+        "p_holm": verdict.p_holm,
+        "permutation_p": test.permutation_p,
+        "bootstrap_low": math.exp(bootstrap[0]),
+        "bootstrap_high": math.exp(bootstrap[1]),
+    }
+
+
+def _cells(rows: Sequence[Row]) -> list[Cell]:
+    return [
+        Cell(
+            choices={axis: row[axis] for axis in AXES},
+            sweep_folders=frozenset(row["sweep_folders"]),
+            **{
+                name: row[name]
+                for name in ("cell_hash", "env", "machine", "torch", "status", "reason", "runs")
+            },
+        )
+        for row in rows
+    ]
+
+
+def _delta(comparison: Comparison, partner: Row | None) -> Row:
+    return {
+        "baseline": str(comparison.baseline or ""),
+        "is_baseline": comparison.baseline_cell is comparison.cell,
+        "baseline_s": math.nan,
+        "improvement_percent": math.nan,
+        "speedup": math.nan,
+        "no_delta_reason": comparison.reason,
+        "baseline_cell": name_cell(partner) if partner else "",
+        "baseline_proof": partner["kernel_proof"] if partner else "",
+    }
+
+
+def _judge_parity_elsewhere(row_of: dict[Cell, Row]) -> None:
+    """For measured cells without a baseline: parity with a cell that is at parity itself.
+
+    That is the baseline on another axis, such as the same attention without the compiler.
+    """
+    read = lru_cache(maxsize=4)(read_latents)
+    alone = {c: row for c, row in row_of.items() if c.is_measured and not row["baseline_cell"]}
+    for baseline in list_varying_baselines(list(row_of)) if alone else []:
+        candidates = BaselineCells(row_of, baseline)
+        for cell, row in alone.items():
+            found = candidates.find(cell)
+            if row["parity_ok"] is None and isinstance(found, Cell) and row_of[found]["parity_ok"]:
+                row["parity_ok"] = judge_parity(row, row_of[found], read)["parity_ok"]
+                if row["parity_ok"] is not None:
+                    outcome = "at parity with" if row["parity_ok"] else "differs from"
+                    row["parity_reason"] += f"; {outcome} {baseline}"

@@ -1,0 +1,100 @@
+"""Flags: the signs beside a number that must not be taken at face value; which cell is bold."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from analysis.rows import Row
+from sd_bench.verdicts.axes import WORKLOAD_AXES
+
+UNPROVEN = "†"
+NOT_AT_PARITY = "‡"
+THROTTLED = "§"
+DRIFTING = "~"
+
+#: Signs beside a speed-up only: they are about the comparison.
+BASELINE_UNPROVEN = "¶"
+PARITY_UNKNOWN = "?"
+
+#: What each sign says below a table or chart.
+EXPLANATIONS = {
+    UNPROVEN: "the attention kernels that ran are not proven to be the ones named",
+    NOT_AT_PARITY: (
+        "the output differs from the baseline's by more than its precision explains "
+        "(provisional tolerance)"
+    ),
+    THROTTLED: "timed iterations were throttled (marked, not dropped)",
+    DRIFTING: "times drift along the rounds or iterations by more than chance explains",
+    BASELINE_UNPROVEN: "the baseline's attention kernels are not proven to be the ones named",
+    PARITY_UNKNOWN: "whether the output equals the baseline's is not known",
+}
+
+BOLD_EXPLANATION = (
+    "Bold: the fastest of its batch size among the cells with proven kernels and parity, "
+    "its interval below all of theirs; none where it is slower than its baseline, or where a cell "
+    "of unknown parity may be faster."
+)
+
+
+def add_flags(rows: list[Row]) -> None:
+    """Set ``marks`` and ``doubts`` (signs) and ``best`` (worth bold) in each compared cell.
+
+    ``doubts`` are about the comparison with the baseline, ``marks`` about the cell.
+    """
+    rivals: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        row["marks"] = flag_cell(row)
+        row["doubts"] = _flag_comparison(row)
+        row["best"] = False
+        if is_trusted(row):
+            work = tuple(row[axis] for axis in ("machine", *WORKLOAD_AXES, "batch_size", "weights"))
+            rivals[work].append(row)
+    for group in rivals.values():
+        fastest = min(group, key=lambda row: row["mean_s"])
+        others = [row for row in group if row is not fastest]
+        trusted = fastest["parity_ok"] is True and fastest["verdict"] != "slower"
+        if others and trusted and all(_clearly_faster(fastest, other) for other in others):
+            fastest["best"] = True
+
+
+def is_trusted(row: Row) -> bool:
+    """Whether the kernels of a measured cell are proven and its output is not known to differ."""
+    proven = row["status"] == "ok" and row["kernel_proof"] == "proven"
+    return proven and row["parity_ok"] is not False
+
+
+def explain(marks: Iterable[str]) -> list[str]:
+    """One sentence for each sign that occurs, in a fixed order."""
+    found = "".join(marks)
+    return [f"{sign} {text}." for sign, text in EXPLANATIONS.items() if sign in found]
+
+
+def flag_cell(row: Row) -> str:
+    """The signs of a measured cell by itself; none of one without times."""
+    if row["status"] != "ok":
+        return ""
+    found = {
+        UNPROVEN: row["kernel_proof"] != "proven",
+        NOT_AT_PARITY: row["parity_ok"] is False,
+        THROTTLED: row["throttled"] > 0,
+        DRIFTING: not (math.isnan(row["drift_rounds"]) and math.isnan(row["drift_iterations"])),
+    }
+    return "".join(sign for sign, applies in found.items() if applies)
+
+
+def _flag_comparison(row: Row) -> str:
+    if math.isnan(row["speedup"]) or row["is_baseline"]:
+        return ""
+    found = {
+        BASELINE_UNPROVEN: row["baseline_proof"] != "proven",
+        PARITY_UNKNOWN: row["parity_ok"] is None,
+    }
+    return "".join(sign for sign, applies in found.items() if applies)
+
+
+def _clearly_faster(row: Row, other: Row) -> bool:
+    """Whether the intervals do not meet; never with a single round, whose interval is NaN."""
+    return not math.isnan(row["ci_high_s"]) and bool(row["ci_high_s"] < other["ci_low_s"])

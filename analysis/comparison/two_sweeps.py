@@ -1,0 +1,215 @@
+"""Two sweeps against each other, cell by cell: ``python -m analysis compare OLD NEW``."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from analysis.comparison.deltas import NOT_TESTED, describe_difference
+from analysis.comparison.flags import flag_cell
+from analysis.comparison.parity import judge_parity, read_latents
+from analysis.formatting import join_sweeps
+from analysis.rows import Row, list_rows
+from sd_bench.verdicts.axes import AXES, order_values
+from sd_bench.verdicts.comparisons import Difference, compare_runs, judge_differences
+
+#: What ``--fail-if`` can name, and what it means.
+FAILURES = {
+    "slower": "slower by a verdict",
+    "unclear": (
+        "neither slower, faster nor the same by a verdict, or with too few rounds for one, or "
+        "ambiguous"
+    ),
+    "ambiguous": "measured in several environments of OLD or of NEW",
+    "failed": "measured in OLD and with rounds without times in NEW",
+    "missing": "in OLD and not in NEW",
+    "different": "with an output that differs by more than its precision explains",
+    "unproven": "without a proof of the attention kernels that NEW ran",
+}
+
+#: The outcomes of cells that have no partner to be compared with.
+_NOT_COMPARED = ("missing", "new", "ambiguous", "failed before", "failed")
+
+
+def compare_sweeps(old: pd.DataFrame, new: pd.DataFrame, margin: float) -> pd.DataFrame:
+    """One row a cell of either sweep; both are tables of `summarise`.
+
+    Cells are the same if all their choices are. ``outcome`` is a verdict, or ``failed`` (no times
+    in NEW), ``failed before`` (none in OLD), ``missing``, ``new`` or ``ambiguous`` (measured more
+    than once in a sweep); ``note`` says why. ``old_s`` and ``new_s`` are mean seconds,
+    ``old_marks`` and ``new_marks`` the signs beside them. ``failed``, ``different`` and
+    ``unproven`` are as `FAILURES` says. Judged as one table a GPU.
+    """
+    told = all(side["upcast"].notna().any() for side in (old, new))
+    sides = [_by_choices(old, told), _by_choices(new, told)]
+    pairs = [[side.get(key, []) for side in sides] for key in dict.fromkeys((*sides[0], *sides[1]))]
+    rows = [_row(old, new) for old, new in pairs]
+    differences = [
+        None if row["outcome"] else _difference(*pair)
+        for row, pair in zip(rows, pairs, strict=True)
+    ]
+    verdicts = judge_differences(differences, [row["gpu"] for row in rows], margin)
+    for row, difference, verdict in zip(rows, differences, verdicts, strict=True):
+        row.update(describe_difference(difference, verdict), margin=margin)
+        row["outcome"] = row["outcome"] or row["verdict"] or "too few rounds"
+        row["different"] = row["parity_ok"] is False
+    numbers = ("rounds_needed", "speedup_low", "speedup_high", "p_holm")
+    return pd.DataFrame(rows).astype(dict.fromkeys(numbers, float))
+
+
+def count_failures(compared: pd.DataFrame, fail_if: Iterable[str]) -> int:
+    """How many cells are as one of `FAILURES` says."""
+    found = pd.Series(False, index=compared.index)
+    for name in fail_if:
+        if name in ("failed", "different", "unproven"):
+            found |= compared[name].astype(bool)
+        else:
+            names = {"unclear": ("unclear", "too few rounds", "ambiguous")}.get(name, (name,))
+            found |= compared["outcome"].isin(names)
+    return int(found.sum())
+
+
+def explain_no_comparison(compared: pd.DataFrame) -> str:
+    """In one line why no cell has a partner; empty if one has."""
+    if not compared["outcome"].isin(_NOT_COMPARED).all():
+        return ""
+    counts = Counter(compared["outcome"]).most_common()
+    said = ", ".join(f"{count} {outcome}" for outcome, count in counts)
+    notes = [note for note in compared["note"] if note]
+    return f"no cell could be compared ({said}): {notes[0] if notes else _nothing_shared(compared)}"
+
+
+def _nothing_shared(compared: pd.DataFrame) -> str:
+    """On which axes OLD and NEW have no value in common."""
+    sides = {"OLD": "missing", "NEW": "new"}
+    cells = {side: compared[compared["outcome"] == outcome] for side, outcome in sides.items()}
+    apart = []
+    for axis in AXES:
+        values = {side: order_values(axis, part[axis]) for side, part in cells.items()}
+        if set(values["OLD"]).isdisjoint(values["NEW"]):
+            texts = (f"{', '.join(map(str, found))} in {s}" for s, found in values.items())
+            apart.append(f"{axis} is {' and '.join(texts)}")
+    return "; ".join(apart) or "no cell of NEW has all the choices of one of OLD"
+
+
+def _by_choices(cells: pd.DataFrame, upcast_told: bool) -> dict[tuple[Any, ...], list[Row]]:
+    """The cells by their choices; the records of one sweep may be older than ``upcast``."""
+    found: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    for row in list_rows(cells):
+        choices = row if upcast_told else row | {"upcast": None}
+        found[tuple(choices[axis] for axis in AXES)].append(row)
+    return found
+
+
+def _row(old: list[Row], new: list[Row]) -> Row:
+    before, after = _measured(old), _measured(new)
+    row = {axis: (old or new)[0][axis] for axis in AXES} | NOT_TESTED
+    row |= {
+        "old_s": math.nan,
+        "new_s": math.nan,
+        "old_marks": "",
+        "new_marks": "",
+        "improvement_percent": math.nan,
+        "speedup": math.nan,
+        "old_proof": _proof(before),
+        "new_proof": _proof(after),
+        "parity_ok": None,
+        "parity": math.nan,
+        "parity_reason": "",
+        "outcome": _without_partner(old, new),
+        "note": "; ".join(note for note in _notes(old, new) if note),
+        "failed": bool(before) and any(cell["rounds_without_times"] for cell in new),
+        "unproven": any(cell["kernel_proof"] != "proven" for cell in after),
+    }
+    return row if row["outcome"] else row | _compared(before[0], after[0])
+
+
+def _compared(before: Row, after: Row) -> Row:
+    parity = judge_parity(after, before, read_latents)
+    return parity | {
+        "old_s": before["mean_s"],
+        "new_s": after["mean_s"],
+        "old_marks": _flags(before, None),
+        "new_marks": _flags(after, parity["parity_ok"]),
+    }
+
+
+def _difference(old: list[Row], new: list[Row]) -> Difference:
+    (before,), (after,) = _measured(old), _measured(new)
+    unpaired = {(f"new {sweep}", number): s for (sweep, number), s in after["runs"].items()}
+    return compare_runs(before["runs"], unpaired)
+
+
+def _proof(measured: list[Row]) -> str:
+    return ", ".join(sorted({str(cell["kernel_proof"]) for cell in measured}))
+
+
+def _flags(cell: Row, parity_ok: bool | None) -> str:
+    return flag_cell(cell | {"parity_ok": parity_ok})
+
+
+def _measured(cells: list[Row]) -> list[Row]:
+    """Those with times. A round that crashed may know no environment, and is a cell of its own."""
+    return [cell for cell in cells if cell["status"] == "ok"]
+
+
+def _without_partner(old: list[Row], new: list[Row]) -> str:
+    """Why a cell cannot be compared; empty if it can."""
+    if not new:
+        return "missing"
+    if not old:
+        return "new"
+    before, after = _measured(old), _measured(new)
+    if len(before) > 1 or len(after) > 1:
+        return "ambiguous"
+    if not before:
+        return "failed before"
+    return "" if after else "failed"
+
+
+def _notes(old: list[Row], new: list[Row]) -> Iterable[str]:
+    for side, cells in (("OLD", old), ("NEW", new)):
+        yield _several(side, _measured(cells))
+        reasons = "; ".join(text for text in _reasons(cells) if text)
+        yield f"OLD: {reasons}" if reasons and side == "OLD" else reasons
+
+
+def _several(side: str, measured: list[Row]) -> str:
+    """Where a side has measured a cell more than once, and what to do."""
+    if len(measured) < 2:
+        return ""
+    envs = Counter(cell["env"] for cell in measured)
+    places = (
+        f"{cell['env']}{_told_apart(cell) if envs[cell['env']] > 1 else ''} "
+        f"({join_sweeps(cell['sweeps'])})"
+        for cell in measured
+    )
+    return (
+        f"{side} has it {len(measured)} times, in {' and '.join(places)}: give as {side} a "
+        "folder that holds one of them only"
+    )
+
+
+def _told_apart(cell: Row) -> str:
+    return f" #{str(cell['cell_hash'])[:7]}"
+
+
+def _reasons(cells: list[Row]) -> Iterable[str]:
+    """Why rounds have no times, counted over all rounds of a side."""
+    total = sum(_num_rounds(cell) for cell in cells)
+    for cell in cells:
+        reason, own = str(cell["reason"]), f" of {_num_rounds(cell)} rounds "
+        if not reason or _num_rounds(cell) == total:
+            yield reason
+        elif own in reason:
+            yield reason.replace(own, f" of {total} rounds ")
+        else:
+            yield f"{_num_rounds(cell)} of {total} rounds {reason}"
+
+
+def _num_rounds(cell: Row) -> int:
+    return int(cell["rounds"] + cell["rounds_without_times"])

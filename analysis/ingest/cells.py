@@ -1,0 +1,212 @@
+"""Rounds to cells: mean over rounds, spread, interval, and what went wrong."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from analysis.errors import AnalysisError
+from analysis.ingest.measures import BETWEEN_MARKS, NUMBERS, THROTTLED_WORD
+from analysis.rows import Row, list_rows
+from analysis.series import label_series
+from analysis.truncation import LONGEST, cut, shorten_kinds
+from sd_bench.statistics.drift import trend
+from sd_bench.statistics.intervals import mean_interval
+from sd_bench.verdicts.axes import AXES, Choice, rank
+from sd_bench.verdicts.cells import common_status
+from sd_bench.verdicts.rounds import collect_runs
+
+#: What a round's value may be, by its name on the command line.
+VALUES = {"runtime": "runtime_s", "median-iteration": "median_iteration_s"}
+
+_CELL_KEY = ("cell_hash", "env", *AXES)
+_INTERVAL = ("mean_s", "sd_s", "ci_low_s", "ci_high_s")
+_RATES = ("images_per_s", "unet_calls_per_s")
+
+
+def summarise(rounds: pd.DataFrame, value: str = "runtime") -> pd.DataFrame:
+    """One row a cell and environment, in display order.
+
+    ``value`` says what a round counts as: its ``runtime``, or its ``median-iteration``. ``mean_s``,
+    ``sd_s``, ``ci_low_s`` and ``ci_high_s`` are seconds of that over the ``ok`` rounds (95 % t
+    interval, NaN with fewer than two rounds), ``runs`` has each by (sweep's folder, round).
+    ``images_per_s`` is at the mean, ``unet_calls_per_s`` in the denoising stage. The columns of
+    `measures.NUMBERS` are means over rounds, ``drift_rounds`` and ``drift_iterations`` the change
+    from first to last. Rounds of the same cell and environment pool, from however many sweeps. A
+    cell without an ``ok`` round keeps its row, with ``status`` and ``reason``. Raises KeyError
+    for an unknown value, AnalysisError if a round does not have it.
+    """
+    column = VALUES[value]
+    if rounds.loc[rounds["status"] == "ok", column].isna().any():
+        raise AnalysisError(f"some rounds have no {value}: leave --value out")
+    members: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    for row in list_rows(rounds):
+        members[tuple(row[column] for column in _CELL_KEY)].append(row)
+    cells = [_cell(rows, column) | {"value": value} for rows in members.values()]
+    cells.sort(key=_display_order)
+    frame = pd.DataFrame(cells, dtype=object)
+    numbers = (*_INTERVAL, *_RATES, *NUMBERS, "drift_rounds", "drift_iterations")
+    return label_series(frame.astype(dict.fromkeys(numbers, float)))
+
+
+def _cell(rows: list[Row], column: str) -> Row:
+    first, ok = rows[0], [row for row in rows if row["status"] == "ok"]
+    interval = mean_interval([row[column] for row in ok])
+    kept = ("machine", "env", *AXES)
+    return {
+        **{name: first[name] for name in kept},
+        "status": common_status(row["status"] for row in rows),
+        **_reason(rows),
+        "rounds": len(ok),
+        "rounds_without_times": len(rows) - len(ok),
+        "mean_s": interval.mean,
+        "sd_s": interval.sd,
+        "ci_low_s": interval.low,
+        "ci_high_s": interval.high,
+        "runs": collect_runs(
+            (row["sweep_folder"], row["round"], row["path"], row[column]) for row in ok
+        ),
+        "images_per_s": _images_per_s(first["batch_size"], ok),
+        **{name: _mean(row[name] for row in ok) for name in NUMBERS},
+        "unet_calls_per_s": _unet_calls_per_s(first, ok),
+        **{name: _common(row[name] for row in ok) for name in ("compile_cache", "memory_kind")},
+        "num_warmup": _fewest(row["num_warmup"] for row in ok),
+        "profile": _profile(ok),
+        **_disturbances(ok, column),
+        **_proof(ok),
+        **_latents(rows),
+        "scaled": tuple(dict.fromkeys(s for row in rows for s in row["scaled"])),
+        "started_at": tuple(sorted({row["started_at"] for row in rows})),
+        "sweeps": tuple(sorted({row["sweep"] for row in rows})),
+        "sweep_folders": tuple(sorted({row["sweep_folder"] for row in rows})),
+        "device": first["device"],
+        "torch": first["torch"],
+        "python": first["python"],
+        "fingerprint": first["fingerprint"],
+        "cell_hash": first["cell_hash"],
+    }
+
+
+def _reason(rows: list[Row]) -> Row:
+    """Why rounds have no times: each kind once, with how many rounds where only some have it.
+
+    ``full_reason`` has every text whole.
+    """
+    reasons = Counter(_sentence(row) for row in rows if row["status"] != "ok")
+    if not reasons:
+        return {"reason": "", "full_reason": ""}
+    short = shorten_kinds(reasons)
+    counts: Counter[str] = Counter()
+    for reason, count in reasons.items():
+        counts[short[reason]] += count
+    said = cut(_counted(counts, len(rows)), 2 * LONGEST)
+    return {"reason": said, "full_reason": _counted(reasons, len(rows))}
+
+
+def _counted(reasons: Counter[str], num_rounds: int) -> str:
+    """Each reason with its number of rounds; no number where all rounds have it."""
+    return "; ".join(
+        reason if count == num_rounds else f"{count} of {num_rounds} rounds {reason}"
+        for reason, count in reasons.items()
+    )
+
+
+def _sentence(row: Row) -> str:
+    status, reason = str(row["status"]), str(row["reason"])
+    return reason if reason.lower().startswith(status) else f"{status}: {reason}"
+
+
+def _images_per_s(batch_size: Choice, ok: list[Row]) -> float:
+    """Images a second over all timed iterations."""
+    if isinstance(batch_size, str | None) or not ok:
+        return math.nan
+    images = batch_size * sum(row["num_iterations"] for row in ok)
+    return images / math.fsum(row["runtime_s"] for row in ok) if images else math.nan
+
+
+def _unet_calls_per_s(first: Row, ok: list[Row]) -> float:
+    """UNet calls a second of the denoising stage: PLMS makes one more than it has steps."""
+    steps, denoise_s = first["steps"], _mean(row["denoise_s"] for row in ok)
+    if isinstance(steps, str | None) or not denoise_s > 0:
+        return math.nan
+    return (steps + (first["sampler"] == "plms")) / denoise_s
+
+
+def _mean(values: Iterable[float]) -> float:
+    """The mean of what is known, NaN where nothing is."""
+    known = [value for value in values if not math.isnan(value)]
+    return math.fsum(known) / len(known) if known else math.nan
+
+
+def _common(values: Iterable[str]) -> str:
+    return ", ".join(sorted({value for value in values if value}))
+
+
+def _fewest(counts: Iterable[int | None]) -> int | None:
+    """The smallest count, nothing where one is not known or there is none."""
+    listed = list(counts)
+    return None if None in listed else min((c for c in listed if c is not None), default=None)
+
+
+def _profile(ok: list[Row]) -> dict[str, float] | None:
+    """Seconds by class of kernel, the mean over the rounds that were profiled."""
+    profiles: list[dict[str, float]] = [row["profile"] for row in ok if row["profile"]]
+    if not profiles:
+        return None
+    names = dict.fromkeys(name for profile in profiles for name in profile)
+    return {n: math.fsum(p.get(n, 0.0) for p in profiles) / len(profiles) for n in names}
+
+
+def _disturbances(ok: list[Row], column: str) -> Row:
+    """Trends over rounds and iterations, and how many timed iterations were throttled."""
+    of_sweep: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    for row in ok:
+        of_sweep[row["sweep_folder"]].append((row["round"], row[column]))
+    over_rounds = trend([value for _, value in sorted(runs)] for runs in of_sweep.values())
+    over_iterations = trend(row["iterations_s"] for row in ok)
+    marks = [mark for row in ok for mark in row["iteration_marks"] if mark]
+    return {
+        "drift_rounds": over_rounds.change if over_rounds.flagged else math.nan,
+        "drift_iterations": over_iterations.change if over_iterations.flagged else math.nan,
+        "throttled": sum(THROTTLED_WORD in mark for mark in marks),
+        "iteration_marks": Counter(m for mark in marks for m in mark.split(BETWEEN_MARKS)),
+        "warned": Counter(w for row in ok for w in dict.fromkeys(row["warnings"])),
+        "iterations": sum(row["num_iterations"] for row in ok),
+        "disturbed_by": tuple(dict.fromkeys(marks)),
+        "warnings": tuple(dict.fromkeys(w for row in ok for w in row["warnings"])),
+    }
+
+
+def _proof(ok: list[Row]) -> Row:
+    """``proven`` only if every ``ok`` round that looked at its kernels proved them."""
+    for verdict in ("not proven", "proven"):
+        found = [row for row in ok if row["kernel_proof"] == verdict]
+        if found:
+            return {"kernel_proof": verdict, "proof_detail": found[0]["proof_detail"]}
+    return {"kernel_proof": "none", "proof_detail": ""}
+
+
+def _latents(rows: list[Row]) -> Row:
+    """The file of final latents of round 0, or why there is none."""
+    first_rounds = [row for row in rows if row["round"] == 0]
+    if not first_rounds:
+        return {"latents_path": None, "latents_reason": "no round 0"}
+    ok = [row for row in first_rounds if row["status"] == "ok"]
+    if not ok:
+        return {"latents_path": None, "latents_reason": f"round 0 {first_rounds[0]['status']}"}
+    kept = [row["latents_path"] for row in ok if row["latents_path"]]
+    if not kept:
+        return {"latents_path": None, "latents_reason": "latents not kept"}
+    return {"latents_path": kept[0], "latents_reason": ""}
+
+
+def _display_order(cell: Row) -> tuple[Any, ...]:
+    first = ("gpu", "model_version", "height", "width", "steps", "n_iter", "batch_size")
+    later = [axis for axis in AXES if axis not in first]
+    by_first = tuple(rank(axis, cell[axis]) for axis in first)
+    by_later = tuple(rank(axis, cell[axis]) for axis in later)
+    return (by_first[0], cell["machine"], *by_first[1:], *by_later, cell["env"], cell["cell_hash"])

@@ -1,0 +1,32 @@
+"""The table of environments: which is which, and what it holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from analysis.rows import Row
+from sd_bench.verdicts.environments import env_number
+
+
+def list_environments(rounds: pd.DataFrame) -> pd.DataFrame:
+    """One row an environment: what it is, and how many sweeps, cells and rounds it has."""
+    rows: list[Row] = [
+        {
+            "env": str(env),
+            **{name: members[name].iloc[0] for name in ("machine", "gpu", "device")},
+            **{name: _joined(members[name]) for name in ("torch_env", "torch", "python", "commit")},
+            "sweeps": tuple(dict.fromkeys(members["sweep"])),
+            "cells": members["cell_hash"].nunique(),
+            "rounds": len(members),
+            "fingerprint": members["fingerprint"].iloc[0],
+        }
+        for env, members in rounds.groupby("env", sort=False)
+    ]
+    rows.sort(key=lambda row: env_number(row["env"]))
+    return pd.DataFrame(rows)
+
+
+def _joined(values: pd.Series[Any]) -> str:
+    return ", ".join(str(value) for value in dict.fromkeys(values) if value is not None)

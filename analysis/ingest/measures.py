@@ -1,0 +1,130 @@
+"""What a record measured besides its runtime, as the columns of one round.
+
+Everything is the round's own: means over its timed iterations, medians over their steps. What a
+record does not hold is NaN, never a guess.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable
+from typing import Any
+
+from sd_bench.records import Iteration, Record, Times
+from sd_bench.verdicts.axes import to_one_line
+
+#: The columns that a cell averages over its rounds: seconds, bytes, joules, FLOP, FLOP/s, byte/s.
+NUMBERS = (
+    *("median_iteration_s", "text_encode_s", "denoise_s", "vae_decode_s", "step_s", "first_call_s"),
+    *("peak_bytes", "joules_per_image", "unet_call_flop", "iteration_flop"),
+    *("peak_flop_per_s", "bandwidth_byte_per_s"),
+)
+
+#: The columns that hold something else than one number.
+OTHERS = (
+    *("num_iterations", "iterations_s", "iteration_marks", "compile_cache", "memory_kind"),
+    *("profile", "warnings", "num_warmup"),
+)
+
+#: How a mark of an iteration begins that was throttled.
+THROTTLED_WORD = "throttled"
+
+#: What stands between two marks of an iteration.
+BETWEEN_MARKS = "; "
+
+STAGES = ("text_encode_s", "denoise_s", "vae_decode_s")
+
+#: Which of a GPU's peaks a precision is held against: autocast computes in fp16.
+_PEAK_OF = {"autocast": "fp16", "fp16": "fp16", "bf16": "bf16", "fp32": "fp32"}
+
+
+#: What the columns hold where nothing was measured.
+NOTHING: dict[str, Any] = {
+    **dict.fromkeys(NUMBERS, math.nan),
+    **dict.fromkeys(OTHERS, ()),
+    **{"num_iterations": 0, "compile_cache": "", "memory_kind": "", "profile": None},
+    "num_warmup": None,
+}
+
+
+def read_measures(record: Record) -> dict[str, Any]:
+    """The columns `NUMBERS` and `OTHERS` of one round."""
+    found = dict(NOTHING)
+    found["warnings"] = tuple(to_one_line(warning) for warning in record.warnings)
+    if record.status != "ok" or record.times is None or not record.times.iterations:
+        return found
+    return found | _times(record.times) | _memory(record) | _work(record) | _profile(record)
+
+
+def _times(times: Times) -> dict[str, Any]:
+    iterations = times.iterations
+    steps = [step for iteration in iterations for step in iteration.steps_s]
+    return {
+        "median_iteration_s": statistics.median(i.total_s for i in iterations),
+        **{stage: _mean(getattr(i, stage) for i in iterations) for stage in STAGES},
+        "step_s": statistics.median(steps) if steps else math.nan,
+        "first_call_s": math.nan if times.first_call_s is None else times.first_call_s,
+        "compile_cache": to_one_line(times.compile_cache or ""),
+        "num_iterations": len(iterations),
+        "num_warmup": len(times.warmup) + len(times.warmup_unet_calls_s),
+        "iterations_s": tuple(i.total_s for i in iterations),
+        "iteration_marks": _marks(iterations),
+    }
+
+
+def _marks(iterations: list[Iteration]) -> tuple[str, ...]:
+    """One text an iteration, empty where nothing disturbed it; nothing where none is marked."""
+    if not any(i.marks for i in iterations):
+        return ()
+    return tuple(BETWEEN_MARKS.join(to_one_line(mark) for mark in i.marks) for i in iterations)
+
+
+def _memory(record: Record) -> dict[str, Any]:
+    """The device's own peak where there is one, else the process's."""
+    memory = record.memory
+    if memory is None:
+        return {}
+    if memory.device_peak_allocated_bytes is not None:
+        peak, kind = memory.device_peak_allocated_bytes, "allocated on the device"
+    elif memory.process_peak_bytes is not None:
+        peak, kind = memory.process_peak_bytes, "of the process"
+    else:
+        return {}
+    return {"peak_bytes": float(peak), "memory_kind": kind}
+
+
+def _work(record: Record) -> dict[str, Any]:
+    """Counted operations, the energy of an image, and the device's datasheet."""
+    found: dict[str, Any] = {}
+    if record.work is not None:
+        found["unet_call_flop"] = record.work.unet_call
+        found["iteration_flop"] = record.work.iteration
+    if record.energy is not None and record.energy.joules_per_image is not None:
+        found["joules_per_image"] = record.energy.joules_per_image
+    gpu = record.config.get("gpu")
+    if isinstance(gpu, dict):
+        peaks = gpu.get("peak_tflops")
+        peak_name = _PEAK_OF.get(str(record.choices.get("precision")))
+        peak = peaks.get(peak_name) if isinstance(peaks, dict) else None
+        found["peak_flop_per_s"] = _positive(peak) * 1e12
+        found["bandwidth_byte_per_s"] = _positive(gpu.get("bandwidth_gb_per_s")) * 1e9
+    return found
+
+
+def _positive(value: Any) -> float:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if number and 0 < value < 1e9 else math.nan
+
+
+def _profile(record: Record) -> dict[str, Any]:
+    profile = record.profile
+    if profile is None:
+        return {}
+    seconds = {to_one_line(name): seconds for name, seconds in profile.seconds_by_class.items()}
+    return {"profile": seconds or None}
+
+
+def _mean(values: Iterable[float]) -> float:
+    listed = list(values)
+    return math.fsum(listed) / len(listed)

@@ -1,0 +1,143 @@
+"""Runs of the published scripts: the text files of ``--time_file`` and the published CSVs.
+
+They hold runtimes and nothing else, so file and folder names say what they are, and whatever no
+name says stays unknown: no environment, no kernel proof, no output. Nothing says which of them ran
+side by side either, so their rounds are never paired.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from analysis.ingest.measures import NOTHING
+from analysis.rows import Row
+from sd_bench.verdicts.axes import AXES, PUBLISHED_CONFIGURATIONS
+from sd_bench.verdicts.environments import UNKNOWN
+
+#: Names of configurations, the longest first: what follows one is a GPU, of however many words.
+_CONFIGURATIONS = "|".join(sorted(PUBLISHED_CONFIGURATIONS, key=len, reverse=True))
+_WORK = r"_n_samples_(?P<batch_size>\d+)_n_iter_(?P<n_iter>\d+)_(?P<model_version>sd\w*)"
+_KNOWN = re.compile(rf"(?P<configuration>original\w*?_pt2|{_CONFIGURATIONS})_(?P<gpu>\w+){_WORK}")
+_NAME = re.compile(rf"(?P<configuration>\w+?)_(?P<gpu>[A-Za-z0-9]+){_WORK}")
+_OF_FOLDER = re.compile(rf"(?P<gpu>\w+){_WORK}")
+_RUNS_NAME = re.compile(r"(?P<model_version>sd\w*?)_(?P<gpu>[A-Za-z0-9]+)_batch(?P<batch_size>\d+)")
+_FORM = "CONFIGURATION_GPU_n_samples_N_n_iter_N_MODEL"
+_SUFFIXES = (".txt", ".csv", "")
+
+#: Numbers of the choices; the others are text.
+_NUMBERS = ("batch_size", "n_iter")
+
+
+class OldRunsError(ValueError):
+    """A file that is not understood; the message is one line that names it."""
+
+
+def find_old_runs(folder: Path) -> list[Path]:
+    """The files below ``folder`` that may hold runtimes, in a stable order.
+
+    What the analysis itself wrote there is not among them.
+    """
+    found = (path for path in folder.rglob("*") if path.suffix in _SUFFIXES and path.is_file())
+    return sorted(path for path in found if not path.name.startswith(".") and not _is_own(path))
+
+
+def _is_own(path: Path) -> bool:
+    """Whether it is a CSV of a table of the analysis, which lies there in other forms too."""
+    forms = (path.with_suffix(suffix) for suffix in (".md", ".tex", ".html"))
+    beside = path.with_name("published_study.md")
+    return path.suffix == ".csv" and (beside.is_file() or all(form.is_file() for form in forms))
+
+
+def read_old_runs(path: Path, numbers: Iterator[int] | None = None) -> list[Row]:
+    """A row a runtime, with those columns of `rounds.ROUND_COLUMNS` that are known.
+
+    ``numbers`` continues the numbers of the rounds over several files. Raises OldRunsError.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise OldRunsError(f"{path}: not readable ({error})") from error
+    read = _read_csv if path.suffix == ".csv" else _read_times
+    rows = [
+        _row(path, choices, runtime_s, number, order)
+        for number, (choices, runtime_s, order) in zip(
+            numbers or count(), read(path, text), strict=False
+        )
+    ]
+    if not rows:
+        raise OldRunsError(f"{path}: holds no runtime")
+    return rows
+
+
+def _read_times(path: Path, text: str) -> Iterator[tuple[dict[str, Any], float, int]]:
+    choices = _named(path)
+    for line, entry in enumerate(text.split()):
+        yield choices, _seconds(path, entry), line
+
+
+def _named(path: Path) -> dict[str, Any]:
+    """What the file's name says, or its folder's with the file's as the configuration."""
+    for name in (path.stem, path.name):
+        if found := _KNOWN.fullmatch(name) or _NAME.fullmatch(name):
+            return found.groupdict()
+    of_folder = _OF_FOLDER.fullmatch(path.parent.name)
+    if of_folder and not _KNOWN.fullmatch(path.parent.name):
+        return of_folder.groupdict() | {"configuration": path.stem}
+    raise OldRunsError(f"{path}: its name does not say what it is ({_FORM}.txt would)")
+
+
+def _read_csv(path: Path, text: str) -> Iterator[tuple[dict[str, Any], float, int]]:
+    lines = csv.DictReader(text.splitlines())
+    columns = set(lines.fieldnames or ())
+    of_name = _RUNS_NAME.match(path.stem)
+    named = of_name.groupdict() if of_name else {}
+    if not {"configuration", "runtime_s"} <= columns or not {
+        "gpu", "batch_size", "model_version",
+    } <= columns | named.keys():  # fmt: skip
+        raise OldRunsError(f"{path}: not a CSV of runtimes as published")
+    for at, line in enumerate(lines):
+        choices = named | {axis: line[axis] for axis in AXES if line.get(axis)}
+        yield choices, _seconds(path, line["runtime_s"]), int(line.get("run_number") or at)
+
+
+def _seconds(path: Path, text: str) -> float:
+    try:
+        runtime_s = float(text)
+    except (TypeError, ValueError):
+        runtime_s = math.nan
+    if not 0 < runtime_s < math.inf:
+        raise OldRunsError(f"{path}: {text!r} is no runtime in seconds")
+    return runtime_s
+
+
+def _row(path: Path, choices: dict[str, Any], runtime_s: float, number: int, order: int) -> Row:
+    known = {axis: choices.get(axis) for axis in AXES}
+    known |= {axis: int(choices[axis]) for axis in _NUMBERS if axis in choices}
+    known["gpu"] = str(known["gpu"]).lower()
+    n_iter = known["n_iter"]
+    return NOTHING | {
+        "path": str(path),
+        "sweep": str(path.parent),
+        "job": path.name,
+        "cell_hash": "-".join(str(known[axis]) for axis in AXES),
+        "round": number,
+        "status": "ok",
+        "reason": "",
+        "started_at": f"line {order:09d}",
+        **known,
+        "runtime_s": runtime_s,
+        "num_iterations": n_iter or 0,
+        "median_iteration_s": runtime_s if n_iter == 1 else math.nan,
+        "kernel_proof": "none",
+        "proof_detail": "",
+        "latents_path": None,
+        "scaled": (),
+        "fingerprint": f"{UNKNOWN}, {path.parent}",
+        **dict.fromkeys(("torch", "python", "device", "commit"), UNKNOWN),
+    }

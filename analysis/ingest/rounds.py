@@ -1,0 +1,159 @@
+"""Records to one tidy table: one row a round."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from fnmatch import fnmatch
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.errors import AnalysisError
+from analysis.ingest.measures import NUMBERS, OTHERS, read_measures
+from analysis.ingest.old_runs import find_old_runs, read_old_runs
+from analysis.ingest.validity import check_numbers
+from sd_bench.records import RECORD_GLOB, Record, RecordError, find_records, read_record
+from sd_bench.verdicts.axes import AXES, to_one_line
+from sd_bench.verdicts.environments import UNKNOWN, Place, label_environments
+from sd_bench.verdicts.rounds import find_upcasts, read_round
+
+#: The columns of a table of rounds.
+ROUND_COLUMNS = (
+    *("path", "sweep", "sweep_folder", "job", "cell_hash", "round", "status", "reason"),
+    *("started_at", *AXES, "runtime_s", *NUMBERS, *OTHERS, "kernel_proof", "proof_detail"),
+    *("latents_path", "scaled", "fingerprint", "torch", "python", "device", "commit"),
+    *("env", "machine"),
+)
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, stacklevel=3)
+
+
+def load_records(*folders: Path | str, on_left_out: Callable[[str], None] = _warn) -> pd.DataFrame:
+    """Read every record below the folders: one row a round, ``runtime_s`` in seconds.
+
+    ``sweep`` is what a sweep is called; ``sweep_folder`` is where it lies, which tells it from
+    another one of the same name.
+
+    A folder without a record may hold runs of the published scripts (`old_runs`). A record that is
+    torn, foreign, of a newer schema, there twice, or that holds a number which nothing can have
+    measured, is left out, and ``on_left_out`` is called with one line that names it. Raises
+    AnalysisError if a folder is missing or holds no record, or if no record is usable.
+    """
+    rows: list[dict[str, Any]] = []
+    seen: dict[tuple[Any, ...], Path] = {}
+    numbers = count()  # old runs have no rounds of their own
+    for path in _files([Path(folder) for folder in folders]):
+        try:
+            if fnmatch(path.name, RECORD_GLOB):
+                rows.append(_round(path, seen))
+            else:
+                folder = os.path.realpath(path.parent)
+                rows += [{**row, "sweep_folder": folder} for row in read_old_runs(path, numbers)]
+        except (ValueError, OverflowError, RecursionError) as error:
+            reason = to_one_line(error)
+            on_left_out(reason if str(path) in reason else f"{path}: {reason}")
+    if not rows:
+        raise AnalysisError(
+            f"no usable record in {_listed(folders)}: every file found was left out"
+        )
+    _complete(rows)
+    rounds = pd.DataFrame(rows, columns=list(ROUND_COLUMNS), dtype=object)
+    return rounds.astype(dict.fromkeys(("runtime_s", *NUMBERS), float))
+
+
+def _complete(rows: list[dict[str, Any]]) -> None:
+    """Add what only all rows together tell: a missing ``upcast``, the environment, the machine."""
+    upcasts = find_upcasts((row["cell_hash"], row["upcast"]) for row in rows)
+    places = [Place(*(row[name] for name in Place._fields)) for row in rows]
+    for row, (env, machine) in zip(rows, label_environments(places), strict=True):
+        row |= {"env": env, "machine": machine}
+        if row["upcast"] is None:
+            row["upcast"] = upcasts.get(row["cell_hash"])
+
+
+def _round(path: Path, seen: dict[tuple[Any, ...], Path]) -> dict[str, Any]:
+    """The row of a record. Raises RecordError, and if the same round was ``seen`` already."""
+    record = read_record(path)
+    identity = (
+        *(record.sweep, record.job, record.cell_hash, record.round, record.started_at),
+        str(record.environment.get("fingerprint")),
+    )
+    first = seen.setdefault(identity, path)
+    if first is not path:
+        raise RecordError(f"{path}: the same round as {first}")
+    return _row(path, record)
+
+
+def _files(folders: list[Path]) -> list[Path]:
+    """The files to read below all folders, each once, in a stable order."""
+    files: dict[str, Path] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise AnalysisError(
+                f"no folder {folder}: name a sweep's folder, or run `python -m sd_bench -m` first"
+            )
+        found = list(find_records(folder)) or find_old_runs(folder)
+        if not found:
+            raise AnalysisError(
+                f"no record ({RECORD_GLOB}) below {folder}: name the folder of a sweep that has run"
+            )
+        given, root = str(folder), os.path.realpath(folder)
+        for path in found:
+            files.setdefault(str(path).replace(given, root, 1), path)
+    return list(files.values())
+
+
+def _listed(folders: tuple[Path | str, ...]) -> str:
+    return ", ".join(str(folder) for folder in folders)
+
+
+def _row(path: Path, record: Record) -> dict[str, Any]:
+    found = read_round(record, path)
+    if found.status == "ok":
+        check_numbers(record)
+    return {
+        "path": found.path,
+        "sweep": to_one_line(record.sweep),
+        "job": to_one_line(record.job),
+        "cell_hash": found.cell_hash,
+        "round": found.number,
+        "status": found.status,
+        "reason": found.reason,
+        "started_at": to_one_line(record.started_at),
+        **found.choices,
+        **found.place._asdict(),
+        "runtime_s": found.runtime_s,
+        **read_measures(record),
+        **_proof(record),
+        "latents_path": _latents_path(path, record),
+        "scaled": tuple(to_one_line(sentence) for sentence in record.scaled),
+        "python": to_one_line(record.environment.get("python") or UNKNOWN),
+        "commit": _commit(record.environment.get("project")),
+    }
+
+
+def _proof(record: Record) -> dict[str, str]:
+    proof = record.kernel_proof
+    if proof is None:
+        return {"kernel_proof": "none", "proof_detail": ""}
+    verdict = "proven" if proof.proven else "not proven"
+    return {"kernel_proof": verdict, "proof_detail": to_one_line(proof.detail)}
+
+
+def _latents_path(path: Path, record: Record) -> str | None:
+    if record.output is None or not record.output.latents_file:
+        return None
+    return str(path.parent / record.output.latents_file)
+
+
+def _commit(project: Any) -> str:
+    """The begin of the commit's name, and whether the checkout was changed."""
+    known = project if isinstance(project, dict) else {}
+    commit = to_one_line(known.get("git_commit") or "")[:10]
+    return f"{commit} (changed)" if commit and known.get("dirty") is True else commit or UNKNOWN

@@ -1,0 +1,61 @@
+"""What a report is made of, whatever it is written in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import pandas as pd
+
+from analysis.charts.kinds.base import Chart
+from analysis.rows import list_rows
+from analysis.truncation import LONGEST, cut
+
+#: Findings beyond this are in the tables only.
+MOST_FINDINGS = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportData:
+    """What a report is made of. ``left_out`` has one line a record that could not be read."""
+
+    deltas: pd.DataFrame
+    environments: pd.DataFrame
+    by_axis: dict[str, pd.DataFrame]
+    charts: dict[str, Chart]
+    left_out: Sequence[str]
+    num_charts_not_drawn: int = 0
+
+
+def list_excluded(data: ReportData) -> list[str]:
+    """What is not among the numbers, and why: records, cells, and rounds of cells."""
+    lines = [f"Record left out: {cut(reason, 2 * LONGEST)}" for reason in data.left_out]
+    for row in list_rows(data.deltas[data.deltas["reason"] != ""]):
+        what = "Rounds" if row["status"] == "ok" else "Cell"
+        lines.append(
+            f"{what} without times: {row['series']} at batch {row['batch_size']} on "
+            f"{row['machine']}: {row['reason']}"
+        )
+    return lines
+
+
+def keep_within(lines: Sequence[str], most: int, where: str) -> list[str]:
+    """As many of the lines as have room in ``most`` characters, and how many are not shown."""
+    ends = accumulate(len(line) for line in lines)
+    shown = [line for line, end in zip(lines, ends, strict=True) if end <= most]
+    more = len(lines) - len(shown)
+    return [*shown, f"{more} further lines are not shown: {where}."] if more else shown
+
+
+def list_excluded_within(data: ReportData, most: int) -> list[str]:
+    """`list_excluded` in at most that many characters."""
+    where = "cells are in summary.csv, records were named when the command ran"
+    return keep_within(list_excluded(data), most, where)
+
+
+def name_report(data: ReportData) -> str:
+    """Its title: the models, and the machines that they ran on."""
+    machines = ", ".join(dict.fromkeys(data.deltas["machine"]))
+    models = ", ".join(dict.fromkeys(map(str, data.deltas["model_version"])))
+    return f"{models} on {machines}"

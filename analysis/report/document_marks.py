@@ -1,0 +1,166 @@
+"""Documents whose numbers nobody types: what stands between marks is written anew from the data.
+
+A mark is ``<!-- analysis: WHAT ... -->``, the end of its part ``<!-- /analysis -->``, each on a
+line of its own. FOLDER and pictures are relative to the document. WHAT is one of
+
+- ``table summary FOLDER``, ``table delta FOLDER [BASELINE]``: a table of these records;
+- ``findings FOLDER [BASELINE]``: the summary in sentences;
+- ``chart NAME FOLDER [BASELINE]``: a chart by its file name, as a picture in ``images/``;
+- ``published table NAME``, ``published notes``, ``published chart NAME``: the published study.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import pandas as pd
+
+from analysis.charts.kinds.base import Chart
+from analysis.charts.kinds.sheet import DPI, silence_fonts
+from analysis.charts.select.all_groups import select_charts
+from analysis.comparison.deltas import compare
+from analysis.errors import AnalysisError
+from analysis.ingest.cells import summarise
+from analysis.ingest.environments import list_environments
+from analysis.ingest.rounds import load_records
+from analysis.published.pages import (
+    make_published_charts,
+    make_published_page,
+    make_published_run_charts,
+)
+from analysis.tables.markup import table_to_markdown, to_markdown
+from analysis.tables.page import Page
+from analysis.tables.pages import make_delta_page, make_summary_page
+from analysis.wording.findings import state_findings
+
+#: A mark, or the end of a part: all of a line, or of the lines that a mark runs over.
+_MARK = re.compile(
+    r"^[ \t]*<!-- (?:analysis: (?P<what>(?:(?!-->|<!--).)*?)|/analysis) -->[ \t]*$",
+    re.DOTALL | re.MULTILINE,
+)
+_END = "<!-- /analysis -->"
+_PICTURES = "images"
+
+_Named = TypeVar("_Named")
+_Load = Callable[[Path], pd.DataFrame]
+
+
+@dataclass(slots=True)
+class Published:
+    """A document written anew: its text, and the charts that it shows by path."""
+
+    text: str
+    pictures: dict[Path, Chart] = field(default_factory=dict)
+
+
+def publish(document: Path, on_left_out: Callable[[str], None] | None = None) -> Published:
+    """The document with every marked part written anew; nothing is written to disk.
+
+    ``on_left_out`` is that of `load_records`. Raises AnalysisError, naming document and mark, for
+    a mark that cannot be followed, that has no end or another mark before it, and if there is
+    none; OSError if the document cannot be read.
+    """
+    old = document.read_text(encoding="utf-8")
+    published, at = Published(""), 0
+    load = partial(load_records, **({"on_left_out": on_left_out} if on_left_out else {}))
+    for mark, end in _parts(document, old):
+        try:
+            text = _follow(shlex.split(mark["what"]), document.parent, published, load)
+        except (AnalysisError, ValueError, KeyError) as error:
+            raise AnalysisError(f"{document}: mark {mark['what']!r}: {error}") from error
+        published.text += f"{old[at : mark.end()]}\n{text.strip()}\n"
+        at = end.start()
+    published.text += old[at:]
+    return published
+
+
+def _parts(document: Path, text: str) -> list[tuple[re.Match[str], re.Match[str]]]:
+    """Each mark with its end. Raises AnalysisError, naming the line, where they are no pairs."""
+    parts: list[tuple[re.Match[str], re.Match[str]]] = []
+    mark = None
+    for found in _MARK.finditer(text):
+        if (found["what"] is None) == (mark is None):
+            raise _unpaired(document, mark or found)
+        if mark is not None:
+            parts.append((mark, found))
+        mark = found if mark is None else None
+    if mark is not None:
+        raise _unpaired(document, mark)
+    if not parts:
+        raise AnalysisError(f"{document}: no part between <!-- analysis: ... --> and its end")
+    return parts
+
+
+def _unpaired(document: Path, mark: re.Match[str]) -> AnalysisError:
+    line = mark.string.count("\n", 0, mark.start()) + 1
+    if mark["what"] is None:
+        said = f"{_END} without a mark before it: take it out, or write the mark on a line before"
+    else:
+        said = f"mark {mark['what']!r} has no end: write {_END} on a line behind its part"
+    return AnalysisError(f"{document}:{line}: {said}")
+
+
+def save_pictures(published: Published) -> list[Path]:
+    """Draw the charts of a document as PNG. Raises OSError."""
+    for path, chart in published.pictures.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with silence_fonts():
+            chart.draw().savefig(path, dpi=DPI)
+    return list(published.pictures)
+
+
+def _follow(words: list[str], folder: Path, published: Published, load: _Load) -> str:
+    match words:
+        case ["table", ("summary" | "delta") as kind, records, *baseline] if len(baseline) < 2:
+            return _tables(kind, *_compared(load(folder / records), *baseline))
+        case ["findings", records, *baseline] if len(baseline) < 2:
+            _, deltas = _compared(load(folder / records), *baseline)
+            return "\n".join(f"- {_plain(sentence)}" for sentence in state_findings(deltas))
+        case ["chart", name, records, *baseline] if len(baseline) < 2:
+            charts = select_charts(*_compared(load(folder / records), *baseline))
+            return _picture(name, charts, folder, published)
+        case ["published", "table", title]:
+            tables = {table.title: table for table in make_published_page().tables}
+            return table_to_markdown(_one_of(tables, title))
+        case ["published", "notes"]:
+            return "\n".join(f"- {_plain(note)}" for note in make_published_page().notes)
+        case ["published", "chart", name]:
+            both: dict[str, Chart] = {**make_published_charts(), **make_published_run_charts()}
+            return _picture(name, both, folder, published)
+    raise AnalysisError("not understood; docs/analysis.md lists the marks")
+
+
+def _compared(
+    rounds: pd.DataFrame, baseline: str | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return rounds, compare(summarise(rounds), baseline)
+
+
+def _tables(kind: str, rounds: pd.DataFrame, deltas: pd.DataFrame) -> str:
+    make: Callable[..., Page] = {"summary": make_summary_page, "delta": make_delta_page}[kind]
+    page = make(deltas, list_environments(rounds))
+    blocks = [f"**{_plain(table.title)}**\n\n{table_to_markdown(table)}" for table in page.tables]
+    return "\n\n".join([*blocks, *(_plain(note) for note in page.notes)])
+
+
+def _picture(name: str, charts: Mapping[str, Chart], folder: Path, published: Published) -> str:
+    chart = _one_of(charts, name)
+    published.pictures[folder / _PICTURES / f"{name}.png"] = chart
+    alt = _plain(chart.alt().replace("[", "(").replace("]", ")"))
+    return f"![{alt}]({_PICTURES}/{name}.png)"
+
+
+def _one_of(there: Mapping[str, _Named], name: str) -> _Named:
+    if name not in there:
+        raise AnalysisError(f"no {name!r}; there are: {', '.join(there)}")
+    return there[name]
+
+
+def _plain(text: str) -> str:
+    return to_markdown(Page(title="", tables=[], notes=[text])).partition("\n")[2].strip()

@@ -1,0 +1,21 @@
+"""The report's files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from analysis.report.contents import ReportData
+from analysis.report.html import write_html
+from analysis.report.markdown import write_markdown
+from sd_bench.records import write_atomically
+
+
+def write_report(data: ReportData, folder: Path) -> list[Path]:
+    """Write ``report.html`` and ``report.md``; the charts' SVG files lie in ``folder`` already.
+
+    Raises OSError.
+    """
+    texts = {"report.html": write_html(data, folder), "report.md": write_markdown(data)}
+    for name, text in texts.items():
+        write_atomically(folder / name, text)
+    return [folder / name for name in texts]

@@ -1,0 +1,105 @@
+"""Pages as Markdown, LaTeX and HTML."""
+
+from __future__ import annotations
+
+import html
+import re
+
+from analysis.tables.page import Page, Table
+
+_MARKDOWN_SIGNS = re.compile(r"[\\|<*`]|\b_|_\b|(?<=])\(")
+
+_LATEX_SIGNS = {
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "†": r"\dag{}",
+    "‡": r"\ddag{}",
+    "§": r"\S{}",
+    "¶": r"\P{}",
+}
+_LATEX_TABLE = str.maketrans(_LATEX_SIGNS)
+
+
+def to_markdown(page: Page) -> str:
+    """The page as GitHub Markdown."""
+    blocks = [f"# {_escape(page.title)}"]
+    for table in page.tables:
+        blocks += [f"## {_escape(table.title)}", table_to_markdown(table)]
+    blocks += [_escape(note) for note in page.notes]
+    return "\n\n".join(blocks) + "\n"
+
+
+def table_to_markdown(table: Table) -> str:
+    """One table as GitHub Markdown, without its title."""
+    rule = ["--:" if heading in table.numeric else ":--" for heading in table.headings]
+    rows = [
+        [_stressed(_escape(cell)) if at in table.bold else _escape(cell) for cell in row]
+        for at, row in enumerate(table.rows)
+    ]
+    lines = [[_escape(heading) for heading in table.headings], rule, *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def to_latex(page: Page) -> str:
+    """The tables of the page in LaTeX's own ``tabular``, the notes as paragraphs."""
+    blocks = [f"% {page.title}"]
+    for table in page.tables:
+        columns = "".join("r" if heading in table.numeric else "l" for heading in table.headings)
+        lines = [_latex_line(table.headings), r"\hline"]
+        lines += [_latex_line(row, bold=at in table.bold) for at, row in enumerate(table.rows)]
+        blocks.append(f"\\paragraph{{{_latex(table.title)}}}")
+        blocks.append(f"\\begin{{tabular}}{{{columns}}}\n" + "\n".join(lines) + "\n\\end{tabular}")
+    blocks += [_latex(note) for note in page.notes]
+    return "\n\n".join(blocks) + "\n"
+
+
+def to_html(page: Page) -> str:
+    """The page as a plain HTML document of its own."""
+    body = [f"<h1>{html.escape(page.title)}</h1>"]
+    for table in page.tables:
+        rows = [_html_row(table, row, "td", at in table.bold) for at, row in enumerate(table.rows)]
+        body += [
+            f"<table>\n<caption>{html.escape(table.title)}</caption>",
+            f"<thead>{_html_row(table, table.headings, 'th', False)}</thead>",
+            "<tbody>",
+            *rows,
+            "</tbody>\n</table>",
+        ]
+    body += [f"<p>{html.escape(note)}</p>" for note in page.notes]
+    head = f'<meta charset="utf-8"><title>{html.escape(page.title)}</title>'
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n' + (
+        "\n".join(body) + "\n</body></html>\n"
+    )
+
+
+def _html_row(table: Table, cells: list[str], tag: str, bold: bool) -> str:
+    shown = []
+    for heading, cell in zip(table.headings, cells, strict=True):
+        align = ' align="right"' if heading in table.numeric else ""
+        text = html.escape(cell)
+        shown.append(f"<{tag}{align}>{f'<b>{text}</b>' if bold else text}</{tag}>")
+    return f"<tr>{''.join(shown)}</tr>"
+
+
+def _latex_line(cells: list[str], bold: bool = False) -> str:
+    texts = [_latex(cell) for cell in cells]
+    return " & ".join(f"\\textbf{{{t}}}" if bold and t else t for t in texts) + r" \\"
+
+
+def _latex(text: str) -> str:
+    return text.translate(_LATEX_TABLE)
+
+
+def _stressed(cell: str) -> str:
+    """Bold where there is only text."""
+    return f"**{cell}**" if cell else cell
+
+
+def _escape(text: str) -> str:
+    """Text that Markdown shows as it is; an underscore inside of a word is no markup."""
+    return _MARKDOWN_SIGNS.sub(r"\\\g<0>", text)

@@ -1,0 +1,25 @@
+"""Tables of text, and the pages that they make up: what every kind of markup writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table for people: everything is text already; ``bold`` names rows by their index."""
+
+    title: str
+    headings: list[str]
+    rows: list[list[str]]
+    numeric: frozenset[str] = frozenset()
+    bold: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Tables that belong together, with the sentences that stand below them."""
+
+    title: str
+    tables: list[Table]
+    notes: list[str] = field(default_factory=list)

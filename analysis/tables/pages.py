@@ -1,0 +1,122 @@
+"""The pages: every cell, differences per GPU, one axis at a time, and the environments."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis.comparison.deltas import keep_partners
+from analysis.comparison.flags import explain
+from analysis.formatting import join_sweeps
+from analysis.rows import list_rows
+from analysis.tables.columns import Column, delta_columns, measured_columns, place_columns
+from analysis.tables.page import Page, Table
+from analysis.wording.notes import (
+    DELTA_NOTE,
+    note_common,
+    note_doubts,
+    note_runtime,
+    note_value,
+    note_verdicts,
+)
+
+#: Characters of a fingerprint that people need to tell it from another; the CSV has them all.
+_FINGERPRINT_SHOWN = 16
+
+
+def make_summary_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
+    """Every cell: runtime in seconds with its interval, rates, proof and parity."""
+    table = _table("Every cell", deltas, [*place_columns(deltas), *measured_columns(deltas)])
+    return Page(
+        title="Summary",
+        tables=[table, *_several(environments)],
+        notes=[*note_common(deltas, environments), note_runtime(deltas), *note_doubts(deltas)],
+    )
+
+
+def make_delta_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
+    """A table for each GPU: every cell against its baseline cell, with interval and verdict."""
+    notes = [*note_common(deltas, environments), DELTA_NOTE, *note_verdicts(deltas)]
+    notes += explain(deltas["doubts"])
+    return Page(
+        title="Differences from the baseline",
+        tables=[*_delta_tables(deltas), *_several(environments)],
+        notes=[*notes, *note_doubts(deltas)],
+    )
+
+
+def make_axes_page(by_axis: dict[str, pd.DataFrame]) -> Page:
+    """For each axis that varies, every value against the axis's baseline, all else held equal."""
+    tables, notes = [], [DELTA_NOTE]
+    for name, deltas in by_axis.items():
+        tables += _delta_tables(keep_partners(deltas), f", all but {name} equal")
+        notes += [note_value(deltas), *note_verdicts(deltas), *explain(deltas["doubts"])]
+        notes += note_doubts(deltas)
+    return Page(title="One axis at a time", tables=tables, notes=list(dict.fromkeys(notes)))
+
+
+def make_screen_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
+    """The tables of summary and delta, with every sentence once."""
+    summary, delta = make_summary_page(deltas, environments), make_delta_page(deltas, environments)
+    every_cell, *which_is_which = summary.tables
+    differences = [table for table in delta.tables if table not in which_is_which]
+    notes = dict.fromkeys((*summary.notes, *delta.notes))
+    tables = [every_cell, *differences, *which_is_which]
+    return Page(title="", tables=tables, notes=list(notes))
+
+
+def _delta_tables(deltas: pd.DataFrame, suffix: str = "") -> list[Table]:
+    return [
+        _table(
+            f"{machine}{_against(cells)}{suffix}",
+            cells,
+            [*place_columns(cells), *delta_columns(cells)],
+        )
+        for machine, cells in deltas.groupby("machine", sort=False)
+    ]
+
+
+def make_environment_table(environments: pd.DataFrame) -> Table:
+    """Which environment is which: rounds of two environments are never averaged together."""
+    headings = {"torch": "PyTorch", "python": "Python"}
+    columns = ["env", "machine", "device", "torch_env", "torch", "python", "commit", "sweeps"]
+    columns += ["rounds", "fingerprint"]
+    rows = [
+        row
+        | {
+            "sweeps": join_sweeps(row["sweeps"]),
+            "fingerprint": _short_fingerprint(str(row["fingerprint"])),
+        }
+        for row in list_rows(environments)
+    ]
+    return Table(
+        title="Environments (never averaged together)",
+        headings=[headings.get(column, column) for column in columns],
+        rows=[[str(row[column]) for column in columns] for row in rows],
+        numeric=frozenset({"rounds"}),
+    )
+
+
+def _short_fingerprint(fingerprint: str) -> str:
+    return fingerprint if " " in fingerprint else fingerprint[:_FINGERPRINT_SHOWN]
+
+
+def _table(title: str, cells: pd.DataFrame, columns: list[Column]) -> Table:
+    rows = list_rows(cells)
+    return Table(
+        title=title,
+        headings=[column.heading for column in columns],
+        rows=[[column.text(row) for column in columns] for row in rows],
+        numeric=frozenset(column.heading for column in columns if column.numeric),
+        bold=frozenset(at for at, row in enumerate(rows) if row["best"]),
+    )
+
+
+def _against(cells: pd.DataFrame) -> str:
+    """The baseline for the title; where there are several, they have a column."""
+    baselines = list(dict.fromkeys(cells["baseline"]))
+    return f" against {baselines[0]}" if len(baselines) == 1 and baselines[0] else ""
+
+
+def _several(environments: pd.DataFrame) -> list[Table]:
+    """The table of environments, where there is more than one."""
+    return [make_environment_table(environments)] if len(environments) > 1 else []

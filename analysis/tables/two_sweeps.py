@@ -1,0 +1,132 @@
+"""What ``compare OLD NEW`` prints: a table of the cells, and below it what to know of it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.comparison.flags import NOT_AT_PARITY, UNPROVEN, explain
+from analysis.formatting import factor, interval, join_sweeps, percent, seconds
+from analysis.rows import Row, list_rows, varies
+from analysis.series import find_naming_axes
+from analysis.tables.page import Page, Table
+from analysis.wording.cell_names import name_choices
+from sd_bench.verdicts.axes import AXES
+from sd_bench.verdicts.judgement import Verdict
+
+_NUMERIC = ("batch size", "OLD [s]", "NEW [s]", "improvement", "speed-up", "95 % interval")
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """One side of the comparison; ``environments`` as `list_environments` gives them.
+
+    ``value`` is a sentence on what the seconds of a round are.
+    """
+
+    name: str
+    folder: Path
+    environments: pd.DataFrame
+    value: str
+
+
+def make_two_sweeps_page(compared: pd.DataFrame, sweeps: Sequence[Sweep]) -> Page:
+    """A summary in one line, and the table of all cells that were compared or could not be."""
+    rows, naming = list_rows(compared), _naming(compared)
+    counts = Counter(f"{row['outcome']} {_distrust(row)}".rstrip() for row in rows)
+    said = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
+    cells = [_cells(row, naming) for row in rows]
+    headings = [name for name in cells[0] if name != "note" or any(c["note"] for c in cells)]
+    table = Table(
+        title=f"{len(rows)} cells: {said}",
+        headings=headings,
+        rows=[[cell[heading] for heading in headings] for cell in cells],
+        numeric=frozenset(_NUMERIC),
+    )
+    return Page(title="NEW against OLD", tables=[table], notes=_notes(compared, sweeps))
+
+
+def _notes(compared: pd.DataFrame, sweeps: Sequence[Sweep]) -> list[str]:
+    shared = name_choices(list_rows(compared)[0])
+    shared = {axis: word for axis, word in shared.items() if not varies(compared, axis)}
+    margin = f"{100 * compared['margin'].iloc[0]:g} %"
+    different = int(compared["different"].sum())
+    return [
+        *([f"The output of {different} cells differs from OLD's."] if different else []),
+        *([f"All cells: {', '.join(shared.values())}."] if shared else []),
+        *(_sweep_sentence(sweep) for sweep in sweeps),
+        *dict.fromkeys(sweep.value for sweep in sweeps),
+        "Improvement is (OLD - NEW) / OLD * 100, positive is faster; speed-up is OLD / NEW.",
+        "Verdict by Welch's t test on logarithms, corrected after Holm over the cells of a GPU; "
+        f"the same if the interval lies within {margin} of equal.",
+        "OLD is the baseline: parity is the relative L2 distance of NEW's final latents of round 0 "
+        "from OLD's.",
+        *explain([*compared["old_marks"], *compared["new_marks"]]),
+    ]
+
+
+def _sweep_sentence(sweep: Sweep) -> str:
+    parts = (
+        f"{row['env']}: {row['device']}, PyTorch {row['torch']} on Python {row['python']}, commit "
+        f"{row['commit']}, {row['rounds']} rounds of {join_sweeps(row['sweeps'])}"
+        for row in list_rows(sweep.environments)
+    )
+    return f"{sweep.name} is {sweep.folder}; {'; '.join(parts)}."
+
+
+def _naming(compared: pd.DataFrame) -> list[str]:
+    """The axes that tell the cells apart, GPU and batch size not counted."""
+    quiet = {"gpu", "batch_size", *({"upcast"} - {*find_naming_axes(compared)})}
+    naming = [axis for axis in AXES if axis not in quiet]
+    return [axis for axis in naming if varies(compared, axis)] or ["attention"]
+
+
+def _cells(row: Row, naming: list[str]) -> dict[str, str]:
+    words = name_choices(row)
+    return {
+        "GPU": str(row["gpu"]),
+        "batch size": str(row["batch_size"]),
+        "cell": ", ".join(words[axis] for axis in naming if axis in words),
+        "OLD [s]": f"{seconds(row['old_s'])} {row['old_marks']}".rstrip(),
+        "NEW [s]": f"{seconds(row['new_s'])} {row['new_marks']}".rstrip(),
+        "improvement": percent(row["improvement_percent"]),
+        "speed-up": f"{factor(row['speedup'])} {_distrust(row)}".rstrip(),
+        "95 % interval": interval(row["speedup_low"], row["speedup_high"]),
+        "verdict": _verdict(row),
+        "kernel proof": _proof(row),
+        "parity": _parity(row),
+        "note": str(row["note"]),
+    }
+
+
+def _verdict(row: Row) -> str:
+    if row["outcome"] != row["verdict"]:
+        return str(row["outcome"])
+    needed = None if math.isnan(row["rounds_needed"]) else int(row["rounds_needed"])
+    return str(Verdict(row["verdict"], math.nan, needed))
+
+
+def _distrust(row: Row) -> str:
+    """The signs of either side that forbid to believe a speed-up."""
+    signs = f"{row['old_marks']}{row['new_marks']}"
+    return "".join(sign for sign in (UNPROVEN, NOT_AT_PARITY) if sign in signs)
+
+
+def _proof(row: Row) -> str:
+    """NEW's, and OLD's where it is another."""
+    if not row["new_proof"] or row["old_proof"] in ("", row["new_proof"]):
+        return row["new_proof"] or "-"
+    return f"{row['new_proof']} (OLD: {row['old_proof']})"
+
+
+def _parity(row: Row) -> str:
+    if row["parity_reason"]:
+        return f"- ({row['parity_reason']})"
+    if math.isnan(row["parity"]):
+        return "-"
+    return f"{row['parity']:.1e}" if row["parity"] else "0"

@@ -1,0 +1,35 @@
+"""What a cell is, in words that say what a number is."""
+
+from __future__ import annotations
+
+from analysis.rows import Row
+from sd_bench.verdicts.axes import AXES
+
+
+def name_choices(row: Row) -> dict[str, str]:
+    """The choices of a cell by axis, as people read them; without those that it lacks."""
+    named = {axis: f"{axis} {row[axis]}" for axis in ("upcast", "compile", "torch_env", "weights")}
+    named |= name_workload(row) | {"batch_size": f"batch size {row['batch_size']}"}
+    return {axis: named.get(axis, str(row[axis])) for axis in AXES if row[axis] is not None}
+
+
+def name_workload(row: Row) -> dict[str, str]:
+    """The workload axes of a cell as people read them, by axis; what is not known is missing."""
+    words = {
+        "model_version": str(row["model_version"]),
+        "height": f"height {row['height']}",
+        "width": f"width {row['width']}",
+        "steps": f"{row['steps']} steps",
+        "n_iter": f"n_iter {row['n_iter']}",
+    }
+    return {axis: text for axis, text in words.items() if row[axis] is not None}
+
+
+def describe_workload(row: Row, *others: str) -> str:
+    """Model, size and steps of a cell for a title, then the axes ``others``, as far as known."""
+    words = name_workload(row)
+    parts = [words.get("model_version", "model unknown")]
+    if {"height", "width"} <= words.keys():
+        parts.append(f"{row['width']}x{row['height']} pixels")
+    parts += [words["steps"]] if "steps" in words else []
+    return ", ".join([*parts, *(str(row[axis]) for axis in others if row[axis] is not None)])

@@ -1,0 +1,80 @@
+"""What disturbed a sweep, in sentences: throttling, warnings, drift."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pandas as pd
+
+from analysis.comparison.flags import DRIFTING, THROTTLED
+from analysis.formatting import count_rounds
+from analysis.ingest.measures import THROTTLED_WORD
+from analysis.truncation import shorten_kinds
+
+#: Kinds of warnings that are said; the CSV has all.
+_MOST_WARNINGS = 8
+
+
+def note_disturbances(measured: pd.DataFrame) -> list[str]:
+    """What disturbed how many iterations and rounds, and which cells drift by how much."""
+    notes = [*_mark_notes(measured), *_warning_notes(measured)]
+    for column, along in (("drift_rounds", "rounds"), ("drift_iterations", "iterations")):
+        drifting = measured[measured[column].notna()]
+        if len(drifting):
+            least, most = drifting[column].min(), drifting[column].max()
+            notes.append(
+                f"{len(drifting)} of {len(measured)} cells drift along their {along}, by "
+                f"{100 * least:+.1f} to {100 * most:+.1f} % from first to last: marked {DRIFTING}."
+            )
+    return notes
+
+
+def _mark_notes(measured: pd.DataFrame) -> list[str]:
+    """Throttling with all its reasons, then every other mark of iterations by itself."""
+    marks = measured["iteration_marks"]
+    iterations = f"of {int(measured['iterations'].sum())} timed iterations"
+    notes = []
+    if num_throttled := int(measured["throttled"].sum()):
+        found = (mark for each in marks for mark in each if mark.startswith(THROTTLED_WORD))
+        words = dict.fromkeys(mark.removeprefix(THROTTLED_WORD).strip(": ") for mark in found)
+        reasons = f" ({', '.join(words)})" if any(words) else ""
+        cells = _cells(int((measured["throttled"] > 0).sum()), len(measured))
+        notes.append(
+            f"{num_throttled} {iterations} were throttled{reasons}, in {cells}: marked "
+            f"{THROTTLED}, not dropped."
+        )
+    for mark, (count, num_cells) in _counted_kinds(marks).items():
+        if not mark.startswith(THROTTLED_WORD):
+            cells = _cells(num_cells, len(measured))
+            notes.append(f"{mark}: {count} {iterations}, in {cells}; not dropped.")
+    return notes
+
+
+def _warning_notes(measured: pd.DataFrame) -> list[str]:
+    """The records' own warnings, the most frequent first."""
+    found = _counted_kinds(measured["warned"])
+    frequent = sorted(found.items(), key=lambda item: -item[1][0])
+    notes = [
+        f"Warning of {count_rounds(count)}, in {_cells(num_cells, len(measured))}: {warning}"
+        + ("" if warning.endswith((".", "…")) else ".")
+        for warning, (count, num_cells) in frequent[:_MOST_WARNINGS]
+    ]
+    more = len(frequent) - _MOST_WARNINGS
+    return [*notes, f"{more} further warnings are in summary.csv."] if more > 0 else notes
+
+
+def _counted_kinds(of_cells: pd.Series[Any]) -> dict[str, tuple[int, int]]:
+    """By kind of text: how often it was said, and in how many cells."""
+    short = shorten_kinds(text for texts in of_cells for text in texts)
+    times: Counter[str] = Counter()
+    cells: Counter[str] = Counter()
+    for texts in of_cells:
+        for text, count in texts.items():
+            times[short[text]] += count
+        cells.update({short[text] for text in texts})
+    return {kind: (count, cells[kind]) for kind, count in times.items()}
+
+
+def _cells(count: int, num_all: int) -> str:
+    return f"{count} of {num_all} cells"

@@ -1,0 +1,162 @@
+"""The sentences below tables and charts: what is shared, how it was measured, what to doubt."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import pandas as pd
+
+from analysis.comparison.flags import BOLD_EXPLANATION, explain
+from analysis.formatting import count_rounds, join_sweeps
+from analysis.rows import Row, list_rows, varies
+from analysis.series import NAMING_AXES
+from analysis.wording.cell_names import name_workload
+from analysis.wording.disturbances import note_disturbances
+from sd_bench.verdicts.axes import WORKLOAD_AXES
+from sd_bench.verdicts.judgement import ROUNDS_FOR_A_VERDICT
+
+DELTA_NOTE = (
+    "Improvement is (baseline - x) / baseline * 100, positive is faster; speed-up is baseline / x. "
+    "Both, as their 95 % interval, are of the geometric mean over the rounds that were compared, "
+    "with a single round on a side of the mean runtimes. Baseline [s] is the baseline's mean over "
+    "the rounds that were compared, runtime [s] the cell's over all of its rounds. "
+    "Parity is the relative L2 distance of the final latents of round 0 from the baseline's."
+)
+
+
+def name_value(cells: pd.DataFrame) -> str:
+    """What a round counts as, in a word or two: it was said on the command line."""
+    return "Median iteration" if cells["value"].iloc[0] == "median-iteration" else "Runtime"
+
+
+def describe_value(cells: pd.DataFrame) -> str:
+    """What the seconds of a round are, and nothing of it that is not known."""
+    measured = cells[cells["status"] == "ok"]
+    if not measured["iterations"].all():
+        return "as its file has it"
+    counts = set(measured["n_iter"])
+    count = counts.pop() if len(counts) == 1 else None
+    known = isinstance(count, int)
+    if count == 1:
+        what = "one timed iteration"
+    else:
+        of = f"{count} timed iterations" if known else "its timed iterations"
+        what = f"the {'sum' if name_value(cells) == 'Runtime' else 'median'} of {of}"
+    return f"{what}{_warm_up(measured)}"
+
+
+def _warm_up(measured: pd.DataFrame) -> str:
+    counts = set(measured["num_warmup"])
+    if not counts or None in counts:
+        return ""
+    if counts == {0}:
+        return ", without a warm-up"
+    return ", warm-up left out" if 0 not in counts else ""
+
+
+def note_value(cells: pd.DataFrame) -> str:
+    """What stands in a table or chart as the runtime."""
+    return f"Runtime of a round: {describe_value(cells)}."
+
+
+def note_runtime(cells: pd.DataFrame) -> str:
+    """What the seconds and the rates of a table are."""
+    return (
+        "The table has the mean runtime over rounds and the 95 % t interval of that mean. "
+        "Images/s count all images of the timed iterations, UNet calls/s one call a step on the "
+        "whole guided batch (PLMS makes one more), over the denoising stage."
+    )
+
+
+def note_verdicts(deltas: pd.DataFrame) -> list[str]:
+    """How the differences were tested, if any was."""
+    methods = set(deltas["method"]) - {""}
+    if not methods:
+        return []
+    test = {
+        "paired": "a paired t test on log ratios by round",
+        "welch": "Welch's t test on logarithms (their rounds did not run interleaved)",
+    }
+    how = " or ".join(text for name, text in test.items() if name in methods)
+    margin = f"{100 * deltas['margin'].iloc[0]:g} %"
+    return [
+        f"Verdict by {how}, corrected after Holm over the table of a machine: same if the interval "
+        f"lies within {margin} of equal, else faster or slower if significant, else unclear; with "
+        f"fewer than {ROUNDS_FOR_A_VERDICT} rounds none."
+    ]
+
+
+def note_common(cells: pd.DataFrame, environments: pd.DataFrame) -> list[str]:
+    """What all cells share, which has no column, and what they are compared against."""
+    first: Row = list_rows(cells)[0]
+    words = name_workload(first) | {
+        "compile": f"compile {first['compile']}",
+        "torch_env": f"torch_env {first['torch_env']}",
+        "weights": f"weights {first['weights']}",
+        "rounds": count_rounds(first["rounds"]),
+    }
+    shared = {
+        axis: words.get(axis, str(first[axis]))
+        for axis in ("machine", *WORKLOAD_AXES, *NAMING_AXES, "rounds")
+        if axis != "upcast" and not varies(cells, axis) and first[axis] is not None
+    }
+    if {"height", "width"} <= shared.keys():
+        shared["height"] = f"{first['width']}x{first['height']} pixels"
+        del shared["width"]
+    sentences = [f"All cells: {', '.join(shared.values())}."] if shared else []
+    if len(environments) == 1:
+        sentences.append(_environment_sentence(list_rows(environments)[0]))
+    return [*sentences, note_value(cells), note_baseline(cells)]
+
+
+def note_baseline(cells: pd.DataFrame) -> str:
+    """What the cells are compared against; by machine where that differs."""
+    machines_of: dict[str, list[str]] = defaultdict(list)
+    for row in list_rows(cells[["baseline", "machine"]].drop_duplicates()):
+        if row["baseline"]:
+            machines_of[str(row["baseline"])].append(str(row["machine"]))
+    if not machines_of and not (cells["status"] == "ok").any():
+        return "No baseline: no cell was measured."
+    if not machines_of:
+        return "No baseline: nothing varies between cells."
+    if len(machines_of) == 1:
+        return f"Baseline: {next(iter(machines_of))}."
+    named = (f"{name} on {', '.join(machines)}" for name, machines in machines_of.items())
+    return f"Baselines: {'; '.join(named)}."
+
+
+def _environment_sentence(row: Row) -> str:
+    return (
+        f"Environment: {row['device']}; PyTorch {row['torch']} on Python {row['python']}; "
+        f"commit {row['commit']}; {count_rounds(row['rounds'])} of {join_sweeps(row['sweeps'])}."
+    )
+
+
+def note_doubts(deltas: pd.DataFrame) -> list[str]:
+    """What the signs and bold mean, whether these are estimates, and what was scaled down."""
+    measured = deltas[deltas["status"] == "ok"]
+    notes = explain(measured["marks"])
+    if measured["best"].any():
+        notes.append(BOLD_EXPLANATION)
+    fewest = measured["rounds"].min() if len(measured) else ROUNDS_FOR_A_VERDICT
+    if fewest < ROUNDS_FOR_A_VERDICT:
+        notes.append(f"Fewer than {ROUNDS_FOR_A_VERDICT} rounds: estimates, not verdicts.")
+    if fewest == 1:
+        notes.append("A cell with one round has no interval.")
+    return notes + note_disturbances(measured) + note_scaling(deltas)
+
+
+def note_scaling(cells: pd.DataFrame) -> list[str]:
+    """How the workload differs from the published one: every statement once, with its machines."""
+    machines_of: dict[str, list[str]] = defaultdict(list)
+    for machine, group in cells.groupby("machine", sort=False):
+        for statement in dict.fromkeys(s.rstrip(" .") for each in group["scaled"] for s in each):
+            machines_of[statement].append(str(machine))
+    together: dict[str, list[str]] = defaultdict(list)
+    for statement, machines in machines_of.items():
+        together[", ".join(machines)].append(statement)
+    several = cells["machine"].nunique() > 1
+    return [
+        f"Scaled down{f' on {machines}' if several else ''}: {'; '.join(statements)}."
+        for machines, statements in together.items()
+    ]

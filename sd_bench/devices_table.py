@@ -1,0 +1,32 @@
+"""The names of the devices that ``conf/gpu/`` knows, in the order in which they are shown.
+
+Read from the files themselves, without Hydra: a new device is a file there and nothing else.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import yaml
+
+from sd_bench.paths import CONF_DIR
+
+
+@cache
+def list_devices() -> tuple[str, ...]:
+    """The CPU, then GPUs by their fp16 peak and bandwidth, slowest first, then any other GPU.
+
+    That is the published study's order too: P100, T4, A10, V100, A100.
+    """
+    files = sorted((CONF_DIR / "gpu").glob("*.yaml"))
+    options = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in files]
+    devices = [option for option in options if "name" in option]
+    return tuple(device["name"] for device in sorted(devices, key=_display_order))
+
+
+def _display_order(device: dict[str, Any]) -> tuple[bool, bool, float, float, str]:
+    peak = (device.get("peak_tflops") or {}).get("fp16") or 0.0
+    bandwidth = device.get("bandwidth_gb_per_s") or 0.0
+    is_gpu = device["kind"] != "cpu"
+    return (is_gpu, is_gpu and not peak, peak, bandwidth, device["name"])

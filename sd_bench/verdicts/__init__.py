@@ -1,0 +1,7 @@
+"""Which cells are compared with which, and whether one is faster: the rule that all go by.
+
+From records alone: ``compare_cells(pool_records(records))`` says what every comparison has come
+to, so that a launcher can stop where all are settled and the analysis prints the same verdicts.
+Plain dataclasses, without pandas, torch or Hydra. Imports ``records``, ``statistics``,
+``attention_backends`` and ``devices_table``.
+"""

@@ -1,0 +1,88 @@
+"""The axes that people compare: their names, their values, and the order in which to show them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from sd_bench.attention_backends import BACKENDS
+from sd_bench.devices_table import list_devices
+
+#: The value of one axis after `to_choice`: what groups, sorts and prints without surprises.
+Choice = str | int | float | None
+
+#: Every axis that a record's ``choices`` may hold.
+AXES = (
+    *("gpu", "model_version", "configuration", "attention", "compile", "precision", "torch_env"),
+    *("sampler", "steps", "height", "width", "n_iter", "batch_size", "weights", "upcast"),
+)
+
+#: Axes that say how much is computed: cells that differ in one of them never share a chart.
+WORKLOAD_AXES = ("model_version", "height", "width", "steps", "n_iter")
+
+#: The five published configurations, in the published order.
+PUBLISHED_CONFIGURATIONS = (
+    "original_no_xformers",
+    "original",
+    "optimized_math",
+    "optimized",
+    "optimized_compile",
+)
+
+_ORDER: dict[str, tuple[str, ...]] = {
+    "torch_env": ("original", "current", "optimized"),
+    "model_version": ("sd1", "sd2", "sd2_768"),
+    "configuration": (
+        *("original_no_xformers", "original_no_xformers_pt2", "original", "original_pt2"),
+        *("original_no_checkpointing_pt2", "original_half_attention_pt2"),
+        *("optimized_math", "optimized", "optimized_compile"),
+    ),
+    "attention": tuple(backend.name for backend in BACKENDS),
+    "compile": ("off", "default", "reduce_overhead", "max_autotune"),
+    "precision": ("fp32", "autocast", "fp16", "bf16"),
+    "sampler": ("plms", "ddim", "dpm_solver"),
+    "weights": ("random",),
+    "upcast": ("true", "default", "false"),
+}
+
+_LARGEST_EXACT_INT = 2**53
+
+
+def rank(axis: str, value: Choice) -> tuple[int, float, str]:
+    """A sort key: known values in their own order, then numbers, then text, then nothing."""
+    known = list_devices() if axis == "gpu" else _ORDER.get(axis, ())
+    if isinstance(value, str):
+        place = known.index(value.lower()) if value.lower() in known else None
+        return (2, 0.0, value) if place is None else (0, float(place), value)
+    return (3, 0.0, "") if value is None else (1, float(value), "")
+
+
+def order_values(axis: str, values: Iterable[Choice]) -> list[Choice]:
+    """The distinct values of an axis in the order in which they are shown, nothing left out."""
+    return sorted(set(values), key=lambda value: rank(axis, value))
+
+
+def to_choice(value: Any) -> Choice:
+    """Any JSON value as a short text or an ordinary number."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int) and abs(value) <= _LARGEST_EXACT_INT:
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return int(value) if value.is_integer() and abs(value) <= _LARGEST_EXACT_INT else value
+    return to_one_line(value) or None
+
+
+def to_one_line(value: Any) -> str:
+    """Any value as one line of printable text."""
+    if type(value) is str and value.isprintable() and "  " not in value:
+        return value.strip(" ")
+    try:
+        text = str(value)
+    except ValueError:  # Python refuses to print integers of thousands of digits
+        text = "a number too long to print"
+    line = " ".join(text.split())
+    return line if line.isprintable() else "".join(c if c.isprintable() else "?" for c in line)

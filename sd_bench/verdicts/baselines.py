@@ -1,0 +1,197 @@
+"""Baselines: what cells are compared against, and which cell it is for each of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sd_bench.verdicts.axes import AXES, WORKLOAD_AXES, Choice, order_values
+from sd_bench.verdicts.cells import Cell
+
+#: The axes that may become the baseline's unasked, and the values that are preferred there.
+#: ``batch_size`` and ``n_iter`` are not among them: they say how much work a round does.
+_PREFERRED: dict[str, tuple[str, ...]] = {
+    "configuration": ("original", "original_pt2", "original_no_xformers"),
+    "attention": ("original", "math"),
+    "compile": ("off",),
+    "precision": ("fp32", "autocast"),
+    "torch_env": ("original",),
+    "sampler": (),
+    "model_version": (),
+    "steps": (),
+    "height": (),
+    "width": (),
+    "weights": ("random",),
+    "upcast": (),
+}
+
+#: What else may be named as a baseline: the version of PyTorch, and one environment.
+_PLACES = ("torch", "env")
+
+#: Axes of which no value can be a baseline: seconds of different amounts of the same work.
+_AMOUNTS = ("n_iter", "batch_size")
+
+#: What a configuration bundles: need not be equal in its baseline, but is preferred to be.
+_BUNDLED = ("attention", "compile", "precision", "torch_env", "upcast")
+
+#: Baseline axes across which the environment differs by nature.
+_ACROSS_ENVIRONMENTS = ("configuration", "torch_env", "gpu", *_PLACES)
+
+
+class BaselineError(ValueError):
+    """A baseline that does not exist or cannot be one; the message is one line that lists some."""
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What cells are compared against: those whose ``axis`` has this ``value``."""
+
+    axis: str
+    value: Choice
+
+    def __str__(self) -> str:
+        """As it is written after ``--baseline``."""
+        return str(self.value) if self.axis == "configuration" else f"{self.axis}={self.value}"
+
+
+def choose_baseline(cells: Sequence[Cell], name: str | None = None) -> Baseline | None:
+    """The baseline that is named (``original`` or ``attention=math``), or the usual one.
+
+    ``None`` if no name is given and no axis varies. Raises BaselineError, listing the baselines
+    there are, if the name is not among them, or says how much is computed.
+    """
+    if name is not None:
+        return _named(cells, name)
+    for axis, preferred in _PREFERRED.items():
+        measured = _values(filter(_is_measured, cells), axis)
+        if measured and _differ(cells, axis, within="machine"):
+            return Baseline(axis, _first(preferred, measured))
+    return None
+
+
+def choose_baselines(
+    cells: Sequence[Cell], name: str | None = None
+) -> Iterator[tuple[list[Cell], Baseline | None]]:
+    """The cells in parts, each with the baseline that all of the part is compared against.
+
+    Without a name every machine and workload has its usual one.
+    """
+    if name is not None:
+        yield list(cells), choose_baseline(cells, name)
+        return
+    for machine in _grouped(cells, "machine"):
+        parts = [(work, choose_baseline(work)) for work in _grouped(machine, *WORKLOAD_AXES)]
+        if any(baseline for _, baseline in parts):
+            yield from parts
+        else:
+            yield machine, choose_baseline(machine)
+
+
+def list_varying_baselines(cells: Sequence[Cell]) -> list[Baseline]:
+    """For each axis on which a GPU's measured cells differ, the baseline that is usual on it.
+
+    The version of PyTorch counts as an axis; how much is computed does not.
+    """
+    measured = list(filter(_is_measured, cells))
+    axes = (axis for axis in (*_PREFERRED, "torch") if axis not in WORKLOAD_AXES)
+    return [
+        Baseline(axis, _first(_PREFERRED.get(axis, ()), _values(measured, axis)))
+        for axis in axes
+        if _differ(measured, axis, within="gpu")
+    ]
+
+
+class BaselineCells:
+    """The cells that have a baseline's value, by what another cell must have in common."""
+
+    def __init__(self, cells: Iterable[Cell], baseline: Baseline) -> None:
+        """Sort out the cells with the baseline's value."""
+        self.baseline = baseline
+        self._candidates: dict[tuple[Any, ...], list[Cell]] = defaultdict(list)
+        for cell in cells:
+            if cell[baseline.axis] == baseline.value:
+                self._candidates[_held_equal(cell, baseline)].append(cell)
+
+    def find(self, cell: Cell) -> Cell | str:
+        """The baseline cell of a cell, or why it has none."""
+        if cell[self.baseline.axis] == self.baseline.value:
+            return cell
+        candidates = self._candidates.get(_held_equal(cell, self.baseline), [])
+        if not candidates:
+            return f"no cell with {self.baseline} and the rest equal"
+        best = max(_likeness(cell, candidate) for candidate in candidates)
+        likest = [candidate for candidate in candidates if _likeness(cell, candidate) == best]
+        if len(likest) > 1:
+            return f"{len(likest)} cells with {self.baseline} fit"
+        return likest[0] if likest[0].is_measured else f"baseline {likest[0].reason}"
+
+
+def _is_measured(cell: Cell) -> bool:
+    return cell.is_measured
+
+
+def _values(cells: Iterable[Cell], axis: str) -> list[Choice]:
+    values = order_values(axis, (cell[axis] for cell in cells))
+    return [value for value in values if value is not None]
+
+
+def _first(preferred: Sequence[Choice], values: Sequence[Choice]) -> Choice:
+    return next((value for value in preferred if value in values), values[0])
+
+
+def _grouped(cells: Iterable[Cell], *axes: str) -> list[list[Cell]]:
+    groups: dict[Hashable, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        groups[tuple(cell[axis] for axis in axes)].append(cell)
+    return list(groups.values())
+
+
+def _differ(cells: Iterable[Cell], axis: str, within: str) -> bool:
+    """Whether cells of one machine or GPU have different values."""
+    return any(len(_values(group, axis)) > 1 for group in _grouped(cells, within))
+
+
+def _named(cells: Sequence[Cell], name: str) -> Baseline:
+    axis, equals, text = name.partition("=")
+    if not equals:
+        axis, text = "configuration", name
+    if axis in _AMOUNTS:
+        raise BaselineError(
+            f"{axis} cannot be a baseline, since a round of another {axis} does another amount of "
+            f"work: see images/s in the summary, or take one of {_offer(cells)}"
+        )
+    if axis in (*AXES, *_PLACES):
+        for value in _values(cells, axis):
+            if str(value) == text:
+                return Baseline(axis, value)
+    raise BaselineError(f"no baseline {name!r} in these records; there are: {_offer(cells)}")
+
+
+def _offer(cells: Sequence[Cell]) -> str:
+    axes = [*_PREFERRED, *_PLACES, "gpu"]
+    upcasts = (len({cell["upcast"] for cell in group}) for group in _grouped(cells, "attention"))
+    if max(upcasts, default=0) < 2:  # it follows from the attention
+        axes.remove("upcast")
+    return ", ".join(str(Baseline(axis, value)) for axis in axes for value in _values(cells, axis))
+
+
+def _held_equal(cell: Cell, baseline: Baseline) -> tuple[Any, ...]:
+    """What a cell and its baseline must have in common."""
+    loose = {baseline.axis, "configuration"}
+    if baseline.axis == "configuration":
+        loose.update(_BUNDLED)
+    if baseline.axis in _PLACES:
+        loose.add("torch_env")
+    if baseline.axis == "attention":
+        loose.add("upcast")  # each backend has its own, and a fused one no choice
+    place = "machine" if baseline.axis in _ACROSS_ENVIRONMENTS else "env"
+    axes = tuple(cell[axis] for axis in AXES if axis not in loose)
+    return axes if baseline.axis in ("gpu", *_PLACES) else (cell[place], *axes)
+
+
+def _likeness(cell: Cell, candidate: Cell) -> tuple[int, bool, bool]:
+    same = sum(cell[axis] == candidate[axis] for axis in ("configuration", *_BUNDLED))
+    shared_sweep = not cell.sweep_folders.isdisjoint(candidate.sweep_folders)
+    return (same, cell.env == candidate.env, shared_sweep)

@@ -1,0 +1,104 @@
+"""Records as rounds: of each what decides a verdict, namely which cell, where, and how long."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from sd_bench.records import Record
+from sd_bench.statistics.significance import RoundKey
+from sd_bench.verdicts.axes import AXES, Choice, to_choice, to_one_line
+from sd_bench.verdicts.environments import UNKNOWN, Place
+
+#: Runtimes outside of this range (seconds) are a broken clock, not a measurement.
+BELIEVABLE_SECONDS = (1e-9, 1e9)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """One round; ``runtime_s`` is NaN unless ``status`` is ``ok``, which ``reason`` explains."""
+
+    path: str
+    cell_hash: str
+    choices: dict[str, Choice]
+    number: int
+    status: str
+    reason: str
+    runtime_s: float
+    place: Place
+
+
+def read_round(record: Record, path: Path | None = None) -> Round:
+    """The round of a record; ``path`` is where it lies, which tells sweeps of one name apart."""
+    status, reason, runtime_s = _outcome(record)
+    choices = {axis: to_choice(record.choices.get(axis)) for axis in AXES}
+    choices["gpu"] = gpu = str(choices["gpu"] or UNKNOWN)
+    environment = record.environment
+    device = environment.get("device")
+    name = device.get("name") if isinstance(device, dict) else None
+    fingerprint = to_one_line(environment.get("fingerprint") or "")
+    sweep = to_one_line(record.sweep)
+    return Round(
+        path="" if path is None else str(path),
+        cell_hash=to_one_line(record.cell_hash),
+        choices=choices,
+        number=record.round,
+        status=status,
+        reason=reason,
+        runtime_s=runtime_s,
+        place=Place(
+            gpu=gpu,
+            device=to_one_line(name or UNKNOWN),
+            fingerprint=fingerprint or f"{UNKNOWN}, sweep {sweep}",
+            torch_env=choices["torch_env"],
+            torch=to_one_line(environment.get("torch") or UNKNOWN),
+            sweep_folder=sweep if path is None else _sweep_folder(path.parent, record.job),
+        ),
+    )
+
+
+def find_upcasts(cells: Iterable[tuple[str, Choice]]) -> dict[str, Choice]:
+    """The choice ``upcast`` by cell hash, for records of the same cell that are older than it."""
+    return {cell_hash: upcast for cell_hash, upcast in cells if upcast is not None}
+
+
+def collect_runs(rounds: Iterable[tuple[str, int, str, float]]) -> dict[RoundKey, float]:
+    """The seconds of a cell's rounds by (sweep's folder, round), from folder, round, path, seconds.
+
+    A second round of the same number in a sweep has no partner: it is kept under its path.
+    """
+    runs: dict[RoundKey, float] = {}
+    for folder, number, path, seconds in rounds:
+        key = (folder, number)
+        runs[(path, number) if key in runs else key] = seconds
+    return runs
+
+
+@lru_cache(maxsize=1024)  # a cell's rounds lie in one folder
+def _sweep_folder(given: Path, job: str) -> str:
+    """The real folder of a record's sweep: ``given``, its own, without the job's part of it.
+
+    The record's own folder where it does not lie in its job's any more: nothing says what ran
+    beside it then.
+    """
+    folder = Path(os.path.realpath(given))
+    inside = Path(job).parts
+    if inside and folder.parts[-len(inside) :] == inside:
+        return str(folder.parents[len(inside) - 1])
+    return str(folder)
+
+
+def _outcome(record: Record) -> tuple[str, str, float]:
+    """Status, reason and runtime in seconds (NaN unless ``ok``)."""
+    if record.status != "ok":
+        return record.status, to_one_line(record.reason or "no reason given"), math.nan
+    shortest, longest = BELIEVABLE_SECONDS
+    runtime_s = record.runtime_s
+    if runtime_s is None or not shortest <= runtime_s <= longest:
+        found = "no times" if runtime_s is None else f"a runtime of {runtime_s:g} s"
+        return "invalid", f"the record says ok and holds {found}", math.nan
+    return "ok", "", runtime_s

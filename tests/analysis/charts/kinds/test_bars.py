@@ -1,0 +1,287 @@
+"""What a bar chart shows, read back from its axes; and that nothing overlaps."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.container import BarContainer, ErrorbarContainer
+from matplotlib.figure import Figure
+from matplotlib.text import Annotation, Text
+
+from analysis.charts.colours import colour_series
+from analysis.charts.kinds.bars import Bar, BarChart
+from analysis.charts.kinds.sheet import save
+
+LONG = "unsupported: a reason of so many words that it fits into no gap of any chart " * 3
+
+
+def chart(bars: dict[tuple[str, str], Bar], **changes: Any) -> BarChart:
+    groups = list(dict.fromkeys(group for group, _ in bars))
+    series = list(dict.fromkeys(name for _, name in bars))
+    fields: dict[str, Any] = {
+        "title": "Runtime on cpu",
+        "x_label": "Batch size [images]",
+        "y_label": "Runtime of a round [s]",
+        "groups": groups,
+        "series": series,
+        "colours": colour_series(series),
+        "bars": bars,
+        "caption": ["cpu: AMD EPYC; PyTorch 2.15.0."],
+        "percent_caption": "Percentages.",
+    }
+    return BarChart(**(fields | changes))
+
+
+def bar(value: float, half_width: float = math.nan, **changes: Any) -> Bar:
+    fields: dict[str, Any] = {
+        "value": value,
+        "text": f"{value:.2f}",
+        "low": value - half_width,
+        "high": value + half_width,
+    }
+    return Bar(**(fields | changes))
+
+
+def axes_of(figure: Figure) -> Axes:
+    (axes,) = figure.axes
+    return axes
+
+
+def containers(axes: Axes, kind: type) -> list[Any]:
+    return [container for container in axes.containers if isinstance(container, kind)]
+
+
+def labels_of(axes: Axes) -> list[str]:
+    return [text.get_text() for text in axes.texts if isinstance(text, Annotation)]
+
+
+def captions_of(figure: Figure) -> str:
+    return " ".join(text.get_text() for text in figure.texts)
+
+
+FOUR = {
+    ("1", "math"): bar(2.0, 0.25),
+    ("1", "flash"): bar(1.5, 0.5, improvement_percent=25.0),
+    ("2", "math"): bar(4.0, 0.5),
+    ("2", "flash"): bar(3.5, 0.25, improvement_percent=12.5),
+}
+
+
+def test_bars_have_the_heights_and_colours_of_their_series() -> None:
+    axes = axes_of(chart(FOUR).draw())
+    bars = {c.get_label(): c for c in containers(axes, BarContainer)}
+    assert list(bars) == ["math", "flash"]
+    assert [patch.get_height() for patch in bars["math"]] == [2.0, 4.0]
+    assert [patch.get_height() for patch in bars["flash"]] == [1.5, 3.5]
+    colours = colour_series(["math", "flash"])
+    assert {to_hex(patch.get_facecolor()) for patch in bars["flash"]} == {colours["flash"]}
+
+
+def test_bars_stand_side_by_side_in_the_order_of_the_series() -> None:
+    axes = axes_of(chart(FOUR).draw())
+    math_bars, flash_bars = containers(axes, BarContainer)
+    for group, (left, right) in enumerate(zip(math_bars, flash_bars, strict=True)):
+        assert left.get_x() + left.get_width() < right.get_x()
+        middle = (left.get_x() + right.get_x() + right.get_width()) / 2
+        assert middle == pytest.approx(group)
+
+
+def test_error_bars_span_the_intervals() -> None:
+    axes = axes_of(chart(FOUR).draw())
+    spans = [
+        [tuple(float(y) for _, y in segment) for segment in container[2][0].get_segments()]
+        for container in containers(axes, ErrorbarContainer)
+    ]
+    assert spans == [[(1.75, 2.25), (3.5, 4.5)], [(1.0, 2.0), (3.25, 3.75)]]
+
+
+def test_without_intervals_there_are_no_error_bars() -> None:
+    axes = axes_of(chart({("1", "math"): bar(2.0)}).draw())
+    assert all(not c[2][0].get_segments() for c in containers(axes, ErrorbarContainer))
+
+
+def test_axes_begin_at_zero_and_have_units() -> None:
+    axes = axes_of(chart(FOUR).draw())
+    assert axes.get_ylim()[0] == 0
+    assert axes.get_ylim()[1] > 4.5
+    assert axes.get_xlabel() == "Batch size [images]"
+    assert axes.get_ylabel() == "Runtime of a round [s]"
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2"]
+
+
+def test_wide_bars_say_seconds_and_percent() -> None:
+    figure = chart(FOUR).draw()
+    assert labels_of(axes_of(figure)) == ["2.00", "1.50\n+25.0 %", "4.00", "3.50\n+12.5 %"]
+    assert "Percentages." in captions_of(figure)
+
+
+def many(num_groups: int, num_series: int, **changes: Any) -> dict[tuple[str, str], Bar]:
+    return {
+        (f"group {g}", f"series {s}"): bar(10.0 + g + s, 0.5, improvement_percent=5.0, **changes)
+        for g, s in itertools.product(range(num_groups), range(num_series))
+    }
+
+
+def test_narrow_bars_say_seconds_only_and_no_percentages_are_announced() -> None:
+    figure = chart(many(6, 5)).draw()
+    assert labels_of(axes_of(figure))[0] == "10.00"
+    assert "Percentages." not in captions_of(figure)
+
+
+def test_a_gap_carries_its_reason() -> None:
+    gap = Bar(gap="unsupported: needs capability 8.0")
+    figure = chart({**FOUR, ("2", "flash"): gap}).draw()
+    axes = axes_of(figure)
+    assert len(containers(axes, BarContainer)[1]) == 1
+    reasons = [text for text in axes.texts if not isinstance(text, Annotation)]
+    assert [text.get_text() for text in reasons] == ["unsupported: needs capability 8.0"]
+    assert 1.0 < reasons[0].get_position()[0] < 1.5
+
+
+def test_a_reason_too_long_for_its_gap_is_in_the_caption() -> None:
+    bars = {**many(4, 12), ("group 1", "series 3"): Bar(gap=LONG)}
+    bars["group 2", "series 3"] = Bar(gap=LONG)
+    bars["group 2", "series 4"] = Bar(gap=LONG + "!")
+    figure = chart(bars).draw()
+    letters = [t.get_text() for t in axes_of(figure).texts if not isinstance(t, Annotation)]
+    assert letters == ["a", "a", "b"]
+    assert " ".join(f"a: {LONG} b: {LONG}!".split()) in captions_of(figure)
+
+
+def test_an_interval_beyond_the_chart_is_cut_and_said() -> None:
+    figure = chart({("1", "math"): bar(2.0, 100.0), ("1", "flash"): bar(1.0, 0.1)}).draw()
+    axes = axes_of(figure)
+    (segment,) = containers(axes, ErrorbarContainer)[0][2][0].get_segments()
+    assert [y for _, y in segment] == pytest.approx([0.0, 3.2])
+    assert axes.get_ylim()[1] < 4.5
+    assert "▲ The interval reaches beyond the chart." in captions_of(figure)
+
+
+def test_a_label_stays_at_its_bar_however_long_the_interval() -> None:
+    axes = axes_of(chart({("1", "math"): bar(2.0, 1.1), ("1", "flash"): bar(1.0, 0.01)}).draw())
+    heights = [text.xy[1] for text in axes.texts if isinstance(text, Annotation)]
+    assert heights == [2.0, 1.01]
+
+
+@pytest.mark.parametrize(
+    "bars",
+    [
+        {("1", "math"): bar(2.0)},
+        FOUR,
+        many(1, 12),
+        many(6, 5),
+        many(6, 12),
+        many(30, 2),
+        many(3, 2, text="123456.78 †‡"),
+        {**many(3, 2), ("group 0", "series 1"): Bar(gap=LONG)},
+        {("1", "name " * 40): bar(2.0), ("group name " * 10, "_b"): bar(1e8, 1e7)},
+        {("1", "math"): bar(2e-9, 1e-9), ("1", "flash"): Bar(gap="not run")},
+    ],
+    ids=[
+        "one",
+        "four",
+        "twelve-series",
+        "six-gpus",
+        "many",
+        "many-groups",
+        "long-labels",
+        "long-reason",
+        "long-names",
+        "tiny",
+    ],
+)
+def test_no_text_is_cut_off_or_covers_another(bars: dict[tuple[str, str], Bar]) -> None:
+    figure = chart(bars, caption=["a caption " * 60]).draw()
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    axes = axes_of(figure)
+    texts: list[Text] = [*figure.texts, *axes.texts, *axes.get_xticklabels()]
+    highest = axes.get_ylim()[1]
+    texts += [tick.label1 for tick in axes.yaxis.get_major_ticks() if tick.get_loc() <= highest]
+    texts += [axes.xaxis.label, axes.yaxis.label, axes.yaxis.get_offset_text()]
+    texts += figure.legends[0].get_texts()
+    boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in texts]
+    for text, box in boxes:
+        assert box.x0 >= -1, text
+        assert box.x1 <= figure.bbox.x1 + 1, text
+        assert box.y0 >= -1, text
+        assert box.y1 <= figure.bbox.y1 + 1, text
+    frame = axes.get_window_extent(renderer)
+    for label in (text for text in axes.texts if isinstance(text, Annotation)):
+        assert label.get_window_extent(renderer).y1 <= frame.y1
+    for (one, first), (other, second) in itertools.combinations(boxes, 2):
+        shrunk = first.padded(-1.5)
+        assert not (
+            shrunk.x0 < second.x1 - 1.5
+            and second.x0 + 1.5 < shrunk.x1
+            and shrunk.y0 < second.y1 - 1.5
+            and second.y0 + 1.5 < shrunk.y1
+        ), (one, other)
+
+
+def test_characters_that_the_font_lacks_are_no_warning(tmp_path: Path) -> None:
+    names = {("絵 🚀", "$\\frac$ 文"): bar(2.0, text="字"), ("絵 🚀", "b"): Bar(gap="字")}
+    save(chart(names, title="題", caption=["説明"]).draw(), tmp_path, "chart")
+
+
+def test_group_names_end_before_they_fill_the_sheet() -> None:
+    groups = {("x" * 5000, "a"): bar(2.0)} | {(str(number), "a"): bar(1.0) for number in range(20)}
+    figure = chart(groups).draw()
+    tick = axes_of(figure).get_xticklabels()[0].get_text()
+    assert tick.count("\n") == 6
+    assert tick.endswith("…")
+    assert figure.get_figheight() < 8
+
+
+def test_no_state_is_left_in_pyplot() -> None:
+    chart(FOUR).draw()
+    assert plt.get_fignums() == []
+
+
+def test_bars_of_nothing_are_drawn_without_a_warning() -> None:
+    assert axes_of(chart({("1", "math"): bar(0.0)}).draw()).get_ylim()[1] > 0
+
+
+def test_a_caption_explains_a_dozen_letters_and_counts_the_rest() -> None:
+    series = [f"s{at}" for at in range(30)]
+    gaps = {("1", name): Bar(gap=f"reason of {name} " + "long " * 9) for name in series}
+    chart = BarChart(
+        title="Gaps",
+        x_label="x",
+        y_label="y",
+        groups=["1"],
+        series=series,
+        colours=dict.fromkeys(series, "#1f77b4"),
+        bars=gaps,
+        caption=[],
+    )
+    texts = [text.get_text() for text in chart.draw().texts]
+    assert "18 further reasons are in the tables." in texts
+    assert sum(text.startswith(("a: ", "l: ", "m: ")) for text in texts) == 2
+
+
+def test_series_beyond_the_palette_have_a_hatch() -> None:
+    series = [f"s{at}" for at in range(40)]
+    chart = BarChart(
+        title="Many",
+        x_label="x",
+        y_label="y",
+        groups=["1"],
+        series=series,
+        colours=colour_series(series),
+        bars={("1", name): Bar(value=1.0, text="1") for name in series},
+        caption=[],
+    )
+    figure = chart.draw()
+    drawn = {(patch.get_facecolor(), patch.get_hatch()) for patch in figure.axes[0].patches}
+    in_legend = {
+        (patch.get_facecolor(), patch.get_hatch()) for patch in figure.legends[0].get_patches()
+    }
+    assert len(drawn) == len(in_legend) == 40

@@ -1,0 +1,158 @@
+"""Which per-run plots there are: their names, their titles, their runs."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis import compare, load_records, summarise
+from analysis.charts.kinds.runs import RunChart
+from analysis.charts.select.runs import select_run_charts
+from analysis.charts.select.runtimes import select_runtime_charts
+from tests.support.records import (
+    CONFIGURATIONS,
+    sample_environment,
+    sample_record,
+    sample_times,
+    write_main_sweep,
+    write_sample,
+)
+
+
+def charts_of(root: Path) -> dict[str, RunChart]:
+    rounds = load_records(root)
+    return select_run_charts(rounds, compare(summarise(rounds)))
+
+
+def write_published_form(root: Path) -> Path:
+    """The five configurations on an A10 in turn, three rounds of two iterations."""
+    environment = sample_environment(device="NVIDIA A10")
+    for round_index in range(3):
+        for number, (name, bundle) in enumerate(CONFIGURATIONS.items()):
+            record = sample_record(
+                10.0 - number,
+                10.0 - number + round_index / 10,
+                gpu="a10",
+                configuration=name,
+                batch_size=2,
+                n_iter=2,
+                round_index=round_index,
+                environment=environment,
+                started_at=f"2026-11-23T10:0{round_index}:0{number}",
+                **bundle,
+            )
+            write_sample(root, record)
+    return root
+
+
+def test_the_published_form_has_the_published_name(tmp_path: Path) -> None:
+    charts = charts_of(write_published_form(tmp_path))
+    assert list(charts) == ["original_vs_optimized_A10_n_samples_2_n_iter_2_sd2"]
+
+
+def test_runs_are_numbered_in_the_order_in_which_they_ran(tmp_path: Path) -> None:
+    (chart,) = charts_of(write_published_form(tmp_path)).values()
+    assert list(chart.runs["run_number"]) == list(range(15))
+    assert list(chart.runs["series"]) == list(CONFIGURATIONS) * 3
+
+
+def test_the_title_has_the_improvement_over_both_originals(tmp_path: Path) -> None:
+    (chart,) = charts_of(write_published_form(tmp_path)).values()
+    means = {0: 2 * 10.0 + 0.1, 1: 2 * 9.0 + 0.1, 4: 2 * 6.0 + 0.1}
+    gains = [100 * (means[at] - means[4]) / means[at] for at in (0, 1)]
+    assert chart.title == (
+        "Runs of sd2 on a10 at batch size 2. optimized_compile: "
+        f"+{gains[0]:.1f} % over original_no_xformers, +{gains[1]:.1f} % over original."
+    )
+
+
+def write_configurations(root: Path, seconds: dict[str, float], **fixed: Any) -> None:
+    for name, mean_s in seconds.items():
+        record = sample_record(mean_s, **{**CONFIGURATIONS[name], "configuration": name, **fixed})
+        write_sample(root, record)
+
+
+def test_the_title_compares_with_originals_that_are_equal_in_the_rest(tmp_path: Path) -> None:
+    seconds = {"original_no_xformers": 8.0, "original": 6.0, "optimized_compile": 4.0}
+    write_configurations(tmp_path, seconds)
+    del seconds["optimized_compile"]
+    slower = {name: 2 * mean_s for name, mean_s in seconds.items()}
+    write_configurations(tmp_path, slower, precision="autocast")
+    (chart,) = charts_of(tmp_path).values()
+    assert chart.title == (
+        "Runs of sd2 on cpu at batch size 1. optimized_compile: "
+        "+50.0 % over original_no_xformers, fp32; +33.3 % over original, fp32."
+    )
+
+
+@pytest.mark.parametrize("reference", ["original", "optimized_math"])
+def test_without_an_equal_in_the_rest_the_title_claims_nothing(
+    tmp_path: Path, reference: str
+) -> None:
+    write_configurations(tmp_path, {reference: 8.0}, precision="autocast")
+    write_configurations(tmp_path, {"optimized_compile": 4.0})
+    (chart,) = charts_of(tmp_path).values()
+    assert chart.title == "Runs of sd2 on cpu at batch size 1."
+
+
+def test_the_title_compares_with_the_original_of_the_same_sweep(tmp_path: Path) -> None:
+    """With two environments of PyTorch 1.12 and two of 2.x on one machine."""
+    for day, factor in (("monday", 1.0), ("tuesday", 3.0)):
+        for name, mean_s in (("original", 6.0), ("optimized_compile", 4.0)):
+            environment = sample_environment(f"{day} {name}")
+            fixed = {"sweep": day, "started_at": day, "environment": environment}
+            write_configurations(tmp_path, {name: factor * mean_s}, **fixed)
+    on_one_machine = {"sweep": "tuesday", "environment": sample_environment("monday original")}
+    write_configurations(tmp_path, {"original": 9.0}, steps=9, **on_one_machine)
+    titles = [chart.title for chart in charts_of(tmp_path).values()]
+    assert "optimized_compile, E3: +33.3 % over original, E1." in titles[0]
+
+
+def test_one_plot_a_batch_size(tmp_path: Path) -> None:
+    charts = charts_of(write_main_sweep(tmp_path))
+    assert list(charts) == [f"runs_CPU_n_samples_{size}_n_iter_1_sd2" for size in (1, 2, 4)]
+    chart = charts["runs_CPU_n_samples_4_n_iter_1_sd2"]
+    assert chart.title == "Runs of sd2 on cpu at batch size 4. flash: +19.3 % over attention=math."
+    assert sorted(chart.runs["runtime_s"]) == [8.0, 8.8, 10.0, 10.8]
+
+
+def test_throttled_runs_are_told_and_drawn(tmp_path: Path) -> None:
+    times = sample_times(1.0, 1.1)
+    marked = [
+        dataclasses.replace(i, marks=marks)
+        for i, marks in zip(times.iterations, ([], ["throttled: sw_power_cap"]), strict=True)
+    ]
+    extra = {"times": dataclasses.replace(times, iterations=marked)}
+    write_sample(tmp_path, sample_record(extra=extra))
+    write_sample(tmp_path, sample_record(1.0, 1.0, round_index=1))
+    (chart,) = charts_of(tmp_path).values()
+    assert list(chart.runs["throttled"]) == [True, False]
+    caption = " ".join(chart.caption)
+    assert "1 of 4 timed iterations were throttled (sw_power_cap), in 1 of 1 cells" in caption
+    assert "Crosses: rounds with throttled iterations." in caption
+
+
+def test_a_drift_over_rounds_is_told(tmp_path: Path) -> None:
+    for round_index in range(8):
+        runtime_s = 10.0 * (1 + 0.01 * round_index)
+        write_sample(tmp_path, sample_record(runtime_s, round_index=round_index))
+    (chart,) = charts_of(tmp_path).values()
+    assert "1 of 1 cells drift along their rounds, by +7.0 to +7.0 %" in " ".join(chart.caption)
+
+
+def test_a_series_has_its_colour_of_the_bar_charts_where_another_did_not_run(
+    tmp_path: Path,
+) -> None:
+    write_sample(tmp_path, sample_record(1.0, attention="original"))
+    write_sample(tmp_path, sample_record(status="unsupported", reason="no", attention="xformers"))
+    write_sample(tmp_path, sample_record(2.0, attention="math"))
+    rounds = load_records(tmp_path)
+    deltas = compare(summarise(rounds))
+    (runs,) = select_run_charts(rounds, deltas).values()
+    bars = next(iter(select_runtime_charts(deltas).values()))
+    assert runs.colours["math"] == bars.colours["math"]
+    lines = runs.draw().axes[0].get_lines()
+    assert bars.colours["math"] in {line.get_color() for line in lines}

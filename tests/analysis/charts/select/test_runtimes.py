@@ -1,0 +1,256 @@
+"""Which charts there are, what is on them, and what their captions say."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+import pytest
+
+from analysis import compare, load_records, summarise
+from analysis.charts.drawing import draw_charts
+from analysis.charts.kinds.bars import BarChart
+from analysis.charts.select.runtimes import select_runtime_charts
+from sd_bench.verdicts.axes import PUBLISHED_CONFIGURATIONS
+from tests.support.records import (
+    CONFIGURATIONS,
+    sample_environment,
+    sample_record,
+    sample_times,
+    write_main_sweep,
+    write_sample,
+    write_sweep,
+)
+
+
+def charts_of(root: Path, baseline: str | None = None) -> dict[str, BarChart]:
+    return select_runtime_charts(compare(summarise(load_records(root)), baseline))
+
+
+def write_gpu(root: Path, gpu: str, torch: str = "2.15.0", **changes: object) -> None:
+    environment = sample_environment(gpu + torch, device=f"NVIDIA {gpu.upper()}", torch=torch)
+    for number, name in enumerate(CONFIGURATIONS):
+        record = sample_record(
+            10.0 - number,
+            gpu=gpu,
+            configuration=name,
+            environment=environment,
+            **(CONFIGURATIONS[name] | changes),
+        )
+        write_sample(root, record)
+
+
+def test_one_chart_over_batch_sizes_and_one_a_batch_size(tmp_path: Path) -> None:
+    assert list(charts_of(write_main_sweep(tmp_path))) == [
+        "runtime_by_batch_size_cpu_n_iter_1_sd2",
+        "runtime_by_gpu_n_samples_1_n_iter_1_sd2",
+        "runtime_by_gpu_n_samples_2_n_iter_1_sd2",
+        "runtime_by_gpu_n_samples_4_n_iter_1_sd2",
+    ]
+
+
+def test_the_chart_over_batch_sizes(tmp_path: Path) -> None:
+    chart = charts_of(write_main_sweep(tmp_path))["runtime_by_batch_size_cpu_n_iter_1_sd2"]
+    assert chart.title == "Runtime on cpu: sd2, 128x128 pixels, 4 steps, plms, fp32"
+    assert (chart.groups, chart.series) == (["1", "2", "4"], ["math", "flash"])
+    assert (chart.x_label, chart.y_label) == ("Batch size [images]", "Runtime of a round [s]")
+    bar = chart.bars["4", "flash"]
+    assert bar.value == pytest.approx(8.4)
+    assert (bar.low, bar.high) == pytest.approx((3.32, 13.48), abs=0.01)
+    by_round = math.sqrt((8.0 / 10.0) * (8.8 / 10.8))
+    assert bar.improvement_percent == pytest.approx(100 * (1 - by_round))
+    assert bar.text == "8.40"
+
+
+def test_the_baselines_own_bar_has_no_percentage(tmp_path: Path) -> None:
+    chart = charts_of(write_main_sweep(tmp_path))["runtime_by_batch_size_cpu_n_iter_1_sd2"]
+    assert str(chart.bars["4", "math"].improvement_percent) == "nan"
+
+
+def test_the_published_form_has_gpus_on_x_and_configurations_side_by_side(tmp_path: Path) -> None:
+    for gpu in ("a100", "t4", "h100"):
+        write_gpu(tmp_path, gpu)
+    chart = charts_of(tmp_path)["runtime_by_gpu_n_samples_1_n_iter_1_sd2"]
+    assert chart.title == "Runtime at batch size 1: sd2, 128x128 pixels, 4 steps, plms, fp32"
+    assert (chart.groups, chart.x_label) == (["t4", "a100", "h100"], "GPU")
+    assert chart.series == list(PUBLISHED_CONFIGURATIONS)
+    assert chart.bars["a100", "optimized"].value == 7.0
+
+
+def test_a_series_has_the_same_colour_in_every_chart(tmp_path: Path) -> None:
+    seconds = {(1, "math"): [1.0], (1, "flash"): [1.0], (2, "flash"): [1.0], (2, "cudnn"): [1.0]}
+    charts = charts_of(write_sweep(tmp_path, seconds)).values()
+    colours = {tuple(sorted(chart.colours.items())) for chart in charts}
+    assert len(colours) == 1
+
+
+def test_gaps_carry_their_reason(tmp_path: Path) -> None:
+    write_main_sweep(tmp_path)
+    for batch_size in (1, 2):
+        record = sample_record(
+            status="unsupported", reason="needs CUDA", attention="cudnn", batch_size=batch_size
+        )
+        write_sample(tmp_path, record)
+    chart = charts_of(tmp_path)["runtime_by_batch_size_cpu_n_iter_1_sd2"]
+    assert chart.bars["1", "cudnn"].gap == "unsupported: needs CUDA"
+    assert chart.bars["4", "cudnn"].gap == "not run"
+    assert chart.bars["4", "math"].gap == ""
+
+
+def test_doubtful_bars_are_marked_and_the_caption_explains(tmp_path: Path) -> None:
+    write_sweep(tmp_path, {(1, "math"): [2.0]})
+    write_sweep(tmp_path, {(1, "flash"): [1.0]}, changes={(1, "flash"): 0.5}, proven=False)
+    chart = charts_of(tmp_path)["runtime_by_batch_size_cpu_n_iter_1_sd2"]
+    assert chart.bars["1", "flash"].text == "1.00†‡"
+    assert chart.bars["1", "math"].text == "2.00"
+    assert [line[0] for line in chart.caption if line[0] in "†‡"] == ["†", "‡"]
+
+
+def test_the_caption_says_what_was_measured_how_where_and_when(tmp_path: Path) -> None:
+    chart = charts_of(write_main_sweep(tmp_path))["runtime_by_batch_size_cpu_n_iter_1_sd2"]
+    assert chart.caption == [
+        "Lower is better. Runtime: one timed iteration, warm-up left out. Means of 2 rounds with "
+        "95 % intervals (estimates, not verdicts). Baseline: attention=math.",
+        "cpu (AMD EPYC): PyTorch 2.15.0 on Python 3.11.7. Measured 2026-11-23.",
+        "Scaled down: image 128x128 instead of 512x512 pixels; 4 sampler steps instead of 50.",
+    ]
+
+
+def test_the_title_names_only_what_all_bars_share(tmp_path: Path) -> None:
+    write_sweep(tmp_path, {("bf16",): [1.0], ("fp32",): [1.0]}, axes=("precision",))
+    (first, *_) = charts_of(tmp_path).values()
+    assert first.title == "Runtime on cpu: sd2, 128x128 pixels, 4 steps, plms"
+
+
+def test_the_caption_of_ten_rounds_and_two_iterations(tmp_path: Path) -> None:
+    ten = [10.0 + number / 100 for number in range(10)]
+    write_sweep(tmp_path, {(1, "math"): ten, (1, "flash"): ten}, n_iter=2)
+    (first, *_) = charts_of(tmp_path, "attention=flash").values()
+    assert first.caption[0] == (
+        "Lower is better. Runtime: the sum of 2 timed iterations, warm-up left out. Means of 10 "
+        "rounds with 95 % intervals. Baseline: attention=flash."
+    )
+
+
+@pytest.mark.parametrize(
+    ("rounds", "said"),
+    [
+        (([1.0], [1.0]), "One round, so no interval: estimates, not verdicts."),
+        (([1.0] * 2, [1.0] * 12), "Means of 2 to 12 rounds with 95 % intervals (estimates"),
+    ],
+)
+def test_the_caption_says_how_many_rounds(
+    tmp_path: Path, rounds: tuple[list[float], list[float]], said: str
+) -> None:
+    write_sweep(tmp_path, {(1, "math"): rounds[0], (1, "flash"): rounds[1]})
+    (first, *_) = charts_of(tmp_path).values()
+    assert said in first.caption[0]
+
+
+def test_the_caption_names_each_machine_and_its_versions_once(tmp_path: Path) -> None:
+    write_gpu(tmp_path, "t4")
+    write_gpu(tmp_path, "a100")
+    write_gpu(tmp_path, "h100", torch="2.20.0")
+    chart = charts_of(tmp_path)["runtime_by_gpu_n_samples_1_n_iter_1_sd2"]
+    assert chart.caption[1] == (
+        "t4 (NVIDIA T4), a100 (NVIDIA A100): PyTorch 2.15.0 on Python 3.11.7. h100 (NVIDIA H100): "
+        "PyTorch 2.20.0 on Python 3.11.7. Measured 2026-11-23."
+    )
+
+
+@pytest.mark.parametrize(
+    ("starts", "said"),
+    [
+        (["2026-11-23T01:00:00", "2026-11-25T01:00:00"], "Measured 2026-11-23 to 2026-11-25."),
+        (["yesterday", "today"], "Date unknown."),
+    ],
+)
+def test_the_caption_says_when(tmp_path: Path, starts: list[str], said: str) -> None:
+    for index, started_at in enumerate(starts):
+        write_sample(tmp_path, sample_record(1.0, round_index=index, started_at=started_at))
+    (first, *_) = charts_of(tmp_path).values()
+    assert first.caption[1].endswith(said)
+
+
+def test_two_torch_versions_of_one_gpu_share_a_chart(tmp_path: Path) -> None:
+    for torch_env, torch in (("original", "1.12.1"), ("optimized", "2.15.0")):
+        environment = sample_environment(torch_env, torch=torch)
+        record = sample_record(1.0, torch_env=torch_env, environment=environment)
+        write_sample(tmp_path, record)
+    chart = charts_of(tmp_path)["runtime_by_batch_size_cpu_n_iter_1_sd2"]
+    assert chart.series == ["torch_env original", "torch_env optimized"]
+    assert "PyTorch 1.12.1 on Python 3.11.7; PyTorch 2.15.0 on" in chart.caption[1]
+
+
+def test_two_machines_with_one_gpu_have_a_chart_each(tmp_path: Path) -> None:
+    for fingerprint in ("aaa", "bbb"):
+        environment = sample_environment(fingerprint)
+        write_sample(tmp_path, sample_record(1.0, sweep=fingerprint, environment=environment))
+    charts = charts_of(tmp_path)
+    assert "runtime_by_batch_size_cpu_E1_n_iter_1_sd2" in charts
+    assert "runtime_by_batch_size_cpu_E2_n_iter_1_sd2" in charts
+    together = charts["runtime_by_gpu_n_samples_1_n_iter_1_sd2"]
+    assert together.groups == ["cpu (E1)", "cpu (E2)"]
+
+
+def test_different_work_never_shares_a_chart(tmp_path: Path) -> None:
+    write_sweep(tmp_path, {(256,): [1.0], (512,): [1.0]}, axes=("width",))
+    assert list(charts_of(tmp_path)) == [
+        "runtime_by_batch_size_cpu_n_iter_1_sd2_256x128",
+        "runtime_by_batch_size_cpu_n_iter_1_sd2_512x128",
+        "runtime_by_gpu_n_samples_1_n_iter_1_sd2_256x128",
+        "runtime_by_gpu_n_samples_1_n_iter_1_sd2_512x128",
+    ]
+
+
+def test_file_names_are_safe_and_distinct(tmp_path: Path) -> None:
+    for gpu in ("../a b", "../a:b"):
+        environment = sample_environment(gpu)
+        write_sample(tmp_path, sample_record(1.0, gpu=gpu, environment=environment))
+    assert list(charts_of(tmp_path))[:2] == [
+        "runtime_by_batch_size_.._a_b_n_iter_1_sd2",
+        "runtime_by_batch_size_.._a_b_n_iter_1_sd2_2",
+    ]
+
+
+def test_without_a_measured_cell_there_is_no_chart(tmp_path: Path) -> None:
+    write_sample(tmp_path, sample_record(status="failed", reason="broken"))
+    assert charts_of(tmp_path) == {}
+
+
+def test_every_chart_is_written_as_png_and_svg(tmp_path: Path) -> None:
+    write_sweep(tmp_path, {(1, "math"): [2.0], (2, "math"): [3.0]})
+    paths = draw_charts(dict(charts_of(tmp_path)), tmp_path)
+    assert len(paths) == 6
+    for path in paths:
+        start = path.read_bytes()[:200]
+        assert start.startswith(b"\x89PNG" if path.suffix == ".png" else b"<?xml")
+
+
+def test_gaps_that_differ_in_numbers_only_share_one_short_reason(tmp_path: Path) -> None:
+    write_sample(tmp_path, sample_record(1.0))
+    for size in (2, 4):
+        reason = f"CUDA out of memory. Process {size}{size} tried to get {size}.5 GiB " + "x " * 99
+        write_sample(tmp_path, sample_record(status="oom", reason=reason, batch_size=size))
+    chart = charts_of(tmp_path)["runtime_by_batch_size_cpu_n_iter_1_sd2"]
+    gaps = {bar.gap for bar in chart.bars.values()} - {""}
+    assert gaps == {"oom: CUDA out of memory. Process … tried to get … GiB x x x x x x x…"}
+
+
+def test_a_median_is_called_a_median_everywhere_on_the_chart(tmp_path: Path) -> None:
+    write_sample(tmp_path, sample_record(1.0, 2.0, 4.0, n_iter=3))
+    cells = summarise(load_records(tmp_path), "median-iteration")
+    chart = next(iter(select_runtime_charts(compare(cells)).values()))
+    assert chart.bars["1", "flash"].value == 2.0
+    assert chart.title.startswith("Median iteration on cpu: ")
+    assert chart.y_label == "Median iteration of a round [s]"
+    said = "Median iteration: the median of 3 timed iterations, warm-up left out."
+    assert said in chart.caption[0]
+
+
+def test_the_caption_does_not_tell_of_a_warm_up_that_there_was_not(tmp_path: Path) -> None:
+    times = dataclasses.replace(sample_times(1.0), warmup=[])
+    write_sample(tmp_path, sample_record(extra={"times": times}))
+    chart = next(iter(charts_of(tmp_path).values()))
+    assert "Runtime: one timed iteration, without a warm-up." in chart.caption[0]

@@ -1,0 +1,311 @@
+"""The command: what it prints and writes, its exit codes, and its one-line errors."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import analysis
+from analysis.__main__ import main
+from tests.support.records import (
+    sample_environment,
+    sample_record,
+    write_main_sweep,
+    write_sample,
+    write_sweep,
+)
+
+ROOT = Path(analysis.__file__).parents[1]
+
+KINDS_OF_TABLE = ("md", "csv", "tex", "html")
+
+
+def one_line_error(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+    assert main([str(argument) for argument in arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("analysis: ")
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", *arguments],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def no_charts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of everything but the charts: drawing them takes most of the time."""
+    monkeypatch.setattr("analysis.cli.commands.select_charts", lambda rounds, deltas: {})
+
+
+def test_a_sweep_becomes_tables_and_charts_beside_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_main_sweep(tmp_path)
+    assert main([str(tmp_path)]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert "|          4 | flash     |        8.40 |        10.40 |     +19.3 % |" in captured.out
+    assert "Baseline: attention=math." in captured.out
+    assert f"32 files in {tmp_path / 'analysis'}" in captured.out
+    assert {path.name for path in (tmp_path / "analysis").iterdir()} == {
+        "report.html",
+        "report.md",
+        *(f"{stem}.{suffix}" for stem in ("summary", "delta") for suffix in KINDS_OF_TABLE),
+        *(
+            f"{stem}_n_iter_1_sd2.{suffix}"
+            for stem in (
+                "runtime_by_batch_size_cpu",
+                *(f"{kind}_cpu" for kind in ("images_per_second", "stages", "step_time")),
+                "peak_memory_cpu",
+                *(f"runs_CPU_n_samples_{batch_size}" for batch_size in (1, 2, 4)),
+                *(f"runtime_by_gpu_n_samples_{batch_size}" for batch_size in (1, 2, 4)),
+            )
+            for suffix in ("png", "svg")
+        ),
+    }
+
+
+@pytest.mark.usefixtures("no_charts")
+def test_multirun_outputs_is_the_usual_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_main_sweep(tmp_path / "multirun_outputs")
+    monkeypatch.chdir(tmp_path)
+    assert main([]) == 0
+    assert (tmp_path / "multirun_outputs" / "analysis" / "summary.csv").is_file()
+
+
+@pytest.mark.usefixtures("no_charts")
+def test_running_twice_gives_the_same_tables(tmp_path: Path) -> None:
+    write_main_sweep(tmp_path)
+    main([str(tmp_path)])
+    first = (tmp_path / "analysis" / "summary.csv").read_bytes()
+    main([str(tmp_path)])
+    assert (tmp_path / "analysis" / "summary.csv").read_bytes() == first
+
+
+@pytest.mark.usefixtures("no_charts")
+def test_out_and_baseline_are_obeyed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_main_sweep(tmp_path / "sweep")
+    out = tmp_path / "a" / "b"
+    assert main([str(tmp_path), "--out", str(out), "--baseline", "attention=flash"]) == 0
+    assert "Baseline: attention=flash." in capsys.readouterr().out
+    assert set(pd.read_csv(out / "delta.csv")["baseline"]) == {"attention=flash"}
+    assert not (tmp_path / "analysis").exists()
+
+
+def test_charts_that_are_not_drawn_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_main_sweep(tmp_path)
+    assert main([str(tmp_path), "--most-charts", "1"]) == 0
+    assert "10 further charts not drawn: --most-charts 11 draws all" in capsys.readouterr().out
+    assert len(list((tmp_path / "analysis").glob("*.svg"))) == 1
+    report = (tmp_path / "analysis" / "report.html").read_text(encoding="utf-8")
+    assert "10 further charts were not drawn" in report
+
+
+@pytest.mark.usefixtures("no_charts")
+def test_several_folders_merge(tmp_path: Path) -> None:
+    for sweep, runtimes in (("s1", [2.0, 3.0]), ("s2", [4.0])):
+        write_sweep(tmp_path / sweep, {(1, "flash"): runtimes}, sweep=sweep)
+    arguments = [str(tmp_path / "s1"), str(tmp_path / "s2"), "--out", str(tmp_path / "out")]
+    assert main(arguments) == 0
+    (row,) = pd.read_csv(tmp_path / "out" / "summary.csv").to_dict("records")
+    assert (row["rounds"], row["mean_s"]) == (3, 3.0)
+
+
+@pytest.mark.usefixtures("no_charts")
+def test_bad_records_are_named_counted_and_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_main_sweep(tmp_path)
+    (tmp_path / "round-8.json").write_text("{")
+    (tmp_path / "round-9.json").write_text('{"schema_version": 3}')
+    assert main([str(tmp_path)]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert str(tmp_path / "round-8.json") in lines[0]
+    assert str(tmp_path / "round-9.json") in lines[1]
+    assert lines[2] == "analysis: warning: 2 records left out"
+    assert len(pd.read_csv(tmp_path / "analysis" / "summary.csv")) == 6
+
+
+def test_nothing_usable_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "round-0.json").write_text("{")
+    assert main([str(tmp_path)]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("analysis: no usable record in")
+    assert not (tmp_path / "analysis").exists()
+
+
+def test_errors_are_one_line_that_says_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_main_sweep(tmp_path / "full")
+    (tmp_path / "empty").mkdir()
+    full = tmp_path / "full"
+    assert "name a sweep's folder" in one_line_error(capsys, tmp_path / "nowhere")
+    assert "no record" in one_line_error(capsys, tmp_path / "empty")
+    assert "there are: attention=math" in one_line_error(capsys, full, "--baseline", "original")
+    assert "or take one of attention" in one_line_error(capsys, full, "--baseline", "batch_size=1")
+    assert "--help" in one_line_error(capsys, full, "--colour")
+    assert "--out DIR" in one_line_error(capsys, full, tmp_path / "empty")
+    assert "leave them out" in one_line_error(capsys, full, "--published")
+
+
+def test_an_unwritable_out_is_a_one_line_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_sample(tmp_path / "sweep", sample_record(1.0))
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        assert main([str(tmp_path / "sweep"), "--out", str(out)]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith(f"analysis: cannot write to {out} (")
+        assert "name another with --out DIR" in error
+        assert error.count("\n") == 1
+
+
+def test_a_full_disk_is_a_one_line_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    write_sample(tmp_path, sample_record(1.0))
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", full)
+    assert main([str(tmp_path)]) == 2
+    assert "(No space left on device)" in capsys.readouterr().err
+
+
+def test_only_failed_cells_are_a_table_with_reasons(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_sample(tmp_path, sample_record(status="unsupported", reason="needs capability 8.0"))
+    assert main([str(tmp_path)]) == 0
+    assert "unsupported: needs capability 8.0" in capsys.readouterr().out
+
+
+def test_the_published_study_goes_to_its_own_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Path] = []
+
+    def write(folder: Path) -> list[Path]:
+        written.append(folder)
+        return [folder]
+
+    monkeypatch.setattr("analysis.cli.commands.write_published", write)
+    monkeypatch.chdir(tmp_path)
+    assert main(["--published"]) == 0
+    assert main(["--published", "--out", "elsewhere"]) == 0
+    assert "55.7 % (A10, batch size 4" in capsys.readouterr().out
+    assert written == [Path("multirun_outputs/published_study"), Path("elsewhere")]
+    assert (tmp_path / "multirun_outputs" / "published_study").is_dir()
+
+
+def test_help_is_quick_to_come_and_neither_torch_nor_hydra_is_imported() -> None:
+    program = """
+import sys
+from analysis.__main__ import main
+try:
+    main(["--help"])
+except SystemExit as end:
+    assert end.code == 0
+print([m for m in ("torch", "hydra", "omegaconf", "matplotlib", "jinja2") if m in sys.modules])
+"""
+    result = python("-c", program)
+    assert result.stdout.decode().splitlines()[-1] == "[]", result.stderr
+    assert b"--baseline" in result.stdout
+
+
+def test_the_whole_analysis_needs_neither_torch_nor_hydra(tmp_path: Path) -> None:
+    write_sweep(tmp_path, {(1, "math"): [2.0, 3.0], (1, "flash"): [1.0, 2.0]})
+    program = f"""
+import sys
+for name in ("torch", "hydra", "omegaconf"):
+    sys.modules[name] = None
+from analysis.__main__ import main
+import analysis.published.pages
+sys.exit(main([{str(tmp_path)!r}]))
+"""
+    result = python("-c", program)
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_narrow_encoding_is_no_error(tmp_path: Path) -> None:
+    write_sample(tmp_path, sample_record(1.0, proven=False, gpu="gerät"))
+    result = python("-m", "analysis", str(tmp_path), PYTHONIOENCODING="ascii")
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert b"1.00 ?" in result.stdout
+
+
+ODD: tuple[Any, ...] = (
+    *(
+        "",
+        "x" * 300,
+        "a|b",
+        "[red]x[/red]",
+        "_a",
+        "$x$",
+        "<b>",
+        "\u202e",
+        "\n",
+        "ü 🚀 漢",
+        "-",
+        "=",
+    ),
+    *(0, -1, 10**25, 0.5, True, None, [], {}, [1, [2]], {"a": {"b": None}}),
+)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_odd_values_in_records_are_survived(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    choices = sample_record(1.0).choices
+    for number in range(5):
+        odd: dict[str, Any] = {
+            axis: chance.choice(ODD) for axis in choices if chance.random() < 0.25
+        }
+        text = chance.choice([value for value in ODD if isinstance(value, str)])
+        environment = sample_environment() | {
+            key: chance.choice(ODD)
+            for key in ("fingerprint", "torch", "device", "project")
+            if chance.random() < 0.3
+        }
+        ok = chance.random() < 0.7
+        record = sample_record(
+            *([chance.choice([0.0, 1e-8, 1.0, 1e8, 1e200])] if ok else []),
+            status="ok" if ok else "crashed",
+            reason=None if ok else text,
+            round_index=chance.choice([0, 1, -5, 10**20]),
+            environment=environment,
+            scaled=[text],
+            started_at=f"{text}{number}",
+            proven=chance.choice([True, False, None]),
+            latents_file=chance.choice([None, "", "latents.npy", "/", "\x00", "x" * 300]),
+            sweep=f"sweep-{number % 3}",
+            cell_hash=text,
+            **odd,
+        )
+        write_sample(tmp_path / str(number), record_at_a_safe_place(record))
+    assert main([str(tmp_path)]) == 0
+
+
+def record_at_a_safe_place(record: Any) -> Any:
+    object.__setattr__(record, "job", "job")
+    return record

@@ -1,0 +1,119 @@
+"""The distance of latents, and every way in which there is none."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from analysis.comparison.parity import (
+    TOLERANCES,
+    judge_parity,
+    read_latents,
+    relative_l2,
+    tolerance,
+)
+
+
+def cell(path: Path | None, precision: str = "fp32", reason: str = "") -> dict[Any, Any]:
+    return {
+        "latents_path": None if path is None else str(path),
+        "latents_reason": reason,
+        "precision": precision,
+    }
+
+
+def saved(path: Path, *values: float) -> Path:
+    np.save(path, np.array(values, dtype=np.float32))
+    return path
+
+
+def judged(one: dict[Any, Any], other: dict[Any, Any] | None) -> tuple[float, str, bool | None]:
+    verdict = judge_parity(one, other, read_latents)
+    return verdict["parity"], verdict["parity_reason"], verdict["parity_ok"]
+
+
+def test_relative_l2_by_hand() -> None:
+    assert relative_l2(np.array([3.0, 8.0]), np.array([3.0, 4.0])) == pytest.approx(4 / 5)
+
+
+def test_relative_l2_of_nothing_has_no_meaning() -> None:
+    assert math.isnan(relative_l2(np.zeros(2), np.zeros(2)))
+
+
+def test_tolerances_are_those_of_the_precision_classes() -> None:
+    assert TOLERANCES == {"fp32": 1e-3, "autocast": 5e-2, "fp16": 5e-2, "bf16": 5e-2}
+
+
+@pytest.mark.parametrize(
+    ("precision", "reference", "expected"),
+    [
+        ("fp32", "fp32", 1e-3),
+        ("bf16", "fp32", 5e-2),
+        ("fp32", "autocast", 5e-2),
+        ("fp8", "fp8", 1e-3),
+        (None, None, 1e-3),
+    ],
+)
+def test_the_looser_precision_decides(
+    precision: str | None, reference: str | None, expected: float
+) -> None:
+    assert tolerance(precision, reference) == expected
+
+
+def test_within_and_beyond_the_tolerance(tmp_path: Path) -> None:
+    reference = cell(saved(tmp_path / "reference.npy", 1.0, 0.0))
+    near = cell(saved(tmp_path / "near.npy", 1.0005, 0.0))
+    far = cell(saved(tmp_path / "far.npy", 1.002, 0.0))
+    (near_by, _, near_ok), (far_off, _, far_ok) = judged(near, reference), judged(far, reference)
+    assert (near_by, far_off) == pytest.approx((5e-4, 2e-3), rel=1e-3)
+    assert (near_ok, far_ok) == (True, False)
+    assert judged(far | {"precision": "bf16"}, reference)[2] is True
+
+
+def test_the_baseline_is_its_own_reference(tmp_path: Path) -> None:
+    reference = cell(None, reason="latents not kept")
+    assert judged(reference, reference) == (0.0, "reference", True)
+
+
+def test_every_missing_comparison_has_its_reason(tmp_path: Path) -> None:
+    good = cell(saved(tmp_path / "good.npy", 1.0, 2.0))
+    text = tmp_path / "text.npy"
+    np.save(text, np.array(["a", "b"]))
+    torn = tmp_path / "torn.npy"
+    torn.write_bytes((tmp_path / "good.npy").read_bytes()[:-4])
+    objects = tmp_path / "objects.npy"
+    np.save(objects, np.array([None, {}], dtype=object))
+    archive = tmp_path / "archive.npz"
+    np.savez(archive, latents=np.ones(2))
+    gone, none = cell(tmp_path / "gone.npy"), cell(None, reason="no round 0")
+    longer = cell(saved(tmp_path / "longer.npy", 1.0))
+    for one, other, reason in (
+        (gone, good, "latents file missing"),
+        (cell(torn), good, "latents file not readable"),
+        (cell(objects), good, "latents file not readable"),
+        (cell(tmp_path), good, "latents file not readable"),
+        (cell(text), good, "latents file holds no numbers"),
+        (cell(archive), good, "latents file holds no numbers"),
+        (good, gone, "baseline: latents file missing"),
+        (good, None, "no baseline"),
+        (none, good, "no round 0"),
+        (good, none, "baseline: no round 0"),
+        (longer, good, "latents differ in shape"),
+    ):
+        parity, found, ok = judged(one, other)
+        assert (math.isnan(parity), found, ok) == (True, reason, None)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_latents_that_are_not_finite_have_no_distance(tmp_path: Path, value: float) -> None:
+    good = cell(saved(tmp_path / "good.npy", 1.0, 2.0))
+    bad = cell(saved(tmp_path / "bad.npy", 1.0, value))
+    for one, other in ((good, bad), (bad, good)):
+        parity, reason, ok = judged(one, other)
+        assert math.isnan(parity)
+        assert reason == "latents not finite, or all zero"
+        assert ok is None

@@ -1,0 +1,115 @@
+"""Which rounds may be averaged, and which environments share a chart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from analysis import list_environments, load_records
+from tests.support.records import sample_environment, sample_record, write_sample
+
+
+def write(root: Path, sweep: str, torch_env: str, fingerprint: str, **choices: Any) -> None:
+    device = choices.pop("device", "NVIDIA A100")
+    torch = "1.12.1" if torch_env == "original" else "2.15.0"
+    environment = sample_environment(fingerprint, device, torch)
+    fixed = {"gpu": "a100", "torch_env": torch_env}
+    write_sample(
+        root, sample_record(1.0, sweep=sweep, environment=environment, **(fixed | choices))
+    )
+
+
+def machines(root: Path) -> dict[str, str]:
+    rounds = load_records(root)
+    return dict(zip(rounds["fingerprint"], rounds["machine"], strict=True))
+
+
+def test_each_fingerprint_is_an_environment(tmp_path: Path) -> None:
+    write(tmp_path, "s1", "current", "aaa")
+    write(tmp_path, "s2", "current", "bbb")
+    write(tmp_path, "s3", "current", "aaa")
+    rounds = load_records(tmp_path)
+    assert list(rounds["env"]) == ["E1", "E2", "E1"]
+
+
+def test_two_torch_versions_of_one_gpu_share_a_machine(tmp_path: Path) -> None:
+    write(tmp_path, "s1", "original", "aaa")
+    write(tmp_path, "s2", "optimized", "bbb")
+    assert machines(tmp_path) == {"aaa": "a100", "bbb": "a100"}
+
+
+def test_the_same_torch_env_twice_makes_two_machines(tmp_path: Path) -> None:
+    write(tmp_path, "s1", "current", "aaa")
+    write(tmp_path, "s2", "current", "bbb")
+    assert machines(tmp_path) == {"aaa": "a100 (E1)", "bbb": "a100 (E2)"}
+
+
+def test_environments_that_met_in_a_sweep_stay_together(tmp_path: Path) -> None:
+    for sweep, name in (("s1", "first"), ("s2", "second")):
+        write(tmp_path, sweep, "original", f"{name} 1.12")
+        write(tmp_path, sweep, "optimized", f"{name} 2.x")
+    assert machines(tmp_path) == {
+        "first 1.12": "a100 (E1, E3)",
+        "first 2.x": "a100 (E1, E3)",
+        "second 1.12": "a100 (E2, E4)",
+        "second 2.x": "a100 (E2, E4)",
+    }
+
+
+def test_sweeps_of_one_name_in_two_places_are_two_sweeps(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        write(tmp_path / name, "out/sweep", "original", f"{name} 1.12")
+        write(tmp_path / name, "out/sweep", "optimized", f"{name} 2.x")
+    assert set(machines(tmp_path).values()) == {"a100 (E1, E3)", "a100 (E2, E4)"}
+
+
+def test_without_a_fingerprint_sweeps_of_one_name_are_two_environments(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        record = sample_record(1.0, environment={}, started_at=name)
+        write_sample(tmp_path / name, record)
+    assert list(load_records(tmp_path)["env"]) == ["E1", "E2"]
+
+
+def test_two_devices_under_one_gpu_name_are_two_machines(tmp_path: Path) -> None:
+    write(tmp_path, "s1", "original", "aaa", device="NVIDIA A100 40GB")
+    write(tmp_path, "s2", "optimized", "bbb", device="NVIDIA A100 80GB")
+    assert set(machines(tmp_path).values()) == {"a100 (E1)", "a100 (E2)"}
+
+
+def test_a_round_that_could_not_begin_stays_with_its_sweep(tmp_path: Path) -> None:
+    write(tmp_path, "s1", "optimized", "aaa")
+    write(tmp_path, "s2", "optimized", "bbb")
+    record = sample_record(
+        status="unsupported",
+        reason="no PyTorch 1.12",
+        sweep="s2",
+        environment={},
+        gpu="a100",
+        torch_env="original",
+    )
+    write_sample(tmp_path, record)
+    assert machines(tmp_path) == {
+        "aaa": "a100 (E1)",
+        "bbb": "a100 (E2, E3)",
+        "unknown, sweep s2": "a100 (E2, E3)",
+    }
+
+
+def test_environments_are_numbered_in_the_order_of_the_gpus(tmp_path: Path) -> None:
+    write(tmp_path, "s1", "current", "fast", gpu="h100")
+    write(tmp_path, "s2", "current", "slow", gpu="p100")
+    table = list_environments(load_records(tmp_path))
+    assert list(table["env"]) == ["E1", "E2"]
+    assert list(table["gpu"]) == ["p100", "h100"]
+
+
+def test_the_table_says_what_each_environment_is(tmp_path: Path) -> None:
+    write(tmp_path, "s1", "original", "aaa", attention="math")
+    write(tmp_path, "s1", "original", "aaa", attention="flash")
+    write(tmp_path, "s2", "original", "aaa", attention="flash")
+    (row,) = list_environments(load_records(tmp_path)).to_dict("records")
+    assert row["torch"] == "1.12.1"
+    assert row["device"] == "NVIDIA A100"
+    assert row["sweeps"] == ("s1", "s2")
+    assert row["cells"] == 2
+    assert row["rounds"] == 3

@@ -1,0 +1,84 @@
+"""Pages as Markdown, LaTeX and HTML."""
+
+from __future__ import annotations
+
+import dataclasses
+from html.parser import HTMLParser
+
+from analysis.tables.markup import to_html, to_latex, to_markdown
+from analysis.tables.page import Page, Table
+
+TABLE = Table(
+    title="Every cell",
+    headings=["batch size", "attention", "improvement", "note"],
+    rows=[
+        ["1", "math", "baseline", ""],
+        ["2", "mem_efficient", "+12.3 %", "unsupported: needs capability 8.0 " * 6 + "end"],
+    ],
+    numeric=frozenset({"batch size", "improvement"}),
+    bold=frozenset({0}),
+)
+PAGE = Page(title="Summary", tables=[TABLE], notes=["A note: " + "that goes on, " * 30])
+
+
+def test_markdown_has_headings_rules_bold_and_notes() -> None:
+    lines = to_markdown(PAGE).splitlines()
+    assert lines[0] == "# Summary"
+    assert lines[2] == "## Every cell"
+    assert lines[4] == "| batch size | attention | improvement | note |"
+    assert lines[5] == "| --: | :-- | --: | :-- |"
+    assert lines[6] == "| **1** | **math** | **baseline** |  |"
+    assert lines[7].startswith("| 2 | mem_efficient | +12.3 % | unsupported: needs")
+    assert lines[9].startswith("A note: that goes on")
+
+
+def test_markdown_cannot_be_broken_by_what_is_in_a_cell() -> None:
+    text = r"a|b <script> *x* `y` _z_ \ [t](u) keep_this n_iter [s]"
+    page = Page(title="t", tables=[Table(title="t", headings=["h"], rows=[[text]])])
+    row = to_markdown(page).splitlines()[6]
+    expected = r"a\|b \<script> \*x\* \`y\` \_z\_ \\ [t]\(u) keep_this n_iter [s]"
+    assert row == f"| {expected} |"
+
+
+NASTY = r"a_b & 50 % <i>x</i> {y} #1 $z$ \ ~^|†"
+
+
+def with_nasty_cells() -> Page:
+    rows = [[NASTY] * len(TABLE.headings)]
+    return Page(title=NASTY, tables=[dataclasses.replace(TABLE, rows=rows, bold=frozenset())])
+
+
+def test_latex_has_a_row_a_line_and_numbers_on_the_right() -> None:
+    text = to_latex(PAGE)
+    assert "\\begin{tabular}{rlrl}" in text
+    assert "\\textbf{1} & \\textbf{math} & \\textbf{baseline} &  \\\\" in text
+    assert "2 & mem\\_efficient & +12.3 \\%" in text
+
+
+def test_latex_cannot_be_broken_by_what_is_in_a_cell() -> None:
+    line = next(x for x in to_latex(with_nasty_cells()).split("\n") if x.startswith("a\\_b"))
+    assert line.startswith(
+        r"a\_b \& 50 \% \textless{}i\textgreater{}x\textless{}/i\textgreater{} \{y\} \#1 \$z\$ "
+        r"\textbackslash{} \textasciitilde{}\textasciicircum{}\textbar{}\dag{} &"
+    )
+
+
+class Cells(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.texts: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.tags.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def test_html_shows_every_cell_as_it_is() -> None:
+    found = Cells()
+    found.feed(to_html(with_nasty_cells()))
+    assert found.texts.count(NASTY) == len(TABLE.headings) + 2
+    assert "i" not in found.tags
+    assert found.tags.count("th") == len(TABLE.headings)

@@ -1,0 +1,78 @@
+"""The summary in sentences: who won, by what evidence, and with which doubts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from analysis import compare, load_records, summarise
+from analysis.wording.findings import state_findings
+from tests.support.records import sample_record, write_sample, write_sweep
+
+
+def ten(mean_s: float) -> list[float]:
+    """Ten rounds of that mean, with a spread of 0.5 %."""
+    return [mean_s * (1 + 0.005 * ((7 * at) % 10 - 4.5) / 3) for at in range(10)]
+
+
+def said(root: Path, baseline: str | None = None) -> str:
+    return "\n".join(state_findings(compare(summarise(load_records(root)), baseline)))
+
+
+def write_without_compiled_math(root: Path, rounds: int = 10, **changes: Any) -> Path:
+    """Flash is faster than math and compiled flash the fastest, but math was never compiled."""
+    seconds = {("math", "off"): 2.0, ("flash", "off"): 1.5, ("flash", "default"): 1.25}
+    cells = {cell: ten(mean_s)[:rounds] for cell, mean_s in seconds.items()}
+    return write_sweep(root, cells, axes=("attention", "compile"), **changes)
+
+
+def test_the_winner_is_named_with_its_evidence(tmp_path: Path) -> None:
+    write_sweep(tmp_path, {(1, "math"): ten(2.0), (1, "flash"): ten(1.5)})
+    assert "1 comparisons with a baseline: 1 faster." in said(tmp_path)
+    expected = (
+        "flash is 1.33x faster than attention=math at batch 1 on cpu (+25.0 %), 95 % interval"
+    )
+    assert expected in said(tmp_path)
+    assert "unknown" not in said(tmp_path)
+
+
+def test_the_fastest_cell_is_told_by_another_axis_where_it_has_no_baseline(tmp_path: Path) -> None:
+    text = said(write_without_compiled_math(tmp_path))
+    assert "flash is 1.33x faster than attention=math" in text
+    assert (
+        "flash, compile default has the shortest runtime at batch 1 on cpu: 1.20x of compile=off "
+        "with all else equal (+16.7 %), 95 % interval 1.20 to 1.20, 10 rounds, verdict: faster."
+    ) in text
+
+
+def test_the_fastest_cell_is_told_without_a_verdict_too(tmp_path: Path) -> None:
+    text = said(write_without_compiled_math(tmp_path, rounds=3))
+    assert "flash, compile default has the shortest runtime" in text
+    assert "3 rounds, verdict: too few rounds." in text
+
+
+def test_a_fastest_cell_whose_output_differs_is_not_told(tmp_path: Path) -> None:
+    changes = {("flash", "default"): 0.5}
+    assert "shortest runtime" not in said(write_without_compiled_math(tmp_path, changes=changes))
+
+
+def test_a_win_over_a_baseline_that_is_not_proven_does_not_count(tmp_path: Path) -> None:
+    for attention, mean_s in (("math", 2.0), ("flash", 1.5)):
+        for at, runtime_s in enumerate(ten(mean_s)):
+            proven = attention != "math"
+            record = sample_record(runtime_s, attention=attention, proven=proven, round_index=at)
+            write_sample(tmp_path, record)
+    text = said(tmp_path)
+    assert "is 1.33x faster" not in text
+    assert "flash at batch 1 on cpu does not count (1.33x of attention=math" in text
+    assert "its baseline's attention kernels are not proven" in text
+
+
+def test_unknown_parity_is_said(tmp_path: Path) -> None:
+    write_sweep(tmp_path, {(1, "math"): ten(2.0), (1, "flash"): ten(1.5)}, latents_file=None)
+    assert "10 rounds; parity unknown (latents not kept)." in said(tmp_path)
+
+
+def test_with_nothing_to_compare_the_summary_says_so(tmp_path: Path) -> None:
+    write_sweep(tmp_path, {(1, "math"): ten(2.0)})
+    assert said(tmp_path).startswith("Nothing to compare")
