@@ -1,16 +1,51 @@
 """The attention backends: all that is known of each, in one table. Needs neither torch nor Hydra.
 
-A new backend is an entry here and a file in ``conf/attention/``. What a backend cannot run on is
-said by the support rules; what they miss is found by the worker, which tries it before measuring.
+A new backend is an entry here and a file in ``conf/attention/``. What its needs do not say is found
+by the worker, which tries it before measuring.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 #: The two modules that compute the UNet's attention: the original code's, or PyTorch's own.
 AttentionModule = Literal["CrossAttention", "MultiheadAttention"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """Something that a backend cannot run without, and how a cell that lacks it says so.
+
+    It concerns ``device`` ("cpu" or "cuda") only, if that is named, and PyTorch from the version on
+    that has the feature ``since``, if that is. Of the rest each is needed where it is not None: a
+    kind of device, a ``feature`` of PyTorch (both features by their name in the table of what its
+    versions can do), a compute ``capability`` on CUDA, an installed ``package``, or a precision
+    among ``precisions``.
+    """
+
+    reason: str
+    device: str | None = None
+    since: str | None = None
+    runs_on: str | None = None
+    feature: str | None = None
+    capability: tuple[int, int] | None = None
+    package: str | None = None
+    precisions: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LibraryKernel:
+    """A kernel of a library that chooses among several by itself.
+
+    ``operator`` is the library's own. In some versions PyTorch's ``operator_below`` does its work,
+    which PyTorch's own attention by ``backend`` calls too.
+    """
+
+    name: str
+    operator: str
+    operator_below: str | None = None
+    backend: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,10 +55,9 @@ class AttentionBackend:
     ``colour`` is its own in charts, ``own_label`` what it is called there if not by its name.
     ``sdpa_switch`` is its switch in ``torch.backends.cuda`` (``enable_...``) if it is one of those
     that scaled_dot_product_attention chooses from. ``may_be_unfused``: it computes products and
-    softmax one by one, or may choose a backend that does. ``operators`` are the profiler's names,
-    or how they begin, of the operators that compute attention in one piece by this backend;
-    ``kernel_marks`` are parts of the names of the GPU kernels that these launch, which are all
-    that is seen of a replayed CUDA graph. A name is held against them in the table's order.
+    softmax one by one, or may choose a backend that does. ``operators`` are the profiler's names of
+    the operators that compute attention by this backend; of a library with several kernels,
+    ``kernels`` has them. ``needs`` are read in their order.
     """
 
     name: str
@@ -33,13 +67,30 @@ class AttentionBackend:
     sdpa_switch: str | None = None
     may_be_unfused: bool = False
     operators: tuple[str, ...] = ()
-    kernel_marks: tuple[str, ...] = ()
+    kernels: tuple[LibraryKernel, ...] = ()
+    needs: tuple[Need, ...] = ()
 
     @property
     def label(self) -> str:
         """How a chart or table names it where it stands alone."""
         return self.own_label or self.name
 
+
+_SDPA = Need(
+    reason="PyTorch before 2.0 has no scaled_dot_product_attention",
+    feature="scaled_dot_product_attention",
+)
+_CUDA = Need(reason="this attention backend needs a CUDA device", runs_on="cuda")
+_HALF = Need(
+    reason="computes in fp16 and bf16 only, not in fp32",
+    device="cuda",
+    precisions=("autocast", "fp16", "bf16"),
+)
+_FLASH_ATTENTION_2 = Need(
+    reason="needs compute capability 8.0",
+    since="flash attention by FlashAttention-2",
+    capability=(8, 0),
+)
 
 #: In the order in which they are shown.
 BACKENDS = (
@@ -54,10 +105,31 @@ BACKENDS = (
         name="xformers",
         colour="#17becf",
         module="CrossAttention",
-        operators=(
-            "xformers",
-            "aten::_efficient_attention_forward",
-            "aten::_flash_attention_forward",
+        kernels=(
+            LibraryKernel(
+                name="flash",
+                operator="xformers_flash::flash_fwd",
+                operator_below="aten::_flash_attention_forward",
+                backend="flash",
+            ),
+            LibraryKernel(
+                name="cutlass",
+                operator="xformers::efficient_attention_forward_cutlass",
+                operator_below="aten::_efficient_attention_forward",
+                backend="mem_efficient",
+            ),
+            LibraryKernel(name="flash3", operator="xformers_flash3::flash_fwd"),
+            LibraryKernel(name="small_k", operator="xformers::efficient_attention"),
+        ),
+        needs=(
+            Need(
+                reason="xFormers has no attention operator for the CPU at these head widths",
+                runs_on="cuda",
+            ),
+            Need(
+                reason="xFormers is not installed: pip install 'sd_bench[xformers]'",
+                package="xformers",
+            ),
         ),
     ),
     AttentionBackend(
@@ -74,7 +146,11 @@ BACKENDS = (
         module="MultiheadAttention",
         sdpa_switch="mem_efficient_sdp",
         operators=("aten::_scaled_dot_product_efficient_attention",),
-        kernel_marks=("fmha_cutlassF",),
+        needs=(
+            _SDPA,
+            _CUDA,
+            Need(reason="needs compute capability 5.0", capability=(5, 0)),
+        ),
     ),
     AttentionBackend(
         name="flash",
@@ -85,7 +161,17 @@ BACKENDS = (
             "aten::_scaled_dot_product_flash_attention",
             "aten::_scaled_dot_product_flash_attention_for_cpu",
         ),
-        kernel_marks=("flash_fwd",),
+        needs=(
+            _SDPA,
+            Need(
+                reason="flash attention on a CPU needs PyTorch 2.1",
+                device="cpu",
+                feature="flash attention on a CPU",
+            ),
+            _FLASH_ATTENTION_2,
+            Need(reason="needs compute capability 7.5", capability=(7, 5)),
+            _HALF,
+        ),
     ),
     AttentionBackend(
         name="cudnn",
@@ -93,7 +179,13 @@ BACKENDS = (
         module="MultiheadAttention",
         sdpa_switch="cudnn_sdp",
         operators=("aten::_scaled_dot_product_cudnn_attention",),
-        kernel_marks=("sdpa",),
+        needs=(
+            _SDPA,
+            Need(reason="cuDNN attention needs PyTorch 2.5", feature="cudnn attention"),
+            _CUDA,
+            _FLASH_ATTENTION_2,
+            _HALF,
+        ),
     ),
     AttentionBackend(
         name="auto",
@@ -104,3 +196,15 @@ BACKENDS = (
 )
 
 BACKENDS_BY_NAME = {backend.name: backend for backend in BACKENDS}
+
+#: What only charts and tables read of a backend: no measured time depends on it.
+_FOR_SHOW = ("colour", "own_label")
+
+
+def measured_facts() -> str:
+    """All of the table that a measurement depends on, as one text."""
+    facts = [
+        {name: value for name, value in asdict(backend).items() if name not in _FOR_SHOW}
+        for backend in BACKENDS
+    ]
+    return repr(facts)

@@ -1,5 +1,7 @@
 """What cannot run where, and why: one table of rules, read without importing torch.
 
+What an attention backend needs is in its own table (``attention_backends.py``).
+
 A rule that is missing here does not go unnoticed: the worker tries each backend on a small
 input before it builds anything, and calls the cell unsupported with PyTorch's own reason.
 """
@@ -10,6 +12,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sd_bench.attention_backends import BACKENDS_BY_NAME, Need
 from sd_bench.config import SDPA_BACKENDS, Config
 from sd_bench.torch_capabilities import can
 
@@ -34,14 +37,19 @@ def _below(host: Host, capability: SM) -> bool:
     return host.kind == "cuda" and host.capability is not None and host.capability < capability
 
 
-def _backend(*names: str) -> Callable[[Config, Host], bool]:
-    return lambda config, host: config.attention.backend in names
-
-
-def _both(
-    first: Callable[[Config, Host], bool], second: Callable[[Config, Host], bool]
-) -> Callable[[Config, Host], bool]:
-    return lambda config, host: first(config, host) and second(config, host)
+def _is_unmet(need: Need, config: Config, host: Host) -> bool:
+    """Whether the cell lacks what its attention backend needs."""
+    if need.device not in (None, host.kind):
+        return False
+    if need.since is not None and not can(host.torch, need.since):
+        return False
+    return (
+        need.runs_on not in (None, host.kind)
+        or (need.feature is not None and not can(host.torch, need.feature))
+        or (need.capability is not None and _below(host, need.capability))
+        or (need.package == "xformers" and not host.has_xformers)
+        or (need.precisions is not None and config.precision.name not in need.precisions)
+    )
 
 
 def _switches_one_off(config: Config) -> bool:
@@ -63,40 +71,16 @@ RULES: tuple[Rule, ...] = (
         "the wheels of PyTorch 1.12 stop at compute capability 8.6",
     ),
     (
-        _both(
-            _backend("mem_efficient", "flash", "cudnn"),
-            lambda c, h: not can(h.torch, "scaled_dot_product_attention"),
-        ),
-        "PyTorch before 2.0 has no scaled_dot_product_attention",
-    ),
-    (
         lambda c, h: _switches_one_off(c) and not can(h.torch, "scaled_dot_product_attention"),
         "PyTorch before 2.0 has no attention backends to switch off",
     ),
     (
-        _both(
-            _backend("math"),
-            lambda c, h: (
-                c.attention.upcast is True
-                and not can(h.torch, "upcast of math attention as a switch")
-            ),
+        lambda c, h: (
+            c.attention.backend == "math"
+            and c.attention.upcast is True
+            and not can(h.torch, "upcast of math attention as a switch")
         ),
         "the math backend computes in fp32 from PyTorch 2.5 on",
-    ),
-    (
-        _both(_backend("cudnn"), lambda c, h: not can(h.torch, "cudnn attention")),
-        "cuDNN attention needs PyTorch 2.5",
-    ),
-    (
-        _both(_backend("mem_efficient", "cudnn"), lambda c, h: h.kind == "cpu"),
-        "this attention backend needs a CUDA device",
-    ),
-    (
-        _both(
-            _backend("flash"),
-            lambda c, h: h.kind == "cpu" and not can(h.torch, "flash attention on a CPU"),
-        ),
-        "flash attention on a CPU needs PyTorch 2.1",
     ),
     (
         lambda c, h: (
@@ -106,36 +90,6 @@ RULES: tuple[Rule, ...] = (
             and not can(h.torch, "autocast of scaled_dot_product_attention on a CPU")
         ),
         "PyTorch 2.0 cannot autocast attention with a mask on a CPU: take precision=bf16",
-    ),
-    (
-        _both(
-            _backend("flash", "cudnn"),
-            lambda c, h: _below(h, (8, 0)) and can(h.torch, "flash attention by FlashAttention-2"),
-        ),
-        "needs compute capability 8.0",
-    ),
-    (
-        _both(_backend("flash"), lambda c, h: _below(h, (7, 5))),
-        "needs compute capability 7.5",
-    ),
-    (
-        _both(_backend("mem_efficient"), lambda c, h: _below(h, (5, 0))),
-        "needs compute capability 5.0",
-    ),
-    (
-        _both(
-            _backend("flash", "cudnn"),
-            lambda c, h: h.kind == "cuda" and c.precision.name == "fp32",
-        ),
-        "computes in fp16 and bf16 only, not in fp32",
-    ),
-    (
-        _both(_backend("xformers"), lambda c, h: h.kind == "cpu"),
-        "xFormers has no attention operator for the CPU at these head widths",
-    ),
-    (
-        _both(_backend("xformers"), lambda c, h: not h.has_xformers),
-        "xFormers is not installed: pip install 'sd_bench[xformers]'",
     ),
     (
         lambda c, h: c.compile.mode != "off" and not can(h.torch, "torch.compile"),
@@ -164,10 +118,10 @@ RULES: tuple[Rule, ...] = (
 
 def unsupported_reason(config: Config, host: Host) -> str | None:
     """Why ``config`` cannot run on ``host``, or None."""
-    for applies, reason in RULES:
-        if applies(config, host):
-            return reason
-    return None
+    needs = BACKENDS_BY_NAME[config.attention.backend].needs
+    reasons = [need.reason for need in needs if _is_unmet(need, config, host)]
+    reasons += [reason for applies, reason in RULES if applies(config, host)]
+    return next(iter(reasons), None)
 
 
 def with_stand_ins(configurations: str, capability: SM | None) -> str:

@@ -12,6 +12,7 @@ from unittest import mock
 
 import torch
 
+from sd_bench.attention_backends import BACKENDS
 from sd_bench.torch_capabilities import can, version_tuple
 
 TORCH_VERSION = version_tuple(torch.__version__)
@@ -21,12 +22,7 @@ HAS_COMPILE = can(TORCH_VERSION, "torch.compile")
 HAS_FLOP_COUNTER = can(TORCH_VERSION, "flop_counter")
 
 #: The switch of each attention backend in ``torch.backends.cuda``; they steer the CPU's too.
-_SDPA_SWITCHES = {
-    "math": "math_sdp",
-    "mem_efficient": "mem_efficient_sdp",
-    "flash": "flash_sdp",
-    "cudnn": "cudnn_sdp",
-}
+_SDPA_SWITCHES = {b.name: b.sdpa_switch for b in BACKENDS if b.sdpa_switch is not None}
 _INITIALISERS = (
     "uniform_",
     "normal_",

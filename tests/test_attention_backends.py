@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import yaml
 
-from sd_bench.attention_backends import BACKENDS, BACKENDS_BY_NAME
+from sd_bench.attention_backends import BACKENDS, BACKENDS_BY_NAME, measured_facts
 from sd_bench.config import ATTENTION_BACKENDS, SDPA_BACKENDS, AttentionConfig
 from sd_bench.paths import CONF_DIR
+from sd_bench.torch_capabilities import SINCE
 
 
 def test_every_backend_has_an_entry_and_a_file() -> None:
@@ -30,13 +31,31 @@ def test_the_schema_knows_the_backends_of_the_table() -> None:
 def test_no_two_backends_share_what_tells_them_apart() -> None:
     for name in ("label", "colour"):
         assert len({getattr(backend, name) for backend in BACKENDS}) == len(BACKENDS)
-    for name in ("operators", "kernel_marks"):
-        marks = [mark for backend in BACKENDS for mark in getattr(backend, name)]
-        assert len(set(marks)) == len(marks)
+    operators = [operator for backend in BACKENDS for operator in backend.operators]
+    operators += [kernel.operator for backend in BACKENDS for kernel in backend.kernels]
+    assert len(set(operators)) == len(operators)
 
 
-def test_what_is_fused_has_marks_of_its_operators_and_kernels() -> None:
+def test_what_is_fused_has_operators_that_prove_it() -> None:
     for backend in BACKENDS:
-        if backend.sdpa_switch and not backend.may_be_unfused:
-            assert backend.operators
-            assert backend.kernel_marks
+        if not backend.may_be_unfused:
+            assert backend.operators or backend.kernels
+
+
+def test_every_need_names_one_thing_and_known_features() -> None:
+    for need in (need for backend in BACKENDS for need in backend.needs):
+        wanted = (need.runs_on, need.feature, need.capability, need.package, need.precisions)
+        assert sum(value is not None for value in wanted) == 1, need
+        assert {need.feature, need.since} - {None} <= SINCE.keys()
+
+
+def test_every_backend_of_sdpa_can_be_switched_off() -> None:
+    for name in SDPA_BACKENDS:
+        config = AttentionConfig(backend="auto", **{f"disable_{name}": True})
+        assert config.allowed_sdpa_backends == tuple(b for b in SDPA_BACKENDS if b != name)
+
+
+def test_a_colour_is_no_part_of_what_is_measured() -> None:
+    facts = measured_facts()
+    assert all(operator in facts for backend in BACKENDS for operator in backend.operators)
+    assert not any(backend.colour in facts for backend in BACKENDS)

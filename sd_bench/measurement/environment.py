@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from sd_bench.attention_backends import measured_facts
 from sd_bench.devices import cpu_name
 from sd_bench.measurement.gpu_facts import INSTANCE, SETTINGS, gpu_facts
 from sd_bench.nvidia_driver import first_uuid
@@ -136,7 +137,7 @@ def _settings() -> dict[str, Any]:
 
 
 def _source_hash() -> str:
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(measured_facts().encode())
     for part in _MEASURED_SOURCES:
         path = PACKAGE_DIR / part
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:

@@ -15,30 +15,23 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from sd_bench.attention_backends import BACKENDS, BACKENDS_BY_NAME
 from sd_bench.config import AttentionConfig
 from sd_bench.records import KernelProof
 
+#: The path of nn.MultiheadAttention that heeds no switch; a cell that ran it proves nothing.
+_NATIVE = "aten::_native_multi_head_attention"
 #: The operators that compute attention as one piece, by the backend that they belong to.
 FUSED_OPERATORS = {
-    "aten::_scaled_dot_product_flash_attention": "flash",
-    "aten::_scaled_dot_product_flash_attention_for_cpu": "flash",
-    "aten::_scaled_dot_product_efficient_attention": "mem_efficient",
-    "aten::_scaled_dot_product_cudnn_attention": "cudnn",
-    "aten::_native_multi_head_attention": "native_multi_head_attention",
+    _NATIVE: "native_multi_head_attention",
+    **{
+        operator: backend.name
+        for backend in BACKENDS
+        if not backend.may_be_unfused
+        for operator in backend.operators
+    },
 }
-MATH_OPERATOR = "aten::_scaled_dot_product_attention_math"
-#: xFormers' kernels: the operator that each shows as, PyTorch's that does its work in some
-#: versions, and the backend of PyTorch's own attention that calls the latter too.
-XFORMERS_KERNELS = {
-    "flash": ("xformers_flash::flash_fwd", "aten::_flash_attention_forward", "flash"),
-    "cutlass": (
-        "xformers::efficient_attention_forward_cutlass",
-        "aten::_efficient_attention_forward",
-        "mem_efficient",
-    ),
-    "flash3": ("xformers_flash3::flash_fwd", None, None),
-    "small_k": ("xformers::efficient_attention", None, None),
-}
+(MATH_OPERATOR,) = BACKENDS_BY_NAME["math"].operators
 _MATMULS = ("aten::bmm", "aten::baddbmm")
 #: What the compiler calls a batched product that it has generated itself, instead of calling one.
 _GENERATED_MATMUL = ("triton_tem", "bmm")
@@ -68,9 +61,9 @@ class Profile:
     def xformers(self) -> Counter[str]:
         """xFormers' attentions, by kernel; what PyTorch's own attention calls is not theirs."""
         fused, found = self.fused, Counter[str]()
-        for kernel, (operator, below, backend) in XFORMERS_KERNELS.items():
-            called = 0 if below is None else self.operators[below] - fused[str(backend)]
-            found[kernel] = max(self.operators[operator], called)
+        for kernel in BACKENDS_BY_NAME["xformers"].kernels:
+            below = self.operators[str(kernel.operator_below)] - fused[str(kernel.backend)]
+            found[kernel.name] = max(self.operators[kernel.operator], below)
         return +found
 
     @property
