@@ -25,7 +25,12 @@ from typing import Any
 import numpy as np
 
 from sd_bench.records import Iteration, Record, record_path
-from tests.sample_records import sample_environment, sample_hash, sample_record, sample_times
+from tests.support.sample_records import (
+    sample_environment,
+    sample_hash,
+    sample_record,
+    sample_times,
+)
 
 ROUNDS = 10
 GPUS = ("t4", "v100", "a10", "a100", "h100")

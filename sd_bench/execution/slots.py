@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from sd_bench.capabilities.devices import Device, fits, matching_devices
 from sd_bench.config import Config, ConfigError, GpuConfig
-from sd_bench.devices import Device, fits, matching_devices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from sd_bench.devices import cuda_devices
+from sd_bench.capabilities.devices import cuda_devices
 
 PERIOD_S = 0.2
 #: How long the observer may take to answer; a driver that hangs must not hang the round.

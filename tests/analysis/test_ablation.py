@@ -12,8 +12,8 @@ import pytest
 from analysis import compare, load_records, summarise
 from analysis.ablation import STEPS, ablations
 from analysis.attribution import Waterfall
-from tests.conftest import Compose
-from tests.sample_records import sample_environment, sample_record, write_sample
+from tests.support.composition import Compose
+from tests.support.sample_records import sample_environment, sample_record, write_sample
 
 SECONDS = dict(zip((name for name, _ in STEPS), (10, 9, 8.5, 7, 7.25, 5, 4), strict=True))
 

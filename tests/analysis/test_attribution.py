@@ -10,7 +10,7 @@ import pytest
 from analysis import compare, load_records, summarise
 from analysis.attribution import Waterfall, changes_by_class, waterfalls
 from sd_bench.records import Profile
-from tests.sample_records import sample_record, write_sample
+from tests.support.sample_records import sample_record, write_sample
 
 MATH = {"attention": 0.060, "convolution": 0.030, "copies": 0.002, "norm": 0.0100}
 FLASH = {"attention": 0.019, "convolution": 0.030, "copies": 0.005, "norm": 0.0101}

@@ -20,7 +20,7 @@ from analysis.roofline import Roofline
 from analysis.run_charts import run_charts
 from analysis.stacks import StackChart
 from sd_bench.records import Memory, Profile, Times, Work
-from tests.sample_records import sample_record, sample_times, write_main_sweep, write_sample
+from tests.support.sample_records import sample_record, sample_times, write_main_sweep, write_sample
 
 GPU = {"gpu": {"peak_tflops": {"fp16": 100.0, "fp32": 20.0}, "bandwidth_gb_per_s": 500}}
 

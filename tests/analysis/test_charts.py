@@ -12,7 +12,7 @@ from analysis import compare, load_records, summarise
 from analysis.bars import BarChart
 from analysis.charts import bar_charts, draw_charts
 from analysis.choices import PUBLISHED_CONFIGURATIONS
-from tests.sample_records import (
+from tests.support.sample_records import (
     CONFIGURATIONS,
     sample_environment,
     sample_record,

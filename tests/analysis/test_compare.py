@@ -18,7 +18,7 @@ from analysis import (
     speedup,
     summarise,
 )
-from tests.sample_records import (
+from tests.support.sample_records import (
     CONFIGURATIONS,
     sample_environment,
     sample_record,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis import environments, load_records
-from tests.sample_records import sample_environment, sample_record, write_sample
+from tests.support.sample_records import sample_environment, sample_record, write_sample
 
 
 def write(root: Path, sweep: str, torch_env: str, fingerprint: str, **choices: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from analysis import compare, load_records, summarise
 from analysis.findings import findings
-from tests.sample_records import sample_record, write_sample, write_sweep
+from tests.support.sample_records import sample_record, write_sample, write_sweep
 
 
 def ten(mean_s: float) -> list[float]:

@@ -13,7 +13,12 @@ from analysis.__main__ import main
 from analysis.gate import FAILURES, compare_sweeps
 from analysis.gate_page import gate_page
 from analysis.verdicts import DEFAULT_MARGIN
-from tests.sample_records import sample_environment, sample_record, write_sample, write_sweep
+from tests.support.sample_records import (
+    sample_environment,
+    sample_record,
+    write_sample,
+    write_sweep,
+)
 
 
 def ten(mean_s: float, spread: float = 0.002) -> list[float]:

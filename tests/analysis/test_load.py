@@ -11,7 +11,12 @@ from typing import Any
 import pytest
 
 from analysis import AnalysisError, load_records
-from tests.sample_records import sample_environment, sample_record, write_main_sweep, write_sample
+from tests.support.sample_records import (
+    sample_environment,
+    sample_record,
+    write_main_sweep,
+    write_sample,
+)
 
 
 def edit(path: Path, **changes: Any) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 import analysis
 from analysis.__main__ import main
-from tests.sample_records import (
+from tests.support.sample_records import (
     sample_environment,
     sample_record,
     write_main_sweep,

@@ -12,7 +12,7 @@ import pytest
 from analysis import compare, compare_by_axis, environments, load_records, summarise
 from analysis.notes import disturbance_notes, scaled_note, sweep_names, value_note
 from analysis.tables import axes_page, delta_page, summary_page
-from tests.sample_records import sample_record, sample_times, write_main_sweep, write_sample
+from tests.support.sample_records import sample_record, sample_times, write_main_sweep, write_sample
 
 
 def cells(*rows: tuple[str, tuple[str, ...]]) -> pd.DataFrame:

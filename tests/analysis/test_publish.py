@@ -8,7 +8,7 @@ import pytest
 
 from analysis.__main__ import main
 from analysis.publish import publish
-from tests.sample_records import write_main_sweep
+from tests.support.sample_records import write_main_sweep
 
 DOCS = Path(__file__).parents[2] / "docs"
 

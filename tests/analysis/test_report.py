@@ -12,7 +12,7 @@ import pytest
 from analysis.__main__ import main
 from analysis.formats import Table
 from analysis.report import inline_svg, sorted_as_number
-from tests.sample_records import sample_record, write_main_sweep, write_sample, write_sweep
+from tests.support.sample_records import sample_record, write_main_sweep, write_sample, write_sweep
 
 _VOID = {"meta", "link", "input", "br", "hr", "img"}
 

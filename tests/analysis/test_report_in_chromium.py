@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from analysis.__main__ import main
-from tests.sample_records import sample_record, write_main_sweep, write_sample
+from tests.support.sample_records import sample_record, write_main_sweep, write_sample
 
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
 

@@ -12,7 +12,7 @@ from analysis import compare, load_records, summarise
 from analysis.charts import bar_charts
 from analysis.per_run import RunChart
 from analysis.run_charts import run_charts
-from tests.sample_records import (
+from tests.support.sample_records import (
     CONFIGURATIONS,
     sample_environment,
     sample_record,

@@ -12,7 +12,7 @@ from matplotlib.colors import to_hex
 from analysis import load_records, summarise
 from analysis.choices import PUBLISHED_CONFIGURATIONS
 from analysis.series import repeats_of_colours, series_colours, series_order
-from tests.sample_records import (
+from tests.support.sample_records import (
     CONFIGURATIONS,
     sample_environment,
     sample_record,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from analysis import load_records, summarise
-from tests.sample_records import (
+from tests.support.sample_records import (
     sample_environment,
     sample_record,
     write_main_sweep,

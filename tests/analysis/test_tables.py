@@ -14,7 +14,7 @@ from analysis import compare, compare_by_axis, environments, load_records, summa
 from analysis.files import write_tables
 from analysis.formats import Page
 from analysis.tables import axes_page, delta_page, screen_page, summary_page
-from tests.sample_records import (
+from tests.support.sample_records import (
     CONFIGURATIONS,
     sample_environment,
     sample_record,

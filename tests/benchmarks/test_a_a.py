@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.a_a import describe, drift_over, paired_ratio
-from tests.sample_records import sample_record
+from tests.support.sample_records import sample_record
 
 stats = pytest.importorskip("scipy.stats")
 FIRST, SECOND = [2.0, 2.1, 1.9, 2.05], [2.1, 2.0, 2.0, 2.1]
