@@ -25,7 +25,8 @@ from hydra import compose, initialize_config_dir
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from sd_bench.command import register
+from sd_bench.capabilities.torch_compat import uninitialised
+from sd_bench.cli.command import register
 from sd_bench.config import Config, from_hydra
 from sd_bench.networks.attention import attention_factory
 from sd_bench.networks.autoencoder import Autoencoder
@@ -33,10 +34,9 @@ from sd_bench.networks.text_encoder import TextEncoder
 from sd_bench.networks.unet import UNet
 from sd_bench.paths import CONF_DIR
 from sd_bench.pipeline import build_networks
-from sd_bench.torch_versions import uninitialised
 from sd_bench.weights.layout import part_keys
+from sd_bench.weights.model_parts import parts
 from sd_bench.weights.parts import AUTOENCODER, TEXT_ENCODER, UNET
-from sd_bench.weights.structure import parts
 
 CPU = torch.device("cpu")
 _WAYS = ("sd_bench", "load_file")

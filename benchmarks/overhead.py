@@ -19,7 +19,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from sd_bench.execution.account import Account
+from sd_bench.execution.time_account import Account
 from sd_bench.records import find_records, read_record
 
 SIX_CELLS = ["-m", "batch_size=1,2,4", "attention=flash,math"]

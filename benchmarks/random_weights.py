@@ -15,7 +15,8 @@ import torch
 from hydra import compose, initialize_config_dir
 from torch import nn
 
-from sd_bench.command import register
+from sd_bench.capabilities.torch_compat import uninitialised
+from sd_bench.cli.command import register
 from sd_bench.config import from_hydra
 from sd_bench.measurement.clock import timed_call
 from sd_bench.networks.attention import attention_factory
@@ -23,8 +24,7 @@ from sd_bench.networks.autoencoder import Autoencoder
 from sd_bench.networks.text_encoder import TextEncoder
 from sd_bench.networks.unet import UNet
 from sd_bench.paths import CONF_DIR
-from sd_bench.torch_versions import uninitialised
-from sd_bench.weights.random import fill_random
+from sd_bench.weights.random_weights import fill_random
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 

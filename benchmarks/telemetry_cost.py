@@ -19,7 +19,7 @@ import time
 import torch
 from hydra import compose, initialize_config_dir
 
-from sd_bench.command import arguments_for_hydra, register
+from sd_bench.cli.command import arguments_for_hydra, register
 from sd_bench.config import Config, from_hydra
 from sd_bench.measurement.clock import timed_call
 from sd_bench.measurement.telemetry import Observer

@@ -19,15 +19,15 @@ from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
 from hydra import compose, initialize_config_dir
 
-from sd_bench.command import register
+from sd_bench.capabilities.torch_compat import sdpa_backends, uninitialised
+from sd_bench.cli.command import register
 from sd_bench.config import Config, from_hydra
 from sd_bench.measurement.clock import timed_call
 from sd_bench.measurement.kernel_proof import judge, profile_call
 from sd_bench.networks.attention import attention_factory
 from sd_bench.networks.unet import UNet
 from sd_bench.paths import CONF_DIR
-from sd_bench.torch_versions import sdpa_backends, uninitialised
-from sd_bench.weights.random import fill_random
+from sd_bench.weights.random_weights import fill_random
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 #: diffusers' processor that runs the same kernels as our backend of this name.

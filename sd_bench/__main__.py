@@ -7,11 +7,11 @@ def main() -> int:
     """Print the help at once, or hand the command line to Hydra; gives the exit code."""
     try:
         if {"-h", "--help"} & set(sys.argv[1:]):
-            from sd_bench.help import help_text
+            from sd_bench.cli.help_text import help_text
 
             print(help_text(), end="")
             return 0
-        from sd_bench.command import main as command  # Hydra takes a while to import
+        from sd_bench.cli.command import main as command  # Hydra takes a while to import
 
         return command()
     except KeyboardInterrupt:  # before anything has begun

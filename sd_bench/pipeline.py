@@ -10,18 +10,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sd_bench.capabilities.torch_compat import Watcher, compiled, sdpa_backends, uninitialised
 from sd_bench.config import RANDOM_WEIGHTS, Config, known_models
 from sd_bench.networks.attention import attention_factory
 from sd_bench.networks.autoencoder import Autoencoder
 from sd_bench.networks.text_encoder import TextEncoder
 from sd_bench.networks.unet import UNet
-from sd_bench.sampling.samplers import make_sampler
-from sd_bench.torch_versions import Watcher, compiled, sdpa_backends, uninitialised
+from sd_bench.sampling.sampler_table import make_sampler
 from sd_bench.weights.checkpoint import open_checkpoint
-from sd_bench.weights.fit import check_fits
-from sd_bench.weights.load import fill_from, stored_parts
+from sd_bench.weights.checkpoint_fit import check_fits
+from sd_bench.weights.checkpoint_weights import fill_from, stored_parts
 from sd_bench.weights.parts import AUTOENCODER, TEXT_ENCODER, UNET
-from sd_bench.weights.random import fill_random, forget_table
+from sd_bench.weights.random_weights import fill_random, forget_table
 
 #: The dtype of weights by precision; autocast computes in another one than it stores.
 WEIGHT_DTYPES = {

@@ -1,22 +1,21 @@
-"""What all tests share: configurations, composed by Hydra as the command composes them."""
+"""What all tests share: configurations, composed by Hydra; the real command, faults put into it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from sd_bench.config import Config
-from tests.composition import compose_config as composed
+from tests.support.commands import REPOSITORY, Command, Inject
+from tests.support.composition import Compose
+from tests.support.composition import compose_config as composed
 
 # One thread a test process: pytest runs two of them, and torch is not imported yet.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-Compose = Callable[..., Config]
-
-#: A UNet of one level with 8 attention modules: the compiler is done with it in seconds.
-QUICK_TO_COMPILE = ("model_version.unet.channel_mult=[1]", "model_version.unet.num_res_blocks=1")
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +33,37 @@ def tiny(compose_config: Compose) -> Compose:
         return compose_config(*small, "workload.height=64", "workload.width=64", *overrides)
 
     return make
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    """``command("-m", "attention=math")`` runs the real command; records go to tmp_path/sweep."""
+
+    def run(
+        *arguments: str, timeout: float = 250, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "sd_bench", f"hydra.sweep.dir={tmp_path / 'sweep'}", *arguments],
+            cwd=REPOSITORY, capture_output=True, text=True, timeout=timeout,
+            env={**os.environ, "OMP_NUM_THREADS": "1", **variables},
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture
+def inject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inject:
+    """``inject(code)`` has every worker run ``code`` as its interpreter starts."""
+
+    def put(code: str) -> None:
+        body = "".join(f"    {line}\n" for line in code.splitlines())
+        (tmp_path / "site").mkdir()
+        (tmp_path / "site" / "sitecustomize.py").write_text(
+            f"import sys\nif 'sd_bench.execution.worker' in sys.orig_argv:\n{body}"
+        )
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+
+    return put
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

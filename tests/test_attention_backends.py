@@ -5,9 +5,9 @@ from __future__ import annotations
 import yaml
 
 from sd_bench.attention_backends import BACKENDS, BACKENDS_BY_NAME, measured_facts
+from sd_bench.capabilities.torch_features import SINCE
 from sd_bench.config import ATTENTION_BACKENDS, SDPA_BACKENDS, AttentionConfig
 from sd_bench.paths import CONF_DIR
-from sd_bench.torch_capabilities import SINCE
 
 
 def test_every_backend_has_an_entry_and_a_file() -> None:

@@ -229,7 +229,8 @@ def measure(session: Session, options: argparse.Namespace) -> int:
 
 def machine_facts(device: str) -> dict[str, str]:
     """What the summary's head says. Raises SetupError if there is no such device."""
-    from sd_bench.devices import cpu_name, cuda_devices
+    from sd_bench.capabilities.devices import cpu_name
+    from sd_bench.capabilities.nvidia_driver import cuda_devices
 
     found = cuda_devices()
     if device == "cuda" and not found:

@@ -7,12 +7,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from sd_bench.cli.sweep_screen import make_console
 from sd_bench.config import ConfigError
-from sd_bench.environments.capabilities import capability_table
-from sd_bench.environments.creating import create
+from sd_bench.environments.creation import create
 from sd_bench.environments.definition import NAMES, definition
-from sd_bench.environments.locking import lock_all
-from sd_bench.execution.screen import make_console
+from sd_bench.environments.locks import lock_all
+from sd_bench.environments.support_table import capability_table
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sd_bench.checks import check
+from sd_bench.capabilities.devices import check_present, matching_devices
+from sd_bench.capabilities.support_rules import Host, has_cpp_compiler, unsupported_reason
 from sd_bench.config import Config, ConfigError
-from sd_bench.devices import check_present, matching_devices
+from sd_bench.config.checks import check
+from sd_bench.config.scaling import scaled_sentences
+from sd_bench.environments.interpreter import Interpreter, find_interpreter
 from sd_bench.execution.cell import Cell
-from sd_bench.execution.interpreter import Interpreter, find_interpreter
-from sd_bench.scaling import scaled_sentences
-from sd_bench.support import Host, has_cpp_compiler, unsupported_reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

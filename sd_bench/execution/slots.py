@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from sd_bench.capabilities.devices import fits, matching_devices
+from sd_bench.capabilities.nvidia_driver import Device
 from sd_bench.config import Config, ConfigError, GpuConfig
-from sd_bench.devices import fits, matching_devices
-from sd_bench.nvidia_driver import Device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

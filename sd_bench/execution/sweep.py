@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Protocol
 
 from sd_bench.config import ConfigError
-from sd_bench.execution.account import Account
 from sd_bench.execution.cell import Cell
-from sd_bench.execution.finished import Finished, find_finished, nothing_finished, set_aside
+from sd_bench.execution.finished_rounds import Finished, find_finished, nothing_finished, set_aside
 from sd_bench.execution.plan import PlannedCell, make_plan
-from sd_bench.execution.process import Turn, compile_cache_dir, log_path
-from sd_bench.execution.rounds import RoundWatcher, run_turns
+from sd_bench.execution.round_loop import RoundWatcher, run_turns
 from sd_bench.execution.slots import Slots, slots_for
 from sd_bench.execution.sweep_folder import (
     claim,
@@ -28,6 +26,8 @@ from sd_bench.execution.sweep_folder import (
     placed,
     unclaim,
 )
+from sd_bench.execution.time_account import Account
+from sd_bench.execution.worker_process import Turn, compile_cache_dir, log_path
 from sd_bench.records import Record
 
 #: Statuses that are no fault: the command's exit code stays 0.

@@ -25,9 +25,9 @@ from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
 from sd_bench.config import Config, ConfigError, from_dict, to_dict  # noqa: E402
+from sd_bench.config.scaling import scaled_sentences  # noqa: E402
 from sd_bench.execution.cell import cell_hash, choices  # noqa: E402
 from sd_bench.records import Failure, Record, record_path, write_record  # noqa: E402
-from sd_bench.scaling import scaled_sentences  # noqa: E402
 
 if TYPE_CHECKING:
     from sd_bench.measurement.round import Measured
@@ -159,12 +159,12 @@ def _measure(
     """Measure the round. ``keep`` gets the record before a step is profiled, if one is."""
     import torch
 
-    from sd_bench.measurement.artefacts import save_output
-    from sd_bench.measurement.environment import describe_environment
-    from sd_bench.measurement.remarks import remarks
+    from sd_bench.measurement.environment_facts import describe_environment
+    from sd_bench.measurement.output_files import save_output
     from sd_bench.measurement.round import measure_round
+    from sd_bench.measurement.round_warnings import remarks
     from sd_bench.measurement.work import count_work
-    from sd_bench.networks.probe import why_backend_fails
+    from sd_bench.networks.attention_probe import why_backend_fails
     from sd_bench.pipeline import compute_dtype
     from sd_bench.sampling.inputs import cut_prompts, image_prompts, image_seeds
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from sd_bench.capabilities.torch_compat import TORCH_VERSION, compile_counts
 from sd_bench.records import Compilation
-from sd_bench.torch_versions import TORCH_VERSION, compile_counts
 
 
 def read_compilation() -> Compilation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sd_bench.nvidia_driver import ask_nvidia_smi
+from sd_bench.capabilities.nvidia_driver import ask_nvidia_smi
 
 #: Facts that a time depends on, by the field that nvidia-smi calls them.
 SETTINGS = {

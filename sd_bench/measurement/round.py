@@ -8,19 +8,20 @@ from pathlib import Path
 
 import torch
 
+from sd_bench.capabilities.torch_compat import HAS_SDPA, uses_cuda_graphs
 from sd_bench.config import Config
 from sd_bench.measurement.clock import counted_from, timed_call, timed_iteration
 from sd_bench.measurement.compilation import read_compilation
 from sd_bench.measurement.kernel_proof import FirstRun, judge, profile_call
 from sd_bench.measurement.memory import read_memory, reset_device_peak
-from sd_bench.measurement.readings import (
+from sd_bench.measurement.step_profile import profile_step
+from sd_bench.measurement.telemetry import Observer, observing
+from sd_bench.measurement.telemetry_summary import (
     energy_not_read,
     energy_record,
     telemetry_record,
     with_counters,
 )
-from sd_bench.measurement.step_profile import profile_step
-from sd_bench.measurement.telemetry import Observer, observing
 from sd_bench.networks.attention import is_unet_attention
 from sd_bench.pipeline import Pipeline
 from sd_bench.records import (
@@ -35,7 +36,6 @@ from sd_bench.records import (
 )
 from sd_bench.sampling.inputs import PIXELS_PER_LATENT, make_batch
 from sd_bench.sampling.text_to_image import Images, Marks, guided, text_to_image
-from sd_bench.torch_versions import HAS_SDPA, uses_cuda_graphs
 
 #: Told what the round is doing, always outside the timed region.
 Report = Callable[[str], None]

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from sd_bench.nvidia_driver import first_uuid
+from sd_bench.capabilities.nvidia_driver import first_uuid
 
 PERIOD_S = 0.2
 #: How long the observer may take to answer; a driver that hangs must not hang the round.

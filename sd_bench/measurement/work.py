@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from sd_bench.capabilities.torch_compat import HAS_FLOP_COUNTER, sdpa_backends
 from sd_bench.config import LATENT_CHANNELS, AttentionConfig, Config
 from sd_bench.networks.attention import attention_factory
 from sd_bench.networks.autoencoder import Autoencoder
@@ -19,8 +20,7 @@ from sd_bench.networks.text_encoder import TextEncoder
 from sd_bench.networks.unet import UNet
 from sd_bench.records import Work, write_atomically
 from sd_bench.sampling.inputs import PIXELS_PER_LATENT
-from sd_bench.sampling.samplers import make_sampler
-from sd_bench.torch_versions import HAS_FLOP_COUNTER, sdpa_backends
+from sd_bench.sampling.sampler_table import make_sampler
 
 _META = torch.device("meta")
 

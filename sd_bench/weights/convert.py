@@ -23,8 +23,8 @@ from torch import Tensor
 
 from sd_bench.config import ConfigError
 from sd_bench.weights.checkpoint import Checkpoint, open_checkpoint
+from sd_bench.weights.checkpoint_weights import read
 from sd_bench.weights.layout import BIAS, multihead_place, published_keys
-from sd_bench.weights.load import read
 from sd_bench.weights.parts import UNET, Place
 from sd_bench.weights.stored_tensor import StoredTensor, WeightsError
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.runnable import needs_cpu_flash
+from tests.support.runnable import needs_cpu_flash
 
 GPU_DIR = Path(__file__).parents[2] / "benchmarks" / "gpu"
 

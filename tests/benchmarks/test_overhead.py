@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.overhead import split
-from sd_bench.execution.account import Account
+from sd_bench.execution.time_account import Account
 
 
 @pytest.mark.parametrize(("once_s", "each_s"), [(2.0, 0.25), (0.0, 0.5), (3.0, 0.0)])

@@ -11,12 +11,12 @@ import pytest
 import yaml
 
 from sd_bench.config import ConfigError, TorchEnvConfig
-from sd_bench.environments import finding
+from sd_bench.environments import locations
 from sd_bench.environments.__main__ import main
-from sd_bench.environments.creating import create
+from sd_bench.environments.creation import create
 from sd_bench.environments.definition import CHECKOUT, NAMES, Definition, definition
-from sd_bench.environments.finding import default_executable, find_executable
-from sd_bench.execution.interpreter import find_interpreter
+from sd_bench.environments.interpreter import find_interpreter
+from sd_bench.environments.locations import default_executable, find_executable
 
 
 def lines(name: str) -> dict[str, str]:
@@ -80,7 +80,7 @@ def test_condas_environments_are_found_by_name(
 def test_what_create_has_made_is_used_without_being_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finding, "CHECKOUT", tmp_path)
+    monkeypatch.setattr(locations, "CHECKOUT", tmp_path)
     assert default_executable("original") is None
     venv = make_venv(tmp_path / ".envs" / "original")
     assert default_executable("original") == str(venv / "bin" / "python")

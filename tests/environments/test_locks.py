@@ -12,10 +12,10 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from sd_bench.environments import locking
+from sd_bench.environments import locks
 from sd_bench.environments.__main__ import main
 from sd_bench.environments.definition import NAMES, definition
-from sd_bench.environments.locking import read_lock
+from sd_bench.environments.locks import read_lock
 
 #: What may differ between the two, and only this: PyTorch, and what one of them brings.
 COMPARED = {"torch", "torchvision"}
@@ -71,4 +71,4 @@ def test_an_earlier_lock_is_preferred_to_a_later_one(tmp_path: Path) -> None:
     first, second, none = (tmp_path / name for name in ("first", "second", "none"))
     first.write_text("# said\na==1  # via b\nb==2\n")
     second.write_text("b==3\nc==4\n")
-    assert locking._pins([first, second, none]) == {"a": "1", "b": "2", "c": "4"}
+    assert locks._pins([first, second, none]) == {"a": "1", "b": "2", "c": "4"}

@@ -7,8 +7,8 @@ import json
 import pytest
 import torch
 
-from tests.environments.outputs import ATTENTIONS, FILE, MODELS, latents, parameters
 from tests.fidelity.comparison import relative_error
+from tests.support.outputs import ATTENTIONS, FILE, MODELS, latents, parameters
 
 KNOWN = json.loads(FILE.read_text(encoding="utf-8"))
 #: fp32 sums in another order; 5e-6 to 1.4e-5 between PyTorch 1.12.1 and 2.15.

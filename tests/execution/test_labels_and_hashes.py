@@ -9,10 +9,10 @@ import pytest
 
 from hydra_plugins.sd_bench_launcher import distinct_labels
 from sd_bench.config import ConfigError, TorchEnvConfig
+from sd_bench.environments.interpreter import Interpreter, find_interpreter
 from sd_bench.execution.cell import cell_hash, choices
-from sd_bench.execution.interpreter import Interpreter, find_interpreter
 from sd_bench.paths import CONF_DIR
-from tests.conftest import Compose
+from tests.support.composition import Compose
 
 
 def test_a_label_says_what_differs_between_jobs() -> None:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sd_bench.execution.account import Account
+from sd_bench.cli.plan_screen import compact, show_plan
 from sd_bench.execution.cell import Cell, cell_hash, choices
-from sd_bench.execution.estimate import Estimate, estimates
-from sd_bench.execution.finished import Finished, nothing_finished
+from sd_bench.execution.finished_rounds import Finished, nothing_finished
 from sd_bench.execution.plan import PlannedCell
-from sd_bench.execution.plan_screen import compact, show_plan
+from sd_bench.execution.time_account import Account
+from sd_bench.execution.time_estimate import Estimate, estimates
 from sd_bench.records import write_record
-from tests.conftest import Compose
+from tests.support.composition import Compose
 from tests.support.records import sample_record
 
 

@@ -13,21 +13,21 @@ from pathlib import Path
 
 import pytest
 
-from sd_bench.config import ConfigError
-from sd_bench.execution.cell import Cell
-from sd_bench.execution.finished import differences
-from sd_bench.execution.resume import (
+from sd_bench.capabilities.support_rules import has_cpp_compiler
+from sd_bench.capabilities.torch_compat import HAS_COMPILE
+from sd_bench.cli.resume_arguments import (
     command_to_resume,
     folder_argument,
     resumed_arguments,
     stored_arguments,
 )
+from sd_bench.config import ConfigError
+from sd_bench.execution.cell import Cell
+from sd_bench.execution.finished_rounds import differences
 from sd_bench.execution.sweep_folder import CLAIM, MARKER, claim, locked, mark, newest_sweep, placed
 from sd_bench.records import find_records, read_record, write_record
-from sd_bench.support import has_cpp_compiler
-from sd_bench.torch_versions import HAS_COMPILE
-from tests.conftest import Compose
-from tests.execution.conftest import REPOSITORY, SMOKE, Command, records
+from tests.support.commands import REPOSITORY, SMOKE, Command, records
+from tests.support.composition import Compose
 
 
 def contents(folder: Path) -> dict[Path, bytes]:

@@ -6,17 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from sd_bench import devices
+from sd_bench.capabilities import devices
+from sd_bench.capabilities.nvidia_driver import (
+    foreign_processes,
+    parse_compute_apps,
+    parse_nvidia_smi,
+)
 from sd_bench.config import ConfigError
-from sd_bench.execution.account import Account
 from sd_bench.execution.cell import Cell
-from sd_bench.execution.finished import Finished
+from sd_bench.execution.finished_rounds import Finished
 from sd_bench.execution.plan import PlannedCell
 from sd_bench.execution.slots import Slot, Slots, slots_for
 from sd_bench.execution.sweep import run_sweep
-from sd_bench.nvidia_driver import foreign_processes, parse_compute_apps, parse_nvidia_smi
+from sd_bench.execution.time_account import Account
 from sd_bench.records import Record
-from tests.conftest import Compose
+from tests.support.composition import Compose
 
 SMI = "".join(
     f"{index}, {name}, GPU-{index}, {capability}, 40960, 535\n"

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from sd_bench.measurement.round import holds_constant_image
-from tests.execution.conftest import SMOKE, TINY, Command, Inject, records
-from tests.runnable import needs_cpu_flash
+from tests.support.commands import SMOKE, TINY, Command, Inject, records
+from tests.support.runnable import needs_cpu_flash
 
 
 def test_memory_that_runs_out_is_oom(command: Command, inject: Inject, tmp_path: Path) -> None:
@@ -106,9 +106,9 @@ def test_another_kernel_than_the_label_says_is_invalid(
     command: Command, inject: Inject, tmp_path: Path
 ) -> None:
     inject(
-        "from sd_bench import torch_versions\n"
-        "real = torch_versions.sdpa_backends\n"
-        "torch_versions.sdpa_backends = lambda allowed, *rest: real(('math',), *rest)\n"
+        "from sd_bench.capabilities import torch_compat\n"
+        "real = torch_compat.sdpa_backends\n"
+        "torch_compat.sdpa_backends = lambda allowed, *rest: real(('math',), *rest)\n"
     )
     assert command(*SMOKE, "attention=flash").returncode == 1
     (record,) = records(tmp_path)

@@ -11,15 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from sd_bench.execution.interpreter import find_interpreter
+from sd_bench.capabilities.support_rules import unsupported_reason
+from sd_bench.capabilities.torch_compat import HAS_FLOP_COUNTER
+from sd_bench.environments.interpreter import find_interpreter
 from sd_bench.execution.plan import host_of
-from sd_bench.execution.process import compile_cache_dir
+from sd_bench.execution.worker_process import compile_cache_dir
 from sd_bench.records import find_records
-from sd_bench.support import unsupported_reason
-from sd_bench.torch_versions import HAS_FLOP_COUNTER
-from tests.composition import compose_config
-from tests.conftest import QUICK_TO_COMPILE
-from tests.execution.conftest import REPOSITORY, TINY, Command, records
+from tests.support.commands import REPOSITORY, TINY, Command, records
+from tests.support.composition import QUICK_TO_COMPILE, compose_config
 
 
 def test_a_matrix_leaves_one_record_a_cell_and_round(command: Command, tmp_path: Path) -> None:

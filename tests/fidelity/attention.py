@@ -6,12 +6,12 @@ from functools import partial
 
 import torch
 
+from sd_bench.capabilities.torch_compat import sdpa_backends
 from sd_bench.config import Config
 from sd_bench.networks.unet import UNet
-from sd_bench.torch_versions import sdpa_backends
 from tests.fidelity.comparison import ATTENTION, Comparison, relative_error
 from tests.fidelity.ours import fp32_config, normal, random_unet, text_like
-from tests.runnable import HAS_CPU_FLASH
+from tests.support.runnable import HAS_CPU_FLASH
 
 #: What runs on the CPU under this PyTorch: overrides that are compared with attention=original.
 #: Before PyTorch 2.1 fused attention on the CPU cannot be chosen.

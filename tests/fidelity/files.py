@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sd_bench.capabilities.torch_compat import sdpa_backends
 from sd_bench.config import Config
 from sd_bench.pipeline import build_networks
 from sd_bench.sampling.tokens import tokenise
-from sd_bench.torch_versions import sdpa_backends
 from sd_bench.weights.parts import AUTOENCODER, UNET
-from sd_bench.weights.random import fill_random
+from sd_bench.weights.random_weights import fill_random
 from tests.fidelity import peers
 from tests.fidelity.attention import unet_output
 from tests.fidelity.checkpoints import published, published_text_encoder

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from sd_bench.config import SamplerConfig, ScheduleConfig
 from sd_bench.sampling.sampler import Model
-from sd_bench.sampling.samplers import make_sampler
+from sd_bench.sampling.sampler_table import make_sampler
 from sd_bench.sampling.schedule import make_schedule
 from tests.fidelity import schedulers
 from tests.fidelity.comparison import (

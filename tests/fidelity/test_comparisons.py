@@ -10,7 +10,7 @@ import torch
 from tests.fidelity.comparison import NETWORK, Comparison, relative_error, worst_error
 from tests.fidelity.report import PAGE, page, read_page
 from tests.fidelity.table import COMPARISONS
-from tests.runnable import HAS_CPU_FLASH
+from tests.support.runnable import HAS_CPU_FLASH
 
 CASES = [pytest.param(c, id=c.key, marks=[pytest.mark.slow] if c.slow else []) for c in COMPARISONS]
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sd_bench.measurement.artefacts import save_output
+from sd_bench.measurement.output_files import save_output
 from sd_bench.sampling.inputs import image_seeds, make_batch
 from tests.fidelity.comparison import PIPELINE, relative_error
 from tests.fidelity.ours import fp32_config

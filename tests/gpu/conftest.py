@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.conftest import Compose
+from tests.support.composition import Compose
 
 
 @pytest.fixture(scope="session", autouse=True)

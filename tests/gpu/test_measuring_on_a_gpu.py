@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from sd_bench.measurement.environment import describe_environment
+from sd_bench.measurement.environment_facts import describe_environment
 from sd_bench.measurement.kernel_classes import CLASSES
-from sd_bench.measurement.readings import CLOCK_EVENT_REASONS
 from sd_bench.measurement.round import measure_round
 from sd_bench.measurement.step_profile import profile_step
+from sd_bench.measurement.telemetry_summary import CLOCK_EVENT_REASONS
 from sd_bench.pipeline import Pipeline
-from tests.conftest import Compose
+from tests.support.composition import Compose
 
 pytestmark = pytest.mark.gpu
 

@@ -19,13 +19,13 @@ from sd_bench.measurement.clock import timed_call, timed_iteration
 from sd_bench.measurement.kernel_proof import Profile, judge, profile_call
 from sd_bench.measurement.round import measure_round
 from sd_bench.networks.attention import is_unet_attention
-from sd_bench.networks.probe import why_backend_fails
+from sd_bench.networks.attention_probe import why_backend_fails
 from sd_bench.paths import PACKAGE_DIR
 from sd_bench.pipeline import Pipeline, build_networks, compute_dtype
 from sd_bench.records import find_records, read_record
 from sd_bench.sampling.inputs import make_batch
 from sd_bench.sampling.text_to_image import Marks
-from tests.conftest import Compose
+from tests.support.composition import Compose
 
 pytestmark = pytest.mark.gpu
 

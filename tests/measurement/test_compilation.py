@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from sd_bench.capabilities.torch_compat import HAS_COMPILE, TORCH_VERSION
+from sd_bench.capabilities.torch_features import can
 from sd_bench.measurement.compilation import read_compilation
-from sd_bench.torch_capabilities import can
-from sd_bench.torch_versions import HAS_COMPILE, TORCH_VERSION
 
 COUNTS_ANEW = can(TORCH_VERSION, "count of compilations anew")
 

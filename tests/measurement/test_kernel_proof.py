@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from sd_bench.capabilities.support_rules import has_cpp_compiler
+from sd_bench.capabilities.torch_compat import HAS_COMPILE, HAS_SDPA
 from sd_bench.config import ATTENTION_BACKENDS, AttentionConfig
 from sd_bench.measurement.kernel_proof import MATH_OPERATOR, Profile, judge, profile_call
 from sd_bench.measurement.round import measure_round
 from sd_bench.networks.attention import is_unet_attention
 from sd_bench.pipeline import Pipeline
-from sd_bench.support import has_cpp_compiler
-from sd_bench.torch_versions import HAS_COMPILE, HAS_SDPA
-from tests.conftest import QUICK_TO_COMPILE, Compose
-from tests.runnable import CPU_BACKENDS
+from tests.support.composition import QUICK_TO_COMPILE, Compose
+from tests.support.runnable import CPU_BACKENDS
 
 CPU = torch.device("cpu")
 

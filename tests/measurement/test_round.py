@@ -10,11 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
-from sd_bench.measurement.artefacts import save_output
 from sd_bench.measurement.memory import read_memory
+from sd_bench.measurement.output_files import save_output
 from sd_bench.measurement.round import measure_round
 from sd_bench.sampling.text_to_image import Images
-from tests.conftest import Compose
+from tests.support.composition import Compose
 
 CPU = torch.device("cpu")
 

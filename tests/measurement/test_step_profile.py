@@ -22,8 +22,8 @@ from sd_bench.measurement.step_profile import profile_step
 from sd_bench.networks.attention import is_unet_attention
 from sd_bench.pipeline import Pipeline
 from sd_bench.records import Profile
-from tests.conftest import Compose
-from tests.runnable import CPU_BACKENDS
+from tests.support.composition import Compose
+from tests.support.runnable import CPU_BACKENDS
 
 CPU = torch.device("cpu")
 

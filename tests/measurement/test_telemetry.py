@@ -16,7 +16,7 @@ import torch
 from sd_bench.measurement.round import measure_round
 from sd_bench.measurement.telemetry import Observer, observing
 from sd_bench.measurement.telemetry_process import RaplZone, add_gpu, rapl_counters, read
-from tests.conftest import Compose
+from tests.support.composition import Compose
 
 CPU = torch.device("cpu")
 REPOSITORY = Path(__file__).parents[2]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from sd_bench.capabilities.torch_compat import HAS_FLOP_COUNTER
 from sd_bench.measurement.work import count_work
-from sd_bench.torch_versions import HAS_FLOP_COUNTER
-from tests.conftest import Compose
+from tests.support.composition import Compose
 
 pytestmark = pytest.mark.skipif(not HAS_FLOP_COUNTER, reason="needs torch.utils.flop_counter")
 FULL_SIZE = ("gpu=cpu", "workload.height=512", "workload.width=512")

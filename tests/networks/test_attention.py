@@ -7,22 +7,23 @@ from functools import partial
 import pytest
 import torch
 
-from sd_bench.measurement.kernel_proof import FUSED_OPERATORS, MATH_OPERATOR, profile_call
-from sd_bench.networks import attention as attention_module
-from sd_bench.networks.attention import attention_factory, is_unet_attention
-from sd_bench.networks.probe import head_widths, why_backend_fails
-from sd_bench.networks.unet import UNet
-from sd_bench.pipeline import build_networks
-from sd_bench.torch_capabilities import can
-from sd_bench.torch_versions import (
+from sd_bench.capabilities.torch_compat import (
     TORCH_VERSION,
     math_attention_reduces_in_half,
     sdpa_backends,
     uninitialised,
 )
-from sd_bench.weights.random import fill_random
-from tests.conftest import Compose
-from tests.runnable import CPU_BACKENDS, needs_cpu_flash, needs_sdpa
+from sd_bench.capabilities.torch_features import can
+from sd_bench.measurement.kernel_proof import FUSED_OPERATORS, MATH_OPERATOR, profile_call
+from sd_bench.networks import attention as attention_module
+from sd_bench.networks.attention import attention_factory, is_unet_attention
+from sd_bench.networks.attention_probe import head_widths, why_backend_fails
+from sd_bench.networks.unet import UNet
+from sd_bench.pipeline import build_networks
+from sd_bench.weights.random_weights import fill_random
+from tests.support.composition import Compose
+from tests.support.runnable import CPU_BACKENDS, needs_cpu_flash, needs_sdpa
+from tests.support.unet_calls import call
 
 CPU = torch.device("cpu")
 BACKENDS_HERE = (*CPU_BACKENDS, "auto")
@@ -35,16 +36,6 @@ def full_size_unet(compose_config: Compose, model_version: str, attention: str) 
     unet.to(torch.bfloat16).to_empty(device="cpu")
     fill_random(unet, "model.diffusion_model.", 0)
     return unet.eval()
-
-
-@torch.no_grad()
-def call(unet: UNet, allowed: tuple[str, ...], size: int = 8) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(0)
-    dtype = next(unet.parameters()).dtype
-    x = torch.randn(1, 4, size, size, generator=generator).to(dtype)
-    context = torch.randn(1, 77, unet.config.context_dim, generator=generator).to(dtype)
-    with sdpa_backends(allowed):
-        return unet(x, torch.tensor([500]), context)
 
 
 @needs_cpu_flash

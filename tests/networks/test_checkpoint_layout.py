@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 
+from sd_bench.capabilities.torch_compat import uninitialised
 from sd_bench.networks.attention import attention_factory
 from sd_bench.networks.autoencoder import Autoencoder
 from sd_bench.networks.text_encoder import TextEncoder
 from sd_bench.networks.unet import UNet
-from sd_bench.torch_versions import uninitialised
-from tests.conftest import Compose
-
-LAYOUTS = Path(__file__).parents[1] / "weights" / "checkpoint_layout"
-
-
-def real_layout(name: str) -> dict[str, str]:
-    """Key to shape of a real checkpoint's UNet and autoencoder."""
-    lines = (LAYOUTS / f"{name}.txt").read_text().splitlines()
-    return dict(line.split(" ", 1) for line in lines)
+from tests.support.composition import Compose
+from tests.support.real_layouts import real_layout
 
 
 def shapes(prefix: str, module: torch.nn.Module) -> dict[str, str]:

@@ -11,7 +11,7 @@ import torch
 from sd_bench.measurement.kernel_proof import profile_call
 from sd_bench.pipeline import build_networks
 from sd_bench.sampling.tokens import tokenise
-from tests.conftest import Compose
+from tests.support.composition import Compose
 
 CPU = torch.device("cpu")
 START, END = 49406, 49407

@@ -13,7 +13,7 @@ from sd_bench.config import Config
 from sd_bench.networks.transformer import TransformerBlock
 from sd_bench.networks.unet import UNet, timestep_embedding
 from sd_bench.pipeline import build_networks
-from tests.conftest import Compose
+from tests.support.composition import Compose
 
 CPU = torch.device("cpu")
 

@@ -10,8 +10,8 @@ from sd_bench.config import Config
 from sd_bench.pipeline import Pipeline
 from sd_bench.sampling.inputs import image_seeds, make_batch
 from sd_bench.sampling.text_to_image import Images, guided, text_to_image
-from tests.conftest import Compose
-from tests.runnable import CPU_PRECISIONS
+from tests.support.composition import Compose
+from tests.support.runnable import CPU_PRECISIONS
 
 CPU = torch.device("cpu")
 

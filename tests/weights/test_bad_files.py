@@ -165,7 +165,7 @@ def test_the_command_says_it_with_exit_code_2_and_leaves_nothing(tmp_path: Path,
 
 
 def test_a_file_that_shrinks_while_it_is_read_is_noticed(tmp_path: Path) -> None:
-    from sd_bench.weights.load import read
+    from sd_bench.weights.checkpoint_weights import read
 
     path = tmp_path / "a.safetensors"
     data = sound_safetensors(path)

@@ -11,12 +11,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sd_bench.weights.checkpoint import open_checkpoint
+from sd_bench.weights.checkpoint_weights import read
 from sd_bench.weights.convert import convert, main
-from sd_bench.weights.load import read
 from sd_bench.weights.parts import UNET
-from tests.conftest import Compose
-from tests.networks.test_checkpoint_layout import real_layout
-from tests.weights.published import state_dict, with_ema
+from tests.support.composition import Compose
+from tests.support.real_layouts import real_layout
+from tests.support.state_dicts import state_dict, with_ema
 
 
 def load(path: Path) -> dict[str, Tensor]:

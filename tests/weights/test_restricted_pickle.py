@@ -21,7 +21,7 @@ import torch
 from sd_bench.weights.checkpoint import open_checkpoint
 from sd_bench.weights.restricted_pickle import PickledTensor, Placeholder, unpickle
 from sd_bench.weights.stored_tensor import WeightsError
-from tests.weights.payloads import KEY, payloads, stack_global, state_of, tensor
+from tests.support.payloads import KEY, payloads, stack_global, state_of, tensor
 
 
 def write_zip(path: Path, program: bytes, storages: dict[str, bytes] | None = None) -> None:

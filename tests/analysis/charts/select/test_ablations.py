@@ -13,7 +13,7 @@ from analysis import compare, load_records, summarise
 from analysis.charts.kinds.waterfall import Waterfall
 from analysis.charts.select.waterfalls import select_ablations
 from analysis.comparison.ablation import STEPS
-from tests.conftest import Compose
+from tests.support.composition import Compose
 from tests.support.records import sample_environment, sample_record, write_sample
 
 SECONDS = dict(zip((name for name, _ in STEPS), (10, 9, 8.5, 7, 7.25, 5, 4), strict=True))

@@ -1,0 +1,142 @@
+"""What cannot run where, and why: one table of rules, read without importing torch.
+
+What an attention backend needs is in its own table (``attention_backends.py``).
+
+A rule that is missing here does not go unnoticed: the worker tries each backend on a small
+input before it builds anything, and calls the cell unsupported with PyTorch's own reason.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sd_bench.attention_backends import BACKENDS_BY_NAME, Need
+from sd_bench.capabilities.torch_features import can
+from sd_bench.config import SDPA_BACKENDS, Config
+
+SM = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """What the rules need to know of the device and of the interpreter that runs the worker."""
+
+    kind: str
+    capability: SM | None
+    torch: tuple[int, int]
+    has_xformers: bool
+    has_compiler: bool
+
+
+Rule = tuple[Callable[[Config, Host], bool], str]
+
+
+def _below(host: Host, capability: SM) -> bool:
+    return host.kind == "cuda" and host.capability is not None and host.capability < capability
+
+
+def _is_unmet(need: Need, config: Config, host: Host) -> bool:
+    """Whether the cell lacks what its attention backend needs."""
+    if need.device not in (None, host.kind):
+        return False
+    if need.since is not None and not can(host.torch, need.since):
+        return False
+    return (
+        need.runs_on not in (None, host.kind)
+        or (need.feature is not None and not can(host.torch, need.feature))
+        or (need.capability is not None and _below(host, need.capability))
+        or (need.package == "xformers" and not host.has_xformers)
+        or (need.precisions is not None and config.precision.name not in need.precisions)
+    )
+
+
+def _switches_one_off(config: Config) -> bool:
+    """Whether a backend is switched off that PyTorch 2.0 had; cuDNN's it did not have anyhow."""
+    named = [backend for backend in SDPA_BACKENDS if backend != "cudnn"]
+    return any(getattr(config.attention, f"disable_{backend}") for backend in named)
+
+
+#: The newest compute capability that the wheels of PyTorch 1.12 are built for.
+TORCH_1_12_CAPABILITY = (8, 6)
+
+RULES: tuple[Rule, ...] = (
+    (
+        lambda c, h: (
+            h.torch < (2, 0)
+            and h.kind == "cuda"
+            and (h.capability or (0, 0)) > TORCH_1_12_CAPABILITY
+        ),
+        "the wheels of PyTorch 1.12 stop at compute capability 8.6",
+    ),
+    (
+        lambda c, h: _switches_one_off(c) and not can(h.torch, "scaled_dot_product_attention"),
+        "PyTorch before 2.0 has no attention backends to switch off",
+    ),
+    (
+        lambda c, h: (
+            c.attention.backend == "math"
+            and c.attention.upcast is True
+            and not can(h.torch, "upcast of math attention as a switch")
+        ),
+        "the math backend computes in fp32 from PyTorch 2.5 on",
+    ),
+    (
+        lambda c, h: (
+            c.precision.name == "autocast"
+            and h.kind == "cpu"
+            and can(h.torch, "scaled_dot_product_attention")
+            and not can(h.torch, "autocast of scaled_dot_product_attention on a CPU")
+        ),
+        "PyTorch 2.0 cannot autocast attention with a mask on a CPU: take precision=bf16",
+    ),
+    (
+        lambda c, h: c.compile.mode != "off" and not can(h.torch, "torch.compile"),
+        "torch.compile needs PyTorch 2",
+    ),
+    (
+        lambda c, h: c.compile.mode != "off" and _below(h, (7, 0)),
+        "torch.compile needs compute capability 7.0",
+    ),
+    (
+        lambda c, h: c.compile.mode != "off" and h.kind == "cpu" and not h.has_compiler,
+        "torch.compile on a CPU needs a C++ compiler: install g++",
+    ),
+    (
+        lambda c, h: (
+            c.precision.name == "fp16" and h.kind == "cpu" and not can(h.torch, "fp16 on a CPU")
+        ),
+        "fp16 on a CPU needs PyTorch 2.2",
+    ),
+    (
+        lambda c, h: c.precision.name == "bf16" and _below(h, (8, 0)),
+        "bf16 needs compute capability 8.0",
+    ),
+)
+
+
+def unsupported_reason(config: Config, host: Host) -> str | None:
+    """Why ``config`` cannot run on ``host``, or None."""
+    needs = BACKENDS_BY_NAME[config.attention.backend].needs
+    reasons = [need.reason for need in needs if _is_unmet(need, config, host)]
+    reasons += [reason for applies, reason in RULES if applies(config, host)]
+    return next(iter(reasons), None)
+
+
+def with_stand_ins(configurations: str, capability: SM | None) -> str:
+    """``configurations``, a comma between each two, for a device of this compute capability.
+
+    Where PyTorch 1.12 does not know the device, the original code's configurations are followed
+    by themselves on PyTorch 2, under those names.
+    """
+    if capability is None or capability <= TORCH_1_12_CAPABILITY:
+        return configurations
+    named = configurations.split(",")
+    both = ((name, f"{name}_pt2") if name.startswith("original") else (name,) for name in named)
+    return ",".join(name for names in both for name in names)
+
+
+def has_cpp_compiler() -> bool:
+    """Whether torch.compile would find a C++ compiler here."""
+    return any(map(shutil.which, ("g++", "clang++", "c++")))

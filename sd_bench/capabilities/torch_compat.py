@@ -1,0 +1,167 @@
+"""Everything that differs between the versions of PyTorch, from 1.12 to the newest.
+
+Which version can what is in ``torch_capabilities.py``, which needs no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Protocol
+from unittest import mock
+
+import torch
+
+from sd_bench.attention_backends import BACKENDS
+from sd_bench.capabilities.torch_features import can, version_tuple
+
+TORCH_VERSION = version_tuple(torch.__version__)
+
+HAS_SDPA = can(TORCH_VERSION, "scaled_dot_product_attention")
+HAS_COMPILE = can(TORCH_VERSION, "torch.compile")
+HAS_FLOP_COUNTER = can(TORCH_VERSION, "flop_counter")
+
+#: The switch of each attention backend in ``torch.backends.cuda``; they steer the CPU's too.
+_SDPA_SWITCHES = {b.name: b.sdpa_switch for b in BACKENDS if b.sdpa_switch is not None}
+_INITIALISERS = (
+    "uniform_",
+    "normal_",
+    "trunc_normal_",
+    "constant_",
+    "ones_",
+    "zeros_",
+    "xavier_uniform_",
+    "xavier_normal_",
+    "kaiming_uniform_",
+    "kaiming_normal_",
+)
+
+
+@contextmanager
+def uninitialised() -> Iterator[None]:
+    """Build modules without filling their parameters; ``to_empty`` and a fill have to follow."""
+    if can(TORCH_VERSION, "torch.device as a context"):
+        with torch.device("meta"):
+            yield
+        return
+    with ExitStack() as patches:
+        for name in _INITIALISERS:
+            patches.enter_context(mock.patch.object(torch.nn.init, name, _leave_as_is))
+        yield
+
+
+def _leave_as_is(tensor: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+    return tensor
+
+
+@contextmanager
+def sdpa_backends(allowed: tuple[str, ...], upcast: bool | None = None) -> Iterator[None]:
+    """Let scaled_dot_product_attention choose from ``allowed`` only, and restore afterwards.
+
+    ``upcast`` says whether its math backend computes fp16 and bf16 inputs in fp32; ``None`` leaves
+    that as it is. Before PyTorch 2.5 it never does. Before PyTorch 2 there is nothing to choose:
+    nn.MultiheadAttention computes unfused, in the inputs' dtype.
+    """
+    if not HAS_SDPA:
+        yield
+        return
+    with _math_upcast(upcast), _allowed_backends(allowed):
+        yield
+
+
+@contextmanager
+def _math_upcast(upcast: bool | None) -> Iterator[None]:
+    if upcast is None or not can(TORCH_VERSION, "upcast of math attention as a switch"):
+        yield
+        return
+    before = torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed()
+    torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(not upcast)
+    try:
+        yield
+    finally:
+        torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(before)
+
+
+@contextmanager
+def _allowed_backends(allowed: tuple[str, ...]) -> Iterator[None]:
+    switches = {
+        n: s for n, s in _SDPA_SWITCHES.items() if hasattr(torch.backends.cuda, f"enable_{s}")
+    }
+    before = {s: getattr(torch.backends.cuda, f"{s}_enabled")() for s in switches.values()}
+    try:
+        for name, switch in switches.items():
+            getattr(torch.backends.cuda, f"enable_{switch}")(name in allowed)
+        yield
+    finally:
+        for switch, enabled in before.items():
+            getattr(torch.backends.cuda, f"enable_{switch}")(enabled)
+
+
+def math_attention_reduces_in_half() -> bool:
+    """Whether the math backend computes fp16 and bf16 inputs in their own dtype.
+
+    Before PyTorch 2.5 it did; since then it computes them in fp32 unless told otherwise.
+    """
+    if not can(TORCH_VERSION, "upcast of math attention as a switch"):
+        return True
+    return bool(torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed())
+
+
+class Watcher(Protocol):
+    """Stands around every run of a graph that the compiler has made."""
+
+    def watch(self, run: Callable[..., Any]) -> Callable[..., Any]: ...
+
+
+def uses_cuda_graphs(mode: str) -> bool:
+    """Whether torch.compile in ``mode`` replays CUDA graphs, where the device is CUDA."""
+    return mode in ("reduce_overhead", "max_autotune")
+
+
+def compiled(
+    module: torch.nn.Module, mode: str, keep_unfused: bool, watcher: Watcher | None = None
+) -> Callable[..., torch.Tensor]:
+    """``module`` under torch.compile in ``mode``, or itself if that is "off".
+
+    With ``keep_unfused`` the compiler's rewriting of matmul-softmax-matmul into a fused
+    attention kernel (from 2.1 on) is switched off for this process: it would run another kernel
+    than the cell's name says. PyTorch has no public switch for it.
+    """
+    if mode == "off":
+        return module
+    if keep_unfused and can(TORCH_VERSION, "fusing of attention by the compiler"):
+        from torch._inductor.fx_passes import fuse_attention
+
+        mock.patch.object(fuse_attention, "_sfdp_init", return_value=None).start()
+    if watcher is None:
+        return torch.compile(module, mode=mode.replace("_", "-"), dynamic=False)
+    return torch.compile(module, backend=_watched_inductor(mode, watcher), dynamic=False)
+
+
+def _watched_inductor(mode: str, watcher: Watcher) -> Callable[..., Any]:
+    """The compiler that ``mode`` means, with ``watcher`` around what it makes."""
+    from torch import _inductor
+
+    options = _inductor.list_mode_options(mode.replace("_", "-"))
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[Any]) -> Callable[..., Any]:
+        return watcher.watch(_inductor.compile(graph, inputs, options=options))
+
+    return backend
+
+
+def compile_counts() -> dict[str, int | None]:
+    """How many graphs torch.compile has made in this process, breaks between them, and
+    compilations of a frame beyond its first; ``None`` where this PyTorch does not count.
+    """
+    from torch._dynamo import convert_frame
+    from torch._dynamo.utils import counters
+
+    frames: dict[Any, int] | None = None
+    if can(TORCH_VERSION, "count of compilations anew"):
+        frames = convert_frame.FRAME_COMPILE_COUNTER
+    return {  # none of them is public
+        "graphs": counters["stats"]["unique_graphs"],
+        "graph_breaks": sum(counters["graph_break"].values()),
+        "recompilations": None if frames is None else sum(frames.values()) - len(frames),
+    }

@@ -1,0 +1,249 @@
+"""The command ``python -m sd_bench``: Hydra composes the cells, ``execution`` runs them."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from sd_bench.capabilities import devices
+from sd_bench.capabilities.support_rules import with_stand_ins
+from sd_bench.cli.plan_screen import show_plan
+from sd_bench.cli.resume_arguments import (
+    OUTPUTS,
+    command_to_resume,
+    resumed_arguments,
+    stored_arguments,
+)
+from sd_bench.cli.sweep_screen import Screen, make_console
+from sd_bench.config import Config, ConfigError, from_hydra
+from sd_bench.execution.cell import Cell, Job
+from sd_bench.execution.pinning import pinned, recognised_model
+from sd_bench.execution.slots import slots_for
+from sd_bench.execution.sweep import SweepInterrupted, SweepResult, plan_sweep, run_sweep
+from sd_bench.execution.time_estimate import estimates
+from sd_bench.paths import CONF_DIR
+
+#: What a request that cannot be carried out raises, a file of it that does not read included.
+_USERS_ERRORS = (
+    ConfigError, HydraException, OmegaConfBaseException, OSError, YAMLError, UnicodeDecodeError,
+)  # fmt: skip
+EXIT_OK, EXIT_FAILED_CELL, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+
+def register() -> None:
+    """Tell Hydra the schema and OmegaConf the resolvers that conf/ uses."""
+    ConfigStore.instance().store(name="schema", node=Config)
+    OmegaConf.register_new_resolver(
+        "sd_bench.detected_gpu_path", lambda: f"/gpu/{devices.detected_gpu()}", replace=True
+    )
+    OmegaConf.register_new_resolver("sd_bench.cpu_precision", devices.cpu_precision, replace=True)
+    OmegaConf.register_new_resolver(
+        "sd_bench.with_stand_ins",
+        lambda names: with_stand_ins(names, devices.present_capability()),
+        replace=True,
+    )
+
+
+def main() -> int:
+    """Run the command line and give the exit code.
+
+    0: done; 1: a cell failed; 2: the request cannot be carried out; 130: interrupted.
+    """
+    register()
+    results: list[SweepResult] = []
+    wants_traceback = "traceback=true" in sys.argv or "HYDRA_FULL_ERROR" in os.environ
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of exiting
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a prompt may hold what the terminal cannot show
+            stream.reconfigure(errors="backslashreplace")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: end the worker, tidy up
+    try:
+        typed = resumed_arguments(sys.argv[1:])
+        sys.argv[1:] = arguments_for_hydra(typed)
+        _check_flags(sys.argv[1:])
+        sys.argv[1:] += _recognised(sys.argv[1:])
+
+        def task(jobs: DictConfig | Sequence[Job]) -> None:
+            """All jobs of the sweep from our launcher; one job from any other of Hydra's."""
+            results.append(_run_jobs(jobs, typed))
+
+        hydra.main(config_path=str(CONF_DIR), config_name="config", version_base="1.3")(task)()
+    except KeyboardInterrupt as interrupt:
+        print(_last_words(interrupt), file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except Exception as error:
+        if wants_traceback or not _is_users(error):
+            raise
+        print(f"sd_bench: {one_line(error)}", file=sys.stderr)
+        return EXIT_USAGE
+    return EXIT_FAILED_CELL if any(result.failed for result in results) else EXIT_OK
+
+
+def _recognised(arguments: Sequence[str]) -> list[str]:
+    """The model_version that a checkpoint on the command line holds, said on the screen."""
+    found = recognised_model(arguments)
+    if found is None:
+        return []
+    weights, (name, *others) = found
+    alike = "" if not others else f", or {', '.join(others)}, which have the same keys and shapes"
+    print(f"{weights} holds {name}{alike}")
+    return [f"model_version={name}"]
+
+
+def _last_words(interrupt: KeyboardInterrupt) -> str:
+    if not isinstance(interrupt, SweepInterrupted):
+        return "interrupted"
+    return (
+        "interrupted; the records of finished rounds are kept, go on with: "
+        f"{command_to_resume(interrupt.folder)}"
+    )
+
+
+def _check_flags(arguments: list[str]) -> None:
+    """Refuse what Hydra's parser would refuse with a page of usage. Raises ConfigError."""
+
+    def refuse(message: str) -> NoReturn:
+        raise ConfigError(f"{message}; python -m sd_bench --help says what there is")
+
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[method-assign]
+    parser.parse_args(arguments)
+
+
+def arguments_for_hydra(arguments: Sequence[str]) -> list[str]:
+    """What was typed, as Hydra can read it.
+
+    ``-m`` goes first, since Hydra's parser gives up on overrides on both sides of a flag. Options
+    that are named by numbers are quoted (``batch_size=1,2`` as ``batch_size='1','2'``), since it
+    takes a bare number for no option's name.
+    """
+    flags = ["-m"] if {"-m", "--multirun"} & set(arguments) else []
+    numbered = {file.parent.name for file in CONF_DIR.glob("*/*.yaml") if file.stem.isdigit()}
+    rest = []
+    for argument in arguments:
+        group, equals, values = argument.partition("=")
+        if equals and group in numbered:
+            names = (f"'{v}'" if re.fullmatch(r"\s*-?\d+\s*", v) else v for v in values.split(","))
+            argument = f"{group}={','.join(names)}"
+        if argument not in ("-m", "--multirun"):
+            rest.append(argument)
+    return [*flags, *rest]
+
+
+def _is_users(error: Exception) -> bool:
+    """Whether the request is at fault, and not the program."""
+    if isinstance(error, _USERS_ERRORS):
+        return True
+    *_, innermost = traceback.walk_tb(error.__traceback__)
+    return str(innermost[0].f_globals.get("__name__", "")).startswith(("hydra.", "omegaconf."))
+
+
+def _run_jobs(jobs: DictConfig | Sequence[Job], typed: list[str]) -> SweepResult:
+    if isinstance(jobs, DictConfig):  # another launcher of Hydra's: each job is its own sweep
+        job = _single_job(jobs)
+        return _run([_cell(job)], job.folder, typed)
+    if not jobs:
+        raise ConfigError("no cells: a range or glob on the command line matches nothing")
+    is_sweep = {"-m", "--multirun"} & set(typed)
+    if len(jobs) > 1 and not is_sweep and all(job.config.experiment is None for job in jobs):
+        raise ConfigError(
+            "several values for one cell: add -m to sweep over them, or quote a value that "
+            "holds a comma, as in 'prompt=\"A cat, sitting\"'"
+        )
+    return _run([_cell(job) for job in jobs], jobs[0].sweep_folder, typed)
+
+
+def _single_job(config: DictConfig) -> Job:
+    runtime = HydraConfig.get()
+    folder = Path(runtime.runtime.output_dir)
+    return Job(
+        config=config,
+        index=0 if OmegaConf.is_missing(runtime.job, "num") else runtime.job.num,
+        label=runtime.job.override_dirname,
+        folder=folder,
+        sweep_folder=folder.parent,
+    )
+
+
+def _cell(job: Job) -> Cell:
+    config = pinned(from_hydra(job.config))
+    return Cell(
+        config=config,
+        index=job.index,
+        label=job.label or _default_label(config),
+        folder=job.folder,
+        sweep_folder=job.sweep_folder,
+    )
+
+
+def _default_label(config: Config) -> str:
+    return (
+        f"{config.model_version.name} batch_size={config.workload.batch_size} "
+        f"attention={config.attention.backend}"
+    )
+
+
+def _run(cells: list[Cell], folder: Path, typed: list[str]) -> SweepResult:
+    console = make_console()
+    if any(cell.config.plan for cell in cells):
+        plan, finished = plan_sweep(cells, folder)
+        slots_for([cell.config for cell in cells])  # whether there are as many GPUs as asked for
+        earlier = (OUTPUTS, folder.parent)
+        show_plan(console, plan, finished, estimates(plan, earlier))
+        return SweepResult([])
+    screen = Screen(console)
+    try:
+        return run_sweep(cells, screen, folder, stored_arguments(typed))
+    finally:
+        screen.stop()
+
+
+def one_line(error: Exception) -> str:
+    """What a user needs of an error, on one line, with a hint where Hydra's words lack one."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return (
+            f"{error.filename}: {error.strerror}; "
+            "make room there, or name another place (hydra.sweep.dir=FOLDER for the records)"
+        )
+    if (own := _our_own(error)) is not None:
+        return " ".join(str(own).split())
+    text, _, _ = str(error).partition("Config search path:")
+    if error.__cause__ is not None:  # Hydra's own words for what OmegaConf said better
+        first, *_ = str(error.__cause__).splitlines()
+        text = f"{text}: {first}"
+    words = " ".join(text.split())
+    hint = next((hint for mark, hint in _HINTS.items() if mark in words), None)
+    return words if hint is None else f"{words} ({hint})"
+
+
+def _our_own(error: BaseException | None) -> ConfigError | None:
+    """The error of ours that Hydra met in a resolver and wrapped in words of its own."""
+    while error is not None and not isinstance(error, ConfigError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+_HINTS = {
+    "Could not find 'batch_size/": "for another size of 1 or more use workload.batch_size=N",
+    "Could not find '": "python -m sd_bench --help lists the groups",
+    "Config group override must be a string": "name one of the group's options, see --help",
+    "Could not override": "python -m sd_bench --cfg job lists all names",
+    "Error merging override": "python -m sd_bench --cfg job lists all values",
+    "Error parsing override": "write NAME=VALUE, see --help",
+}

@@ -1,0 +1,81 @@
+"""What ``plan=true`` shows: each cell, its rounds, whether they run, and how long they take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from sd_bench.execution.finished_rounds import Finished
+from sd_bench.execution.plan import PlannedCell, scaled_in
+from sd_bench.execution.time_estimate import Estimate
+
+
+def show_plan(
+    console: Console,
+    plan: Sequence[PlannedCell],
+    finished: Finished,
+    estimates: Sequence[Estimate | None],
+) -> None:
+    """Print the plan; ``estimates`` are of one round of each cell."""
+    for sentence in scaled_in(plan):
+        console.print(f"scaled down: {sentence}", markup=False)
+    for path, reason in finished.unusable.items():
+        console.print(f"no record, would be set aside: {path}: {reason}", markup=False)
+    table = Table("cell", "choices", "rounds", "done", "runs here", "time of a round")
+    missing = [_missing(index, planned, finished) for index, planned in enumerate(plan)]
+    for index, (planned, left, estimate) in enumerate(zip(plan, missing, estimates, strict=True)):
+        done = [r for r in range(planned.rounds) if r not in left]
+        table.add_row(
+            str(index),
+            escape(planned.cell.label),
+            compact(range(planned.rounds)),
+            compact(done) or "-",
+            "yes" if planned.reason is None else escape(f"unsupported: {planned.reason}"),
+            _time(planned, estimate),
+        )
+    console.print(table)
+    console.print(_total(plan, missing, estimates), markup=False)
+
+
+def _missing(index: int, planned: PlannedCell, finished: Finished) -> list[int]:
+    return [r for r in range(planned.rounds) if (index, r) not in finished.records]
+
+
+def compact(rounds: Iterable[int]) -> str:
+    """Rising numbers with runs drawn together: ``0-3, 5``."""
+    runs: list[list[int]] = []
+    for number in rounds:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def _time(planned: PlannedCell, estimate: Estimate | None) -> str:
+    if planned.reason is not None:
+        return "-"
+    return "no estimate" if estimate is None else str(estimate)
+
+
+def _total(
+    plan: Sequence[PlannedCell], missing: Sequence[list[int]], estimates: Sequence[Estimate | None]
+) -> str:
+    """The rounds that would run, and their time as far as earlier records tell it."""
+    runs = [
+        (len(left), estimate)
+        for planned, left, estimate in zip(plan, missing, estimates, strict=True)
+        if planned.reason is None
+    ]
+    rounds = sum(count for count, _ in runs)
+    unknown = sum(count for count, estimate in runs if estimate is None)
+    known_s = sum(count * estimate.seconds for count, estimate in runs if estimate is not None)
+    if rounds == 0:
+        return "no round to run"
+    if unknown == rounds:
+        return f"{rounds} round(s) to run, no estimate: no earlier record of such cells"
+    rest = f", and {unknown} round(s) without an estimate" if unknown else ""
+    return f"{rounds} round(s) to run: about {known_s:.0f} s one after another{rest}"

@@ -1,0 +1,40 @@
+"""How a workload is smaller than the published one, in words."""
+
+from __future__ import annotations
+
+from sd_bench.config.schema import Config, GpuDefaults
+
+
+def scaled_sentences(config: Config) -> list[str]:
+    """How the workload is smaller than the published one, in plain sentences; empty if it is not.
+
+    The published one is a 50-step image of the model's native size, two timed iterations after
+    one warm-up iteration, under autocast.
+    """
+    published = GpuDefaults()
+    size, workload, protocol = config.model_version.native_size, config.workload, config.protocol
+    sentences = []
+    if workload.height * workload.width < size * size:
+        sentences.append(
+            f"image {workload.width}x{workload.height} instead of {size}x{size} pixels"
+        )
+    if config.sampler.steps < published.steps:
+        sentences.append(f"{config.sampler.steps} sampler steps instead of {published.steps}")
+    if protocol.n_iter < published.n_iter:
+        sentences.append(f"{protocol.n_iter} timed iteration(s) instead of {published.n_iter}")
+    if protocol.warmup < published.warmup:
+        sentences.append(
+            f"warm-up of {protocol.warmup_unet_calls} UNet call(s) instead of a whole iteration"
+        )
+    if protocol.rounds < published.rounds:
+        sentences.append(f"{protocol.rounds} round(s) instead of {published.rounds}")
+    if config.precision.name != published.precision:
+        sentences.append(
+            f"precision {config.precision.name} instead of {published.precision} (fp16)"
+        )
+    if workload.height * workload.width < 256 * 256:
+        sentences.append(
+            "at this size attention is a small share of the time: its backends can hardly be "
+            "told apart (experiment=cpu_attention shows them on a CPU)"
+        )
+    return sentences

@@ -1,0 +1,111 @@
+"""The interpreter that runs a cell's workers, and what it holds; torch is never imported here."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib import metadata
+
+from sd_bench.config import ConfigError, TorchEnvConfig
+from sd_bench.environments.locations import default_executable, find_executable
+from sd_bench.paths import IS_CHECKOUT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interpreter:
+    """A Python executable and the packages that matter."""
+
+    executable: str
+    torch: str
+    has_xformers: bool
+
+
+_ASK = """
+import importlib.util, json, sys
+from importlib import metadata
+def version(name):
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+print(json.dumps({"torch": version("torch"), "xformers": version("xformers"),
+                  "sd_bench": version("sd_bench"),
+                  "missing": [n for n in ("omegaconf", "open_clip", "numpy", "PIL")
+                              if importlib.util.find_spec(n) is None]}))
+"""
+
+
+def find_interpreter(torch_env: TorchEnvConfig) -> Interpreter | str:
+    """The interpreter that ``torch_env`` asks for, or the reason why there is none.
+
+    Where it names none, that is the current one if its PyTorch fits, else the one that
+    ``sd_bench.environments create`` has made.
+
+    Raises ConfigError for a ``torch_env.python`` that is not a usable interpreter.
+    """
+    interpreter = _current() if torch_env.python is None else _other(torch_env.python)
+    wanted = torch_env.requires_torch
+    if wanted is None or _matches(interpreter.torch, wanted):
+        return interpreter
+    if torch_env.python is None and (made := default_executable(torch_env.name)) is not None:
+        return find_interpreter(dataclasses.replace(torch_env, python=made))
+    if torch_env.python is not None:
+        raise ConfigError(
+            f"torch_env.python={torch_env.python}: holds PyTorch {interpreter.torch}, "
+            f"torch_env={torch_env.name} needs {wanted}.x; name another interpreter"
+        )
+    return (
+        f"torch_env={torch_env.name} needs PyTorch {wanted}.x, this is {interpreter.torch}: "
+        f"python -m sd_bench.environments create {torch_env.name} makes it; one that is there can "
+        "be named with torch_env.python"
+    )
+
+
+def _matches(version: str, prefix: str) -> bool:
+    return version == prefix or version.startswith(prefix + ".")
+
+
+@lru_cache(maxsize=1)
+def _current() -> Interpreter:
+    try:
+        torch = metadata.version("torch")
+    except metadata.PackageNotFoundError:
+        raise ConfigError("PyTorch is not installed: pip install torch") from None
+    return Interpreter(
+        executable=sys.executable,
+        torch=torch,
+        has_xformers=importlib.util.find_spec("xformers") is not None,
+    )
+
+
+@cache
+def _other(python: str) -> Interpreter:
+    executable = find_executable(python)
+    if executable is None:
+        raise ConfigError(
+            f"torch_env.python={python}: no such interpreter, virtual environment or conda "
+            "environment; give its full path"
+        )
+    try:
+        answer = subprocess.run(
+            [executable, "-c", _ASK], capture_output=True, text=True, timeout=60, check=True
+        )
+        facts = json.loads(answer.stdout)
+    except (OSError, subprocess.SubprocessError, json.JSONDecodeError):
+        raise ConfigError(f"torch_env.python={python}: is not a working Python") from None
+    missing = facts["missing"] + ([] if facts["torch"] else ["torch"])
+    if not IS_CHECKOUT and facts["sd_bench"] != metadata.version("sd_bench"):
+        missing.append(f"sd_bench {metadata.version('sd_bench')}")
+    if missing:
+        raise ConfigError(
+            f"torch_env.python={python}: lacks {', '.join(missing)}; install sd_bench's "
+            "requirements there"
+        )
+    return Interpreter(
+        executable=executable, torch=facts["torch"], has_xformers=facts["xformers"] is not None
+    )

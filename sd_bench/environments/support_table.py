@@ -1,0 +1,69 @@
+"""What each environment can run on this machine: a row a choice, a column an environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hydra import compose, initialize_config_dir
+from rich.markup import escape
+from rich.table import Table
+
+from sd_bench.capabilities.support_rules import unsupported_reason
+from sd_bench.cli.command import register
+from sd_bench.config import (
+    ATTENTION_BACKENDS,
+    COMPILE_MODES,
+    PRECISIONS,
+    Config,
+    ConfigError,
+    from_hydra,
+)
+from sd_bench.environments.interpreter import Interpreter, find_interpreter
+from sd_bench.execution.plan import host_of
+from sd_bench.paths import CONF_DIR
+
+_ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("attention", ATTENTION_BACKENDS),
+    ("compile", COMPILE_MODES),
+    ("precision", PRECISIONS),
+)
+_TORCH_ENVS = ("current", "original", "optimized")
+
+
+def capability_table() -> Table:
+    """A row a choice: "yes", or why not, in each environment that is there."""
+    found = {name: _found(name) for name in _TORCH_ENVS}
+    table = Table("", *_TORCH_ENVS, title=f"on {_compose('current').gpu.name}")
+    executables = (e if isinstance(e, str) else e.executable for e in found.values())
+    table.add_row("interpreter", *map(escape, executables))
+    facts: tuple[tuple[str, Callable[[Interpreter], str]], ...] = (
+        ("torch", lambda i: i.torch),
+        ("xformers", lambda i: "yes" if i.has_xformers else "no"),
+    )
+    for name, fact in facts:
+        table.add_row(name, *("-" if isinstance(e, str) else fact(e) for e in found.values()))
+    for group, options in _ROWS:
+        for option in options:
+            cells = (_can_run(env, found[env], group, option) for env in _TORCH_ENVS)
+            table.add_row(f"{group}={option}", *map(escape, cells))
+    return table
+
+
+def _found(name: str) -> Interpreter | str:
+    try:
+        return find_interpreter(_compose(name).torch_env)
+    except ConfigError as error:
+        return str(error)
+
+
+def _can_run(env: str, interpreter: Interpreter | str, group: str, option: str) -> str:
+    if isinstance(interpreter, str):
+        return "-"
+    config = _compose(env, f"{group}={option}", *(["attention=math"] * (group != "attention")))
+    return unsupported_reason(config, host_of(config, interpreter)) or "yes"
+
+
+def _compose(torch_env: str, *overrides: str) -> Config:
+    register()
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        return from_hydra(compose("config", [f"torch_env={torch_env}", *overrides]))

@@ -1,0 +1,109 @@
+"""Run the rounds of a plan in their order, as many at a time as there are slots for."""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from itertools import groupby
+from typing import Protocol
+
+from sd_bench.capabilities.nvidia_driver import foreign_processes
+from sd_bench.config import ConfigError
+from sd_bench.execution.finished_rounds import Finished, differences
+from sd_bench.execution.plan import PlannedCell
+from sd_bench.execution.slots import Slot, Slots
+from sd_bench.execution.worker_process import (
+    OtherEnvironmentError,
+    RunningRound,
+    Turn,
+    declare_unsupported,
+)
+from sd_bench.records import Record
+
+
+class RoundWatcher(Protocol):
+    """Is told what the rounds do; never while a timed call runs, but for its phases."""
+
+    def round_started(self, planned: PlannedCell, round_index: int) -> None: ...
+
+    def phase(self, name: str) -> None: ...
+
+
+def run_turns(
+    turns: Sequence[Turn], slots: Slots, finished: Finished, watcher: RoundWatcher
+) -> Generator[tuple[Turn, Record], None, None]:
+    """Each turn with its record, as they end. A round begins when the one before is over.
+
+    Raises ConfigError in another environment than ``finished`` allows, OSError if the sweep's
+    folder cannot be written. No worker outlives the iterator.
+    """
+    for _, same_round in groupby(turns, key=lambda turn: turn.round):
+        yield from _run_round(list(same_round), slots, finished, watcher)
+
+
+def _run_round(
+    waiting: list[Turn], slots: Slots, finished: Finished, watcher: RoundWatcher
+) -> Iterator[tuple[Turn, Record]]:
+    running: list[RunningRound] = []
+    try:
+        while waiting or running:
+            for turn, slot in _startable(waiting, slots):
+                watcher.round_started(turn.planned, turn.round)
+                if slot is None:
+                    yield turn, declare_unsupported(turn)
+                else:
+                    running.append(_start(turn, slot, finished))
+            for ended in _wait(running, watcher.phase):
+                running.remove(ended)
+                record = _finish(ended, finished)
+                slots.give_back(ended.slot)
+                yield ended.turn, record
+    finally:
+        for left in running:
+            left.kill()
+
+
+def _startable(waiting: list[Turn], slots: Slots) -> Iterator[tuple[Turn, Slot | None]]:
+    """Take from ``waiting`` what can begin now: with a slot, or without a process at all."""
+    for turn in list(waiting):
+        needs_none = turn.planned.reason is not None
+        slot = None if needs_none else slots.take(turn.planned.cell.config.gpu)
+        if needs_none or slot is not None:
+            waiting.remove(turn)
+            yield turn, slot
+
+
+def _start(turn: Turn, slot: Slot, finished: Finished) -> RunningRound:
+    config = turn.planned.cell.config
+    allowed = finished.environments_of(config)
+    warnings = []
+    if slot.device is not None and (others := foreign_processes(slot.device)):
+        name = f"{slot.device.name}, {slot.device.uuid}"
+        warnings = [f"others computed on the GPU ({name}) at the start: {', '.join(others)}"]
+    return RunningRound(turn, slot, [e["fingerprint"] for e in allowed], warnings)
+
+
+def _wait(running: list[RunningRound], report: Callable[[str], None]) -> list[RunningRound]:
+    """Wait for the next news of any worker; gives those that are over."""
+    deadlines = [worker.deadline for worker in running if worker.deadline is not None]
+    left_s = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+    if running:
+        select.select([file for worker in running for file in worker.files], [], [], left_s)
+    for worker in running:
+        for phase in worker.hear():
+            report(phase)
+    return [worker for worker in running if worker.is_over()]
+
+
+def _finish(ended: RunningRound, finished: Finished) -> Record:
+    try:
+        return ended.finish()
+    except OtherEnvironmentError as error:
+        cell = ended.turn.planned.cell
+        allowed = finished.environments_of(cell.config)
+        differing = "; ".join(differences(allowed, error.environment))
+        raise ConfigError(
+            f"resume: the records in {cell.sweep_folder} are of another environment: {differing}; "
+            "set that back, name another folder, or mix the two with mix_environments=true"
+        ) from None

@@ -1,0 +1,172 @@
+"""What a round ran on and with, and a fingerprint of what may not differ in an average."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sd_bench.attention_backends import measured_facts
+from sd_bench.capabilities.devices import cpu_name
+from sd_bench.capabilities.nvidia_driver import first_uuid
+from sd_bench.capabilities.torch_compat import math_attention_reduces_in_half
+from sd_bench.measurement.gpu_facts import INSTANCE, SETTINGS, gpu_facts
+from sd_bench.paths import PACKAGE_DIR
+
+_PACKAGES = (
+    "torch", "torchvision", "triton", "xformers", "open_clip_torch", "timm", "numpy", "pillow",
+    "safetensors", "hydra-core", "omegaconf", "nvidia-ml-py", "nvidia-cudnn-cu12",
+    "nvidia-cudnn-cu13", "nvidia-cublas-cu12", "nvidia-cublas", "mkl", "sd_bench",
+)  # fmt: skip
+_VARIABLE_PREFIXES = (
+    "TORCH", "PYTORCH", "ATEN", "CUDA", "CUDNN", "CUBLAS", "NVIDIA", "TRITON", "OMP", "GOMP", "KMP",
+    "MKL", "DNNL", "ONEDNN", "OPENBLAS", "MALLOC", "GLIBC_TUNABLES", "LD_PRELOAD",
+    "LD_LIBRARY_PATH",
+)  # fmt: skip
+#: What the launcher itself sets for a cell, and which of several equal GPUs runs.
+_NOT_OF_THE_ENVIRONMENT = (
+    "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "TORCHINDUCTOR_UNIQUE_KERNEL_NAMES",
+    "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES",
+)  # fmt: skip
+#: The parts of the package that a measured time depends on.
+_MEASURED_SOURCES = (
+    "networks", "weights", "sampling", "measurement", "pipeline.py",
+    "capabilities/torch_compat.py", "capabilities/torch_features.py",
+)  # fmt: skip
+
+
+def describe_environment(device: torch.device) -> dict[str, Any]:
+    """All facts of the environment, with ``fingerprint`` over those that must agree.
+
+    Outside of it is what may differ between rounds of an average: which of several equal GPUs
+    ran, how it stood at the moment, where the interpreter lies, the project's commit.
+    """
+    uuid = first_uuid() if device.type == "cuda" else None
+    facts = {} if uuid is None else gpu_facts(uuid, {**SETTINGS, **INSTANCE})
+    alike = {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torch_build": torch.__config__.show(),
+        "packages": {name: version for name in _PACKAGES if (version := _version(name))},
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version() if device.type == "cuda" else None,
+        "device": {**_describe_device(device), **{n: facts[n] for n in SETTINGS if n in facts}},
+        "processor": _describe_processor(),
+        "threads": {
+            "intra_op": torch.get_num_threads(),
+            "inter_op": torch.get_num_interop_threads(),
+        },
+        "variables": {
+            name: value
+            for name, value in sorted(os.environ.items())
+            if name.startswith(_VARIABLE_PREFIXES) and name not in _NOT_OF_THE_ENVIRONMENT
+        },
+        "settings": _settings(),
+        "source_hash": _source_hash(),
+    }
+    text = json.dumps(alike, sort_keys=True)
+    return {
+        "fingerprint": hashlib.sha256(text.encode()).hexdigest()[:16],
+        **alike,
+        "device_instance": {name: facts[name] for name in INSTANCE if name in facts},
+        "host": {
+            "os": platform.platform(),
+            "kernel": platform.release(),
+            "machine": platform.machine(),
+            "memory_bytes": _memory_bytes(),
+            "load_average": list(os.getloadavg()),
+        },
+        "interpreter": sys.executable,
+        "visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
+        "project": _project(),
+    }
+
+
+def _describe_processor() -> dict[str, Any]:
+    """What of the host's processor a time depends on, also where a GPU does most of the work."""
+    governor = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    return {
+        "name": cpu_name(),
+        "cores": os.cpu_count(),
+        "affinity": affinity,
+        "governor": governor.read_text().strip() if governor.exists() else None,
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _describe_device(device: torch.device) -> dict[str, Any]:
+    if device.type == "cpu":
+        return {"kind": "cpu", "name": cpu_name()}
+    properties = torch.cuda.get_device_properties(device)
+    return {
+        "kind": "cuda",
+        "name": properties.name,
+        "compute_capability": f"{properties.major}.{properties.minor}",
+        "memory_bytes": properties.total_memory,
+        "multiprocessors": properties.multi_processor_count,
+    }
+
+
+def _settings() -> dict[str, Any]:
+    return {
+        "float32_matmul_precision": torch.get_float32_matmul_precision(),
+        "cudnn_benchmark": torch.backends.cudnn.benchmark,
+        "matmul_tf32": torch.backends.cuda.matmul.allow_tf32,
+        "cudnn_tf32": torch.backends.cudnn.allow_tf32,
+        "cudnn_deterministic": torch.backends.cudnn.deterministic,
+        "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+        "math_attention_reduces_in_half": math_attention_reduces_in_half(),
+        "python_optimised": not __debug__,
+        "hash_seed": os.environ.get("PYTHONHASHSEED", "random"),
+    }
+
+
+def _source_hash() -> str:
+    digest = hashlib.sha256(measured_facts().encode())
+    for part in _MEASURED_SOURCES:
+        path = PACKAGE_DIR / part
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _memory_bytes() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return None
+
+
+def _project() -> dict[str, Any]:
+    """The commit of the checkout that sd_bench runs from; ``None`` for an installed package."""
+    if not (PACKAGE_DIR.parent / ".git").exists():
+        return {"git_commit": None, "dirty": None}
+    commit = _git("rev-parse", "HEAD")
+    changes = _git("status", "--porcelain", "--untracked-files=no")
+    return {"git_commit": commit, "dirty": None if changes is None else bool(changes)}
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(PACKAGE_DIR.parent), *arguments],
+            capture_output=True, text=True, timeout=20, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()

@@ -1,0 +1,50 @@
+"""Try an attention backend on a small input of the real dtype and head widths."""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+
+from sd_bench.capabilities.torch_compat import sdpa_backends
+from sd_bench.config import AttentionConfig, UNetConfig
+from sd_bench.networks.attention import attention_factory
+
+_QUERIES, _KEYS = 64, 77
+_NOT_THE_BACKENDS_FAULT = ("out of memory", "cuda error", "cublas_status", "cudnn_status_alloc")
+
+
+def head_widths(unet: UNetConfig) -> list[int]:
+    """The widths of the UNet's attention heads, ascending."""
+    channels = {unet.model_channels * multiplier for multiplier in unet.channel_mult}
+    if unet.num_head_channels is not None:
+        return [unet.num_head_channels]
+    assert unet.num_heads is not None
+    return sorted(width // unet.num_heads for width in channels)
+
+
+@torch.no_grad()
+def why_backend_fails(
+    attention: AttentionConfig, unet: UNetConfig, device: torch.device, dtype: torch.dtype
+) -> str | None:
+    """PyTorch's own words on why the backend cannot run here, or None if it can."""
+    try:
+        make = attention_factory(attention)
+    except ImportError as error:
+        return f"{attention.backend}: {error}"
+    for width in head_widths(unet):
+        module = make(2 * width, width, 2).to(device, dtype).eval()
+        x = torch.randn(1, _QUERIES, 2 * width, device=device, dtype=dtype)
+        context = torch.randn(1, _KEYS, width, device=device, dtype=dtype)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                with sdpa_backends(attention.allowed_sdpa_backends, attention.upcast):
+                    module(x, context)
+            except (RuntimeError, NotImplementedError, ValueError) as error:
+                if any(mark in str(error).lower() for mark in _NOT_THE_BACKENDS_FAULT):
+                    raise
+                said = [str(error), *(str(w.message) for w in caught)]
+                words = " ".join(" ".join(said).split())
+                return f"{attention.backend} at head width {width} in {dtype}: {words[:400]}"
+    return None

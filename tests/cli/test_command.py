@@ -1,0 +1,164 @@
+"""The command line: help is quick, errors are one line with exit code 2, nothing is left."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sd_bench.cli.command import arguments_for_hydra
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "sd_bench", *arguments],
+        cwd=folder, capture_output=True, text=True, timeout=120,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )  # fmt: skip
+
+
+def test_help_lists_the_groups_and_imports_no_torch(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "sd_bench", "--help"],
+        cwd=REPOSITORY, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert "attention      auto, cudnn, flash, math" in done.stdout
+    assert "batch_size     1, 2, 4, 8, 16, 32" in done.stdout
+    assert done.stdout.count("configuration") == 2
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "sd_bench.cli.help_text" in imported
+    assert imported.isdisjoint({"torch", "open_clip", "pandas", "matplotlib", "numpy", "hydra"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["attention=flsh"], "Available options in 'attention': auto cudnn flash math"),
+        (["batch_size=3"], "workload.batch_size=N"),
+        (["batch_size=-1"], "workload.batch_size=N"),
+        (["workload.batch_size=-1"], "workload.batch_size=-1: must be at least 1"),
+        (["colour=red"], "Could not override 'colour'"),
+        (["workload.typo=1"], "Key 'typo' not in 'WorkloadConfig'"),
+        (["workload.batch_size=many"], "could not be converted to Integer"),
+        (["gpu=a100"], "gpu=a100: "),
+        (["model_version=sd2_768"], "use sampler=ddim or sampler=dpm_solver"),
+        (["batch_size"], "write NAME=VALUE"),
+        (["compile=1"], "name one of the group's options"),
+        (["torch_env=original", "torch_env.python=/no/such/python"], "no such interpreter"),
+        (["hydra.sweep.dir=/proc/nowhere"], "name another place (hydra.sweep.dir=FOLDER"),
+        (["-m", "attention=flash,math", "sampler.steps=3"], "do not divide"),
+        (["attention=flash,math"], "add -m to sweep over them"),
+        (["prompt=A cat, sitting"], "quote a value that holds a comma"),
+        (["time_file=."], "is a folder; name a file"),
+        (["~workload"], "every group is needed"),
+        (["hydra.sweep.subdir=../elsewhere"], "is not inside the sweep's folder"),
+        (["num_gpus=2", "gpu=cpu", "plan=true"], "gpu=cpu runs one worker at a time"),
+        (["-m", "workload.batch_size=range(0,0)"], "no cells"),
+        (["protocol.time_limit_s=nan"], "must be a finite number"),
+        (["protocol.time_limit_s=-1"], "must be above 0 seconds"),
+        (["model_version.autoencoder.attention=flash"], "use one of unfused"),
+        (["attention=flash", "attention.upcast=true"], "only original, math and auto have"),
+        (["attention=original", "attention.upcast=null"], "use true or false"),
+        (["-m", "configuration=a,b"], "Could not find 'configuration/a'"),
+        (["--foo"], "unrecognized arguments: --foo; python -m sd_bench --help"),
+        (["--config-name"], "expected one argument"),
+        (["hydra.sweep.dir="], "hydra.sweep.dir: is empty; name a folder"),
+        (["-m", "hydra.sweep.subdir=x", "attention=math,flash"], "several cells one folder"),
+        (["gpu=cpu", "gpu.device_names=['(']"], "'(' is no regular expression"),
+        ([f"workload.batch_size={10**23}"], "must be at most 1048576"),
+        (["hydra.sweeper.max_batch_size=2"], "Could not override"),
+        (["resume=true"], "name the sweep's folder (hydra.sweep.dir=FOLDER)"),
+        (["resume=last"], "there is no sweep in multirun_outputs/"),
+        (["resume=last", "hydra.sweep.dir=x"], "write resume=true with hydra.sweep.dir"),
+        (["resume=true", "hydra.sweep.dir=x"], "no sweep to go on with; give its arguments"),
+        (
+            ["hydra/launcher=basic", "hydra.sweep.dir=x", "gpu=cpu", "resume=true", "images=false"],
+            "only hydra/launcher=fresh_process",
+        ),
+        (["gpu=cpu", "num_gpus=2"], "runs one worker at a time"),
+        (["num_gpus=0"], "use all, or a number from 1"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_exit_code_2(
+    tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    done = run(tmp_path, *arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert words in done.stderr
+    assert done.stderr.startswith("sd_bench: ")
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("launcher", ["fresh_process", "basic"])
+def test_a_plan_leaves_nothing(tmp_path: Path, launcher: str) -> None:
+    done = run(tmp_path, f"hydra/launcher={launcher}", "plan=true", "gpu=cpu")
+    assert done.returncode == 0, done.stderr
+    assert "2 round(s) to run" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_traceback_is_there_for_who_asks(tmp_path: Path) -> None:
+    done = run(tmp_path, "workload.batch_size=-1", "traceback=true")
+    assert "Traceback (most recent call last)" in done.stderr
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "multirun_outputs").write_text("a file in the way")
+    done = run(tmp_path, "model_version=sd2_tiny")
+    assert done.returncode == 2
+    assert "name another place (hydra.sweep.dir=FOLDER" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("content", [b"# @package _global_\na: [1\n", b"a: \xff\n"])
+def test_an_experiment_that_does_not_read_is_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_bytes(content)
+    done = run(tmp_path, "--config-dir", str(tmp_path), "experiment=mine", "gpu=cpu")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 24 KiB: enough for Hydra's own file, too little for a round's."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=24k", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("mounting a small file system needs root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_one_line_and_exit_code_2(small_disk: Path, tmp_path: Path) -> None:
+    done = run(
+        tmp_path, f"hydra.sweep.dir={small_disk}/sweep", "gpu=cpu", "model_version=sd2_tiny",
+        "attention=original", "protocol=smoke", "workload.height=64", "workload.width=64",
+        "sampler.steps=1",
+    )  # fmt: skip
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "make room there, or name another place" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_what_is_typed_is_put_as_hydra_can_read_it() -> None:
+    typed = ["workload.seed=3", "-m", "batch_size=1,2", "batch_size=x"]
+    readable = ["-m", "workload.seed=3", "batch_size='1','2'", "batch_size=x"]
+    assert arguments_for_hydra(typed) == readable
+    assert arguments_for_hydra(["plan=true"]) == ["plan=true"]
+
+
+def test_the_composed_configuration_can_be_printed(tmp_path: Path) -> None:
+    done = run(tmp_path, "--cfg", "job", "--resolve", "gpu=a100", "batch_size=4")
+    assert done.returncode == 0, done.stderr
+    assert "batch_size: 4" in done.stdout
+    assert "height: 512" in done.stdout

@@ -1,0 +1,74 @@
+"""The warnings of a record: each from what the record itself holds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sd_bench.measurement.round_warnings import remarks
+from sd_bench.records import Compilation, Record, Telemetry
+from tests.support.records import sample_environment, sample_record
+
+
+def a_record(**changes: Any) -> Record:
+    environment = {**sample_environment(), "processor": {"affinity": 2}}
+    return replace(sample_record(2.0, 2.0, environment=environment), **changes)
+
+
+def with_iteration(**changes: Any) -> Record:
+    """A record of two iterations, the second of them changed."""
+    record = a_record()
+    assert record.times is not None
+    first, second = record.times.iterations
+    times = replace(record.times, iterations=[first, replace(second, **changes)])
+    return replace(record, times=times)
+
+
+def telemetry(load: float, **notes: str) -> Telemetry:
+    series: dict[str, list[float | None]] = {"load_average": [0.1, None, load]}
+    return Telemetry(period_s=0.2, at_s=[0.0, 0.2, 0.4], series=series, notes=notes)
+
+
+def compilation(graph_breaks: int | None, recompilations: int | None) -> Compilation:
+    return Compilation(graphs=1, graph_breaks=graph_breaks, recompilations=recompilations)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        a_record(),
+        a_record(telemetry=telemetry(2.9), compilation=compilation(0, 0)),
+        a_record(compilation=compilation(None, None)),
+        with_iteration(device_total_s=1.97),
+    ],
+)
+def test_an_undisturbed_round_has_no_warning(record: Record) -> None:
+    assert remarks(record) == []
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        (with_iteration(marks=["throttled: sw_power_cap"]),
+         "throttled: sw_power_cap, in 1 of 2 timed iterations"),
+        (with_iteration(device_total_s=1.9), "clock and the host's differ by 5.0%"),
+        (a_record(compilation=compilation(3, 0)), "3 graph breaks"),
+        (a_record(compilation=compilation(0, 2)), "compiled anew: 2 times"),
+        (a_record(telemetry=telemetry(3.1)), "load average 3.1 on 2 processors"),
+        (a_record(telemetry=telemetry(0.0, observer="it is gone")), "no telemetry: it is gone"),
+    ],
+)  # fmt: skip
+def test_each_disturbance_is_one_sentence(record: Record, said: str) -> None:
+    (sentence,) = remarks(record)
+    assert said in sentence
+
+
+def test_a_compiled_round_under_autocast_says_what_it_mixes() -> None:
+    compiled = a_record(compilation=compilation(0, 0))
+    under_autocast = replace(compiled, choices={**compiled.choices, "precision": "autocast"})
+    (warning,) = remarks(under_autocast)
+    assert "casts every weight in every UNet call" in warning
+    in_half = replace(compiled, choices={**compiled.choices, "precision": "fp16"})
+    assert remarks(in_half) == []
