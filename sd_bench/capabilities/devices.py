@@ -14,7 +14,8 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from sd_bench.config import ConfigError, GpuConfig
+from sd_bench.config.schema import GpuConfig
+from sd_bench.errors import ConfigError
 from sd_bench.paths import CONF_DIR
 
 _FIELDS = ("index", "name", "uuid", "compute_cap", "memory.total", "driver_version")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sd_bench.capabilities.torch_features import can
-from sd_bench.config import SDPA_BACKENDS, Config
+from sd_bench.config.schema import SDPA_BACKENDS, Config
 
 SM = tuple[int, int]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from sd_bench.config import AttentionConfig
+from sd_bench.config.schema import AttentionConfig
 from sd_bench.records import KernelProof
 
 #: The operators that compute attention as one piece, by the backend that they belong to.

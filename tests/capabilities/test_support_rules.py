@@ -13,7 +13,7 @@ from sd_bench.capabilities.devices import (
     visible,
 )
 from sd_bench.capabilities.support_rules import Host, unsupported_reason, with_stand_ins
-from sd_bench.config import ConfigError
+from sd_bench.errors import ConfigError
 from tests.support.composition import Compose
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from sd_bench.capabilities import devices
 from sd_bench.capabilities.devices import foreign_processes, parse_compute_apps, parse_nvidia_smi
-from sd_bench.config import ConfigError
+from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Cell
 from sd_bench.execution.finished_rounds import Finished
 from sd_bench.execution.plan import PlannedCell
