@@ -21,18 +21,16 @@ import time
 from pathlib import Path
 
 import torch
-from hydra import compose, initialize_config_dir
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from sd_bench.capabilities.composition import compose_config
 from sd_bench.capabilities.torch_compat import uninitialised
-from sd_bench.cli.command import register
-from sd_bench.config import Config, from_hydra
+from sd_bench.config.schema import Config
 from sd_bench.networks.attention import attention_factory
 from sd_bench.networks.autoencoder import Autoencoder
 from sd_bench.networks.text_encoder import TextEncoder
 from sd_bench.networks.unet import UNet
-from sd_bench.paths import CONF_DIR
 from sd_bench.pipeline import build_networks
 from sd_bench.weights.layout import part_keys
 from sd_bench.weights.model_parts import parts
@@ -81,10 +79,9 @@ def parse() -> argparse.Namespace:
 
 
 def config_of(model: str, attention: str, weights: str = "random") -> Config:
-    register()
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        overrides = [f"model_version={model}", f"attention={attention}", "precision=fp32"]
-        return from_hydra(compose("config", [*overrides, f"weights={weights}"]))
+    return compose_config(
+        f"model_version={model}", f"attention={attention}", "precision=fp32", f"weights={weights}"
+    )
 
 
 def make_file(file: Path, model: str) -> None:

@@ -12,18 +12,15 @@ import argparse
 from collections.abc import Callable
 
 import torch
-from hydra import compose, initialize_config_dir
 from torch import nn
 
+from sd_bench.capabilities.composition import compose_config
 from sd_bench.capabilities.torch_compat import uninitialised
-from sd_bench.cli.command import register
-from sd_bench.config import from_hydra
 from sd_bench.measurement.clock import timed_call
 from sd_bench.networks.attention import attention_factory
 from sd_bench.networks.autoencoder import Autoencoder
 from sd_bench.networks.text_encoder import TextEncoder
 from sd_bench.networks.unet import UNet
-from sd_bench.paths import CONF_DIR
 from sd_bench.weights.random_weights import fill_random
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -35,9 +32,7 @@ def main() -> None:
     parser.add_argument("--dtype", choices=DTYPES, default="fp32")
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
-    register()
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        config = from_hydra(compose("config", ["model_version=sd2"]))
+    config = compose_config("model_version=sd2")
     device, dtype = torch.device(options.device), DTYPES[options.dtype]
     with uninitialised():
         networks: list[nn.Module] = [

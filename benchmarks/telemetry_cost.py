@@ -17,13 +17,11 @@ import statistics
 import time
 
 import torch
-from hydra import compose, initialize_config_dir
 
 from sd_bench.cli.command import arguments_for_hydra, register
 from sd_bench.config import Config, from_hydra
 from sd_bench.measurement.clock import timed_call
 from sd_bench.measurement.telemetry import Observer
-from sd_bench.paths import CONF_DIR
 from sd_bench.pipeline import Pipeline
 from sd_bench.statistics.intervals import mean_interval
 
@@ -39,9 +37,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=30)
     parser.add_argument("overrides", nargs="*", help="as for sd_bench")
     options = parser.parse_args()
-    register()
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        config = from_hydra(compose("config", arguments_for_hydra(options.overrides)))
+    config = compose_config(*options.overrides)
     device = torch.device(config.gpu.kind)
     share = processor_share(device)
     print(f"the process takes {share:.2%} of one processor, sampling at 5 Hz")

@@ -17,16 +17,14 @@ from collections.abc import Callable
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
-from hydra import compose, initialize_config_dir
 
+from sd_bench.capabilities.composition import compose_config
 from sd_bench.capabilities.torch_compat import sdpa_backends, uninitialised
-from sd_bench.cli.command import register
-from sd_bench.config import Config, from_hydra
+from sd_bench.config.schema import Config
 from sd_bench.measurement.clock import timed_call
 from sd_bench.measurement.kernel_proof import judge, profile_call
 from sd_bench.networks.attention import attention_factory
 from sd_bench.networks.unet import UNet
-from sd_bench.paths import CONF_DIR
 from sd_bench.weights.random_weights import fill_random
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -37,9 +35,7 @@ PROCESSORS = {"flash": AttnProcessor2_0, "math": AttnProcessor2_0, "original": A
 def main() -> None:
     """Measure and print one line."""
     options = parse()
-    register()
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        config = from_hydra(compose("config", [f"attention={options.attention}"]))
+    config = compose_config(f"attention={options.attention}")
     device = torch.device(options.device)
     dtype, latent = DTYPES[options.dtype], options.size // 8
     config.attention.upcast = False  # diffusers' plain processor does not upcast either

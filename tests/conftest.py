@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from sd_bench.config import Config
+from sd_bench.capabilities.composition import compose_config as composed
+from sd_bench.config.schema import Config
 from tests.support.commands import REPOSITORY, Command, Inject
 from tests.support.composition import Compose
-from tests.support.composition import compose_config as composed
 
 # One thread a test process: pytest runs two of them, and torch is not imported yet.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

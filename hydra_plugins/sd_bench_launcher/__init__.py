@@ -17,7 +17,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from sd_bench.config import ConfigError
+from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Job
 from sd_bench.execution.sweep_folder import LOCK
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from sd_bench.attention_backends import BACKENDS_BY_NAME, Need
 from sd_bench.capabilities.torch_features import can
-from sd_bench.config import SDPA_BACKENDS, Config
+from sd_bench.config.schema import SDPA_BACKENDS, Config
 
 SM = tuple[int, int]
 

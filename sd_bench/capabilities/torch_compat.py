@@ -1,6 +1,6 @@
 """Everything that differs between the versions of PyTorch, from 1.12 to the newest.
 
-Which version can what is in ``torch_capabilities.py``, which needs no torch.
+Which version can what is in ``torch_features.py``, which needs no torch.
 """
 
 from __future__ import annotations

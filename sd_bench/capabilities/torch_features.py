@@ -1,7 +1,8 @@
 """Which version of PyTorch can do what: one table, read without importing torch.
 
-``support.py`` declares cells unsupported by it, ``torch_versions.py`` takes its other way by it,
-and ``tests/test_torch_capabilities.py`` holds it against the PyTorch that runs the tests.
+``support_rules.py`` declares cells unsupported by it, ``torch_compat.py`` takes its other way by
+it, and ``tests/capabilities/test_torch_features.py`` holds it against the PyTorch that runs the
+tests.
 """
 
 from __future__ import annotations

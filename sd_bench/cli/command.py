@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 import hydra
 from hydra._internal.utils import get_args_parser
-from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
-from sd_bench.capabilities import devices
-from sd_bench.capabilities.support_rules import with_stand_ins
+from sd_bench.capabilities.composition import register
+from sd_bench.cli.console import make_console
+from sd_bench.cli.error_lines import is_users_fault, one_line
 from sd_bench.cli.plan_screen import show_plan
 from sd_bench.cli.resume_arguments import (
     OUTPUTS,
@@ -30,8 +25,11 @@ from sd_bench.cli.resume_arguments import (
     resumed_arguments,
     stored_arguments,
 )
-from sd_bench.cli.sweep_screen import Screen, make_console
-from sd_bench.config import Config, ConfigError, from_hydra
+from sd_bench.cli.sweep_screen import Screen
+from sd_bench.config.conversion import from_hydra
+from sd_bench.config.hydra_arguments import arguments_for_hydra
+from sd_bench.config.schema import Config
+from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Cell, Job
 from sd_bench.execution.pinning import pinned, recognised_model
 from sd_bench.execution.slots import slots_for
@@ -39,25 +37,7 @@ from sd_bench.execution.sweep import SweepInterrupted, SweepResult, plan_sweep, 
 from sd_bench.execution.time_estimate import estimates
 from sd_bench.paths import CONF_DIR
 
-#: What a request that cannot be carried out raises, a file of it that does not read included.
-_USERS_ERRORS = (
-    ConfigError, HydraException, OmegaConfBaseException, OSError, YAMLError, UnicodeDecodeError,
-)  # fmt: skip
 EXIT_OK, EXIT_FAILED_CELL, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
-
-
-def register() -> None:
-    """Tell Hydra the schema and OmegaConf the resolvers that conf/ uses."""
-    ConfigStore.instance().store(name="schema", node=Config)
-    OmegaConf.register_new_resolver(
-        "sd_bench.detected_gpu_path", lambda: f"/gpu/{devices.detected_gpu()}", replace=True
-    )
-    OmegaConf.register_new_resolver("sd_bench.cpu_precision", devices.cpu_precision, replace=True)
-    OmegaConf.register_new_resolver(
-        "sd_bench.with_stand_ins",
-        lambda names: with_stand_ins(names, devices.present_capability()),
-        replace=True,
-    )
 
 
 def main() -> int:
@@ -88,7 +68,7 @@ def main() -> int:
         print(_last_words(interrupt), file=sys.stderr)
         return EXIT_INTERRUPTED
     except Exception as error:
-        if wants_traceback or not _is_users(error):
+        if wants_traceback or not is_users_fault(error):
             raise
         print(f"sd_bench: {one_line(error)}", file=sys.stderr)
         return EXIT_USAGE
@@ -124,34 +104,6 @@ def _check_flags(arguments: list[str]) -> None:
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign]
     parser.parse_args(arguments)
-
-
-def arguments_for_hydra(arguments: Sequence[str]) -> list[str]:
-    """What was typed, as Hydra can read it.
-
-    ``-m`` goes first, since Hydra's parser gives up on overrides on both sides of a flag. Options
-    that are named by numbers are quoted (``batch_size=1,2`` as ``batch_size='1','2'``), since it
-    takes a bare number for no option's name.
-    """
-    flags = ["-m"] if {"-m", "--multirun"} & set(arguments) else []
-    numbered = {file.parent.name for file in CONF_DIR.glob("*/*.yaml") if file.stem.isdigit()}
-    rest = []
-    for argument in arguments:
-        group, equals, values = argument.partition("=")
-        if equals and group in numbered:
-            names = (f"'{v}'" if re.fullmatch(r"\s*-?\d+\s*", v) else v for v in values.split(","))
-            argument = f"{group}={','.join(names)}"
-        if argument not in ("-m", "--multirun"):
-            rest.append(argument)
-    return [*flags, *rest]
-
-
-def _is_users(error: Exception) -> bool:
-    """Whether the request is at fault, and not the program."""
-    if isinstance(error, _USERS_ERRORS):
-        return True
-    *_, innermost = traceback.walk_tb(error.__traceback__)
-    return str(innermost[0].f_globals.get("__name__", "")).startswith(("hydra.", "omegaconf."))
 
 
 def _run_jobs(jobs: DictConfig | Sequence[Job], typed: list[str]) -> SweepResult:

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from sd_bench.config import ConfigError
+from sd_bench.errors import ConfigError
 from sd_bench.execution.sweep_folder import newest_sweep, started_with
 
 #: Where sweeps go by default (conf/config.yaml).

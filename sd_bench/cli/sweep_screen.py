@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import statistics
 from collections.abc import Sequence
 
@@ -16,18 +15,6 @@ from sd_bench.execution.finished_rounds import Finished
 from sd_bench.execution.plan import PlannedCell, scaled_in
 from sd_bench.execution.time_account import Account
 from sd_bench.records import Record
-
-
-def make_console(stderr: bool = False) -> Console:
-    """A console that never cuts off what goes to a file or a pipe."""
-    console = _Console(stderr=stderr, highlight=False, soft_wrap=False)
-    return console if console.is_terminal else _Console(stderr=stderr, highlight=False, width=160)
-
-
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Whoever read the output is gone (``| head``): go on measuring, and say no more."""
-        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
 
 
 class Screen:

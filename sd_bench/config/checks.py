@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import math
 import re
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from sd_bench.config.conversion import to_dict
 from sd_bench.config.schema import (
     ATTENTION_BACKENDS,
     COMPILE_MODES,
     IMAGE_MULTIPLE,
     LATENT_CHANNELS,
     PRECISIONS,
-    PREDICTIONS,
-    SAMPLERS,
     SDPA_BACKENDS,
-    TEXT_LIBRARIES,
     Config,
-    ConfigError,
     ModelConfig,
-    to_dict,
 )
+from sd_bench.errors import ConfigError
 
 #: Seeds of a cell's images count up from the first; PyTorch takes 64 bits.
 LARGEST_SEED = 2**62
@@ -30,6 +28,48 @@ LONGEST_LIMIT_S = 1_000_000
 LARGEST_COUNT = 2**20
 #: An image's pixels: PyTorch's sizes have 64 bits, and height times width has to fit.
 LARGEST_SIZE = 2**40
+
+_ALLOWED: dict[str, tuple[str, ...]] = {
+    "gpu.kind": ("cuda", "cpu"),
+    "attention.backend": ATTENTION_BACKENDS,
+    "compile.mode": COMPILE_MODES,
+    "precision.name": PRECISIONS,
+    "sampler.name": ("plms", "ddim", "dpm_solver"),
+    "model_version.prediction": ("eps", "v"),
+    "model_version.text_encoder.activation": ("gelu", "quick_gelu"),
+    "model_version.text_encoder.library": ("transformers", "open_clip"),
+    "model_version.text_encoder.attention": SDPA_BACKENDS,
+    "model_version.autoencoder.attention": ("unfused",),
+}
+_LEAST = {
+    "workload.batch_size": 1,
+    "workload.seed": 0,
+    "weights_seed": 0,
+    "sampler.steps": 1,
+    "protocol.rounds": 1,
+    "protocol.n_iter": 1,
+    "protocol.warmup": 0,
+    "protocol.warmup_unet_calls": 0,
+}
+#: Numbers, and lists of them; one that is null is not set.
+_LEAST_OF_MODEL = {
+    "native_size": 1,
+    "schedule.num_timesteps": 2,
+    "unet.model_channels": 1,
+    "unet.channel_mult": 1,
+    "unet.num_res_blocks": 1,
+    "unet.transformer_depth": 1,
+    "unet.num_heads": 1,
+    "unet.num_head_channels": 1,
+    "autoencoder.ch": 1,
+    "autoencoder.ch_mult": 1,
+    "autoencoder.num_res_blocks": 1,
+    "autoencoder.z_channels": 1,
+    "text_encoder.layers": 1,
+    "text_encoder.heads": 1,
+    "text_encoder.context_length": 2,
+    "text_encoder.vocab_size": 1,
+}
 
 
 def check(config: Config) -> None:
@@ -66,34 +106,8 @@ def check(config: Config) -> None:
 
 
 def _check_names(config: Config) -> None:
-    for name, value, allowed in (
-        ("gpu.kind", config.gpu.kind, ("cuda", "cpu")),
-        ("attention.backend", config.attention.backend, ATTENTION_BACKENDS),
-        ("compile.mode", config.compile.mode, COMPILE_MODES),
-        ("precision.name", config.precision.name, PRECISIONS),
-        ("sampler.name", config.sampler.name, SAMPLERS),
-        ("model_version.prediction", config.model_version.prediction, PREDICTIONS),
-        (
-            "model_version.text_encoder.activation",
-            config.model_version.text_encoder.activation,
-            ("gelu", "quick_gelu"),
-        ),
-        (
-            "model_version.text_encoder.library",
-            config.model_version.text_encoder.library,
-            TEXT_LIBRARIES,
-        ),
-        (
-            "model_version.autoencoder.attention",
-            config.model_version.autoencoder.attention,
-            ("unfused",),
-        ),
-        (
-            "model_version.text_encoder.attention",
-            config.model_version.text_encoder.attention,
-            SDPA_BACKENDS,
-        ),
-    ):
+    for name, allowed in _ALLOWED.items():
+        value = attrgetter(name)(config)
         if value not in allowed:
             raise ConfigError(f"{name}={value}: use one of {', '.join(allowed)}")
 
@@ -109,16 +123,8 @@ def _check_finite(name: str, value: Any) -> None:
 
 def _check_counts(config: Config) -> None:
     workload, protocol = config.workload, config.protocol
-    for name, value, least in (
-        ("workload.batch_size", workload.batch_size, 1),
-        ("workload.seed", workload.seed, 0),
-        ("weights_seed", config.weights_seed, 0),
-        ("sampler.steps", config.sampler.steps, 1),
-        ("protocol.rounds", protocol.rounds, 1),
-        ("protocol.n_iter", protocol.n_iter, 1),
-        ("protocol.warmup", protocol.warmup, 0),
-        ("protocol.warmup_unet_calls", protocol.warmup_unet_calls, 0),
-    ):
+    for name, least in _LEAST.items():
+        value = attrgetter(name)(config)
         if value < least:
             raise ConfigError(f"{name}={value}: must be at least {least}")
         if value > LARGEST_COUNT and not name.endswith("seed"):
@@ -148,24 +154,9 @@ def _check_gpus(config: Config) -> None:
 
 def _check_model_numbers(model: ModelConfig) -> None:
     unet, text, autoencoder = model.unet, model.text_encoder, model.autoencoder
-    for name, values, least in (
-        ("native_size", [model.native_size], 1),
-        ("schedule.num_timesteps", [model.schedule.num_timesteps], 2),
-        ("unet.model_channels", [unet.model_channels], 1),
-        ("unet.channel_mult", unet.channel_mult, 1),
-        ("unet.num_res_blocks", [unet.num_res_blocks], 1),
-        ("unet.transformer_depth", [unet.transformer_depth], 1),
-        ("unet.num_heads", [1 if unet.num_heads is None else unet.num_heads], 1),
-        ("unet.num_head_channels", [1 if (n := unet.num_head_channels) is None else n], 1),
-        ("autoencoder.ch", [autoencoder.ch], 1),
-        ("autoencoder.ch_mult", autoencoder.ch_mult, 1),
-        ("autoencoder.num_res_blocks", [autoencoder.num_res_blocks], 1),
-        ("text_encoder.layers", [text.layers], 1),
-        ("text_encoder.heads", [text.heads], 1),
-        ("text_encoder.context_length", [text.context_length], 2),
-        ("text_encoder.vocab_size", [text.vocab_size], 1),
-        ("autoencoder.z_channels", [autoencoder.z_channels], 1),
-    ):
+    for name, least in _LEAST_OF_MODEL.items():
+        value = attrgetter(name)(model)
+        values = value if isinstance(value, list) else [least if value is None else value]
         if not values or min(values) < least or max(values) > LARGEST_COUNT:
             raise ConfigError(
                 f"model_version.{name}: must be numbers of at least {least}, "

@@ -1,16 +1,14 @@
 """The typed schema of the configuration.
 
-The options themselves are the files in ``conf/``; this module says what they may hold. A worker
-gets the resolved configuration as JSON and turns it into the same classes.
+The options themselves are the files in ``conf/``; this module says what they may hold.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
-from omegaconf import II, MISSING, DictConfig, OmegaConf
+from omegaconf import II, MISSING
 
 from sd_bench.attention_backends import BACKENDS, BACKENDS_BY_NAME
 from sd_bench.paths import CONF_DIR
@@ -21,9 +19,6 @@ ATTENTION_BACKENDS = tuple(backend.name for backend in BACKENDS)
 SDPA_BACKENDS = tuple(backend.name for backend in BACKENDS if backend.sdpa_switch)
 COMPILE_MODES = ("off", "default", "reduce_overhead", "max_autotune")
 PRECISIONS = ("autocast", "fp16", "bf16", "fp32")
-#: Whose text encoder and tokenizer a model was published with.
-TEXT_LIBRARIES = ("transformers", "open_clip")
-SAMPLERS = ("plms", "ddim", "dpm_solver")
 #: The published prompt.
 DEFAULT_PROMPT = "A photo"
 #: What ``weights`` says where they come from no file.
@@ -31,10 +26,6 @@ RANDOM_WEIGHTS = "random"
 #: The image is 8 times as wide as the latents, and the UNet halves those three times.
 IMAGE_MULTIPLE = 64
 LATENT_CHANNELS = 4
-
-
-class ConfigError(ValueError):
-    """What a user asked for cannot be done; the message is one line that says what to do."""
 
 
 @dataclass
@@ -116,6 +107,8 @@ class AutoencoderConfig:
 
 @dataclass
 class TextEncoderConfig:
+    """``library`` is whose text encoder and tokenizer the model was published with."""
+
     width: int = MISSING
     heads: int = MISSING
     layers: int = MISSING
@@ -265,41 +258,3 @@ class Config:
     def prompts(self) -> list[str]:
         """The prompt or prompts as a list; the images take turns."""
         return [self.prompt] if isinstance(self.prompt, str) else list(self.prompt)
-
-
-def known_models() -> list[ModelConfig]:
-    """Every option of the group model_version."""
-    schema = OmegaConf.structured(ModelConfig)
-    files = sorted((CONF_DIR / "model_version").glob("*.yaml"))
-    models = [OmegaConf.to_object(OmegaConf.merge(schema, OmegaConf.load(f))) for f in files]
-    return [model for model in models if isinstance(model, ModelConfig)]
-
-
-def from_hydra(composed: DictConfig) -> Config:
-    """Resolve what Hydra composed.
-
-    Raises OmegaConf's errors for wrong types, ConfigError for names that were added with ``+``.
-    """
-    config = OmegaConf.to_object(composed)
-    assert isinstance(config, Config)
-    known = to_dict(config)
-    if deleted := known.keys() - composed.keys():
-        raise ConfigError(f"~{min(deleted)}: every group is needed; name another option instead")
-    for name, value in ((str(key), value) for key, value in composed.items()):
-        added = set(value) - set(known[name]) if isinstance(known.get(name), dict) else set()
-        if name not in known or added:
-            unknown = f"{name}.{min(added)}" if added else name
-            raise ConfigError(f"{unknown}: no such value; python -m sd_bench --cfg job lists all")
-    return config
-
-
-def from_dict(data: dict[str, Any]) -> Config:
-    """The inverse of ``to_dict``."""
-    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), data))
-    assert isinstance(config, Config)
-    return config
-
-
-def to_dict(config: Config) -> dict[str, Any]:
-    """Plain containers, ready for JSON."""
-    return dataclasses.asdict(config)

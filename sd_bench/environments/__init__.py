@@ -1,0 +1,6 @@
+"""The interpreters that workers run in: PyTorch 1.12, PyTorch 2, or the one of the command.
+
+Where they are, what they hold, how they are made and locked. A command of its own, too:
+``python -m sd_bench.environments``. May import ``capabilities``, ``records`` and what is below
+them; no torch.
+"""

@@ -7,12 +7,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sd_bench.cli.sweep_screen import make_console
-from sd_bench.config import ConfigError
+from rich.console import Console
+
 from sd_bench.environments.creation import create
 from sd_bench.environments.definition import NAMES, definition
 from sd_bench.environments.locks import lock_all
-from sd_bench.environments.support_table import capability_table
+from sd_bench.environments.support_table import support_table
+from sd_bench.errors import ConfigError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for path in lock_all(options.upgrade):
                 print(f"wrote {path.name}")
         else:
-            make_console().print(capability_table())
+            width = None if sys.stdout.isatty() else 160  # a pipe gets whole lines
+            Console(highlight=False, width=width).print(support_table())
     except ConfigError as error:
         print(f"sd_bench: {error}", file=sys.stderr)
         return 2

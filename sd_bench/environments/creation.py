@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from sd_bench.config import ConfigError
 from sd_bench.environments.definition import CHECKOUT, Definition
+from sd_bench.errors import ConfigError
 
 _CONDAS = ("mamba", "micromamba", "conda")
 

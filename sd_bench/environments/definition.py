@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from sd_bench.config import ConfigError
+from sd_bench.errors import ConfigError
 from sd_bench.paths import IS_CHECKOUT, PACKAGE_DIR
 
 #: The environments that the command knows; each has its yml and its option of ``torch_env``.

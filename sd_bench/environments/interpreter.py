@@ -11,8 +11,12 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import metadata
 
-from sd_bench.config import ConfigError, TorchEnvConfig
+from sd_bench.capabilities.devices import matching_devices
+from sd_bench.capabilities.support_rules import Host, has_cpp_compiler
+from sd_bench.capabilities.torch_features import version_tuple
+from sd_bench.config.schema import Config, TorchEnvConfig
 from sd_bench.environments.locations import default_executable, find_executable
+from sd_bench.errors import ConfigError
 from sd_bench.paths import IS_CHECKOUT
 
 
@@ -108,4 +112,21 @@ def _other(python: str) -> Interpreter:
         )
     return Interpreter(
         executable=executable, torch=facts["torch"], has_xformers=facts["xformers"] is not None
+    )
+
+
+def host_of(config: Config, interpreter: Interpreter) -> Host:
+    """What ``interpreter`` would run the cell on, as far as can be told without torch."""
+    kind, capability = config.gpu.kind, None
+    told = matching_devices(config.gpu)[0].compute_capability if kind == "cuda" else None
+    told = told or config.gpu.compute_capability
+    if kind == "cuda" and told is not None:
+        major, minor = told.split(".")
+        capability = (int(major), int(minor))
+    return Host(
+        kind=kind,
+        capability=capability,
+        torch=version_tuple(interpreter.torch),
+        has_xformers=interpreter.has_xformers,
+        has_compiler=has_cpp_compiler(),
     )

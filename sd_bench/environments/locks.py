@@ -7,8 +7,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from sd_bench.config import ConfigError
 from sd_bench.environments.definition import CHECKOUT, NAMES, Definition, definition
+from sd_bench.errors import ConfigError
 from sd_bench.records import write_atomically
 
 #: The wheels that are chosen from: those of any Linux that is not older than 2021.

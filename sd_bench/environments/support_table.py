@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hydra import compose, initialize_config_dir
 from rich.markup import escape
 from rich.table import Table
 
+from sd_bench.capabilities.composition import compose_config
 from sd_bench.capabilities.support_rules import unsupported_reason
-from sd_bench.cli.command import register
-from sd_bench.config import (
-    ATTENTION_BACKENDS,
-    COMPILE_MODES,
-    PRECISIONS,
-    Config,
-    ConfigError,
-    from_hydra,
-)
-from sd_bench.environments.interpreter import Interpreter, find_interpreter
-from sd_bench.execution.plan import host_of
-from sd_bench.paths import CONF_DIR
+from sd_bench.config.schema import ATTENTION_BACKENDS, COMPILE_MODES, PRECISIONS
+from sd_bench.environments.interpreter import Interpreter, find_interpreter, host_of
+from sd_bench.errors import ConfigError
 
 _ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("attention", ATTENTION_BACKENDS),
@@ -30,10 +21,10 @@ _ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
 _TORCH_ENVS = ("current", "original", "optimized")
 
 
-def capability_table() -> Table:
+def support_table() -> Table:
     """A row a choice: "yes", or why not, in each environment that is there."""
     found = {name: _found(name) for name in _TORCH_ENVS}
-    table = Table("", *_TORCH_ENVS, title=f"on {_compose('current').gpu.name}")
+    table = Table("", *_TORCH_ENVS, title=f"on {compose_config().gpu.name}")
     executables = (e if isinstance(e, str) else e.executable for e in found.values())
     table.add_row("interpreter", *map(escape, executables))
     facts: tuple[tuple[str, Callable[[Interpreter], str]], ...] = (
@@ -51,7 +42,7 @@ def capability_table() -> Table:
 
 def _found(name: str) -> Interpreter | str:
     try:
-        return find_interpreter(_compose(name).torch_env)
+        return find_interpreter(compose_config(f"torch_env={name}").torch_env)
     except ConfigError as error:
         return str(error)
 
@@ -59,11 +50,6 @@ def _found(name: str) -> Interpreter | str:
 def _can_run(env: str, interpreter: Interpreter | str, group: str, option: str) -> str:
     if isinstance(interpreter, str):
         return "-"
-    config = _compose(env, f"{group}={option}", *(["attention=math"] * (group != "attention")))
+    attention = [] if group == "attention" else ["attention=math"]
+    config = compose_config(f"torch_env={env}", f"{group}={option}", *attention)
     return unsupported_reason(config, host_of(config, interpreter)) or "yes"
-
-
-def _compose(torch_env: str, *overrides: str) -> Config:
-    register()
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        return from_hydra(compose("config", [f"torch_env={torch_env}", *overrides]))

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from omegaconf import DictConfig
 
-from sd_bench.config import SDPA_BACKENDS, Config, to_dict
+from sd_bench.config.conversion import to_dict
+from sd_bench.config.schema import SDPA_BACKENDS, Config
 
 #: What changes no result of a round: how often it is repeated, what is kept, what is shown.
 _NOT_IDENTITY = (

@@ -8,7 +8,8 @@ from itertools import count, zip_longest
 from pathlib import Path
 from typing import Any
 
-from sd_bench.config import Config, ConfigError
+from sd_bench.config.schema import Config
+from sd_bench.errors import ConfigError
 from sd_bench.execution.plan import PlannedCell
 from sd_bench.records import (
     NewerRecordError,

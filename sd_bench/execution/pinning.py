@@ -9,7 +9,9 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from sd_bench.config import DEFAULT_PROMPT, RANDOM_WEIGHTS, Config, ConfigError, known_models
+from sd_bench.config.conversion import known_models
+from sd_bench.config.schema import DEFAULT_PROMPT, RANDOM_WEIGHTS, Config
+from sd_bench.errors import ConfigError
 from sd_bench.weights.checkpoint import digest, open_checkpoint
 from sd_bench.weights.checkpoint_fit import check_fits, recognise
 

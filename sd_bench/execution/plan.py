@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sd_bench.capabilities.devices import check_present, matching_devices
-from sd_bench.capabilities.support_rules import Host, has_cpp_compiler, unsupported_reason
-from sd_bench.config import Config, ConfigError
+from sd_bench.capabilities.devices import check_present
+from sd_bench.capabilities.support_rules import unsupported_reason
 from sd_bench.config.checks import check
 from sd_bench.config.scaling import scaled_sentences
-from sd_bench.environments.interpreter import Interpreter, find_interpreter
+from sd_bench.environments.interpreter import Interpreter, find_interpreter, host_of
+from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Cell
 
 
@@ -47,24 +47,6 @@ def _plan_cell(cell: Cell) -> PlannedCell:
         return PlannedCell(cell=cell, interpreter=None, reason=found)
     reason = unsupported_reason(cell.config, host_of(cell.config, found))
     return PlannedCell(cell=cell, interpreter=found, reason=reason)
-
-
-def host_of(config: Config, interpreter: Interpreter) -> Host:
-    """What ``interpreter`` would run the cell on, as far as can be told without torch."""
-    kind, capability = config.gpu.kind, None
-    told = matching_devices(config.gpu)[0].compute_capability if kind == "cuda" else None
-    told = told or config.gpu.compute_capability
-    if kind == "cuda" and told is not None:
-        major, minor = told.split(".")
-        capability = (int(major), int(minor))
-    major, minor = interpreter.torch.split(".")[:2]
-    return Host(
-        kind=kind,
-        capability=capability,
-        torch=(int(major), int(minor)),
-        has_xformers=interpreter.has_xformers,
-        has_compiler=has_cpp_compiler(),
-    )
 
 
 def scaled_in(plan: Sequence[PlannedCell]) -> list[str]:

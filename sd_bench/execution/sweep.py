@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from sd_bench.config import ConfigError
+from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Cell
 from sd_bench.execution.finished_rounds import Finished, find_finished, nothing_finished, set_aside
 from sd_bench.execution.plan import PlannedCell, make_plan
@@ -82,12 +82,14 @@ def run_sweep(
     cannot be done, OSError if a folder cannot be written, SweepInterrupted on Ctrl-C.
     """
     config = cells[0].config
-    make_plan(placed(cells, folder, config.resume))  # it refuses before anything is made
+    plan = make_plan(placed(cells, folder, config.resume))  # refused before anything is made
     slots = slots or slots_for([cell.config for cell in cells])
     for cell in cells:
         _append(cell.config.time_file, "")  # it is better to know now that it cannot be written
     with locked(folder):
-        plan, finished = plan_sweep(cells, folder)
+        there = placed(cells, folder, config.resume)  # another command may have come between
+        plan = [replace(planned, cell=cell) for planned, cell in zip(plan, there, strict=True)]
+        finished = _finished(plan, folder)
         if config.mix_environments:
             finished = replace(finished, environments={})
         is_new = not is_sweep(folder)
@@ -122,11 +124,13 @@ def plan_sweep(cells: Sequence[Cell], folder: Path) -> tuple[list[PlannedCell], 
 
     Raises ConfigError if it cannot be done.
     """
-    config = cells[0].config
-    plan = make_plan(placed(cells, folder, config.resume))
-    if not config.resume:
-        return plan, nothing_finished()
-    return plan, find_finished(plan, folder, config.retry_failed)
+    plan = make_plan(placed(cells, folder, cells[0].config.resume))
+    return plan, _finished(plan, folder)
+
+
+def _finished(plan: Sequence[PlannedCell], folder: Path) -> Finished:
+    config = plan[0].cell.config
+    return find_finished(plan, folder, config.retry_failed) if config.resume else nothing_finished()
 
 
 def _prepare(plan: list[PlannedCell], finished: Finished, folder: Path) -> list[Cell]:

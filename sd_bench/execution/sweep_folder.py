@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from itertools import chain, count
 from pathlib import Path
 
-from sd_bench.config import ConfigError
+from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Cell, CellKey
 from sd_bench.records import RecordError, find_records, read_record, write_atomically
 

@@ -24,8 +24,10 @@ from datetime import datetime, timezone  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
-from sd_bench.config import Config, ConfigError, from_dict, to_dict  # noqa: E402
+from sd_bench.config.conversion import from_dict, to_dict  # noqa: E402
 from sd_bench.config.scaling import scaled_sentences  # noqa: E402
+from sd_bench.config.schema import Config  # noqa: E402
+from sd_bench.errors import ConfigError  # noqa: E402
 from sd_bench.execution.cell import cell_hash, choices  # noqa: E402
 from sd_bench.records import Failure, Record, record_path, write_record  # noqa: E402
 

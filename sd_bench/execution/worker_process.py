@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sd_bench.config import to_dict
+from sd_bench.config.conversion import to_dict
 from sd_bench.execution.cell import Cell
 from sd_bench.execution.plan import PlannedCell
 from sd_bench.execution.slots import Slot

@@ -1,0 +1,5 @@
+"""One round of one cell: clock, memory, telemetry, kernel proof, what it ran on.
+
+May import ``pipeline`` and what is below it. All of this room is in the fingerprint of the
+measured code.
+"""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from sd_bench.capabilities.torch_compat import HAS_FLOP_COUNTER, sdpa_backends
-from sd_bench.config import LATENT_CHANNELS, AttentionConfig, Config
+from sd_bench.config.schema import LATENT_CHANNELS, AttentionConfig, Config
 from sd_bench.networks.attention import attention_factory
 from sd_bench.networks.autoencoder import Autoencoder
 from sd_bench.networks.text_encoder import TextEncoder

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sd_bench.config import AttentionConfig
+from sd_bench.config.schema import AttentionConfig
 
 
 class AttentionFactory(Protocol):

@@ -7,7 +7,7 @@ import warnings
 import torch
 
 from sd_bench.capabilities.torch_compat import sdpa_backends
-from sd_bench.config import AttentionConfig, UNetConfig
+from sd_bench.config.schema import AttentionConfig, UNetConfig
 from sd_bench.networks.attention import attention_factory
 
 _QUERIES, _KEYS = 64, 77

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sd_bench.config import AutoencoderConfig
+from sd_bench.config.schema import AutoencoderConfig
 from sd_bench.networks.normalization import GroupNorm
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from open_clip.transformer import QuickGELU, TextTransformer
 from torch import Tensor, nn
 
-from sd_bench.config import TextEncoderConfig
+from sd_bench.config.schema import TextEncoderConfig
 
 _ACTIVATIONS = {"gelu": nn.GELU, "quick_gelu": QuickGELU}
 

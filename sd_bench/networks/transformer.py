@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from sd_bench.config import UNetConfig
+from sd_bench.config.schema import UNetConfig
 from sd_bench.networks.attention import AttentionFactory
 from sd_bench.networks.normalization import GroupNorm
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sd_bench.config import UNetConfig
+from sd_bench.config.schema import UNetConfig
 from sd_bench.networks.attention import AttentionFactory
 from sd_bench.networks.normalization import GroupNorm32
 from sd_bench.networks.transformer import SpatialTransformer, checkpointed

@@ -1,10 +1,19 @@
-"""The record of one round: its schema, and how it is written to and read from disk.
+"""The record of one round: what it stores, and how it is written to and read from disk.
 
-It is all that ``analysis`` reads. May import ``errors``, and of others the standard library only.
+Records are all of ``sd_bench``'s doing that ``analysis`` reads. May import ``errors``, and beside
+it the standard library only.
 """
 
-from sd_bench.records.schema import (
+from sd_bench.errors import NewerRecordError, RecordError
+from sd_bench.records.files import (
     RECORD_GLOB,
+    find_records,
+    read_record,
+    record_path,
+    write_atomically,
+    write_record,
+)
+from sd_bench.records.schema import (
     SCHEMA_VERSION,
     STATUSES,
     Compilation,
@@ -13,42 +22,17 @@ from sd_bench.records.schema import (
     Iteration,
     KernelProof,
     Memory,
-    NewerRecordError,
     Output,
     Profile,
     Record,
-    RecordError,
     Telemetry,
     Times,
     Work,
-    find_records,
-    read_record,
-    record_path,
-    write_atomically,
-    write_record,
 )
 
 __all__ = [
-    "RECORD_GLOB",
-    "SCHEMA_VERSION",
-    "STATUSES",
-    "Compilation",
-    "Energy",
-    "Failure",
-    "Iteration",
-    "KernelProof",
-    "Memory",
-    "NewerRecordError",
-    "Output",
-    "Profile",
-    "Record",
-    "RecordError",
-    "Telemetry",
-    "Times",
-    "Work",
-    "find_records",
-    "read_record",
-    "record_path",
-    "write_atomically",
-    "write_record",
-]
+    "RECORD_GLOB", "SCHEMA_VERSION", "STATUSES", "Compilation", "Energy", "Failure", "Iteration",
+    "KernelProof", "Memory", "NewerRecordError", "Output", "Profile", "Record", "RecordError",
+    "Telemetry", "Times", "Work", "find_records", "read_record", "record_path",
+    "write_atomically", "write_record",
+]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sd_bench.config import LATENT_CHANNELS, Config
+from sd_bench.config.schema import LATENT_CHANNELS, Config
 from sd_bench.sampling.text_to_image import Batch
 from sd_bench.sampling.tokens import cut_off, tokenise
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sd_bench.config import ModelConfig, SamplerConfig
+from sd_bench.config.schema import ModelConfig, SamplerConfig
 from sd_bench.sampling.ddim import DDIM
 from sd_bench.sampling.dpm_solver import DPMSolver
 from sd_bench.sampling.plms import PLMS

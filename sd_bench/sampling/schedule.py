@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sd_bench.config import ScheduleConfig
+from sd_bench.config.schema import ScheduleConfig
 
 
 @dataclass(frozen=True, slots=True)

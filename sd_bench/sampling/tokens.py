@@ -15,7 +15,7 @@ import torch
 from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor
 
-from sd_bench.config import TextEncoderConfig
+from sd_bench.config.schema import TextEncoderConfig
 
 
 def tokenise(prompts: Sequence[str], config: TextEncoderConfig) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sd_bench.config import AutoencoderConfig
+from sd_bench.config.schema import AutoencoderConfig
 from sd_bench.weights.parts import AUTOENCODER, Module, Part, Place, conv, norm
 
 

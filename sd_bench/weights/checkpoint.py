@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from sd_bench.errors import WeightsError
 from sd_bench.weights.diffusers_folder import (
     is_diffusers_folder,
     read_configs,
@@ -17,7 +18,7 @@ from sd_bench.weights.diffusers_folder import (
 )
 from sd_bench.weights.parts import UNET
 from sd_bench.weights.safetensors_file import read_safetensors
-from sd_bench.weights.stored_tensor import StoredTensor, WeightsError
+from sd_bench.weights.stored_tensor import StoredTensor
 from sd_bench.weights.torch_file import read_torch_file
 
 _SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from sd_bench.config import ModelConfig
+from sd_bench.config.schema import ModelConfig
+from sd_bench.errors import WeightsError
 from sd_bench.sampling.schedule import make_schedule
 from sd_bench.weights.checkpoint import Checkpoint
 from sd_bench.weights.layout import BIAS
 from sd_bench.weights.model_parts import parts
 from sd_bench.weights.parts import TEXT_ENCODER, Shape
-from sd_bench.weights.stored_tensor import WEIGHT_DTYPES, WeightsError
+from sd_bench.weights.stored_tensor import WEIGHT_DTYPES
 
 #: What full checkpoints hold beside the networks: the noise schedule, other losses' weights, and
 #: parts of the text encoders that no image depends on.

@@ -12,11 +12,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from sd_bench.config import ModelConfig
+from sd_bench.config.schema import ModelConfig
+from sd_bench.errors import WeightsError
 from sd_bench.weights.checkpoint import Checkpoint
 from sd_bench.weights.layout import BIAS, part_keys
 from sd_bench.weights.model_parts import parts
-from sd_bench.weights.stored_tensor import ITEM_SIZES, StoredTensor, WeightsError
+from sd_bench.weights.stored_tensor import ITEM_SIZES, StoredTensor
 
 
 def stored_parts(checkpoint: Checkpoint, model: ModelConfig) -> dict[str, StoredTensor]:

@@ -21,12 +21,12 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from sd_bench.config import ConfigError
+from sd_bench.errors import ConfigError, WeightsError
 from sd_bench.weights.checkpoint import Checkpoint, open_checkpoint
 from sd_bench.weights.checkpoint_weights import read
 from sd_bench.weights.layout import BIAS, multihead_place, published_keys
 from sd_bench.weights.parts import UNET, Place
-from sd_bench.weights.stored_tensor import StoredTensor, WeightsError
+from sd_bench.weights.stored_tensor import StoredTensor
 
 _OTHER = {"published": "multihead", "multihead": "published"}
 _EMA = "model_ema."

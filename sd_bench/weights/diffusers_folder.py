@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from sd_bench.errors import WeightsError
 from sd_bench.weights.safetensors_file import read_safetensors
-from sd_bench.weights.stored_tensor import StoredTensor, WeightsError
+from sd_bench.weights.stored_tensor import StoredTensor
 from sd_bench.weights.torch_file import read_torch_file
 
 #: The names of the weights' files without their suffix.

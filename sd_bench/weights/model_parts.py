@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sd_bench.config import ModelConfig
+from sd_bench.config.schema import ModelConfig
 from sd_bench.weights.autoencoder_parts import autoencoder_parts
 from sd_bench.weights.parts import Part
 from sd_bench.weights.text_encoder_parts import text_encoder_parts

@@ -16,8 +16,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from sd_bench.errors import WeightsError
 from sd_bench.weights.parts import Shape
-from sd_bench.weights.stored_tensor import ITEM_SIZES, WeightsError
+from sd_bench.weights.stored_tensor import ITEM_SIZES
 
 _STORAGE_DTYPES = {
     "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16",

@@ -12,7 +12,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from sd_bench.weights.stored_tensor import ITEM_SIZES, StoredTensor, WeightsError
+from sd_bench.errors import WeightsError
+from sd_bench.weights.stored_tensor import ITEM_SIZES, StoredTensor
 
 _LENGTH_BYTES = 8
 #: What the format's own library allows.

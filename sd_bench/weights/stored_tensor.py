@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sd_bench.config import ConfigError
 from sd_bench.weights.parts import Shape
 
 #: Bytes an element, by torch's name of the dtype.
@@ -17,10 +16,6 @@ ITEM_SIZES = {
 }  # fmt: skip
 #: What weights may be stored as.
 WEIGHT_DTYPES = ("float64", "float32", "float16", "bfloat16")
-
-
-class WeightsError(ConfigError):
-    """A checkpoint that cannot be used; the message is one line that says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sd_bench.config import TextEncoderConfig
+from sd_bench.config.schema import TextEncoderConfig
 from sd_bench.weights.parts import TEXT_ENCODER, Part, Place, Shape, linear, norm
 
 #: transformers' names of a text encoder's layer, and open_clip's: name and which third of it.

@@ -6,8 +6,9 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from sd_bench.errors import WeightsError
 from sd_bench.weights.restricted_pickle import PickledTensor, unpickle
-from sd_bench.weights.stored_tensor import ITEM_SIZES, StoredTensor, WeightsError, row_major
+from sd_bench.weights.stored_tensor import ITEM_SIZES, StoredTensor, row_major
 
 _LOCAL_HEADER_BYTES = 30
 _LONGEST_PICKLE = 500_000_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sd_bench.config import UNetConfig
+from sd_bench.config.schema import UNetConfig
 from sd_bench.weights.layout import multihead_place
 from sd_bench.weights.parts import UNET, Module, Part, Place, Shape, conv, linear, norm
 

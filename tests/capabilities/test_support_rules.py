@@ -8,7 +8,7 @@ from sd_bench.capabilities import devices
 from sd_bench.capabilities.devices import check_present, option_for
 from sd_bench.capabilities.nvidia_driver import Device, parse_nvidia_smi, visible
 from sd_bench.capabilities.support_rules import Host, unsupported_reason, with_stand_ins
-from sd_bench.config import ConfigError
+from sd_bench.errors import ConfigError
 from tests.support.composition import Compose
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sd_bench.cli.command import arguments_for_hydra
+from sd_bench.config.hydra_arguments import arguments_for_hydra
 
 REPOSITORY = Path(__file__).parents[2]
 

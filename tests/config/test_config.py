@@ -8,9 +8,10 @@ import pytest
 from hydra.errors import ConfigCompositionException
 from omegaconf.errors import OmegaConfBaseException
 
-from sd_bench.config import ConfigError, from_dict, to_dict
 from sd_bench.config.checks import check
+from sd_bench.config.conversion import from_dict, to_dict
 from sd_bench.config.scaling import scaled_sentences
+from sd_bench.errors import ConfigError
 from sd_bench.paths import CONF_DIR
 from tests.support.composition import Compose
 

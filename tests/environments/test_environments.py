@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sd_bench.config import ConfigError, TorchEnvConfig
+from sd_bench.config.schema import TorchEnvConfig
 from sd_bench.environments import locations
 from sd_bench.environments.__main__ import main
 from sd_bench.environments.creation import create
 from sd_bench.environments.definition import CHECKOUT, NAMES, Definition, definition
 from sd_bench.environments.interpreter import find_interpreter
 from sd_bench.environments.locations import default_executable, find_executable
+from sd_bench.errors import ConfigError
 
 
 def lines(name: str) -> dict[str, str]:

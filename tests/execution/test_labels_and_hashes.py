@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from hydra_plugins.sd_bench_launcher import distinct_labels
-from sd_bench.config import ConfigError, TorchEnvConfig
+from sd_bench.config.schema import TorchEnvConfig
 from sd_bench.environments.interpreter import Interpreter, find_interpreter
+from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import cell_hash, choices
 from sd_bench.paths import CONF_DIR
 from tests.support.composition import Compose

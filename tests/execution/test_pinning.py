@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from sd_bench.config import ConfigError
 from sd_bench.config.checks import check
+from sd_bench.errors import ConfigError
 from sd_bench.execution.pinning import pinned, recognised_model
 from sd_bench.records import find_records, read_record
 from sd_bench.sampling.inputs import cut_prompts, image_prompts, image_seeds

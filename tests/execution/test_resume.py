@@ -21,7 +21,7 @@ from sd_bench.cli.resume_arguments import (
     resumed_arguments,
     stored_arguments,
 )
-from sd_bench.config import ConfigError
+from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Cell
 from sd_bench.execution.finished_rounds import differences
 from sd_bench.execution.sweep_folder import CLAIM, MARKER, claim, locked, mark, newest_sweep, placed

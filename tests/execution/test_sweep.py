@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from sd_bench.capabilities.composition import compose_config
 from sd_bench.capabilities.support_rules import unsupported_reason
 from sd_bench.capabilities.torch_compat import HAS_FLOP_COUNTER
-from sd_bench.environments.interpreter import find_interpreter
-from sd_bench.execution.plan import host_of
+from sd_bench.environments.interpreter import find_interpreter, host_of
 from sd_bench.execution.worker_process import compile_cache_dir
 from sd_bench.records import find_records
 from tests.support.commands import REPOSITORY, TINY, Command, records
-from tests.support.composition import QUICK_TO_COMPILE, compose_config
+from tests.support.composition import QUICK_TO_COMPILE
 
 
 def test_a_matrix_leaves_one_record_a_cell_and_round(command: Command, tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_matrix_leaves_one_record_a_cell_and_round(command: Command, tmp_path:
 
 
 def test_rounds_are_interleaved_and_shuffled_by_the_recorded_seed(tmp_path: Path) -> None:
-    from sd_bench.config import Config
+    from sd_bench.config.schema import Config
     from sd_bench.execution.cell import Cell
     from sd_bench.execution.plan import PlannedCell
     from sd_bench.execution.sweep import order

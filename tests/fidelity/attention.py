@@ -7,7 +7,7 @@ from functools import partial
 import torch
 
 from sd_bench.capabilities.torch_compat import sdpa_backends
-from sd_bench.config import Config
+from sd_bench.config.schema import Config
 from sd_bench.networks.unet import UNet
 from tests.fidelity.comparison import ATTENTION, Comparison, relative_error
 from tests.fidelity.ours import fp32_config, normal, random_unet, text_like

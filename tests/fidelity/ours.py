@@ -9,15 +9,15 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from sd_bench.capabilities.composition import compose_config
 from sd_bench.capabilities.torch_compat import uninitialised
-from sd_bench.config import Config
+from sd_bench.config.schema import Config
 from sd_bench.networks.attention import attention_factory
 from sd_bench.networks.autoencoder import Autoencoder
 from sd_bench.networks.text_encoder import TextEncoder
 from sd_bench.networks.unet import UNet
 from sd_bench.weights.parts import AUTOENCODER, TEXT_ENCODER, UNET
 from sd_bench.weights.random_weights import fill_random
-from tests.support.composition import compose_config
 
 Network = TypeVar("Network", bound=nn.Module)
 

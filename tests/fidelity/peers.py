@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from open_clip.transformer import TextTransformer
 
-from sd_bench.config import AutoencoderConfig, TextEncoderConfig, UNetConfig
+from sd_bench.config.schema import AutoencoderConfig, TextEncoderConfig, UNetConfig
 from sd_bench.networks.autoencoder import Autoencoder
 from sd_bench.networks.text_encoder import TextEncoder
 from sd_bench.networks.unet import UNet

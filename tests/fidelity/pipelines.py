@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sd_bench.config import Config
+from sd_bench.config.schema import Config
 from sd_bench.pipeline import Pipeline
 from sd_bench.sampling.inputs import make_batch
 from sd_bench.sampling.text_to_image import Images, text_to_image

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sd_bench.config import SamplerConfig, ScheduleConfig
+from sd_bench.config.schema import SamplerConfig, ScheduleConfig
 from sd_bench.sampling.sampler import Model
 from sd_bench.sampling.sampler_table import make_sampler
 from sd_bench.sampling.schedule import make_schedule

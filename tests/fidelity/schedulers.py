@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sd_bench.config import ScheduleConfig
+from sd_bench.config.schema import ScheduleConfig
 
 _PREDICTIONS = {"eps": "epsilon", "v": "v_prediction"}
 

@@ -9,8 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sd_bench.config import ConfigError, SamplerConfig
 from sd_bench.config.checks import check, uniform_steps_fit
+from sd_bench.config.schema import SamplerConfig
+from sd_bench.errors import ConfigError
 from sd_bench.sampling.sampler_table import make_sampler
 from tests.fidelity import schedulers
 from tests.fidelity.comparison import NETWORK, TRAJECTORY

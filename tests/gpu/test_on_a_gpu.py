@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sd_bench.config import Config
+from sd_bench.config.schema import Config
 from sd_bench.execution.cell import Cell
 from sd_bench.execution.plan import make_plan
 from sd_bench.measurement.clock import timed_call, timed_iteration

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sd_bench.config import Config
+from sd_bench.config.schema import Config
 from sd_bench.networks.transformer import TransformerBlock
 from sd_bench.networks.unet import UNet, timestep_embedding
 from sd_bench.pipeline import build_networks

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sd_bench.config import ScheduleConfig
 from sd_bench.config.checks import uniform_steps_fit
+from sd_bench.config.schema import ScheduleConfig
 from sd_bench.sampling.ddim import DDIM
 from sd_bench.sampling.dpm_solver import DPMSolver
 from sd_bench.sampling.plms import PLMS

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sd_bench.config import Config
+from sd_bench.config.schema import Config
 from sd_bench.pipeline import Pipeline
 from sd_bench.sampling.inputs import image_seeds, make_batch
 from sd_bench.sampling.text_to_image import Images, guided, text_to_image

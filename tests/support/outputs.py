@@ -12,13 +12,13 @@ from typing import Any
 
 import torch
 
+from sd_bench.capabilities.composition import compose_config
 from sd_bench.capabilities.torch_compat import uninitialised
 from sd_bench.networks.attention import attention_factory
 from sd_bench.networks.autoencoder import Autoencoder
 from sd_bench.networks.text_encoder import TextEncoder
 from sd_bench.networks.unet import UNet
 from tests.fidelity.pipelines import our_images
-from tests.support.composition import compose_config
 
 FILE = Path(__file__).with_name("outputs.json")
 MODELS = ("sd1", "sd2", "sd2_768")

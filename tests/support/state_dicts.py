@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sd_bench.config import Config
+from sd_bench.config.schema import Config
 from sd_bench.pipeline import build_networks
 from sd_bench.weights.layout import part_keys
 from sd_bench.weights.model_parts import parts

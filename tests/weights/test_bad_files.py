@@ -16,8 +16,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from sd_bench.errors import WeightsError
 from sd_bench.weights.checkpoint import open_checkpoint
-from sd_bench.weights.stored_tensor import WeightsError
 
 KEY = "model.diffusion_model.out.2.bias"
 
@@ -128,7 +128,7 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path: Path) -> None:
     code = (
         "import os, sys\nfrom pathlib import Path\n"
         "from sd_bench.weights.checkpoint import open_checkpoint\n"
-        "from sd_bench.weights.stored_tensor import WeightsError\n"
+        "from sd_bench.errors import WeightsError\n"
         "os.setuid(65534)\n"
         "try:\n    open_checkpoint(Path(sys.argv[1]))\n"
         "except WeightsError as error:\n    print(error)\n"

@@ -11,12 +11,13 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from sd_bench.config import Config, known_models
+from sd_bench.config.conversion import known_models
+from sd_bench.config.schema import Config
+from sd_bench.errors import WeightsError
 from sd_bench.execution.pinning import pinned
 from sd_bench.pipeline import build_networks
 from sd_bench.weights.checkpoint import digest, open_checkpoint
 from sd_bench.weights.checkpoint_fit import recognise
-from sd_bench.weights.stored_tensor import WeightsError
 from tests.support.composition import Compose
 from tests.support.state_dicts import CPU, network_parts, state_dict, with_ema
 from tests.support.unet_calls import call

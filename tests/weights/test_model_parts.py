@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sd_bench.capabilities.torch_compat import uninitialised
-from sd_bench.config import ModelConfig
+from sd_bench.config.schema import ModelConfig
 from sd_bench.networks.attention import attention_factory
 from sd_bench.networks.autoencoder import Autoencoder
 from sd_bench.networks.text_encoder import TextEncoder

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 import torch
 
+from sd_bench.errors import WeightsError
 from sd_bench.weights.checkpoint import open_checkpoint
 from sd_bench.weights.restricted_pickle import PickledTensor, Placeholder, unpickle
-from sd_bench.weights.stored_tensor import WeightsError
 from tests.support.payloads import KEY, payloads, stack_global, state_of, tensor
 
 

@@ -1,0 +1,35 @@
+"""A configuration composed by Hydra for the devices that are here."""
+
+from __future__ import annotations
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
+
+from sd_bench.capabilities import devices
+from sd_bench.capabilities.support_rules import with_stand_ins
+from sd_bench.config.conversion import from_hydra
+from sd_bench.config.hydra_arguments import arguments_for_hydra
+from sd_bench.config.schema import Config
+from sd_bench.paths import CONF_DIR
+
+
+def register() -> None:
+    """Tell Hydra the schema and OmegaConf the resolvers that conf/ uses."""
+    ConfigStore.instance().store(name="schema", node=Config)
+    OmegaConf.register_new_resolver(
+        "sd_bench.detected_gpu_path", lambda: f"/gpu/{devices.detected_gpu()}", replace=True
+    )
+    OmegaConf.register_new_resolver("sd_bench.cpu_precision", devices.cpu_precision, replace=True)
+    OmegaConf.register_new_resolver(
+        "sd_bench.with_stand_ins",
+        lambda names: with_stand_ins(names, devices.present_capability()),
+        replace=True,
+    )
+
+
+def compose_config(*overrides: str) -> Config:
+    """A Config of these overrides, as in ``compose_config("attention=math", "batch_size=2")``."""
+    register()
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        return from_hydra(compose("config", arguments_for_hydra(overrides)))

@@ -1,0 +1,50 @@
+"""What a user is told of an error: one line, and a hint where Hydra's own words lack one."""
+
+from __future__ import annotations
+
+import traceback
+
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from sd_bench.errors import ConfigError
+
+#: What a request that cannot be carried out raises, a file of it that does not read included.
+_USERS_ERRORS = (
+    ConfigError, HydraException, OmegaConfBaseException, OSError, YAMLError, UnicodeDecodeError,
+)  # fmt: skip
+
+
+def is_users_fault(error: Exception) -> bool:
+    """Whether the request is at fault, and not the program."""
+    if isinstance(error, _USERS_ERRORS):
+        return True
+    *_, innermost = traceback.walk_tb(error.__traceback__)
+    return str(innermost[0].f_globals.get("__name__", "")).startswith(("hydra.", "omegaconf."))
+
+
+def one_line(error: Exception) -> str:
+    """What a user needs of an error, on one line, with a hint where Hydra's words lack one."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return (
+            f"{error.filename}: {error.strerror}; "
+            "make room there, or name another place (hydra.sweep.dir=FOLDER for the records)"
+        )
+    text, _, _ = str(error).partition("Config search path:")
+    if error.__cause__ is not None:  # Hydra's own words for what OmegaConf said better
+        first, *_ = str(error.__cause__).splitlines()
+        text = f"{text}: {first}"
+    words = " ".join(text.split())
+    hint = next((hint for mark, hint in _HINTS.items() if mark in words), None)
+    return words if hint is None else f"{words} ({hint})"
+
+
+_HINTS = {
+    "Could not find 'batch_size/": "for another size of 1 or more use workload.batch_size=N",
+    "Could not find '": "python -m sd_bench --help lists the groups",
+    "Config group override must be a string": "name one of the group's options, see --help",
+    "Could not override": "python -m sd_bench --cfg job lists all names",
+    "Error merging override": "python -m sd_bench --cfg job lists all values",
+    "Error parsing override": "write NAME=VALUE, see --help",
+}

@@ -1,0 +1,50 @@
+"""A configuration from what Hydra composed, and to JSON and back: that is how a worker gets it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from sd_bench.config.schema import Config, ModelConfig
+from sd_bench.errors import ConfigError
+from sd_bench.paths import CONF_DIR
+
+
+def known_models() -> list[ModelConfig]:
+    """Every option of the group model_version."""
+    schema = OmegaConf.structured(ModelConfig)
+    files = sorted((CONF_DIR / "model_version").glob("*.yaml"))
+    models = [OmegaConf.to_object(OmegaConf.merge(schema, OmegaConf.load(f))) for f in files]
+    return [model for model in models if isinstance(model, ModelConfig)]
+
+
+def from_hydra(composed: DictConfig) -> Config:
+    """Resolve what Hydra composed.
+
+    Raises OmegaConf's errors for wrong types, ConfigError for names that were added with ``+``.
+    """
+    config = OmegaConf.to_object(composed)
+    assert isinstance(config, Config)
+    known = to_dict(config)
+    if deleted := known.keys() - composed.keys():
+        raise ConfigError(f"~{min(deleted)}: every group is needed; name another option instead")
+    for name, value in ((str(key), value) for key, value in composed.items()):
+        added = set(value) - set(known[name]) if isinstance(known.get(name), dict) else set()
+        if name not in known or added:
+            unknown = f"{name}.{min(added)}" if added else name
+            raise ConfigError(f"{unknown}: no such value; python -m sd_bench --cfg job lists all")
+    return config
+
+
+def from_dict(data: dict[str, Any]) -> Config:
+    """The inverse of ``to_dict``."""
+    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), data))
+    assert isinstance(config, Config)
+    return config
+
+
+def to_dict(config: Config) -> dict[str, Any]:
+    """Plain containers, ready for JSON."""
+    return dataclasses.asdict(config)
