@@ -18,8 +18,8 @@ import time
 
 import torch
 
-from sd_bench.cli.command import arguments_for_hydra, register
-from sd_bench.config import Config, from_hydra
+from sd_bench.capabilities.composition import compose_config
+from sd_bench.config.schema import Config
 from sd_bench.measurement.clock import timed_call
 from sd_bench.measurement.telemetry import Observer
 from sd_bench.pipeline import Pipeline

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from sd_bench.capabilities.torch_compat import Watcher, compiled, sdpa_backends, uninitialised
-from sd_bench.config import RANDOM_WEIGHTS, Config, known_models
+from sd_bench.config.conversion import known_models
+from sd_bench.config.schema import RANDOM_WEIGHTS, Config
 from sd_bench.networks.attention import attention_factory
 from sd_bench.networks.autoencoder import Autoencoder
 from sd_bench.networks.text_encoder import TextEncoder

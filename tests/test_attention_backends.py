@@ -6,7 +6,7 @@ import yaml
 
 from sd_bench.attention_backends import BACKENDS, BACKENDS_BY_NAME, measured_facts
 from sd_bench.capabilities.torch_features import SINCE
-from sd_bench.config import ATTENTION_BACKENDS, SDPA_BACKENDS, AttentionConfig
+from sd_bench.config.schema import ATTENTION_BACKENDS, SDPA_BACKENDS, AttentionConfig
 from sd_bench.paths import CONF_DIR
 
 

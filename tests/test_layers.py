@@ -11,7 +11,11 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[1]
 LINT = "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))"
-ROOMS = sorted(file.parent for file in (REPOSITORY / "sd_bench").glob("*/__init__.py"))
+ROOMS = [
+    file.parent
+    for package in ("sd_bench", "analysis")
+    for file in sorted((REPOSITORY / package).rglob("*/__init__.py"))
+]
 
 
 def test_every_arrow_goes_down() -> None:
@@ -24,7 +28,7 @@ def test_every_arrow_goes_down() -> None:
     assert "0 broken" in done.stdout
 
 
-@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: f"{room.parent.name}-{room.name}")
 def test_every_room_says_what_it_is_for_and_what_it_may_import(room: Path) -> None:
     module = ast.parse((room / "__init__.py").read_text(encoding="utf-8"))
     words = " ".join((ast.get_docstring(module) or "").split())

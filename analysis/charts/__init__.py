@@ -1,4 +1,4 @@
 """Charts: their kinds, their colours, which of them a sweep calls for, and their files.
 
-Imports ``wording``, ``comparison``, ``ingest`` and the ground floor.
+May import ``wording``, ``comparison``, ``ingest`` and the ground floor.
 """

@@ -1,6 +1,6 @@
 """Records and runs of the published scripts to typed rows: one row a round, one a cell.
 
-Says what is left out, what may be averaged, and which environment is which. Imports the ground
+Says what is left out, what may be averaged, and which environment is which. May import the ground
 floor (``errors``, ``rows``, ``series``, ``formatting``, ``truncation``) and sd_bench's records,
 statistics and verdicts.
 """

@@ -1,4 +1,4 @@
 """The published study: its numbers as CSV, and its tables and charts recomputed from them.
 
-Imports ``charts``, ``tables`` and the ground floor.
+May import ``charts``, ``tables`` and the ground floor.
 """

@@ -1,4 +1,4 @@
 """Documents: the report as one HTML file and as Markdown, and documents whose numbers are ours.
 
-Imports every room but ``cli``.
+May import every room but ``cli``.
 """

@@ -1,4 +1,4 @@
 """What the tables say, in sentences: findings, notes, and the names of cells.
 
-Imports ``comparison``, ``ingest`` and the ground floor.
+May import ``comparison``, ``ingest`` and the ground floor.
 """

@@ -10,7 +10,8 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from sd_bench.capabilities.nvidia_driver import Device, cuda_devices, detect
-from sd_bench.config import ConfigError, GpuConfig
+from sd_bench.config.schema import GpuConfig
+from sd_bench.errors import ConfigError
 from sd_bench.paths import CONF_DIR
 
 _CPU_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}

@@ -164,38 +164,3 @@ def _run(cells: list[Cell], folder: Path, typed: list[str]) -> SweepResult:
         return run_sweep(cells, screen, folder, stored_arguments(typed))
     finally:
         screen.stop()
-
-
-def one_line(error: Exception) -> str:
-    """What a user needs of an error, on one line, with a hint where Hydra's words lack one."""
-    if isinstance(error, OSError) and error.filename is not None:
-        return (
-            f"{error.filename}: {error.strerror}; "
-            "make room there, or name another place (hydra.sweep.dir=FOLDER for the records)"
-        )
-    if (own := _our_own(error)) is not None:
-        return " ".join(str(own).split())
-    text, _, _ = str(error).partition("Config search path:")
-    if error.__cause__ is not None:  # Hydra's own words for what OmegaConf said better
-        first, *_ = str(error.__cause__).splitlines()
-        text = f"{text}: {first}"
-    words = " ".join(text.split())
-    hint = next((hint for mark, hint in _HINTS.items() if mark in words), None)
-    return words if hint is None else f"{words} ({hint})"
-
-
-def _our_own(error: BaseException | None) -> ConfigError | None:
-    """The error of ours that Hydra met in a resolver and wrapped in words of its own."""
-    while error is not None and not isinstance(error, ConfigError):
-        error = error.__cause__ or error.__context__
-    return error
-
-
-_HINTS = {
-    "Could not find 'batch_size/": "for another size of 1 or more use workload.batch_size=N",
-    "Could not find '": "python -m sd_bench --help lists the groups",
-    "Config group override must be a string": "name one of the group's options, see --help",
-    "Could not override": "python -m sd_bench --cfg job lists all names",
-    "Error merging override": "python -m sd_bench --cfg job lists all values",
-    "Error parsing override": "write NAME=VALUE, see --help",
-}

@@ -31,6 +31,8 @@ def one_line(error: Exception) -> str:
             f"{error.filename}: {error.strerror}; "
             "make room there, or name another place (hydra.sweep.dir=FOLDER for the records)"
         )
+    if (own := _our_own(error)) is not None:
+        return " ".join(str(own).split())
     text, _, _ = str(error).partition("Config search path:")
     if error.__cause__ is not None:  # Hydra's own words for what OmegaConf said better
         first, *_ = str(error.__cause__).splitlines()
@@ -38,6 +40,13 @@ def one_line(error: Exception) -> str:
     words = " ".join(text.split())
     hint = next((hint for mark, hint in _HINTS.items() if mark in words), None)
     return words if hint is None else f"{words} ({hint})"
+
+
+def _our_own(error: BaseException | None) -> ConfigError | None:
+    """The error of ours that Hydra met in a resolver and wrapped in words of its own."""
+    while error is not None and not isinstance(error, ConfigError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 _HINTS = {

@@ -11,7 +11,6 @@ from typing import Any
 from omegaconf import II, MISSING
 
 from sd_bench.attention_backends import BACKENDS, BACKENDS_BY_NAME
-from sd_bench.paths import CONF_DIR
 
 PREDICTIONS = ("eps", "v")
 ATTENTION_BACKENDS = tuple(backend.name for backend in BACKENDS)

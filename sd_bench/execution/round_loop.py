@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Protocol
 
 from sd_bench.capabilities.nvidia_driver import foreign_processes
-from sd_bench.config import ConfigError
+from sd_bench.errors import ConfigError
 from sd_bench.execution.finished_rounds import Finished, differences
 from sd_bench.execution.plan import PlannedCell
 from sd_bench.execution.slots import Slot, Slots

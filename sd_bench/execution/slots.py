@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from sd_bench.capabilities.devices import fits, matching_devices
 from sd_bench.capabilities.nvidia_driver import Device
-from sd_bench.config import Config, ConfigError, GpuConfig
+from sd_bench.config.schema import Config, GpuConfig
+from sd_bench.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from sd_bench.attention_backends import BACKENDS, BACKENDS_BY_NAME
-from sd_bench.config import AttentionConfig
+from sd_bench.config.schema import AttentionConfig
 from sd_bench.records import KernelProof
 
 #: The path of nn.MultiheadAttention that heeds no switch; a cell that ran it proves nothing.

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from sd_bench.capabilities.torch_compat import HAS_SDPA, uses_cuda_graphs
-from sd_bench.config import Config
+from sd_bench.config.schema import Config
 from sd_bench.measurement.clock import counted_from, timed_call, timed_iteration
 from sd_bench.measurement.compilation import read_compilation
 from sd_bench.measurement.kernel_proof import FirstRun, judge, profile_call

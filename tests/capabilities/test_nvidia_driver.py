@@ -13,7 +13,7 @@ import pytest
 from sd_bench.capabilities import nvidia_driver
 from sd_bench.capabilities.devices import check_present, detected_gpu
 from sd_bench.capabilities.nvidia_driver import cuda_devices, detect, first_uuid
-from sd_bench.config import ConfigError
+from sd_bench.errors import ConfigError
 from sd_bench.measurement.gpu_facts import INSTANCE, SETTINGS, gpu_facts, parse_facts
 from tests.support.composition import Compose
 

@@ -12,7 +12,7 @@ from sd_bench.capabilities.nvidia_driver import (
     parse_compute_apps,
     parse_nvidia_smi,
 )
-from sd_bench.config import ConfigError
+from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Cell
 from sd_bench.execution.finished_rounds import Finished
 from sd_bench.execution.plan import PlannedCell

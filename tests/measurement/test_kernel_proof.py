@@ -10,7 +10,7 @@ import torch
 
 from sd_bench.capabilities.support_rules import has_cpp_compiler
 from sd_bench.capabilities.torch_compat import HAS_COMPILE, HAS_SDPA
-from sd_bench.config import ATTENTION_BACKENDS, AttentionConfig
+from sd_bench.config.schema import ATTENTION_BACKENDS, AttentionConfig
 from sd_bench.measurement.kernel_proof import MATH_OPERATOR, Profile, judge, profile_call
 from sd_bench.measurement.round import measure_round
 from sd_bench.networks.attention import is_unet_attention
