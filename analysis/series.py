@@ -11,12 +11,12 @@ from analysis.rows import Row, list_rows
 from sd_bench.attention_backends import BACKENDS_BY_NAME
 from sd_bench.verdicts.axes import WORKLOAD_AXES, Choice, rank
 
-#: The axes that name a series where no configuration does, or where one configuration varies.
+#: The axes that name a series where no preset does, or where one preset varies.
 NAMING_AXES = ("attention", "upcast", "compile", "precision", "torch_env", "sampler", "weights")
 
 
 def label_series(cells: pd.DataFrame) -> pd.DataFrame:
-    """Add the column ``series``: the configuration, or the values of the axes that vary."""
+    """Add the column ``series``: the preset, or the values of the axes that vary."""
     rows = list_rows(cells)
     labels = _labels(rows)
     return cells.assign(series=pd.Series(_distinct(rows, labels), index=cells.index, dtype=object))
@@ -33,8 +33,8 @@ def find_naming_axes(cells: pd.DataFrame) -> list[str]:
 
 
 def order_series(cells: pd.DataFrame) -> list[str]:
-    """The series of a table in display order: published configurations first, as published."""
-    axes = [axis for axis in ("configuration", *NAMING_AXES) if axis in cells.columns]
+    """The series of a table in display order: published presets first, as published."""
+    axes = [axis for axis in ("preset", *NAMING_AXES) if axis in cells.columns]
     keys: dict[str, tuple[Any, ...]] = {}
     for row in list_rows(cells[["series", *axes]].drop_duplicates()):
         name = str(row["series"])
@@ -57,12 +57,12 @@ def _labels(rows: list[Row]) -> list[str]:
 
 def _family(row: Row, axis: str) -> tuple[Any, ...]:
     attention = row["attention"] if axis == "upcast" else None
-    return (*_chart(row), row["configuration"], axis, attention)
+    return (*_chart(row), row["preset"], axis, attention)
 
 
 def _label(row: Row, varying: list[str]) -> str:
-    configuration = row["configuration"]
-    parts = [] if configuration is None else [str(configuration)]
+    preset = row["preset"]
+    parts = [] if preset is None else [str(preset)]
     parts += [_word(axis, row[axis]) for axis in varying]
     if len(parts) > 1 and "compile off" in parts:
         parts.remove("compile off")

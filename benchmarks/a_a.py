@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("overrides", nargs="*", help="as for sd_bench: which cell")
     options = parser.parse_args()
-    arguments = ["-m", *options.overrides, f"configuration.name={','.join(NAMES)}",
+    arguments = ["-m", *options.overrides, f"preset.name={','.join(NAMES)}",
                  f"protocol.rounds={options.rounds}"]  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "sd_bench", *arguments, f"hydra.sweep.dir={folder}/sweep"]
@@ -50,7 +50,7 @@ def main() -> None:
 
 def describe(records: Sequence[Record]) -> str:
     """The account of all rounds, in their order, as Markdown."""
-    runtimes = [(str(r.choices["configuration"]), _runtime(r)) for r in records]
+    runtimes = [(str(r.choices["preset"]), _runtime(r)) for r in records]
     by_name = {name: [s for n, s in runtimes if n == name] for name in NAMES}
     rows = []
     for name, seconds in by_name.items():

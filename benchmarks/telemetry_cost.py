@@ -54,7 +54,7 @@ def processor_share(device: torch.device) -> float:
     used = []
     for watched_s in (0.0, WATCHED_S):
         observer = Observer(device)
-        observer.mark()
+        observer.read_counters()
         time.sleep(watched_s)
         used.append(observer.stop().cpu_s)
     return (used[1] - used[0]) / WATCHED_S
@@ -69,7 +69,7 @@ def paired_times(config: Config, device: torch.device, pairs: int) -> list[tuple
     context, timesteps = context.to(pipeline.dtype), torch.ones(2, device=device)
 
     observer = Observer(device)
-    observer.mark()  # its start lies before the first call, as in a round
+    observer.read_counters()  # its start lies before the first call, as in a round
 
     def seconds(wanted: bool) -> float:
         os.kill(observer.pid, signal.SIGCONT if wanted else signal.SIGSTOP)

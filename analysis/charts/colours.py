@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from sd_bench.attention_backends import BACKENDS
-from sd_bench.verdicts.axes import PUBLISHED_CONFIGURATIONS
+from sd_bench.verdicts.axes import PUBLISHED_PRESETS
 
 INK, FAINT_INK, GRID, PAPER = "#222222", "#595959", "#dddddd", "#ffffff"
 
@@ -22,11 +22,11 @@ PARTS = (
     *("#aa3377", "#bbbbbb", "#882255", "#999933", "#44aa99"),
 )
 
-#: Matplotlib's first five default colours, for the published configurations in their order.
+#: Matplotlib's first five default colours, for the published presets in their order.
 _PUBLISHED = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd")
 
 #: The colours of other series: the rest of the default cycle, neighbours far apart in lightness,
-#: then lighter companions. A sixteenth series that is neither a published configuration nor a
+#: then lighter companions. A sixteenth series that is neither a published preset nor a
 #: backend begins again, and is told apart by what `count_repeats` says.
 _OTHERS = (
     *("#8c564b", "#17becf", "#e377c2", "#bcbd22", "#7f7f7f"),
@@ -36,8 +36,8 @@ _OTHERS = (
 
 
 def colour_series(order: Iterable[str]) -> dict[str, str]:
-    """A colour for each series; a published configuration's or a backend's is always the same."""
-    fixed = dict(zip(PUBLISHED_CONFIGURATIONS, _PUBLISHED, strict=True))
+    """A colour for each series; a published preset's or a backend's is always the same."""
+    fixed = dict(zip(PUBLISHED_PRESETS, _PUBLISHED, strict=True))
     names = [name for name in order if name not in fixed]
     backends = {b.label: b.colour for b in BACKENDS if b.label in names}
     free = [colour for colour in _OTHERS if colour not in backends.values()]

@@ -51,7 +51,7 @@ def _analyse_parser() -> _Parser:
     parser.add_argument(
         "--baseline",
         metavar="X",
-        help="what to compare against: a configuration (original) or AXIS=VALUE (attention=math)",
+        help="what to compare against: a preset (original_xformers) or AXIS=VALUE (attention=math)",
     )
     parser.add_argument(
         "--out",

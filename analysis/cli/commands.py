@@ -35,9 +35,19 @@ from analysis.tables.pages import make_screen_page
 from analysis.tables.two_sweeps import Sweep, make_two_sweeps_page
 from analysis.wording.notes import note_value
 from sd_bench.records import write_atomically
+from sd_bench.records.old_names import rename_baseline
 
 _DEFAULT_FOLDER = Path("multirun_outputs")
 _PUBLISHED_OUT = Path("multirun_outputs/published_study")
+
+
+def _tell_old_words(baseline: str | None) -> None:
+    """A line for a baseline in words of an earlier version, which works all the same."""
+    if baseline is not None and (present := rename_baseline(baseline)) != baseline:
+        print(
+            f"analysis: --baseline {baseline} is now {present}; the old words work until 1.0",
+            file=sys.stderr,
+        )
 
 
 def _analyse(options: argparse.Namespace) -> int:
@@ -48,6 +58,7 @@ def _analyse(options: argparse.Namespace) -> int:
     rounds, left_out = _load(folders)
     cells = summarise(rounds, options.value)
     deltas = compare(cells, options.baseline, options.margin)
+    _tell_old_words(options.baseline)
     groups = list_environments(rounds)
     console = new_console()
     print_page(make_screen_page(deltas, groups), console)

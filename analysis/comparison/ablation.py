@@ -13,7 +13,7 @@ from analysis.comparison.comparability import HELD_EQUAL, share_sweep
 from analysis.rows import Row, list_rows
 from sd_bench.verdicts.axes import Choice
 
-#: The configurations in their order, each with what it changes of the one before.
+#: The presets in their order, each with what it changes of the one before.
 STEPS = (
     ("original_no_xformers", ""),
     ("original_no_xformers_pt2", "PyTorch 2"),
@@ -44,10 +44,10 @@ class Ablation:
 def find_ablations(deltas: pd.DataFrame) -> list[Ablation]:
     """The chains: one for all cells that differ in nothing but these changes.
 
-    A chain is the longest run of neighbouring configurations that were measured, of three or
+    A chain is the longest run of neighbouring presets that were measured, of three or
     more; where the first cannot run on a device it begins with the next. Neighbours are equal in
     precision, sampler, weights and all else that no step changes, and of one environment where
-    ``torch_env`` is the same. A configuration of which several cells fit is passed over.
+    ``torch_env`` is the same. A preset of which several cells fit is passed over.
     """
     measured = keep_steps(deltas)
     found = []
@@ -58,8 +58,8 @@ def find_ablations(deltas: pd.DataFrame) -> list[Ablation]:
 
 
 def keep_steps(deltas: pd.DataFrame) -> pd.DataFrame:
-    """The measured cells of the configurations of `STEPS`."""
-    return deltas[(deltas["status"] == "ok") & deltas["configuration"].isin(dict(STEPS))]
+    """The measured cells of the presets of `STEPS`."""
+    return deltas[(deltas["status"] == "ok") & deltas["preset"].isin(dict(STEPS))]
 
 
 def _chains(rows: list[Row]) -> list[Chain]:
@@ -68,7 +68,7 @@ def _chains(rows: list[Row]) -> list[Chain]:
     for part in _split_environments(rows):
         chain = _longest_chain(part)
         if len(chain) >= _FEWEST:
-            chains[tuple((row["env"], row["configuration"]) for _, row in chain)] = chain
+            chains[tuple((row["env"], row["preset"]) for _, row in chain)] = chain
     return list(chains.values())
 
 
@@ -89,14 +89,14 @@ def _have_met(part: list[Row], other: list[Row]) -> bool:
 
 
 def _longest_chain(rows: list[Row]) -> Chain:
-    """What each step changes, and its cell; a configuration with several cells is a gap."""
+    """What each step changes, and its cell; a preset with several cells is a gap."""
     cells: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        cells[str(row["configuration"])].append(row)
+        cells[str(row["preset"])].append(row)
     chains: list[Chain] = [[]]
-    for configuration, change in STEPS:
-        if len(cells[configuration]) == 1:
-            chains[-1].append((change, cells[configuration][0]))
+    for preset, change in STEPS:
+        if len(cells[preset]) == 1:
+            chains[-1].append((change, cells[preset][0]))
         elif chains[-1]:
             chains.append([])
     return max(chains, key=len)

@@ -1,4 +1,4 @@
-"""Which cells differ in nothing but their configuration, and may so be held against each other."""
+"""Which cells differ in nothing but their preset, and may so be held against each other."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 from analysis.rows import Row
 from sd_bench.verdicts.axes import AXES
 
-#: What the configurations change from one to the next; all other choices must be equal.
-_CHANGED = ("configuration", "attention", "upcast", "compile", "torch_env")
+#: What the presets change from one to the next; all other choices must be equal.
+_CHANGED = ("preset", "attention", "upcast", "compile", "torch_env")
 
-#: The columns in which cells must be equal to be of one chain of configurations.
+#: The columns in which cells must be equal to be of one chain of presets.
 HELD_EQUAL = ("machine", *(axis for axis in AXES if axis not in _CHANGED))
 
 
 def are_comparable(row: Row, other: Row) -> bool:
-    """Whether two cells are equal in all that their configurations do not change.
+    """Whether two cells are equal in all that their presets do not change.
 
     Another ``torch_env`` is another environment by its nature, the same one must not be.
     """

@@ -56,7 +56,7 @@ def compare(
     ``bootstrap_low`` to ``bootstrap_high``); ``verdict``, ``p_holm`` and ``rounds_needed``, judged
     over a machine's table with the equivalence ``margin`` (0.01 is 1 %); ``parity`` (relative L2
     distance of the final latents), ``parity_reason``, ``parity_ok`` (of a cell without a baseline
-    too, if it is at parity with one that is), ``baseline_proof``, ``marks``, ``doubts`` and
+    too, if it is at parity with one that is), ``baseline_proof``, ``flags``, ``baseline_flags`` and
     ``best``. Raises AnalysisError if the baseline is unknown.
     """
     rows = list_rows(cells)

@@ -40,14 +40,14 @@ BOLD_EXPLANATION = (
 
 
 def add_flags(rows: list[Row]) -> None:
-    """Set ``marks`` and ``doubts`` (signs) and ``best`` (worth bold) in each compared cell.
+    """Set ``flags`` and ``baseline_flags`` (signs) and ``best`` (worth bold) in each compared cell.
 
-    ``doubts`` are about the comparison with the baseline, ``marks`` about the cell.
+    ``baseline_flags`` are about the comparison with the baseline, ``flags`` about the cell.
     """
     rivals: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in rows:
-        row["marks"] = flag_cell(row)
-        row["doubts"] = _flag_comparison(row)
+        row["flags"] = flag_cell(row)
+        row["baseline_flags"] = _flag_comparison(row)
         row["best"] = False
         if is_trusted(row):
             work = tuple(row[axis] for axis in ("machine", *WORKLOAD_AXES, "batch_size", "weights"))
@@ -66,9 +66,9 @@ def is_trusted(row: Row) -> bool:
     return proven and row["parity_ok"] is not False
 
 
-def explain(marks: Iterable[str]) -> list[str]:
+def explain(flags: Iterable[str]) -> list[str]:
     """One sentence for each sign that occurs, in a fixed order."""
-    found = "".join(marks)
+    found = "".join(flags)
     return [f"{sign} {text}." for sign, text in EXPLANATIONS.items() if sign in found]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.errors import AnalysisError
-from analysis.ingest.measures import BETWEEN_MARKS, NUMBERS, THROTTLED_WORD
+from analysis.ingest.measures import BETWEEN_FLAGS, NUMBERS, THROTTLED_WORD
 from analysis.rows import Row, list_rows
 from analysis.series import label_series
 from analysis.truncation import LONGEST, cut, shorten_kinds
@@ -168,15 +168,15 @@ def _disturbances(ok: list[Row], column: str) -> Row:
         of_sweep[row["sweep_folder"]].append((row["round"], row[column]))
     over_rounds = trend([value for _, value in sorted(runs)] for runs in of_sweep.values())
     over_iterations = trend(row["iterations_s"] for row in ok)
-    marks = [mark for row in ok for mark in row["iteration_marks"] if mark]
+    flags = [flag for row in ok for flag in row["iteration_flags"] if flag]
     return {
         "drift_rounds": over_rounds.change if over_rounds.flagged else math.nan,
         "drift_iterations": over_iterations.change if over_iterations.flagged else math.nan,
-        "throttled": sum(THROTTLED_WORD in mark for mark in marks),
-        "iteration_marks": Counter(m for mark in marks for m in mark.split(BETWEEN_MARKS)),
+        "throttled": sum(THROTTLED_WORD in flag for flag in flags),
+        "iteration_flags": Counter(m for flag in flags for m in flag.split(BETWEEN_FLAGS)),
         "warned": Counter(w for row in ok for w in dict.fromkeys(row["warnings"])),
         "iterations": sum(row["num_iterations"] for row in ok),
-        "disturbed_by": tuple(dict.fromkeys(marks)),
+        "disturbed_by": tuple(dict.fromkeys(flags)),
         "warnings": tuple(dict.fromkeys(w for row in ok for w in row["warnings"])),
     }
 

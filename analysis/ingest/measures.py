@@ -23,15 +23,15 @@ NUMBERS = (
 
 #: The columns that hold something else than one number.
 OTHERS = (
-    *("num_iterations", "iterations_s", "iteration_marks", "compile_cache", "memory_kind"),
+    *("num_iterations", "iterations_s", "iteration_flags", "compile_cache", "memory_kind"),
     *("profile", "warnings", "num_warmup"),
 )
 
-#: How a mark of an iteration begins that was throttled.
+#: How a flag of an iteration begins that was throttled.
 THROTTLED_WORD = "throttled"
 
-#: What stands between two marks of an iteration.
-BETWEEN_MARKS = "; "
+#: What stands between two flags of an iteration.
+BETWEEN_FLAGS = "; "
 
 STAGES = ("text_encode_s", "denoise_s", "vae_decode_s")
 
@@ -69,15 +69,15 @@ def _times(times: Times) -> dict[str, Any]:
         "num_iterations": len(iterations),
         "num_warmup": len(times.warmup) + len(times.warmup_unet_calls_s),
         "iterations_s": tuple(i.total_s for i in iterations),
-        "iteration_marks": _marks(iterations),
+        "iteration_flags": _marks(iterations),
     }
 
 
 def _marks(iterations: list[Iteration]) -> tuple[str, ...]:
     """One text an iteration, empty where nothing disturbed it; nothing where none is marked."""
-    if not any(i.marks for i in iterations):
+    if not any(i.flags for i in iterations):
         return ()
-    return tuple(BETWEEN_MARKS.join(to_one_line(mark) for mark in i.marks) for i in iterations)
+    return tuple(BETWEEN_FLAGS.join(to_one_line(flag) for flag in i.flags) for i in iterations)
 
 
 def _memory(record: Record) -> dict[str, Any]:
@@ -97,9 +97,9 @@ def _memory(record: Record) -> dict[str, Any]:
 def _work(record: Record) -> dict[str, Any]:
     """Counted operations, the energy of an image, and the device's datasheet."""
     found: dict[str, Any] = {}
-    if record.work is not None:
-        found["unet_call_flop"] = record.work.unet_call
-        found["iteration_flop"] = record.work.iteration
+    if record.flops is not None:
+        found["unet_call_flop"] = record.flops.unet_call
+        found["iteration_flop"] = record.flops.iteration
     if record.energy is not None and record.energy.joules_per_image is not None:
         found["joules_per_image"] = record.energy.joules_per_image
     gpu = record.config.get("gpu")

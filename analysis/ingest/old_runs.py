@@ -17,17 +17,19 @@ from typing import Any
 
 from analysis.ingest.measures import NOTHING
 from analysis.rows import Row
-from sd_bench.verdicts.axes import AXES, PUBLISHED_CONFIGURATIONS
+from sd_bench.records.old_names import PRESETS as OLD_PRESETS
+from sd_bench.records.old_names import rename_presets, rename_setting
+from sd_bench.verdicts.axes import AXES, PUBLISHED_PRESETS
 from sd_bench.verdicts.environments import UNKNOWN
 
-#: Names of configurations, the longest first: what follows one is a GPU, of however many words.
-_CONFIGURATIONS = "|".join(sorted(PUBLISHED_CONFIGURATIONS, key=len, reverse=True))
+#: Names of presets, the longest first: what follows one is a GPU, of however many words.
+_PRESETS = "|".join(sorted((*PUBLISHED_PRESETS, *OLD_PRESETS), key=len, reverse=True))
 _WORK = r"_n_samples_(?P<batch_size>\d+)_n_iter_(?P<n_iter>\d+)_(?P<model_version>sd\w*)"
-_KNOWN = re.compile(rf"(?P<configuration>original\w*?_pt2|{_CONFIGURATIONS})_(?P<gpu>\w+){_WORK}")
-_NAME = re.compile(rf"(?P<configuration>\w+?)_(?P<gpu>[A-Za-z0-9]+){_WORK}")
+_KNOWN = re.compile(rf"(?P<preset>original\w*?_pt2|{_PRESETS})_(?P<gpu>\w+){_WORK}")
+_NAME = re.compile(rf"(?P<preset>\w+?)_(?P<gpu>[A-Za-z0-9]+){_WORK}")
 _OF_FOLDER = re.compile(rf"(?P<gpu>\w+){_WORK}")
 _RUNS_NAME = re.compile(r"(?P<model_version>sd\w*?)_(?P<gpu>[A-Za-z0-9]+)_batch(?P<batch_size>\d+)")
-_FORM = "CONFIGURATION_GPU_n_samples_N_n_iter_N_MODEL"
+_FORM = "PRESET_GPU_n_samples_N_n_iter_N_MODEL"
 _SUFFIXES = (".txt", ".csv", "")
 
 #: Numbers of the choices; the others are text.
@@ -82,28 +84,37 @@ def _read_times(path: Path, text: str) -> Iterator[tuple[dict[str, Any], float, 
 
 
 def _named(path: Path) -> dict[str, Any]:
-    """What the file's name says, or its folder's with the file's as the configuration."""
+    """What the file's name says, or its folder's with the file's as the preset."""
     for name in (path.stem, path.name):
         if found := _KNOWN.fullmatch(name) or _NAME.fullmatch(name):
-            return found.groupdict()
+            return _with_present_names(found.groupdict())
     of_folder = _OF_FOLDER.fullmatch(path.parent.name)
     if of_folder and not _KNOWN.fullmatch(path.parent.name):
-        return of_folder.groupdict() | {"configuration": path.stem}
+        return _with_present_names(of_folder.groupdict() | {"preset": path.stem})
     raise OldRunsError(f"{path}: its name does not say what it is ({_FORM}.txt would)")
+
+
+def _with_present_names(choices: dict[str, Any]) -> dict[str, Any]:
+    return choices | {"preset": rename_presets(choices["preset"])}
 
 
 def _read_csv(path: Path, text: str) -> Iterator[tuple[dict[str, Any], float, int]]:
     lines = csv.DictReader(text.splitlines())
-    columns = set(lines.fieldnames or ())
+    lines.fieldnames = [rename_setting(name) for name in lines.fieldnames or ()]
+    columns = set(lines.fieldnames)
     of_name = _RUNS_NAME.match(path.stem)
     named = of_name.groupdict() if of_name else {}
-    if not {"configuration", "runtime_s"} <= columns or not {
+    if not {"preset", "runtime_s"} <= columns or not {
         "gpu", "batch_size", "model_version",
     } <= columns | named.keys():  # fmt: skip
         raise OldRunsError(f"{path}: not a CSV of runtimes as published")
     for at, line in enumerate(lines):
         choices = named | {axis: line[axis] for axis in AXES if line.get(axis)}
-        yield choices, _seconds(path, line["runtime_s"]), int(line.get("run_number") or at)
+        yield (
+            _with_present_names(choices),
+            _seconds(path, line["runtime_s"]),
+            int(line.get("run_number") or at),
+        )
 
 
 def _seconds(path: Path, text: str) -> float:

@@ -42,9 +42,9 @@ def _numbers(record: Record) -> Iterator[_Number]:
         yield from _known("memory.device_peak_allocated_bytes", device, 0.0)
     if record.energy is not None:
         yield from _known("energy.joules_per_image", record.energy.joules_per_image, 0.0)
-    if record.work is not None:
-        yield "work.unet_call", record.work.unet_call, _ONE
-        yield "work.iteration", record.work.iteration, _ONE
+    if record.flops is not None:
+        yield "flops.unet_call", record.flops.unet_call, _ONE
+        yield "flops.iteration", record.flops.iteration, _ONE
     if record.profile is not None:
         for name, seconds in record.profile.seconds_by_class.items():
             yield f"profile.seconds_by_class.{name}", seconds, 0.0

@@ -54,7 +54,7 @@ def make_published_page() -> Page:
         tables=[*tables, _headline_table(), _sd1_table()],
         notes=[
             f"The largest improvement in the data is {largest['improvement_percent']:.1f} % "
-            f"({largest['gpu']}, batch size {largest['batch_size']}, {largest['configuration']} "
+            f"({largest['gpu']}, batch size {largest['batch_size']}, {largest['preset']} "
             f"against {largest['baseline']}).",
             "Runtime [s] with the improvement (baseline - x) / baseline * 100 in brackets: "
             "positive is faster. It is computed from the published seconds, which have one "
@@ -101,26 +101,23 @@ def make_published_charts() -> dict[str, BarChart]:
 
 
 def _in_published_order(cells: pd.DataFrame) -> tuple[list[str], list[str]]:
-    gpus, names = (order_values(axis, cells[axis]) for axis in ("gpu", "configuration"))
+    gpus, names = (order_values(axis, cells[axis]) for axis in ("gpu", "preset"))
     return [str(gpu) for gpu in gpus], [str(name) for name in names]
 
 
 def _runtime_table(cells: pd.DataFrame, title: str) -> Table:
-    gpus, configurations = _in_published_order(cells)
+    gpus, presets = _in_published_order(cells)
     text = {
-        (row["gpu"], row["configuration"]): (
+        (row["gpu"], row["preset"]): (
             f"{row['runtime_s']:.1f} ({percent(row['improvement_percent'])})"
         )
         for row in list_rows(cells)
     }
     return Table(
         title=title,
-        headings=["GPU", *configurations],
-        rows=[
-            [gpu, *(text.get((gpu, c), f"- ({_NO_COMPILE})") for c in configurations)]
-            for gpu in gpus
-        ],
-        numeric=frozenset(configurations),
+        headings=["GPU", *presets],
+        rows=[[gpu, *(text.get((gpu, c), f"- ({_NO_COMPILE})") for c in presets)] for gpu in gpus],
+        numeric=frozenset(presets),
     )
 
 
@@ -136,7 +133,8 @@ def _headline_table() -> Table:
     sizes = sorted(set(headline["batch_size"]))
     gpus, _ = _in_published_order(headline)
     return Table(
-        title="sd2, optimized_compile (P100: optimized) against original: printed (computed)",
+        title="sd2, optimized_compile (P100: optimized) against original_xformers: "
+        "printed (computed)",
         headings=["GPU", *(f"batch size {size}" for size in sizes)],
         rows=[[gpu, *(text[gpu, size] for size in sizes)] for gpu in gpus],
         numeric=frozenset(f"batch size {size}" for size in sizes),
@@ -147,14 +145,15 @@ def _sd1_table() -> Table:
     printed = check_printed_percentages()
     rows = list_rows(printed[printed["model_version"] == "sd1"])
     rows.sort(key=lambda row: rank("gpu", row["gpu"]))
-    headings = ["GPU", "configuration", "runtime [s]", "printed change", "improvement"]
+    headings = ["GPU", "preset", "runtime [s]", "printed change", "improvement"]
     return Table(
-        title="sd1, batch size 2, against original (the printed change has the other sign)",
+        title="sd1, batch size 2, against original_xformers "
+        "(the printed change has the other sign)",
         headings=headings,
         rows=[
             [
                 str(row["gpu"]),
-                str(row["configuration"]),
+                str(row["preset"]),
                 f"{row['runtime_s']:.1f}",
                 f"{row['printed_percent']} %",
                 percent(row["improvement_percent"]),
@@ -166,10 +165,10 @@ def _sd1_table() -> Table:
 
 
 def _chart(cells: pd.DataFrame, title: str) -> BarChart:
-    gpus, configurations = _in_published_order(cells)
-    bars = {(gpu, name): Bar(gap=_NO_COMPILE) for gpu in gpus for name in configurations}
+    gpus, presets = _in_published_order(cells)
+    bars = {(gpu, name): Bar(gap=_NO_COMPILE) for gpu in gpus for name in presets}
     for row in list_rows(cells):
-        bars[str(row["gpu"]), str(row["configuration"])] = Bar(
+        bars[str(row["gpu"]), str(row["preset"])] = Bar(
             value=row["runtime_s"], text=f"{row['runtime_s']:.1f}"
         )
     sd1 = set(cells["model_version"]) == {"sd1"}
@@ -178,8 +177,8 @@ def _chart(cells: pd.DataFrame, title: str) -> BarChart:
         x_label="GPU",
         y_label="Runtime [s]",
         groups=gpus,
-        series=configurations,
-        colours=colour_series(configurations),
+        series=presets,
+        colours=colour_series(presets),
         bars=bars,
         caption=[
             "Lower is better. Means; no spread was published.",
@@ -191,7 +190,7 @@ def _chart(cells: pd.DataFrame, title: str) -> BarChart:
 def make_published_run_charts() -> dict[str, RunChart]:
     """The one per-run plot whose runs are known, under the published file name."""
     runs = read_published_runs()
-    means = runs.groupby("configuration")["runtime_s"].mean()
+    means = runs.groupby("preset")["runtime_s"].mean()
     gains = ", ".join(
         f"{percent(improvement_percent(means[baseline], means['optimized_compile']))} "
         f"over {baseline}"

@@ -11,17 +11,18 @@ from importlib.resources import files
 import pandas as pd
 
 from analysis.rows import Row, list_rows
+from sd_bench.records.old_names import rename_presets, rename_setting
 from sd_bench.verdicts.comparisons import improvement_percent
 
 #: Both baselines that the study could have been told against; it chose the first.
-BASELINES = ("original", "original_no_xformers")
+BASELINES = ("original_xformers", "original_no_xformers")
 
 #: Half of the last printed digit of the seconds.
 SECONDS_ROUNDING = 0.05
 
 
 def read_published_runtimes() -> pd.DataFrame:
-    """Every published runtime in seconds: a row a model version, GPU, batch size, configuration.
+    """Every published runtime in seconds: a row a model version, GPU, batch size, preset.
 
     ``printed_percent`` is the percentage as the study printed it, a text; sd1's has the other
     sign.
@@ -43,7 +44,7 @@ def compute_published_improvements() -> pd.DataFrame:
     place = ["model_version", "gpu", "batch_size"]
     rows = []
     for baseline in BASELINES:
-        base = runtimes[runtimes["configuration"] == baseline]
+        base = runtimes[runtimes["preset"] == baseline]
         base = base[[*place, "runtime_s"]].rename(columns={"runtime_s": "baseline_s"})
         for row in list_rows(runtimes.merge(base, on=place)):
             rows.append(row | {"baseline": baseline} | _improvement(row, baseline))
@@ -56,14 +57,14 @@ def check_printed_percentages() -> pd.DataFrame:
     ``agrees`` says whether the printed one lies within what the rounding of the seconds and of
     the printed percentage allows. All as improvements: sd1's sign is turned.
     """
-    key = ["model_version", "gpu", "batch_size", "configuration"]
+    key = ["model_version", "gpu", "batch_size", "preset"]
     runtimes = read_published_runtimes()
     headline = _read("sd2_headline_improvement").astype({"batch_size": int})
     headline = headline.rename(columns={"improvement_vs_original_percent": "printed_percent"})
     headline = headline.assign(model_version="sd2", table="headline")
     printed = pd.concat([runtimes.assign(table="runtimes"), headline], ignore_index=True)
     computed = compute_published_improvements()
-    computed = computed[computed["baseline"] == "original"].drop(columns=["runtime_s"])
+    computed = computed[computed["baseline"] == BASELINES[0]].drop(columns=["runtime_s"])
     merged = printed.drop(columns=["n_iter"]).merge(computed, on=key, how="left")
     rows = [row | _agreement(row) for row in list_rows(merged)]
     return pd.DataFrame(rows)
@@ -79,19 +80,23 @@ def find_largest_improvement() -> Row:
 def read_published_runs() -> pd.DataFrame:
     """The 50 runs of sd2 on A100 at batch size 4, read off a plot; ``runtime_s`` in seconds."""
     runs = _read("sd2_A100_batch4_per_run").astype({"run_number": int, "runtime_s": float})
-    return runs.assign(series=runs["configuration"])
+    return runs.assign(series=runs["preset"])
 
 
 def _read(name: str) -> pd.DataFrame:
-    """A published CSV, all columns as text: the printed digits say how far they are rounded."""
+    """A published CSV, all columns as text: the printed digits say how far they are rounded.
+
+    Its presets bear their present names; the study called one of them just "original".
+    """
     source = files("analysis") / "published" / f"{name}.csv"
     with source.open(encoding="utf-8") as stream:
-        return pd.read_csv(stream, dtype=str)
+        table = pd.read_csv(stream, dtype=str).rename(columns=rename_setting)
+    return table.assign(preset=table["preset"].map(rename_presets))
 
 
 def _improvement(row: Row, baseline: str) -> Row:
     base, runtime = row["baseline_s"], row["runtime_s"]
-    rounding = 0.0 if row["configuration"] == baseline else SECONDS_ROUNDING
+    rounding = 0.0 if row["preset"] == baseline else SECONDS_ROUNDING
     return {
         "improvement_percent": improvement_percent(base, runtime),
         "lowest_percent": improvement_percent(base - rounding, runtime + rounding),

@@ -39,9 +39,9 @@ def _axis(name: str) -> Column:
 
 
 def _series(cells: pd.DataFrame) -> Column:
-    named = cells["configuration"].notna()
+    named = cells["preset"].notna()
     varying = find_naming_axes(cells[~named]) or ["attention"]
-    parts = ["configuration"] if named.any() else []
+    parts = ["preset"] if named.any() else []
     parts += [] if named.all() else [", ".join(varying)]
     return Column(" or ".join(parts), lambda row: str(row["series"]))
 
@@ -95,7 +95,7 @@ def _trust(cells: pd.DataFrame, note: Callable[[Row], str]) -> list[Column]:
 
 
 def _runtime(row: Row) -> str:
-    return f"{seconds(row['mean_s'])} {row['marks']}".rstrip()
+    return f"{seconds(row['mean_s'])} {row['flags']}".rstrip()
 
 
 def _interval(row: Row) -> str:
@@ -115,8 +115,8 @@ def _speedup(row: Row) -> str:
 
 def _distrust(row: Row) -> str:
     """The flags that mean a speed-up must not be trusted."""
-    own = "".join(sign for sign in (UNPROVEN, NOT_AT_PARITY) if sign in row["marks"])
-    return f"{own}{row['doubts']}"
+    own = "".join(sign for sign in (UNPROVEN, NOT_AT_PARITY) if sign in row["flags"])
+    return f"{own}{row['baseline_flags']}"
 
 
 def _speedup_interval(row: Row) -> str:

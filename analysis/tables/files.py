@@ -25,7 +25,7 @@ _DELTA_COLUMNS = (
     *("improvement_high", "speedup", "speedup_low", "speedup_high", "verdict", "margin"),
     *("rounds_needed", "method", "pairs", "pairing", "p", "p_holm", "permutation_p"),
     *("bootstrap_low", "bootstrap_high", "kernel_proof", "baseline_proof", "parity"),
-    *("parity_ok", "marks", "doubts", "best"),
+    *("parity_ok", "flags", "baseline_flags", "best"),
     *("reason", "parity_reason", "no_delta_reason", "cell_hash"),
 )
 

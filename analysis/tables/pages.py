@@ -36,7 +36,7 @@ def make_summary_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
 def make_delta_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
     """A table for each GPU: every cell against its baseline cell, with interval and verdict."""
     notes = [*note_common(deltas, environments), DELTA_NOTE, *note_verdicts(deltas)]
-    notes += explain(deltas["doubts"])
+    notes += explain(deltas["baseline_flags"])
     return Page(
         title="Differences from the baseline",
         tables=[*_delta_tables(deltas), *_several(environments)],
@@ -49,7 +49,7 @@ def make_axes_page(by_axis: dict[str, pd.DataFrame]) -> Page:
     tables, notes = [], [DELTA_NOTE]
     for name, deltas in by_axis.items():
         tables += _delta_tables(keep_partners(deltas), f", all but {name} equal")
-        notes += [note_value(deltas), *note_verdicts(deltas), *explain(deltas["doubts"])]
+        notes += [note_value(deltas), *note_verdicts(deltas), *explain(deltas["baseline_flags"])]
         notes += note_doubts(deltas)
     return Page(title="One axis at a time", tables=tables, notes=list(dict.fromkeys(notes)))
 

@@ -31,23 +31,23 @@ def note_disturbances(measured: pd.DataFrame) -> list[str]:
 
 
 def _mark_notes(measured: pd.DataFrame) -> list[str]:
-    """Throttling with all its reasons, then every other mark of iterations by itself."""
-    marks = measured["iteration_marks"]
+    """Throttling with all its reasons, then every other flag of iterations by itself."""
+    flags = measured["iteration_flags"]
     iterations = f"of {int(measured['iterations'].sum())} timed iterations"
     notes = []
     if num_throttled := int(measured["throttled"].sum()):
-        found = (mark for each in marks for mark in each if mark.startswith(THROTTLED_WORD))
-        words = dict.fromkeys(mark.removeprefix(THROTTLED_WORD).strip(": ") for mark in found)
+        found = (flag for each in flags for flag in each if flag.startswith(THROTTLED_WORD))
+        words = dict.fromkeys(flag.removeprefix(THROTTLED_WORD).strip(": ") for flag in found)
         reasons = f" ({', '.join(words)})" if any(words) else ""
         cells = _cells(int((measured["throttled"] > 0).sum()), len(measured))
         notes.append(
             f"{num_throttled} {iterations} were throttled{reasons}, in {cells}: marked "
             f"{THROTTLED}, not dropped."
         )
-    for mark, (count, num_cells) in _counted_kinds(marks).items():
-        if not mark.startswith(THROTTLED_WORD):
+    for flag, (count, num_cells) in _counted_kinds(flags).items():
+        if not flag.startswith(THROTTLED_WORD):
             cells = _cells(num_cells, len(measured))
-            notes.append(f"{mark}: {count} {iterations}, in {cells}; not dropped.")
+            notes.append(f"{flag}: {count} {iterations}, in {cells}; not dropped.")
     return notes
 
 

@@ -141,5 +141,5 @@ def _rounds(row: Row) -> str:
 
 
 def _doubt(row: Row) -> str:
-    signs = f"{row['marks']}{row['doubts']}"
+    signs = f"{row['flags']}{row['baseline_flags']}"
     return " and ".join(text for sign, text in _DOUBTS.items() if sign in signs)

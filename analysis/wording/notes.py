@@ -135,7 +135,7 @@ def _environment_sentence(row: Row) -> str:
 def note_doubts(deltas: pd.DataFrame) -> list[str]:
     """What the signs and bold mean, whether these are estimates, and what was scaled down."""
     measured = deltas[deltas["status"] == "ok"]
-    notes = explain(measured["marks"])
+    notes = explain(measured["flags"])
     if measured["best"].any():
         notes.append(BOLD_EXPLANATION)
     fewest = measured["rounds"].min() if len(measured) else ROUNDS_FOR_A_VERDICT

@@ -69,10 +69,10 @@ SWEEPS = (
     Sweep("compiled_batch_4", ("compile=default", "attention=flash", "batch_size=4")),
     Sweep("batch_2", ("batch_size=2", "attention=flash,math")),
     Sweep(
-        "configurations",
-        ("configuration=optimized_math,optimized,original_no_xformers_pt2,original_pt2",),
+        "presets",
+        ("preset=optimized_math,optimized,original_no_xformers_pt2,original_pt2",),
     ),
-    Sweep("configuration_compiled", ("configuration=optimized_compile",)),
+    Sweep("preset_compiled", ("preset=optimized_compile",)),
     Sweep("sd1", ("model_version=sd1", "attention=flash")),
     Sweep("sd2_768", ("model_version=sd2_768", "sampler=ddim", "attention=flash")),
 )

@@ -15,10 +15,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from sd_bench.records import Record, find_records, read_record
 
 _COLUMNS = (
-    "sweep", "model", "batch", "attention", "compile", "configuration", "status", "rounds",
+    "sweep", "model", "batch", "attention", "compile", "preset", "status", "rounds",
     "runtime (s)", "images/s", "kernel proof", "detail", "reason",
 )  # fmt: skip
-_CHOICES = ("model_version", "batch_size", "attention", "compile", "configuration")
+_CHOICES = ("model_version", "batch_size", "attention", "compile", "preset")
 
 
 def summarise(folder: Path, facts: Mapping[str, str], outcomes: Mapping[str, str]) -> str:

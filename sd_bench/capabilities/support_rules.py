@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from sd_bench.attention_backends import BACKENDS_BY_NAME, Need
 from sd_bench.capabilities.torch_features import can
 from sd_bench.config.schema import SDPA_BACKENDS, Config
+from sd_bench.records.old_names import rename_presets
 
 SM = tuple[int, int]
 
@@ -124,15 +125,15 @@ def unsupported_reason(config: Config, host: Host) -> str | None:
     return next(iter(reasons), None)
 
 
-def with_stand_ins(configurations: str, capability: SM | None) -> str:
-    """``configurations``, a comma between each two, for a device of this compute capability.
+def with_stand_ins(presets: str, capability: SM | None) -> str:
+    """``presets``, a comma between each two, for a device of this compute capability.
 
-    Where PyTorch 1.12 does not know the device, the original code's configurations are followed
+    Where PyTorch 1.12 does not know the device, the original code's presets are followed
     by themselves on PyTorch 2, under those names.
     """
     if capability is None or capability <= TORCH_1_12_CAPABILITY:
-        return configurations
-    named = configurations.split(",")
+        return rename_presets(presets)
+    named = rename_presets(presets).split(",")
     both = ((name, f"{name}_pt2") if name.startswith("original") else (name,) for name in named)
     return ",".join(name for names in both for name in names)
 

@@ -27,7 +27,7 @@ from sd_bench.cli.resume_arguments import (
 )
 from sd_bench.cli.sweep_screen import Screen
 from sd_bench.config.conversion import from_hydra
-from sd_bench.config.hydra_arguments import arguments_for_hydra
+from sd_bench.config.hydra_arguments import arguments_for_hydra, with_present_names
 from sd_bench.config.schema import Config
 from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Cell, Job
@@ -54,13 +54,19 @@ def main() -> int:
             stream.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: end the worker, tidy up
     try:
-        typed = resumed_arguments(sys.argv[1:])
+        present = [with_present_names(argument) for argument in sys.argv[1:]]
+        old_words = [(o, n) for o, n in zip(sys.argv[1:], present, strict=True) if o != n]
+        typed = resumed_arguments(present)
         sys.argv[1:] = arguments_for_hydra(typed)
         _check_flags(sys.argv[1:])
         sys.argv[1:] += _recognised(sys.argv[1:])
 
         def task(jobs: DictConfig | Sequence[Job]) -> None:
             """All jobs of the sweep from our launcher; one job from any other of Hydra's."""
+            while old_words:
+                old, new = old_words.pop(0)
+                words = f"{old} is now {new}; the old words work until 1.0"
+                print(f"sd_bench: {words}", file=sys.stderr)
             results.append(_run_jobs(jobs, typed))
 
         hydra.main(config_path=str(CONF_DIR), config_name="config", version_base="1.3")(task)()
@@ -153,7 +159,7 @@ def _default_label(config: Config) -> str:
 
 def _run(cells: list[Cell], folder: Path, typed: list[str]) -> SweepResult:
     console = make_console()
-    if any(cell.config.plan for cell in cells):
+    if any(cell.config.dry_run for cell in cells):
         plan, finished = plan_sweep(cells, folder)
         slots_for([cell.config for cell in cells])  # whether there are as many GPUs as asked for
         earlier = (OUTPUTS, folder.parent)

@@ -9,21 +9,21 @@ sd_bench measures Stable Diffusion: every point of a matrix of choices, each in 
 
   python -m sd_bench                                              one cell
   python -m sd_bench -m batch_size=1,2,4 attention=flash,math     a matrix
-  python -m sd_bench -m plan=true attention=flash,xformers        what would run here
+  python -m sd_bench -m dry_run=true attention=flash,xformers        what would run here
   python -m analysis multirun_outputs                             charts and tables
 
 Choices: GROUP=OPTION, and with -m GROUP=OPTION,OPTION. What stands later wins:
-the gpu's defaults, protocol, configuration, experiment, the command line.
+the gpu's defaults, protocol, preset, experiment, the command line.
 """
 _FOOTER = """
 Single values: NAME=VALUE, and with -m NAME=VALUE,VALUE.
 
   workload.batch_size=3   prompt="A photo"            workload.height=512   workload.width=512
-  workload.guidance=9.0   workload.seed=1             sampler.steps=50      protocol.n_iter=2
+  workload.guidance_scale=9.0   workload.seed=1             sampler.steps=50      protocol.n_iter=2
   protocol.rounds=10      protocol.warmup=1           attention.disable_flash=true
   prompt=[a,b]            prompt_file=prompts.txt     negative_prompt="text" (one prompt a line)
   weights=FILE            (.ckpt, .safetensors, or a folder of diffusers; default: random)
-  images=false            time_file=times.txt         plan=true             traceback=true
+  images=false            time_file=times.txt         dry_run=true             traceback=true
   telemetry=false         profile=true
   num_gpus=all            (a worker on each GPU)      hydra.sweep.dir=FOLDER  (where records go)
 

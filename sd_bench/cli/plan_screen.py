@@ -1,4 +1,4 @@
-"""What ``plan=true`` shows: each cell, its rounds, whether they run, and how long they take."""
+"""What ``dry_run=true`` shows: each cell, its rounds, whether they run, and how long they take."""
 
 from __future__ import annotations
 

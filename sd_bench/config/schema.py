@@ -124,7 +124,7 @@ class ModelConfig:
     name: str = MISSING
     prediction: str = MISSING
     native_size: int = MISSING
-    guidance: float = MISSING
+    guidance_scale: float = MISSING
     latent_scale: float = MISSING
     upcast_attention: bool = MISSING
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
@@ -187,7 +187,7 @@ class WorkloadConfig:
     batch_size: int = MISSING
     height: int = II("gpu.workload_defaults.height")
     width: int = II("gpu.workload_defaults.width")
-    guidance: float = II("model_version.guidance")
+    guidance_scale: float = II("model_version.guidance_scale")
     seed: int = 1
 
 
@@ -209,7 +209,7 @@ class ProtocolConfig:
 
 
 @dataclass
-class ConfigurationConfig:
+class PresetConfig:
     """A named bundle of choices; ``bundle`` repeats them, so that a departure can be told."""
 
     name: str | None = None
@@ -234,7 +234,7 @@ class Config:
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
     workload: WorkloadConfig = field(default_factory=WorkloadConfig)
     protocol: ProtocolConfig = field(default_factory=ProtocolConfig)
-    configuration: ConfigurationConfig = field(default_factory=ConfigurationConfig)
+    preset: PresetConfig = field(default_factory=PresetConfig)
     experiment: str | None = None
     prompt: Any = DEFAULT_PROMPT
     negative_prompt: str = ""
@@ -246,7 +246,7 @@ class Config:
     telemetry: bool = True
     profile: bool = False
     time_file: str | None = None
-    plan: bool = False
+    dry_run: bool = False
     resume: bool = False
     retry_failed: bool = False
     mix_environments: bool = False

@@ -15,7 +15,7 @@ from sd_bench.config.schema import SDPA_BACKENDS, Config
 
 #: What changes no result of a round: how often it is repeated, what is kept, what is shown.
 _NOT_IDENTITY = (
-    "configuration", "experiment", "images", "telemetry", "profile", "time_file", "plan",
+    "preset", "experiment", "images", "telemetry", "profile", "time_file", "dry_run",
     "traceback", "resume", "retry_failed", "mix_environments", "num_gpus", "prompt_file",
     "weights",  # its digest is in
 )  # fmt: skip
@@ -26,11 +26,20 @@ _NOT_IDENTITY_INSIDE = {
 }
 
 
+#: What parts of the identity were called first, by what they are called now.
+_FIRST_NAMES = {
+    "workload": {"guidance_scale": "guidance"},
+    "model_version": {"guidance_scale": "guidance"},
+}
+#: Parts that came later, with their default: a cell that has it is what it was without them.
+_LATER: dict[str, dict[str, Any]] = {}
+
+
 class CellKey(NamedTuple):
     """What a cell's records are told apart by: one measurement may bear two names to compare."""
 
     hash: str
-    configuration: str | None
+    preset: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +58,7 @@ class Cell:
 
     @property
     def key(self) -> CellKey:
-        return CellKey(self.hash, configuration_name(self.config))
+        return CellKey(self.hash, preset_name(self.config))
 
     @property
     def sweep(self) -> str:
@@ -75,14 +84,26 @@ class Job:
 
 def cell_hash(config: Config) -> str:
     """A hash of everything in ``config`` that can change a result, and of nothing else."""
-    identity = to_dict(config)
+    identity = _by_first_names(to_dict(config))
     for key in _NOT_IDENTITY:
         del identity[key]
     for group, keys in _NOT_IDENTITY_INSIDE.items():
         for key in keys:
             del identity[group][key]
+    for group, defaults in _LATER.items():
+        for key, default in defaults.items():
+            if identity[group][key] == default:
+                del identity[group][key]
     text = json.dumps(identity, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _by_first_names(identity: dict[str, Any]) -> dict[str, Any]:
+    """``identity`` as the first version named its parts: a cell stays itself under new words."""
+    for group, keys in _FIRST_NAMES.items():
+        for key, first in keys.items():
+            identity[group][first] = identity[group].pop(key)
+    return identity
 
 
 def choices(config: Config) -> dict[str, Any]:
@@ -100,7 +121,7 @@ def choices(config: Config) -> dict[str, Any]:
         "height": config.workload.height,
         "width": config.workload.width,
         "n_iter": config.protocol.n_iter,
-        "configuration": configuration_name(config),
+        "preset": preset_name(config),
         "weights": weights_name(config),
         "upcast": upcast_name(config),
     }
@@ -117,8 +138,8 @@ def upcast_name(config: Config) -> str:
     return "default" if upcast is None else str(upcast).lower()
 
 
-def configuration_name(config: Config) -> str | None:
-    """The configuration's name, with every choice in which the cell departs from its bundle."""
+def preset_name(config: Config) -> str | None:
+    """The preset's name, with every choice in which the cell departs from its bundle."""
     attention = config.attention
     disabled = [b for b in SDPA_BACKENDS if getattr(attention, f"disable_{b}")]
     chosen = {
@@ -130,7 +151,7 @@ def configuration_name(config: Config) -> str | None:
         "disabled": "+".join(disabled),
         "upcast": str(attention.upcast).lower(),
     }
-    name, bundle = config.configuration.name, config.configuration.bundle
+    name, bundle = config.preset.name, config.preset.bundle
     departures = [
         f"{axis}={chosen[axis]}" for axis in bundle if chosen[axis] != bundle[axis].lower()
     ]

@@ -22,8 +22,8 @@ from sd_bench.execution.sweep_folder import (
     covers,
     is_sweep,
     locked,
-    mark,
     placed,
+    start_sweep,
     unclaim,
 )
 from sd_bench.execution.time_account import Account
@@ -94,7 +94,7 @@ def run_sweep(
             finished = replace(finished, environments={})
         is_new = not is_sweep(folder)
         if is_new:
-            mark(folder, arguments)
+            start_sweep(folder, arguments)
         claims = _prepare(plan, finished, folder)
         grown = None if is_new or not covers(cells, folder) else arguments
         try:
@@ -168,7 +168,7 @@ def _run(
     with closing(run_turns(turns, slots, finished, watcher)) as rounds:
         for turn, record in rounds:
             if grown is not None and not measured:
-                mark(folder, grown)
+                start_sweep(folder, grown)
             records[turn.cell_index, turn.round] = record
             measured.append(record)
             if record.runtime_s is not None:  # the published flag --time_file

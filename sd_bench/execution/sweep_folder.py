@@ -18,6 +18,7 @@ from pathlib import Path
 from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Cell, CellKey
 from sd_bench.records import RecordError, find_records, read_record, write_atomically
+from sd_bench.records.old_names import rename_presets, rename_setting
 
 #: What says that a folder is a sweep's.
 MARKER = "sweep.json"
@@ -49,7 +50,7 @@ def is_sweep(folder: Path) -> bool:
     return (folder / MARKER).exists()
 
 
-def mark(folder: Path, arguments: Sequence[str]) -> None:
+def start_sweep(folder: Path, arguments: Sequence[str]) -> None:
     """Make ``folder`` the sweep's that was started with ``arguments``. Raises OSError."""
     now = datetime.now(timezone.utc).isoformat()
     text = json.dumps({"started_at": now, "arguments": list(arguments)}, indent=1)
@@ -125,11 +126,13 @@ def covers(cells: Sequence[Cell], folder: Path) -> bool:
 
 def _key_in(claim: Path) -> CellKey | None:
     try:
-        key = CellKey(**json.loads(claim.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        stored = json.loads(claim.read_text(encoding="utf-8"))
+        key = CellKey(**{rename_setting(name): value for name, value in stored.items()})
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
-    is_key = isinstance(key.hash, str) and isinstance(key.configuration, (str, type(None)))
-    return key if is_key else None
+    if not isinstance(key.hash, str) or not isinstance(key.preset, (str, type(None))):
+        return None
+    return key._replace(preset=key.preset and rename_presets(key.preset))
 
 
 def _key_of(path: Path) -> CellKey | None:
@@ -137,7 +140,7 @@ def _key_of(path: Path) -> CellKey | None:
         record = read_record(path)
     except RecordError:
         return None
-    return CellKey(record.cell_hash, record.choices.get("configuration"))
+    return CellKey(record.cell_hash, record.choices.get("preset"))
 
 
 def placed(cells: Sequence[Cell], folder: Path, resume: bool) -> list[Cell]:

@@ -13,7 +13,7 @@ from sd_bench.execution.time_account import accounted_s
 from sd_bench.records import Record, RecordError, Times, find_records, read_record
 
 #: A cell that was never measured is taken to be as slow as one that differs in these only.
-_NEARLY_ALIKE = ("attention", "upcast", "configuration", "weights")
+_NEARLY_ALIKE = ("attention", "upcast", "preset", "weights")
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,10 +162,10 @@ def _measure(
     import torch
 
     from sd_bench.measurement.environment_facts import describe_environment
+    from sd_bench.measurement.flops import count_flops
     from sd_bench.measurement.output_files import save_output
     from sd_bench.measurement.round import measure_round
     from sd_bench.measurement.round_warnings import remarks
-    from sd_bench.measurement.work import count_work
     from sd_bench.networks.attention_probe import why_backend_fails
     from sd_bench.pipeline import compute_dtype
     from sd_bench.sampling.inputs import cut_prompts, image_prompts, image_seeds
@@ -207,7 +207,7 @@ def _measure(
             compilation=measured.compilation,
             telemetry=measured.telemetry,
             energy=measured.energy,
-            work=count_work(config, folder.parent) if is_first else None,
+            flops=count_flops(config, folder.parent) if is_first else None,
             output=output,
         )
         warnings = [*done.warnings, *cut_prompts(config), *remarks(done)]

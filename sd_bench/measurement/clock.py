@@ -1,4 +1,4 @@
-"""The clock: wall time with the device synchronised, and marks inside that wait for nothing."""
+"""The clock: wall time with the device synchronised, and times inside that wait for nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-class _Marks(Protocol):
+class _Timer(Protocol):
     def start(self) -> None: ...
 
     def step(self) -> None: ...
@@ -30,10 +30,10 @@ class _Marks(Protocol):
     def stage(self, name: str) -> None: ...
 
     def seconds(self) -> list[tuple[str, float]]:
-        """Each mark's name and its time since the start."""
+        """Each end's name and its time since the start."""
 
 
-class _CpuMarks:
+class _CpuTimer:
     def __init__(self) -> None:
         self._times: list[tuple[str, int]] = []
 
@@ -50,7 +50,7 @@ class _CpuMarks:
         return [(name, (t - self._begin) / 1e9) for name, t in self._times]
 
 
-class _CudaMarks:
+class _CudaTimer:
     """Events in the stream: the device stamps them as it gets there."""
 
     def __init__(self) -> None:
@@ -68,8 +68,8 @@ class _CudaMarks:
         self._events.append((name, event))
 
     def seconds(self) -> list[tuple[str, float]]:
-        (_, begin), *marks = self._events
-        return [(name, begin.elapsed_time(event) / 1e3) for name, event in marks]
+        (_, begin), *ends = self._events
+        return [(name, begin.elapsed_time(event) / 1e3) for name, event in ends]
 
 
 def timed_call(device: torch.device, call: Callable[[], T]) -> tuple[float, T]:
@@ -81,19 +81,19 @@ def timed_call(device: torch.device, call: Callable[[], T]) -> tuple[float, T]:
     return (time.perf_counter_ns() - begin) / 1e9, result
 
 
-def timed_iteration(device: torch.device, call: Callable[[_Marks], T]) -> tuple[Iteration, T]:
-    """Time one text-to-image call, which marks its steps and stages as it goes.
+def timed_iteration(device: torch.device, call: Callable[[_Timer], T]) -> tuple[Iteration, T]:
+    """Time one text-to-image call, which tells the end of its steps and stages.
 
     ``begun_s`` is on the clock itself; a round counts it from its first timed iteration.
     """
-    marks: _Marks = _CudaMarks() if device.type == "cuda" else _CpuMarks()
+    timer: _Timer = _CudaTimer() if device.type == "cuda" else _CpuTimer()
     synchronise(device)
     begin = time.perf_counter_ns()
-    marks.start()
-    result = call(marks)
+    timer.start()
+    result = call(timer)
     synchronise(device)
     total_s = (time.perf_counter_ns() - begin) / 1e9
-    iteration = _iteration(total_s, marks.seconds(), device.type == "cuda")
+    iteration = _iteration(total_s, timer.seconds(), device.type == "cuda")
     return replace(iteration, begun_s=begin / 1e9), result
 
 
@@ -102,9 +102,9 @@ def counted_from(begun_s: float, iterations: list[Iteration]) -> list[Iteration]
     return [replace(i, begun_s=i.begun_s - begun_s) for i in iterations if i.begun_s is not None]
 
 
-def _iteration(total_s: float, marks: list[tuple[str, float]], on_device: bool) -> Iteration:
-    ends = {name: t for name, t in marks if name in _STAGES}
-    step_ends = [ends["text_encode"], *(t for name, t in marks if name == "step")]
+def _iteration(total_s: float, told: list[tuple[str, float]], on_device: bool) -> Iteration:
+    ends = {name: t for name, t in told if name in _STAGES}
+    step_ends = [ends["text_encode"], *(t for name, t in told if name == "step")]
     return Iteration(
         total_s=total_s,
         text_encode_s=ends["text_encode"],

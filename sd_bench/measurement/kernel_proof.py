@@ -40,7 +40,7 @@ _ATTENTION_WORDS = ("attention", "flash", "fmha", "softmax", "bmm", "sdp", "mha"
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class CallCounts:
     """How often each operator and each device kernel ran in one call."""
 
     operators: Counter[str]
@@ -77,7 +77,7 @@ class Profile:
         return self.count(_MATMULS) + sum(generated)
 
 
-def profile_call(device: torch.device, call: Callable[[], object]) -> Profile:
+def profile_call(device: torch.device, call: Callable[[], object]) -> CallCounts:
     """Run ``call`` once under the profiler."""
     activities = [ProfilerActivity.CPU]
     if device.type == "cuda":
@@ -89,7 +89,7 @@ def profile_call(device: torch.device, call: Callable[[], object]) -> Profile:
     return _read(profiler)
 
 
-def _read(profiler: profile) -> Profile:
+def _read(profiler: profile) -> CallCounts:
     operators: Counter[str] = Counter()
     kernels: Counter[str] = Counter()
     for event in profiler.events():
@@ -97,7 +97,7 @@ def _read(profiler: profile) -> Profile:
             kernels[event.name] += 1
         elif not _is_redispatched(event):
             operators[event.name] += 1
-    return Profile(operators, kernels)
+    return CallCounts(operators, kernels)
 
 
 def _is_redispatched(event: Any) -> bool:
@@ -115,7 +115,7 @@ class FirstRun:
     """
 
     def __init__(self) -> None:
-        self._profiles: list[Profile] = []
+        self._profiles: list[CallCounts] = []
 
     def watch(self, run: Callable[..., Any]) -> Callable[..., Any]:
         """``run``, the first call of which is profiled."""
@@ -134,16 +134,16 @@ class FirstRun:
         return watched
 
     @property
-    def profile(self) -> Profile:
+    def profile(self) -> CallCounts:
         """What ran in the first runs of all graphs together."""
         operators: Counter[str] = Counter()
         for found in self._profiles:
             operators += found.operators
-        return Profile(operators, Counter())
+        return CallCounts(operators, Counter())
 
 
 def judge(
-    ran: Profile,
+    ran: CallCounts,
     attention: AttentionConfig,
     num_modules: int,
     compiled: bool,
@@ -168,7 +168,7 @@ def judge(
 
 
 def _verdict(
-    ran: Profile,
+    ran: CallCounts,
     attention: AttentionConfig,
     num_modules: int,
     least: int,
@@ -194,13 +194,13 @@ def _verdict(
     return proven, f"{_listed(counts) or 'no attention'} for {num_modules} modules{besides}"
 
 
-def _are_products_of(missing: int, ran: Profile, num_modules: int, least: int) -> bool:
+def _are_products_of(missing: int, ran: CallCounts, num_modules: int, least: int) -> bool:
     """Whether the products that ran are those of ``missing`` of all modules."""
     most = 2 * missing
     return missing > 0 and most - (2 * num_modules - least) <= ran.products <= most
 
 
-def _by_xformers(ran: Profile, num_modules: int) -> tuple[bool, str]:
+def _by_xformers(ran: CallCounts, num_modules: int) -> tuple[bool, str]:
     """xFormers chooses a kernel by the shapes, so that the modules may run different ones."""
     pytorchs_own = ran.fused + Counter(math=ran.operators[MATH_OPERATOR])
     proven = sum(ran.xformers.values()) == num_modules and not +pytorchs_own
@@ -210,7 +210,7 @@ def _by_xformers(ran: Profile, num_modules: int) -> tuple[bool, str]:
 
 
 def _unfused(
-    ran: Profile,
+    ran: CallCounts,
     num_modules: int,
     least: int,
     compiled: bool,

@@ -35,7 +35,7 @@ from sd_bench.records import (
     Times,
 )
 from sd_bench.sampling.inputs import PIXELS_PER_LATENT, make_batch
-from sd_bench.sampling.text_to_image import Images, Marks, guided, text_to_image
+from sd_bench.sampling.text_to_image import Images, StageTimer, guided, text_to_image
 
 #: Told what the round is doing, always outside the timed region.
 Report = Callable[[str], None]
@@ -190,14 +190,16 @@ def _iterate(pipeline: Pipeline, index: int, observer: Observer | None) -> tuple
     num_noises = config.sampler.steps if config.sampler.eta > 0 else 0
     batch = make_batch(config, index, pipeline.device, num_noises)
 
-    def call(marks: Marks) -> Images:
-        return text_to_image(pipeline, pipeline.sampler, config.workload.guidance, batch, marks)
+    def call(timer: StageTimer) -> Images:
+        return text_to_image(
+            pipeline, pipeline.sampler, config.workload.guidance_scale, batch, timer
+        )
 
     if observer is None:
         return timed_iteration(pipeline.device, call)
-    observer.mark()
+    observer.read_counters()
     timed = timed_iteration(pipeline.device, call)
-    observer.mark()
+    observer.read_counters()
     return timed
 
 
@@ -205,7 +207,7 @@ def _unet_call(pipeline: Pipeline) -> Callable[[], torch.Tensor]:
     """A guided UNet call with the very inputs of the first sampling step, ready to be made."""
     batch = make_batch(pipeline.config, 0, pipeline.device)
     context = pipeline.encode_text(torch.cat([batch.negative_tokens, batch.tokens]))
-    model = guided(pipeline, context, pipeline.config.workload.guidance)
+    model = guided(pipeline, context, pipeline.config.workload.guidance_scale)
     return lambda: model(batch.latents, max(pipeline.sampler.timesteps))
 
 

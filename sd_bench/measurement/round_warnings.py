@@ -20,8 +20,8 @@ def remarks(record: Record) -> list[str]:
 
 def _of_iterations(record: Record) -> Iterator[str]:
     iterations = record.times.iterations if record.times is not None else []
-    for mark, count in Counter(mark for i in iterations for mark in i.marks).items():
-        yield f"{mark}, in {count} of {len(iterations)} timed iterations"
+    for flag, count in Counter(flag for i in iterations for flag in i.flags).items():
+        yield f"{flag}, in {count} of {len(iterations)} timed iterations"
     apart = [
         abs(i.device_total_s / i.total_s - 1) for i in iterations if i.device_total_s is not None
     ]

@@ -126,7 +126,7 @@ def _run_one_step(
     config, sampler = pipeline.config, pipeline.config.sampler
     batch = make_batch(config, 0, pipeline.device, sampler.steps if sampler.eta > 0 else 0)
     context = pipeline.encode_text(torch.cat([batch.negative_tokens, batch.tokens]))
-    model = guided(pipeline, context, config.workload.guidance)
+    model = guided(pipeline, context, config.workload.guidance_scale)
     chosen = min(1, sampler.steps - 1)
     step = 0
 

@@ -31,12 +31,12 @@ _SCRIPT = Path(__file__).with_name("telemetry_process.py")
 class Observed:
     """What the observer brought back. Times (``at``) are of CLOCK_MONOTONIC, in seconds.
 
-    ``marks`` come in pairs, the counters before and after each timed iteration. ``cpu_s`` is the
+    ``readings`` come in pairs, the counters before and after each timed iteration. ``cpu_s`` is the
     processor time that the observer has used in its life.
     """
 
     samples: list[dict[str, float]] = field(default_factory=list)
-    marks: list[dict[str, float]] = field(default_factory=list)
+    readings: list[dict[str, float]] = field(default_factory=list)
     notes: dict[str, str] = field(default_factory=dict)
     cpu_s: float = 0.0
 
@@ -57,7 +57,7 @@ class Observer:
     def pid(self) -> int:
         return self._process.pid
 
-    def mark(self) -> None:
+    def read_counters(self) -> None:
         """Have all counters read, and wait until they are; never raises, never hangs."""
         if self._lost is not None:
             return

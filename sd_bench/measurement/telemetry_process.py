@@ -1,9 +1,9 @@
 """The telemetry's own process: reads counters and gauges until its input ends.
 
 Run as a script by ``telemetry.py`` in a bare interpreter (``python -I -S``), so it imports the
-standard library, and for a GPU pynvml, and nothing of sd_bench. Each byte on its input is a mark:
-it reads all counters and answers with a byte. When its input ends, or its parent dies, it prints
-everything as one JSON object and ends. Between marks it reads the gauges once a period.
+standard library, and for a GPU pynvml, and nothing of sd_bench. Each byte on its input asks for a
+reading: it reads all counters and answers with a byte. When its input ends, or its parent dies, it
+prints everything as one JSON object and ends. Between readings it reads the gauges once a period.
 
 Times are of CLOCK_MONOTONIC, in seconds. A reading that fails once is left out from then on, and
 the reason is told.
@@ -40,7 +40,7 @@ def main(period_s: float, pid: int, uuid: str, pynvml_folder: str) -> None:
     else:
         counters |= rapl_counters(notes)
     samples: list[dict[str, float]] = []
-    marks: list[dict[str, float]] = []
+    readings: list[dict[str, float]] = []
     next_s = time.monotonic()
     while True:
         wait_s = max(0.0, next_s - time.monotonic())
@@ -48,12 +48,12 @@ def main(period_s: float, pid: int, uuid: str, pynvml_folder: str) -> None:
             samples.append(read(gauges, notes))
             next_s = max(next_s + period_s, time.monotonic())
         elif os.read(0, 1):
-            marks.append(read(counters, notes))
+            readings.append(read(counters, notes))
             os.write(1, _ANSWER)
         else:
             break
     cpu_s = time.process_time()
-    print(json.dumps({"samples": samples, "marks": marks, "notes": notes, "cpu_s": cpu_s}))
+    print(json.dumps({"samples": samples, "readings": readings, "notes": notes, "cpu_s": cpu_s}))
 
 
 def read(readings: dict[str, Reading], notes: dict[str, str]) -> dict[str, float]:

@@ -11,7 +11,7 @@ from sd_bench.measurement.telemetry import PERIOD_S, Observed
 from sd_bench.records import Energy, Iteration, Telemetry
 
 _REASONS = "clock_event_reasons"
-#: A larger share of the processors' time taken by a hypervisor is marked...
+#: A larger share of the processors' time taken by a hypervisor is flagged...
 _STEAL_SHARE = 0.01
 #: ... if it is more than the counter's own steps of a hundredth of a second can feign.
 _STEAL_LEAST_S = 0.02
@@ -46,10 +46,10 @@ def _words_of(sample: dict[str, float]) -> list[str]:
 
 def with_counters(iterations: list[Iteration], brought: Observed) -> list[Iteration]:
     """``iterations``, as the clock gave them, with their counters and what disturbed them."""
-    pairs = list(zip(brought.marks[::2], brought.marks[1::2], strict=False))
+    pairs = list(zip(brought.readings[::2], brought.readings[1::2], strict=False))
     counters = [_differences(*pair) for pair in pairs] or [{} for _ in iterations]
     return [
-        replace(iteration, counters=counted, marks=_marks(iteration, counted, brought))
+        replace(iteration, counters=counted, flags=_flags(iteration, counted, brought))
         for iteration, counted in zip(iterations, counters, strict=True)
     ]
 
@@ -58,7 +58,7 @@ def _differences(before: dict[str, float], after: dict[str, float]) -> dict[str,
     return {name: after[name] - before[name] for name in after if name != "at"}
 
 
-def _marks(iteration: Iteration, counters: dict[str, float], brought: Observed) -> list[str]:
+def _flags(iteration: Iteration, counters: dict[str, float], brought: Observed) -> list[str]:
     assert iteration.begun_s is not None
     begin, end = iteration.begun_s, iteration.begun_s + iteration.total_s
     words = [  # a sample stands for half a period on either side of it
@@ -67,12 +67,12 @@ def _marks(iteration: Iteration, counters: dict[str, float], brought: Observed) 
         if begin - PERIOD_S / 2 <= sample["at"] <= end + PERIOD_S / 2
         for word in _words_of(sample)
     ]
-    marks = [f"throttled: {word}" for word in dict.fromkeys(words) if word in _THROTTLING]
+    flags = [f"throttled: {word}" for word in dict.fromkeys(words) if word in _THROTTLING]
     steal_s = counters.get("steal_s", 0.0)
     available_s = iteration.total_s * len(os.sched_getaffinity(0))
     if steal_s > max(_STEAL_LEAST_S, _STEAL_SHARE * available_s):
-        marks.append(f"steal above {_STEAL_SHARE:.0%}")
-    return marks
+        flags.append(f"steal above {_STEAL_SHARE:.0%}")
+    return flags
 
 
 def telemetry_record(iterations: list[Iteration], brought: Observed) -> Telemetry:

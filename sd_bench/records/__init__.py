@@ -19,6 +19,7 @@ from sd_bench.records.schema import (
     Compilation,
     Energy,
     Failure,
+    Flops,
     Iteration,
     KernelProof,
     Memory,
@@ -27,12 +28,11 @@ from sd_bench.records.schema import (
     Record,
     Telemetry,
     Times,
-    Work,
 )
 
 __all__ = [
-    "RECORD_GLOB", "SCHEMA_VERSION", "STATUSES", "Compilation", "Energy", "Failure", "Iteration",
-    "KernelProof", "Memory", "NewerRecordError", "Output", "Profile", "Record", "RecordError",
-    "Telemetry", "Times", "Work", "find_records", "read_record", "record_path",
+    "RECORD_GLOB", "SCHEMA_VERSION", "STATUSES", "Compilation", "Energy", "Failure", "Flops",
+    "Iteration", "KernelProof", "Memory", "NewerRecordError", "Output", "Profile", "Record",
+    "RecordError", "Telemetry", "Times", "find_records", "read_record", "record_path",
     "write_atomically", "write_record",
 ]  # fmt: skip

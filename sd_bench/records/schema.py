@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 #: Every way in which a round can end. Only ``ok`` carries times that may be compared.
 STATUSES = ("ok", "unsupported", "oom", "timeout", "crashed", "failed", "invalid")
@@ -19,8 +19,8 @@ class Iteration:
     ``steps_s`` has one entry a sampler step; PLMS's first step holds two UNet calls.
     ``device_total_s`` is the same by the device's own clock (CUDA events). ``begun_s`` counts from
     the begin of the round's first timed iteration, on the clock of the telemetry: that of a
-    warm-up is negative. ``marks`` say in a word or two what disturbed it ("throttled:
-    sw_power_cap"); a marked iteration is never dropped. ``counters`` are what the telemetry
+    warm-up is negative. ``flags`` say in a word or two what disturbed it ("throttled:
+    sw_power_cap"); a flagged iteration is never dropped. ``counters`` are what the telemetry
     counted while it ran (``involuntary_context_switches``, ``steal_s``, ``joules``, ...).
     """
 
@@ -31,7 +31,7 @@ class Iteration:
     steps_s: list[float]
     device_total_s: float | None = None
     begun_s: float | None = None
-    marks: list[str] = field(default_factory=list)
+    flags: list[str] = field(default_factory=list)
     counters: dict[str, float] = field(default_factory=dict)
 
 
@@ -136,7 +136,7 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class Flops:
     """Floating-point operations (a multiply-add is 2), counted on the networks that were timed.
 
     Matrix products and convolutions are counted, as in the published figures; the rest is not.
@@ -222,7 +222,7 @@ class Record:
     telemetry: Telemetry | None = None
     compilation: Compilation | None = None
     profile: Profile | None = None
-    work: Work | None = None
+    flops: Flops | None = None
     warnings: list[str] = field(default_factory=list)
 
     @property

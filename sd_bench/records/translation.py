@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from sd_bench.records.old_names import rename_presets, rename_setting
 from sd_bench.records.schema import SCHEMA_VERSION
 
 
@@ -23,4 +24,58 @@ def _from_1_to_2(data: dict[str, Any]) -> dict[str, Any]:
     return {**data, "schema_version": 2, "choices": choices}
 
 
-_TO_NEXT: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1_to_2}
+def _from_2_to_3(data: dict[str, Any]) -> dict[str, Any]:
+    """Version 2 had other words: configuration, plan, guidance, work, and marks of iterations."""
+    fields = {"work": "flops"}
+    data = {fields.get(name, name): value for name, value in data.items()} | {"schema_version": 3}
+    data["choices"] = _with_presets(data.get("choices"))
+    config = _renamed(data.get("config"), "")
+    if isinstance(config, dict) and isinstance(config.get("preset"), dict):
+        preset = config["preset"]
+        config = {**config, "preset": {**preset, "name": _preset_name(preset.get("name"))}}
+    data["config"] = config
+    times = data.get("times")
+    if isinstance(times, dict):
+        data["times"] = {name: _with_flags(value) for name, value in times.items()}
+    return data
+
+
+def _with_presets(choices: Any) -> Any:
+    if not isinstance(choices, dict):
+        return choices
+    return {
+        rename_setting(name): _preset_name(value) if name == "configuration" else value
+        for name, value in choices.items()
+    }
+
+
+def _preset_name(name: Any) -> Any:
+    return rename_presets(name) if isinstance(name, str) else name
+
+
+def _renamed(config: Any, group: str) -> Any:
+    """The settings in ``config`` by their present names, those inside its groups too."""
+    if not isinstance(config, dict):
+        return config
+    present = {}
+    for name, value in config.items():
+        path = rename_setting(f"{group}{name}")
+        present[path.rpartition(".")[2]] = _renamed(value, f"{path}.")
+    return present
+
+
+def _with_flags(iterations: Any) -> Any:
+    if not isinstance(iterations, list):
+        return iterations
+    return [
+        {("flags" if name == "marks" else name): value for name, value in entry.items()}
+        if isinstance(entry, dict)
+        else entry
+        for entry in iterations
+    ]
+
+
+_TO_NEXT: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: _from_1_to_2,
+    2: _from_2_to_3,
+}

@@ -27,8 +27,8 @@ class Networks(Protocol):
         """Latents, unscaled, to images [B, 3, 8H, 8W] around -1..1."""
 
 
-class Marks(Protocol):
-    """Gets a mark at the end of each stage and step; must not wait for the device."""
+class StageTimer(Protocol):
+    """Is told the end of each stage and step; must not wait for the device."""
 
     def step(self) -> None: ...
 
@@ -57,18 +57,18 @@ class Images:
 
 
 def text_to_image(
-    networks: Networks, sampler: Sampler, guidance: float, batch: Batch, marks: Marks
+    networks: Networks, sampler: Sampler, guidance: float, batch: Batch, timer: StageTimer
 ) -> Images:
     """One iteration: encode the prompts, denoise with classifier-free guidance, decode."""
     both = torch.cat([batch.negative_tokens, batch.tokens])
     context = networks.encode_text(both)  # [2B, 77, D], the negative prompt first
-    marks.stage("text_encode")
+    timer.stage("text_encode")
     model = guided(networks, context, guidance)
-    latents = sampler(model, batch.latents, marks.step, iter(batch.noises).__next__)
-    marks.stage("denoise")
+    latents = sampler(model, batch.latents, timer.step, iter(batch.noises).__next__)
+    timer.stage("denoise")
     decoded = networks.decode(latents / networks.latent_scale)
     pixels = ((decoded.float() + 1) / 2).clamp(0, 1)
-    marks.stage("vae_decode")
+    timer.stage("vae_decode")
     return Images(latents, pixels)
 
 

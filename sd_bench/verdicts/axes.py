@@ -14,17 +14,17 @@ Choice = str | int | float | None
 
 #: Every axis that a record's ``choices`` may hold.
 AXES = (
-    *("gpu", "model_version", "configuration", "attention", "compile", "precision", "torch_env"),
+    *("gpu", "model_version", "preset", "attention", "compile", "precision", "torch_env"),
     *("sampler", "steps", "height", "width", "n_iter", "batch_size", "weights", "upcast"),
 )
 
 #: Axes that say how much is computed: cells that differ in one of them never share a chart.
 WORKLOAD_AXES = ("model_version", "height", "width", "steps", "n_iter")
 
-#: The five published configurations, in the published order.
-PUBLISHED_CONFIGURATIONS = (
+#: The five published presets, in the published order.
+PUBLISHED_PRESETS = (
     "original_no_xformers",
-    "original",
+    "original_xformers",
     "optimized_math",
     "optimized",
     "optimized_compile",
@@ -33,8 +33,9 @@ PUBLISHED_CONFIGURATIONS = (
 _ORDER: dict[str, tuple[str, ...]] = {
     "torch_env": ("original", "current", "optimized"),
     "model_version": ("sd1", "sd2", "sd2_768"),
-    "configuration": (
-        *("original_no_xformers", "original_no_xformers_pt2", "original", "original_pt2"),
+    "preset": (
+        *("original_no_xformers", "original_no_xformers_pt2"),
+        *("original_xformers", "original_xformers_pt2"),
         *("original_no_checkpointing_pt2", "original_half_attention_pt2"),
         *("optimized_math", "optimized", "optimized_compile"),
     ),

@@ -7,13 +7,14 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sd_bench.records.old_names import rename_baseline
 from sd_bench.verdicts.axes import AXES, WORKLOAD_AXES, Choice, order_values
 from sd_bench.verdicts.cells import Cell
 
 #: The axes that may become the baseline's unasked, and the values that are preferred there.
 #: ``batch_size`` and ``n_iter`` are not among them: they say how much work a round does.
 _PREFERRED: dict[str, tuple[str, ...]] = {
-    "configuration": ("original", "original_pt2", "original_no_xformers"),
+    "preset": ("original_xformers", "original_xformers_pt2", "original_no_xformers"),
     "attention": ("original", "math"),
     "compile": ("off",),
     "precision": ("fp32", "autocast"),
@@ -33,11 +34,11 @@ _PLACES = ("torch", "env")
 #: Axes of which no value can be a baseline: seconds of different amounts of the same work.
 _AMOUNTS = ("n_iter", "batch_size")
 
-#: What a configuration bundles: need not be equal in its baseline, but is preferred to be.
+#: What a preset bundles: need not be equal in its baseline, but is preferred to be.
 _BUNDLED = ("attention", "compile", "precision", "torch_env", "upcast")
 
 #: Baseline axes across which the environment differs by nature.
-_ACROSS_ENVIRONMENTS = ("configuration", "torch_env", "gpu", *_PLACES)
+_ACROSS_ENVIRONMENTS = ("preset", "torch_env", "gpu", *_PLACES)
 
 
 class BaselineError(ValueError):
@@ -53,11 +54,11 @@ class Baseline:
 
     def __str__(self) -> str:
         """As it is written after ``--baseline``."""
-        return str(self.value) if self.axis == "configuration" else f"{self.axis}={self.value}"
+        return str(self.value) if self.axis == "preset" else f"{self.axis}={self.value}"
 
 
 def choose_baseline(cells: Sequence[Cell], name: str | None = None) -> Baseline | None:
-    """The baseline that is named (``original`` or ``attention=math``), or the usual one.
+    """The baseline that is named (``original_xformers`` or ``attention=math``), or the usual one.
 
     ``None`` if no name is given and no axis varies. Raises BaselineError, listing the baselines
     there are, if the name is not among them, or says how much is computed.
@@ -154,9 +155,10 @@ def _differ(cells: Iterable[Cell], axis: str, within: str) -> bool:
 
 
 def _named(cells: Sequence[Cell], name: str) -> Baseline:
-    axis, equals, text = name.partition("=")
+    present = rename_baseline(name)
+    axis, equals, text = present.partition("=")
     if not equals:
-        axis, text = "configuration", name
+        axis, text = "preset", present
     if axis in _AMOUNTS:
         raise BaselineError(
             f"{axis} cannot be a baseline, since a round of another {axis} does another amount of "
@@ -179,8 +181,8 @@ def _offer(cells: Sequence[Cell]) -> str:
 
 def _held_equal(cell: Cell, baseline: Baseline) -> tuple[Any, ...]:
     """What a cell and its baseline must have in common."""
-    loose = {baseline.axis, "configuration"}
-    if baseline.axis == "configuration":
+    loose = {baseline.axis, "preset"}
+    if baseline.axis == "preset":
         loose.update(_BUNDLED)
     if baseline.axis in _PLACES:
         loose.add("torch_env")
@@ -192,6 +194,6 @@ def _held_equal(cell: Cell, baseline: Baseline) -> tuple[Any, ...]:
 
 
 def _likeness(cell: Cell, candidate: Cell) -> tuple[int, bool, bool]:
-    same = sum(cell[axis] == candidate[axis] for axis in ("configuration", *_BUNDLED))
+    same = sum(cell[axis] == candidate[axis] for axis in ("preset", *_BUNDLED))
     shared_sweep = not cell.sweep_folders.isdisjoint(candidate.sweep_folders)
     return (same, cell.env == candidate.env, shared_sweep)

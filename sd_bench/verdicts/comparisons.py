@@ -89,7 +89,7 @@ def compare_cells(
 
     ``baseline`` is a name as for `choose_baseline`; without one every machine and workload has its
     usual one. The baseline cell is equal in every other axis and of the same environment; for a
-    configuration (a bundle of axes) and for ``torch_env`` it is of the same machine and as alike as
+    preset (a bundle of axes) and for ``torch_env`` it is of the same machine and as alike as
     there is one. Verdicts are judged over a machine's cells as one family, with the equivalence
     ``margin`` (0.01 is 1 %). Raises BaselineError if the baseline is unknown.
     """

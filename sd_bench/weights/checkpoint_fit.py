@@ -15,7 +15,7 @@ from sd_bench.weights.checkpoint import Checkpoint
 from sd_bench.weights.layout import BIAS
 from sd_bench.weights.model_parts import parts
 from sd_bench.weights.parts import TEXT_ENCODER, Shape
-from sd_bench.weights.stored_tensor import WEIGHT_DTYPES
+from sd_bench.weights.stored_tensor import STORABLE_DTYPES
 
 #: What full checkpoints hold beside the networks: the noise schedule, other losses' weights, and
 #: parts of the text encoders that no image depends on.
@@ -98,8 +98,8 @@ def _misfit(checkpoint: Checkpoint, model: ModelConfig) -> str | None:
     ]:
         return f"it holds {_some(extra)}, which the model has not"
     for key in expected:
-        if tensors[key].dtype not in WEIGHT_DTYPES:
-            return f"{key} is {tensors[key].dtype}; weights are {', '.join(WEIGHT_DTYPES)}"
+        if tensors[key].dtype not in STORABLE_DTYPES:
+            return f"{key} is {tensors[key].dtype}; weights are {', '.join(STORABLE_DTYPES)}"
     return None
 
 

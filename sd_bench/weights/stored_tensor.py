@@ -15,7 +15,7 @@ ITEM_SIZES = {
     "uint16": 2, "bool": 1, "complex64": 8, "complex128": 16,
 }  # fmt: skip
 #: What weights may be stored as.
-WEIGHT_DTYPES = ("float64", "float32", "float16", "bfloat16")
+STORABLE_DTYPES = ("float64", "float32", "float16", "bfloat16")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

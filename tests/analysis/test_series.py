@@ -9,9 +9,9 @@ import pytest
 
 from analysis import load_records, summarise
 from analysis.series import order_series
-from sd_bench.verdicts.axes import PUBLISHED_CONFIGURATIONS
+from sd_bench.verdicts.axes import PUBLISHED_PRESETS
 from tests.support.records import (
-    CONFIGURATIONS,
+    PRESETS,
     sample_environment,
     sample_record,
     write_main_sweep,
@@ -82,21 +82,21 @@ def test_what_follows_from_the_attention_is_not_named(tmp_path: Path) -> None:
     ]
 
 
-def test_configurations_name_series_in_the_published_order(tmp_path: Path) -> None:
-    cells = [(name,) for name in sorted(CONFIGURATIONS)]
-    assert sweep(tmp_path, ("configuration",), cells) == list(PUBLISHED_CONFIGURATIONS)
+def test_presets_name_series_in_the_published_order(tmp_path: Path) -> None:
+    cells = [(name,) for name in sorted(PRESETS)]
+    assert sweep(tmp_path, ("preset",), cells) == list(PUBLISHED_PRESETS)
 
 
-def test_a_configuration_that_varies_says_how(tmp_path: Path) -> None:
-    cells = [("original", "fp32"), ("original", "bf16"), ("optimized", "bf16")]
-    assert sweep(tmp_path, ("configuration", "precision"), cells) == [
-        "original, fp32",
-        "original, bf16",
+def test_a_preset_that_varies_says_how(tmp_path: Path) -> None:
+    cells = [("original_xformers", "fp32"), ("original_xformers", "bf16"), ("optimized", "bf16")]
+    assert sweep(tmp_path, ("preset", "precision"), cells) == [
+        "original_xformers, fp32",
+        "original_xformers, bf16",
         "optimized",
     ]
 
 
-def test_the_attention_original_is_not_taken_for_the_configuration(tmp_path: Path) -> None:
+def test_the_attention_original_is_not_taken_for_the_preset(tmp_path: Path) -> None:
     cells = [("original",), ("flash",)]
     assert sweep(tmp_path, ("attention",), cells) == ["attention original", "flash"]
 

@@ -36,7 +36,7 @@ def test_the_drift_is_that_of_a_linear_regression() -> None:
 def test_the_account_has_both_names_their_order_and_the_warnings() -> None:
     records = [
         replace(
-            sample_record(seconds, configuration=name, round_index=index // 2),
+            sample_record(seconds, preset=name, round_index=index // 2),
             warnings=["the host was busy"],
         )
         for index, (name, seconds) in enumerate(zip("ABBA", FIRST, strict=True))

@@ -141,7 +141,7 @@ def test_a_selection_of_nothing_that_is_here_is_refused_in_one_line(
 ) -> None:
     fake_smi(f"echo '{H100}'")
     answer = subprocess.run(
-        [sys.executable, "-m", "sd_bench", "-m", "batch_size=1,2", "plan=true"],
+        [sys.executable, "-m", "sd_bench", "-m", "batch_size=1,2", "dry_run=true"],
         cwd=REPOSITORY, capture_output=True, text=True, timeout=100,
         env={**os.environ, "CUDA_VISIBLE_DEVICES": selection},
     )  # fmt: skip

@@ -31,7 +31,7 @@ def test_help_lists_the_groups_and_imports_no_torch(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "attention      auto, cudnn, flash, math" in done.stdout
     assert "batch_size     1, 2, 4, 8, 16, 32" in done.stdout
-    assert done.stdout.count("configuration") == 2
+    assert done.stdout.count("preset") == 2
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "sd_bench.cli.help_text" in imported
     assert imported.isdisjoint({"torch", "open_clip", "pandas", "matplotlib", "numpy", "hydra"})
@@ -59,14 +59,14 @@ def test_help_lists_the_groups_and_imports_no_torch(tmp_path: Path) -> None:
         (["time_file=."], "is a folder; name a file"),
         (["~workload"], "every group is needed"),
         (["hydra.sweep.subdir=../elsewhere"], "is not inside the sweep's folder"),
-        (["num_gpus=2", "gpu=cpu", "plan=true"], "gpu=cpu runs one worker at a time"),
+        (["num_gpus=2", "gpu=cpu", "dry_run=true"], "gpu=cpu runs one worker at a time"),
         (["-m", "workload.batch_size=range(0,0)"], "no cells"),
         (["protocol.time_limit_s=nan"], "must be a finite number"),
         (["protocol.time_limit_s=-1"], "must be above 0 seconds"),
         (["model_version.autoencoder.attention=flash"], "use one of unfused"),
         (["attention=flash", "attention.upcast=true"], "only original, math and auto have"),
         (["attention=original", "attention.upcast=null"], "use true or false"),
-        (["-m", "configuration=a,b"], "Could not find 'configuration/a'"),
+        (["-m", "preset=a,b"], "Could not find 'preset/a'"),
         (["--foo"], "unrecognized arguments: --foo; python -m sd_bench --help"),
         (["--config-name"], "expected one argument"),
         (["hydra.sweep.dir="], "hydra.sweep.dir: is empty; name a folder"),
@@ -99,7 +99,7 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(
 
 @pytest.mark.parametrize("launcher", ["fresh_process", "basic"])
 def test_a_plan_leaves_nothing(tmp_path: Path, launcher: str) -> None:
-    done = run(tmp_path, f"hydra/launcher={launcher}", "plan=true", "gpu=cpu")
+    done = run(tmp_path, f"hydra/launcher={launcher}", "dry_run=true", "gpu=cpu")
     assert done.returncode == 0, done.stderr
     assert "2 round(s) to run" in done.stdout
     assert list(tmp_path.iterdir()) == []
@@ -154,7 +154,7 @@ def test_what_is_typed_is_put_as_hydra_can_read_it() -> None:
     typed = ["workload.seed=3", "-m", "batch_size=1,2", "batch_size=x"]
     readable = ["-m", "workload.seed=3", "batch_size='1','2'", "batch_size=x"]
     assert arguments_for_hydra(typed) == readable
-    assert arguments_for_hydra(["plan=true"]) == ["plan=true"]
+    assert arguments_for_hydra(["dry_run=true"]) == ["dry_run=true"]
 
 
 def test_the_composed_configuration_can_be_printed(tmp_path: Path) -> None:
@@ -162,3 +162,47 @@ def test_the_composed_configuration_can_be_printed(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "batch_size: 4" in done.stdout
     assert "height: 512" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (["plan=true"], ["dry_run=true"]),
+        (["dry_run=true", "configuration=original,optimized"],
+         ["dry_run=true", "preset=original_xformers,optimized"]),
+        (["dry_run=true", "workload.guidance=5"], ["dry_run=true", "workload.guidance_scale=5"]),
+    ],
+)  # fmt: skip
+def test_old_words_work_and_one_line_says_the_new_one(
+    tmp_path: Path, old: list[str], new: list[str]
+) -> None:
+    common = ["-m", "gpu=cpu", "model_version=sd2_tiny"]
+    typed_before, typed_now = run(tmp_path, *common, *old), run(tmp_path, *common, *new)
+    assert typed_before.returncode == typed_now.returncode == 0, typed_before.stderr
+    assert typed_before.stdout == typed_now.stdout
+    assert typed_now.stderr == ""
+    (line,) = typed_before.stderr.splitlines()
+    assert line == f"sd_bench: {old[-1]} is now {new[-1]}; the old words work until 1.0"
+
+
+def test_attention_backend_is_another_name_of_attention(tmp_path: Path) -> None:
+    rest = ["-m", "gpu=cpu", "model_version=sd2_tiny", "dry_run=true"]
+    other, usual = (
+        run(tmp_path, *rest, "attention_backend=flash,math"),
+        run(tmp_path, *rest, "attention=flash,math"),
+    )
+    assert (other.returncode, other.stdout, other.stderr) == (0, usual.stdout, "")
+    assert "2" in usual.stdout
+    assert "attention=flash" in usual.stdout
+
+
+def test_the_command_that_people_type_is_planned_word_for_word(tmp_path: Path) -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    command = "python -m sd_bench -m batch_size=1,2,4 attention=flash,math"
+    assert command in readme
+    _, _, _, *arguments = command.split()
+    done = run(tmp_path, *arguments, "dry_run=true", "gpu=cpu")
+    assert done.returncode == 0, done.stderr
+    for batch_size in (1, 2, 4):
+        for attention in ("flash", "math"):
+            assert f"batch_size={batch_size} attention={attention}" in done.stdout

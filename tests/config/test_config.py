@@ -36,11 +36,11 @@ def test_the_groups_are_those_of_the_design() -> None:
     groups = {group for group, _ in OPTIONS}
     assert groups == {
         "gpu", "batch_size", "attention", "compile", "model_version", "sampler", "precision",
-        "protocol", "torch_env", "configuration", "experiment",
+        "protocol", "torch_env", "preset", "experiment",
     }  # fmt: skip
 
 
-def test_command_line_beats_experiment_beats_configuration_beats_protocol_beats_gpu(
+def test_command_line_beats_experiment_beats_preset_beats_protocol_beats_gpu(
     compose_config: Compose,
 ) -> None:
     gpu = compose_config("gpu=cpu")
@@ -48,36 +48,36 @@ def test_command_line_beats_experiment_beats_configuration_beats_protocol_beats_
     protocol = compose_config("gpu=cpu", "protocol=published")
     assert (protocol.protocol.n_iter, protocol.protocol.rounds) == (2, 10)
     assert protocol.sampler.steps == 4  # what the protocol leaves alone stays the gpu's
-    configuration = compose_config("gpu=cpu", "configuration=optimized_math")
-    assert (gpu.precision.name, configuration.precision.name) != ("autocast", "bf16")
-    assert configuration.precision.name == "autocast"
-    assert configuration.attention.backend == "math"
+    preset = compose_config("gpu=cpu", "preset=optimized_math")
+    assert (gpu.precision.name, preset.precision.name) != ("autocast", "bf16")
+    assert preset.precision.name == "autocast"
+    assert preset.attention.backend == "math"
     experiment = compose_config("protocol=published", "experiment=cpu_attention")
     assert experiment.protocol.rounds == 3  # the experiment's, not the protocol's 10
     assert (experiment.workload.height, experiment.gpu.name) == (256, "cpu")
     typed = compose_config(
-        "experiment=cpu_attention", "configuration=optimized_math", "attention=flash",
+        "experiment=cpu_attention", "preset=optimized_math", "attention=flash",
         "precision=fp32", "workload.height=64", "protocol.rounds=1",
     )  # fmt: skip
     assert typed.workload.height == 64
     assert typed.protocol.rounds == 1
     assert typed.attention.backend == "flash"
     assert typed.precision.name == "fp32"
-    assert typed.configuration.name == "optimized_math"
+    assert typed.preset.name == "optimized_math"
 
 
-def test_configuration_beats_protocol(compose_config: Compose, tmp_path: Path) -> None:
-    """No shipped configuration and protocol set the same value, so one is made for the test."""
-    (tmp_path / "configuration").mkdir()
-    (tmp_path / "configuration" / "eager.yaml").write_text(
-        "# @package _global_\nconfiguration:\n  name: eager\nprotocol:\n  rounds: 5\n"
+def test_preset_beats_protocol(compose_config: Compose, tmp_path: Path) -> None:
+    """No shipped preset and protocol set the same value, so one is made for the test."""
+    (tmp_path / "preset").mkdir()
+    (tmp_path / "preset" / "eager.yaml").write_text(
+        "# @package _global_\npreset:\n  name: eager\nprotocol:\n  rounds: 5\n"
     )
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "seven.yaml").write_text(
         "# @package _global_\nexperiment: seven\nprotocol:\n  rounds: 7\n"
     )
     chosen = [
-        f"hydra.searchpath=[file://{tmp_path}]", "protocol=published", "configuration=eager"
+        f"hydra.searchpath=[file://{tmp_path}]", "protocol=published", "preset=eager"
     ]  # fmt: skip
     assert compose_config(*chosen).protocol.rounds == 5
     assert compose_config(*chosen, "experiment=seven").protocol.rounds == 7
@@ -88,7 +88,7 @@ def test_a_gpu_runs_the_published_workload(compose_config: Compose) -> None:
     config = compose_config("gpu=a100", "batch_size=4")
     assert (config.workload.height, config.workload.width) == (512, 512)
     assert (config.sampler.name, config.sampler.steps) == ("plms", 50)
-    assert (config.workload.guidance, config.prompt) == (9.0, "A photo")
+    assert (config.workload.guidance_scale, config.prompt) == (9.0, "A photo")
     assert (config.workload.seed, config.workload.batch_size) == (1, 4)
     assert (config.protocol.n_iter, config.protocol.warmup) == (2, 1)
     assert config.protocol.rounds == 10
@@ -105,7 +105,7 @@ def test_a_cpu_scales_the_workload_and_never_the_networks(compose_config: Compos
 
 
 def test_sd1_has_its_own_guidance_and_size(compose_config: Compose) -> None:
-    assert compose_config("gpu=t4", "model_version=sd1").workload.guidance == 7.5
+    assert compose_config("gpu=t4", "model_version=sd1").workload.guidance_scale == 7.5
     large = compose_config("gpu=t4", "model_version=sd2_768", "sampler=ddim")
     assert large.workload.height == 768
 
@@ -141,7 +141,7 @@ def test_sd1_has_its_own_guidance_and_size(compose_config: Compose) -> None:
         (["model_version.unet.num_head_channels=0"], "num_head_channels: must be numbers"),
         (["model_version.text_encoder.heads=5"], "must divide the width 1024"),
         (["model_version.latent_scale=0"], "must be above 0"),
-        (["workload.guidance=nan"], "workload.guidance=nan: must be a finite number"),
+        (["workload.guidance_scale=nan"], "workload.guidance_scale=nan: must be a finite number"),
         (["gpu.memory_gb=nan"], "gpu.memory_gb=nan: must be a finite number"),
         (["model_version.schedule.linear_start=inf"], "must be a finite number"),
         (["model_version.schedule.linear_start=2"], "betas must rise"),
@@ -169,7 +169,7 @@ def test_nonsense_is_refused_in_one_line_that_says_what_to_do(
         "workload.batch_size=many",
         "workload.typo=1",
         "sampler.steps=4.5",
-        "plan=maybe",
+        "dry_run=maybe",
         "workload.batch_size=null",
         "+new=1",
         "+workload.new=1",

@@ -43,8 +43,8 @@ def test_what_can_change_a_result_changes_the_hash(compose_config: Compose, over
     "override",
     [
         "protocol.rounds=7", "protocol.order_seed=3", "protocol.time_limit_s=60", "images=false",
-        "time_file=times.txt", "plan=true", "traceback=true", "protocol.name=other",
-        "configuration.name=other", "experiment=none",
+        "time_file=times.txt", "dry_run=true", "traceback=true", "protocol.name=other",
+        "preset.name=other", "experiment=none",
     ],
 )  # fmt: skip
 def test_what_cannot_change_a_result_does_not(compose_config: Compose, override: str) -> None:
@@ -52,8 +52,8 @@ def test_what_cannot_change_a_result_does_not(compose_config: Compose, override:
 
 
 def test_choices_name_every_axis(compose_config: Compose) -> None:
-    chosen = choices(compose_config("gpu=cpu", "configuration=optimized_compile", "batch_size=4"))
-    assert chosen["configuration"] == "optimized_compile"
+    chosen = choices(compose_config("gpu=cpu", "preset=optimized_compile", "batch_size=4"))
+    assert chosen["preset"] == "optimized_compile"
     assert (chosen["attention"], chosen["compile"], chosen["batch_size"]) == ("auto", "default", 4)
     assert (chosen["precision"], chosen["torch_env"], chosen["gpu"]) == (
         "autocast",
@@ -103,10 +103,10 @@ def test_an_interpreter_that_is_none_is_refused() -> None:
         find_interpreter(TorchEnvConfig(name="x", python="/bin/false"))
 
 
-@pytest.mark.parametrize("file", sorted((CONF_DIR / "configuration").glob("*.yaml")))
-def test_a_configuration_as_it_is_bears_its_own_name(compose_config: Compose, file: Path) -> None:
+@pytest.mark.parametrize("file", sorted((CONF_DIR / "preset").glob("*.yaml")))
+def test_a_preset_as_it_is_bears_its_own_name(compose_config: Compose, file: Path) -> None:
     name = None if file.stem == "none" else file.stem
-    assert choices(compose_config(f"configuration={file.stem}"))["configuration"] == name
+    assert choices(compose_config(f"preset={file.stem}"))["preset"] == name
 
 
 @pytest.mark.parametrize(
@@ -119,14 +119,14 @@ def test_a_configuration_as_it_is_bears_its_own_name(compose_config: Compose, fi
         ("model_version.unet.use_checkpoint=true", "optimized with checkpointing=true"),
         ("batch_size=4", "optimized"),
         (
-            "configuration=original_no_xformers attention.upcast=false",
+            "preset=original_no_xformers attention.upcast=false",
             "original_no_xformers with upcast=false",
         ),
-        ("configuration=original_no_xformers model_version=sd1", "original_no_xformers"),
+        ("preset=original_no_xformers model_version=sd1", "original_no_xformers"),
     ],
 )
-def test_a_configuration_that_is_departed_from_says_so_in_its_name(
+def test_a_preset_that_is_departed_from_says_so_in_its_name(
     compose_config: Compose, override: str, name: str
 ) -> None:
-    config = compose_config("configuration=optimized", *override.split())
-    assert choices(config)["configuration"] == name
+    config = compose_config("preset=optimized", *override.split())
+    assert choices(config)["preset"] == name

@@ -24,7 +24,15 @@ from sd_bench.cli.resume_arguments import (
 from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Cell
 from sd_bench.execution.finished_rounds import differences
-from sd_bench.execution.sweep_folder import CLAIM, MARKER, claim, locked, mark, newest_sweep, placed
+from sd_bench.execution.sweep_folder import (
+    CLAIM,
+    MARKER,
+    claim,
+    locked,
+    newest_sweep,
+    placed,
+    start_sweep,
+)
 from sd_bench.records import find_records, read_record, write_record
 from tests.support.commands import REPOSITORY, SMOKE, Command, records
 from tests.support.composition import Compose
@@ -40,7 +48,7 @@ def test_a_sweep_that_has_grown_runs_what_is_new_and_keeps_what_is_there(
     assert command("-m", *SMOKE, "attention=math").returncode == 0
     before = contents(tmp_path)
     grown = ("-m", *SMOKE, "attention=original,math", "protocol.rounds=2", "resume=true")
-    planned = command(*grown, "plan=true")
+    planned = command(*grown, "dry_run=true")
     assert contents(tmp_path) == before
     assert "3 round(s) to run: about " in planned.stdout
     done = command(*grown)
@@ -118,7 +126,7 @@ def test_a_folder_without_its_claim_is_that_of_its_records(
     assert command("-m", *SMOKE, "attention=original,math").returncode == 0
     before = contents(tmp_path)
     (tmp_path / "sweep" / "0" / CLAIM).unlink()
-    (tmp_path / "sweep" / "1" / CLAIM).write_text('{"hash": [], "configuration": {}}')
+    (tmp_path / "sweep" / "1" / CLAIM).write_text('{"hash": [], "preset": {}}')
     done = command("resume=true")
     assert done.returncode == 0, done.stderr
     assert "2 round(s), 2 of them there already" in done.stdout
@@ -129,9 +137,9 @@ def test_what_was_unsupported_is_measured_once_it_runs(command: Command, tmp_pat
     compiled = (*SMOKE, "attention=math", "compile=default", "protocol.rounds=2")
     assert command(*compiled, PATH="/nowhere").returncode == 0
     assert [r.status for r in records(tmp_path)] == ["unsupported"]
-    assert "no round to run" in command("resume=true", "plan=true", PATH="/nowhere").stdout
+    assert "no round to run" in command("resume=true", "dry_run=true", PATH="/nowhere").stdout
     if HAS_COMPILE and has_cpp_compiler():
-        assert "2 round(s) to run" in command("resume=true", "plan=true").stdout
+        assert "2 round(s) to run" in command("resume=true", "dry_run=true").stdout
 
 
 def test_a_record_of_a_newer_sd_bench_is_refused_and_left_alone(
@@ -184,7 +192,7 @@ def test_two_sweeps_at_once_in_a_folder_are_refused_and_a_killed_one_leaves_no_l
     deadline = time.monotonic() + 100
     while not (sweep / "0" / CLAIM).exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    second = command("resume=true", "plan=false")
+    second = command("resume=true", "dry_run=false")
     first.send_signal(signal.SIGKILL)
     first.wait()
     assert second.returncode == 2
@@ -194,8 +202,8 @@ def test_two_sweeps_at_once_in_a_folder_are_refused_and_a_killed_one_leaves_no_l
 
 
 def test_how_many_gpus_is_kept_with_the_matrix(tmp_path: Path) -> None:
-    typed = ["-m", "attention=math", "num_gpus=all", "plan=false", f"hydra.sweep.dir={tmp_path}"]
-    mark(tmp_path, stored_arguments(typed))
+    typed = ["-m", "attention=math", "num_gpus=all", "dry_run=false", f"hydra.sweep.dir={tmp_path}"]
+    start_sweep(tmp_path, stored_arguments(typed))
     again = ["resume=true", f"hydra.sweep.dir={tmp_path}"]
     assert resumed_arguments(again) == ["-m", "attention=math", "num_gpus=all", *again]
     fewer = ["num_gpus=1", *again]
@@ -208,22 +216,23 @@ def test_resume_last_takes_the_newest_sweep_and_its_arguments(
     monkeypatch.chdir(tmp_path)
     for name in ("2026-01-02/a", "2026-01-01/b"):
         (tmp_path / "multirun_outputs" / name).mkdir(parents=True)
-        mark(tmp_path / "multirun_outputs" / name, ["-m", "attention=math,flash"])
+        start_sweep(tmp_path / "multirun_outputs" / name, ["-m", "attention=math,flash"])
     newest = tmp_path / "multirun_outputs/2026-01-01/b"
     assert newest_sweep(tmp_path / "multirun_outputs") == newest
     end = ["resume=true", f"hydra.sweep.dir={newest}"]
     assert resumed_arguments(["resume=last"]) == ["-m", "attention=math,flash", *end]
     typed = ["attention=math", "resume=last"]
     assert resumed_arguments(typed) == ["attention=math", *end]
-    assert resumed_arguments(["plan=true"]) == ["plan=true"]
+    assert resumed_arguments(["dry_run=true"]) == ["dry_run=true"]
 
 
 def test_the_command_to_resume_survives_shell_and_hydra(tmp_path: Path) -> None:
     odd = tmp_path / "it's, a {folder} = $HOME"
     odd.mkdir()
-    mark(odd, ["gpu=cpu", "sampler.steps=1"])
+    start_sweep(odd, ["gpu=cpu", "sampler.steps=1"])
+    resuming = command_to_resume(odd).replace("python", sys.executable, 1)
     done = subprocess.run(
-        ["bash", "-c", f"{command_to_resume(odd).replace('python', sys.executable, 1)} plan=true"],
+        ["bash", "-c", f"{resuming} dry_run=true"],
         cwd=REPOSITORY, capture_output=True, text=True, timeout=100,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -264,7 +273,7 @@ def test_a_record_in_the_wrong_place_is_not_taken_for_the_round(
     assert command(*SMOKE, "attention=original").returncode == 0
     (path,) = find_records(tmp_path / "sweep")
     write_record(path, replace(read_record(path), cell_hash="f00d"))
-    planned = command("resume=true", "plan=true")
+    planned = command("resume=true", "dry_run=true")
     assert "cell f00d, in the wrong place" in " ".join(planned.stdout.split())
     assert "1 round(s) to run" in planned.stdout
 

@@ -77,7 +77,7 @@ def test_a_hanging_worker_is_ended_at_its_time_limit(
 
 
 def test_an_image_of_nan_is_invalid_and_keeps_its_numbers(command: Command, tmp_path: Path) -> None:
-    done = command(*TINY, "attention=original", "protocol=smoke", "workload.guidance=1e38")
+    done = command(*TINY, "attention=original", "protocol=smoke", "workload.guidance_scale=1e38")
     assert done.returncode == 1, done.stdout + done.stderr
     (record,) = records(tmp_path)
     assert record.status == "invalid"

@@ -46,7 +46,7 @@ def test_a_matrix_leaves_one_record_a_cell_and_round(command: Command, tmp_path:
         assert times.worker_s > times.import_s + times.build_s + times.runtime_s
         assert record.telemetry is not None
         assert all(i.counters for i in times.iterations)
-        assert (record.work is not None) == (record.round == 0 and HAS_FLOP_COUNTER)
+        assert (record.flops is not None) == (record.round == 0 and HAS_FLOP_COUNTER)
         folder = tmp_path / "sweep" / record.job
         assert record.output is not None
         assert len(record.output.image_files) == record.choices["batch_size"]
@@ -155,7 +155,7 @@ def test_a_terminated_sweep_ends_its_worker_and_keeps_what_is_done(tmp_path: Pat
 
 def test_a_plan_runs_nothing_and_leaves_nothing(command: Command, tmp_path: Path) -> None:
     done = command(
-        "-m", "plan=true", "gpu=cpu", "attention=original,mem_efficient", "batch_size=1,2"
+        "-m", "dry_run=true", "gpu=cpu", "attention=original,mem_efficient", "batch_size=1,2"
     )
     assert done.returncode == 0, done.stderr
     words = " ".join(done.stdout.split())
@@ -191,28 +191,26 @@ def test_the_five_published_commands_run(command: Command, tmp_path: Path) -> No
     device cannot run is declared; the original code's twin runs on PyTorch 2."""
     names = "original_no_xformers,original,optimized_math,optimized,optimized_compile"
     done = command(
-        "-m", f"configuration={names},original_no_xformers_pt2", "gpu=cpu", "protocol=smoke",
+        "-m", f"preset={names},original_no_xformers_pt2", "gpu=cpu", "protocol=smoke",
         "model_version=sd2_tiny", "workload.height=64", "workload.width=64", "sampler.steps=2",
         *QUICK_TO_COMPILE,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    status = {r.choices["configuration"]: r.status for r in records(tmp_path)}
+    status = {r.choices["preset"]: r.status for r in records(tmp_path)}
     on_1, on_2 = _expected("original"), _expected("optimized")
     assert status == {
         "original_no_xformers": on_1,
-        "original": "unsupported",  # xFormers needs CUDA
+        "original_xformers": "unsupported",  # xFormers needs CUDA
         "optimized_math": on_2,
         "optimized": on_2,
         "optimized_compile": on_2,
         "original_no_xformers_pt2": on_2,
     }
-    configs = {r.choices["configuration"]: r.config for r in records(tmp_path)}
+    configs = {r.choices["preset"]: r.config for r in records(tmp_path)}
     assert configs["original_no_xformers"]["attention"]["upcast"] is True
     assert configs["original_no_xformers"]["model_version"]["unet"]["use_checkpoint"] is True
     assert configs["optimized"]["model_version"]["unet"]["use_checkpoint"] is False
-    compiled = next(
-        r for r in records(tmp_path) if r.choices["configuration"] == "optimized_compile"
-    )
+    compiled = next(r for r in records(tmp_path) if r.choices["preset"] == "optimized_compile")
     if compiled.status == "ok":
         assert compiled.times is not None
         assert compiled.times.first_call_s is not None

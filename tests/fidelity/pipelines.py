@@ -42,7 +42,7 @@ def our_images(config: Config) -> tuple[Pipeline, Images]:
     batch = make_batch(config, 0, CPU)
     with pipeline.running():
         images = text_to_image(
-            pipeline, pipeline.sampler, config.workload.guidance, batch, Unmarked()
+            pipeline, pipeline.sampler, config.workload.guidance_scale, batch, Unmarked()
         )
     return pipeline, images
 
@@ -63,7 +63,7 @@ def their_images(config: Config, ours: Pipeline, scheduler: Any) -> tuple[Tensor
         height=config.workload.height,
         width=config.workload.width,
         num_inference_steps=config.sampler.steps,
-        guidance_scale=config.workload.guidance,
+        guidance_scale=config.workload.guidance_scale,
         latents=make_batch(config, 0, CPU).latents,
         output_type="pt",
         callback_on_step_end=keep,

@@ -16,7 +16,7 @@ from sd_bench.config.schema import Config
 from sd_bench.execution.cell import Cell
 from sd_bench.execution.plan import make_plan
 from sd_bench.measurement.clock import timed_call, timed_iteration
-from sd_bench.measurement.kernel_proof import Profile, judge, profile_call
+from sd_bench.measurement.kernel_proof import CallCounts, judge, profile_call
 from sd_bench.measurement.round import measure_round
 from sd_bench.networks.attention import is_unet_attention
 from sd_bench.networks.attention_probe import why_backend_fails
@@ -24,7 +24,7 @@ from sd_bench.paths import PACKAGE_DIR
 from sd_bench.pipeline import Pipeline, build_networks, compute_dtype
 from sd_bench.records import find_records, read_record
 from sd_bench.sampling.inputs import make_batch
-from sd_bench.sampling.text_to_image import Marks
+from sd_bench.sampling.text_to_image import StageTimer
 from tests.support.composition import Compose
 
 pytestmark = pytest.mark.gpu
@@ -62,7 +62,7 @@ def output_of(config: Config, device: torch.device) -> Tensor:
         return unet_call(pipeline)()
 
 
-def profile_of(config: Config, device: torch.device) -> tuple[Profile, int]:
+def profile_of(config: Config, device: torch.device) -> tuple[CallCounts, int]:
     """What ran in the UNet's second call, and how many attention modules it has."""
     pipeline = Pipeline(config, device)
     with pipeline.running():
@@ -137,15 +137,15 @@ def busy(device: torch.device) -> None:
 
 
 def test_both_clocks_agree_and_the_parts_add_up(device: torch.device) -> None:
-    def call(marks: Marks) -> None:
+    def call(timer: StageTimer) -> None:
         busy(device)
-        marks.stage("text_encode")
+        timer.stage("text_encode")
         for _ in range(3):
             busy(device)
-            marks.step()
-        marks.stage("denoise")
+            timer.step()
+        timer.stage("denoise")
         busy(device)
-        marks.stage("vae_decode")
+        timer.stage("vae_decode")
 
     timed_iteration(device, call)  # the first one loads the kernel
     iteration, _ = timed_iteration(device, call)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from sd_bench.measurement.clock import counted_from, timed_call, timed_iteration
-from sd_bench.sampling.text_to_image import Marks
+from sd_bench.sampling.text_to_image import StageTimer
 
 CPU = torch.device("cpu")
 STAGES = ("text_encode_s", "denoise_s", "vae_decode_s")
@@ -31,17 +31,17 @@ class KnownDelays:
         self.seconds = (text_encode_s, denoise_s, vae_decode_s)
         self.said: dict[str, float] = {}
 
-    def __call__(self, marks: Marks) -> None:
+    def __call__(self, timer: StageTimer) -> None:
         text_encode_s, denoise_s, vae_decode_s = self.seconds
         self.said["text_encode_s"] = busy(text_encode_s)
-        marks.stage("text_encode")
+        timer.stage("text_encode")
         self.said["denoise_s"] = 0.0
         for _ in range(2):
             self.said["denoise_s"] += busy(denoise_s / 2)
-            marks.step()
-        marks.stage("denoise")
+            timer.step()
+        timer.stage("denoise")
         self.said["vae_decode_s"] = busy(vae_decode_s)
-        marks.stage("vae_decode")
+        timer.stage("vae_decode")
         self.said["total_s"] = sum(self.said[name] for name in STAGES)
 
 
@@ -91,15 +91,15 @@ def test_iterations_begin_one_after_the_other_on_the_clock_of_the_system() -> No
 
 
 def test_stages_and_steps_add_up_to_the_total() -> None:
-    def call(marks: Marks) -> str:
+    def call(timer: StageTimer) -> str:
         busy(0.002)
-        marks.stage("text_encode")
+        timer.stage("text_encode")
         for _ in range(3):
             busy(0.004)
-            marks.step()
-        marks.stage("denoise")
+            timer.step()
+        timer.stage("denoise")
         busy(0.003)
-        marks.stage("vae_decode")
+        timer.stage("vae_decode")
         return "image"
 
     iteration, result = timed_iteration(CPU, call)

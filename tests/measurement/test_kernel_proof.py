@@ -11,7 +11,7 @@ import torch
 from sd_bench.capabilities.support_rules import has_cpp_compiler
 from sd_bench.capabilities.torch_compat import HAS_COMPILE, HAS_SDPA
 from sd_bench.config.schema import ATTENTION_BACKENDS, AttentionConfig
-from sd_bench.measurement.kernel_proof import MATH_OPERATOR, Profile, judge, profile_call
+from sd_bench.measurement.kernel_proof import MATH_OPERATOR, CallCounts, judge, profile_call
 from sd_bench.measurement.round import measure_round
 from sd_bench.networks.attention import is_unet_attention
 from sd_bench.pipeline import Pipeline
@@ -21,7 +21,7 @@ from tests.support.runnable import CPU_BACKENDS
 CPU = torch.device("cpu")
 
 
-def eager_profile(tiny: Compose, attention: str) -> Profile:
+def eager_profile(tiny: Compose, attention: str) -> CallCounts:
     pipeline = Pipeline(tiny(f"attention={attention}"), CPU)
     x = torch.randn(2, 4, 8, 8)
     context = torch.randn(2, 77, pipeline.unet.config.context_dim)
@@ -98,9 +98,9 @@ def test_a_label_under_cuda_graphs_is_proven_by_the_run_they_are_recorded_from(
     assert not later, "a call is profiled that would replay a graph"
 
 
-def counted(**counts: int) -> Profile:
+def counted(**counts: int) -> CallCounts:
     """A profile of so many operators, "aten::" and "xformers_flash::" and the like left out."""
-    return Profile(Counter({_full(name): n for name, n in counts.items()}), Counter())
+    return CallCounts(Counter({_full(name): n for name, n in counts.items()}), Counter())
 
 
 def _full(name: str) -> str:
@@ -144,7 +144,7 @@ SDPA_FLASH = "_scaled_dot_product_flash_attention"
         (counted(), "xformers", False, False),
     ],
 )  # fmt: skip
-def test_verdicts(profile: Profile, backend: str, compiled: bool, proven: bool) -> None:
+def test_verdicts(profile: CallCounts, backend: str, compiled: bool, proven: bool) -> None:
     proof = judge(profile, AttentionConfig(backend=backend), 32, compiled, has_sdpa=True)
     assert proof.proven is proven, proof.detail
 
@@ -168,7 +168,7 @@ BY_XFORMERS = [
 
 @pytest.mark.parametrize(("profile", "mixture"), BY_XFORMERS)
 def test_what_xformers_called_proves_xformers_and_no_other_label(
-    profile: Profile, mixture: str
+    profile: CallCounts, mixture: str
 ) -> None:
     for label in ATTENTION_BACKENDS:
         for compiled in (False, True):
@@ -195,7 +195,7 @@ def test_xformers_is_not_proven_by_more_than_its_own(others: dict[str, int]) -> 
 def test_a_batched_product_that_the_compiler_generated_is_one() -> None:
     names = {"triton_tem_fused_bmm_3": 60, "triton_tem_fused_mm_7": 90, "aten::bmm": 4}
     proof = judge(
-        Profile(Counter(names), Counter()), AttentionConfig(backend="math"), 32, True, True
+        CallCounts(Counter(names), Counter()), AttentionConfig(backend="math"), 32, True, True
     )
     assert proof.proven, proof.detail
     assert proof.detail.startswith("64 matrix products")

@@ -51,7 +51,7 @@ def test_an_undisturbed_round_has_no_warning(record: Record) -> None:
 @pytest.mark.parametrize(
     ("record", "said"),
     [
-        (with_iteration(marks=["throttled: sw_power_cap"]),
+        (with_iteration(flags=["throttled: sw_power_cap"]),
          "throttled: sw_power_cap, in 1 of 2 timed iterations"),
         (with_iteration(device_total_s=1.9), "clock and the host's differ by 5.0%"),
         (a_record(compilation=compilation(3, 0)), "3 graph breaks"),

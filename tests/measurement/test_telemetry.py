@@ -30,16 +30,16 @@ def wait_until(holds: Callable[[], bool], limit_s: float = 60) -> None:
         time.sleep(0.01)
 
 
-def test_it_samples_once_a_period_and_counts_between_marks() -> None:
+def test_it_samples_once_a_period_and_counts_between_readings() -> None:
     observer = Observer(CPU, period_s=0.05)
     began = time.monotonic()
-    observer.mark()
+    observer.read_counters()
     for _ in range(20):  # each sleep is a switch of this thread's own will
         time.sleep(0.02)
-    observer.mark()
+    observer.read_counters()
     ended = time.monotonic()
     observed = observer.stop()
-    before, after = observed.marks
+    before, after = observed.readings
     assert began <= before["at"] <= after["at"] - 0.4 <= ended
     assert after["voluntary_context_switches"] - before["voluntary_context_switches"] >= 20
     assert after["steal_s"] >= before["steal_s"]
@@ -53,7 +53,7 @@ def test_it_samples_once_a_period_and_counts_between_marks() -> None:
 
 def test_it_runs_without_torch() -> None:
     observer = Observer(CPU)
-    observer.mark()
+    observer.read_counters()
     maps = Path(f"/proc/{observer.pid}/maps").read_text()
     assert "python" in maps
     assert "torch" not in maps
@@ -62,12 +62,12 @@ def test_it_runs_without_torch() -> None:
 
 def test_a_lost_process_costs_the_telemetry_and_not_the_round() -> None:
     observer = Observer(CPU)
-    observer.mark()
+    observer.read_counters()
     os.kill(observer.pid, signal.SIGKILL)
-    observer.mark()
-    observer.mark()
+    observer.read_counters()
+    observer.read_counters()
     observed = observer.stop()
-    assert observed.marks == []
+    assert observed.readings == []
     assert observed.notes == {"observer": "the observer ended before the iterations did"}
 
 
@@ -89,7 +89,7 @@ def test_it_dies_with_a_worker_that_is_killed() -> None:
         "import sys, time, torch\n"
         "from sd_bench.measurement.telemetry import Observer\n"
         "observer = Observer(torch.device('cpu'))\n"
-        "observer.mark()\n"
+        "observer.read_counters()\n"
         "print(observer.pid, flush=True)\n"
         "time.sleep(600)\n"
     )

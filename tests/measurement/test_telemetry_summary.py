@@ -31,27 +31,27 @@ def sample(at: float, reasons: int) -> dict[str, float]:
     return {"at": at, "power_w": 100 * at, "clock_event_reasons": reasons}
 
 
-def marks_of(*samples: dict[str, float]) -> list[list[str]]:
-    """The marks of two iterations, from 10 to 11 and from 20 to 21."""
-    marked = with_counters([iteration(10.0), iteration(20.0)], Observed(list(samples)))
-    return [i.marks for i in marked]
+def flags_of(*samples: dict[str, float]) -> list[list[str]]:
+    """The flags of two iterations, from 10 to 11 and from 20 to 21."""
+    flagged = with_counters([iteration(10.0), iteration(20.0)], Observed(list(samples)))
+    return [i.flags for i in flagged]
 
 
-def test_a_throttled_sample_marks_the_iteration_that_it_overlaps() -> None:
-    assert marks_of(sample(20.5, POWER_CAP)) == [[], ["throttled: sw_power_cap"]]
-    assert marks_of(sample(10.95, HOT), sample(10.5, HOT | POWER_CAP | APPLICATION_CLOCKS)) == [
+def test_a_throttled_sample_flags_the_iteration_that_it_overlaps() -> None:
+    assert flags_of(sample(20.5, POWER_CAP)) == [[], ["throttled: sw_power_cap"]]
+    assert flags_of(sample(10.95, HOT), sample(10.5, HOT | POWER_CAP | APPLICATION_CLOCKS)) == [
         ["throttled: hw_thermal_slowdown", "throttled: sw_power_cap"], [],
     ]  # fmt: skip
 
 
 def test_a_sample_just_beside_an_iteration_still_speaks_for_its_edge() -> None:
-    assert marks_of(sample(9.95, POWER_CAP)) == [["throttled: sw_power_cap"], []]
-    assert marks_of(sample(9.8, POWER_CAP), sample(11.2, POWER_CAP)) == [[], []]
+    assert flags_of(sample(9.95, POWER_CAP)) == [["throttled: sw_power_cap"], []]
+    assert flags_of(sample(9.8, POWER_CAP), sample(11.2, POWER_CAP)) == [[], []]
 
 
 @pytest.mark.parametrize("reasons", [0, IDLE, APPLICATION_CLOCKS, UNDOCUMENTED])
 def test_idleness_and_clocks_that_someone_has_set_are_no_throttling(reasons: int) -> None:
-    assert marks_of(sample(10.5, reasons)) == [[], []]
+    assert flags_of(sample(10.5, reasons)) == [[], []]
 
 
 def test_the_bits_are_those_of_nvml() -> None:
@@ -68,28 +68,28 @@ def test_the_bits_are_those_of_nvml() -> None:
     assert reasons_in_words(UNDOCUMENTED) == ["unknown_0x800"]
 
 
-@pytest.mark.parametrize(("share", "marked"), [(0.005, False), (0.05, True)])
-def test_stolen_time_is_marked_above_a_small_share(share: float, marked: bool) -> None:
+@pytest.mark.parametrize(("share", "flagged"), [(0.005, False), (0.05, True)])
+def test_stolen_time_is_flagged_above_a_small_share(share: float, flagged: bool) -> None:
     stolen_s = share * 10 * len(os.sched_getaffinity(0))
-    marks = [{"at": 1.0, "steal_s": 7.0}, {"at": 11.0, "steal_s": 7.0 + stolen_s}]
-    (found,) = with_counters([iteration(1.0, total_s=10.0)], Observed(marks=marks))
+    readings = [{"at": 1.0, "steal_s": 7.0}, {"at": 11.0, "steal_s": 7.0 + stolen_s}]
+    (found,) = with_counters([iteration(1.0, total_s=10.0)], Observed(readings=readings))
     assert found.counters == {"steal_s": pytest.approx(stolen_s)}
-    assert found.marks == (["steal above 1%"] if marked else [])
+    assert found.flags == (["steal above 1%"] if flagged else [])
 
 
-def test_one_tick_of_the_steal_counter_marks_no_short_iteration() -> None:
-    marks = [{"at": 1.0, "steal_s": 7.0}, {"at": 1.1, "steal_s": 7.01}]
-    (found,) = with_counters([iteration(1.0, total_s=0.1)], Observed(marks=marks))
-    assert found.marks == []
+def test_one_tick_of_the_steal_counter_flags_no_short_iteration() -> None:
+    readings = [{"at": 1.0, "steal_s": 7.0}, {"at": 1.1, "steal_s": 7.01}]
+    (found,) = with_counters([iteration(1.0, total_s=0.1)], Observed(readings=readings))
+    assert found.flags == []
 
 
 def two_iterations() -> tuple[list[Iteration], Observed]:
-    marks: list[dict[str, float]] = [
+    readings: list[dict[str, float]] = [
         {"at": 10.0, "joules": 100.0}, {"at": 11.0, "joules": 400.0},
         {"at": 20.0, "joules": 900.0}, {"at": 21.0, "joules": 1000.0},
     ]  # fmt: skip
     samples = [sample(float(at), POWER_CAP if at == 20 else IDLE) for at in (5, 10, 20, 21, 25)]
-    observed = Observed(samples, marks, {"load_average": "OSError: gone", "joules": "no"})
+    observed = Observed(samples, readings, {"load_average": "OSError: gone", "joules": "no"})
     return with_counters([iteration(10.0), iteration(20.0)], observed), observed
 
 

@@ -110,13 +110,13 @@ def test_a_record_of_version_1_is_upgraded(tmp_path: Path) -> None:
     path = record_path(tmp_path, 0)
     write_record(path, dataclasses.replace(a_record(), choices={"attention": "math"}))
     data = json.loads(path.read_text())
-    for added in ("energy", "telemetry", "compilation", "profile", "work", "warnings"):
+    for added in ("energy", "telemetry", "compilation", "profile", "flops", "warnings"):
         del data[added]
     for iteration in data["times"]["iterations"]:
-        del iteration["begun_s"], iteration["marks"]
+        del iteration["begun_s"], iteration["flags"]
     path.write_text(json.dumps({**data, "schema_version": 1}))
     record = read_record(path)
-    assert record.schema_version == 2
+    assert record.schema_version == 3
     assert record.choices == {"weights": "random", "attention": "math"}
     assert record.runtime_s == 4.0
     assert record.warnings == []

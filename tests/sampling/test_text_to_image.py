@@ -17,31 +17,31 @@ CPU = torch.device("cpu")
 
 
 class Recorder:
-    """Keeps the order of marks."""
+    """Keeps the order of ends."""
 
     def __init__(self) -> None:
-        self.marks: list[str] = []
+        self.ends: list[str] = []
 
     def step(self) -> None:
-        self.marks.append("step")
+        self.ends.append("step")
 
     def stage(self, name: str) -> None:
-        self.marks.append(name)
+        self.ends.append(name)
 
 
-def generate(config: Config, iteration: int = 0, marks: Recorder | None = None) -> Images:
+def generate(config: Config, iteration: int = 0, timer: Recorder | None = None) -> Images:
     pipeline = Pipeline(config, CPU)
     batch = make_batch(config, iteration, CPU)
     with pipeline.running():
         return text_to_image(
-            pipeline, pipeline.sampler, config.workload.guidance, batch, marks or Recorder()
+            pipeline, pipeline.sampler, config.workload.guidance_scale, batch, timer or Recorder()
         )
 
 
-def test_stages_and_steps_are_marked_in_order(tiny: Compose) -> None:
+def test_stages_and_steps_are_told_in_order(tiny: Compose) -> None:
     recorder = Recorder()
-    generate(tiny("sampler.steps=4"), marks=recorder)
-    assert recorder.marks == ["text_encode", *["step"] * 4, "denoise", "vae_decode"]
+    generate(tiny("sampler.steps=4"), timer=recorder)
+    assert recorder.ends == ["text_encode", *["step"] * 4, "denoise", "vae_decode"]
 
 
 @pytest.mark.parametrize("precision", CPU_PRECISIONS)
@@ -79,10 +79,10 @@ def test_every_model_and_sampler_gives_an_image_in_every_precision(
 
 
 def test_precisions_agree_within_their_own_rounding(tiny: Compose) -> None:
-    exact = generate(tiny("sampler.steps=2", "workload.guidance=1")).latents
+    exact = generate(tiny("sampler.steps=2", "workload.guidance_scale=1")).latents
     for precision in CPU_PRECISIONS[:-1]:
         rounded = generate(
-            tiny("sampler.steps=2", "workload.guidance=1", f"precision={precision}")
+            tiny("sampler.steps=2", "workload.guidance_scale=1", f"precision={precision}")
         ).latents
         assert 0 < ((rounded - exact).norm() / exact.norm()).item() < 5e-2
 
@@ -138,5 +138,5 @@ def test_guidance_extrapolates_from_the_empty_prompt_in_one_batch() -> None:
 
 def test_the_prompt_and_the_guidance_change_the_image(tiny: Compose) -> None:
     base = generate(tiny("sampler.steps=2")).latents
-    for override in ("prompt='Another photo'", "workload.guidance=2"):
+    for override in ("prompt='Another photo'", "workload.guidance_scale=2"):
         assert not torch.allclose(generate(tiny("sampler.steps=2", override)).latents, base)

@@ -37,15 +37,15 @@ CHOICES: dict[str, Any] = {
     "height": 128,
     "width": 128,
     "n_iter": 1,
-    "configuration": None,
+    "preset": None,
     "weights": "random",
     "upcast": "default",
 }
 
-#: What the published configurations bundle.
-CONFIGURATIONS: dict[str, dict[str, Any]] = {
+#: What the published presets bundle.
+PRESETS: dict[str, dict[str, Any]] = {
     "original_no_xformers": {"attention": "original", "torch_env": "original"},
-    "original": {"attention": "xformers", "torch_env": "original"},
+    "original_xformers": {"attention": "xformers", "torch_env": "original"},
     "optimized_math": {"attention": "math", "torch_env": "optimized"},
     "optimized": {"attention": "auto", "torch_env": "optimized"},
     "optimized_compile": {
@@ -134,9 +134,9 @@ def sample_record(
 
 
 def sample_hash(choices: Mapping[str, Any]) -> str:
-    """A cell hash that follows the choices; the configuration's name does not change a result."""
+    """A cell hash that follows the choices; the preset's name does not change a result."""
     parts = (f"{axis}-{value}" for axis, value in sorted(choices.items()))
-    return "_".join(part for part in parts if not part.startswith("configuration-"))
+    return "_".join(part for part in parts if not part.startswith("preset-"))
 
 
 def sample_job(choices: Mapping[str, Any]) -> str:
@@ -171,12 +171,12 @@ def write_sweep(
 ) -> Path:
     """Write a sweep: for each cell (values of ``axes``) the runtime in seconds of each round.
 
-    A value of the axis ``configuration`` brings its bundle along. ``changes`` says how far a
+    A value of the axis ``preset`` brings its bundle along. ``changes`` says how far a
     cell's latents are from the others'. Everything else goes to `sample_record`.
     """
     for cell, runtimes in seconds.items():
         values = dict(zip(axes, cell, strict=True))
-        bundle = CONFIGURATIONS.get(str(values.get("configuration")), {})
+        bundle = PRESETS.get(str(values.get("preset")), {})
         for round_index, runtime_s in enumerate(runtimes):
             record = sample_record(
                 runtime_s, round_index=round_index, **{**fixed, **bundle, **values}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sd_bench.verdicts.axes import PUBLISHED_CONFIGURATIONS, order_values, to_choice, to_one_line
+from sd_bench.verdicts.axes import PUBLISHED_PRESETS, order_values, to_choice, to_one_line
 
 
 @pytest.mark.parametrize(
@@ -43,10 +43,10 @@ def test_numbers_are_in_numeric_order() -> None:
     assert order_values("batch_size", [16, 2, 1, 2, 4]) == [1, 2, 4, 16]
 
 
-def test_configurations_are_in_the_published_order_and_unknown_ones_follow() -> None:
-    values = ["zebra", *reversed(PUBLISHED_CONFIGURATIONS), "apple", None]
-    assert order_values("configuration", values) == [
-        *PUBLISHED_CONFIGURATIONS,
+def test_presets_are_in_the_published_order_and_unknown_ones_follow() -> None:
+    values = ["zebra", *reversed(PUBLISHED_PRESETS), "apple", None]
+    assert order_values("preset", values) == [
+        *PUBLISHED_PRESETS,
         "apple",
         "zebra",
         None,
@@ -54,8 +54,12 @@ def test_configurations_are_in_the_published_order_and_unknown_ones_follow() -> 
 
 
 def test_twins_stand_beside_their_originals() -> None:
-    values = ["original_pt2", "optimized", "original"]
-    assert order_values("configuration", values) == ["original", "original_pt2", "optimized"]
+    values = ["original_xformers_pt2", "optimized", "original_xformers"]
+    assert order_values("preset", values) == [
+        "original_xformers",
+        "original_xformers_pt2",
+        "optimized",
+    ]
 
 
 def test_mixed_types_can_be_sorted() -> None:

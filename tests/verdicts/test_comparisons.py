@@ -18,7 +18,7 @@ from sd_bench.verdicts.baselines import BaselineError
 from sd_bench.verdicts.cells import pool_records
 from sd_bench.verdicts.comparisons import Comparison, compare_cells, compare_runs
 from tests.support.records import (
-    CONFIGURATIONS,
+    PRESETS,
     sample_environment,
     sample_record,
     write_sample,
@@ -104,7 +104,7 @@ def test_a_cell_against_itself_is_worth_nothing() -> None:
 def sweeps(tmp_path: Path) -> Path:
     for gpu, slower in (("t4", 3.0), ("h100", 1.0)):
         for side in ("original", "optimized"):
-            named = [name for name in CONFIGURATIONS if name.startswith(side)]
+            named = [name for name in PRESETS if name.startswith(side)]
             seconds = {
                 (batch_size, name): seconds_of(slower * batch_size * (10 + len(name)), 7)
                 for batch_size in (1, 2)
@@ -114,7 +114,7 @@ def sweeps(tmp_path: Path) -> Path:
             write_sweep(
                 tmp_path,
                 seconds,
-                ("batch_size", "configuration"),
+                ("batch_size", "preset"),
                 gpu=gpu,
                 environment=environment,
                 sweep=f"sweep of {gpu}",
@@ -130,7 +130,7 @@ def sweeps(tmp_path: Path) -> Path:
 def test_they_are_the_verdicts_that_the_analysis_prints(sweeps: Path, baseline: str | None) -> None:
     table = compare(summarise(load_records(sweeps)), baseline)
     printed = {
-        (row["machine"], row["env"], row["cell_hash"], row["configuration"]): (
+        (row["machine"], row["env"], row["cell_hash"], row["preset"]): (
             row["verdict"],
             row["speedup"],
             row["p_holm"],
@@ -142,7 +142,7 @@ def test_they_are_the_verdicts_that_the_analysis_prints(sweeps: Path, baseline: 
     decided = {}
     for comparison in compare_cells(pool_records(records), baseline):
         cell, difference, verdict = comparison.cell, comparison.difference, comparison.verdict
-        decided[cell.machine, cell.env, cell.cell_hash, cell["configuration"]] = (
+        decided[cell.machine, cell.env, cell.cell_hash, cell["preset"]] = (
             verdict.word if verdict else "",
             difference.speedup if difference else math.nan,
             verdict.p_holm if verdict else math.nan,

@@ -28,14 +28,14 @@ class Point(NamedTuple):
 class LineChart(Chart):
     """Lines by series name, each in the colour that its series has everywhere.
 
-    ``marks`` are signs that stand behind a name, and that the caption explains.
+    ``flags`` are signs that stand behind a name, and that the caption explains.
     """
 
     x_label: str
     y_label: str
     lines: dict[str, list[Point]]
     colours: dict[str, str]
-    marks: dict[str, str]
+    flags: dict[str, str]
 
     def _draw(self) -> Figure:
         sheet = Sheet(_WIDTH_IN)
@@ -43,7 +43,7 @@ class LineChart(Chart):
         handles = [Line2D([], [], **looks[name]) for name in self.lines]
         axes = sheet.lay_out(
             title=self.title,
-            legend=sheet.legend(handles, [f"{n} {self.marks[n]}".strip() for n in self.lines]),
+            legend=sheet.legend(handles, [f"{n} {self.flags[n]}".strip() for n in self.lines]),
             axes_height_in=_AXES_HEIGHT_IN,
             below_axes_in=0.36 + line_height_in(LABEL_SIZE),
             caption=self.caption,

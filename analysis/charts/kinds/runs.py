@@ -1,4 +1,4 @@
-"""A per-run plot: run number on x, runtime on y, a colour a configuration, means in the legend."""
+"""A per-run plot: run number on x, runtime on y, a colour a preset, means in the legend."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class RunChart(Chart):
     """Runs in the order in which they ran: ``run_number``, ``series``, ``runtime_s`` (seconds).
 
     A run whose optional column ``throttled`` is true is drawn as a cross. ``colours`` are those of
-    the series in the other charts; without them each gets one of its own. ``marks`` are signs that
+    the series in the other charts; without them each gets one of its own. ``flags`` are signs that
     stand behind a series' name, and that the caption explains.
     """
 
     runs: pd.DataFrame = field(repr=False)
     colours: dict[str, str] = field(default_factory=dict)
     y_name: str = "Runtime"
-    marks: dict[str, str] = field(default_factory=dict)
+    flags: dict[str, str] = field(default_factory=dict)
 
     def _draw(self) -> Figure:
         runs, means = self.runs, _means(self.runs)
@@ -41,7 +41,7 @@ class RunChart(Chart):
         markers = [
             Line2D([], [], color=colours[n], marker=shapes[n], linestyle="none") for n in means
         ]
-        names = [f"{name} {self.marks.get(name, '')}".rstrip() for name in means]
+        names = [f"{name} {self.flags.get(name, '')}".rstrip() for name in means]
         axes = sheet.lay_out(
             title=self.title,
             legend=sheet.legend(

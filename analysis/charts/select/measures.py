@@ -100,7 +100,7 @@ def _over_batch_sizes(
 ) -> LineChart | None:
     """Lines over batch sizes; ``None`` with a single batch size, or where nothing is known."""
     lines: dict[str, list[Point]] = {}
-    marks: dict[str, str] = {}
+    flags: dict[str, str] = {}
     rows_by_series: dict[str, list[Row]] = defaultdict(list)
     for row in list_rows(cells):
         rows_by_series[str(row["series"])].append(row)
@@ -109,7 +109,7 @@ def _over_batch_sizes(
         points = [point(row) for row in rows if not isinstance(row["batch_size"], str | None)]
         if known := [p for p in points if not math.isnan(p.y)]:
             lines[series] = known
-            marks[series] = "".join(dict.fromkeys("".join(row["marks"] for row in rows)))
+            flags[series] = "".join(dict.fromkeys("".join(row["flags"] for row in rows)))
     if len({p.x for points in lines.values() for p in points}) < 2:
         return None
     return LineChart(
@@ -118,8 +118,8 @@ def _over_batch_sizes(
         y_label=y_label,
         lines=lines,
         colours=colours,
-        marks=marks,
-        caption=[caption, *explain(marks.values()), *note_scaling(cells)],
+        flags=flags,
+        caption=[caption, *explain(flags.values()), *note_scaling(cells)],
     )
 
 
@@ -148,7 +148,7 @@ def _break_even(cells: pd.DataFrame, colours: dict[str, str]) -> BarChart | None
     def bar(row: Row) -> Bar:
         images = row["images"]
         gap = row["reason"] if math.isnan(images) else ""
-        return Bar(value=images, text="" if gap else f"{math.ceil(images)}{row['marks']}", gap=gap)
+        return Bar(value=images, text="" if gap else f"{math.ceil(images)}{row['flags']}", gap=gap)
 
     caption = "Extra time of the first UNet call over the time saved an image."
     return _bars(gains, colours, "Images until compiling has paid", "Images", bar, caption)
@@ -165,7 +165,7 @@ def _efficiency(cells: pd.DataFrame, colours: dict[str, str]) -> BarChart | None
             return Bar(gap="peak unknown")
         share = 100 * achieved_flop_per_s(row) / row["peak_flop_per_s"]
         text = f"{share:.0f}" if share >= 10 else f"{share:.1f}"
-        return Bar(value=share, text=f"{text}{row['marks']}")
+        return Bar(value=share, text=f"{text}{row['flags']}")
 
     caption = (
         "Counted operations of an iteration over its median time and the datasheet's peak for the "
@@ -198,7 +198,7 @@ def _bars(
         series=order_series(cells),
         colours=colours,
         bars={(str(row["batch_size"]), str(row["series"])): bar(row) for row in rows},
-        caption=[caption, *explain(cells["marks"]), *note_scaling(cells)],
+        caption=[caption, *explain(cells["flags"]), *note_scaling(cells)],
     )
 
 

@@ -20,8 +20,8 @@ from analysis.wording.notes import name_value, note_baseline, note_scaling, note
 from sd_bench.verdicts.axes import AXES, WORKLOAD_AXES
 from sd_bench.verdicts.comparisons import improvement_percent
 
-#: The configurations that the published titles tell the improvement over.
-_PUBLISHED_BASELINES = ("original_no_xformers", "original")
+#: The presets that the published titles tell the improvement over.
+_PUBLISHED_BASELINES = ("original_no_xformers", "original_xformers")
 
 _CELL = ("cell_hash", "env", *AXES)
 
@@ -41,7 +41,7 @@ def select_run_charts(rounds: pd.DataFrame, deltas: pd.DataFrame) -> dict[str, R
             caption=_caption(cells),
             colours=colours,
             y_name=name_value(cells),
-            marks=dict(zip(cells["series"], cells["marks"], strict=True)),
+            flags=dict(zip(cells["series"], cells["flags"], strict=True)),
         )
     return charts
 
@@ -60,7 +60,7 @@ def _runs(rounds: pd.DataFrame, deltas: pd.DataFrame) -> pd.DataFrame:
         place=places,
         series=places.map(series),
         runtime_s=ok[value],
-        throttled=ok["iteration_marks"].map(lambda marks: any("throttled" in m for m in marks)),
+        throttled=ok["iteration_flags"].map(lambda flags: any("throttled" in m for m in flags)),
     )
 
 
@@ -71,16 +71,16 @@ def _title(cells: pd.DataFrame) -> str:
     words = f"Runs of {first['model_version']} on {first['machine']} at batch size "
     found = _gains(fastest, rows)
     gains = ("; " if any(", " in gain for gain in found) else ", ").join(found)
-    won = f" {fastest['series']}{fastest['marks']}: {gains}." if gains else ""
+    won = f" {fastest['series']}{fastest['flags']}: {gains}." if gains else ""
     return f"{words}{first['batch_size']}.{won}"
 
 
 def _gains(fastest: Row, rows: list[Row]) -> list[str]:
-    """Over each original that is equal in all that a configuration does not change."""
+    """Over each original that is equal in all that a preset does not change."""
     others = [row for row in rows if row is not fastest]
-    configurations = dict.fromkeys(str(row["configuration"]) for row in others)
-    names = [name for name in configurations if name in _PUBLISHED_BASELINES]
-    if not names and fastest["baseline"] in configurations:
+    presets = dict.fromkeys(str(row["preset"]) for row in others)
+    names = [name for name in presets if name in _PUBLISHED_BASELINES]
+    if not names and fastest["baseline"] in presets:
         names = [fastest["baseline"]]
     if names:
         bases = [base for name in names for base in _bases(fastest, name, others)]
@@ -95,8 +95,8 @@ def _gains(fastest: Row, rows: list[Row]) -> list[str]:
 
 
 def _bases(fastest: Row, name: str, others: list[Row]) -> list[Row]:
-    """The one cell of the configuration to compare with; of several, that of the same sweep."""
-    fit = [row for row in others if row["configuration"] == name and are_comparable(fastest, row)]
+    """The one cell of the preset to compare with; of several, that of the same sweep."""
+    fit = [row for row in others if row["preset"] == name and are_comparable(fastest, row)]
     if len(fit) > 1:
         fit = [row for row in fit if share_sweep(fastest, row)]
     return fit if len(fit) == 1 else []
@@ -109,7 +109,7 @@ def _caption(cells: pd.DataFrame) -> list[str]:
         f"standard deviation. {note_value(cells)} {note_baseline(cells)}",
         *note_disturbances(cells),
         *(["Crosses: rounds with throttled iterations."] if cells["throttled"].any() else []),
-        *explain(cells["marks"]),
+        *explain(cells["flags"]),
         *note_scaling(cells),
     ]
 
@@ -117,7 +117,7 @@ def _caption(cells: pd.DataFrame) -> list[str]:
 def _stem(cells: pd.DataFrame, deltas: pd.DataFrame) -> str:
     """``original_vs_optimized_A10_n_samples_2_n_iter_2_sd2``, or ``runs_...`` for other things."""
     first: Row = list_rows(cells)[0]
-    names = {str(name) for name in cells["configuration"]}
+    names = {str(name) for name in cells["preset"]}
     both = all(any(n.startswith(kind) for n in names) for kind in ("original", "optimized"))
     begin = "original_vs_optimized" if both else "runs"
     gpu = str(first["machine"]).upper()

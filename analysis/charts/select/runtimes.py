@@ -86,7 +86,7 @@ def _bar(row: Row, gaps: dict[str, str]) -> Bar:
         return Bar(gap=gaps[str(row["reason"])])
     return Bar(
         value=row["mean_s"],
-        text=f"{seconds(row['mean_s'])}{row['marks']}",
+        text=f"{seconds(row['mean_s'])}{row['flags']}",
         low=row["ci_low_s"],
         high=row["ci_high_s"],
         improvement_percent=math.nan if row["is_baseline"] else row["improvement_percent"],
@@ -105,7 +105,7 @@ def _caption(cells: pd.DataFrame) -> list[str]:
         f"Lower is better. {name_value(cells)}: {describe_value(cells)}. "
         f"{_rounds(measured)} {note_baseline(measured)}",
         f"{_machines(measured)} {_measured_on(measured)}",
-        *explain(measured["marks"]),
+        *explain(measured["flags"]),
         *note_scaling(cells),
     ]
 

@@ -55,7 +55,7 @@ def _chart_ablation(found: Ablation, words: list[str]) -> Waterfall:
     chain = found.chain
     (_, first), (_, last) = chain[0], chain[-1]
     changes = {
-        f"{change}{after['marks']}": after["mean_s"] - before["mean_s"]
+        f"{change}{after['flags']}": after["mean_s"] - before["mean_s"]
         for (_, before), (change, after) in pairwise(chain)
     }
     return Waterfall(
@@ -63,14 +63,14 @@ def _chart_ablation(found: Ablation, words: list[str]) -> Waterfall:
             f"One change at a time: {first['model_version']} at batch size {first['batch_size']} "
             f"on {', '.join((first['machine'], *words))}"
         ),
-        begin=(f"{first['configuration']}{first['marks']}", first["mean_s"]),
+        begin=(f"{first['preset']}{first['flags']}", first["mean_s"]),
         changes=changes,
-        end=(f"{last['configuration']}{last['marks']}", last["mean_s"]),
+        end=(f"{last['preset']}{last['flags']}", last["mean_s"]),
         caption=[
             "Mean runtimes; each change on top of those before it: in another order the shares "
             "would be others.",
             note_value(found.cells),
-            *explain(row["marks"] for _, row in chain),
+            *explain(row["flags"] for _, row in chain),
             *note_scaling(found.cells),
         ],
         unit="s",
@@ -97,9 +97,9 @@ def _chart_attribution(base: Row, row: Row) -> Waterfall:
         ),
         begin=(str(base["series"]), sum(before.values())),
         changes=attribute_change(before, after),
-        end=(f"{row['series']}{row['marks']}", sum(after.values())),
+        end=(f"{row['series']}{row['flags']}", sum(after.values())),
         caption=[
             "One sampler step under the profiler, by class of kernel.",
-            *explain([row["marks"]]),
+            *explain([row["flags"]]),
         ],
     )

@@ -309,3 +309,16 @@ def test_odd_values_in_records_are_survived(tmp_path: Path, seed: int) -> None:
 def record_at_a_safe_place(record: Any) -> Any:
     object.__setattr__(record, "job", "job")
     return record
+
+
+def test_a_baseline_in_old_words_works_and_one_line_says_the_new_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_sweep(tmp_path, {("original_xformers",): [2.0], ("optimized",): [1.0]}, axes=("preset",))
+    for name in ("original", "configuration=original", "preset=original"):
+        assert main([str(tmp_path), "--baseline", name, "--most-charts", "0"]) == 0
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"analysis: --baseline {name} is now ")
+        assert line.partition(";")[0].endswith("original_xformers")
+    assert main([str(tmp_path), "--baseline", "original_xformers", "--most-charts", "0"]) == 0
+    assert capsys.readouterr().err == ""

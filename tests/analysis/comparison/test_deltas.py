@@ -19,7 +19,7 @@ from analysis import (
     summarise,
 )
 from tests.support.records import (
-    CONFIGURATIONS,
+    PRESETS,
     sample_environment,
     sample_record,
     write_main_sweep,
@@ -40,11 +40,11 @@ def compared(root: Path, name: str | None = None) -> list[dict[Any, Any]]:
     return compare(cells_of(root), name).to_dict("records")
 
 
-def write_configurations(root: Path, *names: str, **choices: Any) -> None:
+def write_presets(root: Path, *names: str, **choices: Any) -> None:
     write_sweep(
         root,
         {(name,): [10.0 - number] for number, name in enumerate(names)},
-        axes=("configuration",),
+        axes=("preset",),
         **choices,
     )
 
@@ -55,26 +55,26 @@ def test_improvement_and_speedup_are_the_published_measures() -> None:
     assert speedup(10.0, 8.0) == 1.25
 
 
-def test_original_is_the_usual_baseline_of_configurations(tmp_path: Path) -> None:
-    write_configurations(tmp_path, *CONFIGURATIONS)
-    assert chosen(tmp_path) == "original"
+def test_original_is_the_usual_baseline_of_presets(tmp_path: Path) -> None:
+    write_presets(tmp_path, *PRESETS)
+    assert chosen(tmp_path) == "original_xformers"
 
 
-def test_a_configuration_without_a_measured_round_is_not_the_usual_baseline(
+def test_a_preset_without_a_measured_round_is_not_the_usual_baseline(
     tmp_path: Path,
 ) -> None:
-    write_configurations(tmp_path, "original_no_xformers", "optimized")
-    bundle = CONFIGURATIONS["original"]
+    write_presets(tmp_path, "original_no_xformers", "optimized")
+    bundle = PRESETS["original_xformers"]
     record = sample_record(
-        status="unsupported", reason="needs CUDA", configuration="original", **bundle
+        status="unsupported", reason="needs CUDA", preset="original_xformers", **bundle
     )
     write_sample(tmp_path, record)
     assert chosen(tmp_path) == "original_no_xformers"
 
 
 def test_without_the_original_its_twin_is_the_usual_baseline(tmp_path: Path) -> None:
-    write_configurations(tmp_path, "original_no_xformers", "original_pt2", "optimized")
-    assert chosen(tmp_path) == "original_pt2"
+    write_presets(tmp_path, "original_no_xformers", "original_xformers_pt2", "optimized")
+    assert chosen(tmp_path) == "original_xformers_pt2"
 
 
 @pytest.mark.parametrize(
@@ -120,10 +120,10 @@ def test_a_baseline_can_be_named(tmp_path: Path) -> None:
     assert chosen(tmp_path, "steps=4") == "steps=4"
 
 
-def test_a_configuration_is_named_without_its_axis(tmp_path: Path) -> None:
-    write_configurations(tmp_path, *CONFIGURATIONS)
+def test_a_preset_is_named_without_its_axis(tmp_path: Path) -> None:
+    write_presets(tmp_path, *PRESETS)
     assert chosen(tmp_path, "optimized_math") == "optimized_math"
-    assert chosen(tmp_path, "configuration=optimized_math") == "optimized_math"
+    assert chosen(tmp_path, "preset=optimized_math") == "optimized_math"
 
 
 @pytest.mark.parametrize("name", ["original", "attention=cudnn", "colour=red", "", "=", "a=b=c"])
@@ -248,20 +248,20 @@ def test_torch_environments_are_compared_across_fingerprints(tmp_path: Path) -> 
     assert rows["optimized"]["speedup"] == 2.0
 
 
-def test_configurations_are_compared_across_what_they_bundle(tmp_path: Path) -> None:
-    for number, (name, bundle) in enumerate(CONFIGURATIONS.items()):
+def test_presets_are_compared_across_what_they_bundle(tmp_path: Path) -> None:
+    for number, (name, bundle) in enumerate(PRESETS.items()):
         environment = sample_environment(fingerprint=bundle["torch_env"])
-        record = sample_record(10.0 - number, configuration=name, environment=environment, **bundle)
+        record = sample_record(10.0 - number, preset=name, environment=environment, **bundle)
         write_sample(tmp_path, record)
-    rows = {row["configuration"]: row for row in compared(tmp_path)}
+    rows = {row["preset"]: row for row in compared(tmp_path)}
     assert all(row["baseline_s"] == 9.0 for row in rows.values())
     assert rows["optimized_compile"]["improvement_percent"] == pytest.approx(100 / 3)
 
 
-def test_configurations_are_compared_whatever_their_attention_computes_in(tmp_path: Path) -> None:
+def test_presets_are_compared_whatever_their_attention_computes_in(tmp_path: Path) -> None:
     seconds = {("original_no_xformers", "true"): [8.0], ("optimized", "false"): [4.0]}
-    write_sweep(tmp_path, seconds, axes=("configuration", "upcast"))
-    rows = {row["configuration"]: row for row in compared(tmp_path, "original_no_xformers")}
+    write_sweep(tmp_path, seconds, axes=("preset", "upcast"))
+    rows = {row["preset"]: row for row in compared(tmp_path, "original_no_xformers")}
     assert rows["optimized"]["speedup"] == 2.0
 
 
@@ -274,26 +274,26 @@ def test_upcast_is_offered_where_it_was_chosen(tmp_path: Path) -> None:
         assert ("upcast=true" in str(caught.value)) is offered
 
 
-def test_a_configuration_is_compared_at_equal_precision(tmp_path: Path) -> None:
+def test_a_preset_is_compared_at_equal_precision(tmp_path: Path) -> None:
     seconds = {
-        ("original", "fp32"): [20.0],
-        ("original", "bf16"): [10.0],
+        ("original_xformers", "fp32"): [20.0],
+        ("original_xformers", "bf16"): [10.0],
         ("optimized", "fp32"): [10.0],
         ("optimized", "bf16"): [8.0],
     }
-    write_sweep(tmp_path, seconds, axes=("configuration", "precision"))
-    rows = {(row["configuration"], row["precision"]): row for row in compared(tmp_path)}
+    write_sweep(tmp_path, seconds, axes=("preset", "precision"))
+    rows = {(row["preset"], row["precision"]): row for row in compared(tmp_path)}
     assert rows["optimized", "fp32"]["speedup"] == 2.0
     assert rows["optimized", "bf16"]["speedup"] == 1.25
-    assert rows["original", "fp32"]["is_baseline"]
+    assert rows["original_xformers", "fp32"]["is_baseline"]
 
 
 def test_two_machines_have_their_own_baselines(tmp_path: Path) -> None:
     for sweep, factor in (("s1", 1.0), ("s2", 3.0)):
         environment = sample_environment(fingerprint=sweep)
-        for name, runtime_s in (("original", 10.0), ("optimized", 5.0)):
+        for name, runtime_s in (("original_xformers", 10.0), ("optimized", 5.0)):
             record = sample_record(
-                runtime_s * factor, configuration=name, sweep=sweep, environment=environment
+                runtime_s * factor, preset=name, sweep=sweep, environment=environment
             )
             write_sample(tmp_path, record)
     rows = compared(tmp_path)
@@ -321,26 +321,24 @@ def test_a_failed_baseline_says_why_there_is_no_delta(tmp_path: Path) -> None:
 
 def test_each_machine_has_its_usual_baseline(tmp_path: Path) -> None:
     write_main_sweep(tmp_path)
-    for name in ("original", "optimized"):
+    for name in ("original_xformers", "optimized"):
         environment = sample_environment("another")
-        write_sample(
-            tmp_path, sample_record(5.0, configuration=name, environment=environment, gpu="h100")
-        )
+        write_sample(tmp_path, sample_record(5.0, preset=name, environment=environment, gpu="h100"))
     rows = compared(tmp_path)
     assert {(row["machine"], row["baseline"]) for row in rows} == {
         ("cpu", "attention=math"),
-        ("h100", "original"),
+        ("h100", "original_xformers"),
     }
     assert not any(math.isnan(row["speedup"]) for row in rows)
 
 
 def test_each_workload_has_its_usual_baseline(tmp_path: Path) -> None:
     write_main_sweep(tmp_path)
-    write_configurations(tmp_path, "original", "optimized", model_version="sd1")
+    write_presets(tmp_path, "original_xformers", "optimized", model_version="sd1")
     rows = compared(tmp_path)
     assert {(row["model_version"], row["baseline"]) for row in rows} == {
         ("sd2", "attention=math"),
-        ("sd1", "original"),
+        ("sd1", "original_xformers"),
     }
 
 
@@ -354,13 +352,15 @@ def test_workloads_are_compared_where_nothing_else_varies(tmp_path: Path) -> Non
 
 def test_a_named_baseline_holds_for_all_machines(tmp_path: Path) -> None:
     write_main_sweep(tmp_path)
-    write_configurations(tmp_path, "original", "optimized", model_version="sd1")
-    assert {row["baseline"] for row in compared(tmp_path, "original")} == {"original"}
+    write_presets(tmp_path, "original_xformers", "optimized", model_version="sd1")
+    assert {row["baseline"] for row in compared(tmp_path, "original_xformers")} == {
+        "original_xformers"
+    }
 
 
 def test_rows_stay_in_the_order_of_the_cells(tmp_path: Path) -> None:
     write_main_sweep(tmp_path)
-    write_configurations(tmp_path, "original", "optimized", steps=50)
+    write_presets(tmp_path, "original_xformers", "optimized", steps=50)
     cells = cells_of(tmp_path)
     assert list(compare(cells)["cell_hash"]) == list(cells["cell_hash"])
 
@@ -375,4 +375,4 @@ def test_parity_is_taken_against_the_baseline_cell(tmp_path: Path) -> None:
     assert rows["flash"]["parity_ok"] is True
     assert rows["cudnn"]["parity"] == pytest.approx(0.02, rel=1e-3)
     assert rows["cudnn"]["parity_ok"] is False
-    assert rows["cudnn"]["marks"] == "‡"
+    assert rows["cudnn"]["flags"] == "‡"

@@ -42,7 +42,7 @@ def best(*rows: dict[Any, Any]) -> list[bool]:
 
 
 @pytest.mark.parametrize(
-    ("changes", "marks"),
+    ("changes", "flags"),
     [
         ({}, ""),
         ({"kernel_proof": "not proven"}, "†"),
@@ -60,7 +60,7 @@ def best(*rows: dict[Any, Any]) -> list[bool]:
 def test_what_is_doubtful_is_marked(changes: dict[str, Any], marks: str) -> None:
     row = cell(1.0, **changes)
     add_flags([row])
-    assert row["marks"] == marks
+    assert row["flags"] == marks
 
 
 def test_each_sign_is_explained_once_and_only_if_it_is_there() -> None:
@@ -100,7 +100,7 @@ def test_what_is_slower_than_its_baseline_is_not_bold() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "doubts"),
+    ("changes", "baseline_flags"),
     [
         ({}, ""),
         ({"baseline_proof": "not proven"}, "¶"),
@@ -116,7 +116,7 @@ def test_what_is_doubtful_about_the_baseline_is_a_sign_of_the_comparison(
 ) -> None:
     row = cell(1.0, **changes)
     add_flags([row])
-    assert (row["doubts"], row["marks"]) == (doubts, "")
+    assert (row["baseline_flags"], row["flags"]) == (doubts, "")
 
 
 def test_overlapping_intervals_leave_nothing_bold() -> None:

@@ -27,8 +27,8 @@ def write_times(root: Path) -> Path:
 
 def test_time_files_are_compared_by_welchs_test(tmp_path: Path) -> None:
     rows = compare(summarise(load_records(write_times(tmp_path)))).to_dict("records")
-    assert [(row["configuration"], row["gpu"], row["rounds"]) for row in rows] == [
-        ("original", "a10", 6),
+    assert [(row["preset"], row["gpu"], row["rounds"]) for row in rows] == [
+        ("original_xformers", "a10", 6),
         ("optimized_compile", "a10", 6),
     ]
     compiled = rows[1]
@@ -42,7 +42,7 @@ def test_what_no_name_says_is_unknown_and_a_proof_is_missing(tmp_path: Path) -> 
     (row, *_) = compare(summarise(load_records(write_times(tmp_path)))).to_dict("records")
     assert row["attention"] is None
     assert row["torch"] == "unknown"
-    assert row["marks"] == "†"
+    assert row["flags"] == "†"
     assert math.isnan(row["unet_calls_per_s"])
 
 
@@ -51,7 +51,7 @@ def test_the_folder_can_say_what_the_files_are(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "original_no_xformers").write_text("22.8\n22.7")
     (row,) = summarise(load_records(tmp_path)).to_dict("records")
-    assert (row["configuration"], row["gpu"], row["batch_size"], row["rounds"]) == (
+    assert (row["preset"], row["gpu"], row["batch_size"], row["rounds"]) == (
         "original_no_xformers",
         "a100",
         4,
@@ -65,7 +65,7 @@ def test_the_published_csvs_give_their_own_numbers() -> None:
     cells = summarise(rounds)
     runs = cells[cells["rounds"] == 10]
     assert runs["mean_s"].round(2).tolist()[:2] == [22.77, 12.73]
-    assert runs["configuration"].nunique() == len(runs) == 5
+    assert runs["preset"].nunique() == len(runs) == 5
     assert len(left_out) == 1
     assert "sd2_headline_improvement.csv: not a CSV of runtimes" in left_out[0]
     p100 = cells[(cells["gpu"] == "p100") & (cells["batch_size"] == 1)]
@@ -138,20 +138,20 @@ def test_a_second_run_does_not_read_what_the_first_one_wrote(
 
 
 @pytest.mark.parametrize(
-    ("name", "configuration", "gpu"),
+    ("name", "preset", "gpu"),
     [
         ("optimized_RTX_3090_n_samples_4_n_iter_2_sd2.txt", "optimized", "rtx_3090"),
         ("original_no_xformers_A10_n_samples_4_n_iter_2_sd2", "original_no_xformers", "a10"),
-        ("original_pt2_RTX_3090_n_samples_4_n_iter_2_sd2.txt", "original_pt2", "rtx_3090"),
+        ("original_pt2_RTX_3090_n_samples_4_n_iter_2_sd2.txt", "original_xformers_pt2", "rtx_3090"),
         ("mine_A10_n_samples_4_n_iter_2_sd2.txt", "mine", "a10"),
         ("RTX_3090_n_samples_4_n_iter_2_sd2/optimized.txt", "optimized", "rtx_3090"),
     ],
 )
 def test_a_gpus_name_may_have_several_words(
-    tmp_path: Path, name: str, configuration: str, gpu: str
+    tmp_path: Path, name: str, preset: str, gpu: str
 ) -> None:
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
     path.write_text("5.1\n")
     (row,) = load_records(tmp_path).to_dict("records")
-    assert (row["configuration"], row["gpu"]) == (configuration, gpu)
+    assert (row["preset"], row["gpu"]) == (preset, gpu)

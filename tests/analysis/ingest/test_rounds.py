@@ -29,7 +29,7 @@ def test_a_round_is_one_row_with_its_choices_and_environment(tmp_path: Path) -> 
     row = load_one(tmp_path)
     assert row["attention"] == "math"
     assert row["batch_size"] == 4
-    assert row["configuration"] is None
+    assert row["preset"] is None
     assert row["round"] == 3
     assert row["status"] == "ok"
     assert row["kernel_proof"] == "proven"
@@ -239,8 +239,8 @@ PROFILE = {"trace_file": None, "step_s": 1.0, "seconds_by_class": {"gemm": 1.0, 
         (("times", "iterations", 0, "steps_s", 2), -0.1, "a step of steps_s is -0.1"),
         (("times", "first_call_s"), float("inf"), "times.first_call_s is inf"),
         (("memory", "process_peak_bytes"), -5, "memory.process_peak_bytes is -5"),
-        (("work", "iteration"), 0.0, "work.iteration is 0"),
-        (("work", "unet_call"), float("inf"), "work.unet_call is inf"),
+        (("flops", "iteration"), 0.0, "flops.iteration is 0"),
+        (("flops", "unet_call"), float("inf"), "flops.unet_call is inf"),
         (("profile", "seconds_by_class", "gemm"), -1.0, "profile.seconds_by_class.gemm is -1"),
         (("choices", "batch_size"), 0, "choices.batch_size is 0"),
     ],
@@ -250,7 +250,7 @@ def test_a_number_that_nothing_can_have_measured_leaves_its_record_out(
 ) -> None:
     write_main_sweep(tmp_path)
     path = write_sample(tmp_path, sample_record(1.0, 2.0, attention="xformers", n_iter=2))
-    data = json.loads(path.read_text()) | copy.deepcopy({"work": WORK, "profile": PROFILE})
+    data = json.loads(path.read_text()) | copy.deepcopy({"flops": WORK, "profile": PROFILE})
     *parents, last = place
     inner = data
     for key in parents:

@@ -17,7 +17,7 @@ from analysis.published.study import (
 
 PRINTED = check_printed_percentages()
 SECONDS: dict[tuple[Any, ...], float] = {
-    (row["model_version"], row["gpu"], row["batch_size"], row["configuration"]): row["runtime_s"]
+    (row["model_version"], row["gpu"], row["batch_size"], row["preset"]): row["runtime_s"]
     for row in read_published_runtimes().to_dict("records")
 }
 
@@ -32,18 +32,18 @@ def test_all_published_numbers_are_there() -> None:
 @pytest.mark.parametrize(
     "row",
     PRINTED.to_dict("records"),
-    ids=lambda r: f"{r['model_version']}-{r['gpu']}-{r['batch_size']}-{r['configuration']}",
+    ids=lambda r: f"{r['model_version']}-{r['gpu']}-{r['batch_size']}-{r['preset']}",
 )
 def test_every_printed_percentage_follows_from_the_seconds(row: dict[str, Any]) -> None:
     """By hand: seconds within 0.05, percentages within half of their last digit."""
     place = (row["model_version"], row["gpu"], row["batch_size"])
-    seconds = SECONDS[(*place, row["configuration"])]
-    original = SECONDS[(*place, "original")]
+    seconds = SECONDS[(*place, row["preset"])]
+    original = SECONDS[(*place, "original_xformers")]
     text = str(row["printed_percent"])
     printed = float(text) * (-1 if row["model_version"] == "sd1" else 1)
     decimals = len(text.split(".")[1]) if "." in text else 0
     slack = 0.5 * 10**-decimals
-    if row["configuration"] == "original":
+    if row["preset"] == "original_xformers":
         assert printed == 0
     else:
         lowest = 100 - 100 * (seconds + 0.05) / (original - 0.05)
@@ -55,7 +55,7 @@ def test_every_printed_percentage_follows_from_the_seconds(row: dict[str, Any]) 
 def test_a_wrong_percentage_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     runtimes = read_published_runtimes()
     wrong = runtimes.copy()
-    at = wrong.index[(wrong["gpu"] == "A100") & (wrong["configuration"] == "optimized_compile")]
+    at = wrong.index[(wrong["gpu"] == "A100") & (wrong["preset"] == "optimized_compile")]
     wrong.loc[at[-1], "printed_percent"] = "13.4"
     monkeypatch.setattr("analysis.published.study.read_published_runtimes", lambda: wrong)
     checked = check_printed_percentages()
@@ -72,11 +72,11 @@ def test_the_sign_of_sd1_is_turned() -> None:
 def test_improvements_are_against_both_baselines() -> None:
     table = compute_published_improvements()
     cell = table[(table["gpu"] == "A10") & (table["batch_size"] == 4)]
-    compiled = cell[cell["configuration"] == "optimized_compile"].set_index("baseline")
+    compiled = cell[cell["preset"] == "optimized_compile"].set_index("baseline")
     improvement = compiled["improvement_percent"].to_dict()
     assert improvement == pytest.approx(
         {
-            "original": (23.4 - 20.9) / 23.4 * 100,
+            "original_xformers": (23.4 - 20.9) / 23.4 * 100,
             "original_no_xformers": (47.2 - 20.9) / 47.2 * 100,
         }
     )

@@ -20,7 +20,7 @@ from analysis.tables.pages import (
     make_summary_page,
 )
 from tests.support.records import (
-    CONFIGURATIONS,
+    PRESETS,
     sample_environment,
     sample_record,
     write_main_sweep,
@@ -193,13 +193,13 @@ def test_missing_parity_has_its_reason_in_the_cell(tmp_path: Path) -> None:
 
 
 def test_environments_have_a_table_where_there_are_several(tmp_path: Path) -> None:
-    for number, (name, bundle) in enumerate(CONFIGURATIONS.items()):
+    for number, (name, bundle) in enumerate(PRESETS.items()):
         torch = "1.12.1" if bundle["torch_env"] == "original" else "2.15.0"
         environment = sample_environment(f"print of {torch}", torch=torch)
-        record = sample_record(9.0 - number, configuration=name, environment=environment, **bundle)
+        record = sample_record(9.0 - number, preset=name, environment=environment, **bundle)
         write_sample(tmp_path, record)
     page = make_summary_page(*frames(tmp_path))
-    assert [row["configuration"] for row in rows(page)] == list(CONFIGURATIONS)
+    assert [row["preset"] for row in rows(page)] == list(PRESETS)
     assert [row["env"] for row in rows(page)] == ["E1", "E1", "E2", "E2", "E2"]
     which = rows(page, 1)
     assert [(row["env"], row["PyTorch"], row["torch_env"]) for row in which] == [
@@ -236,12 +236,16 @@ def test_what_varies_has_a_column(tmp_path: Path) -> None:
 
 def test_several_baselines_have_a_column(tmp_path: Path) -> None:
     write_main_sweep(tmp_path)
-    cells = {("original",): [2.0], ("optimized",): [1.0]}
-    write_sweep(tmp_path, cells, axes=("configuration",), steps=50)
+    cells = {("original_xformers",): [2.0], ("optimized",): [1.0]}
+    write_sweep(tmp_path, cells, axes=("preset",), steps=50)
     page = make_delta_page(*frames(tmp_path))
     assert page.tables[0].title == "cpu"
-    assert [row["baseline"] for row in rows(page)[5:]] == ["attention=math", "original", "original"]
-    assert "Baselines: attention=math on cpu; original on cpu." in page.notes
+    assert [row["baseline"] for row in rows(page)[5:]] == [
+        "attention=math",
+        "original_xformers",
+        "original_xformers",
+    ]
+    assert "Baselines: attention=math on cpu; original_xformers on cpu." in page.notes
 
 
 def test_the_screen_shows_each_table_once(tmp_path: Path) -> None:

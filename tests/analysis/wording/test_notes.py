@@ -43,13 +43,13 @@ def test_many_sweeps_are_counted() -> None:
     assert join_sweeps(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
 
 
-def sweep(root: Path, marks: list[str], warnings: list[str]) -> pd.DataFrame:
+def sweep(root: Path, flags: list[str], warnings: list[str]) -> pd.DataFrame:
     """Two cells of two rounds of two iterations; one round of flash is disturbed."""
     for attention in ("math", "flash"):
         for number in range(2):
             disturbed = attention == "flash" and number == 1
             times = sample_times(1.0, 1.0)
-            first = dataclasses.replace(times.iterations[0], marks=marks if disturbed else [])
+            first = dataclasses.replace(times.iterations[0], flags=flags if disturbed else [])
             record = sample_record(
                 round_index=number,
                 attention=attention,

@@ -12,7 +12,7 @@ from analysis.charts.kinds.runs import RunChart
 RUNS = pd.DataFrame(
     {
         "run_number": [0, 1, 2, 3],
-        "series": ["optimized", "original", "optimized", "original"],
+        "series": ["optimized", "original_xformers", "optimized", "original_xformers"],
         "runtime_s": [8.0, 10.0, 8.5, 11.0],
     }
 )
@@ -29,9 +29,9 @@ def test_runs_are_points_in_the_colour_of_their_series() -> None:
         for line in axes.lines
         if line.get_marker() == "o"
     }
-    colours = colour_series(["original", "optimized"])
+    colours = colour_series(["original_xformers", "optimized"])
     assert points == {
-        colours["original"]: ([1, 3], [10.0, 11.0]),
+        colours["original_xformers"]: ([1, 3], [10.0, 11.0]),
         colours["optimized"]: ([0, 2], [8.0, 8.5]),
     }
 
@@ -43,7 +43,7 @@ def test_means_are_lines_and_in_the_legend() -> None:
     means = [float(np.asarray(line.get_ydata())[0]) for line in lines]
     assert sorted(means) == [8.25, 10.5]
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels == ["optimized: mean 8.25 s ± 4.3 %", "original: mean 10.50 s ± 6.7 %"]
+    assert labels == ["optimized: mean 8.25 s ± 4.3 %", "original_xformers: mean 10.50 s ± 6.7 %"]
 
 
 def test_throttled_runs_are_crosses() -> None:
@@ -64,5 +64,5 @@ def test_the_range_of_the_runs_fills_the_axis_which_the_caption_says() -> None:
 def test_the_alternative_text_has_the_numbers() -> None:
     assert chart().alt() == (
         "Scatter plot of runtime by run number. Runs. "
-        "optimized: mean 8.25 s ± 4.3 %; original: mean 10.50 s ± 6.7 %."
+        "optimized: mean 8.25 s ± 4.3 %; original_xformers: mean 10.50 s ± 6.7 %."
     )

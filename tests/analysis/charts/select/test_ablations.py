@@ -22,7 +22,7 @@ SECONDS = dict(zip((name for name, _ in STEPS), (10, 9, 8.5, 7, 7.25, 5, 4), str
 def chain(root: Path, *left_out: str, batch_sizes: tuple[int, ...] = (1,)) -> dict[str, Waterfall]:
     for name, runtime in SECONDS.items():
         for batch_size in batch_sizes:
-            record = sample_record(float(runtime), configuration=name, batch_size=batch_size)
+            record = sample_record(float(runtime), preset=name, batch_size=batch_size)
             if name not in left_out:
                 write_sample(root, record)
     return select_ablations(compare(summarise(load_records(root))))
@@ -53,7 +53,7 @@ def test_a_gap_is_never_bridged(tmp_path: Path) -> None:
     assert len(chart.changes) == 2
 
 
-def test_two_configurations_are_no_chain(tmp_path: Path) -> None:
+def test_two_presets_are_no_chain(tmp_path: Path) -> None:
     keep = {"optimized_math", "optimized"}
     assert chain(tmp_path, *(name for name in SECONDS if name not in keep)) == {}
 
@@ -69,7 +69,7 @@ def test_each_batch_size_has_its_own_and_is_drawn(tmp_path: Path) -> None:
 def write_chain(root: Path, factor: float, *names: str, within: str = "", **fixed: Any) -> None:
     """``within`` is the part of the sweep's folder that the jobs are in."""
     for name in names:
-        record = sample_record(factor * SECONDS[name], configuration=name, **fixed)
+        record = sample_record(factor * SECONDS[name], preset=name, **fixed)
         write_sample(root, replace(record, job=f"{within}{record.job}"))
 
 
@@ -89,7 +89,7 @@ def ablations_of(root: Path) -> dict[str, Waterfall]:
 def test_cells_that_differ_in_more_than_the_step_are_never_joined(
     tmp_path: Path, axis: str, values: tuple[Any, Any], words: tuple[str, str]
 ) -> None:
-    """The last configuration was measured with the first value alone."""
+    """The last preset was measured with the first value alone."""
     *before, last = list(SECONDS)[-4:]
     write_chain(tmp_path, 1.0, *before, last, **{axis: values[0]})
     write_chain(tmp_path, 2.0, *before, **{axis: values[1]})
@@ -145,7 +145,7 @@ def test_environments_of_one_sweep_have_a_chain_each(tmp_path: Path) -> None:
     assert [chart.begin[1] for chart in charts.values()] == [7.25, 14.5]
 
 
-def test_a_configuration_with_two_cells_is_a_gap(tmp_path: Path) -> None:
+def test_a_preset_with_two_cells_is_a_gap(tmp_path: Path) -> None:
     write_chain(tmp_path, 1.0, *list(SECONDS)[-3:])
     write_chain(
         tmp_path, 2.0, list(SECONDS)[-1], cell_hash="other", started_at="later", round_index=1
@@ -160,10 +160,10 @@ def test_an_unproven_beginning_is_marked(tmp_path: Path) -> None:
 
 
 def test_the_steps_are_the_experiments(compose_config: Compose) -> None:
-    """Each configuration exists, and departs from the one before in what the step says."""
+    """Each preset exists, and departs from the one before in what the step says."""
     facts = []
     for name, _ in STEPS:
-        config = compose_config(f"configuration={name}", "model_version=sd2")
+        config = compose_config(f"preset={name}", "model_version=sd2")
         facts.append(
             {
                 "torch_env": config.torch_env.name,

@@ -20,7 +20,7 @@ from analysis.charts.select.measures import select_measure_charts
 from analysis.charts.select.runs import select_run_charts
 from analysis.comparison.compile_gain import compute_break_even
 from analysis.rows import Row
-from sd_bench.records import Memory, Profile, Times, Work
+from sd_bench.records import Flops, Memory, Profile, Times
 from tests.support.records import sample_record, sample_times, write_main_sweep, write_sample
 
 GPU = {"gpu": {"peak_tflops": {"fp16": 100.0, "fp32": 20.0}, "bandwidth_gb_per_s": 500}}
@@ -39,8 +39,8 @@ def times(runtime_s: float, first_call_s: float) -> Times:
     return dataclasses.replace(sample_times(runtime_s), first_call_s=first_call_s)
 
 
-def work(flop: float) -> Work:
-    return Work(unet_call=flop / 10, text_encode=0.0, vae_decode=0.0, iteration=flop)
+def work(flop: float) -> Flops:
+    return Flops(unet_call=flop / 10, text_encode=0.0, vae_decode=0.0, iteration=flop)
 
 
 def test_images_a_second_are_lines_over_batch_sizes(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_the_devices_own_peak_memory_is_preferred(tmp_path: Path) -> None:
 
 def test_efficiency_is_counted_work_over_time_and_peak(tmp_path: Path) -> None:
     for precision, runtime_s in (("autocast", 1.0), ("fp32", 2.0), ("bf16", 1.0)):
-        extra = {"work": work(10e12)}
+        extra = {"flops": work(10e12)}
         record = sample_record(runtime_s, precision=precision, config=GPU, extra=extra)
         write_sample(tmp_path, record)
     bars = chart(tmp_path, "efficiency")
@@ -100,12 +100,12 @@ def test_efficiency_is_counted_work_over_time_and_peak(tmp_path: Path) -> None:
 
 
 def test_without_a_peak_there_is_no_efficiency_and_no_roofline(tmp_path: Path) -> None:
-    write_sample(tmp_path, sample_record(1.0, extra={"work": work(10e12)}))
+    write_sample(tmp_path, sample_record(1.0, extra={"flops": work(10e12)}))
     assert {stem.split("_cpu")[0] for stem in charts_of(tmp_path)} == {"stages"}
 
 
 def test_the_roofline_bounds_the_intensity_from_below(tmp_path: Path) -> None:
-    extra = {"work": work(10e12)}
+    extra = {"flops": work(10e12)}
     write_sample(tmp_path, sample_record(2.0, precision="autocast", config=GPU, extra=extra))
     roof = chart(tmp_path, "roofline")
     assert isinstance(roof, Roofline)

@@ -13,7 +13,7 @@ from analysis.charts.kinds.runs import RunChart
 from analysis.charts.select.runs import select_run_charts
 from analysis.charts.select.runtimes import select_runtime_charts
 from tests.support.records import (
-    CONFIGURATIONS,
+    PRESETS,
     sample_environment,
     sample_record,
     sample_times,
@@ -28,15 +28,15 @@ def charts_of(root: Path) -> dict[str, RunChart]:
 
 
 def write_published_form(root: Path) -> Path:
-    """The five configurations on an A10 in turn, three rounds of two iterations."""
+    """The five presets on an A10 in turn, three rounds of two iterations."""
     environment = sample_environment(device="NVIDIA A10")
     for round_index in range(3):
-        for number, (name, bundle) in enumerate(CONFIGURATIONS.items()):
+        for number, (name, bundle) in enumerate(PRESETS.items()):
             record = sample_record(
                 10.0 - number,
                 10.0 - number + round_index / 10,
                 gpu="a10",
-                configuration=name,
+                preset=name,
                 batch_size=2,
                 n_iter=2,
                 round_index=round_index,
@@ -56,7 +56,7 @@ def test_the_published_form_has_the_published_name(tmp_path: Path) -> None:
 def test_runs_are_numbered_in_the_order_in_which_they_ran(tmp_path: Path) -> None:
     (chart,) = charts_of(write_published_form(tmp_path)).values()
     assert list(chart.runs["run_number"]) == list(range(15))
-    assert list(chart.runs["series"]) == list(CONFIGURATIONS) * 3
+    assert list(chart.runs["series"]) == list(PRESETS) * 3
 
 
 def test_the_title_has_the_improvement_over_both_originals(tmp_path: Path) -> None:
@@ -65,35 +65,35 @@ def test_the_title_has_the_improvement_over_both_originals(tmp_path: Path) -> No
     gains = [100 * (means[at] - means[4]) / means[at] for at in (0, 1)]
     assert chart.title == (
         "Runs of sd2 on a10 at batch size 2. optimized_compile: "
-        f"+{gains[0]:.1f} % over original_no_xformers, +{gains[1]:.1f} % over original."
+        f"+{gains[0]:.1f} % over original_no_xformers, +{gains[1]:.1f} % over original_xformers."
     )
 
 
-def write_configurations(root: Path, seconds: dict[str, float], **fixed: Any) -> None:
+def write_presets(root: Path, seconds: dict[str, float], **fixed: Any) -> None:
     for name, mean_s in seconds.items():
-        record = sample_record(mean_s, **{**CONFIGURATIONS[name], "configuration": name, **fixed})
+        record = sample_record(mean_s, **{**PRESETS[name], "preset": name, **fixed})
         write_sample(root, record)
 
 
 def test_the_title_compares_with_originals_that_are_equal_in_the_rest(tmp_path: Path) -> None:
-    seconds = {"original_no_xformers": 8.0, "original": 6.0, "optimized_compile": 4.0}
-    write_configurations(tmp_path, seconds)
+    seconds = {"original_no_xformers": 8.0, "original_xformers": 6.0, "optimized_compile": 4.0}
+    write_presets(tmp_path, seconds)
     del seconds["optimized_compile"]
     slower = {name: 2 * mean_s for name, mean_s in seconds.items()}
-    write_configurations(tmp_path, slower, precision="autocast")
+    write_presets(tmp_path, slower, precision="autocast")
     (chart,) = charts_of(tmp_path).values()
     assert chart.title == (
         "Runs of sd2 on cpu at batch size 1. optimized_compile: "
-        "+50.0 % over original_no_xformers, fp32; +33.3 % over original, fp32."
+        "+50.0 % over original_no_xformers, fp32; +33.3 % over original_xformers, fp32."
     )
 
 
-@pytest.mark.parametrize("reference", ["original", "optimized_math"])
+@pytest.mark.parametrize("reference", ["original_xformers", "optimized_math"])
 def test_without_an_equal_in_the_rest_the_title_claims_nothing(
     tmp_path: Path, reference: str
 ) -> None:
-    write_configurations(tmp_path, {reference: 8.0}, precision="autocast")
-    write_configurations(tmp_path, {"optimized_compile": 4.0})
+    write_presets(tmp_path, {reference: 8.0}, precision="autocast")
+    write_presets(tmp_path, {"optimized_compile": 4.0})
     (chart,) = charts_of(tmp_path).values()
     assert chart.title == "Runs of sd2 on cpu at batch size 1."
 
@@ -101,14 +101,17 @@ def test_without_an_equal_in_the_rest_the_title_claims_nothing(
 def test_the_title_compares_with_the_original_of_the_same_sweep(tmp_path: Path) -> None:
     """With two environments of PyTorch 1.12 and two of 2.x on one machine."""
     for day, factor in (("monday", 1.0), ("tuesday", 3.0)):
-        for name, mean_s in (("original", 6.0), ("optimized_compile", 4.0)):
+        for name, mean_s in (("original_xformers", 6.0), ("optimized_compile", 4.0)):
             environment = sample_environment(f"{day} {name}")
             fixed = {"sweep": day, "started_at": day, "environment": environment}
-            write_configurations(tmp_path, {name: factor * mean_s}, **fixed)
-    on_one_machine = {"sweep": "tuesday", "environment": sample_environment("monday original")}
-    write_configurations(tmp_path, {"original": 9.0}, steps=9, **on_one_machine)
+            write_presets(tmp_path, {name: factor * mean_s}, **fixed)
+    on_one_machine = {
+        "sweep": "tuesday",
+        "environment": sample_environment("monday original_xformers"),
+    }
+    write_presets(tmp_path, {"original_xformers": 9.0}, steps=9, **on_one_machine)
     titles = [chart.title for chart in charts_of(tmp_path).values()]
-    assert "optimized_compile, E3: +33.3 % over original, E1." in titles[0]
+    assert "optimized_compile, E3: +33.3 % over original_xformers, E1." in titles[0]
 
 
 def test_one_plot_a_batch_size(tmp_path: Path) -> None:
@@ -122,7 +125,7 @@ def test_one_plot_a_batch_size(tmp_path: Path) -> None:
 def test_throttled_runs_are_told_and_drawn(tmp_path: Path) -> None:
     times = sample_times(1.0, 1.1)
     marked = [
-        dataclasses.replace(i, marks=marks)
+        dataclasses.replace(i, flags=marks)
         for i, marks in zip(times.iterations, ([], ["throttled: sw_power_cap"]), strict=True)
     ]
     extra = {"times": dataclasses.replace(times, iterations=marked)}

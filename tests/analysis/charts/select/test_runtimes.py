@@ -12,9 +12,9 @@ from analysis import compare, load_records, summarise
 from analysis.charts.drawing import draw_charts
 from analysis.charts.kinds.bars import BarChart
 from analysis.charts.select.runtimes import select_runtime_charts
-from sd_bench.verdicts.axes import PUBLISHED_CONFIGURATIONS
+from sd_bench.verdicts.axes import PUBLISHED_PRESETS
 from tests.support.records import (
-    CONFIGURATIONS,
+    PRESETS,
     sample_environment,
     sample_record,
     sample_times,
@@ -30,13 +30,13 @@ def charts_of(root: Path, baseline: str | None = None) -> dict[str, BarChart]:
 
 def write_gpu(root: Path, gpu: str, torch: str = "2.15.0", **changes: object) -> None:
     environment = sample_environment(gpu + torch, device=f"NVIDIA {gpu.upper()}", torch=torch)
-    for number, name in enumerate(CONFIGURATIONS):
+    for number, name in enumerate(PRESETS):
         record = sample_record(
             10.0 - number,
             gpu=gpu,
-            configuration=name,
+            preset=name,
             environment=environment,
-            **(CONFIGURATIONS[name] | changes),
+            **(PRESETS[name] | changes),
         )
         write_sample(root, record)
 
@@ -68,13 +68,13 @@ def test_the_baselines_own_bar_has_no_percentage(tmp_path: Path) -> None:
     assert str(chart.bars["4", "math"].improvement_percent) == "nan"
 
 
-def test_the_published_form_has_gpus_on_x_and_configurations_side_by_side(tmp_path: Path) -> None:
+def test_the_published_form_has_gpus_on_x_and_presets_side_by_side(tmp_path: Path) -> None:
     for gpu in ("a100", "t4", "h100"):
         write_gpu(tmp_path, gpu)
     chart = charts_of(tmp_path)["runtime_by_gpu_n_samples_1_n_iter_1_sd2"]
     assert chart.title == "Runtime at batch size 1: sd2, 128x128 pixels, 4 steps, plms, fp32"
     assert (chart.groups, chart.x_label) == (["t4", "a100", "h100"], "GPU")
-    assert chart.series == list(PUBLISHED_CONFIGURATIONS)
+    assert chart.series == list(PUBLISHED_PRESETS)
     assert chart.bars["a100", "optimized"].value == 7.0
 
 

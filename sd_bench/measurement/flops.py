@@ -18,14 +18,14 @@ from sd_bench.networks.attention import attention_factory
 from sd_bench.networks.autoencoder import Autoencoder
 from sd_bench.networks.text_encoder import TextEncoder
 from sd_bench.networks.unet import UNet
-from sd_bench.records import Work, write_atomically
+from sd_bench.records import Flops, write_atomically
 from sd_bench.sampling.inputs import PIXELS_PER_LATENT
 from sd_bench.sampling.sampler_table import make_sampler
 
 _META = torch.device("meta")
 
 
-def count_work(config: Config, cache_folder: Path) -> Work | None:
+def count_flops(config: Config, cache_folder: Path) -> Flops | None:
     """The work of one iteration of ``config``, or None where PyTorch cannot count (before 2.1).
 
     Counting takes about a second, so ``cache_folder`` keeps what an image of this size costs in
@@ -34,7 +34,7 @@ def count_work(config: Config, cache_folder: Path) -> Work | None:
     """
     if not HAS_FLOP_COUNTER:
         return None
-    file = cache_folder / f".work-{_key(config)}.json"
+    file = cache_folder / f".flops-{_key(config)}.json"
     costs: dict[str, float] | None = None
     with suppress(OSError, ValueError):
         costs = json.loads(file.read_text())
@@ -44,7 +44,7 @@ def count_work(config: Config, cache_folder: Path) -> Work | None:
     costs = {name: cost * config.workload.batch_size for name, cost in costs.items()}
     num_unet_calls = make_sampler(config.sampler, config.model_version).num_unet_calls
     iteration = costs["text_encode"] + num_unet_calls * costs["unet_call"] + costs["vae_decode"]
-    return Work(**costs, iteration=iteration)
+    return Flops(**costs, iteration=iteration)
 
 
 def _key(config: Config) -> str:
