@@ -12,7 +12,6 @@ from omegaconf import II, MISSING
 
 from sd_bench.attention_backends import BACKENDS, BACKENDS_BY_NAME
 
-PREDICTIONS = ("eps", "v")
 ATTENTION_BACKENDS = tuple(backend.name for backend in BACKENDS)
 #: The backends of scaled_dot_product_attention, which nn.MultiheadAttention chooses from.
 SDPA_BACKENDS = tuple(backend.name for backend in BACKENDS if backend.sdpa_switch)
