@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -77,16 +77,18 @@ def arguments_of(step: Step, device: str, extra: Sequence[str] = ()) -> list[str
 
 def cells_of(arguments: Sequence[str]) -> list[str]:
     """The cells of a sweep in Hydra's order, each by what tells it from the others."""
-    lists = [list(_choices(argument)) for argument in arguments]
-    varying = [choices for choices in lists if len(choices) > 1]
-    if varying:
-        return [" ".join(cell) for cell in product(*varying)]
-    named = [a for a in arguments if a.partition("=")[0] in (PRESET, "attention", "compile")]
-    return [" ".join(named)]
+    fixed = [a for a in arguments if len(_choices(a)) == 1]
+    named = [a for a in fixed if a.partition("=")[0] in (PRESET, "attention", "compile")]
+    varying = [[a for a in cell if a not in fixed] for cell in expanded(arguments)]
+    return [" ".join(cell or named) for cell in varying]
 
 
-def _choices(argument: str) -> Iterator[str]:
+def expanded(arguments: Sequence[str]) -> list[tuple[str, ...]]:
+    """The arguments of each cell of a sweep, in Hydra's order."""
+    return list(product(*map(_choices, arguments)))
+
+
+def _choices(argument: str) -> list[str]:
     name, _, values = argument.partition("=")
     is_one = any(mark in values for mark in "[{'\"")
-    for value in [values] if is_one else values.split(","):
-        yield f"{name}={value}"
+    return [f"{name}={value}" for value in ([values] if is_one else values.split(","))]
