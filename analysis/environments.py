@@ -22,21 +22,43 @@ _ENV_FACTS = ("gpu", "device", "fingerprint")
 
 def label_environments(rounds: pd.DataFrame) -> pd.DataFrame:
     """Add the columns ``env`` and ``machine`` to a table of rounds."""
-    columns = [*_ENV_FACTS, "torch_env", "torch", "sweep_folder"]
-    facts = rows_of(rounds[columns].drop_duplicates())
+    columns = [*_ENV_FACTS, "torch_env", "torch", "sweep_folder", "status"]
+    of_rounds = _housed(rows_of(rounds[columns]))
+    facts = list({tuple(fact.values()): fact for fact in of_rounds}.values())
     facts.sort(key=_display_order)
     env_of: dict[tuple[Any, ...], str] = {}
     for fact in facts:
         env_of.setdefault(_key(fact), f"E{len(env_of) + 1}")
     machine_of = _machines(facts, env_of)
-    envs = [env_of[_key(row)] for row in rows_of(rounds[[*_ENV_FACTS, "sweep_folder"]])]
+    envs = [env_of[_key(fact)] for fact in of_rounds]
     return rounds.assign(env=envs, machine=[machine_of[env] for env in envs])
+
+
+def _ran_nowhere(fact: Row) -> bool:
+    """Whether it was declared unsupported before any process began: that has no environment."""
+    return fact["status"] == "unsupported" and str(fact["fingerprint"]).startswith(UNKNOWN)
+
+
+def _housed(facts: list[Row]) -> list[Row]:
+    """``facts``, those of what ran nowhere replaced by the nearest ones of the same GPU, if any."""
+    real = {tuple(f.values()): f for f in facts if not _ran_nowhere(f)}
+
+    def nearest(fact: Row) -> Row:
+        same_gpu = [other for other in real.values() if other["gpu"] == fact["gpu"]]
+        apart = ("sweep_folder", "torch_env")
+        return min(same_gpu, key=lambda other: [other[n] != fact[n] for n in apart], default=fact)
+
+    return [nearest(fact) if _ran_nowhere(fact) else fact for fact in facts]
 
 
 def environments(rounds: pd.DataFrame) -> pd.DataFrame:
     """One row an environment: what it is, and how many sweeps, cells and rounds it has."""
     rows = []
-    for env, members in rounds.groupby("env", sort=False):
+    for env, everyone in rounds.groupby("env", sort=False):
+        began = everyone[
+            [not _ran_nowhere(f) for f in rows_of(everyone[["status", "fingerprint"]])]
+        ]
+        members = began if len(began) else everyone
         rows.append(
             {
                 "env": env,
