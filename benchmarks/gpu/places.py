@@ -116,5 +116,5 @@ def _members(archive: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
                 content = stream.extractfile(member) if member.isfile() else None
                 if content is not None and ".." not in name.parts:
                     yield name, content.read()
-    except (tarfile.TarError, EOFError, zlib.error) as error:
-        raise SetupError(f"{archive}: does not unpack: {error}") from None
+    except (tarfile.TarError, EOFError, zlib.error):
+        raise SetupError(f"{archive}: does not unpack: it is broken, or no archive") from None

@@ -18,11 +18,11 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 from actions import ACTIONS, Request, in_folder, under_way
 from commit import CHANGED, CLEAN, VARIABLE, read_commit
@@ -45,13 +45,17 @@ class _Parser(argparse.ArgumentParser):
         self.exit(EXIT_USAGE, f"run.py: {message}; --help says what there is\n")
 
 
-def main(arguments: Sequence[str] | None = None, session_type: type[Session] = Session) -> int:
+#: Makes the session of a call from its log, environment and time limit.
+Begin = Callable[[BinaryIO, Mapping[str, str], float], Session]
+
+
+def main(arguments: Sequence[str] | None = None, begin: Begin = Session) -> int:
     """Run the command; its exit code is described above."""
     options = _parser().parse_args(arguments)
     listen()
     try:
         with TemporaryDirectory(prefix="sd_bench-gpu-", ignore_cleanup_errors=True) as scratch:
-            return call(options, Path(scratch), session_type)
+            return call(options, Path(scratch), begin)
     except (SetupError, OSError) as error:
         print(f"run.py: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -63,16 +67,14 @@ def main(arguments: Sequence[str] | None = None, session_type: type[Session] = S
 def _parser() -> argparse.ArgumentParser:
     names = [step.name for step in STEPS]
     parser = _Parser(prog="run.py", description=(__doc__ or "").partition("\n")[0])
-    add, order = parser.add_argument, " ".join(names)
+    add = parser.add_argument
     add("--wheels", type=Path, default=HERE / "wheels", help="the folder of fetch_wheels.py")
     add("--out", type=Path, help="default: multirun_outputs/results_GPU_DATE; never overwritten")
     add("--records", type=Path, metavar="DIR", help="where rounds are kept (default: OUT/records)")
     add("--resume", type=Path, metavar="PATH", help="go on: an earlier OUT, or its records.tar.gz")
     add("--time-limit", type=_seconds, default=LIMIT_S, metavar="SECONDS", help="default: 540")
     add("--device", choices=list(ON_DEVICE), default="cuda", help="cpu: a trial, tiny networks")
-    add(
-        "--only", nargs="+", choices=names, metavar="STEP", help=f"in this order: {' '.join(names)}"
-    )
+    add("--only", nargs="+", choices=names, metavar="STEP", help=f"in order: {', '.join(names)}")
     add("--skip", nargs="+", choices=names, default=[], metavar="STEP", help="all but these")
     add("--extra", nargs="+", default=[], metavar="NAME=VALUE", help="for every sweep")
     add("--commit", type=_commit, help="of a tree without .git (default: what fetch_wheels noted)")
@@ -96,11 +98,11 @@ def _commit(text: str) -> str:
     return f"{found[1]} {CHANGED if found[2] else CLEAN}"
 
 
-def call(options: argparse.Namespace, scratch: Path, session_type: type[Session]) -> int:
+def call(options: argparse.Namespace, scratch: Path, begin: Begin) -> int:
     """Check everything, then measure. Nothing outside ``scratch`` is touched before that."""
     site = scratch / "site"
     with (scratch / LOG).open("w+b", buffering=0) as log:
-        session = session_type(log, _environment(site, options), options.time_limit)
+        session = begin(log, _environment(site, options), options.time_limit)
         install(session, options.wheels, site)
         facts, gpu = machine_facts(options.device)
         if options.device == "cuda":
