@@ -188,6 +188,11 @@ def how_to_go_on(options: argparse.Namespace, places: Places, left: Sequence[str
     rest = ["--time-limit", f"{options.time_limit:g}", "--device", options.device]
     if options.wheels != HERE / "wheels":
         rest += ["--wheels", str(options.wheels)]
+    if options.commit:
+        commit, _, state = options.commit.partition(" ")
+        rest += ["--commit", f"{commit}-dirty" if state == CHANGED else commit]
+    if options.skip:
+        rest += ["--skip", *options.skip]
     if options.extra:
         rest += ["--extra", *options.extra]
     is_inside = places.records == places.out / RECORDS

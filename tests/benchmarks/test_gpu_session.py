@@ -11,10 +11,14 @@ from pathlib import Path
 
 import pytest
 from actions import ACTIONS, Request, under_way
+from machine import hold_gpu
 from notebook import CUT_OFF, ENDED, FAILED, NOTEBOOK, Notebook, Outcome
 from places import find_places
 from session import STOPPING_S, Answer, Session, SetupError
 from steps import STEPS, Step, arguments_of, cells_of
+
+from tests.support import fake_pynvml
+from tests.support.machines import H100_SXM, set_up
 
 TESTS = next(step for step in STEPS if step.kind == "tests")
 
@@ -149,3 +153,14 @@ def test_a_step_that_is_no_sweep_says_what_it_lacks(tmp_path: Path) -> None:
     outcome = ACTIONS["comparison"](Scripted(Answer(0, said)), step, request)
     assert outcome.state == ENDED
     assert "ratio 0.9" in outcome.text or "no diffusers here" in outcome.text
+
+
+def test_the_gpu_is_held_open_where_nvml_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_up(H100_SXM, tmp_path)
+    monkeypatch.setattr(fake_pynvml, "_BESIDE", tmp_path / "machine.json")
+    monkeypatch.setitem(sys.modules, "pynvml", fake_pynvml)
+    assert hold_gpu() == "held open through NVML"
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert hold_gpu().startswith("not held open: ModuleNotFoundError")
