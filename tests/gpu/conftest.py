@@ -14,7 +14,7 @@ COMPILING_LIMIT_S = 120
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that compile come last: on a machine that is lent for minutes they may be cut off."""
+    """Those that compile come last: where a call has minutes they may be cut off."""
     items.sort(key=_compiles)
     for item in filter(_compiles, items):
         item.add_marker(pytest.mark.timeout(COMPILING_LIMIT_S))
