@@ -68,10 +68,10 @@ def _parser() -> argparse.ArgumentParser:
     names = [step.name for step in STEPS]
     parser = _Parser(prog="run.py", description=(__doc__ or "").partition("\n")[0])
     add = parser.add_argument
-    add("--wheels", type=Path, default=HERE / "wheels", help="the folder of fetch_wheels.py")
-    add("--out", type=Path, help="default: multirun_outputs/results_GPU_DATE; never overwritten")
-    add("--records", type=Path, metavar="DIR", help="where rounds are kept (default: OUT/records)")
-    add("--resume", type=Path, metavar="PATH", help="go on: an earlier OUT, or its records.tar.gz")
+    add("--wheels", type=_path, default=HERE / "wheels", help="the folder of fetch_wheels.py")
+    add("--out", type=_path, help="default: multirun_outputs/results_GPU_DATE; never overwritten")
+    add("--records", type=_path, metavar="DIR", help="where rounds are kept (default: OUT/records)")
+    add("--resume", type=_path, metavar="PATH", help="go on: an earlier OUT, or its records.tar.gz")
     add("--time-limit", type=_seconds, default=LIMIT_S, metavar="SECONDS", help="default: 540")
     add("--device", choices=list(ON_DEVICE), default="cuda", help="cpu: a trial, tiny networks")
     add("--only", nargs="+", choices=names, metavar="STEP", help=f"in order: {', '.join(names)}")
@@ -79,6 +79,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--extra", nargs="+", default=[], metavar="NAME=VALUE", help="for every sweep")
     add("--commit", type=_commit, help="of a tree without .git (default: what fetch_wheels noted)")
     return parser
+
+
+def _path(text: str) -> Path:
+    """Absolute: the commands of a call run elsewhere."""
+    return Path(text).absolute()
 
 
 def _seconds(text: str) -> float:

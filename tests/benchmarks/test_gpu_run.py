@@ -52,7 +52,7 @@ def test_a_call_takes_the_steps_as_typed_and_leaves_a_summary_an_archive_and_its
 ) -> None:
     out = tmp_path / "out"
     only = ("--only", "tests", "kernels", "unet_vs_diffusers", "--extra", "protocol=smoke")
-    answer = run_script("--out", str(out), *only)
+    answer = run_script("--out", "out", *only, cwd=tmp_path)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert {f.name for f in out.iterdir()} == {"log.txt", "records", "records.tar.gz", "summary.md"}
 
@@ -108,7 +108,7 @@ def test_a_call_that_is_ended_keeps_what_is_finished_and_its_archive_goes_on(
     tmp_path: Path,
 ) -> None:
     out, kept = tmp_path / "out", tmp_path / "kept"
-    arguments = ("--only", "kernels", "sd1", "--extra", "protocol=smoke", "protocol.rounds=2")
+    arguments = ("--only", "kernels", "sd1", "--extra", "protocol=smoke", "sampler.steps=1")
     places = ("--out", str(out), "--records", str(kept))
     with (tmp_path / "said").open("w") as stream:
         call = subprocess.Popen(command_for(*places, *arguments), stdout=stream, stderr=stream)
@@ -132,18 +132,18 @@ def test_a_call_that_is_ended_keeps_what_is_finished_and_its_archive_goes_on(
     typed = shlex.split(line.partition(":")[2])
     assert typed[typed.index("--resume") + 1] == str(kept)
     assert "--device cpu" in line
-    assert "--extra protocol=smoke protocol.rounds=2" in line
+    assert "--extra protocol=smoke sampler.steps=1" in line
 
     there = tmp_path / "there"
     resumed = ("--resume", str(out / "records.tar.gz"), "--out", str(there))
-    only = ("--only", "kernels", "--extra", "protocol=smoke", "protocol.rounds=2")
+    only = ("--only", "kernels", "--extra", "protocol=smoke", "sampler.steps=1")
     answer = run_script(*resumed, *only)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     after = members(there / "records.tar.gz")
     records = {name for name in finished if name.endswith(".json")}
     assert {name: after[name] for name in records} == {name: finished[name] for name in records}
     cells = {row["attention"]: row["rounds"] for row in rows((there / "summary.md").read_text())}
-    assert cells == {"flash": "2", "math": "2", "mem_efficient": "0", "cudnn": "0"}
+    assert cells == {"flash": "1", "math": "1", "mem_efficient": "0", "cudnn": "0"}
     assert "earlier calls" in (there / "summary.md").read_text()
     assert (out / "summary.md").read_text() == summary
 
@@ -157,7 +157,7 @@ WRONG = {
     "no such step": (("--only", "nothing"), "invalid choice: 'nothing'"),
     "no step": (("--only",), "expected at least one argument"),
     "no commit": (("--commit", "HEAD"), "'HEAD' is not a commit"),
-    "nothing to go on with": (("--resume", "nowhere"), "--resume nowhere: holds no results"),
+    "nothing to go on with": (("--resume", "nowhere"), "nowhere: holds no results"),
     "another file": (("--resume", "other.tar.gz"), "other.tar.gz: does not unpack"),
     "no such value": (("--only", "sd1", "--extra", "nothing=1"), "Could not override 'nothing'"),
     "no such option": (
