@@ -7,11 +7,14 @@ from typing import Any
 import pandas as pd
 
 from analysis.rows import Row
-from sd_bench.verdicts.environments import env_number
+from sd_bench.verdicts.environments import env_number, ran_nowhere
 
 
 def list_environments(rounds: pd.DataFrame) -> pd.DataFrame:
-    """One row an environment: what it is, and how many sweeps, cells and rounds it has."""
+    """One row per environment: what it is, and how many sweeps, cells and rounds it has.
+
+    What ran nowhere counts nowhere, unless nothing ran at all.
+    """
     rows: list[Row] = [
         {
             "env": str(env),
@@ -22,10 +25,17 @@ def list_environments(rounds: pd.DataFrame) -> pd.DataFrame:
             "rounds": len(members),
             "fingerprint": members["fingerprint"].iloc[0],
         }
-        for env, members in rounds.groupby("env", sort=False)
+        for env, everyone in rounds.groupby("env", sort=False)
+        for members in [_begun(everyone)]
     ]
     rows.sort(key=lambda row: env_number(row["env"]))
     return pd.DataFrame(rows)
+
+
+def _begun(rounds: pd.DataFrame) -> pd.DataFrame:
+    facts = zip(rounds["status"], rounds["fingerprint"], strict=True)
+    began = rounds[[not ran_nowhere(status, fingerprint) for status, fingerprint in facts]]
+    return began if len(began) else rounds
 
 
 def _joined(values: pd.Series[Any]) -> str:

@@ -71,7 +71,8 @@ def _complete(rows: list[dict[str, Any]]) -> None:
     """Add what only all rows together tell: a missing ``upcast``, the environment, the machine."""
     upcasts = find_upcasts((row["cell_hash"], row["upcast"]) for row in rows)
     places = [Place(*(row[name] for name in Place._fields)) for row in rows]
-    for row, (env, machine) in zip(rows, label_environments(places), strict=True):
+    labels = label_environments(places, [row["status"] for row in rows])
+    for row, (env, machine) in zip(rows, labels, strict=True):
         row |= {"env": env, "machine": machine}
         if row["upcast"] is None:
             row["upcast"] = upcasts.get(row["cell_hash"])

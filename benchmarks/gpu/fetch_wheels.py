@@ -13,24 +13,39 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from email.parser import Parser
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from commit import write_commit
+
+if sys.version_info < (3, 11):
+    sys.exit("fetch_wheels: needs Python 3.11 or newer")
 import tomllib
-from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
+
+if TYPE_CHECKING or find_spec("packaging"):
+    from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
+    from packaging.utils import canonicalize_name, parse_wheel_filename
+    from packaging.version import InvalidVersion, Version
+elif find_spec("pip"):  # which this cannot do without, and which brings its own
+    from pip._vendor.packaging.requirements import Requirement
+    from pip._vendor.packaging.specifiers import SpecifierSet
+    from pip._vendor.packaging.utils import canonicalize_name, parse_wheel_filename
+    from pip._vendor.packaging.version import InvalidVersion, Version
+else:
+    sys.exit("fetch_wheels: needs pip: python3 -m ensurepip")
 
 HERE = Path(__file__).resolve().parent
 PYPROJECT = HERE.parents[1] / "pyproject.toml"
 
-#: What the offline machine is taken to have; ``--lacks`` takes names out of it.
+#: What the offline machine is taken to have; ``--has`` puts names in, ``--lacks`` takes them out.
 PRESENT = frozenset(
     {
         "torch", "torchvision", "timm", "numpy", "pandas", "matplotlib", "pillow", "rich",
         "packaging", "pyyaml", "regex", "tqdm", "huggingface-hub", "safetensors", "jinja2",
+        "filelock", "requests", "httpx", "pytest",
     }
 )  # fmt: skip
 #: Pure Python, and no wheel of it on the registry.
@@ -40,6 +55,8 @@ GLIBC_TIERS = (("2_28", "2_27", "2_24", "2_17", "2_12", "2_5"), ("2_39", "2_35",
 OLD_TAGS = ("manylinux2014", "manylinux2010", "manylinux1")
 MACHINE = "x86_64"
 LIMIT_MIB = 60
+#: What tests/gpu needs of what the tests need.
+_OF_PYTEST = ("pytest", "pytest-timeout")
 
 #: Gets one wheel for a requirement and says where it is.
 Fetch = Callable[[Requirement], Path]
@@ -60,6 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for wheel in wheels:
         print(f"{wheel.stat().st_size / 2**20:7.2f} MiB  {wheel.name}")
     print(f"{_total_mib(wheels):7.2f} MiB  in {len(wheels)} wheels in {options.out}")
+    commit = write_commit(HERE.parents[1], options.out)
+    print(f"commit {commit}" if commit else "no commit known: run.py can be told with --commit")
     return 0
 
 
@@ -69,8 +88,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--python", default="3.12", help="the machine's Python (default: %(default)s)")
     add("--torch", default="2.11", type=_version, help="its torch (default: %(default)s)")
     add("--out", type=Path, default=HERE / "wheels", help="the folder; its old wheels go")
+    add("--has", nargs="+", default=[], metavar="NAME", help="packages that it has, such as scipy")
     add("--lacks", nargs="+", default=[], metavar="NAME", help="packages it lacks besides")
     add("--no-xformers", action="store_true", help="leave xFormers out")
+    add(
+        "--no-diffusers", action="store_true", help="leave diffusers out, which ours is compared to"
+    )
     return parser
 
 
@@ -84,14 +107,15 @@ def _version(text: str) -> Version:
 def fill(options: argparse.Namespace) -> list[Path]:
     """Replace the folder's wheels by those that are needed. Raises FetchError and OSError."""
     project = tomllib.loads(PYPROJECT.read_text())["project"]
-    present = PRESENT - {canonicalize_name(name) for name in options.lacks}
+    present = PRESENT | {canonicalize_name(name) for name in options.has}
+    present -= {canonicalize_name(name) for name in options.lacks}
     with TemporaryDirectory() as scratch:
 
         def fetch(requirement: Requirement) -> Path:
             return fetch_wheel(requirement, options.python, Path(scratch))
 
         wheels = collect(
-            wanted(project, not options.no_xformers),
+            wanted(project, not options.no_xformers, not options.no_diffusers),
             lambda requirement: fitting(requirement, options.torch, fetch),
             present,
             options.python,
@@ -99,7 +123,7 @@ def fill(options: argparse.Namespace) -> list[Path]:
         if _total_mib(wheels) > LIMIT_MIB:
             raise FetchError(
                 f"{_total_mib(wheels):.0f} MiB of wheels, more than {LIMIT_MIB}: "
-                "leave the largest out with --no-xformers"
+                "say what the machine has (--has scipy), or give --no-diffusers or --no-xformers"
             )
         options.out.mkdir(parents=True, exist_ok=True)
         for old in options.out.glob("*.whl"):
@@ -107,10 +131,13 @@ def fill(options: argparse.Namespace) -> list[Path]:
         return sorted(Path(shutil.move(wheel, options.out)) for wheel in wheels)
 
 
-def wanted(project: Mapping[str, Any], with_xformers: bool) -> list[str]:
-    """What pyproject.toml says that a run needs, bounds included."""
-    extra = project["optional-dependencies"]["xformers"] if with_xformers else []
-    return [*project["dependencies"], *extra]
+def wanted(project: Mapping[str, Any], with_xformers: bool, with_diffusers: bool) -> list[str]:
+    """What pyproject.toml says that a call needs, bounds included."""
+    extras = project["optional-dependencies"]
+    also = [r for r in extras["pytest"] if Requirement(r).name in _OF_PYTEST]
+    also += extras["xformers"] if with_xformers else []
+    also += [r for r in extras["test"] if with_diffusers and Requirement(r).name == "diffusers"]
+    return [*project["dependencies"], *also]
 
 
 def lacking(requirements: Iterable[str], present: frozenset[str], python: str) -> list[Requirement]:

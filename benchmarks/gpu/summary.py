@@ -12,24 +12,37 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from notebook import Outcome
+from steps import PRESET
+
 from sd_bench.records import Record, find_records, read_record
 
 _COLUMNS = (
-    "sweep", "model", "batch", "attention", "compile", "preset", "status", "rounds",
-    "runtime (s)", "images/s", "kernel proof", "detail", "reason",
+    "sweep", "model", "batch", "attention", "compile", PRESET, "status", "rounds", "runtime (s)",
+    "images/s", "kernel proof", "detail", "reason",
 )  # fmt: skip
-_CHOICES = ("model_version", "batch_size", "attention", "compile", "preset")
+_CHOICES = ("model_version", "batch_size", "attention", "compile", PRESET)
+#: Files beside the records that are kept too, if they are no larger than this.
+_BESIDE = ("*.log", "*-trace.json.gz", ".sd_bench")
+_OF_A_SWEEP = ("sweep.json",)
+_LARGEST_BYTES = 4 * 2**20
 
 
-def summarise(folder: Path, facts: Mapping[str, str], outcomes: Mapping[str, str]) -> str:
-    """One page: the machine and versions, how each sweep went, and a row a cell."""
+def summarise(folder: Path, facts: Mapping[str, str], outcomes: Mapping[str, Outcome]) -> str:
+    """One page: the machine and versions, how each step went, what failed, and a row per cell."""
     cells = [(sweep, cell) for sweep in outcomes for cell in _cells(folder / sweep)]
     environments = (record.environment for _, cell in cells for record in cell)
     measured_in = next(filter(None, environments), None)
+    failures = [name for outcome in outcomes.values() for name in outcome.failures]
     parts = [
         "# A GPU measured",
         _table(("", ""), {**facts, **_describe(measured_in)}.items()),
-        _table(("command", "outcome"), outcomes.items()),
+        _table(("step", "outcome"), ((name, str(outcome)) for name, outcome in outcomes.items())),
+        *(
+            ["Failed tests:\n\n" + "\n".join(f"- `{name}`" for name in failures)]
+            if failures
+            else []
+        ),
         "Runtime is the sum of a round's timed iterations, here the mean over its ok rounds; "
         "images/s is the batch size times the number of iterations over the runtime.",
         _table(_COLUMNS, (_row(sweep, cell) for sweep, cell in cells)),
@@ -84,19 +97,25 @@ def _escape(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def pack(folder: Path, archive: Path) -> None:
-    """Put records, charts, tables, the summary and one latent tensor a cell into ``archive``."""
+def pack(folder: Path, archive: Path, top: str) -> None:
+    """Put what is worth keeping of ``folder`` into ``archive``, below the folder ``top``."""
     temporary = archive.with_name(f".{archive.name}.tmp")
     with tarfile.open(temporary, "w:gz") as stream:
         for file in worth_keeping(folder):
-            stream.add(file, arcname=str(file.relative_to(folder)))
+            stream.add(file, arcname=f"{top}/{file.relative_to(folder)}")
     temporary.replace(archive)
 
 
 def worth_keeping(folder: Path) -> Iterator[Path]:
-    """The files that are small and tell something."""
-    yield from sorted(folder.glob("*.md"))
+    """Records, and what is small and tells something or is needed to go on.
+
+    That is charts, tables, summary, logs, traces, and one latent tensor per cell.
+    """
+    yield from sorted(file for file in folder.glob("*") if file.is_file())
     yield from sorted(file for file in (folder / "analysis").rglob("*") if file.is_file())
+    patterns = [f"*/{name}" for name in _OF_A_SWEEP] + [f"*/*/{name}" for name in _BESIDE]
+    beside = {file for pattern in patterns for file in folder.glob(pattern)}
+    yield from sorted(file for file in beside if file.stat().st_size <= _LARGEST_BYTES)
     for cell, files in groupby(find_records(folder), key=lambda file: file.parent):
         records = {file: read_record(file) for file in files}
         yield from records

@@ -36,6 +36,8 @@ _NOT_OF_THE_ENVIRONMENT = (
     "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "TORCHINDUCTOR_UNIQUE_KERNEL_NAMES",
     "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES",
 )  # fmt: skip
+#: What SD_BENCH_COMMIT says of a tree.
+_DIRTY = {"clean": False, "changed": True}
 #: The parts of the package that a measured time depends on.
 _MEASURED_SOURCES = (
     "networks", "weights", "sampling", "measurement", "pipeline.py",
@@ -153,9 +155,14 @@ def _memory_bytes() -> int | None:
 
 
 def _project() -> dict[str, Any]:
-    """The commit of the checkout that sd_bench runs from; ``None`` for an installed package."""
+    """The commit of the checkout that sd_bench runs from; ``None`` where nobody knows it.
+
+    Of a tree without its repository the variable SD_BENCH_COMMIT tells: "<hash> clean", or
+    "<hash> changed".
+    """
     if not (PACKAGE_DIR.parent / ".git").exists():
-        return {"git_commit": None, "dirty": None}
+        known, _, state = os.environ.get("SD_BENCH_COMMIT", "").partition(" ")
+        return {"git_commit": known or None, "dirty": _DIRTY.get(state)}
     commit = _git("rev-parse", "HEAD")
     changes = _git("status", "--porcelain", "--untracked-files=no")
     return {"git_commit": commit, "dirty": None if changes is None else bool(changes)}

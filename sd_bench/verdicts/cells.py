@@ -61,7 +61,9 @@ def pool_rounds(rounds: Iterable[Round]) -> list[Cell]:
     members: dict[tuple[object, ...], list[Round]] = defaultdict(list)
     machines: dict[str, str] = {}
     for each, (env, machine) in zip(
-        listed, label_environments([each.place for each in listed]), strict=True
+        listed,
+        label_environments([each.place for each in listed], [each.status for each in listed]),
+        strict=True,
     ):
         choices = {**each.choices, "upcast": each.choices["upcast"] or upcasts.get(each.cell_hash)}
         machines[env] = machine

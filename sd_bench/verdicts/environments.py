@@ -34,8 +34,25 @@ class Place(NamedTuple):
         return (self.gpu, self.device, self.fingerprint, alone)
 
 
-def label_environments(places: Sequence[Place]) -> list[tuple[str, str]]:
-    """The environment and the machine of each round, by the places where the rounds ran."""
+def ran_nowhere(status: str, fingerprint: str) -> bool:
+    """Whether a round was declared unsupported before any process began: in no environment."""
+    return status == "unsupported" and fingerprint.startswith(UNKNOWN)
+
+
+def label_environments(places: Sequence[Place], statuses: Sequence[str]) -> list[tuple[str, str]]:
+    """The environment and the machine of each round, by the places where the rounds ran.
+
+    A round that ran nowhere is put where others of its GPU ran, of its own sweep if there are any.
+    """
+    began = [
+        not ran_nowhere(status, place.fingerprint)
+        for place, status in zip(places, statuses, strict=True)
+    ]
+    real = dict.fromkeys(place for place, has_begun in zip(places, began, strict=True) if has_begun)
+    places = [
+        place if has_begun else _nearest(place, real)
+        for place, has_begun in zip(places, began, strict=True)
+    ]
     distinct = sorted(set(places), key=_display_order)
     env_of: dict[tuple[str, ...], str] = {}
     for place in distinct:
@@ -43,6 +60,16 @@ def label_environments(places: Sequence[Place]) -> list[tuple[str, str]]:
     machine_of = _machines(distinct, env_of)
     envs = (env_of[place.environment] for place in places)
     return [(env, machine_of[env]) for env in envs]
+
+
+def _nearest(place: Place, real: Iterable[Place]) -> Place:
+    """The place among ``real`` ones of the same GPU that is most alike; itself if there is none."""
+    same_gpu = (other for other in real if other.gpu == place.gpu)
+
+    def differences(other: Place) -> tuple[bool, bool]:
+        return (other.sweep_folder != place.sweep_folder, other.torch_env != place.torch_env)
+
+    return min(same_gpu, key=differences, default=place)
 
 
 def _display_order(place: Place) -> tuple[object, ...]:

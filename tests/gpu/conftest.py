@@ -2,10 +2,41 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from tests.support.composition import Compose
+
+#: The longest that a test may take that compiles, in seconds; others have what the call gives.
+COMPILING_LIMIT_S = 120
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that compile come last: where a call has minutes they may be cut off."""
+    items.sort(key=_compiles)
+    for item in filter(_compiles, items):
+        item.add_marker(pytest.mark.timeout(COMPILING_LIMIT_S))
+
+
+def _compiles(item: pytest.Item) -> bool:
+    return "fresh_compiler" in getattr(item, "fixturenames", ())
+
+
+@pytest.fixture
+def fresh_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A compiler that has seen nothing yet, as a round's own process has it.
+
+    Neither what Dynamo keeps in the process nor the key of Inductor's cache on the disk says which
+    attention backends were allowed: without this a second backend gets the first one's kernels.
+    """
+    import torch._dynamo  # not there yet in PyTorch 1.12
+
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path / "triton"))
 
 
 @pytest.fixture(scope="session", autouse=True)

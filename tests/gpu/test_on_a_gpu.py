@@ -226,6 +226,7 @@ def test_the_command_line_measures_a_cell_in_a_fresh_process(tmp_path: Path) -> 
     assert len(record.output.image_files) == 1
 
 
+@pytest.mark.usefixtures("fresh_compiler")
 @pytest.mark.parametrize("backend", ["math", "flash"])
 def test_a_compiled_backend_is_proven_too(
     on_gpu: Compose, device: torch.device, backend: str

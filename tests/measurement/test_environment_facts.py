@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from sd_bench.measurement import environment_facts
 from sd_bench.measurement.environment_facts import describe_environment
 from sd_bench.measurement.gpu_facts import INSTANCE, SETTINGS, gpu_facts, parse_facts
 
@@ -108,3 +109,20 @@ def test_without_nvidia_smi_every_fact_is_none(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("PATH", "")
     assert shutil.which("nvidia-smi") is None
     assert gpu_facts("GPU-1", INSTANCE) == dict.fromkeys(INSTANCE)
+
+
+@pytest.mark.parametrize(
+    ("told", "project"),
+    [
+        ("1a2b3c4 clean", {"git_commit": "1a2b3c4", "dirty": False}),
+        ("1a2b3c4 changed", {"git_commit": "1a2b3c4", "dirty": True}),
+        ("1a2b3c4", {"git_commit": "1a2b3c4", "dirty": None}),
+        ("", {"git_commit": None, "dirty": None}),
+    ],
+)
+def test_a_tree_without_its_repository_has_the_commit_that_it_is_told(
+    told: str, project: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment_facts, "PACKAGE_DIR", tmp_path / "sd_bench")
+    monkeypatch.setenv("SD_BENCH_COMMIT", told)
+    assert environment_facts._project() == project

@@ -8,7 +8,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 import torch
 
@@ -19,6 +18,8 @@ from sd_bench.records import read_record, write_record
 from sd_bench.records.json_schema import record_schema
 from tests.support.composition import Compose
 from tests.support.records import sample_record
+
+jsonschema = pytest.importorskip("jsonschema")
 
 PUBLISHED = PACKAGE_DIR.parent / "docs" / "record.schema.json"
 

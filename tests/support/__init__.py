@@ -1,0 +1,1 @@
+"""What tests and rehearsals share: machines that are not there."""

@@ -76,23 +76,39 @@ def test_two_devices_under_one_gpu_name_are_two_machines(tmp_path: Path) -> None
     assert set(machines(tmp_path).values()) == {"a100 (E1)", "a100 (E2)"}
 
 
+def write_unsupported(root: Path, sweep: str, **choices: Any) -> None:
+    """A cell that never began: its record knows no environment."""
+    record = sample_record(
+        status="unsupported", reason="not here", sweep=sweep, environment={}, **choices
+    )
+    write_sample(root, record)
+
+
 def test_a_round_that_could_not_begin_stays_with_its_sweep(tmp_path: Path) -> None:
     write(tmp_path, "s1", "optimized", "aaa")
     write(tmp_path, "s2", "optimized", "bbb")
-    record = sample_record(
-        status="unsupported",
-        reason="no PyTorch 1.12",
-        sweep="s2",
-        environment={},
-        gpu="a100",
-        torch_env="original",
-    )
-    write_sample(tmp_path, record)
+    write_unsupported(tmp_path, "s2", gpu="a100", torch_env="original")
     assert machines(tmp_path) == {
         "aaa": "a100 (E1)",
-        "bbb": "a100 (E2, E3)",
-        "unknown, sweep s2": "a100 (E2, E3)",
+        "bbb": "a100 (E2)",
+        "unknown, sweep s2": "a100 (E2)",
     }
+
+
+def test_what_ran_nowhere_is_no_environment_of_its_own(tmp_path: Path) -> None:
+    write(tmp_path, "s1", "optimized", "aaa")
+    write_unsupported(tmp_path, "s1", gpu="a100", torch_env="optimized", attention="cudnn")
+    write_unsupported(tmp_path, "s2", gpu="a100", torch_env="optimized", attention="xformers")
+    (row,) = list_environments(load_records(tmp_path)).to_dict("records")
+    assert (row["env"], row["device"], row["fingerprint"]) == ("E1", "NVIDIA A100", "aaa")
+    assert (row["cells"], row["rounds"]) == (1, 1)
+
+
+def test_where_nothing_ran_at_all_there_is_one_unknown_environment(tmp_path: Path) -> None:
+    write(tmp_path, "s1", "optimized", "aaa")
+    write_unsupported(tmp_path, "s2", gpu="h100")
+    table = list_environments(load_records(tmp_path))
+    assert list(table["device"]) == ["NVIDIA A100", "unknown"]
 
 
 def test_environments_are_numbered_in_the_order_of_the_gpus(tmp_path: Path) -> None:

@@ -1,0 +1,163 @@
+"""One call of run.py: the time that it has, its log, and the commands that it runs."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, NoReturn
+
+ROOT = Path(__file__).resolve().parents[2]
+
+#: The share of the time that is kept for charts and packing.
+RESERVED = 0.08
+#: With less time than this nothing is started any more.
+LEAST_S = 5
+#: How long a command may take to stop when it is asked to, before it is killed.
+STOPPING_S = 3
+#: How often a command is looked at that may fall silent.
+_LOOKING_S = 0.5
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class SetupError(Exception):
+    """Nothing can be measured here; the message is one line that says what to do."""
+
+
+class Stopped(BaseException):
+    """Somebody has ended this call from outside, with the signal ``number``."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+class Answer(NamedTuple):
+    """How a command ended: its exit code, None if it was cut off, and all that it said.
+
+    ``silent`` says that it was cut off because it said nothing for too long.
+    """
+
+    code: int | None
+    said: str
+    silent: bool = False
+
+    @property
+    def last_line(self) -> str:
+        lines = [line.strip() for line in self.said.splitlines() if line.strip()]
+        return lines[-1] if lines else "said nothing"
+
+
+class Session:
+    """The time and the log of a call. Its clock starts with the process, not with the script."""
+
+    def __init__(self, log: BinaryIO, environment: Mapping[str, str], limit_s: float) -> None:
+        self.log = log
+        self.environment = {**environment, "PYTHONUNBUFFERED": "1"}
+        self.limit_s = limit_s
+        self.began = self.now() - _age_s()
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    @property
+    def elapsed_s(self) -> float:
+        return self.now() - self.began
+
+    @property
+    def left_s(self) -> float:
+        """Seconds left to measure in."""
+        return self.limit_s * (1 - RESERVED) - self.elapsed_s
+
+    @property
+    def left_to_close_s(self) -> float:
+        """Seconds left for charts, less what the archive takes."""
+        return self.limit_s - STOPPING_S - self.elapsed_s
+
+    def run(
+        self, kind: str, command: Sequence[str], limit_s: float, silence_s: float = math.inf
+    ) -> Answer:
+        """Run ``command`` into the log for ``limit_s`` seconds at most.
+
+        It is cut off too when it has said nothing for ``silence_s``. ``kind`` is what sort of
+        command it is; only a rehearsal asks.
+        """
+        start = self.log.seek(0, os.SEEK_END)
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            code, silent = self._wait(process, limit_s, silence_s)
+        finally:
+            _end(process)
+        self.log.seek(start)
+        return Answer(code, self.log.read().decode(errors="replace"), silent)
+
+    def _wait(
+        self, process: subprocess.Popen[bytes], limit_s: float, silence_s: float
+    ) -> tuple[int | None, bool]:
+        end_s = time.monotonic() + limit_s
+        size, said_s = 0, time.monotonic()
+        while (left_s := end_s - time.monotonic()) > 0:
+            wait_s = left_s if silence_s == math.inf else min(left_s, _LOOKING_S)
+            with suppress(subprocess.TimeoutExpired):
+                return process.wait(wait_s), False
+            if (now_size := os.fstat(self.log.fileno()).st_size) != size:
+                size, said_s = now_size, time.monotonic()
+            if time.monotonic() - said_s > silence_s:
+                return None, True
+        return process.poll(), False
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask a process that still runs to stop, then kill it with its whole group."""
+    with suppress(subprocess.TimeoutExpired, ProcessLookupError):
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(STOPPING_S)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _age_s() -> float:
+    """Seconds since this process was started; 0 where the system does not tell."""
+    try:
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        started_s = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - started_s)
+    except (OSError, ValueError, IndexError, AttributeError):
+        return 0.0
+
+
+def listen() -> None:
+    """Have a signal that would end this process raise Stopped instead."""
+
+    def stop(number: int, _: object) -> NoReturn:
+        raise Stopped(number)
+
+    for number in _SIGNALS:
+        signal.signal(number, stop)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Finish what is inside, whatever signals come."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,8 @@
+"""benchmarks/gpu is a folder of scripts that import each other by name."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks" / "gpu"))

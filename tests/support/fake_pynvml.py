@@ -1,0 +1,97 @@
+"""pynvml of a machine that is not there: what sd_bench asks of it. Its energy counter runs."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+NVML_TEMPERATURE_GPU = 0
+NVML_CLOCK_SM, NVML_CLOCK_MEM = 1, 2
+NVML_FI_DEV_POWER_INSTANT = 186
+_ERROR_NOT_FOUND = 6
+_GPU_IDLE = 1
+_CLOCKS = {NVML_CLOCK_SM: "clocks.current.sm", NVML_CLOCK_MEM: "clocks.current.memory"}
+_BESIDE = Path(__file__).resolve().with_name("machine.json")
+
+
+class NVMLError(Exception):
+    """As pynvml's own; ``value`` is NVML's return code."""
+
+    def __init__(self, value: int) -> None:
+        super().__init__(value)
+        self.value = value
+
+
+class NVMLError_FunctionNotFound(NVMLError):  # noqa: N801, N818
+    pass
+
+
+class NVMLError_NotFound(NVMLError):  # noqa: N801, N818
+    pass
+
+
+def nvmlInit() -> None:  # noqa: N802
+    pass
+
+
+def nvmlShutdown() -> None:  # noqa: N802
+    pass
+
+
+def _gpus() -> list[dict[str, Any]]:
+    gpus: list[dict[str, Any]] = json.loads(_BESIDE.read_text(encoding="utf-8"))["gpus"]
+    return gpus
+
+
+def nvmlDeviceGetCount() -> int:  # noqa: N802
+    return len(_gpus())
+
+
+def nvmlDeviceGetHandleByIndex(index: int) -> dict[str, str]:  # noqa: N802
+    if index >= len(_gpus()):
+        raise NVMLError_NotFound(_ERROR_NOT_FOUND)
+    fields: dict[str, str] = _gpus()[index]["fields"]
+    return fields
+
+
+def nvmlDeviceGetHandleByUUID(uuid: str | bytes) -> dict[str, str]:  # noqa: N802
+    name = uuid.decode() if isinstance(uuid, bytes) else uuid
+    for index, gpu in enumerate(_gpus()):
+        if gpu["uuid"] == name:
+            return nvmlDeviceGetHandleByIndex(index)
+    raise NVMLError_NotFound(_ERROR_NOT_FOUND)
+
+
+def nvmlDeviceGetClockInfo(gpu: dict[str, str], clock: int) -> int:  # noqa: N802
+    return int(gpu[_CLOCKS[clock]])
+
+
+def nvmlDeviceGetTemperature(gpu: dict[str, str], sensor: int) -> int:  # noqa: N802
+    return int(gpu["temperature.gpu"])
+
+
+def nvmlDeviceGetPowerUsage(gpu: dict[str, str]) -> int:  # noqa: N802
+    return round(float(gpu["power.draw"]) * 1e3)
+
+
+def nvmlDeviceGetTotalEnergyConsumption(gpu: dict[str, str]) -> int:  # noqa: N802
+    """Millijoules since the host was started, at the power that it draws."""
+    return round(float(gpu["power.draw"]) * time.monotonic() * 1e3)
+
+
+def nvmlDeviceGetUtilizationRates(gpu: dict[str, str]) -> SimpleNamespace:  # noqa: N802
+    return SimpleNamespace(gpu=0, memory=0)
+
+
+def nvmlDeviceGetCurrentClocksEventReasons(gpu: dict[str, str]) -> int:  # noqa: N802
+    return _GPU_IDLE
+
+
+def nvmlDeviceGetFieldValues(gpu: dict[str, str], fields: list[int]) -> list[Any]:  # noqa: N802
+    """The instant power in milliwatts; other fields are not supported (3)."""
+    power = SimpleNamespace(uiVal=nvmlDeviceGetPowerUsage(gpu))
+    known = {NVML_FI_DEV_POWER_INSTANT: SimpleNamespace(nvmlReturn=0, value=power)}
+    return [known.get(field, SimpleNamespace(nvmlReturn=3)) for field in fields]

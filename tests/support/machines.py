@@ -1,0 +1,86 @@
+"""Machines that are not there: what their nvidia-smi and their NVML would answer.
+
+``set_up`` writes an executable ``nvidia-smi`` and a module ``pynvml`` into a folder and gives the
+environment in which programs find these before any real ones. The programs themselves are
+``fake_nvidia_smi.py`` and ``fake_pynvml.py``; both read ``machine.json`` beside them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gpu:
+    """One GPU. ``fields`` are nvidia-smi's, without units; what it does not list is "[N/A]"."""
+
+    uuid: str
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """``computing`` are the processes on the first GPU as pid and name; ``modules`` are names that
+    can be found by an import system there and that are empty here."""
+
+    gpus: tuple[Gpu, ...]
+    computing: tuple[tuple[int, str], ...] = ()
+    modules: tuple[str, ...] = field(default=())
+
+
+#: Idle, as its nvidia-smi describes it: the name, memory and driver are those of a real machine.
+H100_SXM = Machine(
+    gpus=(
+        Gpu(
+            uuid="GPU-00000000-0000-0000-0000-0000000000a1",
+            fields={
+                "index": "0",
+                "name": "NVIDIA H100 80GB HBM3",
+                "compute_cap": "9.0",
+                "memory.total": "81559",
+                "driver_version": "580.159.04",
+                "power.limit": "700.00",
+                "power.draw": "70.00",
+                "clocks.max.sm": "1980",
+                "clocks.max.mem": "2619",
+                "clocks.applications.graphics": "[Requested functionality has been deprecated]",
+                "clocks.applications.memory": "[Requested functionality has been deprecated]",
+                "clocks.current.sm": "345",
+                "clocks.current.memory": "2619",
+                "ecc.mode.current": "Enabled",
+                "mig.mode.current": "Disabled",
+                "persistence_mode": "Enabled",
+                "compute_mode": "Default",
+                "temperature.gpu": "30",
+                "pci.bus_id": "00000000:01:00.0",
+            },
+        ),
+    ),
+    modules=("xformers",),
+)
+
+
+def set_up(machine: Machine, folder: Path) -> dict[str, str]:
+    """Put the machine's programs into ``folder``; gives the variables that make them be found."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "machine.json").write_text(json.dumps(asdict(machine)), encoding="utf-8")
+    source = (HERE / "fake_nvidia_smi.py").read_text(encoding="utf-8")
+    program = folder / "nvidia-smi"
+    program.write_text(f"#!{sys.executable} -IS\n{source}", encoding="utf-8")
+    program.chmod(0o755)
+    shutil.copy(HERE / "fake_pynvml.py", folder / "pynvml.py")
+    for module in machine.modules:
+        (folder / module).mkdir(exist_ok=True)
+        (folder / module / "__init__.py").touch()
+    return {
+        name: os.pathsep.join(filter(None, (str(folder), os.environ.get(name, ""))))
+        for name in ("PATH", "PYTHONPATH")
+    }
