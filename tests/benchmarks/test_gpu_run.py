@@ -206,7 +206,7 @@ def test_at_minute_4_the_published_presets_stand_on_an_h100_that_is_not_there() 
     for preset in ("original_no_xformers_pt2", "optimized_math", "optimized"):
         (done,) = (part for part in fourth.split("), ") if f"={preset} (" in part)
         assert "ok here" in done
-    assert "original_pt2 (" in fourth
+    assert "preset=original_xformers_pt2 (" in fourth
     assert "| published | ended after" in answer.stdout
     cut_off = "| published_compiled | cut off after"
     (line,) = (line for line in answer.stdout.splitlines() if line.startswith(cut_off))

@@ -70,8 +70,12 @@ def test_a_cell_that_cannot_run_has_its_reason(
 
 
 def test_the_original_code_stands_in_for_itself_on_newer_devices() -> None:
-    names = "original_no_xformers,original,optimized"
-    both = "original_no_xformers,original_no_xformers_pt2,original,original_pt2,optimized"
+    names = "original_no_xformers,original_xformers,optimized"
+    both = (
+        "original_no_xformers,original_no_xformers_pt2,"
+        "original_xformers,original_xformers_pt2,optimized"
+    )
+    assert with_stand_ins("original_no_xformers,original,optimized", (9, 0)) == both  # old word
     assert with_stand_ins(names, None) == names
     assert with_stand_ins(names, (8, 6)) == names
     assert with_stand_ins(names, (8, 9)) == both

@@ -95,3 +95,18 @@ def nvmlDeviceGetFieldValues(gpu: dict[str, str], fields: list[int]) -> list[Any
     power = SimpleNamespace(uiVal=nvmlDeviceGetPowerUsage(gpu))
     known = {NVML_FI_DEV_POWER_INSTANT: SimpleNamespace(nvmlReturn=0, value=power)}
     return [known.get(field, SimpleNamespace(nvmlReturn=3)) for field in fields]
+
+
+def nvmlDeviceGetComputeRunningProcesses(gpu: dict[str, str]) -> list[Any]:  # noqa: N802
+    computing = _computing() if gpu == nvmlDeviceGetHandleByIndex(0) else {}
+    return [SimpleNamespace(pid=pid, usedGpuMemory=None) for pid in computing]
+
+
+def nvmlSystemGetProcessName(pid: int) -> str:  # noqa: N802
+    if pid not in _computing():
+        raise NVMLError_NotFound(_ERROR_NOT_FOUND)
+    return _computing()[pid]
+
+
+def _computing() -> dict[int, str]:
+    return dict(json.loads(_BESIDE.read_text())["computing"])

@@ -78,3 +78,22 @@ print(json.dumps([read(gauges, notes), read(counters, notes), notes]))
     assert notes == {}
     assert (gauges["power_w"], gauges["sm_clock_mhz"]) == (70.0, 345)
     assert counters["joules"] > 0
+
+
+@pytest.mark.parametrize("with_nvml", [True, False])
+def test_a_process_that_is_told_of_others_names_them_by_either_way(
+    tmp_path: Path, with_nvml: bool
+) -> None:
+    busy = dataclasses.replace(H100_SXM, computing=((7, "python"),))
+    environment = {**os.environ, **set_up(busy, tmp_path)}
+    environment.pop("CUDA_VISIBLE_DEVICES", None)
+    if not with_nvml:
+        (tmp_path / "pynvml.py").write_text("raise ImportError\n")
+    program = (
+        "from sd_bench.capabilities.nvidia_driver import cuda_devices, foreign_processes\n"
+        "print(foreign_processes(cuda_devices()[0]))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment
+    )
+    assert answer.stdout == "['python (process 7)']\n", answer.stderr
