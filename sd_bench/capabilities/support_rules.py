@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from sd_bench.attention_backends import BACKENDS_BY_NAME, Need
 from sd_bench.capabilities.torch_features import can
-from sd_bench.config.schema import SDPA_BACKENDS, Config
+from sd_bench.config.schema import Config
 from sd_bench.records.old_names import rename_presets
 
 SM = tuple[int, int]
@@ -55,8 +55,7 @@ def _is_unmet(need: Need, config: Config, host: Host) -> bool:
 
 def _switches_one_off(config: Config) -> bool:
     """Whether a backend is switched off that PyTorch 2.0 had; cuDNN's it did not have anyhow."""
-    named = [backend for backend in SDPA_BACKENDS if backend != "cudnn"]
-    return any(getattr(config.attention, f"disable_{backend}") for backend in named)
+    return bool({*config.attention.disabled} - {"cudnn"})
 
 
 #: The newest compute capability that the wheels of PyTorch 1.12 are built for.

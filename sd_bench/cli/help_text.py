@@ -9,7 +9,7 @@ sd_bench measures Stable Diffusion: every point of a matrix of choices, each in 
 
   python -m sd_bench                                              one cell
   python -m sd_bench -m batch_size=1,2,4 attention=flash,math     a matrix
-  python -m sd_bench -m dry_run=true attention=flash,xformers        what would run here
+  python -m sd_bench -m dry_run=true attention=flash,xformers     what would run here
   python -m analysis multirun_outputs                             charts and tables
 
 Choices: GROUP=OPTION, and with -m GROUP=OPTION,OPTION. What stands later wins:
@@ -19,7 +19,7 @@ _FOOTER = """
 Single values: NAME=VALUE, and with -m NAME=VALUE,VALUE.
 
   workload.batch_size=3   prompt="A photo"            workload.height=512   workload.width=512
-  workload.guidance_scale=9.0   workload.seed=1             sampler.steps=50      protocol.n_iter=2
+  workload.guidance_scale=9.0   workload.seed=1       sampler.steps=50    protocol.n_iter=2
   protocol.rounds=10      protocol.warmup=1           attention.disable_flash=true
   prompt=[a,b]            prompt_file=prompts.txt     negative_prompt="text" (one prompt a line)
   weights=FILE            (.ckpt, .safetensors, or a folder of diffusers; default: random)

@@ -161,7 +161,12 @@ class AttentionConfig:
     def allowed_sdpa_backends(self) -> tuple[str, ...]:
         """The backends that scaled_dot_product_attention may choose from in the UNet."""
         named = SDPA_BACKENDS if self.backend == "auto" else (self.backend,)
-        return tuple(b for b in named if b in SDPA_BACKENDS and not getattr(self, f"disable_{b}"))
+        return tuple(b for b in named if b in SDPA_BACKENDS and b not in self.disabled)
+
+    @property
+    def disabled(self) -> tuple[str, ...]:
+        """The backends that are switched off; one without a flag of its own cannot be."""
+        return tuple(b for b in SDPA_BACKENDS if getattr(self, f"disable_{b}", False))
 
 
 @dataclass

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig
 
 from sd_bench.config.conversion import to_dict
-from sd_bench.config.schema import SDPA_BACKENDS, Config
+from sd_bench.config.schema import Config
 
 #: What changes no result of a round: how often it is repeated, what is kept, what is shown.
 _NOT_IDENTITY = (
@@ -141,14 +141,13 @@ def upcast_name(config: Config) -> str:
 def preset_name(config: Config) -> str | None:
     """The preset's name, with every choice in which the cell departs from its bundle."""
     attention = config.attention
-    disabled = [b for b in SDPA_BACKENDS if getattr(attention, f"disable_{b}")]
     chosen = {
         "attention": attention.backend,
         "compile": config.compile.mode,
         "precision": config.precision.name,
         "torch_env": config.torch_env.name,
         "checkpointing": str(config.model_version.unet.use_checkpoint).lower(),
-        "disabled": "+".join(disabled),
+        "disabled": "+".join(attention.disabled),
         "upcast": str(attention.upcast).lower(),
     }
     name, bundle = config.preset.name, config.preset.bundle

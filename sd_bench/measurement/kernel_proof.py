@@ -156,7 +156,7 @@ def judge(
     them ``num_degenerate`` have a single query: the compiler may make their products element-wise.
     """
     least = 2 * (num_modules - (num_degenerate if compiled else 0))
-    proven, detail = _verdict(ran, attention, num_modules, least, compiled, has_sdpa)
+    proven, detail = _prove(ran, attention, num_modules, least, compiled, has_sdpa)
     return KernelProof(
         expected=attention.backend,
         proven=proven,
@@ -167,7 +167,7 @@ def judge(
     )
 
 
-def _verdict(
+def _prove(
     ran: CallCounts,
     attention: AttentionConfig,
     num_modules: int,

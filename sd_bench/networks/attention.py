@@ -127,14 +127,22 @@ def xformers_core() -> AttentionCore:
     return core
 
 
+def _unfused_core(config: AttentionConfig) -> AttentionCore:
+    return unfused_upcast if config.upcast else unfused
+
+
+#: What makes the core of each backend that lives in the original CrossAttention.
+_CORES: dict[str, Callable[[AttentionConfig], AttentionCore]] = {
+    "original": _unfused_core,
+    "xformers": lambda config: xformers_core(),
+}
+
+
 def attention_factory(config: AttentionConfig) -> AttentionFactory:
     """The maker of the attention modules that ``config`` names."""
     if config.uses_multihead_attention:
         return MultiheadAttention
-    if config.backend == "xformers":
-        core = xformers_core()
-    else:
-        core = unfused_upcast if config.upcast else unfused
+    core = _CORES[config.backend](config)
     return lambda query_dim, context_dim, num_heads: CrossAttention(
         query_dim, context_dim, num_heads, core
     )

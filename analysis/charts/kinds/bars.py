@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
-from analysis.charts.colours import FAINT_INK, INK
+from analysis.charts.colours import FAINT_INK, INK, PAPER
 from analysis.charts.kinds.base import HATCHES, Chart, fill_area, join_values, name_axes, vary
 from analysis.charts.kinds.sheet import LABEL_SIZE, Sheet, line_height_in
 from analysis.formatting import percent
@@ -227,8 +227,8 @@ def _draw_labels(
             va="bottom",
             fontsize=_BAR_LABEL_SIZE,
             color=INK,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5} if across else None,
-            path_effects=[withStroke(linewidth=2, foreground="white")],
+            bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.5} if across else None,
+            path_effects=[withStroke(linewidth=2, foreground=PAPER)],
             zorder=5,
             parse_math=False,
         )
@@ -273,7 +273,7 @@ def _draw_gaps(axes: Axes, places: dict[tuple[str, str], float], gaps: _Gaps) ->
                 va="bottom",
                 fontsize=_BAR_LABEL_SIZE,
                 color=FAINT_INK,
-                path_effects=[withStroke(linewidth=2, foreground="white")],
+                path_effects=[withStroke(linewidth=2, foreground=PAPER)],
                 parse_math=False,
             )
 

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.legend import Legend
 
-from analysis.charts.colours import FAINT_INK, GRID, INK
+from analysis.charts.colours import FAINT_INK, GRID, INK, PAPER
 
 DPI = 150
 TITLE_SIZE, LABEL_SIZE, LEGEND_SIZE, CAPTION_SIZE = 12.0, 10.0, 9.0, 8.0
@@ -45,7 +45,7 @@ class Sheet:
 
     def __init__(self, width_in: float) -> None:
         """Begin an empty sheet, ``width_in`` inches wide."""
-        self.figure = Figure(figsize=(width_in, width_in), dpi=DPI, facecolor="white")
+        self.figure = Figure(figsize=(width_in, width_in), dpi=DPI, facecolor=PAPER)
         self.axes_width_in = width_in - _LEFT_IN - _RIGHT_IN
         self._text_width_in = width_in - 2 * _MARGIN_IN
         self._renderer: RendererAgg = FigureCanvasAgg(self.figure).get_renderer()  # type: ignore[no-untyped-call]

@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from analysis.charts.colours import GRID, PARTS
+from analysis.charts.colours import GRID, PAPER, PARTS
 from analysis.charts.kinds.base import HATCHES, Chart, fill_area, join_values, name_axes
 from analysis.charts.kinds.sheet import LABEL_SIZE, Sheet, line_height_in
 from analysis.formatting import seconds
@@ -57,7 +57,7 @@ class StackChart(Chart):
                 text = seconds(value)
                 if sheet.text_width(text, _PART_LABEL_SIZE) + 0.06 < value * room_in:
                     place = begin + value / 2
-                    box = {"facecolor": "white", "alpha": 0.75, "lw": 0, "pad": 0.8}
+                    box = {"facecolor": PAPER, "alpha": 0.75, "lw": 0, "pad": 0.8}
                     axes.text(
                         place, at, text, ha="center", va="center", bbox=box,
                         fontsize=_PART_LABEL_SIZE, color="black",
