@@ -1,0 +1,168 @@
+"""The verdicts of a table: faster, slower, same or unclear, and what would decide the unclear.
+
+A verdict can be read off the interval beside it. The interval is at the level of the whole table
+(Bonferroni) and of all looks (the repeated confidence interval of Jennison and Turnbull 1989): the
+chance that any interval of the table misses at any look is at most the error of the plan. So
+``faster`` and ``slower`` are intervals that leave out 1, and ``same`` is one within the margin: the
+two one-sided tests of Schuirmann (1987), at half the level that is theirs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtr, stdtrit
+
+from sd_bench.statistics.forecast import Forecast, forecast
+from sd_bench.statistics.paired import Estimate, PairedRounds, estimate_speedup
+from sd_bench.statistics.sequential import LookPlan, fewest_rounds
+from sd_bench.statistics.serial_correlation import (
+    FEWEST_ROUNDS,
+    SerialCorrelation,
+    check_serial_correlation,
+    penalty,
+)
+
+Numbers = NDArray[np.float64]
+Word = Literal["faster", "slower", "same", "unclear"]
+
+#: Two cells whose speed-up is within this share of 1 are the same for all that matters.
+DEFAULT_MARGIN = 0.01
+
+UNCLEAR, FASTER, SAME, SLOWER = 0, 1, 2, -1
+_WORDS: dict[int, Word] = {UNCLEAR: "unclear", FASTER: "faster", SAME: "same", SLOWER: "slower"}
+
+
+class Interval(NamedTuple):
+    """Bounds of a speed-up, a ratio; NaN where the spread is unknown."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """One comparison of a table.
+
+    ``interval`` is what the verdict follows from, with the confidence ``1 - level``;
+    ``interval_95`` is for this comparison alone, as if this were the only look. Both are widened
+    for serial correlation by the factor ``widening``. ``p`` is the two-sided p-value of no
+    difference, to be held against ``level``. ``too_few_rounds`` marks what cannot have a verdict
+    yet; ``forecast`` is there for the unclear.
+    """
+
+    word: Word
+    estimate: Estimate
+    interval: Interval
+    interval_95: Interval
+    level: float
+    p: float
+    widening: float
+    too_few_rounds: bool
+    forecast: Forecast | None
+
+    @property
+    def decided(self) -> bool:
+        """Whether the comparison may rest."""
+        return self.word != "unclear"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableJudgement:
+    """The comparisons of a table in their order, and what their rounds have in common."""
+
+    judgements: tuple[Judgement, ...]
+    serial_correlation: SerialCorrelation
+
+
+def judge_table(
+    comparisons: Sequence[PairedRounds],
+    plan: LookPlan,
+    margin: float = DEFAULT_MARGIN,
+    family: int | None = None,
+) -> TableJudgement:
+    """A verdict for each comparison, at a look after the rounds that there are.
+
+    ``family`` is the number of comparisons in the table that was planned, if some are missing.
+    ``margin`` is a share: 0.01 is 1 %. To be called at the plan's looks, and where a sweep ended
+    between two of them. Comparisons that were decided keep the rounds they had.
+
+    Raises ValueError for a comparison without a pair, or with more rounds than the plan has.
+    """
+    estimates = [estimate_speedup(pairs) for pairs in comparisons]
+    serial = check_serial_correlation([estimate.residuals for estimate in estimates])
+    family = max(family or 1, len(comparisons))
+    return TableJudgement(
+        judgements=tuple(
+            _judge(estimate, serial.assumed_phi, plan, margin, family) for estimate in estimates
+        ),
+        serial_correlation=serial,
+    )
+
+
+def decide(center: Numbers, width: Numbers, margin: float) -> NDArray[np.int8]:
+    """The verdicts of log ratios whose intervals reach ``width`` to either side of ``center``."""
+    limit = math.log1p(margin)
+    same = np.abs(center) + width <= limit
+    differs = np.abs(center) > width
+    signs = np.where(center > 0, FASTER, SLOWER)
+    return np.where(same, SAME, np.where(differs, signs, UNCLEAR)).astype(np.int8)
+
+
+def widen(se: Numbers, df: Numbers, phi: Numbers, rounds: int) -> tuple[Numbers, Numbers]:
+    """Standard error and degrees of freedom after paying for serial correlation ``phi``.
+
+    ``df`` counts what was set aside out; so does the result, with one degree of freedom at least.
+    """
+    if rounds < FEWEST_ROUNDS:
+        return se, df
+    cost = penalty(phi, rounds)
+    return se * cost.widening, np.maximum(cost.df - (rounds - 1 - df), np.minimum(df, 1.0))
+
+
+def half_width(level: float, se: Numbers, df: Numbers) -> Numbers:
+    """Half of a t interval with the confidence ``1 - level``; NaN without a degree of freedom."""
+    return stdtrit(df, 1 - level / 2) * se
+
+
+def _judge(estimate: Estimate, phi: float, plan: LookPlan, margin: float, family: int) -> Judgement:
+    n = estimate.rounds
+    center, raw_se, raw_df, paid_phi = (
+        np.asarray(number) for number in (estimate.log_speedup, estimate.se, estimate.df, phi)
+    )
+    se, df = widen(raw_se, raw_df, paid_phi, n)
+    level = plan.level(n, family)
+    width = half_width(level, se, df)
+    too_few = n < fewest_rounds(plan.error)
+    word = "unclear" if too_few else _WORDS[int(decide(center, width, margin))]
+    ahead = None
+    if word == "unclear":
+        ahead = forecast(float(center), float(se), float(df), n, plan, margin, family)
+    return Judgement(
+        word=word,
+        estimate=estimate,
+        interval=_interval(center, width),
+        interval_95=_interval(center, half_width(0.05, se, df)),
+        level=level,
+        p=_two_sided_p(float(center), float(se), float(df)),
+        widening=float(se) / estimate.se if estimate.se > 0 else 1.0,
+        too_few_rounds=too_few,
+        forecast=ahead,
+    )
+
+
+def _interval(center: Numbers, width: Numbers) -> Interval:
+    return Interval(float(np.exp(center - width)), float(np.exp(center + width)))
+
+
+def _two_sided_p(center: float, se: float, df: float) -> float:
+    if not df > 0:
+        return math.nan
+    if se == 0:
+        return float(center == 0)
+    return 2 * float(stdtr(df, -abs(center) / se))

@@ -1,0 +1,93 @@
+"""A mean that a few disturbed rounds cannot move.
+
+The generalized extreme Studentized deviate test (ESD) sets values aside that no noise of the rest
+explains; mean and standard error are of the others. Without a disturbed value this is the ordinary
+mean with its t interval, so that nothing is paid for the protection where it is not needed. All
+functions work along the last axis, whatever stands before it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+Numbers = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+#: The chance that ESD sets a value aside where all are of one normal distribution. Such a value
+#: makes an interval too short: at 1 in 100, wrong verdicts grow by a half at six rounds
+#: (docs/statistics.md); at 1 in 500, by less than a quarter.
+ASIDE_ERROR = 0.002
+
+#: At most this share of the values is set aside: one of 5 to 9, two of 10 to 14.
+MOST_ASIDE = 0.2
+
+_ROUNDING = 1e-12
+
+
+class RobustMean(NamedTuple):
+    """``center`` with its standard error ``se``, both in the unit of the values.
+
+    ``df`` are the degrees of freedom of ``se``; ``kept`` has the shape of the values and is false
+    for what was set aside. With fewer than two values ``se`` is NaN.
+    """
+
+    center: Numbers
+    se: Numbers
+    df: Numbers
+    kept: Flags
+
+
+def robust_mean(values: Numbers) -> RobustMean:
+    """Mean, standard error and kept values along the last axis of ``values`` ``[..., n]``."""
+    kept = ~find_disturbed(values)
+    count = kept.sum(axis=-1)
+    center = np.where(kept, values, 0.0).sum(axis=-1) / count
+    with np.errstate(invalid="ignore", divide="ignore"):
+        sd = _sd(values, kept, center, count)
+        return RobustMean(center, sd / np.sqrt(count), count - 1.0, kept)
+
+
+def find_disturbed(values: Numbers) -> Flags:
+    """Which values ESD sets aside, by Rosner (1983), "Percentage points for a generalized ESD".
+
+    Takes away the value farthest from the mean of what is left, up to `MOST_ASIDE` of them, and
+    believes the largest number of them whose last one is significant: two disturbed rounds cannot
+    hide each other, as they can from a test that stops at the first insignificant one.
+    """
+    n = values.shape[-1]
+    kept = np.ones(values.shape, dtype=bool)
+    found = np.zeros(values.shape, dtype=bool)
+    for critical in _critical_values(n):
+        count = kept.sum(axis=-1)
+        center = np.where(kept, values, 0.0).sum(axis=-1) / count
+        deviations = np.where(kept, np.abs(values - center[..., None]), -1.0)
+        farthest = deviations.argmax(axis=-1)[..., None]
+        sd = _sd(values, kept, center, count)
+        kept = kept.copy()
+        np.put_along_axis(kept, farthest, False, axis=-1)
+        largest = np.take_along_axis(deviations, farthest, axis=-1)[..., 0]
+        significant = largest > critical * np.maximum(sd, _ROUNDING)
+        found = np.where(significant[..., None], ~kept, found)
+    return found
+
+
+@cache
+def _critical_values(n: int) -> tuple[float, ...]:
+    """Rosner's critical values, for the first value taken away to the last, of ``n``."""
+    critical = []
+    for left in range(n, n - int(MOST_ASIDE * n), -1):
+        t = float(stdtrit(left - 2, 1 - ASIDE_ERROR / (2 * left)))
+        critical.append((left - 1) * t / np.sqrt((left - 2 + t**2) * left))
+    return tuple(critical)
+
+
+def _sd(values: Numbers, kept: Flags, center: Numbers, count: NDArray[np.int64]) -> Numbers:
+    """The standard deviation of the kept values; rounding noise of equal values is none."""
+    squares = np.where(kept, (values - center[..., None]) ** 2, 0.0).sum(axis=-1)
+    sd = np.sqrt(squares / (count - 1))
+    return np.where(sd > _ROUNDING, sd, sd * 0.0)
