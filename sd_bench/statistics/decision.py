@@ -1,10 +1,11 @@
 """The verdicts of a table: faster, slower, same or unclear, and what would decide the unclear.
 
-A verdict can be read off the interval beside it. The interval is at the level of the whole table
-(Bonferroni) and of all looks (the repeated confidence interval of Jennison and Turnbull 1989): the
-chance that any interval of the table misses at any look is at most the error of the plan. So
-``faster`` and ``slower`` are intervals that leave out 1, and ``same`` is one within the margin: the
-two one-sided tests of Schuirmann (1987), at half the level that is theirs.
+Verdicts follow from the interval at the level of the whole table (Bonferroni) and of all looks (the
+repeated confidence interval of Jennison and Turnbull 1989): the chance that any interval of the
+table misses at any look is at most the error of the plan. ``faster`` and ``slower`` are intervals
+that leave out 1. ``same`` is two one-sided tests at that level (Schuirmann 1987), each of which may
+err at one end only: the interval at twice the level lies within the margin. A verdict never
+contradicts the plain 95 % interval beside it, which is narrower than either.
 """
 
 from __future__ import annotations
@@ -20,7 +21,12 @@ from scipy.special import stdtr, stdtrit
 
 from sd_bench.statistics.forecast import Forecast, forecast
 from sd_bench.statistics.paired import Estimate, PairedRounds, estimate_speedup
-from sd_bench.statistics.sequential import LookPlan, fewest_rounds
+from sd_bench.statistics.sequential import (
+    PLAIN_LEVEL,
+    LookPlan,
+    equivalence_level,
+    fewest_rounds,
+)
 from sd_bench.statistics.serial_correlation import (
     FEWEST_ROUNDS,
     SerialCorrelation,
@@ -105,13 +111,20 @@ def judge_table(
     )
 
 
-def decide(center: Numbers, width: Numbers, margin: float) -> NDArray[np.int8]:
-    """The verdicts of log ratios whose intervals reach ``width`` to either side of ``center``."""
+def decide(
+    center: Numbers, se: Numbers, df: Numbers, level: float, margin: float
+) -> NDArray[np.int8]:
+    """The verdicts of log ratios with these standard errors, at a look of this level."""
     limit = math.log1p(margin)
-    same = np.abs(center) + width <= limit
-    differs = np.abs(center) > width
+    same = np.abs(center) + half_width(equivalence_level(level), se, df) <= limit
+    differs = np.abs(center) > half_width(level, se, df)
     signs = np.where(center > 0, FASTER, SLOWER)
     return np.where(same, SAME, np.where(differs, signs, UNCLEAR)).astype(np.int8)
+
+
+def half_width(level: float, se: Numbers, df: Numbers) -> Numbers:
+    """Half of a t interval with the confidence ``1 - level``; NaN without a degree of freedom."""
+    return stdtrit(df, 1 - level / 2) * se
 
 
 def widen(se: Numbers, df: Numbers, phi: Numbers, rounds: int) -> tuple[Numbers, Numbers]:
@@ -125,11 +138,6 @@ def widen(se: Numbers, df: Numbers, phi: Numbers, rounds: int) -> tuple[Numbers,
     return se * cost.widening, np.maximum(cost.df - (rounds - 1 - df), np.minimum(df, 1.0))
 
 
-def half_width(level: float, se: Numbers, df: Numbers) -> Numbers:
-    """Half of a t interval with the confidence ``1 - level``; NaN without a degree of freedom."""
-    return stdtrit(df, 1 - level / 2) * se
-
-
 def _judge(estimate: Estimate, phi: float, plan: LookPlan, margin: float, family: int) -> Judgement:
     n = estimate.rounds
     center, raw_se, raw_df, paid_phi = (
@@ -139,7 +147,7 @@ def _judge(estimate: Estimate, phi: float, plan: LookPlan, margin: float, family
     level = plan.level(n, family)
     width = half_width(level, se, df)
     too_few = n < fewest_rounds(plan.error)
-    word = "unclear" if too_few else _WORDS[int(decide(center, width, margin))]
+    word = "unclear" if too_few else _WORDS[int(decide(center, se, df, level, margin))]
     ahead = None
     if word == "unclear":
         ahead = forecast(float(center), float(se), float(df), n, plan, margin, family)
@@ -147,7 +155,7 @@ def _judge(estimate: Estimate, phi: float, plan: LookPlan, margin: float, family
         word=word,
         estimate=estimate,
         interval=_interval(center, width),
-        interval_95=_interval(center, half_width(0.05, se, df)),
+        interval_95=_interval(center, half_width(PLAIN_LEVEL, se, df)),
         level=level,
         p=_two_sided_p(float(center), float(se), float(df)),
         widening=float(se) / estimate.se if estimate.se > 0 else 1.0,

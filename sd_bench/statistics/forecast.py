@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from sd_bench.statistics.sequential import LookPlan, fewest_rounds
+from sd_bench.statistics.sequential import LookPlan, equivalence_level, fewest_rounds
 
 Numbers = NDArray[np.float64]
 
@@ -72,8 +72,8 @@ def _first(
     quantiles = stdtrit(dfs, 1 - levels / 2)
     distance, limit = abs(center), math.log1p(margin)
     differs = stdtr(dfs, distance / ses - quantiles)
-    same = (
-        sum(stdtr(dfs, end / ses - quantiles) for end in (limit - distance, limit + distance)) - 1
-    )
+    narrower = stdtrit(dfs, 1 - np.array([equivalence_level(level) for level in levels]) / 2)
+    ends = ((limit - distance) / ses, (limit + distance) / ses)
+    same = sum(stdtr(dfs, end - narrower) for end in ends) - 1
     enough = looks[(differs >= CHANCE_TO_DECIDE) | (same >= CHANCE_TO_DECIDE)]
     return int(enough[0]) if len(enough) else None

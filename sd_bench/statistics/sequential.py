@@ -24,6 +24,9 @@ Numbers = NDArray[np.float64]
 #: The share of tables that may hold a wrong verdict.
 TABLE_ERROR = 0.05
 
+#: Of the plain 95 % interval of a single comparison.
+PLAIN_LEVEL = 0.05
+
 #: The share of the error that is kept for one extension of a sweep.
 RESERVE = 0.2
 
@@ -115,6 +118,16 @@ def plan_looks(max_rounds: int) -> LookPlan:
 def plan_fixed(rounds: int, reserve: float = RESERVE) -> LookPlan:
     """One look at the end, after ``rounds``."""
     return LookPlan(looks=(rounds,), reserve=reserve)
+
+
+def equivalence_level(level: float) -> float:
+    """The two-sided level of the interval that must lie within the margin, at a look of ``level``.
+
+    Two one-sided tests at ``level`` are an interval at twice that (Schuirmann 1987); never narrower
+    than the plain 95 % interval, so that this one is never outside the margin where a verdict says
+    ``same``.
+    """
+    return min(2 * level, PLAIN_LEVEL)
 
 
 def fewest_rounds(error: float = TABLE_ERROR) -> int:

@@ -23,14 +23,17 @@ Rounds = NDArray[np.int64]
 FEWEST_ROUNDS = 4
 
 #: An estimate of ``phi`` that misses it from below makes intervals too short, one from above only
-#: long. So what is paid for is the estimate plus this many standard errors (docs/statistics.md).
-CAUTION = 0.4
+#: long. So what is paid for is the estimate, and 0.3 standard errors more; and 0.2 more for each
+#: standard error that it lies above independence, since where rounds are correlated, estimates vary
+#: more than where they are not. Chosen by simulation (docs/statistics.md).
+CAUTION = (0.3, 0.2)
 
 #: The chance of a flag where rounds are independent.
 FLAG_ERROR = 0.05
 
 _DRAWS = 999
 _PHI = np.linspace(-0.9, 0.95, 371)
+_INDEPENDENT = int(np.abs(_PHI).argmin())
 
 #: Comparisons with one baseline share its noise: their lag-one autocorrelations correlate by the
 #: square of the 0.5 that their ratios do.
@@ -73,27 +76,26 @@ def lag_one(residuals: Numbers) -> Numbers:
     return np.divide(products, squares, out=np.zeros_like(squares), where=squares > 0)
 
 
-def estimate_phi(autocorrelations: Numbers, rounds: Rounds, shift: float = 0.0) -> Numbers:
+def estimate_phi(autocorrelations: Numbers, rounds: Rounds) -> Numbers:
     """``phi`` of tables whose comparisons ``[..., m]`` have these lag-one autocorrelations.
 
     The autocorrelation of a short series is too low on average, by about ``(1 + 3 phi) / n``
     (Marriott and Pope 1954, Kendall 1954): the estimate is the ``phi`` for which the mean over
     the comparisons would be expected. ``rounds`` ``[..., m]`` are their numbers of rounds.
-    ``shift`` adds that many of the pooled mean's standard errors first.
     """
-    expected = np.zeros((*autocorrelations.shape[:-1], len(_PHI)))
-    for n in np.unique(rounds):
-        expected += (rounds == n).mean(axis=-1)[..., None] * _moments(int(n)).lag_one
-    target = autocorrelations.mean(axis=-1) + shift * _standard_error(rounds)
-    at = np.clip((expected < target[..., None]).sum(axis=-1), 1, len(_PHI) - 1)
-    low, high = (np.take_along_axis(expected, i[..., None], -1)[..., 0] for i in (at - 1, at))
-    share = np.clip((target - low) / (high - low), 0.0, 1.0)
-    return _PHI[at - 1] + share * (_PHI[at] - _PHI[at - 1])
+    return _phi_for(autocorrelations.mean(axis=-1), _expected(rounds))
 
 
-def phi_to_pay(autocorrelations: Numbers, rounds: Rounds) -> Numbers:
-    """The ``phi`` that intervals are widened for: the estimate and `CAUTION`, 0 at least."""
-    return np.maximum(estimate_phi(autocorrelations, rounds, CAUTION), 0.0)
+def phi_to_pay(
+    autocorrelations: Numbers, rounds: Rounds, caution: tuple[float, float] = CAUTION
+) -> Numbers:
+    """The ``phi`` that intervals are widened for, at least 0: the estimate with `CAUTION`."""
+    expected = _expected(rounds)
+    found = autocorrelations.mean(axis=-1)
+    error = _standard_error(rounds)
+    above = np.maximum(found - expected[..., _INDEPENDENT], 0.0)
+    always, per_error = caution
+    return np.maximum(_phi_for(found + always * error + per_error * above, expected), 0.0)
 
 
 def penalty(phi: Numbers, rounds: int) -> Penalty:
@@ -204,6 +206,22 @@ def _moments(n: int) -> _Moments:
         widening=np.sqrt(total / n * (n - 1) / trace),
         df=trace**2 / square,
     )
+
+
+def _expected(rounds: Rounds) -> Numbers:
+    """The mean lag-one autocorrelation to expect of tables ``[..., m]``, for each ``phi``."""
+    expected = np.zeros((*rounds.shape[:-1], len(_PHI)))
+    for n in np.unique(rounds):
+        expected += (rounds == n).mean(axis=-1)[..., None] * _moments(int(n)).lag_one
+    return expected
+
+
+def _phi_for(lag_one: Numbers, expected: Numbers) -> Numbers:
+    """The ``phi`` at which so much is to be expected, by linear interpolation."""
+    at = np.clip((expected < lag_one[..., None]).sum(axis=-1), 1, len(_PHI) - 1)
+    low, high = (np.take_along_axis(expected, i[..., None], -1)[..., 0] for i in (at - 1, at))
+    share = np.clip((lag_one - low) / (high - low), 0.0, 1.0)
+    return _PHI[at - 1] + share * (_PHI[at] - _PHI[at - 1])
 
 
 def _standard_error(rounds: Rounds) -> Numbers:

@@ -9,7 +9,7 @@ import pytest
 
 from analysis.significance import Comparison, paired, welch
 from analysis.verdicts import ROUNDS_FOR_A_VERDICT, Verdict, judge_table
-from benchmarks.analysis_calibration import KINDS, found_share, wrong_share
+from benchmarks.calibration.old_rule import TESTED, found_share, wrong_share
 
 
 def against(speedup: float, spread: float, rounds: int = 10) -> Comparison:
@@ -105,10 +105,10 @@ def test_what_nothing_decides_says_so() -> None:
     assert str(Verdict("unclear", 0.2, 40)) == "unclear (about 40 rounds would decide)"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", TESTED)
 @pytest.mark.parametrize("rounds", [3, 6, 10])
 def test_at_most_5_percent_of_aa_tables_hold_a_wrong_verdict(kind: str, rounds: int) -> None:
-    for test in KINDS[kind][1]:
+    for test in TESTED[kind][1]:
         assert wrong_share(kind, test, rounds, tables=250) <= 0.05
 
 
