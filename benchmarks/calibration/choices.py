@@ -79,16 +79,15 @@ def obrien_fleming(share: float, error: float = 0.04 / FAMILY) -> float:
 
 
 CHOICES = (
-    Choice("as it is", "ESD, caution 0.3 + 0.2, square spending"),
+    Choice("as it is", "ESD, caution 0.1, square spending"),
     Choice("estimate", "mean of all rounds", Rule(mean=plain_mean)),
     Choice("estimate", "10 % trimmed mean", Rule(mean=trimmed_mean)),
     Choice("estimate", "Hodges-Lehmann, MAD", Rule(mean=hodges_lehmann)),
     Choice("guard", "sign flip p <= 5 % too", Rule(sign_flip=0.05)),
     Choice("serial", "not paid for", Rule(caution=None)),
-    Choice("serial", "caution 0", Rule(caution=(0.0, 0.0))),
-    Choice("serial", "caution 0.4", Rule(caution=(0.4, 0.0))),
-    Choice("serial", "caution 0.75", Rule(caution=(0.75, 0.0))),
-    Choice("serial", "caution 0.3 + 0.5", Rule(caution=(0.3, 0.5))),
+    Choice("serial", "caution 0", Rule(caution=0.0)),
+    Choice("serial", "caution 0.3", Rule(caution=0.3)),
+    Choice("serial", "caution 1", Rule(caution=1.0)),
     Choice("spending", "Pocock-like", spent=pocock),
     Choice("spending", "linear", spent=linear),
     Choice("spending", "O'Brien-Fleming-like", spent=obrien_fleming),
@@ -96,7 +95,7 @@ CHOICES = (
 )
 
 HEADING = (
-    f"{'':10}{'':36}"
+    f"{'':10}{'':38}"
     + "".join(f"{kind[:18]:>24}" for kind in _KINDS)
     + f"{'2 % found':>18}{'with outliers':>18}{'same':>18}{'same at 1 %':>18}{'rounds':>14}"
 )
@@ -111,7 +110,7 @@ def rows(tables: int) -> Iterator[str]:
         parts = [_wrong(choice, kind, tables) for kind in _KINDS]
         parts += [_found(choice, kind, tables) for kind in ("normal", "2 % outliers of 5x")]
         parts += _same(choice, tables)
-        yield f"{choice.subject:10}{choice.name:36}" + "  ".join(parts)
+        yield f"{choice.subject:10}{choice.name:38}" + "  ".join(parts)
 
 
 def _levels(choice: Choice) -> Iterator[dict[int, float]]:

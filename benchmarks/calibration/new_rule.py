@@ -43,7 +43,7 @@ class Rule:
     """What may be chosen otherwise (`choices`); as it is, the rule of `sd_bench.statistics`."""
 
     mean: Callable[[Numbers], RobustMean] = robust_mean
-    caution: tuple[float, float] | None = CAUTION
+    caution: float | None = CAUTION
     same_at_half_level: bool = False
     sign_flip: float = 1.0
 

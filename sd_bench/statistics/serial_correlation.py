@@ -23,17 +23,19 @@ Rounds = NDArray[np.int64]
 FEWEST_ROUNDS = 4
 
 #: An estimate of ``phi`` that misses it from below makes intervals too short, one from above only
-#: long. So what is paid for is the estimate, and 0.3 standard errors more; and 0.2 more for each
-#: standard error that it lies above independence, since where rounds are correlated, estimates vary
-#: more than where they are not. Chosen by simulation (docs/statistics.md).
-CAUTION = (0.3, 0.2)
+#: long. So what is paid for is the estimate and this many of its standard errors, chosen by
+#: simulation (docs/statistics.md).
+CAUTION = 0.1
+
+#: The strongest correlation that is paid for. More would be claimed by chance of every fiftieth
+#: table of six independent rounds, and hide differences that anyone can see.
+MOST_PHI = 0.7
 
 #: The chance of a flag where rounds are independent.
 FLAG_ERROR = 0.05
 
 _DRAWS = 999
-_PHI = np.linspace(-0.9, 0.95, 371)
-_INDEPENDENT = int(np.abs(_PHI).argmin())
+_PHI = np.linspace(-0.9, 0.95, 75)
 
 #: Comparisons with one baseline share its noise: their lag-one autocorrelations correlate by the
 #: square of the 0.5 that their ratios do.
@@ -86,16 +88,10 @@ def estimate_phi(autocorrelations: Numbers, rounds: Rounds) -> Numbers:
     return _phi_for(autocorrelations.mean(axis=-1), _expected(rounds))
 
 
-def phi_to_pay(
-    autocorrelations: Numbers, rounds: Rounds, caution: tuple[float, float] = CAUTION
-) -> Numbers:
-    """The ``phi`` that intervals are widened for, at least 0: the estimate with `CAUTION`."""
-    expected = _expected(rounds)
-    found = autocorrelations.mean(axis=-1)
-    error = _standard_error(rounds)
-    above = np.maximum(found - expected[..., _INDEPENDENT], 0.0)
-    always, per_error = caution
-    return np.maximum(_phi_for(found + always * error + per_error * above, expected), 0.0)
+def phi_to_pay(autocorrelations: Numbers, rounds: Rounds, caution: float = CAUTION) -> Numbers:
+    """The ``phi`` that intervals are widened for, 0 to `MOST_PHI`: the estimate with `CAUTION`."""
+    found = autocorrelations.mean(axis=-1) + caution * _standard_error(rounds)
+    return np.clip(_phi_for(found, _expected(rounds)), 0.0, MOST_PHI)
 
 
 def penalty(phi: Numbers, rounds: int) -> Penalty:
@@ -185,27 +181,25 @@ class _Moments(NamedTuple):
 
 @cache
 def _moments(n: int) -> _Moments:
-    """Of ``n`` rounds with the correlation matrix ``R = phi**|i - j|``, less their mean.
+    """Of ``n`` rounds with the correlations ``R = phi**|i - j|``, less their mean.
 
-    With ``A = M R M``, ``M`` taking the mean away: the expected sum of squares is ``tr A``, that
-    of neighbours' products the sum beside its diagonal; the variance of the mean is
-    ``sum R / n**2`` and the degrees of freedom ``(tr A)**2 / tr A**2``. Written out in row sums.
+    The residuals' covariance is ``A = M R M``, ``M`` taking the mean away. The sum of their squares
+    has the mean ``tr A`` and the variance ``2 tr A A``, that of neighbours' products the mean
+    ``tr L A``, ``L`` picking neighbours, and with the squares the covariance ``2 tr L A A``: so the
+    mean of their ratio, to second order. The variance of the mean of all is ``sum R / n**2``.
     """
-    phi = _PHI[:, None]
-    at = np.arange(n)
-    rows = (1 + phi - phi ** (at + 1) - phi ** (n - at)) / (1 - phi)
-    total = rows.sum(axis=1)
-    trace = n - total / n
-    neighbours = (rows[:, 1:] + rows[:, :-1]).sum(axis=1) / n
-    beside = (n - 1) * _PHI - neighbours + (n - 1) * total / n**2
-    lags = np.arange(1, n)
-    squares = n + 2 * ((n - lags) * phi ** (2 * lags)).sum(axis=1)
-    square = squares - 2 * (rows**2).sum(axis=1) / n + (total / n) ** 2
-    return _Moments(
-        lag_one=beside / trace,
-        widening=np.sqrt(total / n * (n - 1) / trace),
-        df=trace**2 / square,
-    )
+    lags = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
+    moments = []
+    for phi in _PHI:
+        correlation = np.power(phi, lags)
+        rows = correlation.mean(axis=1)
+        a = correlation - rows - rows[:, None] + rows.mean()
+        squares, products = np.trace(a), np.trace(a, offset=1)
+        spread, common = 2 * (a * a).sum(), 2 * (a[1:] * a[:-1]).sum()
+        ratio = (products - common / squares + products * spread / squares**2) / squares
+        widening = np.sqrt(n * rows.mean() * (n - 1) / squares)
+        moments.append((ratio, widening, 2 * squares**2 / spread))
+    return _Moments(*np.array(moments).T)
 
 
 def _expected(rounds: Rounds) -> Numbers:
