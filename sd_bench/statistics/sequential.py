@@ -56,8 +56,8 @@ class LookPlan:
 
     def __post_init__(self) -> None:
         """Check that looks grow and shares are shares; raises ValueError."""
-        if not self.looks or self.looks[0] < 2 or sorted(set(self.looks)) != list(self.looks):
-            raise ValueError(f"looks must be growing numbers of rounds from 2, not {self.looks}")
+        if not self.looks or self.looks[0] < 1 or sorted(set(self.looks)) != list(self.looks):
+            raise ValueError(f"looks must be growing numbers of rounds from 1, not {self.looks}")
         if not 0 < self.error < 1 or not 0 <= self.reserve < 1:
             raise ValueError("error must lie between 0 and 1, and reserve from 0 to below 1")
 

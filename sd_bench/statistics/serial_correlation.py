@@ -27,8 +27,8 @@ FEWEST_ROUNDS = 4
 #: simulation (docs/statistics.md).
 CAUTION = 0.1
 
-#: The strongest correlation that is paid for. More would be claimed by chance of every fiftieth
-#: table of six independent rounds, and hide differences that anyone can see.
+#: The strongest correlation that is paid for. Six independent rounds look like more in one table
+#: of eight, and paying for that would hide differences that anyone can see (docs/statistics.md).
 MOST_PHI = 0.7
 
 #: The chance of a flag where rounds are independent.
@@ -112,7 +112,7 @@ def draw_lag_one(residuals: Numbers, draws: int = _DRAWS) -> Numbers:
     one without its last rounds. So what comparisons share is shared by their draws.
     """
     orders = np.argsort(_sort_keys(draws, residuals.shape[-1]), axis=1)
-    return np.stack([lag_one(residuals[..., order]) for order in orders], axis=-1)
+    return lag_one(residuals[..., orders])
 
 
 def permutation_p(autocorrelation: Numbers, drawn: Numbers) -> Numbers:
