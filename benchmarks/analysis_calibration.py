@@ -220,6 +220,21 @@ def _of_family(
     return new_rule.follow(ratios, new_rule.levels_of(plan, family))
 
 
+def unpaired(tables: int) -> Iterator[str]:
+    """Two sweeps in which nothing differs, compared without pairs."""
+    yield _heading("Two sweeps of 5 cells: wrong, coverage [%]", list(FIXED))
+    for kind in KINDS:
+        cells = []
+        for plan in FIXED.values():
+            chance = np.random.default_rng((7, plan.max_rounds))
+            size = (tables, 2 * FAMILY, plan.max_rounds)
+            halves = np.split(KINDS[kind].draw(chance, size), 2, axis=1)
+            level = plan.level(plan.max_rounds, FAMILY)
+            wrong, cover = new_rule.judge_unpaired(halves[0], halves[1], level)
+            cells.append(f"{100 * wrong:.1f} {100 * cover:.1f}")
+        yield _line(kind, cells)
+
+
 def choose(tables: int) -> Iterator[str]:
     """What the rule was chosen over."""
     yield "\nChoices, at 6, 10, 20 fixed rounds and looks until 20: wrong tables [%] (coverage)"
@@ -227,10 +242,9 @@ def choose(tables: int) -> Iterator[str]:
     yield from choices.rows(tables)
 
 
-PARTS: dict[str, Callable[[int], Iterator[str]]] = {
-    part.__name__: part
-    for part in (wrong, coverage, found, same, flags, saved, advice, bootstrap, families, choose)
-}
+_PARTS = (wrong, coverage, found, same, flags, saved, advice, bootstrap, families, unpaired, choose)
+
+PARTS: dict[str, Callable[[int], Iterator[str]]] = {part.__name__: part for part in _PARTS}
 
 
 def main() -> None:

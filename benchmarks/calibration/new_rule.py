@@ -31,6 +31,7 @@ from sd_bench.statistics.serial_correlation import (
     permutation_p,
     phi_to_pay,
 )
+from sd_bench.statistics.unpaired import combine
 
 Numbers = NDArray[np.float64]
 
@@ -142,6 +143,25 @@ def follow(
         words = np.where(state.active, new, words)
         state.active = state.active & (new == UNCLEAR)
     return Outcome(words=words, rounds=state.rounds, **state.results)
+
+
+def judge_unpaired(before: Numbers, after: Numbers, level: float) -> tuple[float, float]:
+    """Shares of wrong tables and of plain 95 % intervals that hold 0, of sides without pairs.
+
+    Logarithms of seconds ``[tables, comparisons, rounds]`` of two sweeps in which nothing differs.
+    """
+    sides = [robust_mean(side) for side in (before, after)]
+    found = [
+        lag_one(np.where(mean.kept, side - mean.center[..., None], 0.0))
+        for mean, side in zip(sides, (before, after), strict=True)
+    ]
+    pooled, rounds = np.concatenate(found, axis=-1), before.shape[-1]
+    phi = phi_to_pay(pooled, np.full(pooled.shape, rounds))[:, None]
+    se, df = widen(*combine(*sides), phi, rounds)
+    center = sides[0].center - sides[1].center
+    words = decide(center, se, df, level, DEFAULT_MARGIN)
+    wrong = np.isin(words, (FASTER, SLOWER)).any(axis=1).mean()
+    return float(wrong), float((np.abs(center) <= half_width(0.05, se, df)).mean())
 
 
 def flagged(ratios: Numbers) -> float:

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
+from sd_bench.statistics.estimate import Estimate
 from sd_bench.statistics.forecast import Forecast, forecast
-from sd_bench.statistics.paired import Estimate, PairedRounds, estimate_speedup
 from sd_bench.statistics.sequential import (
     PLAIN_LEVEL,
     LookPlan,
@@ -87,7 +87,7 @@ class TableJudgement:
 
 
 def judge_table(
-    comparisons: Sequence[PairedRounds],
+    estimates: Sequence[Estimate],
     plan: LookPlan,
     margin: float = DEFAULT_MARGIN,
     family: int | None = None,
@@ -98,11 +98,12 @@ def judge_table(
     ``margin`` is a share: 0.01 is 1 %. To be called at the plan's looks, and where a sweep ended
     between two of them. Comparisons that were decided keep the rounds they had.
 
-    Raises ValueError for a comparison without a pair, or with more rounds than the plan has.
+    Raises ValueError for a comparison with more rounds than the plan has.
     """
-    estimates = [estimate_speedup(pairs) for pairs in comparisons]
-    serial = check_serial_correlation([estimate.residuals for estimate in estimates])
-    family = max(family or 1, len(comparisons))
+    serial = check_serial_correlation(
+        [series for estimate in estimates for series in estimate.residuals]
+    )
+    family = max(family or 1, len(estimates))
     return TableJudgement(
         judgements=tuple(
             _judge(estimate, serial.assumed_phi, plan, margin, family) for estimate in estimates
@@ -130,12 +131,12 @@ def half_width(level: float, se: Numbers, df: Numbers) -> Numbers:
 def widen(se: Numbers, df: Numbers, phi: Numbers, rounds: int) -> tuple[Numbers, Numbers]:
     """Standard error and degrees of freedom after paying for serial correlation ``phi``.
 
-    ``df`` counts what was set aside out; so does the result, with one degree of freedom at least.
+    What was set aside is missing in ``df``, and in proportion in the result.
     """
     if rounds < FEWEST_ROUNDS:
         return se, df
     cost = penalty(phi, rounds)
-    return se * cost.widening, np.maximum(cost.df - (rounds - 1 - df), np.minimum(df, 1.0))
+    return se * cost.widening, df * cost.df / (rounds - 1)
 
 
 def _judge(estimate: Estimate, phi: float, plan: LookPlan, margin: float, family: int) -> Judgement:

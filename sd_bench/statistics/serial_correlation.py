@@ -129,7 +129,8 @@ def permutation_p(autocorrelation: Numbers, drawn: Numbers) -> Numbers:
 def check_serial_correlation(residuals: Sequence[Numbers]) -> SerialCorrelation:
     """Test the comparisons of a table together; each gives the residuals of its rounds in order.
 
-    What was set aside has the residual 0. Comparisons of fewer than `FEWEST_ROUNDS` are left out.
+    What was set aside has the residual 0. Series of fewer than `FEWEST_ROUNDS` are left out. The
+    power is that of comparisons with a common baseline; of unpaired ones, it is a little higher.
     """
     series = [values for values in residuals if len(values) >= FEWEST_ROUNDS]
     if not series:

@@ -8,25 +8,22 @@ import pytest
 from benchmarks.calibration.new_rule import follow, levels_of
 from benchmarks.calibration.noise import KINDS, log_ratios
 from sd_bench.statistics.decision import FASTER, SAME, SLOWER, UNCLEAR, judge_table
-from sd_bench.statistics.paired import PairedRounds, pair_rounds
+from sd_bench.statistics.estimate import Estimate
+from sd_bench.statistics.paired import estimate_paired
 from sd_bench.statistics.sequential import plan_fixed, plan_looks
 
 CODES = {"faster": FASTER, "slower": SLOWER, "same": SAME, "unclear": UNCLEAR}
 
 
-def against(speedup: float, spread: float, rounds: int = 10, seed: int = 0) -> PairedRounds:
+def against(speedup: float, spread: float, rounds: int = 10, seed: int = 0) -> Estimate:
     """Pairs whose log ratios have exactly this mean and standard deviation, in any order."""
     noise = np.random.default_rng(seed).permutation(np.linspace(-1, 1, rounds))
     ratios = math.log(speedup) + spread * noise / noise.std(ddof=1)
     return paired(ratios)
 
 
-def paired(log_ratios: np.ndarray) -> PairedRounds:
-    return PairedRounds(
-        rounds=tuple(range(len(log_ratios))),
-        baseline_s=np.exp(log_ratios),
-        cell_s=np.ones(len(log_ratios)),
-    )
+def paired(log_ratios: np.ndarray) -> Estimate:
+    return estimate_paired(dict(enumerate(np.exp(log_ratios))), dict.fromkeys(range(99), 1.0))
 
 
 @pytest.mark.parametrize(
@@ -88,7 +85,7 @@ def test_six_rounds_and_three_comparisons_decide_a_clear_difference() -> None:
 def test_one_disturbed_round_of_six_does_not_hide_that_five_were_faster() -> None:
     baseline = dict(enumerate([5.1, 5.0, 5.05, 5.2, 5.1, 5.15]))
     cell = dict(enumerate([4.1, 4.05, 4.1, 27.7, 4.1, 4.2]))
-    (judgement,) = judge_table([pair_rounds(baseline, cell)], plan_fixed(6)).judgements
+    (judgement,) = judge_table([estimate_paired(baseline, cell)], plan_fixed(6)).judgements
     assert judgement.word == "faster"
     assert judgement.estimate.speedup == pytest.approx(1.237, abs=0.005)
     assert [(d.round, d.side) for d in judgement.estimate.disturbed] == [(3, "cell")]
