@@ -21,7 +21,7 @@ from sd_bench.statistics.decision import (
     half_width,
     widen,
 )
-from sd_bench.statistics.robust_mean import RobustMean, robust_mean
+from sd_bench.statistics.robust_mean import LEAST_WITHOUT_PAIRS, RobustMean, robust_mean
 from sd_bench.statistics.sequential import LookPlan
 from sd_bench.statistics.serial_correlation import (
     CAUTION,
@@ -150,7 +150,7 @@ def judge_unpaired(before: Numbers, after: Numbers, level: float) -> tuple[float
 
     Logarithms of seconds ``[tables, comparisons, rounds]`` of two sweeps in which nothing differs.
     """
-    sides = [robust_mean(side) for side in (before, after)]
+    sides = [robust_mean(side, LEAST_WITHOUT_PAIRS) for side in (before, after)]
     found = [
         lag_one(np.where(mean.kept, side - mean.center[..., None], 0.0))
         for mean, side in zip(sides, (before, after), strict=True)

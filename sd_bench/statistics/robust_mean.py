@@ -26,6 +26,12 @@ ASIDE_ERROR = 0.002
 #: At most this share of the values is set aside: one of 5 to 9, two of 10 to 14.
 MOST_ASIDE = 0.2
 
+#: Of logarithms of seconds without pairs, only what takes half as long again, or is so much faster,
+#: is set aside. A machine with two speeds has rounds of the rarer one that no noise of the rest
+#: explains, and yet they are what it does; in ratios of pairs the speeds of both sides mix, and
+#: nothing of the kind is needed (docs/statistics.md).
+LEAST_WITHOUT_PAIRS = float(np.log(1.5))
+
 _ROUNDING = 1e-12
 
 
@@ -42,9 +48,15 @@ class RobustMean(NamedTuple):
     kept: Flags
 
 
-def robust_mean(values: Numbers) -> RobustMean:
-    """Mean, standard error and kept values along the last axis of ``values`` ``[..., n]``."""
+def robust_mean(values: Numbers, least: float = 0.0) -> RobustMean:
+    """Mean, standard error and kept values along the last axis of ``values`` ``[..., n]``.
+
+    What lies nearer to the mean of the others than ``least`` is kept in any case.
+    """
     kept = ~find_disturbed(values)
+    if least > 0:
+        others = np.where(kept, values, 0.0).sum(axis=-1) / kept.sum(axis=-1)
+        kept |= np.abs(values - others[..., None]) < least
     count = kept.sum(axis=-1)
     center = np.where(kept, values, 0.0).sum(axis=-1) / count
     with np.errstate(invalid="ignore", divide="ignore"):

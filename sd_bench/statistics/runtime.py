@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from sd_bench.statistics.estimate import log_seconds
-from sd_bench.statistics.robust_mean import robust_mean
+from sd_bench.statistics.robust_mean import LEAST_WITHOUT_PAIRS, robust_mean
 from sd_bench.statistics.sequential import PLAIN_LEVEL
 
 
@@ -34,7 +34,7 @@ def typical_runtime(seconds: Sequence[float]) -> Runtime:
     logs = log_seconds(seconds)
     if not len(logs):
         raise ValueError("no round")
-    mean = robust_mean(logs)
+    mean = robust_mean(logs, LEAST_WITHOUT_PAIRS)
     half = float(stdtrit(mean.df, 1 - PLAIN_LEVEL / 2) * mean.se) if mean.df > 0 else math.nan
     center = float(mean.center)
     return Runtime(

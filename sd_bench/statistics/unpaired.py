@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sd_bench.statistics.estimate import Disturbed, Estimate, Side, log_seconds
-from sd_bench.statistics.robust_mean import RobustMean, robust_mean
+from sd_bench.statistics.robust_mean import LEAST_WITHOUT_PAIRS, RobustMean, robust_mean
 
 Numbers = NDArray[np.float64]
 
@@ -28,7 +28,7 @@ def estimate_unpaired(baseline_s: Mapping[Any, float], cell_s: Mapping[Any, floa
     seconds: dict[Side, Mapping[Any, float]] = {"baseline": baseline_s, "cell": cell_s}
     keys = {side: sorted(rounds) for side, rounds in seconds.items()}
     logs = {side: log_seconds(seconds[side][key] for key in keys[side]) for side in seconds}
-    means = {side: robust_mean(values) for side, values in logs.items()}
+    means = {side: robust_mean(values, LEAST_WITHOUT_PAIRS) for side, values in logs.items()}
     se, df = combine(means["baseline"], means["cell"])
     centers = {side: float(mean.center) for side, mean in means.items()}
     return Estimate(

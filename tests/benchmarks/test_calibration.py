@@ -5,6 +5,7 @@ import pytest
 
 from analysis.verdicts import judge_table
 from benchmarks.analysis_calibration import FIXED, LOOKING, PARTS, after, draw
+from benchmarks.calibration.new_rule import judge_unpaired
 from benchmarks.calibration.noise import KINDS
 from benchmarks.calibration.old_rule import _test, quick_words
 from sd_bench.statistics.decision import DEFAULT_MARGIN, FASTER, SAME
@@ -24,6 +25,17 @@ def test_wrong_verdicts_and_intervals_are_as_promised(kind: str, plan: LookPlan)
     outcome = after(kind, plan, TABLES)
     assert outcome.wrong <= KINDS[kind].most_wrong + SLACK
     assert outcome.coverage() >= KINDS[kind].least_cover - SLACK
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_equal_sweeps_differ_as_rarely_as_promised(kind: str) -> None:
+    for rounds in (6, 10):
+        noise = KINDS[kind].draw(np.random.default_rng(rounds), (TABLES, 10, rounds))
+        wrong, covered = judge_unpaired(
+            noise[:, :5], noise[:, 5:], plan_fixed(rounds).level(rounds, 5)
+        )
+        assert wrong <= KINDS[kind].most_wrong + SLACK
+        assert covered >= KINDS[kind].least_cover - SLACK
 
 
 @pytest.mark.parametrize(("kind", "least"), [("normal", 0.95), ("2 % outliers of 5x", 0.85)])

@@ -31,6 +31,13 @@ def test_a_disturbed_round_is_set_aside_on_its_own_side() -> None:
     assert found.speedup == pytest.approx(1.25, abs=0.02)
 
 
+def test_the_rarer_speed_of_a_machine_with_two_is_kept() -> None:
+    two_speeds = seconds(10, 4.0, 1, 0.001) | {3: 4.4, 7: 4.4}
+    found = estimate_unpaired(seconds(10, 4.0, 0, 0.001), two_speeds)
+    assert found.disturbed == ()
+    assert judge_table([found], plan_fixed(10)).judgements[0].word == "unclear"
+
+
 def test_equal_times_on_both_sides_are_the_same() -> None:
     found = estimate_unpaired(dict.fromkeys(range(6), 2.0), dict.fromkeys(range(6), 2.0))
     assert judge_table([found], plan_fixed(6)).judgements[0].word == "same"
