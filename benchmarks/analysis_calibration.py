@@ -261,11 +261,11 @@ def main() -> None:
 
 
 def _heading(title: str, columns: Sequence[str]) -> str:
-    return f"\n{title:48}" + "".join(f"{column:>15}" for column in columns)
+    return f"\n{title:56}" + "".join(f"{column:>15}" for column in columns)
 
 
 def _line(name: str, cells: Sequence[str]) -> str:
-    return f"{name:48}" + "".join(f"{cell:>15}" for cell in cells)
+    return f"{name:56}" + "".join(f"{cell:>15}" for cell in cells)
 
 
 if __name__ == "__main__":

@@ -98,12 +98,18 @@ class LookPlan:
         looks = (*(n for n in self.all_looks if n < rounds), rounds)
         return look_levels(looks, tuple(self.spent(n) / family for n in looks))[-1]
 
-    def can_decide(self, rounds: int, family: int) -> bool:
-        """Whether a clear difference, ten times a round's noise, is decided by so many rounds."""
-        if rounds < fewest_rounds(self.error):
-            return False
+    def least_difference(self, rounds: int, family: int) -> float:
+        """The difference found that a look can tell from none, over the spread of a round's ratio.
+
+        Of rounds that do not resemble each other; those that do need more.
+        """
         quantile = float(stdtrit(rounds - 1, 1 - self.level(rounds, family) / 2))
-        return quantile / math.sqrt(rounds) <= _CLEAR
+        return quantile / math.sqrt(rounds)
+
+    def can_decide(self, rounds: int, family: int) -> bool:
+        """Whether a clear difference, ten times the spread, is decided by so many rounds."""
+        enough = rounds >= fewest_rounds(self.error)
+        return enough and self.least_difference(rounds, family) <= _CLEAR
 
     def smallest_deciding(self, family: int) -> int | None:
         """The first look at which something can be decided at all; ``None`` if none can."""

@@ -101,6 +101,13 @@ def test_the_more_comparisons_and_looks_the_later_the_first_decision() -> None:
     assert plan_fixed(6).smallest_deciding(1000) == 6
 
 
+def test_the_least_difference_shrinks_from_look_to_look() -> None:
+    plan = plan_looks(20)
+    least = [plan.least_difference(rounds, 3) for rounds in plan.looks]
+    assert least == sorted(least, reverse=True)
+    assert plan_fixed(10).least_difference(10, 1) == pytest.approx(2.398 / np.sqrt(10), abs=0.001)
+
+
 def test_looks_must_grow() -> None:
     for looks in ((), (6, 6), (8, 6), (0, 6)):
         with pytest.raises(ValueError, match="looks must be growing"):
