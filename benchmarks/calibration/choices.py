@@ -20,7 +20,7 @@ Numbers = NDArray[np.float64]
 FAMILY = 5
 _FIXED = (6, 10, 20)
 _LONGEST = 20
-_KINDS = ("normal", "bimodal", "2 % outliers of 5x", "AR(1) 0.3", "AR(1) 0.6")
+_KINDS = ("normal", "two speeds", "2 % outliers of 5x", "AR(1) 0.3", "AR(1) 0.6")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +80,11 @@ def obrien_fleming(share: float, error: float = 0.04 / FAMILY) -> float:
 
 CHOICES = (
     Choice("as it is", "ESD, caution 0.1, square spending"),
-    Choice("estimate", "mean of all rounds", Rule(mean=plain_mean)),
-    Choice("estimate", "10 % trimmed mean", Rule(mean=trimmed_mean)),
-    Choice("estimate", "Hodges-Lehmann, MAD", Rule(mean=hodges_lehmann)),
-    Choice("guard", "sign flip p <= 5 % too", Rule(sign_flip=0.05)),
+    Choice("estimate", "mean of all rounds", Rule(mean=plain_mean, doubt=False)),
+    Choice("estimate", "10 % trimmed mean", Rule(mean=trimmed_mean, doubt=False)),
+    Choice("estimate", "Hodges-Lehmann, MAD", Rule(mean=hodges_lehmann, doubt=False)),
+    Choice("guard", "none", Rule(doubt=False)),
+    Choice("guard", "sign flip p <= 5 % instead", Rule(doubt=False, sign_flip=0.05)),
     Choice("serial", "not paid for", Rule(caution=None)),
     Choice("serial", "caution 0", Rule(caution=0.0)),
     Choice("serial", "caution 0.3", Rule(caution=0.3)),

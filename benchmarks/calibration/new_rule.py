@@ -21,7 +21,12 @@ from sd_bench.statistics.decision import (
     half_width,
     widen,
 )
-from sd_bench.statistics.robust_mean import LEAST_WITHOUT_PAIRS, RobustMean, robust_mean
+from sd_bench.statistics.robust_mean import (
+    LEAST_WITHOUT_PAIRS,
+    RobustMean,
+    is_doubtful,
+    robust_mean,
+)
 from sd_bench.statistics.sequential import LookPlan
 from sd_bench.statistics.serial_correlation import (
     CAUTION,
@@ -31,7 +36,7 @@ from sd_bench.statistics.serial_correlation import (
     permutation_p,
     phi_to_pay,
 )
-from sd_bench.statistics.unpaired import combine
+from sd_bench.statistics.unpaired import are_doubtful, combine
 
 Numbers = NDArray[np.float64]
 
@@ -47,6 +52,7 @@ class Rule:
     caution: float | None = CAUTION
     same_at_half_level: bool = False
     sign_flip: float = 1.0
+    doubt: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,10 +133,12 @@ def follow(
             phi = phi_to_pay(state.autocorrelations, state.rounds, rule.caution)
             se, df = widen(se, df, phi[:, None], rounds)
         adjusted, plain = half_width(level, se, df), half_width(0.05, se, df)
-        new = decide(mean.center, se, df, level, margin)
+        doubtful = is_doubtful(seen, mean) & rule.doubt
+        new = decide(mean.center, se, df, doubtful, level, margin)
         if rule.same_at_half_level:
             outside = np.abs(mean.center) + adjusted > np.log1p(margin)
-            differs = np.where(np.abs(mean.center) > adjusted, np.sign(mean.center), UNCLEAR)
+            clear = (np.abs(mean.center) > adjusted) & ~doubtful
+            differs = np.where(clear, np.sign(mean.center), UNCLEAR)
             new = np.where(outside & (new == SAME), differs, new).astype(np.int8)
         if rule.sign_flip < 1:
             doubted = np.abs(new) == FASTER
@@ -159,7 +167,8 @@ def judge_unpaired(before: Numbers, after: Numbers, level: float) -> tuple[float
     phi = phi_to_pay(pooled, np.full(pooled.shape, rounds))[:, None]
     se, df = widen(*combine(*sides), phi, rounds)
     center = sides[0].center - sides[1].center
-    words = decide(center, se, df, level, DEFAULT_MARGIN)
+    doubtful = are_doubtful(before, sides[0], after, sides[1])
+    words = decide(center, se, df, doubtful, level, DEFAULT_MARGIN)
     wrong = np.isin(words, (FASTER, SLOWER)).any(axis=1).mean()
     return float(wrong), float((np.abs(center) <= half_width(0.05, se, df)).mean())
 

@@ -41,6 +41,11 @@ def bimodal(chance: np.random.Generator, size: Size) -> Numbers:
     return normal(chance, size) + math.log(1.05) * chance.integers(0, 2, size)
 
 
+def two_speeds(chance: np.random.Generator, size: Size) -> Numbers:
+    """Every other round, by chance, runs 30 % slower."""
+    return normal(chance, size) + math.log(1.3) * chance.integers(0, 2, size)
+
+
 def drifting(chance: np.random.Generator, size: Size) -> Numbers:
     """A device that grows 5 % slower over the sweep, all cells alike."""
     return normal(chance, size) + np.log(np.linspace(1, 1.05, size[-1]))
@@ -105,6 +110,7 @@ KINDS = {
     "coarse": Kind(coarse),
     "log-normal": Kind(log_normal),
     "bimodal": Kind(bimodal),
+    "two speeds": Kind(two_speeds),
     "drift": Kind(drifting),
     "unequal variances": Kind(unequal),
     "2 % outliers of 5x": Kind(outliers),

@@ -113,12 +113,20 @@ def judge_table(
 
 
 def decide(
-    center: Numbers, se: Numbers, df: Numbers, level: float, margin: float
+    center: Numbers,
+    se: Numbers,
+    df: Numbers,
+    doubtful: NDArray[np.bool_],
+    level: float,
+    margin: float,
 ) -> NDArray[np.int8]:
-    """The verdicts of log ratios with these standard errors, at a look of this level."""
+    """The verdicts of log ratios with these standard errors, at a look of this level.
+
+    A doubtful difference is not found, be it ever so clear: it waits for more rounds.
+    """
     limit = math.log1p(margin)
     same = np.abs(center) + half_width(equivalence_level(level), se, df) <= limit
-    differs = np.abs(center) > half_width(level, se, df)
+    differs = (np.abs(center) > half_width(level, se, df)) & ~doubtful
     signs = np.where(center > 0, FASTER, SLOWER)
     return np.where(same, SAME, np.where(differs, signs, UNCLEAR)).astype(np.int8)
 
@@ -148,7 +156,8 @@ def _judge(estimate: Estimate, phi: float, plan: LookPlan, margin: float, family
     level = plan.level(n, family)
     width = half_width(level, se, df)
     too_few = n < fewest_rounds(plan.error)
-    word = "unclear" if too_few else _WORDS[int(decide(center, se, df, level, margin))]
+    code = decide(center, se, df, np.asarray(estimate.doubtful), level, margin)
+    word = "unclear" if too_few else _WORDS[int(code)]
     ahead = None
     if word == "unclear":
         ahead = forecast(float(center), float(se), float(df), n, plan, margin, family)

@@ -35,7 +35,8 @@ class Estimate:
     has the standard error ``se`` with ``df`` degrees of freedom. ``baseline_s`` and ``cell_s`` are
     geometric means in seconds over the kept rounds. ``residuals`` are one series for pairs, one of
     each side without: logarithms less their mean, in the order in which the rounds ran, 0 for what
-    was set aside.
+    was set aside. ``doubtful`` marks a difference that hangs on setting aside rounds which would be
+    ordinary if there were none (`robust_mean.is_doubtful`).
     """
 
     method: Literal["paired", "unpaired"]
@@ -47,6 +48,7 @@ class Estimate:
     cell_s: float
     residuals: tuple[Numbers, ...]
     disturbed: tuple[Disturbed, ...]
+    doubtful: bool
 
     @property
     def speedup(self) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sd_bench.statistics.estimate import Disturbed, Estimate, Side, log_seconds
-from sd_bench.statistics.robust_mean import robust_mean
+from sd_bench.statistics.robust_mean import is_doubtful, robust_mean
 
 Numbers = NDArray[np.float64]
 
@@ -43,6 +43,7 @@ def estimate_paired(baseline_s: Mapping[Any, float], cell_s: Mapping[Any, float]
         cell_s=math.exp(centers["cell"]),
         residuals=(np.where(mean.kept, ratios - mean.center, 0.0),),
         disturbed=tuple(_blame(shared[at], off, at) for at in np.flatnonzero(~mean.kept).tolist()),
+        doubtful=bool(is_doubtful(ratios, mean)),
     )
 
 

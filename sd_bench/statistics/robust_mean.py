@@ -32,6 +32,9 @@ MOST_ASIDE = 0.2
 #: nothing of the kind is needed (docs/statistics.md).
 LEAST_WITHOUT_PAIRS = float(np.log(1.5))
 
+#: What lies within this many times the mean on either side of 0 is ordinary if nothing differs.
+ORDINARY = 1.2
+
 _ROUNDING = 1e-12
 
 
@@ -86,6 +89,18 @@ def find_disturbed(values: Numbers) -> Flags:
         significant = largest > critical * np.maximum(sd, _ROUNDING)
         found = np.where(significant[..., None], ~kept, found)
     return found
+
+
+def is_doubtful(values: Numbers, mean: RobustMean) -> Flags:
+    """Whether a mean other than 0 hangs on setting aside what is ordinary if there is none.
+
+    Where nothing differs, a round is as likely to be so much below 0 as above, which is what a
+    sign-flip test goes by (Fisher 1935). A value that was set aside and is hardly farther from 0
+    than the mean itself may then be an ordinary one: of a machine with two speeds, five ratios of
+    six can be alike by chance. Not so a round that took five times as long.
+    """
+    ordinary = np.abs(values) <= ORDINARY * np.abs(mean.center)[..., None]
+    return np.asarray((ordinary & ~mean.kept).any(axis=-1))
 
 
 @cache

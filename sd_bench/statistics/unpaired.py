@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sd_bench.statistics.estimate import Disturbed, Estimate, Side, log_seconds
-from sd_bench.statistics.robust_mean import LEAST_WITHOUT_PAIRS, RobustMean, robust_mean
+from sd_bench.statistics.robust_mean import (
+    LEAST_WITHOUT_PAIRS,
+    Flags,
+    RobustMean,
+    is_doubtful,
+    robust_mean,
+)
 
 Numbers = NDArray[np.float64]
 
@@ -49,6 +55,9 @@ def estimate_unpaired(baseline_s: Mapping[Any, float], cell_s: Mapping[Any, floa
             for side, mean in means.items()
             for at in np.flatnonzero(~mean.kept).tolist()
         ),
+        doubtful=bool(
+            are_doubtful(logs["baseline"], means["baseline"], logs["cell"], means["cell"])
+        ),
     )
 
 
@@ -63,3 +72,17 @@ def combine(first: RobustMean, second: RobustMean) -> tuple[Numbers, Numbers]:
         spread = parts[0] ** 2 / first.df + parts[1] ** 2 / second.df
         df = np.where(total > 0, total**2 / spread, first.df + second.df)
     return np.sqrt(total), np.where(np.isnan(total), 0.0, df)
+
+
+def are_doubtful(
+    first: Numbers, first_mean: RobustMean, second: Numbers, second_mean: RobustMean
+) -> Flags:
+    """Whether either side differs from the other only without what may be ordinary rounds."""
+    sides = ((first, first_mean, second_mean), (second, second_mean, first_mean))
+    doubtful = [
+        is_doubtful(
+            values - other.center[..., None], mean._replace(center=mean.center - other.center)
+        )
+        for values, mean, other in sides
+    ]
+    return doubtful[0] | doubtful[1]

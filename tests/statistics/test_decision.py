@@ -91,6 +91,16 @@ def test_one_disturbed_round_of_six_does_not_hide_that_five_were_faster() -> Non
     assert [(d.round, d.side) for d in judgement.estimate.disturbed] == [(3, "cell")]
 
 
+def test_a_machine_with_two_speeds_is_not_faster_because_five_rounds_of_six_were() -> None:
+    ratios = np.array([0.25, 0.251, 0.0, 0.249, 0.25, 0.252])
+    (judgement,) = judge_table([paired(ratios)], plan_looks(10)).judgements
+    assert judgement.estimate.doubtful
+    assert judgement.interval.low > 1
+    assert judgement.word == "unclear"
+    assert judgement.forecast is not None
+    assert judgement.forecast.further_rounds == 2
+
+
 @pytest.mark.parametrize("rounds", [1, 2, 3, 5])
 def test_too_few_rounds_have_an_estimate_and_no_verdict(rounds: int) -> None:
     ratios = np.log(2) + np.linspace(-0.01, 0.01, rounds)

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from sd_bench.statistics import robust_mean as module
-from sd_bench.statistics.robust_mean import find_disturbed, robust_mean
+from sd_bench.statistics.robust_mean import find_disturbed, is_doubtful, robust_mean
 
 
 def noise(rounds: int, tables: int = 1, seed: int = 0) -> np.ndarray:
@@ -83,3 +83,12 @@ def test_critical_values_are_those_that_rosner_published(monkeypatch: pytest.Mon
     monkeypatch.setattr(module, "_critical_values", module._critical_values.__wrapped__)
     published = [3.159, 3.151, 3.144, 3.136, 3.128, 3.120, 3.112, 3.103, 3.094, 3.085]
     assert module._critical_values(54) == pytest.approx(published, abs=0.001)
+
+
+def test_a_difference_that_hangs_on_leaving_out_an_ordinary_round_is_doubtful() -> None:
+    five_alike = np.array([0.05, 0.0501, 0.0499, 0.05, 0.0502])
+    for other, doubtful in ((0.0, True), (-0.05, True), (-0.2, False), (0.4, False)):
+        values = np.append(five_alike, other)
+        mean = robust_mean(values)
+        assert not mean.kept[5]
+        assert bool(is_doubtful(values, mean)) is doubtful

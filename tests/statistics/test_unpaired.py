@@ -38,6 +38,14 @@ def test_the_rarer_speed_of_a_machine_with_two_is_kept() -> None:
     assert judge_table([found], plan_fixed(10)).judgements[0].word == "unclear"
 
 
+def test_two_speeds_far_apart_are_doubtful() -> None:
+    slow = seconds(6, 8.0, 1, 0.001) | {3: 4.0}
+    found = estimate_unpaired(seconds(6, 4.0, 0, 0.001), slow)
+    assert [(d.round, d.side) for d in found.disturbed] == [(3, "cell")]
+    assert found.doubtful
+    assert judge_table([found], plan_fixed(6)).judgements[0].word == "unclear"
+
+
 def test_equal_times_on_both_sides_are_the_same() -> None:
     found = estimate_unpaired(dict.fromkeys(range(6), 2.0), dict.fromkeys(range(6), 2.0))
     assert judge_table([found], plan_fixed(6)).judgements[0].word == "same"
