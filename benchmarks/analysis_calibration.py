@@ -1,9 +1,9 @@
 """How often are verdicts wrong, how often do intervals cover, and what is found, before and after?
 
 Simulates tables of five comparisons with one baseline, whose noise they share, as sweeps leave
-them under thirteen kinds of noise, and judges them by the rule before (`calibration.old_rule`) and by
-that of `sd_bench.statistics`: at a fixed number of rounds, and look after look. An A/A table (all
-cells equal) that holds a ``faster`` or ``slower`` anywhere is wrong.
+them under thirteen kinds of noise, and judges them by the rule before (`calibration.old_rule`) and
+by that of `sd_bench.statistics`: at a fixed number of rounds, and look after look. An A/A table
+(all cells equal) that holds a ``faster`` or ``slower`` anywhere is wrong.
 
     python -m benchmarks.analysis_calibration [--tables 2000] [--parts wrong coverage ...]
 """

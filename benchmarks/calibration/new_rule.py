@@ -1,6 +1,6 @@
 """Many tables judged at once by `sd_bench.statistics`, look after look.
 
-Does what `judge_table` does, on arrays (a test holds the two against each other).
+Does what `follow_looks` does, on arrays (a test holds the two against each other).
 """
 
 from __future__ import annotations

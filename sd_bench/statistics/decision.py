@@ -96,7 +96,7 @@ def judge_table(
 
     ``family`` is the number of comparisons in the table that was planned, if some are missing.
     ``margin`` is a share: 0.01 is 1 %. To be called at the plan's looks, and where a sweep ended
-    between two of them. Comparisons that were decided keep the rounds they had.
+    between two of them; `looks.follow_looks` does, and keeps what was decided.
 
     Raises ValueError for a comparison with more rounds than the plan has.
     """

@@ -19,8 +19,8 @@ Numbers = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 #: The chance that ESD sets a value aside where all are of one normal distribution. Such a value
-#: makes an interval too short: at 1 in 100, wrong verdicts grow by a half at six rounds, at 1 in 500
-#: by a quarter, before anything else is paid for (docs/statistics.md).
+#: makes an interval too short: at 1 in 100, wrong verdicts grow by a half at six rounds, at 1 in
+#: 500 by a quarter, before anything else is paid for (docs/statistics.md).
 ASIDE_ERROR = 0.002
 
 #: At most this share of the values is set aside: one of 5 to 9, two of 10 to 14.

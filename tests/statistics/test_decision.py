@@ -5,14 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.calibration.new_rule import follow, levels_of
-from benchmarks.calibration.noise import KINDS, log_ratios
-from sd_bench.statistics.decision import FASTER, SAME, SLOWER, UNCLEAR, judge_table
+from sd_bench.statistics.decision import judge_table
 from sd_bench.statistics.estimate import Estimate
 from sd_bench.statistics.paired import estimate_paired
 from sd_bench.statistics.sequential import plan_fixed, plan_looks
-
-CODES = {"faster": FASTER, "slower": SLOWER, "same": SAME, "unclear": UNCLEAR}
 
 
 def against(speedup: float, spread: float, rounds: int = 10, seed: int = 0) -> Estimate:
@@ -146,22 +142,3 @@ def test_equal_times_in_every_round_are_the_same() -> None:
     (judgement,) = judge_table([paired(np.zeros(6))], plan_fixed(6)).judgements
     assert judgement.word == "same"
     assert judgement.p == 1
-
-
-@pytest.mark.parametrize("kind", ["normal", "2 % outliers of 5x", "AR(1) 0.6"])
-def test_the_simulation_judges_as_the_rule_does(kind: str) -> None:
-    chance = np.random.default_rng(5)
-    plan = plan_looks(10)
-    ratios = log_ratios(KINDS[kind].draw(chance, (20, 4, 10)), 0.006)
-    outcome = follow(ratios, levels_of(plan, 3))
-    for table, words, rounds in zip(ratios, outcome.words, outcome.rounds, strict=True):
-        seen = dict.fromkeys(range(3), plan.looks[0])
-        for look in plan.looks:
-            pairs = [paired(row[: min(look, seen[at])]) for at, row in enumerate(table)]
-            judgements = judge_table(pairs, plan).judgements
-            for at, judgement in enumerate(judgements):
-                if seen[at] == look and not judgement.decided:
-                    seen[at] = next((n for n in plan.looks if n > look), look)
-                elif seen[at] == look:
-                    assert CODES[judgement.word] == words[at]
-        assert list(seen.values()) == rounds.tolist()
