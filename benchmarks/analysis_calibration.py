@@ -1,101 +1,271 @@
-"""How often are verdicts wrong where nothing differs, and how often is a real difference found?
+"""How often are verdicts wrong, how often do intervals cover, and what is found, before and after?
 
-Simulates tables of five cells against a baseline, as a sweep would leave them, and judges them with
-the same functions as ``python -m analysis``. An A/A table (all cells equal) that holds a ``faster``
-or ``slower`` anywhere is wrong.
+Simulates tables of five comparisons with one baseline, whose noise they share, as sweeps leave
+them under thirteen kinds of noise, and judges them by the rule before (`calibration.old_rule`) and
+by that of `sd_bench.statistics`: at a fixed number of rounds, and look after look. An A/A table
+(all cells equal) that holds a ``faster`` or ``slower`` anywhere is wrong.
 
-    python benchmarks/analysis_calibration.py [--tables 2000]
+    python -m benchmarks.analysis_calibration [--tables 2000] [--parts wrong coverage ...]
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sd_bench.statistics.significance import SpeedupTest, paired, welch
-from sd_bench.verdicts.judgement import judge_table
+from benchmarks.calibration import choices, new_rule, old_rule
+from benchmarks.calibration.noise import KINDS, log_ratios
+from sd_bench.statistics.decision import DEFAULT_MARGIN, FASTER, SAME
+from sd_bench.statistics.sequential import LookPlan, plan_fixed, plan_looks
+from sd_bench.statistics.serial_correlation import flag_power
 
-CELLS = 5
-ROUNDS = range(3, 11)
-SPREAD = 0.005
+FAMILY = 5
+ROUNDS = (6, 10, 20)
 
-Noise = Callable[[np.random.Generator, int], NDArray[np.float64]]
-Test = Callable[[list[float], list[float]], SpeedupTest]
-
-
-def normal(chance: np.random.Generator, rounds: int) -> NDArray[np.float64]:
-    """Seconds ``[cells, rounds]`` with a coefficient of variation of 0.5 %."""
-    return 10 * (1 + SPREAD * chance.standard_normal((CELLS + 1, rounds)))
-
-
-def log_normal(chance: np.random.Generator, rounds: int) -> NDArray[np.float64]:
-    """Seconds with a long tail: a coefficient of variation of about 10 %."""
-    return 10 * np.exp(0.1 * chance.standard_normal((CELLS + 1, rounds)))
+#: Each way of looking, with the rounds that it may take at most.
+FIXED = {f"fixed {rounds}": plan_fixed(rounds) for rounds in ROUNDS}
+LOOKING = {f"looks {rounds}": plan_looks(rounds) for rounds in ROUNDS[1:]}
+EXTENDED = {"10, extended": plan_fixed(10), "looks 20, ext.": plan_looks(20)}
 
 
-def drifting(chance: np.random.Generator, rounds: int) -> NDArray[np.float64]:
-    """A device that grows 5 % slower over the sweep, all cells alike."""
-    return normal(chance, rounds) * np.linspace(1, 1.05, rounds)
+@cache
+def draw(
+    kind: str, rounds: int, tables: int, difference: float = 0.0, family: int = FAMILY
+) -> NDArray[np.float64]:
+    """Log ratios ``[tables, comparisons, rounds]``, the same whoever asks."""
+    chance = np.random.default_rng((sorted(KINDS).index(kind), rounds))
+    return log_ratios(KINDS[kind].draw(chance, (tables, family + 1, rounds)), difference)
 
 
-def bimodal(chance: np.random.Generator, rounds: int) -> NDArray[np.float64]:
-    """Every other round, by chance, runs 5 % slower."""
-    return normal(chance, rounds) * chance.choice((1.0, 1.05), (CELLS + 1, rounds))
+@cache
+def before(kind: str, rounds: int, tables: int, difference: float = 0.0) -> old_rule.Outcome:
+    """The old rule at a fixed number of rounds."""
+    return old_rule.judge_all(draw(kind, rounds, tables, difference), float(np.log1p(difference)))
 
 
-#: Each kind of noise with the tests that may meet it: a drift is only met where rounds interleave.
-KINDS: dict[str, tuple[Noise, tuple[Test, ...]]] = {
-    "normal": (normal, (paired, welch)),
-    "log-normal": (log_normal, (paired, welch)),
-    "drifting": (drifting, (paired,)),
-    "bimodal": (bimodal, (paired, welch)),
-}
+@cache
+def after(
+    kind: str, plan: LookPlan, tables: int, difference: float = 0.0, extended: bool = False
+) -> new_rule.Outcome:
+    """The new rule, at the looks of a plan."""
+    levels = new_rule.levels_of(plan, FAMILY, extended)
+    return new_rule.follow(draw(kind, max(levels), tables, difference), levels)
 
 
-def words(seconds: NDArray[np.float64], test: Test) -> list[str]:
-    """The verdicts of a table whose first row is the baseline."""
-    baseline, *cells = seconds.tolist()
-    return [verdict.word for verdict in judge_table([test(baseline, cell) for cell in cells])]
+def compare(
+    title: str,
+    lines: dict[str, tuple[str, float, str]],
+    old: Callable[[old_rule.Outcome], float],
+    new: Callable[[new_rule.Outcome, float], float],
+    tables: int,
+) -> Iterator[str]:
+    """A table in percent, before and after; ``lines`` are (kind of noise, difference, goal)."""
+    columns = [f"before {rounds}" for rounds in ROUNDS]
+    columns += [*FIXED, *LOOKING, *EXTENDED]
+    yield _heading(title, ["goal", *columns])
+    for name, (kind, difference, goal) in lines.items():
+        truth = float(np.log1p(difference))
+        shares = [old(before(kind, rounds, tables, difference)) for rounds in ROUNDS]
+        for plans, extended in ((FIXED, False), (LOOKING, False), (EXTENDED, True)):
+            for plan in plans.values():
+                shares.append(new(after(kind, plan, tables, difference, extended), truth))
+        yield _line(name, [goal, *(f"{100 * share:.1f}" for share in shares)])
 
 
-def wrong_share(kind: str, test: Test, rounds: int, tables: int, seed: int = 0) -> float:
-    """The share of A/A tables that hold a ``faster`` or ``slower``."""
-    chance = np.random.default_rng((seed, rounds))
-    noise, _ = KINDS[kind]
-    wrong = ("faster", "slower")
-    found = [any(w in wrong for w in words(noise(chance, rounds), test)) for _ in range(tables)]
-    return float(np.mean(found))
+def wrong(tables: int) -> Iterator[str]:
+    """Wrong tables."""
+    goals = {name: kind.most_wrong for name, kind in KINDS.items()}
+    lines = {
+        name: (name, 0.0, f"{100 * goal:.0f}" if goal < 1 else "") for name, goal in goals.items()
+    }
+    yield from compare(
+        "A/A tables with a wrong verdict [%]",
+        lines,
+        lambda o: o.wrong,
+        lambda o, _: o.wrong,
+        tables,
+    )
 
 
-def found_share(difference: float, test: Test, tables: int, rounds: int = 10) -> float:
-    """The share of cells, each faster by ``difference``, that are found to be ``faster``."""
-    chance = np.random.default_rng(1)
-    verdicts = []
-    for _ in range(tables):
-        seconds = normal(chance, rounds)
-        seconds[1:] /= 1 + difference
-        verdicts += words(seconds, test)
-    return verdicts.count("faster") / len(verdicts)
+def coverage(tables: int) -> Iterator[str]:
+    """Plain 95 % intervals, and the family's."""
+    goals = {
+        name: f"{100 * k.least_cover:.0f}-97" if k.least_cover else "" for name, k in KINDS.items()
+    }
+    lines = {name: (name, 0.0, goals[name]) for name in KINDS}
+    lines |= {
+        f"normal, {100 * difference:g} % faster": ("normal", difference, "93-97")
+        for difference in (0.005, 0.01, 0.02, 0.05)
+    }
+    yield from compare(
+        "95 % intervals that cover [%]",
+        lines,
+        lambda o: o.coverage,
+        lambda o, truth: o.coverage(truth),
+        tables,
+    )
+
+
+def found(tables: int) -> Iterator[str]:
+    """Real differences."""
+    lines = {
+        "2 %, normal": ("normal", 0.02, "95 at 10"),
+        "2 %, outliers": ("2 % outliers of 5x", 0.02, "85 at 10"),
+        "1 %, normal": ("normal", 0.01, ""),
+        "5 %, normal": ("normal", 0.05, ""),
+        "5 %, noise of 2 %": ("coarse", 0.05, ""),
+        "20 %, noise of 2 %": ("coarse", 0.20, ""),
+        "20 %, log-normal": ("log-normal", 0.20, ""),
+        "2 %, AR(1) 0.3": ("AR(1) 0.3", 0.02, ""),
+    }
+    yield from compare(
+        "Comparisons found to be faster [%]",
+        lines,
+        lambda o: o.faster,
+        lambda o, _: o.share(FASTER),
+        tables,
+    )
+
+
+def same(tables: int) -> Iterator[str]:
+    """Equivalence: found where nothing differs, and wrong at the margin."""
+    yield from compare(
+        "Comparisons found to be the same [%]",
+        {"normal": ("normal", 0.0, ""), "outliers": ("2 % outliers of 5x", 0.0, "")},
+        lambda o: o.same,
+        lambda o, _: o.share(SAME),
+        tables,
+    )
+    kinds = ("normal", "2 % outliers of 5x", "shared by neighbours", "AR(1) 0.3")
+    yield from compare(
+        f"Tables with a 'same' at a true difference of {100 * DEFAULT_MARGIN:g} % [%]",
+        {kind: (kind, DEFAULT_MARGIN, "5") for kind in kinds},
+        lambda o: o.tables_same,
+        lambda o, _: float((o.words == SAME).any(axis=1).mean()),
+        tables,
+    )
+
+
+def flags(tables: int) -> Iterator[str]:
+    """Serial correlation: how often it is flagged."""
+    yield _heading("Tables flagged as serially correlated [%]", [str(n) for n in (*ROUNDS, 30)])
+    for kind in KINDS:
+        shares = [new_rule.flagged(draw(kind, n, tables)) for n in (*ROUNDS, 30)]
+        yield _line(kind, [f"{100 * share:.1f}" for share in shares])
+    for family in (1, 3, FAMILY):
+        for phi in (0.3, 0.6):
+            power = [f"{100 * flag_power(phi, n, family):.0f}" for n in (*ROUNDS, 30)]
+            yield _line(f"stated power, {family} of {phi}", power)
+
+
+def saved(tables: int) -> Iterator[str]:
+    """What looking saves: mean rounds until a verdict or the end, of each comparison."""
+    differences = (0.0, 0.005, 0.01, 0.02, 0.05, 0.2)
+    names = [f"{100 * difference:g} %" for difference in differences]
+    for plan in LOOKING.values():
+        title = f"Mean rounds of {plan.max_rounds} at true difference"
+        yield _heading(title, [*names, "mean", "saved %"])
+        for name, kind in (("normal", "normal"), ("noise of 2 %", "coarse")):
+            means = [float(after(kind, plan, tables, d).rounds.mean()) for d in differences]
+            mean = float(np.mean(means))
+            share = 100 * (1 - mean / plan.max_rounds)
+            yield _line(name, [f"{value:.1f}" for value in (*means, mean, share)])
+
+
+def advice(tables: int) -> Iterator[str]:
+    """Users who measure as many rounds more as the table says."""
+    few = max(1, tables // 4)
+    share = old_rule.wrong_after_advice(draw("coarse", 200, few))
+    yield _heading("A/A tables at 2 % noise, advice followed [%]", ["wrong"])
+    yield _line("before, from 6, to 200 at most", [f"{100 * share:.1f}"])
+    for name, plan in {
+        "after, 10 extended to 20": plan_fixed(10),
+        "after, 20 to 40": plan_looks(20),
+    }.items():
+        outcome = after("coarse", plan, tables, 0.0, True)
+        yield _line(name, [f"{100 * outcome.wrong:.1f}"])
+
+
+def bootstrap(tables: int) -> Iterator[str]:
+    """The percentile bootstrap interval that stands beside the old one."""
+    rounds = (3, 6, 10, 20)
+    yield _heading("Bootstrap intervals that cover [%]", [str(n) for n in rounds])
+    shares = [old_rule.bootstrap_coverage(draw("normal", n, tables)) for n in rounds]
+    yield _line("normal", [f"{100 * share:.1f}" for share in shares])
+
+
+def families(tables: int) -> Iterator[str]:
+    """Tables of one and three comparisons."""
+    plans = (*FIXED.values(), *LOOKING.values())
+    for family in (1, 3):
+        yield _heading(f"Families of {family}: wrong, coverage [%]", [*FIXED, *LOOKING])
+        for kind in KINDS:
+            outcomes = [_of_family(family, kind, plan, tables) for plan in plans]
+            yield _line(kind, [f"{100 * o.wrong:.1f} {100 * o.coverage():.1f}" for o in outcomes])
+        for difference in (0.02, 0.05):
+            outcomes = [_of_family(family, "normal", plan, tables, difference) for plan in plans]
+            found = [f"{100 * outcome.share(FASTER):.1f}" for outcome in outcomes]
+            yield _line(f"normal, {100 * difference:g} % found", found)
+
+
+def _of_family(
+    family: int, kind: str, plan: LookPlan, tables: int, difference: float = 0.0
+) -> new_rule.Outcome:
+    ratios = draw(kind, plan.max_rounds, tables, difference, family)
+    return new_rule.follow(ratios, new_rule.levels_of(plan, family))
+
+
+def unpaired(tables: int) -> Iterator[str]:
+    """Two sweeps in which nothing differs, compared without pairs."""
+    yield _heading("Two sweeps of 5 cells: wrong, coverage [%]", list(FIXED))
+    for kind in KINDS:
+        cells = []
+        for plan in FIXED.values():
+            chance = np.random.default_rng((7, plan.max_rounds))
+            size = (tables, 2 * FAMILY, plan.max_rounds)
+            halves = np.split(KINDS[kind].draw(chance, size), 2, axis=1)
+            level = plan.level(plan.max_rounds, FAMILY)
+            wrong, cover = new_rule.judge_unpaired(halves[0], halves[1], level)
+            cells.append(f"{100 * wrong:.1f} {100 * cover:.1f}")
+        yield _line(kind, cells)
+
+
+def choose(tables: int) -> Iterator[str]:
+    """What the rule was chosen over."""
+    yield "\nChoices, at 6, 10, 20 fixed rounds and looks until 20: wrong tables [%] (coverage)"
+    yield choices.HEADING
+    yield from choices.rows(tables)
+
+
+_PARTS = (wrong, coverage, found, same, flags, saved, advice, bootstrap, families, unpaired, choose)
+
+PARTS: dict[str, Callable[[int], Iterator[str]]] = {part.__name__: part for part in _PARTS}
 
 
 def main() -> None:
-    """Print both figures, one line a kind of noise and a test."""
-    parser = argparse.ArgumentParser(description="Are the verdicts calibrated?")
+    """Print the parts, one line a kind of noise."""
+    parser = argparse.ArgumentParser(description="Are verdicts and intervals calibrated?")
     parser.add_argument("--tables", type=int, default=2000, help="tables of each kind and size")
-    tables = parser.parse_args().tables
-    print(f"A/A tables of {CELLS} comparisons that hold a wrong verdict, of {tables} each [%]")
-    print(f"{'rounds':22}" + "".join(f"{rounds:6}" for rounds in ROUNDS))
-    for kind, (_, tests) in KINDS.items():
-        for test in tests:
-            shares = [wrong_share(kind, test, rounds, tables) for rounds in ROUNDS]
-            line = "".join(f"{100 * share:6.1f}" for share in shares)
-            print(f"{f'{kind}, {test.__name__}':22}{line}", flush=True)
-    print("\nCells that are 2 % faster and found so (0.5 % spread, 10 rounds) [%]")
-    for test in (paired, welch):
-        print(f"{test.__name__:22}{100 * found_share(0.02, test, tables):6.1f}")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    options = parser.parse_args()
+    began = time.monotonic()
+    for part in options.parts:
+        for line in PARTS[part](options.tables):
+            print(line, flush=True)
+    print(f"\n{options.tables} tables each, {time.monotonic() - began:.0f} s")
+
+
+def _heading(title: str, columns: Sequence[str]) -> str:
+    return f"\n{title:56}" + "".join(f"{column:>15}" for column in columns)
+
+
+def _line(name: str, cells: Sequence[str]) -> str:
+    return f"{name:56}" + "".join(f"{cell:>15}" for cell in cells)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a few noisy times support: intervals, tests of a difference, drift.
+"""What a few noisy times support: intervals, tests of a difference, planned looks, drift.
 
 Plain numbers in, plain numbers out. May import numpy and scipy, and nothing of this project.
 """

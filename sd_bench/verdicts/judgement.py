@@ -23,7 +23,7 @@ ROUNDS_FOR_A_VERDICT = 6
 DEFAULT_MARGIN = 0.01
 
 #: A table's chance of a wrong ``faster`` or ``slower`` by the t test's own account. Below the 5 %
-#: that are promised: times are not normally distributed (benchmarks/analysis_calibration.py).
+#: that are promised: times are not normally distributed (docs/statistics.md).
 _ERROR = 0.04
 _EQUIVALENCE_ERROR = 0.05
 _MOST_ROUNDS = 1000

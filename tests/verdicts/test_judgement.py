@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.analysis_calibration import KINDS, found_share, wrong_share
+from benchmarks.calibration.old_rule import TESTED, found_share, wrong_share
 from sd_bench.statistics.significance import SpeedupTest, paired, welch
 from sd_bench.verdicts.judgement import ROUNDS_FOR_A_VERDICT, Verdict, judge_table
 
@@ -105,10 +105,10 @@ def test_what_nothing_decides_says_so() -> None:
     assert str(Verdict("unclear", 0.2, 40)) == "unclear (about 40 rounds would decide)"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", TESTED)
 @pytest.mark.parametrize("rounds", [3, 6, 10])
 def test_at_most_5_percent_of_aa_tables_hold_a_wrong_verdict(kind: str, rounds: int) -> None:
-    for test in KINDS[kind][1]:
+    for test in TESTED[kind][1]:
         assert wrong_share(kind, test, rounds, tables=250) <= 0.05
 
 

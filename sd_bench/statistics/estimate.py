@@ -1,0 +1,64 @@
+"""What the rounds of a cell and its baseline say: by how much it is faster, by one statistic.
+
+Speed-up, interval and both runtimes are of the same logarithms over the same rounds, so that
+``baseline_s / cell_s`` is the speed-up, whatever was set aside.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.float64]
+Side = Literal["cell", "baseline"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disturbed:
+    """A round that was set aside; its seconds are ``times`` the side's runtime."""
+
+    round: Any
+    side: Side
+    times: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A comparison before anything is paid for the likeness of its rounds.
+
+    ``rounds`` is the number of pairs, or the smaller number of rounds of the two. ``log_speedup``
+    has the standard error ``se`` with ``df`` degrees of freedom. ``baseline_s`` and ``cell_s`` are
+    geometric means in seconds over the kept rounds. ``residuals`` are one series for pairs, one of
+    each side without: logarithms less their mean, in the order in which the rounds ran, 0 for what
+    was set aside. ``doubtful`` marks a difference that hangs on setting aside rounds which would be
+    ordinary if there were none (`robust_mean.is_doubtful`).
+    """
+
+    method: Literal["paired", "unpaired"]
+    rounds: int
+    log_speedup: float
+    se: float
+    df: float
+    baseline_s: float
+    cell_s: float
+    residuals: tuple[Numbers, ...]
+    disturbed: tuple[Disturbed, ...]
+    doubtful: bool
+
+    @property
+    def speedup(self) -> float:
+        """Above 1 is faster."""
+        return math.exp(self.log_speedup)
+
+
+def log_seconds(values: Iterable[float]) -> Numbers:
+    """Logarithms of seconds, which must be finite and above 0: raises ValueError."""
+    seconds = np.array(list(values), dtype=float)
+    if not np.all(np.isfinite(seconds) & (seconds > 0)):
+        raise ValueError("seconds must be finite and above 0")
+    return np.log(seconds)

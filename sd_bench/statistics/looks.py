@@ -1,0 +1,56 @@
+"""All looks of a sweep from its rounds: what was decided when, whoever asks and whenever.
+
+A launcher calls this after a planned look to learn what may rest, an analysis afterwards to print
+the verdicts. Both get the same, since what was decided at a look stays decided, with the rounds and
+the interval of that look, whatever rounds of other comparisons come later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sd_bench.statistics.decision import DEFAULT_MARGIN, Judgement, TableJudgement, judge_table
+from sd_bench.statistics.estimate import Estimate
+from sd_bench.statistics.paired import estimate_paired
+from sd_bench.statistics.sequential import LookPlan
+
+#: Seconds by round of a baseline and of a cell.
+Sides = tuple[Mapping[Any, float], Mapping[Any, float]]
+
+
+def follow_looks(
+    comparisons: Sequence[Sides],
+    plan: LookPlan,
+    margin: float = DEFAULT_MARGIN,
+    family: int | None = None,
+) -> TableJudgement:
+    """The judgement of each comparison at the look that decided it, or at its last round.
+
+    Goes through the looks of ``plan``, each time with as many first pairs of every comparison (or
+    all, if it has fewer). ``family`` is the number of comparisons that was planned, if some are
+    missing. The serial correlation is that of the last look. Raises ValueError without a
+    comparison, for one without a pair, and for more pairs than the plan has.
+    """
+    if not comparisons:
+        raise ValueError("no comparison")
+    longest = max(len(baseline.keys() & cell.keys()) for baseline, cell in comparisons)
+    decided: dict[int, Judgement] = {}
+    for look in (*(n for n in plan.all_looks if n < longest), longest):
+        estimates = [
+            decided[at].estimate if at in decided else _first_pairs(sides, look)
+            for at, sides in enumerate(comparisons)
+        ]
+        table = judge_table(estimates, plan, margin, family)
+        for at, judgement in enumerate(table.judgements):
+            if judgement.decided:
+                decided.setdefault(at, judgement)
+    judgements = (decided.get(at, found) for at, found in enumerate(table.judgements))
+    return replace(table, judgements=tuple(judgements))
+
+
+def _first_pairs(sides: Sides, pairs: int) -> Estimate:
+    baseline, cell = sides
+    first = sorted(baseline.keys() & cell.keys())[:pairs]
+    return estimate_paired({key: baseline[key] for key in first}, cell)
