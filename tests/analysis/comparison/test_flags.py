@@ -57,10 +57,10 @@ def best(*rows: dict[Any, Any]) -> list[bool]:
         ({"status": "oom", "kernel_proof": "none"}, ""),
     ],
 )
-def test_what_is_doubtful_is_marked(changes: dict[str, Any], marks: str) -> None:
+def test_what_is_doubtful_is_flagged(changes: dict[str, Any], flags: str) -> None:
     row = cell(1.0, **changes)
     add_flags([row])
-    assert row["flags"] == marks
+    assert row["flags"] == flags
 
 
 def test_each_sign_is_explained_once_and_only_if_it_is_there() -> None:
