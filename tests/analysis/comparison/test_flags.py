@@ -112,11 +112,11 @@ def test_what_is_slower_than_its_baseline_is_not_bold() -> None:
     ],
 )
 def test_what_is_doubtful_about_the_baseline_is_a_sign_of_the_comparison(
-    changes: dict[str, Any], doubts: str
+    changes: dict[str, Any], baseline_flags: str
 ) -> None:
     row = cell(1.0, **changes)
     add_flags([row])
-    assert (row["baseline_flags"], row["flags"]) == (doubts, "")
+    assert (row["baseline_flags"], row["flags"]) == (baseline_flags, "")
 
 
 def test_overlapping_intervals_leave_nothing_bold() -> None:
