@@ -6,6 +6,8 @@ table misses at any look is at most the error of the plan. ``faster`` and ``slow
 that leave out 1. ``same`` is two one-sided tests at that level (Schuirmann 1987), each of which may
 err at one end only: the interval at twice the level lies within the margin. A verdict never
 contradicts the plain 95 % interval beside it, which is narrower than either.
+
+Not in use yet: today's verdicts are those of ``sd_bench/verdicts/judgement.py``.
 """
 
 from __future__ import annotations
