@@ -34,7 +34,7 @@ _SOURCE = (
 )
 _SD2_VERSIONS = (
     "10 runs of 2 iterations each, warm-up left out. PyTorch 1.12.1 (original_no_xformers, "
-    "original) and 2.0.0.dev20230111 (the others)."
+    "original_xformers) and 2.0.0.dev20230111 (the others)."
 )
 _SD1_VERSIONS = "PyTorch 1.11 (original) and 2.0.0.dev20221220 (optimized), no warm-up left out."
 
