@@ -18,7 +18,7 @@ from typing import Any
 from analysis.ingest.measures import NOTHING
 from analysis.rows import Row
 from sd_bench.records.old_names import PRESETS as OLD_PRESETS
-from sd_bench.records.old_names import rename_presets, rename_setting
+from sd_bench.records.old_names import name_published, rename_setting
 from sd_bench.verdicts.axes import AXES, PUBLISHED_PRESETS
 from sd_bench.verdicts.environments import UNKNOWN
 
@@ -95,7 +95,7 @@ def _named(path: Path) -> dict[str, Any]:
 
 
 def _with_present_names(choices: dict[str, Any]) -> dict[str, Any]:
-    return choices | {"preset": rename_presets(choices["preset"])}
+    return choices | {"preset": name_published(choices["preset"], str(choices["model_version"]))}
 
 
 def _read_csv(path: Path, text: str) -> Iterator[tuple[dict[str, Any], float, int]]:

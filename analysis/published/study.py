@@ -11,11 +11,14 @@ from importlib.resources import files
 import pandas as pd
 
 from analysis.rows import Row, list_rows
-from sd_bench.records.old_names import rename_presets, rename_setting
+from sd_bench.records.old_names import name_published, rename_setting
 from sd_bench.verdicts.comparisons import improvement_percent
 
 #: Both baselines that the study could have been told against; it chose the first.
 BASELINES = ("original_xformers", "original_no_xformers")
+
+#: What the study's printed percentages are told against.
+_PRINTED_BASELINES = {"sd1": "original_no_xformers", "sd2": "original_xformers"}
 
 #: Half of the last printed digit of the seconds.
 SECONDS_ROUNDING = 0.05
@@ -64,7 +67,8 @@ def check_printed_percentages() -> pd.DataFrame:
     headline = headline.assign(model_version="sd2", table="headline")
     printed = pd.concat([runtimes.assign(table="runtimes"), headline], ignore_index=True)
     computed = compute_published_improvements()
-    computed = computed[computed["baseline"] == BASELINES[0]].drop(columns=["runtime_s"])
+    told_against = computed["model_version"].map(_PRINTED_BASELINES)
+    computed = computed[computed["baseline"] == told_against].drop(columns=["runtime_s"])
     merged = printed.drop(columns=["n_iter"]).merge(computed, on=key, how="left")
     rows = [row | _agreement(row) for row in list_rows(merged)]
     return pd.DataFrame(rows)
@@ -91,7 +95,8 @@ def _read(name: str) -> pd.DataFrame:
     source = files("analysis") / "published" / f"{name}.csv"
     with source.open(encoding="utf-8") as stream:
         table = pd.read_csv(stream, dtype=str).rename(columns=rename_setting)
-    return table.assign(preset=table["preset"].map(rename_presets))
+    model = name.partition("_")[0]
+    return table.assign(preset=[name_published(preset, model) for preset in table["preset"]])
 
 
 def _improvement(row: Row, baseline: str) -> Row:

@@ -40,3 +40,10 @@ def rename_baseline(name: str) -> str:
         return rename_presets(name)
     axis = rename_setting(axis)
     return f"{axis}={rename_presets(value) if axis == 'preset' else value}"
+
+
+def name_published(preset: str, model_version: str) -> str:
+    """The present name of a preset of the study, whose SD 1 "original" had no xFormers."""
+    if preset == "original" and model_version.startswith("sd1"):
+        return "original_no_xformers"
+    return rename_presets(preset)

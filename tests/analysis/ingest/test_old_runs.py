@@ -143,6 +143,8 @@ def test_a_second_run_does_not_read_what_the_first_one_wrote(
         ("optimized_RTX_3090_n_samples_4_n_iter_2_sd2.txt", "optimized", "rtx_3090"),
         ("original_no_xformers_A10_n_samples_4_n_iter_2_sd2", "original_no_xformers", "a10"),
         ("original_pt2_RTX_3090_n_samples_4_n_iter_2_sd2.txt", "original_xformers_pt2", "rtx_3090"),
+        ("original_A10_n_samples_2_n_iter_1_sd1.txt", "original_no_xformers", "a10"),
+        ("original_A10_n_samples_2_n_iter_2_sd2.txt", "original_xformers", "a10"),
         ("mine_A10_n_samples_4_n_iter_2_sd2.txt", "mine", "a10"),
         ("RTX_3090_n_samples_4_n_iter_2_sd2/optimized.txt", "optimized", "rtx_3090"),
     ],

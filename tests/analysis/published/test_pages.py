@@ -69,7 +69,7 @@ def test_the_charts_have_the_published_groups_order_and_values() -> None:
     sd1 = charts["runtime_by_gpu_n_samples_2_sd1"]
     assert (sd1.groups, sd1.series) == (
         ["P100", "T4", "V100", "A100"],
-        ["original_xformers", "optimized"],
+        ["original_no_xformers", "optimized"],
     )
 
 
