@@ -19,9 +19,11 @@ from sd_bench.records.schema import (
     Compilation,
     Energy,
     Failure,
+    FirstAttempt,
     Flops,
     Iteration,
     KernelProof,
+    Looks,
     Memory,
     Output,
     Profile,
@@ -31,8 +33,8 @@ from sd_bench.records.schema import (
 )
 
 __all__ = [
-    "RECORD_GLOB", "SCHEMA_VERSION", "STATUSES", "Compilation", "Energy", "Failure", "Flops",
-    "Iteration", "KernelProof", "Memory", "NewerRecordError", "Output", "Profile", "Record",
-    "RecordError", "Telemetry", "Times", "find_records", "read_record", "record_path",
+    "RECORD_GLOB", "SCHEMA_VERSION", "STATUSES", "Compilation", "Energy", "Failure", "FirstAttempt",
+    "Flops", "Iteration", "KernelProof", "Looks", "Memory", "NewerRecordError", "Output", "Profile",
+    "Record", "RecordError", "Telemetry", "Times", "find_records", "read_record", "record_path",
     "write_atomically", "write_record",
 ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 #: Every way in which a round can end. Only ``ok`` carries times that may be compared.
 STATUSES = ("ok", "unsupported", "oom", "timeout", "crashed", "failed", "invalid")
@@ -152,7 +152,11 @@ class Flops:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelProof:
-    """What ran in one UNet call of the module that was timed, read from the profiler."""
+    """What ran in one UNet call of the module that was timed, read from the profiler.
+
+    ``read_from`` is the file name of the record whose round was looked at, beside this one: its
+    cell ran in the same kind of process. ``None`` where it was this round itself.
+    """
 
     expected: str
     proven: bool
@@ -160,6 +164,7 @@ class KernelProof:
     num_attention_modules: int
     operators: dict[str, int]
     kernels: dict[str, int]
+    read_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +193,39 @@ class Failure:
     detail: str = ""
     exit_code: int | None = None
     signal: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looks:
+    """When the sweep was to look at its verdicts, fixed before its first round.
+
+    ``rule`` names the rule (docs/statistics.md), ``looks`` are the numbers of rounds it looks
+    after, the last of which is where it ends; ``error`` is the chance of a wrong verdict in the
+    table, ``reserve`` the share of it that is kept for one extension. ``family`` is the number of
+    comparisons in the table, ``baseline`` what this cell was to be compared with, as it is written
+    after ``--baseline`` (``None``: with nothing), ``margin`` what counts as equal. ``asked_by`` is
+    the number of rounds after which this one was asked for, 0 if no look came before it.
+    """
+
+    rule: str
+    looks: list[int]
+    error: float
+    reserve: float
+    family: int
+    baseline: str | None
+    margin: float
+    asked_by: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstAttempt:
+    """A round that was disturbed and measured again: ``file`` lies beside the record.
+
+    ``disturbed_by`` says by what; the times had no part in it.
+    """
+
+    file: str
+    disturbed_by: list[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +262,8 @@ class Record:
     profile: Profile | None = None
     flops: Flops | None = None
     warnings: list[str] = field(default_factory=list)
+    looks: Looks | None = None
+    first_attempt: FirstAttempt | None = None
 
     @property
     def runtime_s(self) -> float | None:

@@ -40,6 +40,11 @@ def _from_2_to_3(data: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
+def _from_3_to_4(data: dict[str, Any]) -> dict[str, Any]:
+    """Version 3 planned no looks, measured nothing twice, and proved the kernel in every round."""
+    return {**data, "schema_version": 4}
+
+
 def _with_presets(choices: Any) -> Any:
     if not isinstance(choices, dict):
         return choices
@@ -78,4 +83,5 @@ def _with_flags(iterations: Any) -> Any:
 _TO_NEXT: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     1: _from_1_to_2,
     2: _from_2_to_3,
+    3: _from_3_to_4,
 }

@@ -60,6 +60,21 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """A cell and what it is compared with; ``reason`` says why there is no ``baseline_cell``."""
+
+    cell: Cell
+    baseline: Baseline | None
+    baseline_cell: Cell | None
+    reason: str
+
+    @property
+    def is_comparison(self) -> bool:
+        """Whether there is something to compare: a cell is not compared with itself."""
+        return self.baseline_cell is not None and self.baseline_cell is not self.cell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """A cell against its baseline cell.
 
@@ -93,6 +108,28 @@ def compare_cells(
     there is one. Verdicts are judged over a machine's cells as one family, with the equivalence
     ``margin`` (0.01 is 1 %). Raises BaselineError if the baseline is unknown.
     """
+    pairs = pair_cells(cells, baseline)
+    differences = [_difference(pair) for pair in pairs]
+    verdicts = judge_differences(differences, [cell.machine for cell in cells], margin)
+    return [
+        Comparison(
+            cell=pair.cell,
+            baseline=pair.baseline,
+            baseline_cell=pair.baseline_cell,
+            reason=pair.reason,
+            difference=difference,
+            verdict=verdict,
+        )
+        for pair, difference, verdict in zip(pairs, differences, verdicts, strict=True)
+    ]
+
+
+def pair_cells(cells: Sequence[Cell], baseline: str | None = None) -> list[Pair]:
+    """Each cell with its baseline cell, in the order of the cells; nothing is judged yet.
+
+    Needs no rounds: a cell that is only planned has a partner too. Raises BaselineError if the
+    baseline is unknown.
+    """
     found: dict[Cell, tuple[Baseline | None, Cell | str]] = {}
     for part, chosen in choose_baselines(cells, baseline):
         if chosen is None:
@@ -100,22 +137,16 @@ def compare_cells(
         else:
             candidates = BaselineCells(part, chosen)
             found |= {cell: (chosen, candidates.find(cell)) for cell in part}
-    differences = [_difference(cell, found[cell][1]) for cell in cells]
-    verdicts = judge_differences(differences, [cell.machine for cell in cells], margin)
-    comparisons = []
-    for cell, difference, verdict in zip(cells, differences, verdicts, strict=True):
-        chosen, partner = found[cell]
-        comparisons.append(
-            Comparison(
-                cell=cell,
-                baseline=chosen,
-                baseline_cell=None if isinstance(partner, str) else partner,
-                reason=partner if isinstance(partner, str) else "",
-                difference=difference,
-                verdict=verdict,
-            )
-        )
-    return comparisons
+    return [_pair(cell, *found[cell]) for cell in cells]
+
+
+def _pair(cell: Cell, baseline: Baseline | None, partner: Cell | str) -> Pair:
+    return Pair(
+        cell=cell,
+        baseline=baseline,
+        baseline_cell=None if isinstance(partner, str) else partner,
+        reason=partner if isinstance(partner, str) else "",
+    )
 
 
 def compare_runs(baseline: Mapping[RoundKey, float], runs: Mapping[RoundKey, float]) -> Difference:
@@ -157,10 +188,10 @@ def judge_differences(
     return verdicts
 
 
-def _difference(cell: Cell, partner: Cell | str) -> Difference | None:
-    if isinstance(partner, str) or not cell.is_measured:
+def _difference(pair: Pair) -> Difference | None:
+    if pair.baseline_cell is None or not pair.cell.is_measured:
         return None
-    return compare_runs(partner.runs, cell.runs)
+    return compare_runs(pair.baseline_cell.runs, pair.cell.runs)
 
 
 def _why_none(cells: Sequence[Cell]) -> str:
