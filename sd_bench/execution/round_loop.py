@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import replace
 from typing import Protocol
 
 from sd_bench.capabilities.nvidia_driver import foreign_processes
 from sd_bench.errors import ConfigError
-from sd_bench.execution.finished_rounds import Finished, differences
+from sd_bench.execution.finished_rounds import Finished, differences, set_aside
 from sd_bench.execution.plan import PlannedCell
 from sd_bench.execution.slots import Slot, Slots
 from sd_bench.execution.worker_process import (
@@ -19,7 +19,11 @@ from sd_bench.execution.worker_process import (
     Turn,
     declare_unsupported,
 )
-from sd_bench.records import Record
+from sd_bench.measurement.round_warnings import disturbances
+from sd_bench.records import FirstAttempt, Record
+
+#: What the file of a round is called that was disturbed and measured again.
+_DISTURBED = "disturbed"
 
 
 class RoundWatcher(Protocol):
@@ -29,17 +33,22 @@ class RoundWatcher(Protocol):
 
     def phase(self, name: str) -> None: ...
 
+    def measuring_again(self, planned: PlannedCell, reasons: list[str]) -> None: ...
 
-def run_turns(
-    turns: Sequence[Turn], slots: Slots, finished: Finished, watcher: RoundWatcher
+
+def run_rounds(
+    rounds: Iterable[list[Turn]], slots: Slots, finished: Finished, watcher: RoundWatcher
 ) -> Generator[tuple[Turn, Record], None, None]:
     """Each turn with its record, as they end. A round begins when the one before is over.
+
+    A turn that was disturbed is measured once more where its protocol says so; its record is then
+    that of the second time, whatever the two have measured.
 
     Raises ConfigError in another environment than ``finished`` allows, OSError if the sweep's
     folder cannot be written. No worker outlives the iterator.
     """
-    for _, same_round in groupby(turns, key=lambda turn: turn.round):
-        yield from _run_round(list(same_round), slots, finished, watcher)
+    for turns in rounds:
+        yield from _run_round(list(turns), slots, finished, watcher)
 
 
 def _run_round(
@@ -58,10 +67,28 @@ def _run_round(
                 running.remove(ended)
                 record = _finish(ended, finished)
                 slots.give_back(ended.slot)
-                yield ended.turn, record
+                reasons = _why_again(ended.turn, record)
+                if reasons:
+                    watcher.measuring_again(ended.turn.planned, reasons)
+                    waiting.insert(0, _second_time(ended.turn, reasons))
+                else:
+                    yield ended.turn, record
     finally:
         for left in running:
             left.kill()
+
+
+def _why_again(turn: Turn, record: Record) -> list[str]:
+    """By what a round was disturbed that is to be measured once more; empty if it is not."""
+    wanted = turn.planned.cell.config.protocol.retry_disturbed
+    if not wanted or record.status != "ok" or turn.first_attempt is not None:
+        return []
+    return disturbances(record)
+
+
+def _second_time(turn: Turn, reasons: list[str]) -> Turn:
+    aside = set_aside(turn.record_path, _DISTURBED)
+    return replace(turn, first_attempt=FirstAttempt(file=aside.name, disturbed_by=reasons))
 
 
 def _startable(waiting: list[Turn], slots: Slots) -> Iterator[tuple[Turn, Slot | None]]:

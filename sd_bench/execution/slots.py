@@ -32,6 +32,10 @@ class Slots:
         self._left = at_once
         self.at_once = at_once
 
+    def slot_for(self, config: Config) -> Slot | None:
+        """A slot for a cell, which nobody else has as yet; it is not taken."""
+        return next((slot for slot in self._free if slot.suits(config.gpu)), None)
+
     def take(self, gpu: GpuConfig) -> Slot | None:
         """A slot for a cell on ``gpu``, or ``None`` until one is given back."""
         slot = next((slot for slot in self._free if slot.suits(gpu)), None)

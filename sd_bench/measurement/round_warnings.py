@@ -18,6 +18,13 @@ def remarks(record: Record) -> list[str]:
     return [*_of_iterations(record), *_of_compilation(record), *_of_telemetry(record)]
 
 
+def disturbances(record: Record) -> list[str]:
+    """By what the round was disturbed, as far as anything but its times can tell."""
+    iterations = record.times.iterations if record.times is not None else []
+    flags = dict.fromkeys(flag for iteration in iterations for flag in iteration.flags)
+    return [*flags, *_of_telemetry(record)]
+
+
 def _of_iterations(record: Record) -> Iterator[str]:
     iterations = record.times.iterations if record.times is not None else []
     for flag, count in Counter(flag for i in iterations for flag in i.flags).items():
