@@ -46,7 +46,9 @@ class PlannedLooks:
     @property
     def family(self) -> dict[str, int]:
         """How many comparisons each machine's table holds."""
-        return Counter(pair.cell.machine for pair in self.pairs if pair.is_comparison)
+        return Counter(
+            pair.cell.machine for pair in self.pairs if pair.is_comparison and pair.cell.is_measured
+        )
 
     @property
     def fewest_deciding(self) -> int | None:

@@ -236,7 +236,7 @@ def test_the_command_to_resume_survives_shell_and_hydra(tmp_path: Path) -> None:
         cwd=REPOSITORY, capture_output=True, text=True, timeout=100,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "2 round(s) to run" in done.stdout
+    assert "6 round(s) to run" in done.stdout
     assert folder_argument(tmp_path) == f"hydra.sweep.dir={tmp_path}"
     assert "1 sampler steps" in done.stdout
 

@@ -25,7 +25,7 @@ def test_a_matrix_leaves_one_record_a_cell_and_round(command: Command, tmp_path:
     time_file = tmp_path / "times.txt"
     done = command(
         "-m", *TINY, "batch_size=1,2", "attention=original,math", f"time_file={time_file}",
-        "protocol.n_iter=2",
+        "protocol.n_iter=2", "protocol.rounds=2",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found = records(tmp_path)
