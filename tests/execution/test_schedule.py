@@ -99,7 +99,7 @@ def record_of(turn: Turn, seconds: float) -> Record:
 
 def run(running: Schedule, runtime: Runtime, stop_after: int | None = None) -> list[Turn]:
     """All turns of a schedule, each with its record as soon as it is there."""
-    turns = []
+    turns: list[Turn] = []
     for of_round in running.rounds():
         for turn in of_round:
             if len(turns) == stop_after:
