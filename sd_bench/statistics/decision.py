@@ -117,7 +117,7 @@ class Judgement:
         rounds = self.estimate.rounds
         return forecast(center, self.se, self.df, rounds, self.plan, margin, self.family)
 
-    def _interval(self, level: float) -> Interval:
+    def _interval(self, level: float | Numbers) -> Interval:
         half = float(half_width(level, np.asarray(self.se), np.asarray(self.df)))
         center = self.estimate.log_speedup
         return Interval(math.exp(center - half), math.exp(center + half))
@@ -185,7 +185,7 @@ def decide(
     return np.where(same, SAME, np.where(differs, signs, UNCLEAR)).astype(np.int8)
 
 
-def half_width(level: float, se: Numbers, df: Numbers) -> Numbers:
+def half_width(level: float | Numbers, se: Numbers, df: Numbers) -> Numbers:
     """Half of a t interval with the confidence ``1 - level``; NaN without a degree of freedom."""
     return stdtrit(df, 1 - level / 2) * se
 

@@ -72,7 +72,7 @@ def _first(
     quantiles = stdtrit(dfs, 1 - levels / 2)
     distance, limit = abs(center), math.log1p(margin)
     differs = stdtr(dfs, distance / ses - quantiles)
-    narrower = stdtrit(dfs, 1 - np.array([equivalence_level(level) for level in levels]) / 2)
+    narrower = stdtrit(dfs, 1 - equivalence_level(levels) / 2)
     ends = ((limit - distance) / ses, (limit + distance) / ses)
     same = sum(stdtr(dfs, end - narrower) for end in ends) - 1
     enough = looks[(differs >= CHANCE_TO_DECIDE) | (same >= CHANCE_TO_DECIDE)]

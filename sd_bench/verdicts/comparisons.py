@@ -59,7 +59,8 @@ class Difference:
 
     All is of one estimate over the same rounds: ``baseline_s`` and ``cell_s`` are geometric means
     in seconds without the rounds that were set aside, ``speedup`` is their ratio. ``rounds`` is how
-    many the side with more of them has. A cell against itself has no ``judgement``.
+    many the side with more of them has. A cell against itself has no ``judgement`` and no
+    ``verdict``.
     """
 
     baseline_s: float
@@ -67,6 +68,7 @@ class Difference:
     speedup: float
     rounds: int
     judgement: Judgement | None = None
+    verdict: Verdict | None = None
     serial_correlation: SerialCorrelation | None = None
     sides: Sides | None = None
 
@@ -74,11 +76,6 @@ class Difference:
     def improvement_percent(self) -> float:
         """The published measure, of the same estimate."""
         return improvement_percent(self.speedup, 1.0)
-
-    @property
-    def verdict(self) -> Verdict | None:
-        """The verdict of the judgement."""
-        return None if self.judgement is None else give_verdict(self.judgement)
 
     @property
     def pairing(self) -> str:
@@ -254,6 +251,7 @@ def _difference(
         speedup=estimate.speedup,
         rounds=max(len(sides.baseline_s), len(sides.cell_s)),
         judgement=judgement,
+        verdict=give_verdict(judgement),
         serial_correlation=serial_correlation,
         sides=sides,
     )
