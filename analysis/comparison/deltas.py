@@ -129,7 +129,7 @@ def describe_difference(difference: Difference | None) -> Row:
     found, verdict, sides = difference.judgement, difference.verdict, difference.sides
     if found is None or verdict is None or sides is None:
         return columns
-    low, high = found.interval_95
+    low, high = difference.interval
     return columns | {
         "method": found.estimate.method,
         "pairs": found.estimate.rounds,

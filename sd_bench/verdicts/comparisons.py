@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sd_bench.statistics.decision import Judgement, TableJudgement, judge_table
+from sd_bench.statistics.decision import Interval, Judgement, TableJudgement, judge_table
 from sd_bench.statistics.looks import follow_looks
 from sd_bench.statistics.runtime import typical_runtime
 from sd_bench.statistics.sequential import LookPlan, plan_fixed
@@ -76,6 +77,11 @@ class Difference:
     def improvement_percent(self) -> float:
         """The published measure, of the same estimate."""
         return improvement_percent(self.speedup, 1.0)
+
+    @property
+    def interval(self) -> Interval:
+        """The 95 % interval of the speed-up; NaN for a cell against itself."""
+        return self.judgement.interval_95 if self.judgement else Interval(math.nan, math.nan)
 
     @property
     def pairing(self) -> str:
