@@ -29,7 +29,7 @@ class FurtherRounds:
     @property
     def seconds(self) -> float:
         """How long all of them take, as those before did; NaN if no record says."""
-        return self.rounds * math.fsum(cell.worker_s for cell in self.cells)
+        return self.rounds * _round_s(self.cells)
 
     @property
     def command(self) -> str:
@@ -40,9 +40,8 @@ class FurtherRounds:
     def __str__(self) -> str:
         """One line for a screen, or for below a table."""
         rounds = "1 more round" if self.rounds == 1 else f"{self.rounds} more rounds"
-        about = "" if math.isnan(self.seconds) else f", about {_duration(self.seconds)},"
         return (
-            f"{rounds} of {len(self.cells)} cells{about} would probably decide "
+            f"{rounds} of {len(self.cells)} cells{_about(self.seconds)} would probably decide "
             f"{_comparisons(self.num_comparisons)}: {self.command}"
         )
 
@@ -82,8 +81,9 @@ def say_what_decides(comparisons: Iterable[Comparison], folder: Path | None = No
     verdicts = [c.verdict for c in listed if c.verdict and not c.verdict.is_settled]
     beyond = [verdict for verdict in verdicts if not verdict.further_rounds]
     if rounds := [each.new_sweep_rounds for each in beyond if each.new_sweep_rounds]:
+        about = _about(max(rounds) * _round_s(cell for c in listed for cell in c.both_cells))
         lines.append(
-            f"A new sweep with protocol.rounds={max(rounds)} would probably decide "
+            f"A new sweep with protocol.rounds={max(rounds)}{about} would probably decide "
             f"{_comparisons(len(rounds))}."
         )
     return lines
@@ -99,8 +99,14 @@ def _shorten(folder: Path) -> Path:
     return folder.relative_to(here) if folder.is_relative_to(here) else folder
 
 
-def _duration(seconds: float) -> str:
+def _round_s(cells: Iterable[Cell]) -> float:
+    """Seconds of a round of all these cells; NaN if no record says how long one takes."""
+    return math.fsum(cell.worker_s for cell in set(cells) if cell.is_measured)
+
+
+def _about(seconds: float) -> str:
+    if math.isnan(seconds):
+        return ""
     minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 90 else f"{seconds / 3600:.1f} h"
+    short = f"{seconds:.0f} s" if seconds < 90 else f"{minutes} min"
+    return f", about {short if minutes < 90 else f'{seconds / 3600:.1f} h'},"

@@ -80,8 +80,9 @@ def test_the_folder_survives_the_shell_and_is_short_where_it_lies_below(
 
 def test_beyond_the_plan_a_new_sweep_is_named() -> None:
     (line,) = say_what_decides(compared(records(near=9.95, planned=False)))
-    assert line.startswith("A new sweep with protocol.rounds=")
-    assert line.endswith(" would probably decide 1 comparison.")
+    assert line == (
+        "A new sweep with protocol.rounds=12, about 18 min, would probably decide 1 comparison."
+    )
     (few,) = say_what_decides(compared(records(3, planned=False)))
     assert few.endswith(" would probably decide 2 comparisons.")
 
