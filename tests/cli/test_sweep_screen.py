@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from sd_bench.cli.console import make_console
-from sd_bench.cli.resume_arguments import folder_argument
 from sd_bench.cli.sweep_screen import summary_table
 from sd_bench.execution.cell import Cell
 from sd_bench.execution.plan import PlannedCell
+from sd_bench.paths import folder_argument
 from sd_bench.records import Record
 from tests.support.commands import REPOSITORY, SMOKE, Command, records
 from tests.support.composition import Compose
