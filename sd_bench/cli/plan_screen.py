@@ -10,7 +10,7 @@ from rich.table import Table
 
 from sd_bench.execution.finished_rounds import Finished
 from sd_bench.execution.plan import PlannedCell, scaled_in
-from sd_bench.execution.planned_looks import PlannedLooks, plan_looks_of
+from sd_bench.execution.sweep_looks import SweepLooks, plan_looks_of
 from sd_bench.execution.time_estimate import Estimate
 
 
@@ -48,7 +48,7 @@ def show_plan(
         console.print(line, markup=False)
 
 
-def verdicts_ahead(looks: PlannedLooks) -> list[str]:
+def verdicts_ahead(looks: SweepLooks) -> list[str]:
     """How many rounds can decide, said before the first one."""
     family, fewest, last = sum(looks.family.values()), looks.fewest_deciding, looks.stops[-1]
     if not family or looks.plan is None:

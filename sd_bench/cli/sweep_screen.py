@@ -16,11 +16,12 @@ from sd_bench.cli.plan_screen import verdicts_ahead
 from sd_bench.config.scaling import SCALES
 from sd_bench.execution.finished_rounds import Finished
 from sd_bench.execution.plan import PlannedCell, scaled_in
-from sd_bench.execution.planned_looks import PlannedLooks
+from sd_bench.execution.sweep_looks import SweepLooks
 from sd_bench.execution.time_account import Account
 from sd_bench.execution.timing import Timing
 from sd_bench.records import Record
 from sd_bench.verdicts.comparisons import Comparison
+from sd_bench.verdicts.further_rounds import say_what_decides
 
 
 class Screen:
@@ -46,7 +47,7 @@ class Screen:
         self._console.print("a short measurement first: how long do rounds take here?")
 
     def planned(
-        self, plan: list[PlannedCell], finished: Finished, looks: PlannedLooks, timing: Timing
+        self, plan: list[PlannedCell], finished: Finished, looks: SweepLooks, timing: Timing
     ) -> None:
         self._plan, self._looks, self._timing = plan, looks, timing
         for sentence in scaled_in(plan):
@@ -125,7 +126,8 @@ class Screen:
     ) -> None:
         self._progress.stop()
         self._console.print(summary_table(plan, records))
-        for line in verdict_lines(comparisons, self._looks, plan):
+        lines = verdict_lines(comparisons, self._looks, plan)
+        for line in (*lines, *say_what_decides(comparisons, plan[0].cell.sweep_folder)):
             self._console.print(line, markup=False)
         if account is not None:
             self._console.print(account.sentence(), markup=False)
@@ -137,7 +139,7 @@ class Screen:
         self._progress.stop()
 
 
-def _on_time(timing: Timing, looks: PlannedLooks, arguments: Sequence[str]) -> list[str]:
+def _on_time(timing: Timing, looks: SweepLooks, arguments: Sequence[str]) -> list[str]:
     """What the calibration has found, and chosen."""
     if timing.least_s is None or timing.budget_s is None:
         return []
@@ -164,7 +166,7 @@ def _sweep_folder(plan: Sequence[PlannedCell]) -> str:
 
 
 def verdict_lines(
-    comparisons: Sequence[Comparison], looks: PlannedLooks, plan: Sequence[PlannedCell]
+    comparisons: Sequence[Comparison], looks: SweepLooks, plan: Sequence[PlannedCell]
 ) -> list[str]:
     """A line for each comparison: what it has come to."""
     lines = []

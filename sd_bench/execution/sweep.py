@@ -15,7 +15,6 @@ from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Cell
 from sd_bench.execution.finished_rounds import Finished, find_finished, nothing_finished, set_aside
 from sd_bench.execution.plan import PlannedCell, make_plan
-from sd_bench.execution.planned_looks import PlannedLooks, plan_looks_of
 from sd_bench.execution.round_loop import RoundWatcher, run_rounds
 from sd_bench.execution.schedule import LookWatcher, Schedule
 from sd_bench.execution.slots import Slots, slots_for
@@ -29,6 +28,7 @@ from sd_bench.execution.sweep_folder import (
     stored_scale,
     unclaim,
 )
+from sd_bench.execution.sweep_looks import SweepLooks, plan_looks_of
 from sd_bench.execution.time_account import Account
 from sd_bench.execution.timing import AtScale, Timing, TimingWatcher, find_timing
 from sd_bench.execution.worker_process import compile_cache_dir, log_path
@@ -43,7 +43,7 @@ class Watcher(RoundWatcher, LookWatcher, TimingWatcher, Protocol):
     """Is told what the sweep does; never while a timed call runs, but for its phases."""
 
     def planned(
-        self, plan: list[PlannedCell], finished: Finished, looks: PlannedLooks, timing: Timing
+        self, plan: list[PlannedCell], finished: Finished, looks: SweepLooks, timing: Timing
     ) -> None: ...
 
     def round_ended(self, planned: PlannedCell, record: Record) -> None: ...

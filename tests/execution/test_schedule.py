@@ -18,8 +18,8 @@ from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Cell, choices
 from sd_bench.execution.finished_rounds import Finished, nothing_finished
 from sd_bench.execution.plan import PlannedCell
-from sd_bench.execution.planned_looks import PlannedLooks, plan_looks_of
 from sd_bench.execution.schedule import Schedule
+from sd_bench.execution.sweep_looks import SweepLooks, plan_looks_of
 from sd_bench.execution.worker_process import Turn
 from sd_bench.records import Record
 from sd_bench.verdicts.cells import pool_records
@@ -65,7 +65,7 @@ def numbered(planned: PlannedCell, index: int) -> PlannedCell:
 
 def schedule(
     plan: list[PlannedCell],
-    looks: PlannedLooks,
+    looks: SweepLooks,
     notes: Notes,
     finished: Finished | None = None,
     deadline: float | None = None,
