@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import statistics
 from collections.abc import Sequence
 
@@ -12,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from sd_bench.execution.finished_rounds import Finished
-from sd_bench.execution.plan import PlannedCell, scaled_in
+from sd_bench.execution.plan import PlannedCell, flaws_in, scaled_in
 from sd_bench.execution.time_account import Account
 from sd_bench.records import Record
 
@@ -39,6 +40,8 @@ class Screen:
     def planned(self, plan: list[PlannedCell], finished: Finished) -> None:
         for sentence in scaled_in(plan):
             self._console.print(f"[yellow]scaled down:[/] {escape(sentence)}")
+        for sentence in flaws_in(plan):
+            self.warned(sentence)
         for path, reason in finished.unusable.items():
             self._console.print(
                 f"[yellow]no record, set aside:[/] {escape(str(path))}: {escape(reason)}"
@@ -92,7 +95,10 @@ class Screen:
         self._console.print(summary_table(plan, records))
         if account is not None:
             self._console.print(account.sentence(), markup=False)
-        self._console.print(f"charts and tables: python -m analysis {_sweep_folder(plan)}")
+        folder = shlex.quote(str(plan[0].cell.sweep_folder))
+        self._console.print(
+            f"charts and tables: python -m analysis {folder}", markup=False, soft_wrap=True
+        )
 
     def stop(self) -> None:
         """Give the terminal back, whatever happened."""

@@ -35,6 +35,8 @@ def _of_compilation(record: Record) -> Iterator[str]:
         yield f"torch.compile broke the network into parts: {done.graph_breaks} graph breaks"
     if done is not None and done.recompilations:
         yield f"torch.compile compiled anew: {done.recompilations} times"
+    if done is not None and done.graph_breaks and done.given_up:
+        yield f"torch.compile left {done.given_up} part(s) of the network eager"
     if done is not None and record.choices.get("precision") == "autocast":
         yield (
             "torch.compile under autocast casts every weight in every UNet call, eager casts each "
