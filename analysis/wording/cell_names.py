@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from analysis.rows import Row
+from sd_bench.verdicts.attention_dtype import name_attention
 from sd_bench.verdicts.axes import AXES
 
 
@@ -10,6 +11,7 @@ def name_choices(row: Row) -> dict[str, str]:
     """The choices of a cell by axis, as people read them; without those that it lacks."""
     named = {axis: f"{axis} {row[axis]}" for axis in ("upcast", "compile", "torch_env", "weights")}
     named |= name_workload(row) | {"batch_size": f"batch size {row['batch_size']}"}
+    named["attention"] = name_attention(str(row["attention"]), row["attention_dtype"])
     return {axis: named.get(axis, str(row[axis])) for axis in AXES if row[axis] is not None}
 
 

@@ -16,6 +16,7 @@ from sd_bench.execution.finished_rounds import Finished
 from sd_bench.execution.plan import PlannedCell, flaws_in, scaled_in
 from sd_bench.execution.time_account import Account
 from sd_bench.records import Record
+from sd_bench.verdicts.attention_dtype import attention_dtype, name_attention
 
 
 class Screen:
@@ -76,7 +77,7 @@ class Screen:
         time = "" if record.runtime_s is None else f"{record.runtime_s:9.3f} s"
         reason = "" if record.reason is None else f": {record.reason}"
         self._console.print(
-            f"round {record.round}  {escape(planned.cell.label):40} {record.status}{time}"
+            f"round {record.round}  {escape(_name(planned, [record])):40} {record.status}{time}"
             f"{escape(reason)}"
         )
         for warning in record.warnings:
@@ -128,8 +129,23 @@ def summary_table(plan: list[PlannedCell], records: list[list[Record]]) -> Table
         groups = _by_environment(cell_records)
         for number, group in enumerate(groups, start=1):
             of = f" (environment {number} of {len(groups)})" if len(groups) > 1 else ""
-            table.add_row(escape(planned.cell.label + of), *map(escape, _row(planned, group)))
+            name = _name(planned, group) + of
+            table.add_row(escape(name), *map(escape, _row(planned, group)))
     return table
+
+
+def _name(planned: PlannedCell, records: list[Record]) -> str:
+    """The cell as the user typed it, and what its math attention has computed in."""
+    dtype = next(filter(None, map(attention_dtype, records)), "")
+    typed, attention = planned.cell.label, planned.cell.config.attention.backend
+    if not dtype:
+        return typed
+    choice = f"attention={attention}"
+    if choice in typed.split():
+        return " ".join(
+            name_attention(part, dtype) if part == choice else part for part in typed.split()
+        )
+    return f"{typed}, {name_attention(attention, dtype)}"
 
 
 def _by_environment(records: list[Record]) -> list[list[Record]]:
