@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import pandas as pd
@@ -13,6 +14,7 @@ from analysis.comparison.parity import judge_parity, read_latents
 from analysis.errors import AnalysisError
 from analysis.rows import Row, list_rows
 from sd_bench.verdicts import baselines
+from sd_bench.verdicts.attention_dtype import name_attention
 from sd_bench.verdicts.axes import AXES
 from sd_bench.verdicts.baselines import (
     Baseline,
@@ -88,6 +90,7 @@ def compare(
         row.update(judge_parity(row, partner, read))
         row.update(NOT_JUDGED, difference=None, margin=margin, cell_s=row["typical_s"])
         row.update(describe_difference(comparison.difference))
+    _name_baselines(rows, {name_cell(row): str(row["attention_dtype"]) for row in rows})
     _judge_parity_elsewhere(row_of)
     add_flags(rows)
     new = ["baseline_s", "cell_s", "improvement_percent", "speedup", "parity"]
@@ -184,6 +187,21 @@ def _delta(comparison: Comparison, partner: Row | None) -> Row:
         "baseline_cell": name_cell(partner) if partner else "",
         "baseline_proof": partner["kernel_proof"] if partner else "",
     }
+
+
+def _name_baselines(rows: list[Row], dtypes: Mapping[str, str]) -> None:
+    """Say of a baseline that an attention names what that computed in, where it is but one thing.
+
+    ``dtypes`` is the ``attention_dtype`` of each cell by its `name_cell`.
+    """
+    of_baseline: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        if row["baseline_cell"]:
+            of_baseline[row["baseline"]].add(dtypes[row["baseline_cell"]])
+    for row in rows:
+        found = of_baseline[row["baseline"]]
+        if "attention=" in row["baseline"] and len(found) == 1:
+            row["baseline"] = name_attention(row["baseline"], *found)
 
 
 def _judge_parity_elsewhere(row_of: dict[Cell, Row]) -> None:

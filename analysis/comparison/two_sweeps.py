@@ -97,6 +97,9 @@ def _by_choices(cells: pd.DataFrame, upcast_told: bool) -> dict[tuple[Any, ...],
 def _row(old: list[Row], new: list[Row]) -> Row:
     before, after = _measured(old), _measured(new)
     row = {axis: (old or new)[0][axis] for axis in AXES} | NOT_JUDGED
+    row["attention_dtype"] = " then ".join(
+        dict.fromkeys(r["attention_dtype"] for r in (*old, *new) if r["attention_dtype"])
+    )
     row |= {
         "difference": None,
         "baseline_s": math.nan,

@@ -79,6 +79,7 @@ def _cell(rows: list[Row], column: str) -> Row:
         **{name: mean_known(row[name] for row in ok) for name in NUMBERS},
         "unet_calls_per_s": _unet_calls_per_s(first, ok),
         **{name: _common(row[name] for row in ok) for name in ("compile_cache", "memory_kind")},
+        "attention_dtype": _common(row["attention_dtype"] for row in rows),
         "num_warmup": _fewest(row["num_warmup"] for row in ok),
         "profile": _profile(ok),
         **_disturbances(ok, column),

@@ -6,6 +6,7 @@ import pandas as pd
 
 from analysis.rows import Row, list_rows, varies
 from analysis.series import find_naming_axes
+from sd_bench.verdicts.attention_dtype import name_attention
 from sd_bench.verdicts.axes import AXES
 
 
@@ -13,6 +14,7 @@ def name_choices(row: Row) -> dict[str, str]:
     """The choices of a cell by axis, as people read them; without those that it lacks."""
     named = {axis: f"{axis} {row[axis]}" for axis in ("upcast", "compile", "torch_env", "weights")}
     named |= name_workload(row) | {"batch_size": f"batch size {row['batch_size']}"}
+    named["attention"] = name_attention(str(row["attention"]), row["attention_dtype"])
     return {axis: named.get(axis, str(row[axis])) for axis in AXES if row[axis] is not None}
 
 

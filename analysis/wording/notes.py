@@ -12,6 +12,7 @@ from analysis.rows import Row, list_rows, varies
 from analysis.series import NAMING_AXES
 from analysis.wording.cell_names import name_workload
 from analysis.wording.disturbances import note_disturbances
+from sd_bench.verdicts.attention_dtype import name_attention
 from sd_bench.verdicts.axes import WORKLOAD_AXES
 from sd_bench.verdicts.judgement import ROUNDS_FOR_A_VERDICT
 
@@ -70,7 +71,9 @@ def note_runtime(cells: pd.DataFrame) -> str:
 def note_common(cells: pd.DataFrame, environments: pd.DataFrame) -> list[str]:
     """What all cells share, which has no column, and what they are compared against."""
     first: Row = list_rows(cells)[0]
+    dtype = "" if varies(cells, "attention_dtype") else first["attention_dtype"]
     words = name_workload(first) | {
+        "attention": name_attention(str(first["attention"]), dtype),
         "compile": f"compile {first['compile']}",
         "torch_env": f"torch_env {first['torch_env']}",
         "weights": f"weights {first['weights']}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -13,6 +12,7 @@ from typing import Protocol
 from sd_bench.config.scaling import AUTO_SCALE
 from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Cell
+from sd_bench.execution.compile_cache import remove_cache, remove_orphans
 from sd_bench.execution.finished_rounds import Finished, find_finished, nothing_finished, set_aside
 from sd_bench.execution.plan import PlannedCell, make_plan
 from sd_bench.execution.round_loop import RoundWatcher, run_rounds
@@ -31,7 +31,7 @@ from sd_bench.execution.sweep_folder import (
 from sd_bench.execution.sweep_looks import SweepLooks, plan_looks_of
 from sd_bench.execution.time_account import Account
 from sd_bench.execution.timing import AtScale, Timing, TimingWatcher, find_timing
-from sd_bench.execution.worker_process import compile_cache_dir, log_path
+from sd_bench.execution.worker_process import log_path
 from sd_bench.records import Record
 from sd_bench.verdicts.comparisons import Comparison
 
@@ -147,7 +147,7 @@ def _without_caches(plan: Sequence[PlannedCell]) -> Iterator[None]:
         yield
     finally:
         for planned in plan:
-            shutil.rmtree(compile_cache_dir(planned.cell.folder), ignore_errors=True)
+            remove_cache(planned.cell.folder)
 
 
 def plan_sweep(cells: Sequence[Cell], folder: Path) -> tuple[list[PlannedCell], Finished]:
@@ -171,7 +171,8 @@ def _prepare(plan: list[PlannedCell], finished: Finished, folder: Path) -> list[
     """
     claims = [planned.cell for planned in plan if claim(planned.cell)]
     for planned in plan:
-        shutil.rmtree(compile_cache_dir(planned.cell.folder), ignore_errors=True)
+        remove_cache(planned.cell.folder)
+    remove_orphans()
     for parent in (folder, *(planned.cell.folder for planned in plan)):
         for torn in parent.glob(".*.tmp"):
             torn.unlink(missing_ok=True)

@@ -24,6 +24,7 @@ from datetime import datetime, timezone  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
+from sd_bench.capabilities.support_rules import compile_switch  # noqa: E402
 from sd_bench.config.conversion import from_dict, to_dict  # noqa: E402
 from sd_bench.config.scaling import scaled_sentences  # noqa: E402
 from sd_bench.config.schema import Config  # noqa: E402
@@ -254,11 +255,17 @@ def _check_device(config: Config, name: str) -> None:
 
 def _judged(record: Record, measured: Measured) -> Record:
     """A round whose output or kernel is wrong keeps its numbers, and is no result."""
+    from sd_bench.measurement.compilation import why_not_compiled
+
     assert record.kernel_proof is not None
     if not measured.finite:
         return replace(record, status="invalid", reason="latents or image hold NaN or infinity")
     if measured.constant:
         reason = "an image is a single colour (black, if a safety checker or an overflow made it)"
+        return replace(record, status="invalid", reason=reason)
+    if record.compilation is not None and (why := why_not_compiled(record.compilation)):
+        cause = compile_switch(os.environ)
+        reason = f"compile={record.choices['compile']}: {why}{f' ({cause})' if cause else ''}"
         return replace(record, status="invalid", reason=reason)
     if not record.kernel_proof.proven:
         reason = f"kernel proof missed: {record.kernel_proof.detail}"

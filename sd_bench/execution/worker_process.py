@@ -18,6 +18,12 @@ from typing import Any
 
 from sd_bench.config.conversion import to_dict
 from sd_bench.execution.cell import Cell
+from sd_bench.execution.compile_cache import (
+    make_cache,
+    mark_filled,
+    state_of_cache,
+    unused_caches,
+)
 from sd_bench.execution.plan import PlannedCell
 from sd_bench.execution.slots import Slot
 from sd_bench.execution.worker import (
@@ -39,7 +45,6 @@ from sd_bench.records import (
 )
 
 _TAIL_BYTES = 4000
-_FILLED = "filled"
 #: What compiled cells get besides. Generated kernels are named after what was fused into them
 #: (PyTorch 2.0 does not by itself), and a profiler's end leaves CUDA graphs intact (CUDA before
 #: 12.6): PyTorch sees to that itself only where its own option asks for graphs.
@@ -105,8 +110,11 @@ class RunningRound:
         self.turn = turn
         self.slot = slot
         self.began = time.monotonic()
-        self._blank = replace(turn.blank(), warnings=list(warnings))
-        config = turn.planned.cell.config
+        cell = turn.planned.cell
+        config = cell.config
+        is_compiled = config.compile.mode != "off"
+        warnings = [*warnings, *(unused_caches() if is_compiled else ())]
+        self._blank = replace(turn.blank(), warnings=warnings)
         limit_s = config.protocol.time_limit_s
         self.deadline = None if limit_s is None else self.began + limit_s
         self._timed_out = False
@@ -114,13 +122,12 @@ class RunningRound:
         self._has_said_all = False
         self._environment: dict[str, Any] | None = None
         self._is_kept = False
-        self._log = log_path(turn.planned.cell.folder, turn.round)
-        cache = compile_cache_dir(turn.planned.cell.folder)
+        self._log = log_path(cell.folder, turn.round)
         self._read_fd, write_fd = os.pipe()
         os.set_blocking(self._read_fd, False)
         request = Request(
             config=to_dict(config),
-            folder=str(turn.planned.cell.folder),
+            folder=str(cell.folder),
             sweep=self._blank.sweep,
             job=self._blank.job,
             round=turn.round,
@@ -128,10 +135,10 @@ class RunningRound:
             report_fd=write_fd,
             profile=turn.profiled and config.profile,
             fingerprints=list(fingerprints),
-            warnings=list(warnings),
+            warnings=warnings,
             looks=_as_dict(turn.looks),
             first_attempt=_as_dict(turn.first_attempt),
-            compile_cache=_state_of(cache) if config.compile.mode != "off" else None,
+            compile_cache=state_of_cache(cell.folder) if is_compiled else None,
         )
         try:
             with self._log.open("wb") as log, tempfile.TemporaryFile() as asked:
@@ -143,7 +150,7 @@ class RunningRound:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     pass_fds=(write_fd,),
-                    env=worker_environment(cache if config.compile.mode != "off" else None, slot),
+                    env=worker_environment(cell if is_compiled else None, slot),
                     start_new_session=True,
                 )
         except BaseException:
@@ -219,7 +226,7 @@ class RunningRound:
         """The record that the worker has written."""
         record = read_record(self.turn.record_path)
         if record.times is not None and cell.config.compile.mode != "off":
-            (compile_cache_dir(cell.folder) / _FILLED).touch()
+            mark_filled(cell.folder)
         if record.status in ("ok", "unsupported"):
             self._log.unlink(missing_ok=True)
         return record
@@ -249,17 +256,16 @@ def _watch_end(pid: int) -> int | None:
         return None
 
 
-def worker_environment(cache: Path | None, slot: Slot) -> dict[str, str]:
-    """What a worker in ``slot`` gets, with ``cache`` for the kernels it compiles."""
+def worker_environment(compiled: Cell | None, slot: Slot) -> dict[str, str]:
+    """What a worker finds; ``compiled`` is its cell if it compiles. Raises OSError."""
     environment = {**os.environ, **slot.environment}
     environment.pop("HYDRA_FULL_ERROR", None)
     environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # as nvidia-smi counts devices
     if IS_CHECKOUT:  # the worker runs this very code, whatever its interpreter has installed
         paths = [str(PACKAGE_DIR.parent), environment.get("PYTHONPATH", "")]
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    if cache is not None:
-        environment["TORCHINDUCTOR_CACHE_DIR"] = str(cache)
-        environment["TRITON_CACHE_DIR"] = str(cache / "triton")
+    if compiled is not None:
+        environment |= make_cache(compiled.folder, compiled.sweep_folder)
         for name, value in _COMPILED_ENVIRONMENT.items():
             environment.setdefault(name, value)
     return environment
@@ -268,16 +274,6 @@ def worker_environment(cache: Path | None, slot: Slot) -> dict[str, str]:
 def log_path(folder: Path, round_index: int) -> Path:
     """What a round's worker has printed; kept where the round failed."""
     return folder / f"round-{round_index}.log"
-
-
-def compile_cache_dir(folder: Path) -> Path:
-    """A cell's own cache of compiled kernels: no cell finds another's there."""
-    return folder / ".compile_cache"
-
-
-def _state_of(cache: Path) -> str:
-    """Whether a round before has compiled to its end, and not only begun."""
-    return "warm" if (cache / _FILLED).exists() else "cold"
 
 
 def _judge(

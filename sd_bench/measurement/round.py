@@ -89,7 +89,8 @@ def measure_round(
             warmup = [_iterate(pipeline, 0, None)[0] for _ in range(config.protocol.warmup)]
             timed = _time_iterations(pipeline, observer, report)
             memory = read_memory(device)
-            compilation = read_compilation() if config.compile.mode != "off" else None
+            compiled = pipeline.compiled_calls
+            compilation = None if compiled is None else read_compilation(compiled)
             report("prove the kernel")
             proof_s, proof = _prove(pipeline, unet_call, first_run)
             times = Times(
