@@ -20,7 +20,7 @@ _NOT_IDENTITY = (
     "weights",  # its digest is in
 )  # fmt: skip
 _NOT_IDENTITY_INSIDE = {
-    "protocol": ("name", "rounds", "order_seed", "time_limit_s"),
+    "protocol": ("name", "rounds", "order_seed", "time_limit_s", "worker"),
     "gpu": ("workload_defaults", "device_names", "memory_gb", "bandwidth_gb_per_s", "peak_tflops"),
     "torch_env": ("python",),
 }

@@ -15,6 +15,7 @@ from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Cell
 from sd_bench.execution.finished_rounds import Finished, find_finished, nothing_finished, set_aside
 from sd_bench.execution.plan import PlannedCell, make_plan
+from sd_bench.execution.processes import ForkServers
 from sd_bench.execution.round_loop import RoundWatcher, run_turns
 from sd_bench.execution.slots import Slots, slots_for
 from sd_bench.execution.sweep_folder import (
@@ -165,7 +166,10 @@ def _run(
     records = dict(finished.records)
     turns = turns_left(plan, finished)
     measured: list[Record] = []
-    with closing(run_turns(turns, slots, finished, watcher)) as rounds:
+    with (
+        ForkServers() as servers,
+        closing(run_turns(turns, slots, finished, watcher, servers)) as rounds,
+    ):
         for turn, record in rounds:
             if grown is not None and not measured:
                 start_sweep(folder, grown)
@@ -177,7 +181,8 @@ def _run(
                 except OSError as error:
                     watcher.warned(f"time_file={error.filename}: {error.strerror}; left out there")
             watcher.round_ended(turn.planned, record)
-    account = Account.of(measured, (time.monotonic() - began) * slots.at_once)
+    total_s = (time.monotonic() - began) * slots.at_once
+    account = Account.of(measured, total_s, servers.import_s)
     of_cells = [[records[i, r] for r in range(planned.rounds)] for i, planned in enumerate(plan)]
     watcher.ended(plan, of_cells, account)
     return SweepResult(of_cells)

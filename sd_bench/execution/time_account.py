@@ -29,8 +29,12 @@ class Account:
     seconds: dict[str, float]
 
     @classmethod
-    def of(cls, records: Sequence[Record], total_s: float) -> Account | None:
+    def of(
+        cls, records: Sequence[Record], total_s: float, servers_import_s: float = 0.0
+    ) -> Account | None:
         """The account of ``total_s`` seconds in which ``records`` were made.
+
+        ``servers_import_s`` of them went to the imports of servers that forked rounds.
 
         ``None`` if a round has no times: nobody can tell what its seconds went to.
         """
@@ -39,6 +43,7 @@ class Account:
         if not known or len(known) < len(times):
             return None
         sums = {name: sum(parts[name] for parts in known) for name in known[0]}
+        sums["imports"] += servers_import_s
         return cls(len(known), {**sums, "overhead": total_s - sum(sums.values())})
 
     @property
