@@ -12,6 +12,7 @@ from sd_bench.capabilities.nvidia_driver import foreign_processes
 from sd_bench.errors import ConfigError
 from sd_bench.execution.finished_rounds import Finished, differences, set_aside
 from sd_bench.execution.plan import PlannedCell
+from sd_bench.execution.processes import ForkServers
 from sd_bench.execution.slots import Slot, Slots
 from sd_bench.execution.worker_process import (
     OtherEnvironmentError,
@@ -37,7 +38,11 @@ class RoundWatcher(Protocol):
 
 
 def run_rounds(
-    rounds: Iterable[list[Turn]], slots: Slots, finished: Finished, watcher: RoundWatcher
+    rounds: Iterable[list[Turn]],
+    slots: Slots,
+    finished: Finished,
+    watcher: RoundWatcher,
+    servers: ForkServers,
 ) -> Generator[tuple[Turn, Record], None, None]:
     """Each turn with its record, as they end. A round begins when the one before is over.
 
@@ -48,11 +53,15 @@ def run_rounds(
     folder cannot be written. No worker outlives the iterator.
     """
     for turns in rounds:
-        yield from _run_round(list(turns), slots, finished, watcher)
+        yield from _run_round(list(turns), slots, finished, watcher, servers)
 
 
 def _run_round(
-    waiting: list[Turn], slots: Slots, finished: Finished, watcher: RoundWatcher
+    waiting: list[Turn],
+    slots: Slots,
+    finished: Finished,
+    watcher: RoundWatcher,
+    servers: ForkServers,
 ) -> Iterator[tuple[Turn, Record]]:
     running: list[RunningRound] = []
     try:
@@ -62,7 +71,7 @@ def _run_round(
                 if slot is None:
                     yield turn, declare_unsupported(turn)
                 else:
-                    running.append(_start(turn, slot, finished))
+                    running.append(_start(turn, slot, finished, servers))
             for ended in _wait(running, watcher.phase):
                 running.remove(ended)
                 record = _finish(ended, finished)
@@ -101,14 +110,14 @@ def _startable(waiting: list[Turn], slots: Slots) -> Iterator[tuple[Turn, Slot |
             yield turn, slot
 
 
-def _start(turn: Turn, slot: Slot, finished: Finished) -> RunningRound:
+def _start(turn: Turn, slot: Slot, finished: Finished, servers: ForkServers) -> RunningRound:
     config = turn.planned.cell.config
     allowed = finished.environments_of(config)
     warnings = []
     if slot.device is not None and (others := foreign_processes(slot.device)):
         name = f"{slot.device.name}, {slot.device.uuid}"
         warnings = [f"others computed on the GPU ({name}) at the start: {', '.join(others)}"]
-    return RunningRound(turn, slot, [e["fingerprint"] for e in allowed], warnings)
+    return RunningRound(turn, slot, [e["fingerprint"] for e in allowed], warnings, servers)
 
 
 def _wait(running: list[RunningRound], report: Callable[[str], None]) -> list[RunningRound]:

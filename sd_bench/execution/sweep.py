@@ -15,6 +15,7 @@ from sd_bench.execution.cell import Cell
 from sd_bench.execution.compile_cache import remove_cache, remove_orphans
 from sd_bench.execution.finished_rounds import Finished, find_finished, nothing_finished, set_aside
 from sd_bench.execution.plan import PlannedCell, make_plan
+from sd_bench.execution.processes import ForkServers
 from sd_bench.execution.round_loop import RoundWatcher, run_rounds
 from sd_bench.execution.schedule import LookWatcher, Schedule
 from sd_bench.execution.slots import Slots, slots_for
@@ -197,7 +198,10 @@ def _run(
     began = time.monotonic()
     records, plan = schedule.records, schedule.plan
     measured: list[Record] = []
-    with closing(run_rounds(schedule.rounds(), slots, finished, watcher)) as rounds:
+    with (
+        ForkServers() as servers,
+        closing(run_rounds(schedule.rounds(), slots, finished, watcher, servers)) as rounds,
+    ):
         for turn, record in rounds:
             if grown is not None and not measured:
                 start_sweep(folder, grown)
@@ -209,7 +213,8 @@ def _run(
                 except OSError as error:
                     watcher.warned(f"time_file={error.filename}: {error.strerror}; left out there")
             watcher.round_ended(turn.planned, record)
-    account = Account.of(measured, (time.monotonic() - began) * slots.at_once, timing.calibration_s)
+    total_s = (time.monotonic() - began) * slots.at_once
+    account = Account.of(measured, total_s, servers.import_s, timing.calibration_s)
     of_cells: list[list[Record]] = [[] for _ in plan]
     for (index, _), record in sorted(records.items(), key=lambda entry: entry[0]):
         of_cells[index].append(record)

@@ -14,6 +14,7 @@ from sd_bench.measurement.clock import counted_from, timed_call, timed_iteration
 from sd_bench.measurement.compilation import read_compilation
 from sd_bench.measurement.kernel_proof import FirstRun, judge, profile_call
 from sd_bench.measurement.memory import read_memory, reset_device_peak
+from sd_bench.measurement.printing import bytes_written, flag_printed
 from sd_bench.measurement.step_profile import profile_step
 from sd_bench.measurement.telemetry import Observer, observing
 from sd_bench.measurement.telemetry_summary import (
@@ -71,11 +72,14 @@ def measure_round(
     report: Report,
     trace_file: Path | None = None,
     keep: Callable[[Measured], None] = lambda measured: None,
+    known_proof: KernelProof | None = None,
 ) -> Measured:
     """Measure one cell once, in this process. ``import_s`` is passed on to the record.
 
-    With ``trace_file`` one sampler step is profiled into it, after everything else, and ``keep``
-    gets all that was measured before: what a profiler does to the process costs no measurement.
+    With ``known_proof``, of another round of the cell, the extra call that proves the kernel is
+    left out; where the proof costs no call it is made all the same. With ``trace_file`` one sampler
+    step is profiled into it, after everything else, and ``keep`` gets all that was measured before:
+    what a profiler does to the process costs no measurement.
     """
     with observing(config.telemetry, device) as observer:
         report("build")
@@ -91,8 +95,12 @@ def measure_round(
             memory = read_memory(device)
             compiled = pipeline.compiled_calls
             compilation = None if compiled is None else read_compilation(compiled)
-            report("prove the kernel")
-            proof_s, proof = _prove(pipeline, unet_call, first_run)
+            proof_s: float | None = None
+            if known_proof is not None and first_run is None:
+                proof = known_proof
+            else:
+                report("prove the kernel")
+                proof_s, proof = _prove(pipeline, unet_call, first_run)
             times = Times(
                 import_s=import_s,
                 build_s=build_s,
@@ -144,18 +152,21 @@ class _Timed:
 def _time_iterations(pipeline: Pipeline, observer: Observer | None, report: Report) -> _Timed:
     count = pipeline.config.protocol.n_iter
     iterations, first_images, finite, constant = [], None, True, False
+    written: list[bool] = []
     for index in range(count):
         report(f"timed iteration {index + 1} of {count}")
-        iteration, images = _iterate(pipeline, index, observer)
+        iteration, images, has_written = _iterate(pipeline, index, observer)
         iterations.append(iteration)
+        written.append(has_written)
         first_images = first_images or images
         finite = finite and _is_finite(images)
         constant = constant or holds_constant_image(images.pixels)
     assert first_images is not None
     if observer is None:
+        iterations = flag_printed(iterations, written)
         return _Timed(iterations, first_images, finite, constant, None, energy_not_read())
     observed = observer.stop()
-    iterations = with_counters(iterations, observed)
+    iterations = flag_printed(with_counters(iterations, observed), written)
     energy = energy_record(
         iterations, observed, pipeline.device, pipeline.config.workload.batch_size
     )
@@ -186,7 +197,10 @@ def holds_constant_image(pixels: torch.Tensor) -> bool:
     return bool((spread <= 1 / 255).any())
 
 
-def _iterate(pipeline: Pipeline, index: int, observer: Observer | None) -> tuple[Iteration, Images]:
+def _iterate(
+    pipeline: Pipeline, index: int, observer: Observer | None
+) -> tuple[Iteration, Images, bool]:
+    """One iteration, its images, and whether it wrote anything, such as a line of a log."""
     config = pipeline.config
     num_noises = config.sampler.steps if config.sampler.eta > 0 else 0
     batch = make_batch(config, index, pipeline.device, num_noises)
@@ -196,12 +210,14 @@ def _iterate(pipeline: Pipeline, index: int, observer: Observer | None) -> tuple
             pipeline, pipeline.sampler, config.workload.guidance_scale, batch, timer
         )
 
-    if observer is None:
-        return timed_iteration(pipeline.device, call)
-    observer.read_counters()
-    timed = timed_iteration(pipeline.device, call)
-    observer.read_counters()
-    return timed
+    if observer is not None:
+        observer.read_counters()
+    before = bytes_written()
+    iteration, images = timed_iteration(pipeline.device, call)
+    has_written = bytes_written() != before
+    if observer is not None:
+        observer.read_counters()
+    return iteration, images, has_written
 
 
 def _unet_call(pipeline: Pipeline) -> Callable[[], torch.Tensor]:
