@@ -19,7 +19,12 @@ from sd_bench.execution.worker_process import (
     Turn,
     declare_unsupported,
 )
+from sd_bench.measurement.disturbances import OTHERS_ON_GPU
 from sd_bench.records import Record
+
+#: How often the devices are asked for that another command measures on.
+_ASK_AGAIN_S = 0.1
+_WAITING = "another command measures on the same device: waiting for its round to end"
 
 
 class RoundWatcher(Protocol):
@@ -28,6 +33,8 @@ class RoundWatcher(Protocol):
     def round_started(self, planned: PlannedCell, round_index: int) -> None: ...
 
     def phase(self, name: str) -> None: ...
+
+    def warned(self, sentence: str) -> None: ...
 
 
 def run_turns(
@@ -48,47 +55,77 @@ def _run_round(
     running: list[RunningRound] = []
     try:
         while waiting or running:
-            for turn, slot in _startable(waiting, slots):
+            for turn, slot, waited_s in _startable(waiting, slots):
                 watcher.round_started(turn.planned, turn.round)
                 if slot is None:
                     yield turn, declare_unsupported(turn)
                 else:
-                    running.append(_start(turn, slot, finished))
-            for ended in _wait(running, watcher.phase):
+                    running.append(_start(turn, slot, waited_s, slots, finished))
+            if is_kept_waiting := slots.waits():
+                watcher.warned(_WAITING)
+            for ended in _wait(running, watcher.phase, is_kept_waiting):
                 running.remove(ended)
-                record = _finish(ended, finished)
-                slots.give_back(ended.slot)
+                try:
+                    record = _finish(ended, finished)
+                finally:
+                    slots.give_back(ended.slot)
                 yield ended.turn, record
     finally:
         for left in running:
             left.kill()
+            slots.give_back(left.slot)
+        slots.stop_waiting()
 
 
-def _startable(waiting: list[Turn], slots: Slots) -> Iterator[tuple[Turn, Slot | None]]:
-    """Take from ``waiting`` what can begin now: with a slot, or without a process at all."""
+def _startable(waiting: list[Turn], slots: Slots) -> Iterator[tuple[Turn, Slot | None, float]]:
+    """Take from ``waiting`` what can begin now: with a slot, or without a process at all.
+
+    With the seconds that other commands kept the slot.
+    """
+    taken: set[str] = set()  # what need not be asked for once more
     for turn in list(waiting):
-        needs_none = turn.planned.reason is not None
-        slot = None if needs_none else slots.take(turn.planned.cell.config.gpu)
-        if needs_none or slot is not None:
+        gpu = turn.planned.cell.config.gpu
+        if turn.planned.reason is not None:
             waiting.remove(turn)
-            yield turn, slot
+            yield turn, None, 0.0
+        elif gpu.name not in taken:
+            if (found := slots.take(gpu)) is None:
+                taken.add(gpu.name)
+            else:
+                waiting.remove(turn)
+                yield turn, *found
 
 
-def _start(turn: Turn, slot: Slot, finished: Finished) -> RunningRound:
+def _start(
+    turn: Turn, slot: Slot, waited_s: float, slots: Slots, finished: Finished
+) -> RunningRound:
     config = turn.planned.cell.config
     allowed = finished.environments_of(config)
     warnings = []
+    if waited_s:
+        warnings = [f"began {waited_s:.1f} s later: another command measured on the same device"]
     if slot.device is not None and (others := foreign_processes(slot.device)):
         name = f"{slot.device.name}, {slot.device.uuid}"
-        warnings = [f"others computed on the GPU ({name}) at the start: {', '.join(others)}"]
-    return RunningRound(turn, slot, [e["fingerprint"] for e in allowed], warnings)
+        warnings += [f"{OTHERS_ON_GPU} ({name}) at the start: {', '.join(others)}"]
+    try:
+        return RunningRound(turn, slot, [e["fingerprint"] for e in allowed], warnings)
+    except BaseException:
+        slots.give_back(slot)
+        raise
 
 
-def _wait(running: list[RunningRound], report: Callable[[str], None]) -> list[RunningRound]:
-    """Wait for the next news of any worker; gives those that are over."""
+def _wait(
+    running: list[RunningRound], report: Callable[[str], None], is_kept_waiting: bool
+) -> list[RunningRound]:
+    """Wait for the next news of any worker; gives those that are over.
+
+    It takes no longer than a moment if ``is_kept_waiting`` by another command.
+    """
     deadlines = [worker.deadline for worker in running if worker.deadline is not None]
     left_s = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
-    if running:
+    if is_kept_waiting:
+        left_s = min(_ASK_AGAIN_S, _ASK_AGAIN_S if left_s is None else left_s)
+    if running or is_kept_waiting:
         select.select([file for worker in running for file in worker.files], [], [], left_s)
     for worker in running:
         for phase in worker.hear():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from sd_bench.measurement.compilation import read_compilation
 from sd_bench.measurement.kernel_proof import FirstRun, judge, profile_call
 from sd_bench.measurement.memory import read_memory, reset_device_peak
 from sd_bench.measurement.step_profile import profile_step
-from sd_bench.measurement.telemetry import Observer, observing
+from sd_bench.measurement.telemetry import RoundWatch, watching
 from sd_bench.measurement.telemetry_summary import (
     energy_not_read,
     energy_record,
@@ -77,7 +78,7 @@ def measure_round(
     With ``trace_file`` one sampler step is profiled into it, after everything else, and ``keep``
     gets all that was measured before: what a profiler does to the process costs no measurement.
     """
-    with observing(config.telemetry, device) as observer:
+    with watching(device, config.telemetry) as watch:
         report("build")
         first_run = FirstRun() if uses_cuda_graphs(config.compile.mode) else None
         build_s, pipeline = timed_call(device, lambda: Pipeline(config, device, first_run))
@@ -87,7 +88,7 @@ def measure_round(
             prepare_s, unet_call = timed_call(device, lambda: _unet_call(pipeline))
             calls_s = [timed_call(device, unet_call)[0] for _ in range(_warmup_calls(config))]
             warmup = [_iterate(pipeline, 0, None)[0] for _ in range(config.protocol.warmup)]
-            timed = _time_iterations(pipeline, observer, report)
+            timed = _time_iterations(pipeline, watch, report)
             memory = read_memory(device)
             compilation = read_compilation() if config.compile.mode != "off" else None
             report("prove the kernel")
@@ -140,21 +141,21 @@ class _Timed:
         return begun_s
 
 
-def _time_iterations(pipeline: Pipeline, observer: Observer | None, report: Report) -> _Timed:
+def _time_iterations(pipeline: Pipeline, watch: RoundWatch, report: Report) -> _Timed:
     count = pipeline.config.protocol.n_iter
     iterations, first_images, finite, constant = [], None, True, False
     for index in range(count):
         report(f"timed iteration {index + 1} of {count}")
-        iteration, images = _iterate(pipeline, index, observer)
+        iteration, images = _iterate(pipeline, index, watch)
         iterations.append(iteration)
         first_images = first_images or images
         finite = finite and _is_finite(images)
         constant = constant or holds_constant_image(images.pixels)
     assert first_images is not None
-    if observer is None:
+    observed = watch.stop()
+    iterations = with_counters(iterations, observed, pipeline.device)
+    if watch.observer is None:
         return _Timed(iterations, first_images, finite, constant, None, energy_not_read())
-    observed = observer.stop()
-    iterations = with_counters(iterations, observed)
     energy = energy_record(
         iterations, observed, pipeline.device, pipeline.config.workload.batch_size
     )
@@ -185,7 +186,7 @@ def holds_constant_image(pixels: torch.Tensor) -> bool:
     return bool((spread <= 1 / 255).any())
 
 
-def _iterate(pipeline: Pipeline, index: int, observer: Observer | None) -> tuple[Iteration, Images]:
+def _iterate(pipeline: Pipeline, index: int, watch: RoundWatch | None) -> tuple[Iteration, Images]:
     config = pipeline.config
     num_noises = config.sampler.steps if config.sampler.eta > 0 else 0
     batch = make_batch(config, index, pipeline.device, num_noises)
@@ -195,12 +196,8 @@ def _iterate(pipeline: Pipeline, index: int, observer: Observer | None) -> tuple
             pipeline, pipeline.sampler, config.workload.guidance_scale, batch, timer
         )
 
-    if observer is None:
+    with nullcontext() if watch is None else watch.counting():
         return timed_iteration(pipeline.device, call)
-    observer.read_counters()
-    timed = timed_iteration(pipeline.device, call)
-    observer.read_counters()
-    return timed
 
 
 def _unet_call(pipeline: Pipeline) -> Callable[[], torch.Tensor]:
