@@ -35,7 +35,7 @@ from steps import STEPS, arguments_of, cells_of, expanded  # noqa: E402
 from sd_bench.capabilities.composition import compose_config  # noqa: E402
 from sd_bench.execution.cell import Cell  # noqa: E402
 from sd_bench.execution.plan import make_plan  # noqa: E402
-from sd_bench.execution.sweep import order  # noqa: E402
+from sd_bench.execution.schedule import shuffle_round  # noqa: E402
 from sd_bench.records import read_record  # noqa: E402
 from tests.support.machines import H100_SXM, set_up  # noqa: E402
 
@@ -126,12 +126,15 @@ class Rehearsal(Session):
             ]
         )
         rounds = []
-        for round_index, index in order(plan):
-            cost_s = 0.0
-            if plan[index].reason is None:
-                cost_s = round_s(configs[index], is_first=self._workers == 0)
-                self._workers += 1
-            rounds.append((labels[index], (str(index), f"round-{round_index}.json"), cost_s))
+        wanted = [planned.rounds or 1 for planned in plan]
+        for round_index in range(max(wanted)):
+            left = [index for index, count in enumerate(wanted) if round_index < count]
+            for index in shuffle_round(plan, round_index, left):
+                cost_s = 0.0
+                if plan[index].reason is None:
+                    cost_s = round_s(configs[index], is_first=self._workers == 0)
+                    self._workers += 1
+                rounds.append((labels[index], (str(index), f"round-{round_index}.json"), cost_s))
         return rounds
 
 

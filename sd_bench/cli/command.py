@@ -26,7 +26,7 @@ from sd_bench.cli.resume_arguments import (
     stored_arguments,
 )
 from sd_bench.cli.sweep_screen import Screen
-from sd_bench.config.conversion import from_hydra
+from sd_bench.config.conversion import at_scale, from_hydra
 from sd_bench.config.hydra_arguments import arguments_for_hydra, with_present_names
 from sd_bench.config.schema import Config
 from sd_bench.errors import ConfigError
@@ -115,7 +115,7 @@ def _check_flags(arguments: list[str]) -> None:
 def _run_jobs(jobs: DictConfig | Sequence[Job], typed: list[str]) -> SweepResult:
     if isinstance(jobs, DictConfig):  # another launcher of Hydra's: each job is its own sweep
         job = _single_job(jobs)
-        return _run([_cell(job)], job.folder, typed)
+        return _run([job], job.folder, typed)
     if not jobs:
         raise ConfigError("no cells: a range or glob on the command line matches nothing")
     is_sweep = {"-m", "--multirun"} & set(typed)
@@ -124,7 +124,7 @@ def _run_jobs(jobs: DictConfig | Sequence[Job], typed: list[str]) -> SweepResult
             "several values for one cell: add -m to sweep over them, or quote a value that "
             "holds a comma, as in 'prompt=\"A cat, sitting\"'"
         )
-    return _run([_cell(job) for job in jobs], jobs[0].sweep_folder, typed)
+    return _run(jobs, jobs[0].sweep_folder, typed)
 
 
 def _single_job(config: DictConfig) -> Job:
@@ -139,8 +139,9 @@ def _single_job(config: DictConfig) -> Job:
     )
 
 
-def _cell(job: Job) -> Cell:
-    config = pinned(from_hydra(job.config))
+def _cell(job: Job, scale: str | None = None) -> Cell:
+    composed = job.config if scale is None else at_scale(job.config, scale)
+    config = pinned(from_hydra(composed))
     return Cell(
         config=config,
         index=job.index,
@@ -157,16 +158,24 @@ def _default_label(config: Config) -> str:
     )
 
 
-def _run(cells: list[Cell], folder: Path, typed: list[str]) -> SweepResult:
+def _run(jobs: Sequence[Job], folder: Path, typed: list[str]) -> SweepResult:
     console = make_console()
+    cells = [_cell(job) for job in jobs]
     if any(cell.config.dry_run for cell in cells):
         plan, finished = plan_sweep(cells, folder)
         slots_for([cell.config for cell in cells])  # whether there are as many GPUs as asked for
         earlier = (OUTPUTS, folder.parent)
         show_plan(console, plan, finished, estimates(plan, earlier))
         return SweepResult([])
-    screen = Screen(console)
+    arguments = stored_arguments(typed)
+    screen = Screen(console, arguments)
     try:
-        return run_sweep(cells, screen, folder, stored_arguments(typed))
+        return run_sweep(
+            cells,
+            screen,
+            folder,
+            arguments,
+            at_scale=lambda scale: [_cell(job, scale) for job in jobs],
+        )
     finally:
         screen.stop()

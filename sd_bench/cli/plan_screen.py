@@ -10,6 +10,7 @@ from rich.table import Table
 
 from sd_bench.execution.finished_rounds import Finished
 from sd_bench.execution.plan import PlannedCell, scaled_in
+from sd_bench.execution.planned_looks import PlannedLooks, plan_looks_of
 from sd_bench.execution.time_estimate import Estimate
 
 
@@ -25,23 +26,41 @@ def show_plan(
     for path, reason in finished.unusable.items():
         console.print(f"no record, would be set aside: {path}: {reason}", markup=False)
     table = Table("cell", "choices", "rounds", "done", "runs here", "time of a round")
-    missing = [_missing(index, planned, finished) for index, planned in enumerate(plan)]
+    looks = plan_looks_of(plan, finished, plan[0].cell.config.protocol.max_rounds)
+    missing = [
+        [r for r in range(looks.first_target(planned)) if (index, r) not in finished.records]
+        for index, planned in enumerate(plan)
+    ]
     for index, (planned, left, estimate) in enumerate(zip(plan, missing, estimates, strict=True)):
-        done = [r for r in range(planned.rounds) if r not in left]
+        asked_for = range(looks.first_target(planned))
+        done = [r for r in asked_for if r not in left]
         table.add_row(
             str(index),
             escape(planned.cell.label),
-            compact(range(planned.rounds)),
+            compact(asked_for) + (" or more" if planned.rounds is None else ""),
             compact(done) or "-",
             "yes" if planned.reason is None else escape(f"unsupported: {planned.reason}"),
             _time(planned, estimate),
         )
     console.print(table)
     console.print(_total(plan, missing, estimates), markup=False)
+    for line in verdicts_ahead(looks):
+        console.print(line, markup=False)
 
 
-def _missing(index: int, planned: PlannedCell, finished: Finished) -> list[int]:
-    return [r for r in range(planned.rounds) if (index, r) not in finished.records]
+def verdicts_ahead(looks: PlannedLooks) -> list[str]:
+    """How many rounds can decide, said before the first one."""
+    family, fewest, last = sum(looks.family.values()), looks.fewest_deciding, looks.stops[-1]
+    if not family or looks.plan is None:
+        return []
+    if fewest is None or fewest > last:
+        least = "" if fewest is None else f": the fewest that can decide are {fewest}"
+        return [f"verdicts: none of {family} comparison(s) from {last} round(s){least}"]
+    stops = ", ".join(map(str, looks.stops))
+    return [
+        f"verdicts: {family} comparison(s), judged after {stops} rounds; the fewest that can "
+        f"decide are {fewest}"
+    ]
 
 
 def compact(rounds: Iterable[int]) -> str:

@@ -14,7 +14,10 @@ from sd_bench.execution.sweep_folder import newest_sweep, started_with
 OUTPUTS = Path("multirun_outputs")
 _FOLDER = "hydra.sweep.dir"
 #: What says how a command behaves, and not which cells it is about.
-_HOW = ("resume", "retry_failed", "mix_environments", "dry_run", "traceback", "num_gpus", _FOLDER)
+_HOW = (
+    "resume", "retry_failed", "more_rounds", "mix_environments", "dry_run", "traceback", "num_gpus",
+    _FOLDER,
+)  # fmt: skip
 
 
 def resumed_arguments(typed: Sequence[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import statistics
 from collections.abc import Sequence
 
@@ -11,24 +12,29 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
+from sd_bench.cli.plan_screen import verdicts_ahead
+from sd_bench.config.scaling import SCALES
 from sd_bench.execution.finished_rounds import Finished
 from sd_bench.execution.plan import PlannedCell, scaled_in
+from sd_bench.execution.planned_looks import PlannedLooks
 from sd_bench.execution.time_account import Account
+from sd_bench.execution.timing import Timing
 from sd_bench.records import Record
+from sd_bench.verdicts.comparisons import Comparison
 
 
 class Screen:
     """Draws only between phases: nothing moves on the screen while a timed call runs."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, arguments: Sequence[str] = ()) -> None:
+        """``arguments`` are what the sweep is started with."""
         self._console = console
+        self._arguments = list(arguments)
         self._warned: set[str] = set()
         self._progress = Progress(
             TextColumn("rounds"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            TextColumn("| sampler steps"),
-            TextColumn("{task.fields[steps]}/{task.fields[all_steps]}"),
             TextColumn("| {task.fields[cell]}: {task.fields[phase]}"),
             console=console,
             auto_refresh=False,
@@ -36,29 +42,55 @@ class Screen:
             transient=True,
         )
 
-    def planned(self, plan: list[PlannedCell], finished: Finished) -> None:
+    def calibrating(self) -> None:
+        self._console.print("a short measurement first: how long do rounds take here?")
+
+    def planned(
+        self, plan: list[PlannedCell], finished: Finished, looks: PlannedLooks, timing: Timing
+    ) -> None:
+        self._plan, self._looks, self._timing = plan, looks, timing
         for sentence in scaled_in(plan):
             self._console.print(f"[yellow]scaled down:[/] {escape(sentence)}")
         for path, reason in finished.unusable.items():
             self._console.print(
                 f"[yellow]no record, set aside:[/] {escape(str(path))}: {escape(reason)}"
             )
-        rounds, done = sum(p.rounds for p in plan), len(finished.records)
+        rounds, done = sum(map(looks.first_target, plan)), len(finished.records)
         there = f", {done} of them there already" if done else ""
+        at_least = " or more" if looks.next_after(looks.first) is not None else ""
         self._console.print(
-            f"{len(plan)} cell(s), {rounds} round(s){there}, into {_sweep_folder(plan)}"
+            f"{len(plan)} cell(s), {rounds} round(s){at_least}{there}, into {_sweep_folder(plan)}"
         )
-        steps_done = sum(_steps(plan[index]) // plan[index].rounds for index, _ in finished.records)
-        self._task = self._progress.add_task(
-            "",
-            total=rounds,
-            completed=done,
-            steps=steps_done,
-            all_steps=sum(map(_steps, plan)),
-            cell="",
-            phase="",
-        )
+        for line in [*_on_time(timing, looks, self._arguments), *verdicts_ahead(looks)]:
+            self._console.print(line, markup=False)
+        self._task = self._progress.add_task("", total=rounds, completed=done, cell="", phase="")
         self._progress.start()
+
+    def looked(self, rounds: int, comparisons: Sequence[Comparison], going_on: int) -> None:
+        compared = [c for c in comparisons if c.difference is not None]
+        following = self._looks.next_after(rounds)
+        if not compared or following is None:
+            return
+        decided = sum(comparison.is_settled for comparison in compared)
+        self._console.print(
+            f"look after {rounds} rounds: {decided} of {len(compared)} comparison(s) decided, "
+            f"{going_on} cell(s) go on",
+            markup=False,
+        )
+        total = self._progress.tasks[0].total or 0
+        self._progress.update(self._task, total=total + going_on * (following - rounds))
+
+    def budget_spent(self) -> None:
+        budget_s = self._timing.budget_s or 0.0
+        self._console.print(
+            f"no further round fits into protocol.budget={budget_s:.0f}s", markup=False
+        )
+
+    def measuring_again(self, planned: PlannedCell, reasons: list[str]) -> None:
+        why = "; ".join(reasons)
+        self._console.print(
+            f"disturbed, measured once more: {planned.cell.label}: {why}", markup=False
+        )
 
     def round_started(self, planned: PlannedCell, round_index: int) -> None:
         name = f"{planned.cell.label}, round {round_index}"
@@ -68,8 +100,7 @@ class Screen:
         self._progress.update(self._task, phase=name, refresh=True)
 
     def round_ended(self, planned: PlannedCell, record: Record) -> None:
-        steps = self._progress.tasks[0].fields["steps"] + _steps(planned) // planned.rounds
-        self._progress.update(self._task, advance=1, steps=steps, refresh=True)
+        self._progress.update(self._task, advance=1, refresh=True)
         time = "" if record.runtime_s is None else f"{record.runtime_s:9.3f} s"
         reason = "" if record.reason is None else f": {record.reason}"
         self._console.print(
@@ -86,30 +117,69 @@ class Screen:
             self._warned.add(sentence)
 
     def ended(
-        self, plan: list[PlannedCell], records: list[list[Record]], account: Account | None
+        self,
+        plan: list[PlannedCell],
+        records: list[list[Record]],
+        account: Account | None,
+        comparisons: Sequence[Comparison],
     ) -> None:
         self._progress.stop()
         self._console.print(summary_table(plan, records))
+        for line in verdict_lines(comparisons, self._looks, plan):
+            self._console.print(line, markup=False)
         if account is not None:
             self._console.print(account.sentence(), markup=False)
-        self._console.print(f"charts and tables: python -m analysis {_sweep_folder(plan)}")
+        folder = shlex.quote(str(plan[0].cell.sweep_folder))
+        self._console.print(f"charts and tables: python -m analysis {folder}", markup=False)
 
     def stop(self) -> None:
         """Give the terminal back, whatever happened."""
         self._progress.stop()
 
 
-def _steps(planned: PlannedCell) -> int:
-    """Sampler steps of all rounds of a cell, warm-up iterations included."""
-    if planned.reason is not None:
-        return 0
-    config = planned.cell.config
-    iterations = config.protocol.n_iter + config.protocol.warmup
-    return planned.rounds * iterations * config.sampler.steps
+def _on_time(timing: Timing, looks: PlannedLooks, arguments: Sequence[str]) -> list[str]:
+    """What the calibration has found, and chosen."""
+    if timing.least_s is None or timing.budget_s is None:
+        return []
+    lines = []
+    budget = f"protocol.budget={timing.budget_s:.0f}s"
+    if timing.scale is not None:
+        again = shlex.join(["python", "-m", "sd_bench", *arguments, f"scale={timing.scale}"])
+        lines.append(f"scale={timing.scale}, of {', '.join(SCALES)}; the same again: {again}")
+    lines.append(
+        f"time: about {timing.least_s + timing.calibration_s:.0f} s with {looks.first} rounds of "
+        f"every cell; {budget} in all"
+    )
+    if timing.fitting_rounds is not None and timing.fitting_rounds < looks.first:
+        needed_s = math.ceil((timing.least_s + timing.calibration_s) / 30 + 1) * 30
+        lines.append(
+            f"warning: about {timing.fitting_rounds} round(s) of every cell fit into {budget}, and "
+            f"verdicts need {looks.first}: protocol.budget={needed_s}s has room for them"
+        )
+    return lines
 
 
 def _sweep_folder(plan: Sequence[PlannedCell]) -> str:
     return escape(str(plan[0].cell.sweep_folder))
+
+
+def verdict_lines(
+    comparisons: Sequence[Comparison], looks: PlannedLooks, plan: Sequence[PlannedCell]
+) -> list[str]:
+    """A line for each comparison: what it has come to."""
+    lines = []
+    for comparison in comparisons:
+        if comparison.difference is None or comparison.baseline_cell is comparison.cell:
+            continue
+        found = comparison.difference
+        label = ", ".join(plan[i].cell.label for i in looks.indices_of(comparison.cell))
+        low, high = found.interval
+        interval = "" if math.isnan(low) else f" ({low:.2f} to {high:.2f})"
+        lines.append(
+            f"{label} against {comparison.baseline}: {comparison.verdict or 'no verdict'}, "
+            f"{found.speedup:.2f}x{interval}"
+        )
+    return lines
 
 
 def summary_table(plan: list[PlannedCell], records: list[list[Record]]) -> Table:

@@ -8,6 +8,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from sd_bench.config.budget import budget_s
 from sd_bench.config.conversion import to_dict
 from sd_bench.config.schema import (
     ATTENTION_BACKENDS,
@@ -47,6 +48,9 @@ _LEAST = {
     "weights_seed": 0,
     "sampler.steps": 1,
     "protocol.rounds": 1,
+    "protocol.min_rounds": 1,
+    "protocol.max_rounds": 1,
+    "more_rounds": 0,
     "protocol.n_iter": 1,
     "protocol.warmup": 0,
     "protocol.warmup_unet_calls": 0,
@@ -125,10 +129,23 @@ def _check_counts(config: Config) -> None:
     workload, protocol = config.workload, config.protocol
     for name, least in _LEAST.items():
         value = attrgetter(name)(config)
+        if value is None:
+            continue
         if value < least:
             raise ConfigError(f"{name}={value}: must be at least {least}")
         if value > LARGEST_COUNT and not name.endswith("seed"):
             raise ConfigError(f"{name}={value}: must be at most {LARGEST_COUNT}")
+    if protocol.min_rounds > protocol.max_rounds:
+        raise ConfigError(
+            f"protocol.min_rounds={protocol.min_rounds}: must be at most protocol.max_rounds="
+            f"{protocol.max_rounds}"
+        )
+    budget_s(protocol)
+    if config.more_rounds and not config.resume:
+        raise ConfigError(
+            f"more_rounds={config.more_rounds}: adds to a sweep that there is; write resume=true "
+            "hydra.sweep.dir=FOLDER too"
+        )
     limit_s = protocol.time_limit_s
     if limit_s is not None and not 0 < limit_s <= LONGEST_LIMIT_S:
         raise ConfigError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, read_write
 
 from sd_bench.config.schema import Config, ModelConfig
 from sd_bench.errors import ConfigError
@@ -18,6 +18,15 @@ def known_models() -> list[ModelConfig]:
     files = sorted((CONF_DIR / "model_version").glob("*.yaml"))
     models = [OmegaConf.to_object(OmegaConf.merge(schema, OmegaConf.load(f))) for f in files]
     return [model for model in models if isinstance(model, ModelConfig)]
+
+
+def at_scale(composed: DictConfig, scale: str) -> DictConfig:
+    """What Hydra composed, with the workload of this scale where nothing else was asked for."""
+    option = OmegaConf.load(CONF_DIR / "scale" / f"{scale}.yaml")
+    copy = composed.copy()
+    with read_write(copy):
+        copy.merge_with(option)
+    return copy
 
 
 def from_hydra(composed: DictConfig) -> Config:

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from sd_bench.config.schema import Config, GpuDefaults
 
+#: The scaled-down workloads that a calibration chooses from, smallest first (conf/scale).
+SCALES = ("small", "medium", "large")
+#: What ``scale`` says where none is named.
+AUTO_SCALE = "auto"
+_PUBLISHED_ROUNDS = 10
+
 
 def scaled_sentences(config: Config) -> list[str]:
     """How the workload is smaller than the published one, in plain sentences; empty if it is not.
@@ -26,8 +32,8 @@ def scaled_sentences(config: Config) -> list[str]:
         sentences.append(
             f"warm-up of {protocol.warmup_unet_calls} UNet call(s) instead of a whole iteration"
         )
-    if protocol.rounds < published.rounds:
-        sentences.append(f"{protocol.rounds} round(s) instead of {published.rounds}")
+    if protocol.rounds is not None and protocol.rounds < _PUBLISHED_ROUNDS:
+        sentences.append(f"{protocol.rounds} round(s) instead of {_PUBLISHED_ROUNDS}")
     if config.precision.name != published.precision:
         sentences.append(
             f"precision {config.precision.name} instead of {published.precision} (fp16)"

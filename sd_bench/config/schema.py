@@ -34,7 +34,7 @@ class GpuDefaults:
     width: int = II("model_version.native_size")
     steps: int = 50
     n_iter: int = 2
-    rounds: int = 10
+    budget: str = "30min"
     warmup: int = 1
     warmup_unet_calls: int = 0
     precision: str = "autocast"
@@ -199,12 +199,20 @@ class WorkloadConfig:
 class ProtocolConfig:
     """How often a cell is measured.
 
-    ``warmup`` counts untimed iterations before the ``n_iter`` timed ones, ``warmup_unet_calls``
-    untimed UNet calls of the timed shapes. ``order_seed`` shuffles the cells within a round.
+    ``rounds`` is how many times each; ``None`` leaves it to the verdicts, from ``min_rounds`` to
+    ``max_rounds`` as far as they fit into the ``budget`` of the sweep ("270s", "30min", seconds as
+    a number, or ``None`` without a limit). ``retry_disturbed`` measures a round once more that
+    others on the machine have disturbed. ``warmup`` counts untimed iterations before the ``n_iter``
+    timed ones, ``warmup_unet_calls`` untimed UNet calls of the timed shapes. ``order_seed``
+    shuffles the cells within a round.
     """
 
     name: str = MISSING
-    rounds: int = MISSING
+    rounds: int | None = MISSING
+    min_rounds: int = 6
+    max_rounds: int = 30
+    budget: Any = None
+    retry_disturbed: bool = False
     n_iter: int = MISSING
     warmup: int = MISSING
     warmup_unet_calls: int = MISSING
@@ -226,7 +234,9 @@ class Config:
 
     ``prompt`` is a text or a list of texts; ``weights_digest`` is filled in where ``weights`` is
     a file. ``telemetry`` samples device and host while the timed iterations run; ``profile``
-    takes one sampler step apart after them, in the first round that is measured.
+    takes one sampler step apart after them, in the first round that is measured. ``scale`` names
+    the workload that was chosen where the device's own is scaled down. ``more_rounds`` is how many
+    a resumed sweep adds to the cells whose comparisons are undecided.
     """
 
     gpu: GpuConfig = field(default_factory=GpuConfig)
@@ -239,6 +249,7 @@ class Config:
     workload: WorkloadConfig = field(default_factory=WorkloadConfig)
     protocol: ProtocolConfig = field(default_factory=ProtocolConfig)
     preset: PresetConfig = field(default_factory=PresetConfig)
+    scale: str = "auto"
     experiment: str | None = None
     prompt: Any = DEFAULT_PROMPT
     negative_prompt: str = ""
@@ -253,6 +264,7 @@ class Config:
     dry_run: bool = False
     resume: bool = False
     retry_failed: bool = False
+    more_rounds: int = 0
     mix_environments: bool = False
     num_gpus: str = "1"
     traceback: bool = False

@@ -16,11 +16,21 @@ from sd_bench.config.schema import Config
 #: What changes no result of a round: how often it is repeated, what is kept, what is shown.
 _NOT_IDENTITY = (
     "preset", "experiment", "images", "telemetry", "profile", "time_file", "dry_run",
-    "traceback", "resume", "retry_failed", "mix_environments", "num_gpus", "prompt_file",
+    "traceback", "resume", "retry_failed", "more_rounds", "mix_environments", "num_gpus",
+    "prompt_file", "scale",
     "weights",  # its digest is in
 )  # fmt: skip
 _NOT_IDENTITY_INSIDE = {
-    "protocol": ("name", "rounds", "order_seed", "time_limit_s"),
+    "protocol": (
+        "name",
+        "rounds",
+        "min_rounds",
+        "max_rounds",
+        "budget",
+        "retry_disturbed",
+        "order_seed",
+        "time_limit_s",
+    ),
     "gpu": ("workload_defaults", "device_names", "memory_gb", "bandwidth_gb_per_s", "peak_tflops"),
     "torch_env": ("python",),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, zip_longest
 from pathlib import Path
@@ -18,6 +18,7 @@ from sd_bench.records import (
     find_records,
     read_record,
     record_path,
+    round_number,
 )
 
 #: What ``retry_failed=true`` does not run again: measuring once more would change nothing.
@@ -86,7 +87,7 @@ def find_finished(plan: Sequence[PlannedCell], folder: Path, retry_failed: bool)
     read: dict[Path, Record | str] = {path: _read(path) for path in find_records(folder)}
     finished = nothing_finished()
     for index, planned in enumerate(plan):
-        for round_index in range(planned.rounds):
+        for round_index in _rounds_there(planned, read):
             path = record_path(planned.cell.folder, round_index)
             found = read.get(path)
             if isinstance(found, Record):
@@ -104,6 +105,14 @@ def find_finished(plan: Sequence[PlannedCell], folder: Path, retry_failed: bool)
             where = (str(record.choices.get("torch_env")), str(record.choices.get("gpu")))
             finished.environments.setdefault(where, []).append(record.environment)
     return finished
+
+
+def _rounds_there(planned: PlannedCell, read: Iterable[Path]) -> Iterable[int]:
+    """The rounds to look for: those that are asked for, or all there are where none are named."""
+    if planned.rounds is not None:
+        return range(planned.rounds)
+    numbers = (round_number(path) for path in read if path.parent == planned.cell.folder)
+    return sorted(number for number in numbers if number is not None)
 
 
 def _read(path: Path) -> Record | str:
@@ -134,9 +143,9 @@ def _belongs(record: Record, planned: PlannedCell, round_index: int) -> str | No
     return f"the record of round {record.round} of cell {record.cell_hash}, in the wrong place"
 
 
-def set_aside(path: Path) -> Path:
+def set_aside(path: Path, word: str = "unreadable") -> Path:
     """Rename what is no record, so that nothing reads it and it is not lost. Raises OSError."""
-    names = (f"unreadable{'' if n == 0 else n}-{path.name}" for n in count())
+    names = (f"{word}{'' if n == 0 else n}-{path.name}" for n in count())
     aside = next(new for name in names if not (new := path.with_name(name)).exists())
     path.rename(aside)
     return aside

@@ -23,7 +23,8 @@ class PlannedCell:
     reason: str | None
 
     @property
-    def rounds(self) -> int:
+    def rounds(self) -> int | None:
+        """How many rounds it gets; ``None`` if that is for the verdicts to say."""
         return self.cell.config.protocol.rounds if self.reason is None else 1
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import replace
 from typing import Protocol
 
 from sd_bench.capabilities.nvidia_driver import foreign_processes
 from sd_bench.errors import ConfigError
-from sd_bench.execution.finished_rounds import Finished, differences
+from sd_bench.execution.finished_rounds import Finished, differences, set_aside
 from sd_bench.execution.plan import PlannedCell
 from sd_bench.execution.slots import Slot, Slots
 from sd_bench.execution.worker_process import (
@@ -19,8 +19,11 @@ from sd_bench.execution.worker_process import (
     Turn,
     declare_unsupported,
 )
-from sd_bench.measurement.disturbances import OTHERS_ON_GPU
-from sd_bench.records import Record
+from sd_bench.measurement.disturbances import OTHERS_ON_GPU, disturbances
+from sd_bench.records import FirstAttempt, Record
+
+#: What the file of a round is called that was disturbed and measured again.
+_DISTURBED = "disturbed"
 
 #: How often the devices are asked for that another command measures on.
 _ASK_AGAIN_S = 0.1
@@ -36,17 +39,22 @@ class RoundWatcher(Protocol):
 
     def warned(self, sentence: str) -> None: ...
 
+    def measuring_again(self, planned: PlannedCell, reasons: list[str]) -> None: ...
 
-def run_turns(
-    turns: Sequence[Turn], slots: Slots, finished: Finished, watcher: RoundWatcher
+
+def run_rounds(
+    rounds: Iterable[list[Turn]], slots: Slots, finished: Finished, watcher: RoundWatcher
 ) -> Generator[tuple[Turn, Record], None, None]:
     """Each turn with its record, as they end. A round begins when the one before is over.
+
+    A turn that was disturbed is measured once more where its protocol says so; its record is then
+    that of the second time, whatever the two have measured.
 
     Raises ConfigError in another environment than ``finished`` allows, OSError if the sweep's
     folder cannot be written. No worker outlives the iterator.
     """
-    for _, same_round in groupby(turns, key=lambda turn: turn.round):
-        yield from _run_round(list(same_round), slots, finished, watcher)
+    for turns in rounds:
+        yield from _run_round(list(turns), slots, finished, watcher)
 
 
 def _run_round(
@@ -69,12 +77,30 @@ def _run_round(
                     record = _finish(ended, finished)
                 finally:
                     slots.give_back(ended.slot)
-                yield ended.turn, record
+                reasons = _why_again(ended.turn, record)
+                if reasons:
+                    watcher.measuring_again(ended.turn.planned, reasons)
+                    waiting.insert(0, _second_time(ended.turn, reasons))
+                else:
+                    yield ended.turn, record
     finally:
         for left in running:
             left.kill()
             slots.give_back(left.slot)
         slots.stop_waiting()
+
+
+def _why_again(turn: Turn, record: Record) -> list[str]:
+    """By what a round was disturbed that is to be measured once more; empty if it is not."""
+    wanted = turn.planned.cell.config.protocol.retry_disturbed
+    if not wanted or record.status != "ok" or turn.first_attempt is not None:
+        return []
+    return disturbances(record)
+
+
+def _second_time(turn: Turn, reasons: list[str]) -> Turn:
+    aside = set_aside(turn.record_path, _DISTURBED)
+    return replace(turn, first_attempt=FirstAttempt(file=aside.name, disturbed_by=reasons))
 
 
 def _startable(waiting: list[Turn], slots: Slots) -> Iterator[tuple[Turn, Slot | None, float]]:

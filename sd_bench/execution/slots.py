@@ -43,6 +43,10 @@ class Slots:
         self.at_once = at_once
         self._is_refused = False
 
+    def slot_for(self, config: Config) -> Slot | None:
+        """A slot for a cell, which nobody else has as yet; it is not taken."""
+        return next((slot for slot, _ in self._free if slot.suits(config.gpu)), None)
+
     def take(self, gpu: GpuConfig) -> tuple[Slot, float] | None:
         """A slot for a cell on ``gpu``, and the seconds that other commands kept it; or ``None``.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -11,11 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from sd_bench.config.scaling import AUTO_SCALE
 from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Cell
 from sd_bench.execution.finished_rounds import Finished, find_finished, nothing_finished, set_aside
 from sd_bench.execution.plan import PlannedCell, make_plan
-from sd_bench.execution.round_loop import RoundWatcher, run_turns
+from sd_bench.execution.planned_looks import PlannedLooks, plan_looks_of
+from sd_bench.execution.round_loop import RoundWatcher, run_rounds
+from sd_bench.execution.schedule import LookWatcher, Schedule
 from sd_bench.execution.slots import Slots, slots_for
 from sd_bench.execution.sweep_folder import (
     claim,
@@ -24,27 +26,34 @@ from sd_bench.execution.sweep_folder import (
     locked,
     placed,
     start_sweep,
+    stored_scale,
     unclaim,
 )
 from sd_bench.execution.time_account import Account
-from sd_bench.execution.worker_process import Turn, compile_cache_dir, log_path
+from sd_bench.execution.timing import AtScale, Timing, TimingWatcher, find_timing
+from sd_bench.execution.worker_process import compile_cache_dir, log_path
 from sd_bench.records import Record
+from sd_bench.verdicts.comparisons import Comparison
 
 #: Statuses that are no fault: the command's exit code stays 0.
 _NO_FAULT = ("ok", "unsupported")
 
 
-class Watcher(RoundWatcher, Protocol):
+class Watcher(RoundWatcher, LookWatcher, TimingWatcher, Protocol):
     """Is told what the sweep does; never while a timed call runs, but for its phases."""
 
-    def planned(self, plan: list[PlannedCell], finished: Finished) -> None: ...
+    def planned(
+        self, plan: list[PlannedCell], finished: Finished, looks: PlannedLooks, timing: Timing
+    ) -> None: ...
 
     def round_ended(self, planned: PlannedCell, record: Record) -> None: ...
 
-    def warned(self, sentence: str) -> None: ...
-
     def ended(
-        self, plan: list[PlannedCell], records: list[list[Record]], account: Account | None
+        self,
+        plan: list[PlannedCell],
+        records: list[list[Record]],
+        account: Account | None,
+        comparisons: Sequence[Comparison],
     ) -> None: ...
 
 
@@ -74,33 +83,55 @@ def run_sweep(
     folder: Path,
     arguments: Sequence[str],
     slots: Slots | None = None,
+    at_scale: AtScale | None = None,
 ) -> SweepResult:
     """Check all cells, then measure them: the whole matrix once a round, shuffled anew each time.
 
-    ``folder`` is the sweep's, ``arguments`` what a later command can start it again with. With
-    ``resume`` only those rounds are run that have no record there. Raises ConfigError if it
-    cannot be done, OSError if a folder cannot be written, SweepInterrupted on Ctrl-C.
+    ``folder`` is the sweep's, ``arguments`` what a later command can start it again with, and
+    ``at_scale`` makes the same cells of another scale. With ``resume`` only those rounds are run
+    that have no record there. Raises ConfigError if it cannot be done, OSError if a folder cannot
+    be written, SweepInterrupted on Ctrl-C.
     """
+    began = time.monotonic()
     config = cells[0].config
-    plan = make_plan(placed(cells, folder, config.resume))  # refused before anything is made
+    make_plan(placed(cells, folder, config.resume))  # refused before anything is made
     slots = slots or slots_for([cell.config for cell in cells])
     for cell in cells:
         _append(cell.config.time_file, "")  # it is better to know now that it cannot be written
     with locked(folder):
+        if config.resume and (stored := stored_scale(folder)) and config.scale == AUTO_SCALE:
+            cells = at_scale(stored) if at_scale else cells
         there = placed(cells, folder, config.resume)  # another command may have come between
-        plan = [replace(planned, cell=cell) for planned, cell in zip(plan, there, strict=True)]
+        plan = make_plan(there)
         finished = _finished(plan, folder)
         if config.mix_environments:
             finished = replace(finished, environments={})
+        try:
+            timing = find_timing(plan, finished, folder, slots, watcher, at_scale, began)
+            plan = timing.plan
+            if timing.scale is not None:
+                arguments = [*arguments, f"scale={timing.scale}"]
+            looks = plan_looks_of(plan, finished, timing.max_rounds)
+        except KeyboardInterrupt:
+            raise SweepInterrupted(folder) from None
         is_new = not is_sweep(folder)
         if is_new:
             start_sweep(folder, arguments)
         claims = _prepare(plan, finished, folder)
         grown = None if is_new or not covers(cells, folder) else arguments
         try:
-            watcher.planned(plan, finished)
+            watcher.planned(plan, finished, looks, timing)
+            schedule = Schedule(
+                plan=plan,
+                looks=looks,
+                records=dict(finished.records),
+                used_positions=set(finished.positions),
+                watcher=watcher,
+                at_once=slots.at_once,
+                deadline=timing.deadline,
+            )
             with _without_caches(plan):
-                return _run(plan, finished, slots, watcher, folder, grown)
+                return _run(schedule, finished, slots, watcher, folder, grown, timing)
         except KeyboardInterrupt:
             raise SweepInterrupted(folder) from None
         except ConfigError:  # refused: as if nothing had been asked
@@ -153,19 +184,19 @@ def _prepare(plan: list[PlannedCell], finished: Finished, folder: Path) -> list[
 
 
 def _run(
-    plan: list[PlannedCell],
+    schedule: Schedule,
     finished: Finished,
     slots: Slots,
     watcher: Watcher,
     folder: Path,
     grown: Sequence[str] | None,
+    timing: Timing,
 ) -> SweepResult:
     """Measure what is missing. ``grown`` are arguments to write down once a round is accepted."""
     began = time.monotonic()
-    records = dict(finished.records)
-    turns = turns_left(plan, finished)
+    records, plan = schedule.records, schedule.plan
     measured: list[Record] = []
-    with closing(run_turns(turns, slots, finished, watcher)) as rounds:
+    with closing(run_rounds(schedule.rounds(), slots, finished, watcher)) as rounds:
         for turn, record in rounds:
             if grown is not None and not measured:
                 start_sweep(folder, grown)
@@ -177,47 +208,12 @@ def _run(
                 except OSError as error:
                     watcher.warned(f"time_file={error.filename}: {error.strerror}; left out there")
             watcher.round_ended(turn.planned, record)
-    account = Account.of(measured, (time.monotonic() - began) * slots.at_once)
-    of_cells = [[records[i, r] for r in range(planned.rounds)] for i, planned in enumerate(plan)]
-    watcher.ended(plan, of_cells, account)
+    account = Account.of(measured, (time.monotonic() - began) * slots.at_once, timing.calibration_s)
+    of_cells: list[list[Record]] = [[] for _ in plan]
+    for (index, _), record in sorted(records.items(), key=lambda entry: entry[0]):
+        of_cells[index].append(record)
+    watcher.ended(list(plan), of_cells, account, schedule.looks.judge(records.values()))
     return SweepResult(of_cells)
-
-
-def all_turns(plan: Sequence[PlannedCell]) -> Iterator[Turn]:
-    """Every round of every cell in order, done or not: a resumed sweep keeps the positions."""
-    for position, (round_index, index) in enumerate(order(plan)):
-        yield Turn(planned=plan[index], cell_index=index, round=round_index, position=position)
-
-
-def turns_left(plan: Sequence[PlannedCell], finished: Finished) -> list[Turn]:
-    """The turns without a record. In another matrix than before they follow all that there are."""
-    done = finished.records
-    left = [turn for turn in all_turns(plan) if (turn.cell_index, turn.round) not in done]
-    left = list(_with_profiles(left, {index for (index, _), r in done.items() if r.profile}))
-    if finished.positions.isdisjoint(turn.position for turn in left):
-        return left
-    first = 1 + max(finished.positions)
-    return [replace(turn, position=position) for position, turn in enumerate(left, first)]
-
-
-def _with_profiles(turns: Sequence[Turn], profiled: set[int]) -> Iterator[Turn]:
-    """The first turn of each cell that is not ``profiled`` yet is to be."""
-    for turn in turns:
-        yield replace(turn, profiled=turn.cell_index not in profiled)
-        profiled.add(turn.cell_index)
-
-
-def order(plan: Sequence[PlannedCell]) -> Iterator[tuple[int, int]]:
-    """Round and cell index of every round, in the order they run.
-
-    Each round is shuffled by the cells' order_seed and its own number, so that no cell always
-    runs after the same other one.
-    """
-    for round_index in range(max((p.rounds for p in plan), default=0)):
-        indices = [i for i, p in enumerate(plan) if round_index < p.rounds]
-        seed = plan[indices[0]].cell.config.protocol.order_seed
-        random.Random(f"{seed}:{round_index}").shuffle(indices)
-        yield from ((round_index, index) for index in indices)
 
 
 def _append(time_file: str | None, text: str) -> None:

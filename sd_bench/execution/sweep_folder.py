@@ -66,6 +66,12 @@ def started_with(folder: Path) -> list[str] | None:
     return None if found is None else found[1]
 
 
+def stored_scale(folder: Path) -> str | None:
+    """The scale that the sweep in ``folder`` was started with, or that was chosen for it."""
+    named = [a for a in started_with(folder) or [] if a.startswith("scale=")]
+    return named[-1].partition("=")[2] if named else None
+
+
 def newest_sweep(root: Path) -> Path | None:
     """The sweep that was started last, among those in ``root`` and in the folders inside it."""
     markers = (

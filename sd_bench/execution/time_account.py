@@ -29,8 +29,10 @@ class Account:
     seconds: dict[str, float]
 
     @classmethod
-    def of(cls, records: Sequence[Record], total_s: float) -> Account | None:
-        """The account of ``total_s`` seconds in which ``records`` were made.
+    def of(
+        cls, records: Sequence[Record], total_s: float, calibration_s: float = 0.0
+    ) -> Account | None:
+        """The account of ``total_s`` seconds in which ``records`` were made, after calibrating.
 
         ``None`` if a round has no times: nobody can tell what its seconds went to.
         """
@@ -39,6 +41,9 @@ class Account:
         if not known or len(known) < len(times):
             return None
         sums = {name: sum(parts[name] for parts in known) for name in known[0]}
+        if calibration_s:
+            sums = {"calibration": calibration_s, **sums}
+        total_s += calibration_s
         return cls(len(known), {**sums, "overhead": total_s - sum(sums.values())})
 
     @property

@@ -29,9 +29,18 @@ from sd_bench.config.scaling import scaled_sentences  # noqa: E402
 from sd_bench.config.schema import Config  # noqa: E402
 from sd_bench.errors import ConfigError  # noqa: E402
 from sd_bench.execution.cell import cell_hash, choices  # noqa: E402
-from sd_bench.records import Failure, Record, record_path, write_record  # noqa: E402
+from sd_bench.records import (  # noqa: E402
+    Failure,
+    FirstAttempt,
+    Looks,
+    Record,
+    record_path,
+    write_record,
+)
 
 if TYPE_CHECKING:
+    import torch
+
     from sd_bench.measurement.round import Measured
 
 #: The exit code that says: the sweep's folder takes no files (EX_IOERR of sysexits.h).
@@ -51,7 +60,7 @@ class Request:
     """What the launcher asks of a worker; paths are absolute.
 
     ``fingerprints`` are those of the environments that the round may be measured in, all if there
-    are none. ``warnings`` go into the record.
+    are none. ``warnings``, ``looks`` and ``first_attempt`` go into the record.
     """
 
     config: dict[str, Any]
@@ -64,6 +73,8 @@ class Request:
     report_fd: int
     fingerprints: list[str]
     warnings: list[str]
+    looks: dict[str, Any] | None
+    first_attempt: dict[str, Any] | None
     compile_cache: str | None
 
 
@@ -73,11 +84,18 @@ class _OtherEnvironmentError(Exception):
 
 def main(request: Request) -> int:
     """Measure one round, write its record whatever comes of it, and give the exit code."""
-    _die_with_parent()
+    die_with_parent()
     report = _Reporter(request.report_fd)
     config = from_dict(request.config)
     record = blank_record(config, request.sweep, request.job, request.round, request.position)
-    record = replace(record, warnings=request.warnings)
+    record = replace(
+        record,
+        warnings=request.warnings,
+        looks=None if request.looks is None else Looks(**request.looks),
+        first_attempt=None
+        if request.first_attempt is None
+        else FirstAttempt(**request.first_attempt),
+    )
     path = record_path(Path(request.folder), request.round)
     kept: Record | None = None
 
@@ -159,7 +177,6 @@ def _measure(
     keep: Callable[[Record], None],
 ) -> Record:
     """Measure the round. ``keep`` gets the record before a step is profiled, if one is."""
-    import torch
 
     from sd_bench.measurement.environment_facts import describe_environment, with_load_at_end
     from sd_bench.measurement.flops import count_flops
@@ -171,7 +188,7 @@ def _measure(
     from sd_bench.sampling.inputs import cut_prompts, image_prompts, image_seeds
 
     import_s = time.perf_counter() - _STARTED
-    device = torch.device(config.gpu.kind, *([0] if config.gpu.kind == "cuda" else []))
+    device = device_of(config)
     record = replace(record, environment=describe_environment(device))
     if request.fingerprints and record.environment["fingerprint"] not in request.fingerprints:
         report.tell({"environment": record.environment})
@@ -250,6 +267,13 @@ def _judged(record: Record, measured: Measured) -> Record:
     return record
 
 
+def device_of(config: Config) -> torch.device:
+    """The device of a cell; a worker sees one GPU only."""
+    import torch
+
+    return torch.device(config.gpu.kind, *([0] if config.gpu.kind == "cuda" else []))
+
+
 class _Reporter:
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -263,7 +287,7 @@ class _Reporter:
         os.write(self._fd, (json.dumps(message) + "\n").encode())
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Ask Linux to end this process with the launcher, even if that is killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

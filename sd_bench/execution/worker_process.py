@@ -28,7 +28,15 @@ from sd_bench.execution.worker import (
     without_profile,
 )
 from sd_bench.paths import IS_CHECKOUT, PACKAGE_DIR
-from sd_bench.records import Failure, Record, read_record, record_path, write_record
+from sd_bench.records import (
+    Failure,
+    FirstAttempt,
+    Looks,
+    Record,
+    read_record,
+    record_path,
+    write_record,
+)
 
 _TAIL_BYTES = 4000
 _FILLED = "filled"
@@ -46,7 +54,8 @@ _COMPILED_ENVIRONMENT = {
 class Turn:
     """A round of a cell, with its place in the order of the whole plan.
 
-    ``profiled`` says that with ``profile=true`` a step of it is taken apart.
+    ``profiled`` says that with ``profile=true`` a step of it is taken apart. ``looks`` and
+    ``first_attempt`` go into its record.
     """
 
     planned: PlannedCell
@@ -54,6 +63,8 @@ class Turn:
     round: int
     position: int
     profiled: bool = False
+    looks: Looks | None = None
+    first_attempt: FirstAttempt | None = None
 
     @property
     def record_path(self) -> Path:
@@ -61,7 +72,8 @@ class Turn:
 
     def blank(self) -> Record:
         cell = self.planned.cell
-        return blank_record(cell.config, cell.sweep, cell.job, self.round, self.position)
+        record = blank_record(cell.config, cell.sweep, cell.job, self.round, self.position)
+        return replace(record, looks=self.looks, first_attempt=self.first_attempt)
 
 
 class OtherEnvironmentError(Exception):
@@ -117,6 +129,8 @@ class RunningRound:
             profile=turn.profiled and config.profile,
             fingerprints=list(fingerprints),
             warnings=list(warnings),
+            looks=_as_dict(turn.looks),
+            first_attempt=_as_dict(turn.first_attempt),
             compile_cache=_state_of(cache) if config.compile.mode != "off" else None,
         )
         try:
@@ -129,7 +143,7 @@ class RunningRound:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     pass_fds=(write_fd,),
-                    env=_environment(cache if config.compile.mode != "off" else None, slot),
+                    env=worker_environment(cache if config.compile.mode != "off" else None, slot),
                     start_new_session=True,
                 )
         except BaseException:
@@ -220,6 +234,10 @@ class RunningRound:
                 os.close(fd)
 
 
+def _as_dict(of_record: Looks | FirstAttempt | None) -> dict[str, Any] | None:
+    return None if of_record is None else dataclasses.asdict(of_record)
+
+
 def _watch_end(pid: int) -> int | None:
     """A file that becomes readable when the process ends, where the system has such a thing.
 
@@ -231,7 +249,8 @@ def _watch_end(pid: int) -> int | None:
         return None
 
 
-def _environment(cache: Path | None, slot: Slot) -> dict[str, str]:
+def worker_environment(cache: Path | None, slot: Slot) -> dict[str, str]:
+    """What a worker in ``slot`` gets, with ``cache`` for the kernels it compiles."""
     environment = {**os.environ, **slot.environment}
     environment.pop("HYDRA_FULL_ERROR", None)
     environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # as nvidia-smi counts devices

@@ -43,12 +43,7 @@ class HostCounters:
         self._handler_before = signal.signal(signal.SIGCONT, self._went_on)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         signal.signal(signal.SIGCONT, self._handler_before)
 
     def _went_on(self, number: int, frame: FrameType | None) -> None:

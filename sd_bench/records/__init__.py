@@ -10,6 +10,7 @@ from sd_bench.records.files import (
     find_records,
     read_record,
     record_path,
+    round_number,
     write_atomically,
     write_record,
 )
@@ -36,5 +37,5 @@ __all__ = [
     "RECORD_GLOB", "SCHEMA_VERSION", "STATUSES", "Compilation", "Energy", "Failure", "FirstAttempt",
     "Flops", "Iteration", "KernelProof", "Looks", "Memory", "NewerRecordError", "Output", "Profile",
     "Record", "RecordError", "Telemetry", "Times", "find_records", "read_record", "record_path",
-    "write_atomically", "write_record",
+    "round_number", "write_atomically", "write_record",
 ]  # fmt: skip

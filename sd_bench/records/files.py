@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,12 @@ def find_records(folder: Path) -> Iterator[Path]:
 def record_path(job_dir: Path, round_index: int) -> Path:
     """Where the record of a round lives inside its cell's folder."""
     return job_dir / f"round-{round_index}.json"
+
+
+def round_number(path: Path) -> int | None:
+    """The round whose record has this name; ``None`` if that is no record's name."""
+    found = re.fullmatch(r"round-(\d{1,9})\.json", path.name)
+    return None if found is None else int(found[1])
 
 
 def write_record(path: Path, record: Record) -> None:

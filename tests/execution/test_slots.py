@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,13 @@ from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Cell
 from sd_bench.execution.finished_rounds import Finished
 from sd_bench.execution.plan import PlannedCell
+from sd_bench.execution.planned_looks import PlannedLooks
 from sd_bench.execution.slots import Slot, Slots, slots_for
 from sd_bench.execution.sweep import run_sweep
 from sd_bench.execution.time_account import Account
+from sd_bench.execution.timing import Timing
 from sd_bench.records import Record
+from sd_bench.verdicts.comparisons import Comparison
 from tests.support.composition import Compose
 
 SMI = "".join(
@@ -36,7 +40,21 @@ class Diary:
     def __init__(self) -> None:
         self.events: list[tuple[str, int]] = []
 
-    def planned(self, plan: list[PlannedCell], finished: Finished) -> None:
+    def calibrating(self) -> None:
+        self.events.append(("calibrating", 0))
+
+    def looked(self, rounds: int, comparisons: Sequence[Comparison], going_on: int) -> None:
+        pass
+
+    def budget_spent(self) -> None:
+        self.events.append(("budget spent", 0))
+
+    def measuring_again(self, planned: PlannedCell, reasons: list[str]) -> None:
+        self.events.append(("again", 0))
+
+    def planned(
+        self, plan: list[PlannedCell], finished: Finished, looks: PlannedLooks, timing: Timing
+    ) -> None:
         self.events.append(("planned", len(plan)))
 
     def round_started(self, planned: PlannedCell, round_index: int) -> None:
@@ -52,7 +70,11 @@ class Diary:
         self.events.append(("warned", 0))
 
     def ended(
-        self, plan: list[PlannedCell], records: list[list[Record]], account: Account | None
+        self,
+        plan: list[PlannedCell],
+        records: list[list[Record]],
+        account: Account | None,
+        comparisons: Sequence[Comparison],
     ) -> None:
         assert account is not None
         self.events.append(("account", account.rounds))

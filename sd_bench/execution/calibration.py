@@ -1,0 +1,252 @@
+"""A short measurement before the first round: which workload fits, and how long rounds will take.
+
+A worker builds the networks once and makes a few calls at several sizes. Time over size is taken to
+be a straight line, a constant for reading the weights and a part in proportion to the pixels, and
+from it follows how long a round of any cell takes at any scale.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import nnls
+
+from sd_bench.config.budget import budget_s
+from sd_bench.config.conversion import to_dict
+from sd_bench.config.schema import Config
+from sd_bench.execution.plan import PlannedCell
+from sd_bench.execution.slots import Slot
+from sd_bench.execution.worker_process import worker_environment
+
+#: The share of the budget that may be spent on calibrating.
+_SHARE = 0.08
+#: What is estimated is taken to be so much longer, so that the rounds fit all the same.
+_CAUTION = 1.08
+#: What a round takes besides what is measured: the launcher, the clock's and the record's own.
+_OVERHEAD_S = 0.6
+#: After so long nothing more is to be expected of a calibration.
+_TIMEOUT_S = 600.0
+
+
+class Size(NamedTuple):
+    """How much a call computes: the batch, and the image in pixels."""
+
+    batch_size: int
+    height: int
+    width: int
+
+    @property
+    def pixels(self) -> int:
+        return self.batch_size * self.height * self.width
+
+
+class CalibrationError(Exception):
+    """The calibration came to nothing; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Seconds over pixels."""
+
+    constant_s: float
+    per_pixel_s: float
+
+    def at(self, pixels: int) -> float:
+        return self.constant_s + self.per_pixel_s * pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What the parts of a round take in one interpreter, for one model in one precision.
+
+    ``start_s`` is a process's start with its imports, ``build_s`` the networks.
+    """
+
+    start_s: float
+    build_s: float
+    text_encode: Line
+    unet_call: Line
+    vae_decode: Line
+
+    def round_s(self, config: Config) -> float:
+        """Seconds of a round of this cell; of a compiled one without the compiling."""
+        pixels = _size(config).pixels
+        protocol, steps = config.protocol, config.sampler.steps
+        calls = steps + (config.sampler.name == "plms")
+        iteration_s = (
+            self.text_encode.at(pixels)
+            + calls * self.unet_call.at(pixels)
+            + self.vae_decode.at(pixels)
+        )
+        return (
+            _OVERHEAD_S
+            + self.start_s
+            + self.build_s
+            + self.text_encode.at(pixels)
+            + protocol.warmup_unet_calls * self.unet_call.at(pixels)
+            + (protocol.warmup + protocol.n_iter) * iteration_s
+        )
+
+    def proof_s(self, config: Config) -> float:
+        """Seconds of the kernel proof, once a cell."""
+        return self.unet_call.at(_size(config).pixels)
+
+
+class _Group(NamedTuple):
+    """Cells whose calls take the same, but for their size."""
+
+    executable: str
+    gpu: str
+    model_version: str
+    precision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The costs of each group of cells, and how long it took to find them."""
+
+    costs: Mapping[_Group, Costs]
+    took_s: float
+
+    def rounds_s(self, plan: Iterable[PlannedCell]) -> float:
+        """Seconds of one round of every cell that can run, one after another."""
+        return _CAUTION * sum(self.costs[_group(p)].round_s(p.cell.config) for p in _run(plan))
+
+    def first_rounds_s(self, plan: Sequence[PlannedCell], rounds: int) -> float:
+        """Seconds of so many rounds of every cell, the kernel proofs among them."""
+        proofs = sum(self.costs[_group(p)].proof_s(p.cell.config) for p in _run(plan))
+        return rounds * self.rounds_s(plan) + proofs
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A scale, its cells, and what the calibration says of them.
+
+    ``scale`` is ``None`` where there is nothing to choose. ``rounds`` of every cell fit into the
+    budget; ``needed_s`` is what the least rounds of every cell take, calibration excluded.
+    """
+
+    scale: str | None
+    plan: list[PlannedCell]
+    rounds: int
+    needed_s: float
+
+
+def calibrate(
+    plans: Sequence[Sequence[PlannedCell]], slot_of: Callable[[Config], Slot | None]
+) -> Calibration:
+    """Measure what a round of the cells takes, at as many of the scales as there is time for.
+
+    ``plans`` are the same cells at each scale, smallest first. Raises CalibrationError.
+    """
+    began = time.monotonic()
+    groups: dict[_Group, list[list[Size]]] = {}
+    configs: dict[_Group, tuple[PlannedCell, Config]] = {}
+    for at, plan in enumerate(plans):
+        for planned in _run(plan):
+            group = _group(planned)
+            sizes = groups.setdefault(group, [[] for _ in plans])
+            sizes[at].append(_size(planned.cell.config))
+            configs.setdefault(group, (planned, planned.cell.config))
+    costs = {}
+    for group, by_scale in groups.items():
+        planned, config = configs[group]
+        limit_s = _SHARE * (budget_s(config.protocol) or 0.0) / len(groups)
+        costs[group] = _measure(planned, _sizes_to_measure(by_scale), slot_of(config), limit_s)
+    return Calibration(costs, time.monotonic() - began)
+
+
+def choose(
+    plans: Mapping[str | None, list[PlannedCell]],
+    calibration: Calibration,
+    left_s: float,
+    at_once: int,
+) -> Choice:
+    """The largest scale of which the least rounds of every cell fit into ``left_s`` seconds.
+
+    ``plans`` are the cells by scale, smallest first; the smallest is taken if none fits.
+    """
+    choices = []
+    for scale, plan in plans.items():
+        least = plan[0].cell.config.protocol.min_rounds
+        needed_s = calibration.first_rounds_s(plan, least) / at_once
+        more = (left_s - needed_s) / max(1e-9, calibration.rounds_s(plan) / at_once)
+        choices.append(Choice(scale, plan, max(0, least + int(np.floor(more))), needed_s))
+    fitting = [choice for choice in choices if choice.needed_s <= left_s]
+    return fitting[-1] if fitting else choices[0]
+
+
+def _run(plan: Iterable[PlannedCell]) -> list[PlannedCell]:
+    return [planned for planned in plan if planned.reason is None]
+
+
+def _group(planned: PlannedCell) -> _Group:
+    assert planned.interpreter is not None
+    config = planned.cell.config
+    return _Group(
+        planned.interpreter.executable,
+        config.gpu.name,
+        config.model_version.name,
+        config.precision.name,
+    )
+
+
+def _size(config: Config) -> Size:
+    workload = config.workload
+    return Size(workload.batch_size, workload.height, workload.width)
+
+
+def _sizes_to_measure(by_scale: Sequence[Sequence[Size]]) -> list[Size]:
+    """The smallest cell of the smallest scale, then the largest of each scale."""
+    smallest = min(by_scale[0], key=lambda size: size.pixels)
+    largest = [max(sizes, key=lambda size: size.pixels) for sizes in by_scale]
+    return list(dict.fromkeys([smallest, *largest]))
+
+
+def _measure(
+    planned: PlannedCell, sizes: Sequence[Size], slot: Slot | None, limit_s: float
+) -> Costs:
+    assert planned.interpreter is not None
+    began = time.monotonic()
+    request = {
+        "config": to_dict(planned.cell.config),
+        "sizes": [size._asdict() for size in sizes],
+        "limit_s": limit_s,
+    }
+    command = [planned.interpreter.executable, "-m", "sd_bench.execution.calibration_worker"]
+    environment = worker_environment(None, slot) if slot is not None else dict(os.environ)
+    try:
+        done = subprocess.run(
+            command, input=json.dumps(request), capture_output=True, text=True, env=environment,
+            timeout=_TIMEOUT_S,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise CalibrationError(f"it took more than {_TIMEOUT_S:.0f} s") from None
+    took_s = time.monotonic() - began
+    try:
+        answer = json.loads(done.stdout)
+        points = answer["points"]
+        parts = ("text_encode", "unet_call", "vae_decode")
+        lines = {part: _fit([(Size(**p["size"]).pixels, p[f"{part}_s"]) for p in points])
+                 for part in parts}  # fmt: skip
+        build_s = float(answer["build_s"])
+    except (ValueError, KeyError, TypeError):
+        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise CalibrationError(last[:200]) from None
+    calls_s = sum(p["text_encode_s"] + 2 * p["unet_call_s"] + p["vae_decode_s"] for p in points)
+    return Costs(max(0.0, took_s - build_s - calls_s), build_s, **lines)
+
+
+def _fit(points: Sequence[tuple[int, float]]) -> Line:
+    """The line through the points, each with the same relative error; neither part is negative."""
+    seconds = np.array([s for _, s in points])
+    rows = np.array([[1.0, pixels] for pixels, _ in points])
+    (constant_s, per_pixel_s), _ = nnls(rows / seconds[:, None], np.ones(len(points)))
+    return Line(float(constant_s), float(per_pixel_s))

@@ -1,0 +1,174 @@
+"""When a sweep looks at its verdicts: fixed before the first round, and in each record."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sd_bench.errors import ConfigError
+from sd_bench.execution.cell import choices
+from sd_bench.execution.finished_rounds import Finished
+from sd_bench.execution.plan import PlannedCell
+from sd_bench.records import Looks, Record
+from sd_bench.statistics.sequential import LOOKS, LookPlan
+from sd_bench.verdicts.axes import Choice, to_choice
+from sd_bench.verdicts.cells import Cell, pool_records
+from sd_bench.verdicts.comparisons import Comparison, Pair, compare_cells, pair_cells
+from sd_bench.verdicts.judgement import DEFAULT_MARGIN
+
+#: As records name the rule (docs/statistics.md).
+RULE = "error spent with the square of the rounds (Lan and DeMets), divided by the family"
+
+#: What tells the cells of a sweep apart in its records.
+_Key = tuple[str, Choice]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedLooks:
+    """The looks of one sweep, and who is compared with whom.
+
+    ``plan`` is ``None`` for a sweep whose records were made without: it is not planned afterwards.
+    ``stops`` are the rounds after which this command looks, ascending; the last is where it ends.
+    ``pairs`` are the planned comparisons, a pair for each cell of the sweep, in order.
+    """
+
+    plan: LookPlan | None
+    stops: tuple[int, ...]
+    pairs: tuple[Pair, ...]
+    _indices: dict[_Key, list[int]]
+
+    @property
+    def first(self) -> int:
+        """The rounds before the first look."""
+        return self.stops[0]
+
+    @property
+    def family(self) -> dict[str, int]:
+        """How many comparisons each machine's table holds."""
+        return Counter(pair.cell.machine for pair in self.pairs if pair.is_comparison)
+
+    @property
+    def fewest_deciding(self) -> int | None:
+        """The fewest rounds that can decide every table's comparisons, before or at its end."""
+        if self.plan is None or not self.family:
+            return None
+        deciding = [self.plan.smallest_deciding(size) for size in self.family.values()]
+        known = [rounds for rounds in deciding if rounds is not None]
+        return max(known) if len(known) == len(deciding) else None
+
+    def is_look(self, rounds: int) -> bool:
+        return rounds in self.stops
+
+    def next_after(self, rounds: int) -> int | None:
+        return next((stop for stop in self.stops if stop > rounds), None)
+
+    def first_target(self, planned: PlannedCell) -> int:
+        """How many rounds a cell gets before any look."""
+        if planned.reason is not None:
+            return 1
+        return planned.cell.config.protocol.rounds or self.first
+
+    def of(self, index: int, asked_by: int) -> Looks | None:
+        """What the record of a round of a cell says of the looks."""
+        if self.plan is None:
+            return None
+        pair = self.pairs[index]
+        return Looks(
+            rule=RULE,
+            looks=list(self.plan.looks),
+            error=self.plan.error,
+            reserve=self.plan.reserve,
+            family=self.family.get(pair.cell.machine, 0),
+            baseline=str(pair.baseline) if pair.baseline is not None else None,
+            margin=DEFAULT_MARGIN,
+            asked_by=asked_by,
+        )
+
+    def judge(self, records: Iterable[Record]) -> list[Comparison]:
+        """What the comparisons have come to: the analysis's own verdicts."""
+        return compare_cells(pool_records(records), margin=DEFAULT_MARGIN)
+
+    def cells_of(self, comparisons: Iterable[Comparison]) -> set[int]:
+        """The cells that take part in these comparisons, by their numbers in the plan."""
+        members = (
+            cell
+            for comparison in comparisons
+            for cell in (comparison.cell, comparison.baseline_cell)
+            if cell is not None
+        )
+        return {index for cell in members for index in self.indices_of(cell)}
+
+    def indices_of(self, cell: Cell) -> list[int]:
+        """The numbers that a cell has in the plan; it may have been asked for more than once."""
+        return self._indices.get((cell.cell_hash, cell.choices["preset"]), [])
+
+
+def plan_looks_of(plan: Sequence[PlannedCell], finished: Finished, max_rounds: int) -> PlannedLooks:
+    """The looks of a sweep: those that its records were made with, else new ones.
+
+    ``max_rounds`` is where it ends. Raises ConfigError for ``more_rounds`` beyond the plan.
+    """
+    config = plan[0].cell.config
+    pairs = tuple(pair_cells([_planned_cell(planned) for planned in plan]))
+    indices = defaultdict(list)
+    for index, pair in enumerate(pairs):
+        indices[pair.cell.cell_hash, pair.cell.choices["preset"]].append(index)
+    stored = [record.looks for record in finished.records.values() if record.environment]
+    if not stored:
+        look_plan: LookPlan | None = _new_plan(plan, max_rounds)
+    else:
+        found = next((looks for looks in stored if looks is not None), None)
+        look_plan = None if found is None else _as_plan(found)
+    done = 1 + max((round_index for _, round_index in finished.records), default=-1)
+    if look_plan is None:
+        stops: tuple[int, ...] = (max(done, config.protocol.min_rounds),)
+    else:
+        stops = look_plan.looks
+    if config.more_rounds:
+        stops = _stops_with(config.more_rounds, done, look_plan, stops)
+    return PlannedLooks(look_plan, stops, pairs, dict(indices))
+
+
+def _as_plan(looks: Looks) -> LookPlan:
+    return LookPlan(looks=tuple(looks.looks), error=looks.error, reserve=looks.reserve)
+
+
+def _new_plan(plan: Sequence[PlannedCell], max_rounds: int) -> LookPlan:
+    fixed = [planned.cell.config.protocol.rounds for planned in plan]
+    if all(rounds is not None for rounds in fixed):
+        return LookPlan(looks=(max(rounds for rounds in fixed if rounds is not None),))
+    least = plan[0].cell.config.protocol.min_rounds
+    last = max(least, max_rounds)
+    return LookPlan(looks=tuple(sorted({least, last, *(n for n in LOOKS if least < n < last)})))
+
+
+def _stops_with(
+    more: int, done: int, plan: LookPlan | None, stops: tuple[int, ...]
+) -> tuple[int, ...]:
+    end = done + more
+    known = stops if plan is None else plan.all_looks
+    if plan is not None and end > known[-1]:
+        raise ConfigError(
+            f"more_rounds={more}: {done} rounds are measured, and this sweep was planned to end "
+            f"after {known[-1]}, its one extension included; begin a new sweep with "
+            f"protocol.rounds={end}"
+        )
+    return (*(n for n in known if n < end), end)
+
+
+def _planned_cell(planned: PlannedCell) -> Cell:
+    """A cell as verdicts see it, before it has a round."""
+    config = planned.cell.config
+    chosen = {axis: to_choice(value) for axis, value in choices(config).items()}
+    return Cell(
+        choices=chosen,
+        cell_hash=planned.cell.hash,
+        env=config.torch_env.name,
+        machine=config.gpu.name,
+        torch="" if planned.interpreter is None else planned.interpreter.torch,
+        status="ok" if planned.reason is None else "unsupported",
+        reason=planned.reason or "",
+        runs={},
+        sweep_folders=frozenset(),
+    )

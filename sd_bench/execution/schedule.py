@@ -1,0 +1,149 @@
+"""Which rounds come next: the whole matrix again, less the cells whose verdicts are in.
+
+The first rounds are for all cells. At each planned look the comparisons are judged by the rule that
+the analysis judges by; cells of which every comparison is decided rest, and the others get rounds
+up to the next look, while there is time.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Protocol
+
+from sd_bench.execution.finished_rounds import Finished
+from sd_bench.execution.plan import PlannedCell
+from sd_bench.execution.planned_looks import PlannedLooks
+from sd_bench.execution.worker_process import Turn
+from sd_bench.records import Record
+from sd_bench.verdicts.comparisons import Comparison
+
+#: What a round takes besides its worker's own life.
+_AROUND_A_WORKER_S = 0.5
+
+
+class LookWatcher(Protocol):
+    """Is told what the looks find."""
+
+    def looked(self, rounds: int, comparisons: Sequence[Comparison], going_on: int) -> None: ...
+
+    def budget_spent(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Schedule:
+    """The rounds of a sweep, found while it runs.
+
+    ``records`` are those of all rounds so far, by cell and round; whoever runs the rounds adds to
+    them. ``deadline`` is on the monotonic clock. A round of the matrix that is under way then is
+    finished; after the first look none is begun that would end later.
+    """
+
+    plan: Sequence[PlannedCell]
+    looks: PlannedLooks
+    records: dict[tuple[int, int], Record]
+    used_positions: set[int]
+    watcher: LookWatcher
+    at_once: int
+    deadline: float | None
+    _targets: list[int] = field(default_factory=list)
+    _asked_by: list[int] = field(default_factory=list)
+
+    def rounds(self) -> Iterator[list[Turn]]:
+        """The turns of each round in the order they run, without those that have a record."""
+        self._targets = [self.looks.first_target(cell) for cell in self.plan]
+        self._asked_by = [0] * len(self.plan)
+        profiled = {index for (index, _), record in self.records.items() if record.profile}
+        position = 0
+        for round_index in count():
+            if self.looks.is_look(round_index):
+                self._look(round_index)
+            indices = [i for i, target in enumerate(self._targets) if round_index < target]
+            if not indices:
+                return
+            turns = []
+            shuffled = shuffle_round(self.plan, round_index, indices)
+            for place, index in enumerate(shuffled, position):
+                if (index, round_index) not in self.records:
+                    turns.append(self._turn(index, round_index, place, index not in profiled))
+                    profiled.add(index)
+            position += len(indices)
+            if turns and self._is_too_late(round_index, turns):
+                self.watcher.budget_spent()
+                return
+            if turns:
+                yield turns
+
+    def _turn(self, index: int, round_index: int, place: int, profiled: bool) -> Turn:
+        """A turn; in another matrix than before its position follows all that there are."""
+        if place in self.used_positions:
+            place = 1 + max(self.used_positions)
+        self.used_positions.add(place)
+        return Turn(
+            planned=self.plan[index],
+            cell_index=index,
+            round=round_index,
+            position=place,
+            profiled=profiled,
+            looks=self.looks.of(index, self._asked_by[index]),
+        )
+
+    def _look(self, rounds: int) -> None:
+        comparisons = self.looks.judge(self.records.values())
+        undecided = self.looks.cells_of(c for c in comparisons if can_be_decided(c))
+        following = self.looks.next_after(rounds)
+        going_on = [
+            index for index in undecided if self._targets[index] == rounds and following is not None
+        ]
+        for index in going_on:
+            assert following is not None
+            self._targets[index], self._asked_by[index] = following, rounds
+        self.watcher.looked(rounds, comparisons, len(going_on))
+
+    def _is_too_late(self, round_index: int, turns: Sequence[Turn]) -> bool:
+        if self.deadline is None:
+            return False
+        left_s = self.deadline - time.monotonic()
+        if left_s <= 0 or round_index < self.looks.first:
+            return left_s <= 0
+        return self._expected_s(turns) > left_s
+
+    def _expected_s(self, turns: Sequence[Turn]) -> float:
+        """How long these turns will take, by the earlier rounds of their cells."""
+        total_s = 0.0
+        for turn in turns:
+            earlier = [
+                record.times.worker_s + _AROUND_A_WORKER_S
+                for (index, _), record in self.records.items()
+                if index == turn.cell_index and record.times and record.times.worker_s
+            ]
+            total_s += sum(earlier[-3:]) / max(1, len(earlier[-3:]))
+        return total_s / self.at_once
+
+
+def shuffle_round(
+    plan: Sequence[PlannedCell], round_index: int, indices: Sequence[int]
+) -> list[int]:
+    """The cells of a round in the order they run.
+
+    It follows from their order_seed and the round's number, so that no cell always runs after the
+    same other one.
+    """
+    shuffled = list(indices)
+    seed = plan[shuffled[0]].cell.config.protocol.order_seed
+    random.Random(f"{seed}:{round_index}").shuffle(shuffled)
+    return shuffled
+
+
+def can_be_decided(comparison: Comparison) -> bool:
+    """Whether more rounds may decide it: it is not settled, and both sides have times."""
+    return not comparison.is_settled and comparison.difference is not None
+
+
+def spent_s(finished: Finished) -> float:
+    """How long the rounds took that have a record."""
+    workers = (record.times.worker_s for record in finished.records.values() if record.times)
+    return sum(seconds + _AROUND_A_WORKER_S for seconds in workers if seconds)

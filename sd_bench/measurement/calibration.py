@@ -1,0 +1,98 @@
+"""How long the parts of a round take here: a few calls at several sizes, on networks built once."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from sd_bench.config.schema import Config
+from sd_bench.measurement.clock import timed_call
+from sd_bench.pipeline import Pipeline
+from sd_bench.sampling.inputs import make_batch
+from sd_bench.sampling.text_to_image import guided
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How much a call computes: the batch, and the image in pixels."""
+
+    batch_size: int
+    height: int
+    width: int
+
+    @property
+    def pixels(self) -> int:
+        return self.batch_size * self.height * self.width
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """Seconds at one size: of the text encoder, of the second UNet call, of the decoder."""
+
+    size: Size
+    text_encode_s: float
+    unet_call_s: float
+    vae_decode_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """``build_s`` is what the networks took; ``points`` are fewer than asked for if time ran out
+    or a size did not fit into memory."""
+
+    build_s: float
+    points: list[Point]
+
+
+def measure_sizes(
+    config: Config, device: torch.device, sizes: Sequence[Size], limit_s: float
+) -> Measured:
+    """Measure ``sizes`` in their order on the networks of ``config``, eager.
+
+    No size is begun that would, by the time of those before it, end after ``limit_s`` seconds.
+    """
+    began = time.monotonic()
+    eager = dataclasses.replace(config.compile, mode="off")
+    build_s, pipeline = timed_call(
+        device, lambda: Pipeline(dataclasses.replace(config, compile=eager), device)
+    )
+    points: list[Point] = []
+    with pipeline.running():
+        for size in sizes:
+            point_began = time.monotonic()
+            if points and point_began - began + _expected_s(points[-1], size) > limit_s:
+                break
+            try:
+                points.append(_measure(pipeline, size))
+            except (RuntimeError, MemoryError):  # out of memory: larger sizes are too
+                break
+    return Measured(build_s=build_s, points=points)
+
+
+def _expected_s(last: Point, size: Size) -> float:
+    """At most in proportion to the pixels; with two UNet calls, one of them the first."""
+    seconds = last.text_encode_s + 2 * last.unet_call_s + last.vae_decode_s
+    return seconds * size.pixels / last.size.pixels
+
+
+def _measure(pipeline: Pipeline, size: Size) -> Point:
+    workload = dataclasses.replace(pipeline.config.workload, **dataclasses.asdict(size))
+    config, device = dataclasses.replace(pipeline.config, workload=workload), pipeline.device
+    batch = make_batch(config, 0, device)
+    text_s, context = timed_call(
+        device,
+        lambda: pipeline.encode_text(torch.cat([batch.negative_tokens, batch.tokens])),
+    )
+    model = guided(pipeline, context, config.workload.guidance_scale)
+
+    def call() -> torch.Tensor:
+        return model(batch.latents, max(pipeline.sampler.timesteps))
+
+    timed_call(device, call)
+    unet_s, _ = timed_call(device, call)
+    decode_s, _ = timed_call(device, lambda: pipeline.decode(batch.latents / pipeline.latent_scale))
+    return Point(size=size, text_encode_s=text_s, unet_call_s=unet_s, vae_decode_s=decode_s)
