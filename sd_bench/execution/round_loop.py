@@ -12,7 +12,7 @@ from sd_bench.capabilities.nvidia_driver import foreign_processes
 from sd_bench.errors import ConfigError
 from sd_bench.execution.finished_rounds import Finished, differences, set_aside
 from sd_bench.execution.plan import PlannedCell
-from sd_bench.execution.slots import Slot, Slots
+from sd_bench.execution.slots import ASK_AGAIN_S, WAITING, Slot, Slots
 from sd_bench.execution.worker_process import (
     OtherEnvironmentError,
     RunningRound,
@@ -24,10 +24,6 @@ from sd_bench.records import FirstAttempt, Record
 
 #: What the file of a round is called that was disturbed and measured again.
 _DISTURBED = "disturbed"
-
-#: How often the devices are asked for that another command measures on.
-_ASK_AGAIN_S = 0.1
-_WAITING = "another command measures on the same device: waiting for its round to end"
 
 
 class RoundWatcher(Protocol):
@@ -70,7 +66,7 @@ def _run_round(
                 else:
                     running.append(_start(turn, slot, waited_s, slots, finished))
             if is_kept_waiting := slots.waits():
-                watcher.warned(_WAITING)
+                watcher.warned(WAITING)
             for ended in _wait(running, watcher.phase, is_kept_waiting):
                 running.remove(ended)
                 try:
@@ -150,7 +146,7 @@ def _wait(
     deadlines = [worker.deadline for worker in running if worker.deadline is not None]
     left_s = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
     if is_kept_waiting:
-        left_s = min(_ASK_AGAIN_S, _ASK_AGAIN_S if left_s is None else left_s)
+        left_s = min(ASK_AGAIN_S, ASK_AGAIN_S if left_s is None else left_s)
     if running or is_kept_waiting:
         select.select([file for worker in running for file in worker.files], [], [], left_s)
     for worker in running:

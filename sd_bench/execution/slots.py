@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +13,10 @@ from sd_bench.capabilities.nvidia_driver import Device
 from sd_bench.config.schema import Config, GpuConfig
 from sd_bench.errors import ConfigError
 from sd_bench.execution.device_lock import Claim, DeviceLock, claims_on, lock_folder
+
+#: How often a device is asked for that another command measures on.
+ASK_AGAIN_S = 0.1
+WAITING = "another command measures on the same device: waiting for its round to end"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +49,6 @@ class Slots:
         self.at_once = at_once
         self._is_refused = False
 
-    def slot_for(self, config: Config) -> Slot | None:
-        """A slot for a cell, which nobody else has as yet; it is not taken."""
-        return next((slot for slot, _ in self._free if slot.suits(config.gpu)), None)
-
     def take(self, gpu: GpuConfig) -> tuple[Slot, float] | None:
         """A slot for a cell on ``gpu``, and the seconds that other commands kept it; or ``None``.
 
@@ -72,6 +74,17 @@ class Slots:
         pair[1].release()
         self._free.append(pair)
         self._left += 1
+
+    @contextmanager
+    def reserved(self, gpu: GpuConfig, warned: Callable[[str], None]) -> Iterator[Slot]:
+        """A slot for something short before the first round, waited for and said if need be."""
+        while (found := self.take(gpu)) is None:
+            warned(WAITING)
+            time.sleep(ASK_AGAIN_S)
+        try:
+            yield found[0]
+        finally:
+            self.give_back(found[0])
 
     def stop_waiting(self) -> None:
         """Take nothing any more of what is waited for."""
