@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,9 @@ from tests.support.composition import Compose
 
 # One thread a test process: pytest runs two of them, and torch is not imported yet.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Each has locks of its own: what two test processes measure may run at the same time.
+os.environ["SD_BENCH_LOCK_DIR"] = tempfile.mkdtemp(prefix="sd_bench-test-locks-")
+atexit.register(shutil.rmtree, os.environ["SD_BENCH_LOCK_DIR"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

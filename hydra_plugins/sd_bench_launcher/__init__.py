@@ -18,7 +18,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from sd_bench.errors import ConfigError
-from sd_bench.execution.cell import Job
+from sd_bench.execution.cell import EndedJobs, Job
 from sd_bench.execution.sweep_folder import LOCK
 
 
@@ -80,6 +80,12 @@ class MatrixSweeper(BasicSweeper):
     def __init__(self, params: dict[str, str] | None = None) -> None:
         super().__init__(max_batch_size=None, params=params)
 
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
+        self.task_function = task_function
+
     def sweep(self, arguments: list[str]) -> Any:
         assert self.config is not None
         if not self.config.hydra.sweep.dir:
@@ -91,7 +97,11 @@ class MatrixSweeper(BasicSweeper):
         before = own_file.read_bytes() if own_file.exists() else None
         made = [folder for folder in (sweep_dir, *sweep_dir.parents) if not folder.exists()]
         try:
-            return super().sweep(arguments)
+            returns = super().sweep(arguments)
+            if not isinstance(self.launcher, FreshProcessLauncher) and not self.config.dry_run:
+                jobs = [job for batch in returns for job in batch]
+                self.task_function(EndedJobs([_folder_of(job, sweep_dir) for job in jobs]))
+            return returns
         finally:
             is_unused = not any(sweep_dir.rglob(LOCK))
             if is_unused and made:
@@ -106,6 +116,12 @@ class MatrixSweeper(BasicSweeper):
         """Our launcher composes all jobs before any of them runs: once is enough."""
         if not isinstance(self.launcher, FreshProcessLauncher):
             super().validate_batch_is_legal(batch)
+
+
+def _folder_of(job: JobReturn, sweep_dir: Path) -> Path:
+    """Where another launcher has run ``job``; at worst, somewhere in the sweep's folder."""
+    folder = None if job.hydra_cfg is None else job.hydra_cfg.hydra.runtime.get("output_dir")
+    return sweep_dir if folder is None else Path(folder)
 
 
 def _take_back(made: list[Path]) -> None:

@@ -30,10 +30,16 @@ from sd_bench.config.conversion import at_scale, from_hydra
 from sd_bench.config.hydra_arguments import arguments_for_hydra, with_present_names
 from sd_bench.config.schema import Config
 from sd_bench.errors import ConfigError
-from sd_bench.execution.cell import Cell, Job
+from sd_bench.execution.cell import Cell, EndedJobs, Job
 from sd_bench.execution.pinning import pinned, recognised_model
 from sd_bench.execution.slots import slots_for
-from sd_bench.execution.sweep import SweepInterrupted, SweepResult, plan_sweep, run_sweep
+from sd_bench.execution.sweep import (
+    SweepInterrupted,
+    SweepResult,
+    plan_sweep,
+    result_in,
+    run_sweep,
+)
 from sd_bench.execution.time_estimate import estimates
 from sd_bench.paths import CONF_DIR
 
@@ -61,8 +67,15 @@ def main() -> int:
         _check_flags(sys.argv[1:])
         sys.argv[1:] += _recognised(sys.argv[1:])
 
-        def task(jobs: DictConfig | Sequence[Job]) -> None:
-            """All jobs of the sweep from our launcher; one job from any other of Hydra's."""
+        def task(jobs: DictConfig | Sequence[Job] | EndedJobs) -> None:
+            """All jobs of the sweep from our launcher; one job from any other of Hydra's.
+
+            Of the latter the sweeper tells at the end where they ran: not here, perhaps, but in
+            another process, which had a list of results of its own.
+            """
+            if isinstance(jobs, EndedJobs):
+                results.append(result_in(jobs.folders))
+                return
             while old_words:
                 old, new = old_words.pop(0)
                 words = f"{old} is now {new}; the old words work until 1.0"

@@ -8,10 +8,10 @@ from it follows how long a round of any cell takes at any scale.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -140,7 +140,8 @@ class Choice:
 
 
 def calibrate(
-    plans: Sequence[Sequence[PlannedCell]], slot_of: Callable[[Config], Slot | None]
+    plans: Sequence[Sequence[PlannedCell]],
+    slot_of: Callable[[Config], AbstractContextManager[Slot]],
 ) -> Calibration:
     """Measure what a round of the cells takes, at as many of the scales as there is time for.
 
@@ -159,7 +160,8 @@ def calibrate(
     for group, by_scale in groups.items():
         planned, config = configs[group]
         limit_s = _SHARE * (budget_s(config.protocol) or 0.0) / len(groups)
-        costs[group] = _measure(planned, _sizes_to_measure(by_scale), slot_of(config), limit_s)
+        with slot_of(config) as slot:
+            costs[group] = _measure(planned, _sizes_to_measure(by_scale), slot, limit_s)
     return Calibration(costs, time.monotonic() - began)
 
 
@@ -210,9 +212,7 @@ def _sizes_to_measure(by_scale: Sequence[Sequence[Size]]) -> list[Size]:
     return list(dict.fromkeys([smallest, *largest]))
 
 
-def _measure(
-    planned: PlannedCell, sizes: Sequence[Size], slot: Slot | None, limit_s: float
-) -> Costs:
+def _measure(planned: PlannedCell, sizes: Sequence[Size], slot: Slot, limit_s: float) -> Costs:
     assert planned.interpreter is not None
     began = time.monotonic()
     request = {
@@ -221,7 +221,7 @@ def _measure(
         "limit_s": limit_s,
     }
     command = [planned.interpreter.executable, "-m", "sd_bench.execution.calibration_worker"]
-    environment = worker_environment(None, slot) if slot is not None else dict(os.environ)
+    environment = worker_environment(None, slot)
     try:
         done = subprocess.run(
             command, input=json.dumps(request), capture_output=True, text=True, env=environment,

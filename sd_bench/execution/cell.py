@@ -93,6 +93,13 @@ class Job:
     sweep_folder: Path
 
 
+@dataclass(frozen=True, slots=True)
+class EndedJobs:
+    """Jobs that another launcher of Hydra's has run, in processes of its own perhaps: where."""
+
+    folders: list[Path]
+
+
 def cell_hash(config: Config) -> str:
     """A hash of everything in ``config`` that can change a result, and of nothing else."""
     identity = _by_first_names(to_dict(config))

@@ -34,7 +34,24 @@ _NOT_COMPARED = (
 )
 #: Characters of a value that a refusal shows.
 _MOST_SHOWN = 100
-_OWN_WORDS = {"source_hash": "sd_bench's own code"}
+#: Facts whose names say little: what they are in words.
+_OWN_WORDS = {
+    "source_hash": "sd_bench's own code",
+    "machine.identity": "the machine (a hash of its identity)",
+    "machine.model": "the machine's model",
+    "scheduling.niceness": "niceness",
+    "scheduling.policy": "the scheduling policy",
+    "scheduling.autogroup_niceness": "the autogroup's niceness",
+    "processor.affinity": "the number of processors that it may run on",
+    "processor.whole_cores": "the number of cores that its processors belong to",
+    "processor.kinds": "the kinds of its processors",
+    "processor.quota": "the CPU quota in processors",
+    "memory.nodes": "the number of memory nodes",
+    "memory.near": "memory on the processors' own nodes",
+    "compiler": "the C++ compiler",
+}
+#: Parts of an environment that list only what is there; of others a missing fact is unknown.
+_LISTS = ("variables", "packages", "python_switches")
 
 Environment = dict[str, Any]
 
@@ -142,12 +159,22 @@ def differences(there: Sequence[Environment], here: Environment) -> list[str]:
 def _differences(there: Environment, here: Environment) -> list[str]:
     old, new = dict(_flat(there)), dict(_flat(here))
     names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-    return [
+    sentences = [
         "{} was {}, is {}".format(
             _OWN_WORDS.get(name, name), *_shortly(old.get(name), new.get(name))
         )
         for name in names
+        if name in old or _is_listed(name)
     ]
+    unknown = [name for name in new if name not in old and not _is_listed(name)]
+    if parts := dict.fromkeys(name.partition(".")[0] for name in unknown):
+        told = ", ".join(parts)
+        sentences.append(f"made by an older sd_bench, which did not record all of {told}")
+    return sentences
+
+
+def _is_listed(name: str) -> bool:
+    return name.partition(".")[0] in _LISTS
 
 
 def _shortly(old: Any, new: Any) -> tuple[str, str]:

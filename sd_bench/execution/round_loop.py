@@ -13,14 +13,14 @@ from sd_bench.errors import ConfigError
 from sd_bench.execution.finished_rounds import Finished, differences, set_aside
 from sd_bench.execution.plan import PlannedCell
 from sd_bench.execution.processes import ForkServers
-from sd_bench.execution.slots import Slot, Slots
+from sd_bench.execution.slots import ASK_AGAIN_S, WAITING, Slot, Slots
 from sd_bench.execution.worker_process import (
     OtherEnvironmentError,
     RunningRound,
     Turn,
     declare_unsupported,
 )
-from sd_bench.measurement.round_warnings import disturbances
+from sd_bench.measurement.disturbances import OTHERS_ON_GPU, disturbances
 from sd_bench.records import FirstAttempt, Record
 
 #: What the file of a round is called that was disturbed and measured again.
@@ -33,6 +33,8 @@ class RoundWatcher(Protocol):
     def round_started(self, planned: PlannedCell, round_index: int) -> None: ...
 
     def phase(self, name: str) -> None: ...
+
+    def warned(self, sentence: str) -> None: ...
 
     def measuring_again(self, planned: PlannedCell, reasons: list[str]) -> None: ...
 
@@ -66,16 +68,20 @@ def _run_round(
     running: list[RunningRound] = []
     try:
         while waiting or running:
-            for turn, slot in _startable(waiting, slots):
+            for turn, slot, waited_s in _startable(waiting, slots):
                 watcher.round_started(turn.planned, turn.round)
                 if slot is None:
                     yield turn, declare_unsupported(turn)
                 else:
-                    running.append(_start(turn, slot, finished, servers))
-            for ended in _wait(running, watcher.phase):
+                    running.append(_start(turn, slot, waited_s, slots, finished, servers))
+            if is_kept_waiting := slots.waits():
+                watcher.warned(WAITING)
+            for ended in _wait(running, watcher.phase, is_kept_waiting):
                 running.remove(ended)
-                record = _finish(ended, finished)
-                slots.give_back(ended.slot)
+                try:
+                    record = _finish(ended, finished)
+                finally:
+                    slots.give_back(ended.slot)
                 reasons = _why_again(ended.turn, record)
                 if reasons:
                     watcher.measuring_again(ended.turn.planned, reasons)
@@ -85,6 +91,8 @@ def _run_round(
     finally:
         for left in running:
             left.kill()
+            slots.give_back(left.slot)
+        slots.stop_waiting()
 
 
 def _why_again(turn: Turn, record: Record) -> list[str]:
@@ -100,31 +108,60 @@ def _second_time(turn: Turn, reasons: list[str]) -> Turn:
     return replace(turn, first_attempt=FirstAttempt(file=aside.name, disturbed_by=reasons))
 
 
-def _startable(waiting: list[Turn], slots: Slots) -> Iterator[tuple[Turn, Slot | None]]:
-    """Take from ``waiting`` what can begin now: with a slot, or without a process at all."""
+def _startable(waiting: list[Turn], slots: Slots) -> Iterator[tuple[Turn, Slot | None, float]]:
+    """Take from ``waiting`` what can begin now: with a slot, or without a process at all.
+
+    With the seconds that other commands kept the slot.
+    """
+    taken: set[str] = set()  # what need not be asked for once more
     for turn in list(waiting):
-        needs_none = turn.planned.reason is not None
-        slot = None if needs_none else slots.take(turn.planned.cell.config.gpu)
-        if needs_none or slot is not None:
+        gpu = turn.planned.cell.config.gpu
+        if turn.planned.reason is not None:
             waiting.remove(turn)
-            yield turn, slot
+            yield turn, None, 0.0
+        elif gpu.name not in taken:
+            if (found := slots.take(gpu)) is None:
+                taken.add(gpu.name)
+            else:
+                waiting.remove(turn)
+                yield turn, *found
 
 
-def _start(turn: Turn, slot: Slot, finished: Finished, servers: ForkServers) -> RunningRound:
+def _start(
+    turn: Turn,
+    slot: Slot,
+    waited_s: float,
+    slots: Slots,
+    finished: Finished,
+    servers: ForkServers,
+) -> RunningRound:
     config = turn.planned.cell.config
     allowed = finished.environments_of(config)
     warnings = []
+    if waited_s:
+        warnings = [f"began {waited_s:.1f} s later: another command measured on the same device"]
     if slot.device is not None and (others := foreign_processes(slot.device)):
         name = f"{slot.device.name}, {slot.device.uuid}"
-        warnings = [f"others computed on the GPU ({name}) at the start: {', '.join(others)}"]
-    return RunningRound(turn, slot, [e["fingerprint"] for e in allowed], warnings, servers)
+        warnings += [f"{OTHERS_ON_GPU} ({name}) at the start: {', '.join(others)}"]
+    try:
+        return RunningRound(turn, slot, [e["fingerprint"] for e in allowed], warnings, servers)
+    except BaseException:
+        slots.give_back(slot)
+        raise
 
 
-def _wait(running: list[RunningRound], report: Callable[[str], None]) -> list[RunningRound]:
-    """Wait for the next news of any worker; gives those that are over."""
+def _wait(
+    running: list[RunningRound], report: Callable[[str], None], is_kept_waiting: bool
+) -> list[RunningRound]:
+    """Wait for the next news of any worker; gives those that are over.
+
+    It takes no longer than a moment if ``is_kept_waiting`` by another command.
+    """
     deadlines = [worker.deadline for worker in running if worker.deadline is not None]
     left_s = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
-    if running:
+    if is_kept_waiting:
+        left_s = min(ASK_AGAIN_S, ASK_AGAIN_S if left_s is None else left_s)
+    if running or is_kept_waiting:
         select.select([file for worker in running for file in worker.files], [], [], left_s)
     for worker in running:
         for phase in worker.hear():

@@ -33,7 +33,7 @@ from sd_bench.execution.sweep_looks import SweepLooks, plan_looks_of
 from sd_bench.execution.time_account import Account
 from sd_bench.execution.timing import AtScale, Timing, TimingWatcher, find_timing
 from sd_bench.execution.worker_process import log_path
-from sd_bench.records import Record
+from sd_bench.records import Record, RecordError, find_records, read_record
 from sd_bench.verdicts.comparisons import Comparison
 
 #: Statuses that are no fault: the command's exit code stays 0.
@@ -68,14 +68,26 @@ class SweepInterrupted(KeyboardInterrupt):
 
 @dataclass(slots=True)
 class SweepResult:
-    """The records of each cell, in the cells' order."""
+    """The records of each cell, in the cells' order; ``is_lost`` if one is missing."""
 
     records: list[list[Record]]
+    is_lost: bool = False
 
     @property
     def failed(self) -> bool:
         """Whether a round of any cell has neither a result nor a declared reason for none."""
-        return any(record.status not in _NO_FAULT for cell in self.records for record in cell)
+        return self.is_lost or any(
+            record.status not in _NO_FAULT for cell in self.records for record in cell
+        )
+
+
+def result_in(folders: Sequence[Path]) -> SweepResult:
+    """What the jobs that ran in ``folders`` have left there; each was to leave a record."""
+    try:
+        records = [[read_record(path) for path in find_records(folder)] for folder in folders]
+    except RecordError:
+        return SweepResult([], is_lost=True)
+    return SweepResult(records, is_lost=not all(records))
 
 
 def run_sweep(

@@ -77,7 +77,9 @@ def find_timing(
     plans = _plans_by_scale(plan, folder, at_scale)
     try:
         watcher.calibrating()
-        calibration = calibrate(list(plans.values()), slots.slot_for)
+        calibration = calibrate(
+            list(plans.values()), lambda config: slots.reserved(config.gpu, watcher.warned)
+        )
     except CalibrationError as error:
         watcher.warned(f"no estimate of the time, since the calibration failed: {error}")
         return timing

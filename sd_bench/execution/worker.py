@@ -208,7 +208,7 @@ def _measure(
 ) -> Record:
     """Measure the round. ``keep`` gets the record before a step is profiled, if one is."""
 
-    from sd_bench.measurement.environment_facts import describe_environment
+    from sd_bench.measurement.environment_facts import describe_environment, with_load_at_end
     from sd_bench.measurement.flops import count_flops
     from sd_bench.measurement.output_files import save_output
     from sd_bench.measurement.round import measure_round
@@ -250,6 +250,7 @@ def _measure(
             record,
             status="ok",
             reason=None,
+            environment=with_load_at_end(record.environment),
             times=replace(measured.times, save_s=time.perf_counter() - saving),
             memory=measured.memory,
             kernel_proof=measured.kernel_proof,

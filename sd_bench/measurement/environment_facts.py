@@ -9,7 +9,6 @@ import platform
 import subprocess
 import sys
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,8 +16,19 @@ import torch
 from sd_bench.attention_backends import measured_facts
 from sd_bench.capabilities.devices import cpu_name
 from sd_bench.capabilities.nvidia_driver import first_uuid
-from sd_bench.capabilities.torch_compat import math_attention_reduces_in_half
+from sd_bench.capabilities.torch_compat import HAS_COMPILE, math_attention_reduces_in_half
 from sd_bench.measurement.gpu_facts import INSTANCE, SETTINGS, gpu_facts
+from sd_bench.measurement.host_facts import (
+    allowed_nodes,
+    compiler_version,
+    describe_machine,
+    describe_memory,
+    describe_processors,
+    describe_scheduling,
+    own_processors,
+    python_switches,
+    write_list,
+)
 from sd_bench.paths import PACKAGE_DIR
 
 _PACKAGES = (
@@ -28,8 +38,9 @@ _PACKAGES = (
 )  # fmt: skip
 _VARIABLE_PREFIXES = (
     "TORCH", "PYTORCH", "ATEN", "CUDA", "CUDNN", "CUBLAS", "NVIDIA", "TRITON", "OMP", "GOMP", "KMP",
-    "MKL", "DNNL", "ONEDNN", "OPENBLAS", "MALLOC", "GLIBC_TUNABLES", "LD_PRELOAD",
-    "LD_LIBRARY_PATH",
+    "MKL", "DNNL", "ONEDNN", "OPENBLAS", "BLIS", "VECLIB", "XFORMERS", "KINETO", "MALLOC",
+    "MIMALLOC", "TCMALLOC", "GLIBC_TUNABLES", "LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT",
+    "LD_DEBUG", "LD_PROFILE", "LD_BIND_NOW", "DISABLE_ADDMM",
 )  # fmt: skip
 #: What the launcher itself sets for a cell, and which of several equal GPUs runs.
 _NOT_OF_THE_ENVIRONMENT = (
@@ -48,9 +59,12 @@ _MEASURED_SOURCES = (
 def describe_environment(device: torch.device) -> dict[str, Any]:
     """All facts of the environment, with ``fingerprint`` over those that must agree.
 
-    Outside of it is what may differ between rounds of an average: which of several equal GPUs
-    ran, how it stood at the moment, where the interpreter lies, the project's commit.
+    Outside of it is what may differ between rounds of an average: which of several equal GPUs or
+    sets of processors ran, how it stood at the moment, where the interpreter lies, the project's
+    commit. The compiler is in it for every cell, or else a compiled cell could not be compared with
+    an eager one.
     """
+    processors = own_processors()
     uuid = first_uuid() if device.type == "cuda" else None
     facts = {} if uuid is None else gpu_facts(uuid, {**SETTINGS, **INSTANCE})
     alike = {
@@ -61,7 +75,12 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
         "cuda": torch.version.cuda,
         "cudnn": torch.backends.cudnn.version() if device.type == "cuda" else None,
         "device": {**_describe_device(device), **{n: facts[n] for n in SETTINGS if n in facts}},
-        "processor": _describe_processor(),
+        "processor": describe_processors(processors),
+        "scheduling": describe_scheduling(),
+        "memory": describe_memory(processors),
+        "machine": describe_machine(),
+        "python_switches": python_switches(),
+        "compiler": compiler_version() if HAS_COMPILE else None,
         "threads": {
             "intra_op": torch.get_num_threads(),
             "inter_op": torch.get_num_interop_threads(),
@@ -84,7 +103,10 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
             "kernel": platform.release(),
             "machine": platform.machine(),
             "memory_bytes": _memory_bytes(),
+            "processors": write_list(processors),
+            "memory_nodes": allowed_nodes(),
             "load_average": list(os.getloadavg()),
+            "lock_folder": os.environ.get("SD_BENCH_LOCK_DIR"),
         },
         "interpreter": sys.executable,
         "visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
@@ -92,16 +114,10 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
     }
 
 
-def _describe_processor() -> dict[str, Any]:
-    """What of the host's processor a time depends on, also where a GPU does most of the work."""
-    governor = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
-    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-    return {
-        "name": cpu_name(),
-        "cores": os.cpu_count(),
-        "affinity": affinity,
-        "governor": governor.read_text().strip() if governor.exists() else None,
-    }
+def with_load_at_end(environment: dict[str, Any]) -> dict[str, Any]:
+    """``environment`` with the load average of now beside that of the round's start."""
+    host = {**environment["host"], "load_average_at_end": list(os.getloadavg())}
+    return {**environment, "host": host}
 
 
 def _version(package: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from sd_bench.measurement.kernel_proof import FirstRun, judge, profile_call
 from sd_bench.measurement.memory import read_memory, reset_device_peak
 from sd_bench.measurement.printing import bytes_written, flag_printed
 from sd_bench.measurement.step_profile import profile_step
-from sd_bench.measurement.telemetry import Observer, observing
+from sd_bench.measurement.telemetry import RoundWatch, watching
 from sd_bench.measurement.telemetry_summary import (
     energy_not_read,
     energy_record,
@@ -81,7 +82,7 @@ def measure_round(
     step is profiled into it, after everything else, and ``keep`` gets all that was measured before:
     what a profiler does to the process costs no measurement.
     """
-    with observing(config.telemetry, device) as observer:
+    with watching(device, config.telemetry) as watch:
         report("build")
         first_run = FirstRun() if uses_cuda_graphs(config.compile.mode) else None
         build_s, pipeline = timed_call(device, lambda: Pipeline(config, device, first_run))
@@ -91,7 +92,7 @@ def measure_round(
             prepare_s, unet_call = timed_call(device, lambda: _unet_call(pipeline))
             calls_s = [timed_call(device, unet_call)[0] for _ in range(_warmup_calls(config))]
             warmup = [_iterate(pipeline, 0, None)[0] for _ in range(config.protocol.warmup)]
-            timed = _time_iterations(pipeline, observer, report)
+            timed = _time_iterations(pipeline, watch, report)
             memory = read_memory(device)
             compiled = pipeline.compiled_calls
             compilation = None if compiled is None else read_compilation(compiled)
@@ -149,24 +150,23 @@ class _Timed:
         return begun_s
 
 
-def _time_iterations(pipeline: Pipeline, observer: Observer | None, report: Report) -> _Timed:
+def _time_iterations(pipeline: Pipeline, watch: RoundWatch, report: Report) -> _Timed:
     count = pipeline.config.protocol.n_iter
     iterations, first_images, finite, constant = [], None, True, False
     written: list[bool] = []
     for index in range(count):
         report(f"timed iteration {index + 1} of {count}")
-        iteration, images, has_written = _iterate(pipeline, index, observer)
+        iteration, images, has_written = _iterate(pipeline, index, watch)
         iterations.append(iteration)
         written.append(has_written)
         first_images = first_images or images
         finite = finite and _is_finite(images)
         constant = constant or holds_constant_image(images.pixels)
     assert first_images is not None
-    if observer is None:
-        iterations = flag_printed(iterations, written)
+    observed = watch.stop()
+    iterations = flag_printed(with_counters(iterations, observed, pipeline.device), written)
+    if watch.observer is None:
         return _Timed(iterations, first_images, finite, constant, None, energy_not_read())
-    observed = observer.stop()
-    iterations = flag_printed(with_counters(iterations, observed), written)
     energy = energy_record(
         iterations, observed, pipeline.device, pipeline.config.workload.batch_size
     )
@@ -198,7 +198,7 @@ def holds_constant_image(pixels: torch.Tensor) -> bool:
 
 
 def _iterate(
-    pipeline: Pipeline, index: int, observer: Observer | None
+    pipeline: Pipeline, index: int, watch: RoundWatch | None
 ) -> tuple[Iteration, Images, bool]:
     """One iteration, its images, and whether it wrote anything, such as a line of a log."""
     config = pipeline.config
@@ -210,13 +210,10 @@ def _iterate(
             pipeline, pipeline.sampler, config.workload.guidance_scale, batch, timer
         )
 
-    if observer is not None:
-        observer.read_counters()
-    before = bytes_written()
-    iteration, images = timed_iteration(pipeline.device, call)
-    has_written = bytes_written() != before
-    if observer is not None:
-        observer.read_counters()
+    with nullcontext() if watch is None else watch.counting():
+        before = bytes_written()
+        iteration, images = timed_iteration(pipeline.device, call)
+        has_written = bytes_written() != before
     return iteration, images, has_written
 
 

@@ -5,34 +5,48 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from sd_bench.measurement.disturbances import busy_host
 from sd_bench.records import Record
 
 #: The two clocks may differ by this share of an iteration; more is a fault of one of them.
 _CLOCKS_AGREE = 0.02
-#: More runnable threads than this for each processor means that others work there too.
-_BUSY_LOAD = 1.5
 #: The first timed iteration, or step, may take so many times as long as the slowest of the others:
 #: docs/measurement.md says what undisturbed rounds show.
 _FIRST_ITERATION, _FIRST_STEP = 1.15, 1.25
 #: How many UNet calls the first step makes.
 _CALLS_OF_FIRST_STEP = {"plms": 2}
+#: Variables that have a library write, check or wait inside the timed calls, unless they say no.
+_CHATTY = (
+    "ONEDNN_VERBOSE", "DNNL_VERBOSE", "MKL_VERBOSE", "TORCH_LOGS", "TORCH_TRACE",
+    "TORCH_COMPILE_DEBUG", "TORCH_SHOW_DISPATCH_TRACE", "TORCH_CPP_LOG_LEVEL",
+    "TORCH_DISTRIBUTED_DEBUG", "CUDA_LAUNCH_BLOCKING", "CUBLAS_LOGINFO_DBG", "CUBLASLT_LOG_LEVEL",
+    "CUDNN_LOGINFO_DBG", "CUDNN_LOGLEVEL_DBG", "LD_DEBUG", "MALLOC_CHECK_", "MALLOC_PERTURB_",
+    "PYTORCH_NO_CUDA_MEMORY_CACHING",
+)  # fmt: skip
+_NO = ("", "0", "none", "off", "error", "fatal")
 
 
 def remarks(record: Record) -> list[str]:
     """One sentence for each thing that has disturbed the round, or that its times hide."""
     return [
+        *_of_environment(record),
         *_of_iterations(record),
         *_of_warmup(record),
         *_of_compilation(record),
         *_of_telemetry(record),
+        *busy_host(record),
     ]
 
 
-def disturbances(record: Record) -> list[str]:
-    """By what the round was disturbed, as far as anything but its times can tell."""
-    iterations = record.times.iterations if record.times is not None else []
-    flags = dict.fromkeys(flag for iteration in iterations for flag in iteration.flags)
-    return [*flags, *_of_telemetry(record)]
+def _of_environment(record: Record) -> Iterator[str]:
+    """What slows every round alike as long as it is set."""
+    variables = record.environment.get("variables", {})
+    slowing = [f"{n}={variables[n]}" for n in _CHATTY if variables.get(n, "").lower() not in _NO]
+    if slowing:
+        yield f"{', '.join(slowing)}: a library is slowed by that inside the timed calls"
+    if switches := record.environment.get("python_switches"):
+        told = ", ".join(n if v is True else f"{n} {v}" for n, v in switches.items())
+        yield f"Python is slowed by its switches: {told}"
 
 
 def _of_iterations(record: Record) -> Iterator[str]:
@@ -91,7 +105,3 @@ def _of_telemetry(record: Record) -> Iterator[str]:
         return
     if lost := record.telemetry.notes.get("observer"):
         yield f"no telemetry: {lost}"
-    loads = [load for load in record.telemetry.series.get("load_average", []) if load is not None]
-    processors = record.environment["processor"]["affinity"]
-    if loads and processors and max(loads) > _BUSY_LOAD * processors:
-        yield f"the host was busy: load average {max(loads):.1f} on {processors} processors"

@@ -1,25 +1,26 @@
-"""The telemetry of a round: starts its process, and takes what that brings back.
+"""What watches a round: counters at both ends of each timed iteration, and the telemetry's process.
 
-It runs beside the worker, in an interpreter without torch. The worker tells it only when
-a timed iteration begins and ends, outside the timed region.
+That one runs beside the worker, in an interpreter without torch. The worker tells it only when
+a timed iteration begins and ends, outside the timed region. ``telemetry=false`` leaves the process
+out; the worker's own counters are read all the same.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import select
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 
 from sd_bench.capabilities.nvidia_driver import first_uuid
+from sd_bench.measurement.host_counters import HostCounters, between
 
 PERIOD_S = 0.2
 #: How long the observer may take to answer; a driver that hangs must not hang the round.
@@ -31,14 +32,16 @@ _SCRIPT = Path(__file__).with_name("telemetry_process.py")
 class Observed:
     """What the observer brought back. Times (``at``) are of CLOCK_MONOTONIC, in seconds.
 
-    ``readings`` come in pairs, the counters before and after each timed iteration. ``cpu_s`` is the
-    processor time that the observer has used in its life.
+    ``readings`` come in pairs, the counters before and after each timed iteration; ``counted`` are
+    the differences of the worker's own counters over each. ``cpu_s`` is the processor time that the
+    observer has used in its life.
     """
 
     samples: list[dict[str, float]] = field(default_factory=list)
     readings: list[dict[str, float]] = field(default_factory=list)
     notes: dict[str, str] = field(default_factory=dict)
     cpu_s: float = 0.0
+    counted: list[dict[str, float]] = field(default_factory=list)
 
 
 class Observer:
@@ -46,7 +49,7 @@ class Observer:
 
     def __init__(self, device: torch.device, period_s: float = PERIOD_S) -> None:
         uuid = _gpu_uuid(device)
-        arguments = [str(period_s), str(os.getpid()), uuid, _pynvml_folder()]
+        arguments = [str(period_s), uuid, _pynvml_folder()]
         self._lost: str | None = None
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", str(_SCRIPT), *arguments],
@@ -87,17 +90,41 @@ class Observer:
             self._process.kill()
 
 
+class RoundWatch:
+    """Counts what happens during each timed iteration; ``observer`` is the telemetry, if any."""
+
+    def __init__(self, host: HostCounters, observer: Observer | None) -> None:
+        self._host = host
+        self.observer = observer
+        self._counted: list[dict[str, float]] = []
+
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        """Around a timed iteration, as closely as can be without being in its time."""
+        if self.observer is not None:
+            self.observer.read_counters()
+        before = self._host.read()
+        yield
+        self._counted.append(between(before, self._host.read()))
+        if self.observer is not None:
+            self.observer.read_counters()
+
+    def stop(self) -> Observed:
+        """Everything that was counted, and what the telemetry brings."""
+        brought = Observed() if self.observer is None else self.observer.stop()
+        return replace(brought, counted=self._counted)
+
+
 @contextmanager
-def observing(wanted: bool, device: torch.device) -> Iterator[Observer | None]:
-    """An observer for as long as the context lasts, or None if it is not wanted or not possible."""
-    if not wanted or sys.platform != "linux":
-        yield None
-        return
-    observer = Observer(device)
-    try:
-        yield observer
-    finally:
-        observer.kill()
+def watching(device: torch.device, telemetry: bool) -> Iterator[RoundWatch]:
+    """A watch for as long as the context lasts, with telemetry if it is wanted and possible."""
+    with HostCounters() as host:
+        observer = Observer(device) if telemetry and sys.platform == "linux" else None
+        try:
+            yield RoundWatch(host, observer)
+        finally:
+            if observer is not None:
+                observer.kill()
 
 
 def _gpu_uuid(device: torch.device) -> str:

@@ -22,7 +22,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PR_SET_PDEATHSIG = 1
 _POWERCAP = Path("/sys/class/powercap")
 _ANSWER = b"."
@@ -30,11 +29,12 @@ _ANSWER = b"."
 Reading = Callable[[], float]
 
 
-def main(period_s: float, pid: int, uuid: str, pynvml_folder: str) -> None:
+def main(period_s: float, uuid: str, pynvml_folder: str) -> None:
     """Sample until the input ends. ``uuid`` is the GPU's, empty for none."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     notes: dict[str, str] = {}
-    gauges, counters = host_gauges(), host_counters(pid)
+    gauges = host_gauges()
+    counters: dict[str, Reading] = {}
     if uuid:
         add_gpu(uuid, pynvml_folder, gauges, counters, notes)
     else:
@@ -87,33 +87,6 @@ def host_gauges() -> dict[str, Reading]:
         "cpu_clock_mhz": from_sysfs if files[0].exists() else from_cpuinfo,
         "load_average": lambda: os.getloadavg()[0],
     }
-
-
-def host_counters(pid: int) -> dict[str, Reading]:
-    """Time that a hypervisor took from the worker's processors, and its context switches."""
-    cpus = {f"cpu{cpu}" for cpu in os.sched_getaffinity(0)}
-
-    def steal_s() -> float:
-        rows = map(str.split, Path("/proc/stat").read_text().splitlines())
-        return sum(int(row[8]) for row in rows if row[0] in cpus) / _TICKS_PER_S
-
-    return {
-        "steal_s": steal_s,
-        "involuntary_context_switches": lambda: _switches(pid, "nonvoluntary_ctxt_switches:"),
-        "voluntary_context_switches": lambda: _switches(pid, "voluntary_ctxt_switches:"),
-    }
-
-
-def _switches(pid: int, name: str) -> float:
-    """Of all threads of the process; one that ends meanwhile is left out."""
-    total = 0
-    for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208
-        try:
-            status = Path(f"/proc/{pid}/task/{thread}/status").read_text()
-        except FileNotFoundError:
-            continue
-        total += sum(int(row.split()[1]) for row in status.splitlines() if row.startswith(name))
-    return float(total)
 
 
 def rapl_counters(notes: dict[str, str], root: Path = _POWERCAP) -> dict[str, Reading]:
@@ -195,4 +168,4 @@ def _clock_event_reasons(nvml: Any, gpu: Any) -> float:
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4])
+    main(float(sys.argv[1]), sys.argv[2], sys.argv[3])

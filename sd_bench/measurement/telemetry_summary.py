@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
+from itertools import pairwise, zip_longest
 
 import torch
 
+from sd_bench.measurement.disturbances import counted_flags
+from sd_bench.measurement.host_counters import num_processors
 from sd_bench.measurement.telemetry import PERIOD_S, Observed
 from sd_bench.records import Energy, Iteration, Telemetry
 
 _REASONS = "clock_event_reasons"
-#: A larger share of the processors' time taken by a hypervisor is flagged...
-_STEAL_SHARE = 0.01
-#: ... if it is more than the counter's own steps of a hundredth of a second can feign.
-_STEAL_LEAST_S = 0.02
+#: The observer answers for so long a gap between its samples only if it stood still itself: a
+#: frozen container, a machine that was paused, processors that were all taken.
+_STOOD_STILL_S = 5 * PERIOD_S
+STOOD_STILL = "the telemetry's process stood still"
 
 #: NVML's documented clock event reasons by bit: the word, and whether it is throttling, that is,
 #: whether the device would have run faster but for heat, power or another device. An idle GPU and
@@ -44,12 +46,17 @@ def _words_of(sample: dict[str, float]) -> list[str]:
     return reasons_in_words(int(sample.get(_REASONS, 0)))
 
 
-def with_counters(iterations: list[Iteration], brought: Observed) -> list[Iteration]:
+def with_counters(
+    iterations: list[Iteration], brought: Observed, device: torch.device
+) -> list[Iteration]:
     """``iterations``, as the clock gave them, with their counters and what disturbed them."""
-    pairs = list(zip(brought.readings[::2], brought.readings[1::2], strict=False))
-    counters = [_differences(*pair) for pair in pairs] or [{} for _ in iterations]
+    read = zip(brought.readings[::2], brought.readings[1::2], strict=False)
+    counters = [
+        {**(own or {}), **(_differences(*pair) if pair else {})}
+        for own, pair in zip_longest(brought.counted, read)
+    ] or [{} for _ in iterations]
     return [
-        replace(iteration, counters=counted, flags=_flags(iteration, counted, brought))
+        replace(iteration, counters=counted, flags=_flags(iteration, counted, brought, device))
         for iteration, counted in zip(iterations, counters, strict=True)
     ]
 
@@ -58,7 +65,9 @@ def _differences(before: dict[str, float], after: dict[str, float]) -> dict[str,
     return {name: after[name] - before[name] for name in after if name != "at"}
 
 
-def _flags(iteration: Iteration, counters: dict[str, float], brought: Observed) -> list[str]:
+def _flags(
+    iteration: Iteration, counters: dict[str, float], brought: Observed, device: torch.device
+) -> list[str]:
     assert iteration.begun_s is not None
     begin, end = iteration.begun_s, iteration.begun_s + iteration.total_s
     words = [  # a sample stands for half a period on either side of it
@@ -68,10 +77,11 @@ def _flags(iteration: Iteration, counters: dict[str, float], brought: Observed) 
         for word in _words_of(sample)
     ]
     flags = [f"throttled: {word}" for word in dict.fromkeys(words) if word in _THROTTLING]
-    steal_s = counters.get("steal_s", 0.0)
-    available_s = iteration.total_s * len(os.sched_getaffinity(0))
-    if steal_s > max(_STEAL_LEAST_S, _STEAL_SHARE * available_s):
-        flags.append(f"steal above {_STEAL_SHARE:.0%}")
+    flags += counted_flags(counters, iteration.total_s, num_processors(), device.type == "cpu")
+    times = [sample["at"] for sample in brought.samples]
+    gaps = [(a, b) for a, b in pairwise(times) if b - a > _STOOD_STILL_S]
+    if any(before < end and after > begin for before, after in gaps):
+        flags.append(STOOD_STILL)
     return flags
 
 
