@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from sd_bench.capabilities.composition import compose_config as composed
-from sd_bench.config.schema import Config
-from tests.support.commands import REPOSITORY, Command, Inject
+from sd_bench.config.schema import WORKERS, Config
+from tests.support.commands import INJECTED, REPOSITORY, Command, Inject
 from tests.support.composition import Compose
 
 # One thread a test process: pytest runs two of them, and torch is not imported yet.
@@ -59,17 +59,20 @@ def command(tmp_path: Path) -> Command:
 
 @pytest.fixture
 def inject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inject:
-    """``inject(code)`` has every worker run ``code`` as its interpreter starts."""
+    """``inject(code)`` has every worker run ``code`` as it starts, whether spawned or forked."""
 
     def put(code: str) -> None:
-        body = "".join(f"    {line}\n" for line in code.splitlines())
         (tmp_path / "site").mkdir()
-        (tmp_path / "site" / "sitecustomize.py").write_text(
-            f"import sys\nif 'sd_bench.execution.worker' in sys.orig_argv:\n{body}"
-        )
+        (tmp_path / "site" / "sitecustomize.py").write_text(INJECTED.format(code=code))
         monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
 
     return put
+
+
+@pytest.fixture(params=WORKERS)
+def worker(request: pytest.FixtureRequest) -> str:
+    """The argument that chooses each kind of worker in turn."""
+    return f"protocol.worker={request.param}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,6 +1,6 @@
 """Kill a sweep again and again, at random moments, and see that resuming loses nothing.
 
-    python -m tests.execution.kill_test --moments 100 [--seed 0]
+    python -m tests.execution.kill_test --moments 100 [--seed 0] [--worker spawn]
 
 Small sweeps run one after another. Each is ended by SIGKILL to the whole tree of processes at
 seeded moments, and started again with resume, until it is done. Some moments are times after the
@@ -27,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sd_bench.config.schema import WORKERS
 from sd_bench.execution.sweep_folder import is_sweep
 from sd_bench.records import RecordError, find_records, read_record
 
@@ -52,13 +53,14 @@ class Watched:
 
     folder: Path
     mark: str
+    worker: str
     seen: dict[Path, bytes] = field(default_factory=dict)
     before: dict[str, set[tuple[Path, int]]] = field(default_factory=dict)
 
     def start(self) -> subprocess.Popen[bytes]:
         """The command that begins the sweep or goes on with it."""
         self.before = {pattern: stamped(self.folder, pattern) for pattern in EVENTS.values()}
-        matrix = () if is_sweep(self.folder) else MATRIX
+        matrix = () if is_sweep(self.folder) else (*MATRIX, f"protocol.worker={self.worker}")
         return subprocess.Popen(
             [sys.executable, "-m", "sd_bench", *matrix, "resume=true",
              f"hydra.sweep.dir={self.folder}"],
@@ -151,7 +153,7 @@ def kill_tree(launcher: subprocess.Popen[bytes], mark: str) -> None:
     launcher.communicate()
 
 
-def run(folder: Path, num_moments: int, seed: int, say: Callable[[str], None]) -> int:
+def run(folder: Path, num_moments: int, seed: int, worker: str, say: Callable[[str], None]) -> int:
     """Kill sweeps at ``num_moments`` moments; gives how many sweeps that took, all complete.
 
     Raises AssertionError if a record was lost, torn or left out.
@@ -159,7 +161,7 @@ def run(folder: Path, num_moments: int, seed: int, say: Callable[[str], None]) -
     waiting = moments(random.Random(seed))
     killed = sweeps = 0
     while killed < num_moments:
-        watched = Watched(folder / str(sweeps), mark=f"{os.getpid()}-{sweeps}")
+        watched = Watched(folder / str(sweeps), mark=f"{os.getpid()}-{sweeps}", worker=worker)
         is_done = False
         while not is_done:
             name, is_due = next(waiting) if killed < num_moments else ("its end", lambda _: False)
@@ -186,10 +188,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Kill sweeps at random moments, and resume them.")
     parser.add_argument("--moments", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--worker", choices=WORKERS, default="spawn")
     options = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        sweeps = run(Path(folder), options.moments, options.seed, print)
+        sweeps = run(Path(folder), options.moments, options.seed, options.worker, print)
     print(
         f"{options.moments} kills, {sweeps} sweeps of {CELLS * ROUNDS} rounds complete, none lost "
         f"or torn, in {time.monotonic() - began:.0f} s"

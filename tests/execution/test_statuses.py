@@ -68,10 +68,10 @@ def test_a_dead_worker_is_noticed_even_if_its_child_holds_the_pipe(
 
 
 def test_a_hanging_worker_is_ended_at_its_time_limit(
-    command: Command, inject: Inject, tmp_path: Path
+    command: Command, inject: Inject, worker: str, tmp_path: Path
 ) -> None:
     inject("import time\ntime.sleep(3600)")
-    done = command(*SMOKE, "attention=original", "protocol.time_limit_s=2", timeout=100)
+    done = command(*SMOKE, worker, "attention=original", "protocol.time_limit_s=2", timeout=100)
     assert done.returncode == 1
     (record,) = records(tmp_path)
     assert record.status == "timeout"
@@ -108,9 +108,9 @@ def test_another_kernel_than_the_label_says_is_invalid(
     command: Command, inject: Inject, tmp_path: Path
 ) -> None:
     inject(
-        "from sd_bench.capabilities import torch_compat\n"
-        "real = torch_compat.sdpa_backends\n"
-        "torch_compat.sdpa_backends = lambda allowed, *rest: real(('math',), *rest)\n"
+        "from sd_bench import pipeline\n"
+        "real = pipeline.sdpa_backends\n"
+        "pipeline.sdpa_backends = lambda allowed, *rest: real(('math',), *rest)\n"
     )
     assert command(*SMOKE, "attention=flash").returncode == 1
     (record,) = records(tmp_path)

@@ -128,29 +128,48 @@ def processes_that_inherited(mark: str) -> list[str]:
     return found
 
 
-def test_a_terminated_sweep_ends_its_worker_and_keeps_what_is_done(tmp_path: Path) -> None:
+def running_sweep(tmp_path: Path, worker: str) -> subprocess.Popen[str]:
+    """A sweep in tmp_path/sweep whose second round has begun, its processes marked by the path."""
     sweep = tmp_path / "sweep"
     process = subprocess.Popen(
-        [sys.executable, "-m", "sd_bench", *TINY, "attention=original", "protocol=smoke",
+        [sys.executable, "-m", "sd_bench", *TINY, worker, "attention=original", "protocol=smoke",
          "protocol.rounds=50", f"hydra.sweep.dir={sweep}"],
         cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "SD_BENCH_TEST": str(tmp_path)},
     )  # fmt: skip
     deadline = time.monotonic() + 120
     while not (sweep / "0" / "round-0.json").exists() and time.monotonic() < deadline:
-        time.sleep(0.2)
-    time.sleep(1.0)
+        time.sleep(0.05)
+    time.sleep(0.3)
     assert len(processes_that_inherited(str(tmp_path))) >= 2  # the launcher and its worker
+    return process
+
+
+def test_a_terminated_sweep_ends_its_worker_and_keeps_what_is_done(
+    worker: str, tmp_path: Path
+) -> None:
+    process = running_sweep(tmp_path, worker)
     process.terminate()
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert "records of finished rounds are kept" in said
     assert said.count("\n") == 1
-    assert said.endswith(f"python -m sd_bench resume=true hydra.sweep.dir={sweep}\n")
+    assert said.endswith(f"python -m sd_bench resume=true hydra.sweep.dir={tmp_path / 'sweep'}\n")
     assert "Traceback" not in said
     kept = records(tmp_path)
     assert kept
     assert all(record.status == "ok" for record in kept)
+    assert processes_that_inherited(str(tmp_path)) == []
+
+
+def test_nothing_outlives_a_launcher_that_is_killed(tmp_path: Path) -> None:
+    """Neither the server nor what it has forked, nor the telemetry beside that."""
+    process = running_sweep(tmp_path, "protocol.worker=fork")
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 30
+    while processes_that_inherited(str(tmp_path)) and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert processes_that_inherited(str(tmp_path)) == []
 
 

@@ -11,6 +11,23 @@ from sd_bench.records import Record, find_records, read_record
 REPOSITORY = Path(__file__).parents[2]
 TINY = ("gpu=cpu", "model_version=sd2_tiny", "workload.height=64", "workload.width=64")
 SMOKE = (*TINY, "protocol=smoke", "sampler.steps=1")
+#: A spawned worker runs the code as its interpreter starts; a forked one once it has its files.
+INJECTED = """\
+import sys
+code = {code!r}
+if "sd_bench.execution.worker" in sys.orig_argv:
+    exec(code, {{}})
+elif "sd_bench.execution.fork_server" in sys.orig_argv:
+    import os
+    def put_before_the_round():
+        from sd_bench.execution import worker
+        run = worker.run
+        def run_after_the_code(*arguments):
+            exec(code, {{"report_fd": arguments[1]}})
+            run(*arguments)
+        worker.run = run_after_the_code
+    os.register_at_fork(after_in_child=put_before_the_round)
+"""
 Command = Callable[..., subprocess.CompletedProcess[str]]
 Inject = Callable[[str], None]
 
