@@ -67,7 +67,7 @@ class SweepInterrupted(KeyboardInterrupt):
 
 @dataclass(slots=True)
 class SweepResult:
-    """The records of each cell, in the cells' order; ``is_lost`` if one should be there and is not."""
+    """The records of each cell, in the cells' order; ``is_lost`` if one that should be is not."""
 
     records: list[list[Record]]
     is_lost: bool = False
