@@ -14,7 +14,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code.
 
     0, or 1 where ``compare --fail-if`` or ``publish --check`` found something, or 2 for a user's
-    mistake.
+    mistake, or 3 where ``compare --fail-if`` cannot tell.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):  # a narrow encoding must not end the analysis
         sys.stdout.reconfigure(errors="replace")

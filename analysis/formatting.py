@@ -35,11 +35,6 @@ def interval(low: float, high: float, unit: str = "") -> str:
     return f"{low:.{decimals}f} to {high:.{decimals}f}{unit}"
 
 
-def p_value(value: float) -> str:
-    """A p-value with two significant digits; ``-`` for NaN."""
-    return "-" if math.isnan(value) else "<1e-4" if value < 1e-4 else f"{value:.2g}"
-
-
 def factor(value: float) -> str:
     """A speed-up such as ``1.31x``; ``-`` for NaN."""
     return "-" if math.isnan(value) else f"{value:.2f}x"

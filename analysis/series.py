@@ -9,7 +9,8 @@ import pandas as pd
 
 from analysis.rows import Row, list_rows
 from sd_bench.attention_backends import BACKENDS_BY_NAME
-from sd_bench.verdicts.axes import WORKLOAD_AXES, Choice, rank
+from sd_bench.verdicts.attention_dtype import name_attention
+from sd_bench.verdicts.axes import WORKLOAD_AXES, rank
 
 #: The axes that name a series where no preset does, or where one preset varies.
 NAMING_AXES = ("attention", "upcast", "compile", "precision", "torch_env", "sampler", "weights")
@@ -45,10 +46,10 @@ def order_series(cells: pd.DataFrame) -> list[str]:
 
 def _labels(rows: list[Row]) -> list[str]:
     """A label each row, from what varies among the cells that it can share a chart with."""
-    values: dict[tuple[Any, ...], set[Choice]] = defaultdict(set)
+    values: dict[tuple[Any, ...], set[str]] = defaultdict(set)
     for row in rows:
         for axis in NAMING_AXES:
-            values[_family(row, axis)].add(row[axis])
+            values[_family(row, axis)].add(_word(axis, row))
     return [
         _label(row, [axis for axis in NAMING_AXES if len(values[_family(row, axis)]) > 1])
         for row in rows
@@ -63,17 +64,19 @@ def _family(row: Row, axis: str) -> tuple[Any, ...]:
 def _label(row: Row, varying: list[str]) -> str:
     preset = row["preset"]
     parts = [] if preset is None else [str(preset)]
-    parts += [_word(axis, row[axis]) for axis in varying]
+    parts += [_word(axis, row) for axis in varying]
     if len(parts) > 1 and "compile off" in parts:
         parts.remove("compile off")
-    return ", ".join(parts or [_word("attention", row["attention"])])
+    return ", ".join(parts or [_word("attention", row)])
 
 
-def _word(axis: str, value: Choice) -> str:
-    """A value as people say it: `flash`, but `compile default`."""
-    if axis == "attention" and value in BACKENDS_BY_NAME:
-        return BACKENDS_BY_NAME[str(value)].label
-    return str(value) if axis in ("attention", "precision", "sampler") else f"{axis} {value}"
+def _word(axis: str, row: Row) -> str:
+    """A value as people say it: `flash`, `math (bf16)`, but `compile default`."""
+    value = row[axis]
+    if axis == "attention":
+        backend = BACKENDS_BY_NAME.get(str(value))
+        return name_attention(backend.label if backend else str(value), row["attention_dtype"])
+    return str(value) if axis in ("precision", "sampler") else f"{axis} {value}"
 
 
 def _distinct(rows: list[Row], labels: list[str]) -> list[str]:

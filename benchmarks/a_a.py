@@ -1,19 +1,27 @@
-"""A/A: the same cell under two names, interleaved. Whatever difference comes out is noise.
+"""A/A: the same cells twice. Whatever difference comes out is noise.
 
-Prints Markdown: both distributions, their ratio with its interval, and the drift over the rounds.
+Prints Markdown. One cell under two names, interleaved in one sweep: both distributions, their ratio
+with its interval, and the drift over the rounds.
 
-    python benchmarks/a_a.py [--rounds 10] [OVERRIDES ...]
+    python -m benchmarks.a_a [--rounds 10] [OVERRIDES ...]
+
+Pairs of separate sweeps, one after the other, through the gate of ``python -m analysis compare``:
+how many it fails although nothing differs. Without overrides of two cells with tiny networks.
+
+    python -m benchmarks.a_a --pairs 20 [--rounds 6] [--fail-if slower:5%] [OVERRIDES ...]
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import re
 import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +29,12 @@ from sd_bench.records import Record, find_records, read_record
 from sd_bench.statistics.intervals import mean_interval, t_quantile
 
 NAMES = ("A", "B")
+
+#: What the pairs of sweeps measure if nothing else is said.
+_TINY = ("gpu=cpu", "model_version=sd2_tiny", "attention=flash,math")
+
+#: What each exit code of the gate means where nothing differs.
+_MEANING = {0: "passed", 1: "wrong", 3: "undecided"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +49,56 @@ class Estimate:
 def main() -> None:
     """Run the sweep and print the account."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("overrides", nargs="*", help="as for sd_bench: which cell")
-    options = parser.parse_args()
+    parser.add_argument("--rounds", type=int, help="of each cell (default: 10, of pairs 6)")
+    parser.add_argument("--pairs", type=int, help="compare so many pairs of separate sweeps")
+    parser.add_argument("--fail-if", default="slower:5%", help="what the gate fails for")
+    parser.add_argument("overrides", nargs="*", help="as for sd_bench: which cells")
+    options = parser.parse_intermixed_args()
+    if options.pairs:
+        sweep = ["-m", *(options.overrides or _TINY), f"protocol.rounds={options.rounds or 6}"]
+        print(
+            f"`python -m sd_bench {shlex.join(sweep)}`, --fail-if {options.fail_if}\n", flush=True
+        )
+        print(describe_pairs(list(gate_pairs(options.pairs, sweep, options.fail_if))))
+        return
     arguments = ["-m", *options.overrides, f"preset.name={','.join(NAMES)}",
-                 f"protocol.rounds={options.rounds}"]  # fmt: skip
+                 f"protocol.rounds={options.rounds or 10}"]  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "sd_bench", *arguments, f"hydra.sweep.dir={folder}/sweep"]
-        subprocess.run(command, check=True, stdout=sys.stderr)
+        run_sweep(arguments, f"{folder}/sweep")
         records = [read_record(path) for path in find_records(Path(folder))]
     print(f"`python -m sd_bench {shlex.join(arguments)}`\n")
     print(describe(sorted(records, key=lambda record: record.position)))
+
+
+def run_sweep(arguments: Sequence[str], folder: str) -> None:
+    """Run the real command into ``folder``; raises CalledProcessError."""
+    command = [sys.executable, "-m", "sd_bench", *arguments, f"hydra.sweep.dir={folder}"]
+    subprocess.run(command, check=True, stdout=sys.stderr)
+
+
+def gate_pairs(count: int, arguments: Sequence[str], fail_if: str) -> Iterator[tuple[int, str]]:
+    """For each pair of sweeps the gate's exit code, and the heading of its table."""
+    for _ in range(count):
+        with tempfile.TemporaryDirectory() as folder:
+            sides = [f"{folder}/{side}" for side in ("old", "new")]
+            for side in sides:
+                run_sweep(arguments, side)
+            command = [sys.executable, "-m", "analysis", "compare", *sides, "--fail-if", fail_if]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        (heading,) = re.findall("^## (.*)$", done.stdout, re.MULTILINE)
+        yield done.returncode, heading
+
+
+def describe_pairs(outcomes: Sequence[tuple[int, str]]) -> str:
+    """Each pair's outcome and verdicts, and how many were wrong, as Markdown."""
+    rows = [
+        f"| {at} | {_MEANING.get(code, f'exit code {code}')} | {heading} |"
+        for at, (code, heading) in enumerate(outcomes, 1)
+    ]
+    counts = Counter(code for code, _ in outcomes)
+    said = ", ".join(f"{counts[code]} {meaning}" for code, meaning in _MEANING.items())
+    table = ["| pair | gate | verdicts |", "|--:|---|---|", *rows]
+    return "\n".join([*table, "", f"{len(outcomes)} pairs: {said}."])
 
 
 def describe(records: Sequence[Record]) -> str:

@@ -1,7 +1,8 @@
-"""Where the project's own files are, in a checkout and in an installed package."""
+"""Where the project's own files are, and how a sweep's folder is written on the command line."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 PACKAGE_DIR = Path(__file__).resolve().parent
@@ -17,3 +18,14 @@ def _conf_dir() -> Path:
 
 
 CONF_DIR = _conf_dir()
+
+#: The argument that names a sweep's folder.
+SWEEP_FOLDER = "hydra.sweep.dir"
+
+
+def folder_argument(folder: Path) -> str:
+    """``folder`` as Hydra can read it, whatever characters it is made of."""
+    if re.fullmatch(r"[\w/.:@%+-]+", str(folder)):
+        return f"{SWEEP_FOLDER}={folder}"
+    escaped = str(folder).replace("'", "\\'")
+    return f"{SWEEP_FOLDER}='{escaped}'"

@@ -10,7 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sd_bench.capabilities.torch_compat import Watcher, compiled, sdpa_backends, uninitialised
+from sd_bench.capabilities.torch_compat import (
+    CompiledCalls,
+    Watcher,
+    compiled,
+    sdpa_backends,
+    uninitialised,
+)
 from sd_bench.config.conversion import known_models
 from sd_bench.config.schema import RANDOM_WEIGHTS, Config
 from sd_bench.networks.attention import attention_factory
@@ -72,6 +78,11 @@ class Pipeline:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=compute_dtype(self.config, self.device))
 
+    @property
+    def compiled_calls(self) -> CompiledCalls | None:
+        """What became of the UNet's calls where it is compiled."""
+        return self._run_unet if isinstance(self._run_unet, CompiledCalls) else None
+
     def encode_text(self, tokens: Tensor) -> Tensor:
         with sdpa_backends((self.config.model_version.text_encoder.attention,)):
             return self.text_encoder(tokens)
@@ -79,7 +90,8 @@ class Pipeline:
     def predict(self, x: Tensor, timesteps: Tensor, context: Tensor) -> Tensor:
         attention = self.config.attention
         with sdpa_backends(attention.allowed_sdpa_backends, attention.upcast):
-            return self._run_unet(x.to(self.dtype), timesteps, context).float()
+            output: Tensor = self._run_unet(x.to(self.dtype), timesteps, context)
+            return output.float()
 
     def decode(self, latents: Tensor) -> Tensor:
         return self.autoencoder.decode(latents.to(self.dtype))

@@ -5,6 +5,7 @@ Those of the attention backends stand with all else about them, in sd_bench/atte
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
@@ -35,11 +36,17 @@ _OTHERS = (
 )
 
 
+#: What follows a backend's name where it is said what it computed in.
+_WITH_DTYPE = re.compile(r" \([^()]*\)$")
+
+
 def colour_series(order: Iterable[str]) -> dict[str, str]:
     """A colour for each series; a published preset's or a backend's is always the same."""
     fixed = dict(zip(PUBLISHED_PRESETS, _PUBLISHED, strict=True))
     names = [name for name in order if name not in fixed]
-    backends = {b.label: b.colour for b in BACKENDS if b.label in names}
+    colours = {backend.label: backend.colour for backend in BACKENDS}
+    known = {name: colours.get(_WITH_DTYPE.sub("", name)) for name in names}
+    backends = {name: colour for name, colour in known.items() if colour is not None}
     free = [colour for colour in _OTHERS if colour not in backends.values()]
     others = (name for name in names if name not in backends)
     following = {name: free[place % len(free)] for place, name in enumerate(others)}

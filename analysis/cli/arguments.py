@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -12,7 +13,7 @@ from analysis.errors import AnalysisError
 #: What a round's value may be: the keys of `ingest.cells.VALUES`.
 _VALUES = ("runtime", "median-iteration")
 
-#: The keys of `comparison.two_sweeps.FAILURES`.
+#: The keys of `comparison.gate.FAILURES`.
 _FAILURES = ("slower", "unclear", "ambiguous", "failed", "missing", "different", "unproven")
 
 
@@ -79,7 +80,7 @@ def _compare_parser() -> _Parser:
     parser = _Parser(
         prog="python -m analysis compare",
         description="Two sweeps, cell by cell, as Markdown. The exit code is 1 if a cell is as "
-        "--fail-if says, 2 if no cell can be compared.",
+        "--fail-if says, 3 if that cannot be told, 2 if no cell can be compared.",
     )
     parser.set_defaults(command="compare")
     parser.add_argument("old", type=Path, metavar="OLD", help="the folder to compare with")
@@ -87,9 +88,18 @@ def _compare_parser() -> _Parser:
     parser.add_argument(
         "--fail-if",
         nargs="+",
-        choices=_FAILURES,
+        action="extend",
+        type=_condition,
         default=[],
-        help="what makes the exit code 1, one or several",
+        metavar="WORD",
+        help=f"what makes the exit code 1, one or several: {', '.join(_FAILURES)}. slower:5%% "
+        "allows 5%%, slower alone what --margin says; if nobody can tell, and if unclear is asked "
+        "for and a cell is, the exit code is 3",
+    )
+    parser.add_argument(
+        "--allow-undecided",
+        action="store_true",
+        help="exit code 0 instead of 3; stderr says so",
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the Markdown there too")
     _add_statistics(parser)
@@ -122,9 +132,8 @@ def _add_statistics(parser: _Parser) -> None:
     parser.add_argument(
         "--margin",
         type=_share,
-        default=0.01,
         metavar="PERCENT",
-        help="within how much two cells are the same (default: 1%%)",
+        help="within how much two cells are the same (default: as the sweep was planned, or 1%%)",
     )
 
 
@@ -132,6 +141,20 @@ def _count(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no number of charts")
     return int(text)
+
+
+def _condition(text: str) -> tuple[str, float | None]:
+    """A word of --fail-if, and the slow-down that ``slower:5%`` allows as a share."""
+    word, colon, allowed = text.partition(":")
+    if word not in _FAILURES:
+        raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(_FAILURES)}")
+    if not colon:
+        return word, None
+    if word != "slower":
+        raise argparse.ArgumentTypeError(f"{text!r}: only slower takes a percentage")
+    if not re.fullmatch(r"\d{1,4}(\.\d{1,4})?%", allowed) or not float(allowed[:-1]) > 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a slow-down such as slower:5%")
+    return word, float(allowed[:-1]) / 100
 
 
 def _share(text: str) -> float:

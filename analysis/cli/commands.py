@@ -15,12 +15,8 @@ from analysis.charts.drawing import draw_charts
 from analysis.charts.select.all_groups import select_charts
 from analysis.cli.screen import new_console, print_page
 from analysis.comparison.deltas import compare, compare_by_axis
-from analysis.comparison.two_sweeps import (
-    FAILURES,
-    compare_sweeps,
-    count_failures,
-    explain_no_comparison,
-)
+from analysis.comparison.gate import Condition, Gate, judge_gate
+from analysis.comparison.two_sweeps import compare_scales, compare_sweeps, explain_no_comparison
 from analysis.errors import AnalysisError
 from analysis.ingest.cells import summarise
 from analysis.ingest.environments import list_environments
@@ -29,13 +25,17 @@ from analysis.published.pages import make_published_page, write_published
 from analysis.report.contents import ReportData
 from analysis.report.document_marks import Published, publish, save_pictures
 from analysis.report.files import write_report
+from analysis.rows import list_rows
 from analysis.tables.files import write_tables
 from analysis.tables.markup import to_markdown
 from analysis.tables.pages import make_screen_page
 from analysis.tables.two_sweeps import Sweep, make_two_sweeps_page
+from analysis.wording.cell_names import name_cells
+from analysis.wording.gate import say_failed, say_undecided
 from analysis.wording.notes import note_value
 from sd_bench.records import write_atomically
 from sd_bench.records.old_names import rename_baseline
+from sd_bench.verdicts.judgement import DEFAULT_MARGIN
 
 _DEFAULT_FOLDER = Path("multirun_outputs")
 _PUBLISHED_OUT = Path("multirun_outputs/published_study")
@@ -100,23 +100,35 @@ def _compare(options: argparse.Namespace) -> int:
     folders = {"OLD": options.old, "NEW": options.new}
     rounds = {name: _load([folder])[0] for name, folder in folders.items()}
     old, new = (summarise(each, options.value) for each in rounds.values())
-    compared = compare_sweeps(old, new, options.margin)
+    margin = DEFAULT_MARGIN if options.margin is None else options.margin
+    compared = compare_sweeps(old, new, margin)
     sweeps = [
         Sweep(name, folders[name], list_environments(rounds[name]), note_value(cells))
         for name, cells in (("OLD", old), ("NEW", new))
     ]
-    text = to_markdown(make_two_sweeps_page(compared, sweeps))
+    scales = compare_scales(old, new)
+    text = to_markdown(make_two_sweeps_page(compared, sweeps, scales))
     print(text, end="")
     if options.out is not None:
         with _writing_to(options.out, "--out FILE"):
             write_atomically(options.out, text)
     if why := explain_no_comparison(compared):
-        raise AnalysisError(why)
-    count = count_failures(compared, options.fail_if)
-    if count:
-        meant = " or ".join(FAILURES[name] for name in options.fail_if)
-        print(f"analysis: {count} of {len(compared)} cells are {meant}", file=sys.stderr)
-    return 1 if count else 0
+        raise AnalysisError(f"{why}; {scales}" if scales else why)
+    conditions = [Condition(word, slowdown or margin) for word, slowdown in options.fail_if]
+    named = list_rows(compared.assign(series=name_cells(compared)))
+    return _pass_gate(judge_gate(named, conditions), options.allow_undecided)
+
+
+def _pass_gate(gate: Gate, allow_undecided: bool) -> int:
+    """The exit code: 1 if a cell fails, 3 if one may; a line on stderr for either."""
+    if gate.failed:
+        print(f"analysis: {say_failed(gate)}", file=sys.stderr)
+        return 1
+    if gate.undecided:
+        how = "passed by" if allow_undecided else "to pass nevertheless:"
+        print(f"analysis: {say_undecided(gate)}; {how} --allow-undecided", file=sys.stderr)
+        return 0 if allow_undecided else 3
+    return 0
 
 
 def _publish(options: argparse.Namespace) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import pandas as pd
@@ -13,6 +14,7 @@ from analysis.comparison.parity import judge_parity, read_latents
 from analysis.errors import AnalysisError
 from analysis.rows import Row, list_rows
 from sd_bench.verdicts import baselines
+from sd_bench.verdicts.attention_dtype import name_attention
 from sd_bench.verdicts.axes import AXES
 from sd_bench.verdicts.baselines import (
     Baseline,
@@ -21,18 +23,28 @@ from sd_bench.verdicts.baselines import (
     list_varying_baselines,
 )
 from sd_bench.verdicts.cells import Cell
-from sd_bench.verdicts.comparisons import Comparison, Difference, compare_cells, improvement_percent
-from sd_bench.verdicts.judgement import DEFAULT_MARGIN, Verdict
+from sd_bench.verdicts.comparisons import (
+    Comparison,
+    Difference,
+    compare_cells,
+    find_margin,
+    improvement_percent,
+)
+from sd_bench.verdicts.judgement import Verdict
 
-#: The columns of a test where there is none.
-NOT_TESTED: Row = {
+#: The columns of a judged difference where there is none.
+NOT_JUDGED: Row = {
     "method": "",
     "pairs": 0,
     "pairing": "",
     "verdict": "",
-    "rounds_needed": None,
+    "verdict_said": "",
+    "unplanned": "",
+    "disturbed": 0,
+    "doubtful": False,
+    **dict.fromkeys(("further_rounds", "new_sweep_rounds", "p", "level", "widening")),
     **dict.fromkeys(("improvement_low", "improvement_high", "speedup_low", "speedup_high")),
-    **dict.fromkeys(("p", "p_holm", "permutation_p", "bootstrap_low", "bootstrap_high")),
+    **dict.fromkeys(("adjusted_low", "adjusted_high")),
 }
 
 
@@ -45,24 +57,28 @@ def choose_baseline(cells: pd.DataFrame, name: str | None = None) -> Baseline | 
 
 
 def compare(
-    cells: pd.DataFrame, baseline: str | None = None, margin: float = DEFAULT_MARGIN
+    cells: pd.DataFrame, baseline: str | None = None, margin: float | None = None
 ) -> pd.DataFrame:
     """Add to each cell what it is worth against its baseline cell, as `compare_cells` has it.
 
     New columns: ``baseline``, ``is_baseline``, ``no_delta_reason``; ``speedup``,
-    ``improvement_percent`` and ``baseline_s`` of its `Difference`; the test (``method``, ``pairs``,
-    ``pairing`` where not all rounds have a partner, ``p``, ``permutation_p``, and the 95 %
-    intervals ``improvement_low`` to ``improvement_high``, ``speedup_low`` to ``speedup_high``,
-    ``bootstrap_low`` to ``bootstrap_high``); ``verdict``, ``p_holm`` and ``rounds_needed``, judged
-    over a machine's table with the equivalence ``margin`` (0.01 is 1 %); ``parity`` (relative L2
-    distance of the final latents), ``parity_reason``, ``parity_ok`` (of a cell without a baseline
-    too, if it is at parity with one that is), ``baseline_proof``, ``flags``, ``baseline_flags`` and
-    ``best``. Raises AnalysisError if the baseline is unknown.
+    ``improvement_percent``, ``baseline_s`` and ``cell_s`` of its `Difference` (without one
+    ``cell_s`` is the cell's ``typical_s``); ``comparison`` itself, and of what it was judged by
+    ``method``, ``pairs``, ``pairing`` (where not all rounds have a partner), ``verdict`` and
+    ``verdict_said`` (as in a table), ``further_rounds``, ``new_sweep_rounds``, ``unplanned``, ``p``
+    and the ``level`` that it is held against, the 95 % intervals ``improvement_low`` to
+    ``improvement_high`` and ``speedup_low`` to ``speedup_high``, the interval at the table's level
+    ``adjusted_low`` to ``adjusted_high``, ``widening``, ``disturbed`` (rounds set aside),
+    ``doubtful``; ``margin`` (0.01 is 1 %; left out: what was planned, or 1 %); ``parity`` (relative
+    L2 distance of the final latents), ``parity_reason``, ``parity_ok`` (of a cell without a
+    baseline too, if it is at parity with one that is), ``baseline_proof``, ``flags``,
+    ``baseline_flags`` and ``best``. Raises AnalysisError if the baseline is unknown.
     """
     rows = list_rows(cells)
     compared = _cells(rows)
     row_of = dict(zip(compared, rows, strict=True))
     try:
+        margin = find_margin(compared) if margin is None else margin
         comparisons = compare_cells(compared, baseline, margin)
     except BaselineError as error:
         raise AnalysisError(str(error)) from error
@@ -72,17 +88,18 @@ def compare(
         partner = None if base is None else row_of[base]
         row.update(_delta(comparison, partner))
         row.update(judge_parity(row, partner, read))
-        row.update(NOT_TESTED, margin=margin)
-        row.update(describe_difference(comparison.difference, comparison.verdict))
+        row.update(NOT_JUDGED, difference=None, margin=margin, cell_s=row["typical_s"])
+        row.update(describe_difference(comparison.difference))
+    _name_baselines(rows, {name_cell(row): str(row["attention_dtype"]) for row in rows})
     _judge_parity_elsewhere(row_of)
     add_flags(rows)
-    new = ["baseline_s", "improvement_percent", "speedup", "parity"]
-    new += [name for name, nothing in NOT_TESTED.items() if nothing is None]
+    new = ["baseline_s", "cell_s", "improvement_percent", "speedup", "parity"]
+    new += [name for name, nothing in NOT_JUDGED.items() if nothing is None]
     numbers = [*cells.select_dtypes(float).columns, *new]
-    return pd.DataFrame(rows, dtype=object).astype(dict.fromkeys(numbers, float))
+    return pd.DataFrame(rows, dtype=object).astype(dict.fromkeys(numbers, float)).copy()
 
 
-def compare_by_axis(cells: pd.DataFrame, margin: float = DEFAULT_MARGIN) -> dict[str, pd.DataFrame]:
+def compare_by_axis(cells: pd.DataFrame, margin: float | None = None) -> dict[str, pd.DataFrame]:
     """`compare` against the usual baseline of every axis that varies, by the axis's name.
 
     An axis on which no cell has a partner that equals it in all others is left out.
@@ -106,45 +123,53 @@ def name_cell(row: Row) -> str:
     return f"{row['env']} {row['cell_hash']}"
 
 
-def describe_difference(difference: Difference | None, verdict: Verdict | None) -> Row:
-    """The columns of a difference and its verdict; without a test only its three estimates."""
+def describe_difference(difference: Difference | None) -> Row:
+    """The columns of a difference and its verdict; of a cell against itself only its estimate."""
     if difference is None:
         return {}
-    columns: Row = {
-        name: getattr(difference, name) for name in ("baseline_s", "improvement_percent", "speedup")
-    }
-    test = difference.test
-    if test is None or verdict is None:
+    names = ("baseline_s", "cell_s", "improvement_percent", "speedup")
+    columns: Row = {name: getattr(difference, name) for name in names}
+    found, verdict, sides = difference.judgement, difference.verdict, difference.sides
+    if found is None or verdict is None or sides is None:
         return columns
     low, high = difference.interval
-    bootstrap = test.bootstrap
     return columns | {
-        "method": test.method,
-        "pairs": test.rounds,
+        "method": found.estimate.method,
+        "pairs": found.estimate.rounds,
         "pairing": difference.pairing,
         "verdict": verdict.word,
-        "rounds_needed": verdict.rounds_needed,
+        "verdict_said": _say(verdict, difference.pairing and sides.num_pairs),
+        "difference": difference,
+        "further_rounds": verdict.further_rounds,
+        "new_sweep_rounds": verdict.new_sweep_rounds,
+        "unplanned": sides.unplanned,
+        "disturbed": len(found.estimate.disturbed),
+        "doubtful": found.estimate.doubtful,
+        "p": found.p,
+        "level": found.level,
+        "widening": found.widening,
         "speedup_low": low,
         "speedup_high": high,
         "improvement_low": improvement_percent(low, 1.0),
         "improvement_high": improvement_percent(high, 1.0),
-        "p": difference.p,
-        "p_holm": verdict.p_holm,
-        "permutation_p": test.permutation_p,
-        "bootstrap_low": math.exp(bootstrap[0]),
-        "bootstrap_high": math.exp(bootstrap[1]),
+        "adjusted_low": found.interval.low,
+        "adjusted_high": found.interval.high,
     }
 
 
+def _say(verdict: Verdict, pairs: int | str) -> str:
+    """The verdict; too few pairs are told from too few rounds."""
+    return str(verdict).replace("(needs", f"({pairs} paired rounds, needs" if pairs else "(needs")
+
+
 def _cells(rows: Sequence[Row]) -> list[Cell]:
+    names = ("cell_hash", "env", "machine", "torch", "status", "reason", "runs", "planned")
     return [
         Cell(
             choices={axis: row[axis] for axis in AXES},
             sweep_folders=frozenset(row["sweep_folders"]),
-            **{
-                name: row[name]
-                for name in ("cell_hash", "env", "machine", "torch", "status", "reason", "runs")
-            },
+            worker_s=row["worker_s"],
+            **{name: row[name] for name in names},
         )
         for row in rows
     ]
@@ -152,6 +177,7 @@ def _cells(rows: Sequence[Row]) -> list[Cell]:
 
 def _delta(comparison: Comparison, partner: Row | None) -> Row:
     return {
+        "comparison": comparison,
         "baseline": str(comparison.baseline or ""),
         "is_baseline": comparison.baseline_cell is comparison.cell,
         "baseline_s": math.nan,
@@ -161,6 +187,21 @@ def _delta(comparison: Comparison, partner: Row | None) -> Row:
         "baseline_cell": name_cell(partner) if partner else "",
         "baseline_proof": partner["kernel_proof"] if partner else "",
     }
+
+
+def _name_baselines(rows: list[Row], dtypes: Mapping[str, str]) -> None:
+    """Say of a baseline that an attention names what that computed in, where it is but one thing.
+
+    ``dtypes`` is the ``attention_dtype`` of each cell by its `name_cell`.
+    """
+    of_baseline: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        if row["baseline_cell"]:
+            of_baseline[row["baseline"]].add(dtypes[row["baseline_cell"]])
+    for row in rows:
+        found = of_baseline[row["baseline"]]
+        if "attention=" in row["baseline"] and len(found) == 1:
+            row["baseline"] = name_attention(row["baseline"], *found)
 
 
 def _judge_parity_elsewhere(row_of: dict[Cell, Row]) -> None:

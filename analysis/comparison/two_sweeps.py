@@ -9,68 +9,57 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.comparison.deltas import NOT_TESTED, describe_difference
+from analysis.comparison.deltas import NOT_JUDGED, describe_difference
 from analysis.comparison.flags import flag_cell
 from analysis.comparison.parity import judge_parity, read_latents
 from analysis.formatting import join_sweeps
 from analysis.rows import Row, list_rows
 from sd_bench.verdicts.axes import AXES, order_values
-from sd_bench.verdicts.comparisons import Difference, compare_runs, judge_differences
-
-#: What ``--fail-if`` can name, and what it means.
-FAILURES = {
-    "slower": "slower by a verdict",
-    "unclear": (
-        "neither slower, faster nor the same by a verdict, or with too few rounds for one, or "
-        "ambiguous"
-    ),
-    "ambiguous": "measured in several environments of OLD or of NEW",
-    "failed": "measured in OLD and with rounds without times in NEW",
-    "missing": "in OLD and not in NEW",
-    "different": "with an output that differs by more than its precision explains",
-    "unproven": "without a proof of the attention kernels that NEW ran",
-}
+from sd_bench.verdicts.comparisons import Sides, judge_sides
+from sd_bench.verdicts.judgement import DEFAULT_MARGIN
 
 #: The outcomes of cells that have no partner to be compared with.
 _NOT_COMPARED = ("missing", "new", "ambiguous", "failed before", "failed")
 
 
-def compare_sweeps(old: pd.DataFrame, new: pd.DataFrame, margin: float) -> pd.DataFrame:
+def compare_sweeps(
+    old: pd.DataFrame, new: pd.DataFrame, margin: float = DEFAULT_MARGIN
+) -> pd.DataFrame:
     """One row a cell of either sweep; both are tables of `summarise`.
 
     Cells are the same if all their choices are. ``outcome`` is a verdict, or ``failed`` (no times
     in NEW), ``failed before`` (none in OLD), ``missing``, ``new`` or ``ambiguous`` (measured more
-    than once in a sweep); ``note`` says why. ``old_s`` and ``new_s`` are mean seconds,
-    ``old_marks`` and ``new_marks`` the signs beside them. ``failed``, ``different`` and
-    ``unproven`` are as `FAILURES` says. Judged as one table a GPU.
+    than once in a sweep); ``note`` says why. ``baseline_s`` and ``cell_s`` are OLD's and NEW's
+    seconds of the estimate that the speed-up is of, ``old_marks`` and ``new_marks`` the signs
+    beside them. ``failed``, ``different`` and ``unproven`` are as `gate.FAILURES` says. Judged as
+    one table.
     """
     told = all(side["upcast"].notna().any() for side in (old, new))
     sides = [_by_choices(old, told), _by_choices(new, told)]
     pairs = [[side.get(key, []) for side in sides] for key in dict.fromkeys((*sides[0], *sides[1]))]
     rows = [_row(old, new) for old, new in pairs]
-    differences = [
-        None if row["outcome"] else _difference(*pair)
-        for row, pair in zip(rows, pairs, strict=True)
+    compared = [
+        None if row["outcome"] else _sides(*pair) for row, pair in zip(rows, pairs, strict=True)
     ]
-    verdicts = judge_differences(differences, [row["gpu"] for row in rows], margin)
-    for row, difference, verdict in zip(rows, differences, verdicts, strict=True):
-        row.update(describe_difference(difference, verdict), margin=margin)
-        row["outcome"] = row["outcome"] or row["verdict"] or "too few rounds"
+    differences = judge_sides(compared, ["one table"] * len(rows), margin)
+    for row, difference in zip(rows, differences, strict=True):
+        row.update(describe_difference(difference), margin=margin)
+        row["outcome"] = row["outcome"] or row["verdict"]
         row["different"] = row["parity_ok"] is False
-    numbers = ("rounds_needed", "speedup_low", "speedup_high", "p_holm")
-    return pd.DataFrame(rows).astype(dict.fromkeys(numbers, float))
+    numbers = ("speedup_low", "speedup_high", "adjusted_low", "adjusted_high")
+    return pd.DataFrame(rows, dtype=object).astype(dict.fromkeys(numbers, float))
 
 
-def count_failures(compared: pd.DataFrame, fail_if: Iterable[str]) -> int:
-    """How many cells are as one of `FAILURES` says."""
-    found = pd.Series(False, index=compared.index)
-    for name in fail_if:
-        if name in ("failed", "different", "unproven"):
-            found |= compared[name].astype(bool)
-        else:
-            names = {"unclear": ("unclear", "too few rounds", "ambiguous")}.get(name, (name,))
-            found |= compared["outcome"].isin(names)
-    return int(found.sum())
+def compare_scales(old: pd.DataFrame, new: pd.DataFrame) -> str:
+    """In one line how to make two sweeps equal that were scaled down differently; else empty."""
+    before, after = ({scale for each in side["scales"] for scale in each} for side in (old, new))
+    if len(before) != 1 or len(after) != 1 or before == after:
+        return ""
+    (of_old,), (of_new,) = before, after
+    return (
+        f"OLD ran at scale={of_old}, NEW at scale={of_new}: to compare them, run the newer again "
+        f"with scale={of_old}"
+    )
 
 
 def explain_no_comparison(compared: pd.DataFrame) -> str:
@@ -107,10 +96,14 @@ def _by_choices(cells: pd.DataFrame, upcast_told: bool) -> dict[tuple[Any, ...],
 
 def _row(old: list[Row], new: list[Row]) -> Row:
     before, after = _measured(old), _measured(new)
-    row = {axis: (old or new)[0][axis] for axis in AXES} | NOT_TESTED
+    row = {axis: (old or new)[0][axis] for axis in AXES} | NOT_JUDGED
+    row["attention_dtype"] = " then ".join(
+        dict.fromkeys(r["attention_dtype"] for r in (*old, *new) if r["attention_dtype"])
+    )
     row |= {
-        "old_s": math.nan,
-        "new_s": math.nan,
+        "difference": None,
+        "baseline_s": math.nan,
+        "cell_s": math.nan,
         "old_marks": "",
         "new_marks": "",
         "improvement_percent": math.nan,
@@ -131,17 +124,15 @@ def _row(old: list[Row], new: list[Row]) -> Row:
 def _compared(before: Row, after: Row) -> Row:
     parity = judge_parity(after, before, read_latents)
     return parity | {
-        "old_s": before["mean_s"],
-        "new_s": after["mean_s"],
         "old_marks": _flags(before, None),
         "new_marks": _flags(after, parity["parity_ok"]),
     }
 
 
-def _difference(old: list[Row], new: list[Row]) -> Difference:
+def _sides(old: list[Row], new: list[Row]) -> Sides:
     (before,), (after,) = _measured(old), _measured(new)
     unpaired = {(f"new {sweep}", number): s for (sweep, number), s in after["runs"].items()}
-    return compare_runs(before["runs"], unpaired)
+    return Sides(baseline_s=before["runs"], cell_s=unpaired)
 
 
 def _proof(measured: list[Row]) -> str:

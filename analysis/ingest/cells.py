@@ -16,15 +16,16 @@ from analysis.series import label_series
 from analysis.truncation import LONGEST, cut, shorten_kinds
 from sd_bench.statistics.drift import trend
 from sd_bench.statistics.intervals import mean_interval
+from sd_bench.statistics.runtime import typical_runtime
 from sd_bench.verdicts.axes import AXES, Choice, rank
-from sd_bench.verdicts.cells import common_status
-from sd_bench.verdicts.rounds import collect_runs
+from sd_bench.verdicts.cells import common_status, mean_known
+from sd_bench.verdicts.rounds import name_rounds
 
 #: What a round's value may be, by its name on the command line.
 VALUES = {"runtime": "runtime_s", "median-iteration": "median_iteration_s"}
 
 _CELL_KEY = ("cell_hash", "env", *AXES)
-_INTERVAL = ("mean_s", "sd_s", "ci_low_s", "ci_high_s")
+_INTERVAL = ("mean_s", "sd_s", "ci_low_s", "ci_high_s", "typical_s")
 _RATES = ("images_per_s", "unet_calls_per_s")
 
 
@@ -33,7 +34,8 @@ def summarise(rounds: pd.DataFrame, value: str = "runtime") -> pd.DataFrame:
 
     ``value`` says what a round counts as: its ``runtime``, or its ``median-iteration``. ``mean_s``,
     ``sd_s``, ``ci_low_s`` and ``ci_high_s`` are seconds of that over the ``ok`` rounds (95 % t
-    interval, NaN with fewer than two rounds), ``runs`` has each by (sweep's folder, round).
+    interval, NaN with fewer than two rounds), ``typical_s`` is the geometric mean without disturbed
+    rounds; ``runs`` has each by (sweep's folder, round), ``planned`` the looks planned for it.
     ``images_per_s`` is at the mean, ``unet_calls_per_s`` in the denoising stage. The columns of
     `measures.NUMBERS` are means over rounds, ``drift_rounds`` and ``drift_iterations`` the change
     from first to last. Rounds of the same cell and environment pool, from however many sweeps. A
@@ -56,6 +58,8 @@ def summarise(rounds: pd.DataFrame, value: str = "runtime") -> pd.DataFrame:
 def _cell(rows: list[Row], column: str) -> Row:
     first, ok = rows[0], [row for row in rows if row["status"] == "ok"]
     interval = mean_interval([row[column] for row in ok])
+    names = name_rounds((row["sweep_folder"], row["round"], row["path"]) for row in ok)
+    runs = {name: row[column] for name, row in zip(names, ok, strict=True)}
     kept = ("machine", "env", *AXES)
     return {
         **{name: first[name] for name in kept},
@@ -67,13 +71,15 @@ def _cell(rows: list[Row], column: str) -> Row:
         "sd_s": interval.sd,
         "ci_low_s": interval.low,
         "ci_high_s": interval.high,
-        "runs": collect_runs(
-            (row["sweep_folder"], row["round"], row["path"], row[column]) for row in ok
-        ),
+        "typical_s": typical_runtime(list(runs.values())).seconds if runs else math.nan,
+        "runs": runs,
+        "planned": {n: row["planned"] for n, row in zip(names, ok, strict=True) if row["planned"]},
+        "worker_s": mean_known(row["worker_s"] for row in ok),
         "images_per_s": _images_per_s(first["batch_size"], ok),
-        **{name: _mean(row[name] for row in ok) for name in NUMBERS},
+        **{name: mean_known(row[name] for row in ok) for name in NUMBERS},
         "unet_calls_per_s": _unet_calls_per_s(first, ok),
         **{name: _common(row[name] for row in ok) for name in ("compile_cache", "memory_kind")},
+        "attention_dtype": _common(row["attention_dtype"] for row in rows),
         "num_warmup": _fewest(row["num_warmup"] for row in ok),
         "profile": _profile(ok),
         **_disturbances(ok, column),
@@ -82,6 +88,7 @@ def _cell(rows: list[Row], column: str) -> Row:
         "scaled": tuple(dict.fromkeys(s for row in rows for s in row["scaled"])),
         "started_at": tuple(sorted({row["started_at"] for row in rows})),
         "sweeps": tuple(sorted({row["sweep"] for row in rows})),
+        "scales": tuple(sorted({row["scale"] for row in rows if row["scale"]})),
         "sweep_folders": tuple(sorted({row["sweep_folder"] for row in rows})),
         "device": first["device"],
         "torch": first["torch"],
@@ -130,16 +137,10 @@ def _images_per_s(batch_size: Choice, ok: list[Row]) -> float:
 
 def _unet_calls_per_s(first: Row, ok: list[Row]) -> float:
     """UNet calls a second of the denoising stage: PLMS makes one more than it has steps."""
-    steps, denoise_s = first["steps"], _mean(row["denoise_s"] for row in ok)
+    steps, denoise_s = first["steps"], mean_known(row["denoise_s"] for row in ok)
     if isinstance(steps, str | None) or not denoise_s > 0:
         return math.nan
     return (steps + (first["sampler"] == "plms")) / denoise_s
-
-
-def _mean(values: Iterable[float]) -> float:
-    """The mean of what is known, NaN where nothing is."""
-    known = [value for value in values if not math.isnan(value)]
-    return math.fsum(known) / len(known) if known else math.nan
 
 
 def _common(values: Iterable[str]) -> str:

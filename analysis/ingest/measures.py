@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from sd_bench.records import Iteration, Record, Times
+from sd_bench.verdicts.attention_dtype import attention_dtype
 from sd_bench.verdicts.axes import to_one_line
 
 #: The columns that a cell averages over its rounds: seconds, bytes, joules, FLOP, FLOP/s, byte/s.
@@ -24,7 +25,7 @@ NUMBERS = (
 #: The columns that hold something else than one number.
 OTHERS = (
     *("num_iterations", "iterations_s", "iteration_flags", "compile_cache", "memory_kind"),
-    *("profile", "warnings", "num_warmup"),
+    *("profile", "warnings", "num_warmup", "attention_dtype"),
 )
 
 #: How a flag of an iteration begins that was throttled.
@@ -45,12 +46,14 @@ NOTHING: dict[str, Any] = {
     **dict.fromkeys(OTHERS, ()),
     **{"num_iterations": 0, "compile_cache": "", "memory_kind": "", "profile": None},
     "num_warmup": None,
+    "attention_dtype": "",
 }
 
 
 def read_measures(record: Record) -> dict[str, Any]:
     """The columns `NUMBERS` and `OTHERS` of one round."""
     found = dict(NOTHING)
+    found["attention_dtype"] = attention_dtype(record)
     found["warnings"] = tuple(to_one_line(warning) for warning in record.warnings)
     if record.status != "ok" or record.times is None or not record.times.iterations:
         return found

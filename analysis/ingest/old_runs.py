@@ -149,6 +149,8 @@ def _row(path: Path, choices: dict[str, Any], runtime_s: float, number: int, ord
         "proof_detail": "",
         "latents_path": None,
         "scaled": (),
+        "planned": None,
+        "scale": "",
         "fingerprint": f"{UNKNOWN}, {path.parent}",
         **dict.fromkeys(("torch", "python", "device", "commit"), UNKNOWN),
     }

@@ -26,7 +26,7 @@ ROUND_COLUMNS = (
     *("path", "sweep", "sweep_folder", "job", "cell_hash", "round", "status", "reason"),
     *("started_at", *AXES, "runtime_s", *NUMBERS, *OTHERS, "kernel_proof", "proof_detail"),
     *("latents_path", "scaled", "fingerprint", "torch", "python", "device", "commit"),
-    *("env", "machine"),
+    *("worker_s", "planned", "scale", "env", "machine"),
 )
 
 
@@ -64,7 +64,7 @@ def load_records(*folders: Path | str, on_left_out: Callable[[str], None] = _war
         )
     _complete(rows)
     rounds = pd.DataFrame(rows, columns=list(ROUND_COLUMNS), dtype=object)
-    return rounds.astype(dict.fromkeys(("runtime_s", *NUMBERS), float))
+    return rounds.astype(dict.fromkeys(("runtime_s", "worker_s", *NUMBERS), float))
 
 
 def _complete(rows: list[dict[str, Any]]) -> None:
@@ -130,6 +130,9 @@ def _row(path: Path, record: Record) -> dict[str, Any]:
         **found.choices,
         **found.place._asdict(),
         "runtime_s": found.runtime_s,
+        "worker_s": found.worker_s,
+        "planned": found.planned,
+        "scale": to_one_line(record.config.get("scale") or ""),
         **read_measures(record),
         **_proof(record),
         "latents_path": _latents_path(path, record),

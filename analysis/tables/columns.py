@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.comparison.flags import NOT_AT_PARITY, UNPROVEN
-from analysis.formatting import factor, interval, p_value, percent, seconds
+from analysis.formatting import factor, interval, percent, seconds
 from analysis.rows import Row, list_rows, varies
 from analysis.series import find_naming_axes
-from sd_bench.verdicts.judgement import ROUNDS_FOR_A_VERDICT, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ def measured_columns(cells: pd.DataFrame) -> list[Column]:
     """Runtime, rates, proof and parity."""
     return [
         *_rounds(cells),
-        Column("runtime [s]", _runtime, True),
+        Column("runtime [s]", lambda row: _flagged(row, "mean_s"), True),
         Column("95 % interval [s]", _interval, True),
         Column("images/s", lambda row: seconds(row["images_per_s"]), True),
         Column("UNet calls/s", lambda row: seconds(row["unet_calls_per_s"]), True),
@@ -64,12 +63,12 @@ def delta_columns(cells: pd.DataFrame) -> list[Column]:
     return [
         *_rounds(cells),
         *([Column("baseline", lambda row: str(row["baseline"] or "-"))] if several else []),
-        Column("runtime [s]", _runtime, True),
+        Column("runtime [s]", lambda row: _flagged(row, "cell_s"), True),
         Column("baseline [s]", lambda row: seconds(row["baseline_s"]), True),
         Column("improvement", _improvement, True),
         Column("speed-up", _speedup, True),
         Column("95 % interval", _speedup_interval, True),
-        *_tested(cells),
+        *([Column("verdict", _verdict)] if (cells["verdict"] != "").any() else []),
         *_trust(cells, _delta_note),
     ]
 
@@ -94,8 +93,8 @@ def _trust(cells: pd.DataFrame, note: Callable[[Row], str]) -> list[Column]:
     return [*columns, Column("note", note)] if noted else columns
 
 
-def _runtime(row: Row) -> str:
-    return f"{seconds(row['mean_s'])} {row['flags']}".rstrip()
+def _flagged(row: Row, column: str) -> str:
+    return f"{seconds(row[column])} {row['flags']}".rstrip()
 
 
 def _interval(row: Row) -> str:
@@ -123,21 +122,8 @@ def _speedup_interval(row: Row) -> str:
     return interval(row["speedup_low"], row["speedup_high"])
 
 
-def _tested(cells: pd.DataFrame) -> list[Column]:
-    """The corrected p-value where a comparison has one, and the verdict."""
-    columns = [Column("verdict", _verdict)] if (cells["verdict"] != "").any() else []
-    if cells["p_holm"].notna().any():
-        columns.insert(0, Column("p (Holm)", lambda row: p_value(row["p_holm"]), True))
-    return columns
-
-
 def _verdict(row: Row) -> str:
-    if not row["verdict"]:
-        return "-"
-    if row["verdict"] == "too few rounds" and row["pairing"]:
-        return f"too few rounds ({int(row['pairs'])} paired rounds, needs {ROUNDS_FOR_A_VERDICT})"
-    needed = None if math.isnan(row["rounds_needed"]) else int(row["rounds_needed"])
-    return str(Verdict(row["verdict"], row["p_holm"], needed))
+    return str(row["verdict_said"] or "-")
 
 
 def _parity(row: Row) -> str:

@@ -16,16 +16,15 @@ _JOINED = ("scaled", "sweeps", "disturbed_by", "warnings")
 _LAST = ("reason", "proof_detail", "parity_reason", "no_delta_reason", *_JOINED)
 _LEFT_OUT = (
     *("full_reason", "started_at", "sweep_folders", "latents_path", "latents_reason", "runs"),
-    "profile",
-    "baseline_cell",
+    *("profile", "baseline_cell", "planned", "comparison", "difference", "verdict_said", "scales"),
 )
 _DELTA_COLUMNS = (
     *("machine", "env", *AXES, "series", "status", "rounds", "value", "mean_s"),
-    *("baseline", "is_baseline", "baseline_s", "improvement_percent", "improvement_low"),
+    *("baseline", "is_baseline", "baseline_s", "cell_s", "improvement_percent", "improvement_low"),
     *("improvement_high", "speedup", "speedup_low", "speedup_high", "verdict", "margin"),
-    *("rounds_needed", "method", "pairs", "pairing", "p", "p_holm", "permutation_p"),
-    *("bootstrap_low", "bootstrap_high", "kernel_proof", "baseline_proof", "parity"),
-    *("parity_ok", "flags", "baseline_flags", "best"),
+    *("further_rounds", "new_sweep_rounds", "method", "pairs", "pairing", "unplanned", "p"),
+    *("level", "adjusted_low", "adjusted_high", "widening", "disturbed", "doubtful"),
+    *("kernel_proof", "baseline_proof", "parity", "parity_ok", "flags", "baseline_flags", "best"),
     *("reason", "parity_reason", "no_delta_reason", "cell_hash"),
 )
 

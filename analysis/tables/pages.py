@@ -10,14 +10,15 @@ from analysis.formatting import join_sweeps
 from analysis.rows import list_rows
 from analysis.tables.columns import Column, delta_columns, measured_columns, place_columns
 from analysis.tables.page import Page, Table
+from analysis.wording.judgements import note_verdicts
 from analysis.wording.notes import (
     DELTA_NOTE,
     note_common,
     note_doubts,
     note_runtime,
     note_value,
-    note_verdicts,
 )
+from sd_bench.verdicts.further_rounds import say_what_decides
 
 #: Characters of a fingerprint that people need to tell it from another; the CSV has them all.
 _FINGERPRINT_SHOWN = 16
@@ -35,8 +36,8 @@ def make_summary_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
 
 def make_delta_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
     """A table for each GPU: every cell against its baseline cell, with interval and verdict."""
-    notes = [*note_common(deltas, environments), DELTA_NOTE, *note_verdicts(deltas)]
-    notes += explain(deltas["baseline_flags"])
+    notes = [*note_common(deltas, environments), DELTA_NOTE, *note_verdicts(list_rows(deltas))]
+    notes += [*say_what_decides(deltas["comparison"]), *explain(deltas["baseline_flags"])]
     return Page(
         title="Differences from the baseline",
         tables=[*_delta_tables(deltas), *_several(environments)],
@@ -49,8 +50,8 @@ def make_axes_page(by_axis: dict[str, pd.DataFrame]) -> Page:
     tables, notes = [], [DELTA_NOTE]
     for name, deltas in by_axis.items():
         tables += _delta_tables(keep_partners(deltas), f", all but {name} equal")
-        notes += [note_value(deltas), *note_verdicts(deltas), *explain(deltas["baseline_flags"])]
-        notes += note_doubts(deltas)
+        notes += [note_value(deltas), *note_verdicts(list_rows(deltas))]
+        notes += [*explain(deltas["baseline_flags"]), *note_doubts(deltas)]
     return Page(title="One axis at a time", tables=tables, notes=list(dict.fromkeys(notes)))
 
 

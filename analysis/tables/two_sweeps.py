@@ -13,11 +13,9 @@ import pandas as pd
 from analysis.comparison.flags import NOT_AT_PARITY, UNPROVEN, explain
 from analysis.formatting import factor, interval, join_sweeps, percent, seconds
 from analysis.rows import Row, list_rows, varies
-from analysis.series import find_naming_axes
 from analysis.tables.page import Page, Table
-from analysis.wording.cell_names import name_choices
-from sd_bench.verdicts.axes import AXES
-from sd_bench.verdicts.judgement import Verdict
+from analysis.wording.cell_names import name_cells, name_choices
+from analysis.wording.judgements import note_verdicts
 
 _NUMERIC = ("batch size", "OLD [s]", "NEW [s]", "improvement", "speed-up", "95 % interval")
 
@@ -35,12 +33,16 @@ class Sweep:
     value: str
 
 
-def make_two_sweeps_page(compared: pd.DataFrame, sweeps: Sequence[Sweep]) -> Page:
-    """A summary in one line, and the table of all cells that were compared or could not be."""
-    rows, naming = list_rows(compared), _naming(compared)
+def make_two_sweeps_page(compared: pd.DataFrame, sweeps: Sequence[Sweep], note: str = "") -> Page:
+    """A summary in one line, and the table of all cells that were compared or could not be.
+
+    ``note`` comes first of the notes.
+    """
+    compared = compared.assign(series=name_cells(compared))
+    rows = list_rows(compared)
     counts = Counter(f"{row['outcome']} {_distrust(row)}".rstrip() for row in rows)
     said = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
-    cells = [_cells(row, naming) for row in rows]
+    cells = [_cells(row) for row in rows]
     headings = [name for name in cells[0] if name != "note" or any(c["note"] for c in cells)]
     table = Table(
         title=f"{len(rows)} cells: {said}",
@@ -48,22 +50,24 @@ def make_two_sweeps_page(compared: pd.DataFrame, sweeps: Sequence[Sweep]) -> Pag
         rows=[[cell[heading] for heading in headings] for cell in cells],
         numeric=frozenset(_NUMERIC),
     )
-    return Page(title="NEW against OLD", tables=[table], notes=_notes(compared, sweeps))
+    notes = [*([f"{note}."] if note else []), *_notes(compared, sweeps)]
+    return Page(title="NEW against OLD", tables=[table], notes=notes)
 
 
 def _notes(compared: pd.DataFrame, sweeps: Sequence[Sweep]) -> list[str]:
     shared = name_choices(list_rows(compared)[0])
     shared = {axis: word for axis, word in shared.items() if not varies(compared, axis)}
-    margin = f"{100 * compared['margin'].iloc[0]:g} %"
+    named = [row | {"baseline": f"OLD's {row['series']}"} for row in list_rows(compared)]
     different = int(compared["different"].sum())
     return [
         *([f"The output of {different} cells differs from OLD's."] if different else []),
         *([f"All cells: {', '.join(shared.values())}."] if shared else []),
         *(_sweep_sentence(sweep) for sweep in sweeps),
         *dict.fromkeys(sweep.value for sweep in sweeps),
-        "Improvement is (OLD - NEW) / OLD * 100, positive is faster; speed-up is OLD / NEW.",
-        "Verdict by Welch's t test on logarithms, corrected after Holm over the cells of a GPU; "
-        f"the same if the interval lies within {margin} of equal.",
+        "Improvement is (OLD - NEW) / OLD * 100, positive is faster; speed-up is OLD / NEW. They, "
+        "their 95 % interval, OLD [s] and NEW [s] are of one estimate, the geometric mean over the "
+        "rounds without disturbed ones.",
+        *note_verdicts(named),
         "OLD is the baseline: parity is the relative L2 distance of NEW's final latents of round 0 "
         "from OLD's.",
         *explain([*compared["old_marks"], *compared["new_marks"]]),
@@ -79,36 +83,21 @@ def _sweep_sentence(sweep: Sweep) -> str:
     return f"{sweep.name} is {sweep.folder}; {'; '.join(parts)}."
 
 
-def _naming(compared: pd.DataFrame) -> list[str]:
-    """The axes that tell the cells apart, GPU and batch size not counted."""
-    quiet = {"gpu", "batch_size", *({"upcast"} - {*find_naming_axes(compared)})}
-    naming = [axis for axis in AXES if axis not in quiet]
-    return [axis for axis in naming if varies(compared, axis)] or ["attention"]
-
-
-def _cells(row: Row, naming: list[str]) -> dict[str, str]:
-    words = name_choices(row)
+def _cells(row: Row) -> dict[str, str]:
     return {
         "GPU": str(row["gpu"]),
         "batch size": str(row["batch_size"]),
-        "cell": ", ".join(words[axis] for axis in naming if axis in words),
-        "OLD [s]": f"{seconds(row['old_s'])} {row['old_marks']}".rstrip(),
-        "NEW [s]": f"{seconds(row['new_s'])} {row['new_marks']}".rstrip(),
+        "cell": str(row["series"]),
+        "OLD [s]": f"{seconds(row['baseline_s'])} {row['old_marks']}".rstrip(),
+        "NEW [s]": f"{seconds(row['cell_s'])} {row['new_marks']}".rstrip(),
         "improvement": percent(row["improvement_percent"]),
         "speed-up": f"{factor(row['speedup'])} {_distrust(row)}".rstrip(),
         "95 % interval": interval(row["speedup_low"], row["speedup_high"]),
-        "verdict": _verdict(row),
+        "verdict": str(row["verdict_said"] or row["outcome"]),
         "kernel proof": _proof(row),
         "parity": _parity(row),
         "note": str(row["note"]),
     }
-
-
-def _verdict(row: Row) -> str:
-    if row["outcome"] != row["verdict"]:
-        return str(row["outcome"])
-    needed = None if math.isnan(row["rounds_needed"]) else int(row["rounds_needed"])
-    return str(Verdict(row["verdict"], math.nan, needed))
 
 
 def _distrust(row: Row) -> str:

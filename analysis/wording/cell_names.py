@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from analysis.rows import Row
+import pandas as pd
+
+from analysis.rows import Row, list_rows, varies
+from analysis.series import find_naming_axes
+from sd_bench.verdicts.attention_dtype import name_attention
 from sd_bench.verdicts.axes import AXES
 
 
@@ -10,6 +14,7 @@ def name_choices(row: Row) -> dict[str, str]:
     """The choices of a cell by axis, as people read them; without those that it lacks."""
     named = {axis: f"{axis} {row[axis]}" for axis in ("upcast", "compile", "torch_env", "weights")}
     named |= name_workload(row) | {"batch_size": f"batch size {row['batch_size']}"}
+    named["attention"] = name_attention(str(row["attention"]), row["attention_dtype"])
     return {axis: named.get(axis, str(row[axis])) for axis in AXES if row[axis] is not None}
 
 
@@ -33,3 +38,12 @@ def describe_workload(row: Row, *others: str) -> str:
         parts.append(f"{row['width']}x{row['height']} pixels")
     parts += [words["steps"]] if "steps" in words else []
     return ", ".join([*parts, *(str(row[axis]) for axis in others if row[axis] is not None)])
+
+
+def name_cells(cells: pd.DataFrame) -> list[str]:
+    """Each cell by what tells it from the others, GPU and batch size not counted."""
+    quiet = {"gpu", "batch_size", *({"upcast"} - {*find_naming_axes(cells)})}
+    axes = [axis for axis in AXES if axis not in quiet]
+    axes = [axis for axis in axes if varies(cells, axis)] or ["attention"]
+    named = map(name_choices, list_rows(cells))
+    return [", ".join(words[axis] for axis in axes if axis in words) for words in named]

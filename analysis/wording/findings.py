@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
@@ -45,7 +44,7 @@ def state_findings(
         where = _where(rows[0], several)
         sentences += _of_place([row for row in rows if row["method"]], where)
         sentences += _of_the_fastest(rows, where, steps)
-    return sentences or ["Nothing to compare: no cell has a baseline with two rounds or more."]
+    return sentences or ["Nothing to compare: no cell has a baseline that was measured."]
 
 
 def _counted(deltas: pd.DataFrame) -> list[str]:
@@ -72,7 +71,7 @@ def _of_the_fastest(
     rows: list[Row], where: str, steps: dict[tuple[Any, ...], list[Row]]
 ) -> Iterator[str]:
     """What the fastest cell is worth on another axis, where it has no baseline of its own."""
-    fastest = min(filter(is_trusted, rows), key=lambda row: row["mean_s"], default=None)
+    fastest = min(filter(is_trusted, rows), key=lambda row: row["cell_s"], default=None)
     if fastest is None or fastest["method"] or fastest["is_baseline"]:
         return
     found = steps.get(_key(fastest), [])
@@ -134,10 +133,10 @@ def _interval(row: Row) -> str:
 
 
 def _rounds(row: Row) -> str:
-    needed = row["rounds_needed"]
-    more = "" if math.isnan(needed) else f"; about {int(needed)} would decide"
     counted = row["pairing"] or f"{int(row['pairs'])} rounds"
-    return f"{counted}{more}"
+    if row["verdict"] != "unclear":
+        return counted
+    return f"{counted}; {row['difference'].verdict.what_decides} would decide"
 
 
 def _doubt(row: Row) -> str:

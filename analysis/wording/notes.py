@@ -12,14 +12,14 @@ from analysis.rows import Row, list_rows, varies
 from analysis.series import NAMING_AXES
 from analysis.wording.cell_names import name_workload
 from analysis.wording.disturbances import note_disturbances
+from sd_bench.verdicts.attention_dtype import name_attention
 from sd_bench.verdicts.axes import WORKLOAD_AXES
 from sd_bench.verdicts.judgement import ROUNDS_FOR_A_VERDICT
 
 DELTA_NOTE = (
     "Improvement is (baseline - x) / baseline * 100, positive is faster; speed-up is baseline / x. "
-    "Both, as their 95 % interval, are of the geometric mean over the rounds that were compared, "
-    "with a single round on a side of the mean runtimes. Baseline [s] is the baseline's mean over "
-    "the rounds that were compared, runtime [s] the cell's over all of its rounds. "
+    "They, their 95 % interval, runtime [s] and baseline [s] are of one estimate: the geometric "
+    "mean over the rounds that were compared, without disturbed ones. "
     "Parity is the relative L2 distance of the final latents of round 0 from the baseline's."
 )
 
@@ -62,34 +62,18 @@ def note_value(cells: pd.DataFrame) -> str:
 def note_runtime(cells: pd.DataFrame) -> str:
     """What the seconds and the rates of a table are."""
     return (
-        "The table has the mean runtime over rounds and the 95 % t interval of that mean. "
+        "'Every cell' has the mean runtime over all rounds and the 95 % t interval of that mean. "
         "Images/s count all images of the timed iterations, UNet calls/s one call a step on the "
         "whole guided batch (PLMS makes one more), over the denoising stage."
     )
 
 
-def note_verdicts(deltas: pd.DataFrame) -> list[str]:
-    """How the differences were tested, if any was."""
-    methods = set(deltas["method"]) - {""}
-    if not methods:
-        return []
-    test = {
-        "paired": "a paired t test on log ratios by round",
-        "welch": "Welch's t test on logarithms (their rounds did not run interleaved)",
-    }
-    how = " or ".join(text for name, text in test.items() if name in methods)
-    margin = f"{100 * deltas['margin'].iloc[0]:g} %"
-    return [
-        f"Verdict by {how}, corrected after Holm over the table of a machine: same if the interval "
-        f"lies within {margin} of equal, else faster or slower if significant, else unclear; with "
-        f"fewer than {ROUNDS_FOR_A_VERDICT} rounds none."
-    ]
-
-
 def note_common(cells: pd.DataFrame, environments: pd.DataFrame) -> list[str]:
     """What all cells share, which has no column, and what they are compared against."""
     first: Row = list_rows(cells)[0]
+    dtype = "" if varies(cells, "attention_dtype") else first["attention_dtype"]
     words = name_workload(first) | {
+        "attention": name_attention(str(first["attention"]), dtype),
         "compile": f"compile {first['compile']}",
         "torch_env": f"torch_env {first['torch_env']}",
         "weights": f"weights {first['weights']}",

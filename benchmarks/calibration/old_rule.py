@@ -1,26 +1,26 @@
 """The rule before: a paired t test after Holm with a permutation test beside it, no planned looks.
 
-Judges with the functions of `sd_bench.verdicts`, one comparison after another.
+Here for the columns *before* of docs/statistics.md alone.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtr, stdtrit
 
-from sd_bench.statistics.significance import SpeedupTest, holm, paired, welch
-from sd_bench.verdicts.judgement import _ERROR, DEFAULT_MARGIN, ROUNDS_FOR_A_VERDICT, judge_table
+from benchmarks.calibration.significance import SpeedupTest, holm, paired
+from sd_bench.statistics.decision import DEFAULT_MARGIN
 
 Numbers = NDArray[np.float64]
 
-CELLS = 5
-SPREAD = 0.005
-
-
+_FEWEST_ROUNDS, _MOST_ROUNDS = 6, 1000
+_ERROR, _EQUIVALENCE_ERROR = 0.04, 0.05
+_CHANCE_TO_DECIDE = 0.8
 _BOOTSTRAP_TABLES = 400
 
 
@@ -38,8 +38,8 @@ def judge_all(ratios: Numbers, truth: float = 0.0) -> Outcome:
     """The verdicts of log ratios ``[tables, comparisons, rounds]`` that are truly ``truth``."""
     words, covered = [], []
     for table in ratios:
-        tests = [_test(row) for row in table]
-        words.append(quick_words(tests))
+        tests = [paired(row) for row in table]
+        words.append(judge(tests))
         covered += [test.low <= truth <= test.high for test in tests]
     found = np.array(words)
     return Outcome(
@@ -51,8 +51,8 @@ def judge_all(ratios: Numbers, truth: float = 0.0) -> Outcome:
     )
 
 
-def quick_words(tests: Sequence[SpeedupTest]) -> list[str]:
-    """The words of `judge_table`, without the rounds that would decide, which take long to find."""
+def judge(tests: Sequence[SpeedupTest]) -> list[str]:
+    """The verdicts of one table."""
     limit = math.log1p(DEFAULT_MARGIN)
     adjusted = holm([test.p for test in tests])
     return [_word(test, p, limit) for test, p in zip(tests, adjusted, strict=True)]
@@ -68,7 +68,7 @@ def _word(test: SpeedupTest, p_holm: float, limit: float) -> str:
 
 def bootstrap_coverage(ratios: Numbers) -> float:
     """The share of 95 % percentile bootstrap intervals that hold a true log speed-up of 0."""
-    tests = [_test(row) for table in ratios[:_BOOTSTRAP_TABLES] for row in table]
+    tests = [paired(row) for table in ratios[:_BOOTSTRAP_TABLES] for row in table]
     intervals = np.array([test.bootstrap for test in tests])
     return float(((intervals[:, 0] <= 0) & (intervals[:, 1] >= 0)).mean())
 
@@ -81,11 +81,13 @@ def wrong_after_advice(ratios: Numbers, tries: int = 3) -> float:
     """
     wrong = 0
     for table in ratios:
-        rounds = ROUNDS_FOR_A_VERDICT
+        rounds = _FEWEST_ROUNDS
         for _ in range(tries + 1):
-            verdicts = judge_table([_test(row[:rounds]) for row in table])
-            found = any(verdict.word in ("faster", "slower") for verdict in verdicts)
-            advice = [verdict.rounds_needed for verdict in verdicts if verdict.rounds_needed]
+            tests = [paired(row[:rounds]) for row in table]
+            words = judge(tests)
+            found = "faster" in words or "slower" in words
+            unclear = [t for t, word in zip(tests, words, strict=True) if word == "unclear"]
+            advice = [needed for t in unclear if (needed := _rounds_needed(t, len(tests)))]
             if found or not advice or min(advice) > ratios.shape[-1]:
                 break
             rounds = min(advice)
@@ -93,64 +95,13 @@ def wrong_after_advice(ratios: Numbers, tries: int = 3) -> float:
     return wrong / len(ratios)
 
 
-def _test(row: Numbers) -> SpeedupTest:
-    return paired(np.exp(row).tolist(), [1.0] * len(row))
-
-
-Noise = Callable[[np.random.Generator, int], NDArray[np.float64]]
-Test = Callable[[list[float], list[float]], SpeedupTest]
-
-
-def normal(chance: np.random.Generator, rounds: int) -> NDArray[np.float64]:
-    """Seconds ``[cells, rounds]`` with a coefficient of variation of 0.5 %."""
-    return 10 * (1 + SPREAD * chance.standard_normal((CELLS + 1, rounds)))
-
-
-def log_normal(chance: np.random.Generator, rounds: int) -> NDArray[np.float64]:
-    """Seconds with a long tail: a coefficient of variation of about 10 %."""
-    return 10 * np.exp(0.1 * chance.standard_normal((CELLS + 1, rounds)))
-
-
-def drifting(chance: np.random.Generator, rounds: int) -> NDArray[np.float64]:
-    """A device that grows 5 % slower over the sweep, all cells alike."""
-    return normal(chance, rounds) * np.linspace(1, 1.05, rounds)
-
-
-def bimodal(chance: np.random.Generator, rounds: int) -> NDArray[np.float64]:
-    """Every other round, by chance, runs 5 % slower."""
-    return normal(chance, rounds) * chance.choice((1.0, 1.05), (CELLS + 1, rounds))
-
-
-#: Each kind of noise with the tests that may meet it: a drift is only met where rounds interleave.
-TESTED: dict[str, tuple[Noise, tuple[Test, ...]]] = {
-    "normal": (normal, (paired, welch)),
-    "log-normal": (log_normal, (paired, welch)),
-    "drifting": (drifting, (paired,)),
-    "bimodal": (bimodal, (paired, welch)),
-}
-
-
-def words(seconds: NDArray[np.float64], test: Test) -> list[str]:
-    """The verdicts of a table whose first row is the baseline."""
-    baseline, *cells = seconds.tolist()
-    return [verdict.word for verdict in judge_table([test(baseline, cell) for cell in cells])]
-
-
-def wrong_share(kind: str, test: Test, rounds: int, tables: int, seed: int = 0) -> float:
-    """The share of A/A tables that hold a ``faster`` or ``slower``."""
-    chance = np.random.default_rng((seed, rounds))
-    noise, _ = TESTED[kind]
-    wrong = ("faster", "slower")
-    found = [any(w in wrong for w in words(noise(chance, rounds), test)) for _ in range(tables)]
-    return float(np.mean(found))
-
-
-def found_share(difference: float, test: Test, tables: int, rounds: int = 10) -> float:
-    """The share of cells, each faster by ``difference``, that are found to be ``faster``."""
-    chance = np.random.default_rng(1)
-    verdicts = []
-    for _ in range(tables):
-        seconds = normal(chance, rounds)
-        seconds[1:] /= 1 + difference
-        verdicts += words(seconds, test)
-    return verdicts.count("faster") / len(verdicts)
+def _rounds_needed(test: SpeedupTest, family: int) -> int | None:
+    """The smallest number of rounds at which either test probably decides."""
+    rounds = np.arange(test.rounds + 1, _MOST_ROUNDS + 1)
+    df, se, limit = rounds - 1, test.unit_se / np.sqrt(rounds), math.log1p(DEFAULT_MARGIN)
+    estimate = abs(test.log_speedup)
+    differs = stdtr(df, estimate / se - stdtrit(df, 1 - _ERROR / family / 2))
+    half_width = stdtrit(df, 1 - _EQUIVALENCE_ERROR / 2)
+    ends = [stdtr(df, end / se - half_width) for end in (limit - estimate, limit + estimate)]
+    enough = rounds[(differs >= _CHANCE_TO_DECIDE) | (ends[0] + ends[1] - 1 >= _CHANCE_TO_DECIDE)]
+    return int(enough[0]) if len(enough) else None

@@ -9,7 +9,7 @@ input before it builds anything, and calls the cell unsupported with PyTorch's o
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sd_bench.attention_backends import BACKENDS_BY_NAME, Need
@@ -135,6 +135,23 @@ def with_stand_ins(presets: str, capability: SM | None) -> str:
     named = rename_presets(presets).split(",")
     both = ((name, f"{name}_pt2") if name.startswith("original") else (name,) for name in named)
     return ",".join(name for names in both for name in names)
+
+
+#: The variables that switch torch.compile off, by the value that does; the rest is eager then.
+_COMPILE_SWITCHES = {"TORCH_COMPILE_DISABLE": "1", "TORCHDYNAMO_DISABLE": "1"}
+#: Variables for finding faults, that keep functions or graphs from the compiler.
+_COMPILE_FILTERS = ("TORCHDYNAMO_DEBUG_FUNCTION", "TORCH_COMPILE_OVERRIDE_BACKENDS")
+
+
+def compile_switch(variables: Mapping[str, str]) -> str | None:
+    """Which of the environment's ``variables`` keeps torch.compile from its work, in words."""
+    for name, value in _COMPILE_SWITCHES.items():
+        if variables.get(name) == value:
+            return f"{name}={value} switches torch.compile off"
+    for name in _COMPILE_FILTERS:
+        if variables.get(name):
+            return f"{name}={variables[name]} takes the network from torch.compile"
+    return None
 
 
 def has_cpp_compiler() -> bool:

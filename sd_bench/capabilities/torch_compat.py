@@ -118,9 +118,53 @@ def uses_cuda_graphs(mode: str) -> bool:
     return mode in ("reduce_overhead", "max_autotune")
 
 
+class CompiledCalls:
+    """A module under torch.compile, which counts what became of its calls.
+
+    A call in which none of the compiler's graphs ran was eager, whatever the cell's name says:
+    the compiler was switched off, gave the module up, or failed and was told to go on.
+    ``failed_graphs`` are those that it could not compile.
+    """
+
+    def __init__(self) -> None:
+        self.calls = self.eager_calls = self.failed_graphs = self._graph_runs = 0
+        self._run: Callable[..., torch.Tensor] | None = None
+
+    def of(self, run: Callable[..., torch.Tensor]) -> CompiledCalls:
+        """This, around ``run``."""
+        self._run = run
+        return self
+
+    def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
+        assert self._run is not None
+        before = self._graph_runs
+        output = self._run(*inputs)
+        self.calls += 1
+        self.eager_calls += self._graph_runs == before
+        return output
+
+    def counting(self, backend: Callable[..., Any]) -> Callable[..., Any]:
+        """``backend``, which compiles a graph, with the runs of what it makes counted."""
+
+        def compile_graph(*arguments: Any, **options: Any) -> Callable[..., Any]:
+            try:
+                run = backend(*arguments, **options)
+            except Exception:
+                self.failed_graphs += 1
+                raise
+
+            def counted(*inputs: Any) -> Any:
+                self._graph_runs += 1
+                return run(*inputs)
+
+            return counted
+
+        return compile_graph
+
+
 def compiled(
     module: torch.nn.Module, mode: str, keep_unfused: bool, watcher: Watcher | None = None
-) -> Callable[..., torch.Tensor]:
+) -> torch.nn.Module | CompiledCalls:
     """``module`` under torch.compile in ``mode``, or itself if that is "off".
 
     With ``keep_unfused`` the compiler's rewriting of matmul-softmax-matmul into a fused
@@ -133,9 +177,14 @@ def compiled(
         from torch._inductor.fx_passes import fuse_attention
 
         mock.patch.object(fuse_attention, "_sfdp_init", return_value=None).start()
-    if watcher is None:
-        return torch.compile(module, mode=mode.replace("_", "-"), dynamic=False)
-    return torch.compile(module, backend=_watched_inductor(mode, watcher), dynamic=False)
+    calls = CompiledCalls()
+    if watcher is not None:
+        backend = calls.counting(_watched_inductor(mode, watcher))
+        return calls.of(torch.compile(module, backend=backend, dynamic=False))
+    inductor = torch._TorchCompileInductorWrapper  # what torch.compile calls for each graph
+    counting = calls.counting(inductor.__call__)
+    mock.patch.object(inductor, "__call__", counting).start()
+    return calls.of(torch.compile(module, mode=mode.replace("_", "-"), dynamic=False))
 
 
 def _watched_inductor(mode: str, watcher: Watcher) -> Callable[..., Any]:
@@ -151,8 +200,9 @@ def _watched_inductor(mode: str, watcher: Watcher) -> Callable[..., Any]:
 
 
 def compile_counts() -> dict[str, int | None]:
-    """How many graphs torch.compile has made in this process, breaks between them, and
-    compilations of a frame beyond its first; ``None`` where this PyTorch does not count.
+    """How many graphs torch.compile has made in this process, breaks between them, compilations
+    of a frame beyond its first, and frames that it gave up; ``None`` where this PyTorch does not
+    count.
     """
     from torch._dynamo import convert_frame
     from torch._dynamo.utils import counters
@@ -164,4 +214,5 @@ def compile_counts() -> dict[str, int | None]:
         "graphs": counters["stats"]["unique_graphs"],
         "graph_breaks": sum(counters["graph_break"].values()),
         "recompilations": None if frames is None else sum(frames.values()) - len(frames),
+        "given_up": counters["frames"]["total"] - counters["frames"]["ok"],
     }

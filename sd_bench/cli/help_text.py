@@ -13,14 +13,14 @@ sd_bench measures Stable Diffusion: every point of a matrix of choices, each in 
   python -m analysis multirun_outputs                             charts and tables
 
 Choices: GROUP=OPTION, and with -m GROUP=OPTION,OPTION. What stands later wins:
-the gpu's defaults, protocol, preset, experiment, the command line.
+the gpu's defaults, scale, protocol, preset, experiment, the command line.
 """
 _FOOTER = """
 Single values: NAME=VALUE, and with -m NAME=VALUE,VALUE.
 
   workload.batch_size=3   prompt="A photo"            workload.height=512   workload.width=512
   workload.guidance_scale=9.0   workload.seed=1       sampler.steps=50    protocol.n_iter=2
-  protocol.rounds=10      protocol.warmup=1           attention.disable_flash=true
+  protocol.rounds=10      protocol.budget=10min       attention.disable_flash=true
   prompt=[a,b]            prompt_file=prompts.txt     negative_prompt="text" (one prompt a line)
   weights=FILE            (.ckpt, .safetensors, or a folder of diffusers; default: random)
   images=false            time_file=times.txt         dry_run=true             traceback=true
@@ -29,7 +29,8 @@ Single values: NAME=VALUE, and with -m NAME=VALUE,VALUE.
 
 Go on with a sweep that was ended: resume=last, or resume=true hydra.sweep.dir=FOLDER. Rounds with
 a record are not run again; retry_failed=true runs those that failed; mix_environments=true lets
-rounds of another machine or of other packages join.
+rounds of another machine or of other packages join; more_rounds=N adds rounds to the cells whose
+comparisons are undecided.
 
 All values: python -m sd_bench --cfg job. Hydra's own flags: python -m sd_bench --hydra-help.
 """

@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from sd_bench.execution.finished_rounds import Finished
-from sd_bench.execution.plan import PlannedCell, scaled_in
-from sd_bench.execution.planned_looks import PlannedLooks, plan_looks_of
+from sd_bench.execution.plan import PlannedCell, flaws_in, scaled_in
+from sd_bench.execution.sweep_looks import SweepLooks, plan_looks_of
 from sd_bench.execution.time_estimate import Estimate
 
 
@@ -23,6 +23,8 @@ def show_plan(
     """Print the plan; ``estimates`` are of one round of each cell."""
     for sentence in scaled_in(plan):
         console.print(f"scaled down: {sentence}", markup=False)
+    for sentence in flaws_in(plan):
+        console.print(f"warning: {sentence}", markup=False)
     for path, reason in finished.unusable.items():
         console.print(f"no record, would be set aside: {path}: {reason}", markup=False)
     table = Table("cell", "choices", "rounds", "done", "runs here", "time of a round")
@@ -39,7 +41,7 @@ def show_plan(
             escape(planned.cell.label),
             compact(asked_for) + (" or more" if planned.rounds is None else ""),
             compact(done) or "-",
-            "yes" if planned.reason is None else escape(f"unsupported: {planned.reason}"),
+            escape(_runs_here(planned)),
             _time(planned, estimate),
         )
     console.print(table)
@@ -48,7 +50,7 @@ def show_plan(
         console.print(line, markup=False)
 
 
-def verdicts_ahead(looks: PlannedLooks) -> list[str]:
+def verdicts_ahead(looks: SweepLooks) -> list[str]:
     """How many rounds can decide, said before the first one."""
     family, fewest, last = sum(looks.family.values()), looks.fewest_deciding, looks.stops[-1]
     if not family or looks.plan is None:
@@ -72,6 +74,12 @@ def compact(rounds: Iterable[int]) -> str:
         else:
             runs.append([number])
     return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def _runs_here(planned: PlannedCell) -> str:
+    if planned.reason is not None:
+        return f"unsupported: {planned.reason}"
+    return "yes" if planned.flaw is None else f"invalid: {planned.flaw}"
 
 
 def _time(planned: PlannedCell, estimate: Estimate | None) -> str:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from sd_bench.errors import ConfigError
 from sd_bench.execution.sweep_folder import newest_sweep, started_with
+from sd_bench.paths import SWEEP_FOLDER as _FOLDER
+from sd_bench.paths import folder_argument
 
 #: Where sweeps go by default (conf/config.yaml).
 OUTPUTS = Path("multirun_outputs")
-_FOLDER = "hydra.sweep.dir"
 #: What says how a command behaves, and not which cells it is about.
 _HOW = (
     "resume", "retry_failed", "more_rounds", "mix_environments", "dry_run", "traceback", "num_gpus",
@@ -73,11 +74,3 @@ def _folder_in(value: str) -> Path:
     """The inverse of ``folder_argument``, for what a user may have typed too."""
     quoted = re.fullmatch(r"(['\"])(.*)\1", value)
     return Path(value if quoted is None else quoted[2].replace("\\" + quoted[1], quoted[1]))
-
-
-def folder_argument(folder: Path) -> str:
-    """``folder`` as Hydra can read it, whatever characters it is made of."""
-    if re.fullmatch(r"[\w/.:@%+-]+", str(folder)):
-        return f"{_FOLDER}={folder}"
-    escaped = str(folder).replace("'", "\\'")
-    return f"{_FOLDER}='{escaped}'"

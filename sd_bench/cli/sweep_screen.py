@@ -15,12 +15,14 @@ from rich.table import Table
 from sd_bench.cli.plan_screen import verdicts_ahead
 from sd_bench.config.scaling import SCALES
 from sd_bench.execution.finished_rounds import Finished
-from sd_bench.execution.plan import PlannedCell, scaled_in
-from sd_bench.execution.planned_looks import PlannedLooks
+from sd_bench.execution.plan import PlannedCell, flaws_in, scaled_in
+from sd_bench.execution.sweep_looks import SweepLooks
 from sd_bench.execution.time_account import Account
 from sd_bench.execution.timing import Timing
 from sd_bench.records import Record
+from sd_bench.verdicts.attention_dtype import attention_dtype, name_attention
 from sd_bench.verdicts.comparisons import Comparison
+from sd_bench.verdicts.further_rounds import say_what_decides
 
 
 class Screen:
@@ -46,11 +48,13 @@ class Screen:
         self._console.print("a short measurement first: how long do rounds take here?")
 
     def planned(
-        self, plan: list[PlannedCell], finished: Finished, looks: PlannedLooks, timing: Timing
+        self, plan: list[PlannedCell], finished: Finished, looks: SweepLooks, timing: Timing
     ) -> None:
         self._plan, self._looks, self._timing = plan, looks, timing
         for sentence in scaled_in(plan):
             self._console.print(f"[yellow]scaled down:[/] {escape(sentence)}")
+        for sentence in flaws_in(plan):
+            self.warned(sentence)
         for path, reason in finished.unusable.items():
             self._console.print(
                 f"[yellow]no record, set aside:[/] {escape(str(path))}: {escape(reason)}"
@@ -104,7 +108,7 @@ class Screen:
         time = "" if record.runtime_s is None else f"{record.runtime_s:9.3f} s"
         reason = "" if record.reason is None else f": {record.reason}"
         self._console.print(
-            f"round {record.round}  {escape(planned.cell.label):40} {record.status}{time}"
+            f"round {record.round}  {escape(_name(planned, [record])):40} {record.status}{time}"
             f"{escape(reason)}"
         )
         for warning in record.warnings:
@@ -125,19 +129,22 @@ class Screen:
     ) -> None:
         self._progress.stop()
         self._console.print(summary_table(plan, records))
-        for line in verdict_lines(comparisons, self._looks, plan):
+        lines = verdict_lines(comparisons, self._looks, plan)
+        for line in (*lines, *say_what_decides(comparisons, plan[0].cell.sweep_folder)):
             self._console.print(line, markup=False)
         if account is not None:
             self._console.print(account.sentence(), markup=False)
         folder = shlex.quote(str(plan[0].cell.sweep_folder))
-        self._console.print(f"charts and tables: python -m analysis {folder}", markup=False)
+        self._console.print(
+            f"charts and tables: python -m analysis {folder}", markup=False, soft_wrap=True
+        )
 
     def stop(self) -> None:
         """Give the terminal back, whatever happened."""
         self._progress.stop()
 
 
-def _on_time(timing: Timing, looks: PlannedLooks, arguments: Sequence[str]) -> list[str]:
+def _on_time(timing: Timing, looks: SweepLooks, arguments: Sequence[str]) -> list[str]:
     """What the calibration has found, and chosen."""
     if timing.least_s is None or timing.budget_s is None:
         return []
@@ -164,7 +171,7 @@ def _sweep_folder(plan: Sequence[PlannedCell]) -> str:
 
 
 def verdict_lines(
-    comparisons: Sequence[Comparison], looks: PlannedLooks, plan: Sequence[PlannedCell]
+    comparisons: Sequence[Comparison], looks: SweepLooks, plan: Sequence[PlannedCell]
 ) -> list[str]:
     """A line for each comparison: what it has come to."""
     lines = []
@@ -192,8 +199,23 @@ def summary_table(plan: list[PlannedCell], records: list[list[Record]]) -> Table
         groups = _by_environment(cell_records)
         for number, group in enumerate(groups, start=1):
             of = f" (environment {number} of {len(groups)})" if len(groups) > 1 else ""
-            table.add_row(escape(planned.cell.label + of), *map(escape, _row(planned, group)))
+            name = _name(planned, group) + of
+            table.add_row(escape(name), *map(escape, _row(planned, group)))
     return table
+
+
+def _name(planned: PlannedCell, records: list[Record]) -> str:
+    """The cell as the user typed it, and what its math attention has computed in."""
+    dtype = next(filter(None, map(attention_dtype, records)), "")
+    typed, attention = planned.cell.label, planned.cell.config.attention.backend
+    if not dtype:
+        return typed
+    choice = f"attention={attention}"
+    if choice in typed.split():
+        return " ".join(
+            name_attention(part, dtype) if part == choice else part for part in typed.split()
+        )
+    return f"{typed}, {name_attention(attention, dtype)}"
 
 
 def _by_environment(records: list[Record]) -> list[list[Record]]:

@@ -17,6 +17,7 @@ from sd_bench.config.schema import (
     LATENT_CHANNELS,
     PRECISIONS,
     SDPA_BACKENDS,
+    WORKERS,
     Config,
     ModelConfig,
 )
@@ -36,6 +37,7 @@ _ALLOWED: dict[str, tuple[str, ...]] = {
     "compile.mode": COMPILE_MODES,
     "precision.name": PRECISIONS,
     "sampler.name": ("plms", "ddim", "dpm_solver"),
+    "protocol.worker": WORKERS,
     "model_version.prediction": ("eps", "v"),
     "model_version.text_encoder.activation": ("gelu", "quick_gelu"),
     "model_version.text_encoder.library": ("transformers", "open_clip"),

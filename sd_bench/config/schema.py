@@ -16,6 +16,8 @@ ATTENTION_BACKENDS = tuple(backend.name for backend in BACKENDS)
 #: The backends of scaled_dot_product_attention, which nn.MultiheadAttention chooses from.
 SDPA_BACKENDS = tuple(backend.name for backend in BACKENDS if backend.sdpa_switch)
 COMPILE_MODES = ("off", "default", "reduce_overhead", "max_autotune")
+#: A round's process: a fresh interpreter, or one that a server forks which has imported everything.
+WORKERS = ("spawn", "fork")
 PRECISIONS = ("autocast", "fp16", "bf16", "fp32")
 #: The published prompt.
 DEFAULT_PROMPT = "A photo"
@@ -204,7 +206,7 @@ class ProtocolConfig:
     a number, or ``None`` without a limit). ``retry_disturbed`` measures a round once more that
     others on the machine have disturbed. ``warmup`` counts untimed iterations before the ``n_iter``
     timed ones, ``warmup_unet_calls`` untimed UNet calls of the timed shapes. ``order_seed``
-    shuffles the cells within a round.
+    shuffles the cells within a round. ``worker`` says where a round's process comes from.
     """
 
     name: str = MISSING
@@ -218,6 +220,7 @@ class ProtocolConfig:
     warmup_unet_calls: int = MISSING
     order_seed: int = 0
     time_limit_s: float | None = None
+    worker: str = "spawn"
 
 
 @dataclass

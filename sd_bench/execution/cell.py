@@ -30,6 +30,7 @@ _NOT_IDENTITY_INSIDE = {
         "retry_disturbed",
         "order_seed",
         "time_limit_s",
+        "worker",
     ),
     "gpu": ("workload_defaults", "device_names", "memory_gb", "bandwidth_gb_per_s", "peak_tflops"),
     "torch_env": ("python",),

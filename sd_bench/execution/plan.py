@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sd_bench.capabilities.devices import check_present
-from sd_bench.capabilities.support_rules import unsupported_reason
+from sd_bench.capabilities.support_rules import compile_switch, unsupported_reason
 from sd_bench.config.checks import check
 from sd_bench.config.scaling import scaled_sentences
 from sd_bench.environments.interpreter import Interpreter, find_interpreter, host_of
 from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Cell
+from sd_bench.execution.compile_cache import why_no_cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedCell:
-    """``reason`` is why it cannot run; then there is one record of it, and no process."""
+    """``reason`` is why it cannot run; then there is one record of it, and no process.
+
+    ``flaw`` is why its rounds will be invalid, if that is known before they run.
+    """
 
     cell: Cell
     interpreter: Interpreter | None
     reason: str | None
+    flaw: str | None = None
 
     @property
     def rounds(self) -> int | None:
@@ -47,7 +53,20 @@ def _plan_cell(cell: Cell) -> PlannedCell:
     if isinstance(found, str):
         return PlannedCell(cell=cell, interpreter=None, reason=found)
     reason = unsupported_reason(cell.config, host_of(cell.config, found))
-    return PlannedCell(cell=cell, interpreter=found, reason=reason)
+    if cell.config.compile.mode == "off":
+        return PlannedCell(cell=cell, interpreter=found, reason=reason)
+    reason, flaw = reason or why_no_cache(cell.folder), compile_switch(os.environ)
+    return PlannedCell(cell=cell, interpreter=found, reason=reason, flaw=flaw)
+
+
+def flaws_in(plan: Sequence[PlannedCell]) -> list[str]:
+    """Every reason for which rounds of the plan will be invalid, each said once."""
+    told = (
+        f"{planned.flaw}: rounds with compile={planned.cell.config.compile.mode} will be invalid"
+        for planned in plan
+        if planned.flaw is not None and planned.reason is None
+    )
+    return list(dict.fromkeys(told))
 
 
 def scaled_in(plan: Sequence[PlannedCell]) -> list[str]:

@@ -12,6 +12,7 @@ from sd_bench.capabilities.nvidia_driver import foreign_processes
 from sd_bench.errors import ConfigError
 from sd_bench.execution.finished_rounds import Finished, differences, set_aside
 from sd_bench.execution.plan import PlannedCell
+from sd_bench.execution.processes import ForkServers
 from sd_bench.execution.slots import ASK_AGAIN_S, WAITING, Slot, Slots
 from sd_bench.execution.worker_process import (
     OtherEnvironmentError,
@@ -39,7 +40,11 @@ class RoundWatcher(Protocol):
 
 
 def run_rounds(
-    rounds: Iterable[list[Turn]], slots: Slots, finished: Finished, watcher: RoundWatcher
+    rounds: Iterable[list[Turn]],
+    slots: Slots,
+    finished: Finished,
+    watcher: RoundWatcher,
+    servers: ForkServers,
 ) -> Generator[tuple[Turn, Record], None, None]:
     """Each turn with its record, as they end. A round begins when the one before is over.
 
@@ -50,11 +55,15 @@ def run_rounds(
     folder cannot be written. No worker outlives the iterator.
     """
     for turns in rounds:
-        yield from _run_round(list(turns), slots, finished, watcher)
+        yield from _run_round(list(turns), slots, finished, watcher, servers)
 
 
 def _run_round(
-    waiting: list[Turn], slots: Slots, finished: Finished, watcher: RoundWatcher
+    waiting: list[Turn],
+    slots: Slots,
+    finished: Finished,
+    watcher: RoundWatcher,
+    servers: ForkServers,
 ) -> Iterator[tuple[Turn, Record]]:
     running: list[RunningRound] = []
     try:
@@ -64,7 +73,7 @@ def _run_round(
                 if slot is None:
                     yield turn, declare_unsupported(turn)
                 else:
-                    running.append(_start(turn, slot, waited_s, slots, finished))
+                    running.append(_start(turn, slot, waited_s, slots, finished, servers))
             if is_kept_waiting := slots.waits():
                 watcher.warned(WAITING)
             for ended in _wait(running, watcher.phase, is_kept_waiting):
@@ -119,7 +128,12 @@ def _startable(waiting: list[Turn], slots: Slots) -> Iterator[tuple[Turn, Slot |
 
 
 def _start(
-    turn: Turn, slot: Slot, waited_s: float, slots: Slots, finished: Finished
+    turn: Turn,
+    slot: Slot,
+    waited_s: float,
+    slots: Slots,
+    finished: Finished,
+    servers: ForkServers,
 ) -> RunningRound:
     config = turn.planned.cell.config
     allowed = finished.environments_of(config)
@@ -130,7 +144,7 @@ def _start(
         name = f"{slot.device.name}, {slot.device.uuid}"
         warnings += [f"{OTHERS_ON_GPU} ({name}) at the start: {', '.join(others)}"]
     try:
-        return RunningRound(turn, slot, [e["fingerprint"] for e in allowed], warnings)
+        return RunningRound(turn, slot, [e["fingerprint"] for e in allowed], warnings, servers)
     except BaseException:
         slots.give_back(slot)
         raise

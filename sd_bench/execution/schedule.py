@@ -16,7 +16,7 @@ from typing import Protocol
 
 from sd_bench.execution.finished_rounds import Finished
 from sd_bench.execution.plan import PlannedCell
-from sd_bench.execution.planned_looks import PlannedLooks
+from sd_bench.execution.sweep_looks import SweepLooks
 from sd_bench.execution.worker_process import Turn
 from sd_bench.records import Record
 from sd_bench.verdicts.comparisons import Comparison
@@ -43,7 +43,7 @@ class Schedule:
     """
 
     plan: Sequence[PlannedCell]
-    looks: PlannedLooks
+    looks: SweepLooks
     records: dict[tuple[int, int], Record]
     used_positions: set[int]
     watcher: LookWatcher
@@ -93,7 +93,7 @@ class Schedule:
 
     def _look(self, rounds: int) -> None:
         comparisons = self.looks.judge(self.records.values())
-        undecided = self.looks.cells_of(c for c in comparisons if can_be_decided(c))
+        undecided = self.looks.cells_of(filter(can_be_decided, comparisons))
         following = self.looks.next_after(rounds)
         going_on = [
             index for index in undecided if self._targets[index] == rounds and following is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -13,9 +12,10 @@ from typing import Protocol
 from sd_bench.config.scaling import AUTO_SCALE
 from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Cell
+from sd_bench.execution.compile_cache import remove_cache, remove_orphans
 from sd_bench.execution.finished_rounds import Finished, find_finished, nothing_finished, set_aside
 from sd_bench.execution.plan import PlannedCell, make_plan
-from sd_bench.execution.planned_looks import PlannedLooks, plan_looks_of
+from sd_bench.execution.processes import ForkServers
 from sd_bench.execution.round_loop import RoundWatcher, run_rounds
 from sd_bench.execution.schedule import LookWatcher, Schedule
 from sd_bench.execution.slots import Slots, slots_for
@@ -29,9 +29,10 @@ from sd_bench.execution.sweep_folder import (
     stored_scale,
     unclaim,
 )
+from sd_bench.execution.sweep_looks import SweepLooks, plan_looks_of
 from sd_bench.execution.time_account import Account
 from sd_bench.execution.timing import AtScale, Timing, TimingWatcher, find_timing
-from sd_bench.execution.worker_process import compile_cache_dir, log_path
+from sd_bench.execution.worker_process import log_path
 from sd_bench.records import Record, RecordError, find_records, read_record
 from sd_bench.verdicts.comparisons import Comparison
 
@@ -43,7 +44,7 @@ class Watcher(RoundWatcher, LookWatcher, TimingWatcher, Protocol):
     """Is told what the sweep does; never while a timed call runs, but for its phases."""
 
     def planned(
-        self, plan: list[PlannedCell], finished: Finished, looks: PlannedLooks, timing: Timing
+        self, plan: list[PlannedCell], finished: Finished, looks: SweepLooks, timing: Timing
     ) -> None: ...
 
     def round_ended(self, planned: PlannedCell, record: Record) -> None: ...
@@ -67,7 +68,7 @@ class SweepInterrupted(KeyboardInterrupt):
 
 @dataclass(slots=True)
 class SweepResult:
-    """The records of each cell, in the cells' order; ``is_lost`` if one that should be is not."""
+    """The records of each cell, in the cells' order; ``is_lost`` if one is missing."""
 
     records: list[list[Record]]
     is_lost: bool = False
@@ -159,7 +160,7 @@ def _without_caches(plan: Sequence[PlannedCell]) -> Iterator[None]:
         yield
     finally:
         for planned in plan:
-            shutil.rmtree(compile_cache_dir(planned.cell.folder), ignore_errors=True)
+            remove_cache(planned.cell.folder)
 
 
 def plan_sweep(cells: Sequence[Cell], folder: Path) -> tuple[list[PlannedCell], Finished]:
@@ -183,7 +184,8 @@ def _prepare(plan: list[PlannedCell], finished: Finished, folder: Path) -> list[
     """
     claims = [planned.cell for planned in plan if claim(planned.cell)]
     for planned in plan:
-        shutil.rmtree(compile_cache_dir(planned.cell.folder), ignore_errors=True)
+        remove_cache(planned.cell.folder)
+    remove_orphans()
     for parent in (folder, *(planned.cell.folder for planned in plan)):
         for torn in parent.glob(".*.tmp"):
             torn.unlink(missing_ok=True)
@@ -208,7 +210,10 @@ def _run(
     began = time.monotonic()
     records, plan = schedule.records, schedule.plan
     measured: list[Record] = []
-    with closing(run_rounds(schedule.rounds(), slots, finished, watcher)) as rounds:
+    with (
+        ForkServers() as servers,
+        closing(run_rounds(schedule.rounds(), slots, finished, watcher, servers)) as rounds,
+    ):
         for turn, record in rounds:
             if grown is not None and not measured:
                 start_sweep(folder, grown)
@@ -220,7 +225,8 @@ def _run(
                 except OSError as error:
                     watcher.warned(f"time_file={error.filename}: {error.strerror}; left out there")
             watcher.round_ended(turn.planned, record)
-    account = Account.of(measured, (time.monotonic() - began) * slots.at_once, timing.calibration_s)
+    total_s = (time.monotonic() - began) * slots.at_once
+    account = Account.of(measured, total_s, servers.import_s, timing.calibration_s)
     of_cells: list[list[Record]] = [[] for _ in plan]
     for (index, _), record in sorted(records.items(), key=lambda entry: entry[0]):
         of_cells[index].append(record)

@@ -30,9 +30,15 @@ class Account:
 
     @classmethod
     def of(
-        cls, records: Sequence[Record], total_s: float, calibration_s: float = 0.0
+        cls,
+        records: Sequence[Record],
+        total_s: float,
+        servers_import_s: float = 0.0,
+        calibration_s: float = 0.0,
     ) -> Account | None:
         """The account of ``total_s`` seconds in which ``records`` were made, after calibrating.
+
+        ``servers_import_s`` of them went to the imports of servers that forked rounds.
 
         ``None`` if a round has no times: nobody can tell what its seconds went to.
         """
@@ -41,6 +47,7 @@ class Account:
         if not known or len(known) < len(times):
             return None
         sums = {name: sum(parts[name] for parts in known) for name in known[0]}
+        sums["imports"] += servers_import_s
         if calibration_s:
             sums = {"calibration": calibration_s, **sums}
         total_s += calibration_s

@@ -1,7 +1,8 @@
-"""The worker: one round of one cell in a fresh process.
+"""The worker: one round of one cell in a process that has measured nothing else.
 
 ``python -m sd_bench.execution.worker`` reads the request (JSON) from its standard input, measures,
-writes the record and ends. It tells the launcher what it is doing through a pipe, in lines of JSON.
+writes the record and ends; a process forked by ``fork_server`` does the same. It tells the launcher
+what it is doing through a pipe, in lines of JSON.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from collections.abc import Callable  # noqa: E402
 from dataclasses import dataclass, replace  # noqa: E402
 from datetime import datetime, timezone  # noqa: E402
 from pathlib import Path  # noqa: E402
-from typing import TYPE_CHECKING, Any  # noqa: E402
+from typing import TYPE_CHECKING, Any, NoReturn  # noqa: E402
 
+from sd_bench.capabilities.support_rules import compile_switch  # noqa: E402
 from sd_bench.config.conversion import from_dict, to_dict  # noqa: E402
 from sd_bench.config.scaling import scaled_sentences  # noqa: E402
 from sd_bench.config.schema import Config  # noqa: E402
@@ -32,8 +34,12 @@ from sd_bench.execution.cell import cell_hash, choices  # noqa: E402
 from sd_bench.records import (  # noqa: E402
     Failure,
     FirstAttempt,
+    KernelProof,
     Looks,
     Record,
+    RecordError,
+    find_records,
+    read_record,
     record_path,
     write_record,
 )
@@ -60,7 +66,8 @@ class Request:
     """What the launcher asks of a worker; paths are absolute.
 
     ``fingerprints`` are those of the environments that the round may be measured in, all if there
-    are none. ``warnings``, ``looks`` and ``first_attempt`` go into the record.
+    are none. ``warnings``, ``looks`` and ``first_attempt`` go into the record, and ``worker`` into
+    its environment: the kind of this process, and why it is not the one that was asked for.
     """
 
     config: dict[str, Any]
@@ -76,15 +83,37 @@ class Request:
     looks: dict[str, Any] | None
     first_attempt: dict[str, Any] | None
     compile_cache: str | None
+    worker: dict[str, str]
 
 
 class _OtherEnvironmentError(Exception):
     pass
 
 
-def main(request: Request) -> int:
+def run(began: float, report_fd: int | None = None) -> NoReturn:
+    """Measure what standard input asks for, and end this process with the exit code.
+
+    ``began`` is when its life began, by ``time.perf_counter``; ``report_fd`` goes before the
+    request's.
+    """
+    exit_code = 1
+    try:
+        with open(0, "rb", closefd=False) as stream:
+            request = Request(**json.load(stream))
+        if report_fd is not None:
+            request = replace(request, report_fd=report_fd)
+        exit_code = main(request, began)
+    except SystemExit as error:
+        exit_code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException:  # the launcher makes a record of it
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)  # all is written: taking the interpreter and torch apart costs a second
+
+
+def main(request: Request, began: float) -> int:
     """Measure one round, write its record whatever comes of it, and give the exit code."""
-    die_with_parent()
     report = _Reporter(request.report_fd)
     config = from_dict(request.config)
     record = blank_record(config, request.sweep, request.job, request.round, request.position)
@@ -107,7 +136,7 @@ def main(request: Request) -> int:
 
     try:
         report("import")
-        record = _measure(config, request, record, report, keep)
+        record = _measure(config, request, record, report, keep, began)
     except BrokenPipeError:  # the launcher is gone: nobody wants the record or the exit code
         return 1
     except _OtherEnvironmentError:
@@ -117,7 +146,7 @@ def main(request: Request) -> int:
             return EXIT_CANNOT_WRITE
         failed = failed_record(record, error)
         record = failed if kept is None else without_profile(kept, str(failed.reason))
-    record = _with_lifetime(record)
+    record = _with_lifetime(record, began)
     try:
         write_record(path, record)
     except OSError:
@@ -148,11 +177,11 @@ def without_profile(record: Record, why: str) -> Record:
     return replace(record, warnings=[*record.warnings, f"profile=true: no step profiled: {why}"])
 
 
-def _with_lifetime(record: Record) -> Record:
+def _with_lifetime(record: Record, began: float) -> Record:
     """``record`` with how long this process has lived, where anything was measured."""
     if record.times is None:
         return record
-    return replace(record, times=replace(record.times, worker_s=time.perf_counter() - _STARTED))
+    return replace(record, times=replace(record.times, worker_s=time.perf_counter() - began))
 
 
 def failed_record(record: Record, error: Exception) -> Record:
@@ -175,6 +204,7 @@ def _measure(
     record: Record,
     report: _Reporter,
     keep: Callable[[Record], None],
+    began: float,
 ) -> Record:
     """Measure the round. ``keep`` gets the record before a step is profiled, if one is."""
 
@@ -187,9 +217,10 @@ def _measure(
     from sd_bench.pipeline import compute_dtype
     from sd_bench.sampling.inputs import cut_prompts, image_prompts, image_seeds
 
-    import_s = time.perf_counter() - _STARTED
+    import_s = time.perf_counter() - began
     device = device_of(config)
-    record = replace(record, environment=describe_environment(device))
+    environment = {**describe_environment(device), "worker": request.worker}
+    record = replace(record, environment=environment)
     if request.fingerprints and record.environment["fingerprint"] not in request.fingerprints:
         report.tell({"environment": record.environment})
         raise _OtherEnvironmentError
@@ -201,10 +232,11 @@ def _measure(
         return replace(record, status="unsupported", reason=why)
     folder, is_first = Path(request.folder), request.round == 0
     prefix = f"round-{request.round}"
+    known_proof = proof_of_another_round(folder, record)
     trace_file = folder / f"{prefix}-trace.json.gz" if request.profile else None
 
     def completed(measured: Measured) -> Record:
-        began = time.perf_counter()
+        saving = time.perf_counter()
         output = save_output(
             folder,
             prefix,
@@ -219,7 +251,7 @@ def _measure(
             status="ok",
             reason=None,
             environment=with_load_at_end(record.environment),
-            times=replace(measured.times, save_s=time.perf_counter() - began),
+            times=replace(measured.times, save_s=time.perf_counter() - saving),
             memory=measured.memory,
             kernel_proof=measured.kernel_proof,
             compilation=measured.compilation,
@@ -236,14 +268,53 @@ def _measure(
     def keep_measured(measured: Measured) -> None:
         nonlocal finished
         finished = completed(measured)
-        keep(_with_lifetime(finished))
+        keep(_with_lifetime(finished, began))
 
     measured = measure_round(
-        config, device, import_s, request.compile_cache, report, trace_file, keep_measured
+        config,
+        device,
+        import_s,
+        request.compile_cache,
+        report,
+        trace_file,
+        keep_measured,
+        known_proof,
     )
     if finished is None:
         return completed(measured)
     return replace(finished, profile=measured.profile)
+
+
+def proof_of_another_round(folder: Path, record: Record) -> KernelProof | None:
+    """The proof of an earlier round in ``folder`` that holds for the round of ``record`` too.
+
+    That is one of the same cell in the same environment, which the code is part of, and in the same
+    kind of process. A proof that was itself read elsewhere is not passed on.
+    """
+    for path in find_records(folder):
+        try:
+            other = read_record(path)
+        except RecordError:
+            continue
+        proof = other.kernel_proof
+        if (
+            path != record_path(folder, record.round)
+            and other.status == "ok"
+            and proof is not None
+            and proof.proven
+            and proof.read_from is None
+            and all(sign(other) == sign(record) for sign in _PROVEN_ALIKE)
+        ):
+            return replace(proof, read_from=path.name)
+    return None
+
+
+#: What two rounds have in common of which one proves the other's kernel.
+_PROVEN_ALIKE: tuple[Callable[[Record], object], ...] = (
+    lambda record: record.cell_hash,
+    lambda record: record.environment.get("fingerprint"),
+    lambda record: record.environment.get("worker", {"kind": "spawn"}).get("kind"),
+)
 
 
 def _check_device(config: Config, name: str) -> None:
@@ -255,11 +326,17 @@ def _check_device(config: Config, name: str) -> None:
 
 def _judged(record: Record, measured: Measured) -> Record:
     """A round whose output or kernel is wrong keeps its numbers, and is no result."""
+    from sd_bench.measurement.compilation import why_not_compiled
+
     assert record.kernel_proof is not None
     if not measured.finite:
         return replace(record, status="invalid", reason="latents or image hold NaN or infinity")
     if measured.constant:
         reason = "an image is a single colour (black, if a safety checker or an overflow made it)"
+        return replace(record, status="invalid", reason=reason)
+    if record.compilation is not None and (why := why_not_compiled(record.compilation)):
+        cause = compile_switch(os.environ)
+        reason = f"compile={record.choices['compile']}: {why}{f' ({cause})' if cause else ''}"
         return replace(record, status="invalid", reason=reason)
     if not record.kernel_proof.proven:
         reason = f"kernel proof missed: {record.kernel_proof.detail}"
@@ -288,13 +365,11 @@ class _Reporter:
 
 
 def die_with_parent() -> None:
-    """Ask Linux to end this process with the launcher, even if that is killed."""
+    """Ask Linux to end this process with the one that started it, even if that is killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    exit_code = main(Request(**json.load(sys.stdin)))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(exit_code)  # all is written: taking the interpreter and torch apart costs a second
+    die_with_parent()
+    run(_STARTED)

@@ -1,4 +1,7 @@
-"""One round in a fresh process: start it, follow it, and have a record whatever becomes of it."""
+"""One round in a process of its own: start it, follow it, and have a record whatever comes of it.
+
+Nothing that the process leaves is trusted: not its exit code, its reports or its record.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,32 @@ import errno
 import json
 import os
 import signal
-import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sd_bench.config.conversion import to_dict
 from sd_bench.execution.cell import Cell
+from sd_bench.execution.compile_cache import (
+    make_cache,
+    mark_filled,
+    state_of_cache,
+    unused_caches,
+)
+from sd_bench.execution.finished_rounds import set_aside
 from sd_bench.execution.plan import PlannedCell
+from sd_bench.execution.processes import (
+    ForkServer,
+    ForkServers,
+    RoundFiles,
+    ServerLostError,
+    SpawnedProcess,
+    StartUp,
+)
+from sd_bench.execution.record_check import NotTheRecordError, record_left, stamp_of
 from sd_bench.execution.slots import Slot
 from sd_bench.execution.worker import (
     EXIT_CANNOT_WRITE,
@@ -27,19 +44,15 @@ from sd_bench.execution.worker import (
     blank_record,
     without_profile,
 )
+from sd_bench.execution.worker_output import OutputLog, Reports
+from sd_bench.measurement.printing import has_printed
 from sd_bench.paths import IS_CHECKOUT, PACKAGE_DIR
-from sd_bench.records import (
-    Failure,
-    FirstAttempt,
-    Looks,
-    Record,
-    read_record,
-    record_path,
-    write_record,
-)
+from sd_bench.records import Failure, FirstAttempt, Looks, Record, record_path, write_record
 
+#: What of a failed round's output goes into its record.
 _TAIL_BYTES = 4000
-_FILLED = "filled"
+#: A folder that takes so much is not full.
+_ROUND_BYTES = 2**24
 #: What compiled cells get besides. Generated kernels are named after what was fused into them
 #: (PyTorch 2.0 does not by itself), and a profiler's end leaves CUDA graphs intact (CUDA before
 #: 12.6): PyTorch sees to that itself only where its own option asks for graphs.
@@ -95,171 +108,214 @@ class RunningRound:
     """A worker that measures ``turn`` in ``slot``.
 
     ``fingerprints`` are those of the environments that it may do so in, all if there are none.
-    Raises OSError if the sweep's folder cannot be written.
+    Where ``protocol.worker`` says so it is forked by one of ``servers``; a round whose server is
+    lost begins again in a fresh interpreter. Raises OSError if the folder cannot be written.
     """
 
     def __init__(
-        self, turn: Turn, slot: Slot, fingerprints: Sequence[str], warnings: Sequence[str]
+        self,
+        turn: Turn,
+        slot: Slot,
+        fingerprints: Sequence[str],
+        warnings: Sequence[str],
+        servers: ForkServers,
     ) -> None:
-        assert turn.planned.interpreter is not None
         self.turn = turn
         self.slot = slot
-        self.began = time.monotonic()
-        self._blank = replace(turn.blank(), warnings=list(warnings))
-        config = turn.planned.cell.config
+        self._fingerprints = list(fingerprints)
+        is_compiled = turn.planned.cell.config.compile.mode != "off"
+        warnings = [*warnings, *(unused_caches() if is_compiled else ())]
+        self._blank = replace(turn.blank(), warnings=warnings)
+        self._servers = servers
+        self._begin()
+
+    def _begin(self, why_not_forked: str | None = None) -> None:
+        config = self.turn.planned.cell.config
         limit_s = config.protocol.time_limit_s
-        self.deadline = None if limit_s is None else self.began + limit_s
+        self._began = time.monotonic()
+        self.deadline = None if limit_s is None else self._began + limit_s
         self._timed_out = False
-        self._pending = b""
-        self._has_said_all = False
-        self._environment: dict[str, Any] | None = None
-        self._is_kept = False
-        self._log = log_path(turn.planned.cell.folder, turn.round)
-        cache = compile_cache_dir(turn.planned.cell.folder)
-        self._read_fd, write_fd = os.pipe()
-        os.set_blocking(self._read_fd, False)
-        request = Request(
-            config=to_dict(config),
-            folder=str(turn.planned.cell.folder),
-            sweep=self._blank.sweep,
-            job=self._blank.job,
-            round=turn.round,
-            position=turn.position,
-            report_fd=write_fd,
-            profile=turn.profiled and config.profile,
-            fingerprints=list(fingerprints),
-            warnings=list(warnings),
-            looks=_as_dict(turn.looks),
-            first_attempt=_as_dict(turn.first_attempt),
-            compile_cache=_state_of(cache) if config.compile.mode != "off" else None,
-        )
+        self._before = stamp_of(self.turn.record_path)
+        self._log = OutputLog(log_path(self.turn.planned.cell.folder, self.turn.round))
+        self._reports = Reports()
+        lost = None
         try:
-            with self._log.open("wb") as log, tempfile.TemporaryFile() as asked:
-                asked.write(json.dumps(dataclasses.asdict(request)).encode())
-                asked.seek(0)
-                self._process = subprocess.Popen(
-                    [turn.planned.interpreter.executable, "-m", "sd_bench.execution.worker"],
-                    stdin=asked,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    pass_fds=(write_fd,),
-                    env=worker_environment(cache if config.compile.mode != "off" else None, slot),
-                    start_new_session=True,
-                )
+            self._start(why_not_forked)
+        except ServerLostError as error:
+            lost = str(error)
         except BaseException:
-            os.close(self._read_fd)
+            self._log.close()
+            self._reports.close()
             raise
         finally:
-            os.close(write_fd)
-        self._end_fd = _watch_end(self._process.pid)
+            self._log.close_write_end()
+            self._reports.close_write_end()
+        if lost is not None:
+            self._begin_again(lost)
+
+    def _start(self, why_not_forked: str | None) -> None:
+        """Have the process that was asked for, or a spawned one that tells the reason."""
+        config, interpreter = self.turn.planned.cell.config, self.turn.planned.interpreter
+        assert interpreter is not None
+        cell = self.turn.planned.cell
+        is_compiled = config.compile.mode != "off"
+        environment = worker_environment(cell if is_compiled else None, self.slot)
+        start_up = StartUp.of(interpreter.executable, environment)
+        server: ForkServer | str | None = why_not_forked
+        if server is None and config.protocol.worker == ForkServer.kind:
+            server = self._servers.take(start_up)
+        worker = {"kind": ForkServer.kind}
+        if not isinstance(server, ForkServer):
+            worker = {"kind": SpawnedProcess.kind, **({"reason": server} if server else {})}
+        request = Request(
+            config=to_dict(config),
+            folder=str(cell.folder),
+            sweep=self._blank.sweep,
+            job=self._blank.job,
+            round=self.turn.round,
+            position=self.turn.position,
+            report_fd=self._reports.write_fd,
+            profile=self.turn.profiled and config.profile,
+            fingerprints=self._fingerprints,
+            warnings=self._blank.warnings,
+            looks=_as_dict(self.turn.looks),
+            first_attempt=_as_dict(self.turn.first_attempt),
+            compile_cache=state_of_cache(cell.folder) if is_compiled else None,
+            worker=worker,
+        )
+        with tempfile.TemporaryFile() as asked:
+            asked.write(json.dumps(dataclasses.asdict(request)).encode())
+            asked.seek(0)
+            files = RoundFiles(
+                request=asked.fileno(), output=self._log.write_fd, report=request.report_fd
+            )
+            if isinstance(server, ForkServer):
+                self._process: ForkServer | SpawnedProcess = server
+                server.begin(files)
+            else:
+                self._process = SpawnedProcess(start_up, files)
 
     @property
     def files(self) -> list[int]:
-        """What becomes readable when the worker says something, or ends."""
-        if self._end_fd is None:
-            return [self._read_fd]
-        return [self._end_fd] if self._has_said_all else [self._read_fd, self._end_fd]
+        """What becomes readable when the worker says or prints something, or ends."""
+        pipes = [self._log, self._reports]
+        ends = self._process.files
+        return [*ends, *(pipe.read_fd for pipe in pipes if not (ends and pipe.is_at_end))]
 
     def hear(self) -> list[str]:
         """The phases that the worker has entered since it was last heard."""
-        phases = []
-        while chunk := self._read():
-            *lines, self._pending = (self._pending + chunk).split(b"\n")
-            for message in map(json.loads, lines):
-                if "phase" in message:
-                    phases.append(message["phase"])
-                elif "kept" in message:
-                    self._is_kept = True
-                else:
-                    self._environment = message["environment"]
-        return phases
-
-    def _read(self) -> bytes:
-        try:
-            chunk = os.read(self._read_fd, 65536)
-        except BlockingIOError:
-            return b""
-        self._has_said_all = not chunk
-        return chunk
+        self._log.drain()
+        return self._reports.hear()
 
     def is_over(self) -> bool:
-        """Whether the worker has ended, or its time limit has run out."""
-        ended = self._process.poll() is not None
+        """Whether the worker has ended, says what none says, or has run out of time."""
+        try:
+            ended = self._process.poll() is not None
+        except ServerLostError as error:
+            self._begin_again(str(error))
+            return False
         is_late = self.deadline is not None and time.monotonic() >= self.deadline
         self._timed_out = is_late and not ended
-        return ended or is_late
+        return ended or is_late or self._reports.fault is not None
+
+    def _begin_again(self, why: str) -> None:
+        assert isinstance(self._process, ForkServer)
+        self._servers.give_up(self._process, why)
+        self._log.close()
+        self._reports.close()
+        self._begin(why)
 
     def finish(self) -> Record:
         """End the worker and give the round's record, which is on disk by then.
 
         Raises OtherEnvironmentError if it would not measure, OSError if the folder takes no files.
         """
+        lived_s = time.monotonic() - self._began
         self.hear()
-        self.kill()
-        returncode, cell = self._process.returncode, self.turn.planned.cell
-        if returncode == EXIT_OTHER_ENVIRONMENT and self._environment is not None:
-            self._log.unlink(missing_ok=True)
-            raise OtherEnvironmentError(self._environment)
-        if returncode == EXIT_CANNOT_WRITE:
-            raise OSError(errno.ENOSPC, "the disk is full or read-only", str(cell.folder))
-        ended = _judge(returncode, self._timed_out, cell.config.protocol.time_limit_s)
-        if ended is None:
-            return self._accept(cell)
-        status, failure = ended
-        if self._is_kept:  # all was measured before: only the profile is lost
-            record = without_profile(self._accept(cell), failure.message)
+        exit_code = self.kill()
+        found = self._reports.environment
+        if exit_code == EXIT_OTHER_ENVIRONMENT and found and self._is_foreign(found):
+            self._log.discard()
+            raise OtherEnvironmentError(found)
+        if exit_code == EXIT_CANNOT_WRITE:
+            _try_to_write(self.turn.planned.cell.folder)
+        failed = self._failed(exit_code)
+        try:
+            if failed is not None and not self._reports.is_kept:
+                return self._failure(*failed)
+            record = record_left(
+                self.turn.record_path, self._before, self._blank, self._fingerprints, lived_s
+            )
+        except NotTheRecordError as error:
+            if self.turn.record_path.exists():
+                set_aside(self.turn.record_path)
+            said = Failure(type="Record", message=str(error), exit_code=exit_code)
+            return self._failure("crashed", said)
+        if failed is not None:  # all was measured before: only the profile is lost
+            record = without_profile(record, failed[1].message)
             write_record(self.turn.record_path, record)
-            return record
-        failure = replace(failure, detail=_tail(self._log))
+        self._accept(record)
+        return record
+
+    def _is_foreign(self, environment: dict[str, Any]) -> bool:
+        """Whether the round may not be measured in ``environment``."""
+        return bool(self._fingerprints) and environment["fingerprint"] not in self._fingerprints
+
+    def _failed(self, exit_code: int) -> tuple[str, Failure] | None:
+        fault = self._reports.fault
+        if fault is not None:
+            return "crashed", Failure(type="Report", message=fault)
+        limit_s = self.turn.planned.cell.config.protocol.time_limit_s
+        return _judge(exit_code, self._timed_out, limit_s)
+
+    def _failure(self, status: str, failure: Failure) -> Record:
+        """The record of a round that has left none, written in its place."""
+        failure = replace(failure, detail=self._log.last(_TAIL_BYTES))
         record = replace(self._blank, status=status, reason=failure.message, failure=failure)
         write_record(self.turn.record_path, record)
         return record
 
-    def _accept(self, cell: Cell) -> Record:
-        """The record that the worker has written."""
-        record = read_record(self.turn.record_path)
-        if record.times is not None and cell.config.compile.mode != "off":
-            (compile_cache_dir(cell.folder) / _FILLED).touch()
-        if record.status in ("ok", "unsupported"):
-            self._log.unlink(missing_ok=True)
-        return record
+    def _accept(self, record: Record) -> None:
+        if record.times is not None and record.config["compile"]["mode"] != "off":
+            mark_filled(self.turn.planned.cell.folder)
+        is_worth_keeping = has_printed(record) and not self._log.is_empty
+        if record.status in ("ok", "unsupported") and not is_worth_keeping:
+            self._log.discard()
 
-    def kill(self) -> None:
-        """End the worker's whole process group, compile helpers included, and reap it."""
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        for fd in (self._read_fd, self._end_fd):
-            if fd is not None:
-                os.close(fd)
+    def kill(self) -> int:
+        """End the worker's whole process group, and give its exit code."""
+        exit_code = self._process.end()
+        if isinstance(self._process, ForkServer):
+            self._servers.give_back(self._process)
+        self._log.close()
+        self._reports.close()
+        return exit_code
 
 
 def _as_dict(of_record: Looks | FirstAttempt | None) -> dict[str, Any] | None:
     return None if of_record is None else dataclasses.asdict(of_record)
 
 
-def _watch_end(pid: int) -> int | None:
-    """A file that becomes readable when the process ends, where the system has such a thing.
-
-    The pipe alone would not tell: a child that the worker leaves behind may hold it open.
-    """
+def _try_to_write(folder: Path) -> None:
+    """Raises OSError if ``folder`` does not even take what a round leaves there."""
     try:
-        return os.pidfd_open(pid)
-    except (AttributeError, OSError):
-        return None
+        with tempfile.TemporaryFile(dir=folder) as file:
+            os.posix_fallocate(file.fileno(), 0, _ROUND_BYTES)
+    except OSError:
+        message = "the disk is full or read-only"
+        raise OSError(errno.ENOSPC, message, str(folder)) from None
 
 
-def worker_environment(cache: Path | None, slot: Slot) -> dict[str, str]:
-    """What a worker in ``slot`` gets, with ``cache`` for the kernels it compiles."""
+def worker_environment(compiled: Cell | None, slot: Slot) -> dict[str, str]:
+    """What a worker finds; ``compiled`` is its cell if it compiles. Raises OSError."""
     environment = {**os.environ, **slot.environment}
     environment.pop("HYDRA_FULL_ERROR", None)
     environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # as nvidia-smi counts devices
     if IS_CHECKOUT:  # the worker runs this very code, whatever its interpreter has installed
         paths = [str(PACKAGE_DIR.parent), environment.get("PYTHONPATH", "")]
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    if cache is not None:
-        environment["TORCHINDUCTOR_CACHE_DIR"] = str(cache)
-        environment["TRITON_CACHE_DIR"] = str(cache / "triton")
+    if compiled is not None:
+        environment |= make_cache(compiled.folder, compiled.sweep_folder)
         for name, value in _COMPILED_ENVIRONMENT.items():
             environment.setdefault(name, value)
     return environment
@@ -268,16 +324,6 @@ def worker_environment(cache: Path | None, slot: Slot) -> dict[str, str]:
 def log_path(folder: Path, round_index: int) -> Path:
     """What a round's worker has printed; kept where the round failed."""
     return folder / f"round-{round_index}.log"
-
-
-def compile_cache_dir(folder: Path) -> Path:
-    """A cell's own cache of compiled kernels: no cell finds another's there."""
-    return folder / ".compile_cache"
-
-
-def _state_of(cache: Path) -> str:
-    """Whether a round before has compiled to its end, and not only begun."""
-    return "warm" if (cache / _FILLED).exists() else "cold"
 
 
 def _judge(
@@ -302,10 +348,3 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:  # one of the real-time signals between the named two
         return f"signal {number}"
-
-
-def _tail(log: Path) -> str:
-    try:
-        return log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace")
-    except OSError:
-        return ""

@@ -1,12 +1,14 @@
-"""What torch.compile did in a round: graphs, breaks between them, compilations anew."""
+"""What torch.compile did in a round, and whether it did anything."""
 
 from __future__ import annotations
 
-from sd_bench.capabilities.torch_compat import TORCH_VERSION, compile_counts
+from collections.abc import Iterator
+
+from sd_bench.capabilities.torch_compat import TORCH_VERSION, CompiledCalls, compile_counts
 from sd_bench.records import Compilation
 
 
-def read_compilation() -> Compilation:
+def read_compilation(unet: CompiledCalls) -> Compilation:
     """The counts so far; the process is fresh, so they are the round's own."""
     counts = compile_counts()
     version = ".".join(map(str, TORCH_VERSION))
@@ -14,9 +16,32 @@ def read_compilation() -> Compilation:
         graphs=counts["graphs"],
         graph_breaks=counts["graph_breaks"],
         recompilations=counts["recompilations"],
+        eager_calls=unet.eager_calls,
+        given_up=counts["given_up"],
+        failed_graphs=unet.failed_graphs,
         notes={
             name: f"PyTorch {version} does not count them"
             for name, count in counts.items()
             if count is None
         },
     )
+
+
+def why_not_compiled(done: Compilation) -> str | None:
+    """Why the network did not run compiled, whatever the cell's name says; None if it did.
+
+    Beside breaks a part that was given up may be a part between two of them, which is a warning's
+    business. Without any it is one that should have been compiled.
+    """
+    return "; ".join(_faults(done)) or None
+
+
+def _faults(done: Compilation) -> Iterator[str]:
+    if done.failed_graphs:
+        yield f"torch.compile failed on {done.failed_graphs} graph(s) and left them eager"
+    elif done.given_up and not done.graph_breaks:
+        yield f"torch.compile gave up {done.given_up} part(s) of the UNet and left them eager"
+    if done.eager_calls:
+        yield f"{done.eager_calls} UNet call(s) ran outside every graph of torch.compile"
+    elif done.graphs == 0:
+        yield "torch.compile made no graph"

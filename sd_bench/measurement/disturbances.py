@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from sd_bench.measurement.printing import PRINTED
 from sd_bench.records import Iteration, Record
 
 STOPPED = "stopped"
@@ -16,8 +17,9 @@ QUOTA = "throttled: cpu quota"
 CPU_TIME_LOW = "CPU time far below wall time"
 WAITED = "waited for a processor"
 SHARED = "processors shared with others"
-#: A GPU at its power limit is as it always is under this load: measuring again finds the same.
-_LASTING = ("throttled: sw_power_cap",)
+#: What measuring again would find again: a GPU at its power limit under this load, a cell that
+#: prints.
+_LASTING = ("throttled: sw_power_cap", PRINTED)
 #: How the warning begins that others computed on the GPU.
 OTHERS_ON_GPU = "others computed on the GPU"
 

@@ -15,6 +15,7 @@ from sd_bench.measurement.clock import counted_from, timed_call, timed_iteration
 from sd_bench.measurement.compilation import read_compilation
 from sd_bench.measurement.kernel_proof import FirstRun, judge, profile_call
 from sd_bench.measurement.memory import read_memory, reset_device_peak
+from sd_bench.measurement.printing import bytes_written, flag_printed
 from sd_bench.measurement.step_profile import profile_step
 from sd_bench.measurement.telemetry import RoundWatch, watching
 from sd_bench.measurement.telemetry_summary import (
@@ -72,11 +73,14 @@ def measure_round(
     report: Report,
     trace_file: Path | None = None,
     keep: Callable[[Measured], None] = lambda measured: None,
+    known_proof: KernelProof | None = None,
 ) -> Measured:
     """Measure one cell once, in this process. ``import_s`` is passed on to the record.
 
-    With ``trace_file`` one sampler step is profiled into it, after everything else, and ``keep``
-    gets all that was measured before: what a profiler does to the process costs no measurement.
+    With ``known_proof``, of another round of the cell, the extra call that proves the kernel is
+    left out; where the proof costs no call it is made all the same. With ``trace_file`` one sampler
+    step is profiled into it, after everything else, and ``keep`` gets all that was measured before:
+    what a profiler does to the process costs no measurement.
     """
     with watching(device, config.telemetry) as watch:
         report("build")
@@ -90,9 +94,14 @@ def measure_round(
             warmup = [_iterate(pipeline, 0, None)[0] for _ in range(config.protocol.warmup)]
             timed = _time_iterations(pipeline, watch, report)
             memory = read_memory(device)
-            compilation = read_compilation() if config.compile.mode != "off" else None
-            report("prove the kernel")
-            proof_s, proof = _prove(pipeline, unet_call, first_run)
+            compiled = pipeline.compiled_calls
+            compilation = None if compiled is None else read_compilation(compiled)
+            proof_s: float | None = None
+            if known_proof is not None and first_run is None:
+                proof = known_proof
+            else:
+                report("prove the kernel")
+                proof_s, proof = _prove(pipeline, unet_call, first_run)
             times = Times(
                 import_s=import_s,
                 build_s=build_s,
@@ -144,16 +153,18 @@ class _Timed:
 def _time_iterations(pipeline: Pipeline, watch: RoundWatch, report: Report) -> _Timed:
     count = pipeline.config.protocol.n_iter
     iterations, first_images, finite, constant = [], None, True, False
+    written: list[bool] = []
     for index in range(count):
         report(f"timed iteration {index + 1} of {count}")
-        iteration, images = _iterate(pipeline, index, watch)
+        iteration, images, has_written = _iterate(pipeline, index, watch)
         iterations.append(iteration)
+        written.append(has_written)
         first_images = first_images or images
         finite = finite and _is_finite(images)
         constant = constant or holds_constant_image(images.pixels)
     assert first_images is not None
     observed = watch.stop()
-    iterations = with_counters(iterations, observed, pipeline.device)
+    iterations = flag_printed(with_counters(iterations, observed, pipeline.device), written)
     if watch.observer is None:
         return _Timed(iterations, first_images, finite, constant, None, energy_not_read())
     energy = energy_record(
@@ -186,7 +197,10 @@ def holds_constant_image(pixels: torch.Tensor) -> bool:
     return bool((spread <= 1 / 255).any())
 
 
-def _iterate(pipeline: Pipeline, index: int, watch: RoundWatch | None) -> tuple[Iteration, Images]:
+def _iterate(
+    pipeline: Pipeline, index: int, watch: RoundWatch | None
+) -> tuple[Iteration, Images, bool]:
+    """One iteration, its images, and whether it wrote anything, such as a line of a log."""
     config = pipeline.config
     num_noises = config.sampler.steps if config.sampler.eta > 0 else 0
     batch = make_batch(config, index, pipeline.device, num_noises)
@@ -197,7 +211,10 @@ def _iterate(pipeline: Pipeline, index: int, watch: RoundWatch | None) -> tuple[
         )
 
     with nullcontext() if watch is None else watch.counting():
-        return timed_iteration(pipeline.device, call)
+        before = bytes_written()
+        iteration, images = timed_iteration(pipeline.device, call)
+        has_written = bytes_written() != before
+    return iteration, images, has_written
 
 
 def _unet_call(pipeline: Pipeline) -> Callable[[], torch.Tensor]:

@@ -110,12 +110,17 @@ class Telemetry:
 class Compilation:
     """What torch.compile did: how many graphs, breaks between them, and compilations anew.
 
-    ``None`` with a reason in ``notes`` where this PyTorch does not tell.
+    ``eager_calls`` are the UNet calls, timed and before, in which no graph ran; ``given_up`` the
+    parts of the network that the compiler left eager, ``failed_graphs`` the graphs that it could
+    not compile. ``None`` with a reason in ``notes`` where this PyTorch does not tell.
     """
 
     graphs: int | None
     graph_breaks: int | None
     recompilations: int | None
+    eager_calls: int | None = None
+    given_up: int | None = None
+    failed_graphs: int | None = None
     notes: dict[str, str] = field(default_factory=dict)
 
 

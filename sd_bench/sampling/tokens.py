@@ -20,7 +20,7 @@ from sd_bench.config.schema import TextEncoderConfig
 
 def tokenise(prompts: Sequence[str], config: TextEncoderConfig) -> Tensor:
     """Prompts to [B, 77] tokens: start, text cut to 75, end, the model's own padding."""
-    tokenizer = _tokenizer(config.library)
+    tokenizer = tokenizer_of(config.library)
     rows = torch.full((len(prompts), config.context_length), config.pad_token)
     for row, prompt in zip(rows, prompts, strict=True):
         text = tokenizer.encode(prompt)[: _room(config)]
@@ -31,7 +31,7 @@ def tokenise(prompts: Sequence[str], config: TextEncoderConfig) -> Tensor:
 
 def cut_off(prompt: str, config: TextEncoderConfig) -> str:
     """What of ``prompt`` does not fit and is left out, in the tokenizer's own words."""
-    tokenizer = _tokenizer(config.library)
+    tokenizer = tokenizer_of(config.library)
     return str(tokenizer.decode(tokenizer.encode(prompt)[_room(config) :])).strip()
 
 
@@ -40,7 +40,7 @@ def _room(config: TextEncoderConfig) -> int:
 
 
 @lru_cache(maxsize=2)
-def _tokenizer(library: str) -> SimpleTokenizer:
+def tokenizer_of(library: str) -> SimpleTokenizer:
     """Reading the vocabulary takes a few tenths of a second."""
     tokenizer = SimpleTokenizer()
     if library == "transformers":

@@ -6,8 +6,6 @@ table misses at any look is at most the error of the plan. ``faster`` and ``slow
 that leave out 1. ``same`` is two one-sided tests at that level (Schuirmann 1987), each of which may
 err at one end only: the interval at twice the level lies within the margin. A verdict never
 contradicts the plain 95 % interval beside it, which is narrower than either.
-
-Not in use yet: today's verdicts are those of ``sd_bench/verdicts/judgement.py``.
 """
 
 from __future__ import annotations
@@ -55,32 +53,77 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """One comparison of a table.
+    """One comparison of a table of ``family``, at a look of ``plan`` that has this ``level``.
 
-    ``interval`` is what the verdict follows from, with the confidence ``1 - level``;
-    ``interval_95`` is for this comparison alone, as if this were the only look. Both are widened
-    for serial correlation by the factor ``widening``. ``p`` is the two-sided p-value of no
-    difference, to be held against ``level``. ``too_few_rounds`` marks what cannot have a verdict
-    yet; ``forecast`` is there for the unclear.
+    ``se`` and ``df`` are of the estimate's log speed-up after paying for serial correlation. ``p``
+    is the two-sided p-value of no difference, to be held against ``level``. ``too_few_rounds``
+    marks what cannot have a verdict yet.
     """
 
     word: Word
     estimate: Estimate
-    interval: Interval
-    interval_95: Interval
+    plan: LookPlan
+    family: int
+    margin: float
     level: float
+    se: float
+    df: float
     p: float
-    widening: float
     too_few_rounds: bool
-    forecast: Forecast | None
 
     @property
     def decided(self) -> bool:
         """Whether the comparison may rest."""
         return self.word != "unclear"
 
+    @property
+    def interval(self) -> Interval:
+        """What ``faster`` and ``slower`` follow from: of the confidence ``1 - level``."""
+        return self._interval(self.level)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+    @property
+    def interval_95(self) -> Interval:
+        """For this comparison alone, as if this were the only look."""
+        return self._interval(PLAIN_LEVEL)
+
+    @property
+    def widening(self) -> float:
+        """What the standard error was multiplied by for serial correlation."""
+        return self.se / self.estimate.se if self.estimate.se > 0 else 1.0
+
+    @property
+    def forecast(self) -> Forecast | None:
+        """What would decide an unclear comparison."""
+        return None if self.decided else self._forecast(self.estimate.log_speedup, self.margin)
+
+    def exceeds(self, slowdown: float) -> bool | None:
+        """Whether the cell is slower than its baseline by more than a share (0.05 is 5 %).
+
+        ``None`` if that cannot be said. True follows from the interval at the level of the table,
+        False from that of ``same``: at any true slow-down only one of the two can be wrong.
+        """
+        if self.too_few_rounds or self.estimate.doubtful:
+            return None
+        limit = 1 / (1 + slowdown)
+        if self.interval.high < limit:
+            return True
+        return False if self._interval(equivalence_level(self.level)).low > limit else None
+
+    def forecast_excess(self, slowdown: float) -> Forecast:
+        """What would tell whether the cell is slower by more than that share."""
+        return self._forecast(self.estimate.log_speedup + math.log1p(slowdown), 0.0)
+
+    def _forecast(self, center: float, margin: float) -> Forecast:
+        rounds = self.estimate.rounds
+        return forecast(center, self.se, self.df, rounds, self.plan, margin, self.family)
+
+    def _interval(self, level: float | Numbers) -> Interval:
+        half = float(half_width(level, np.asarray(self.se), np.asarray(self.df)))
+        center = self.estimate.log_speedup
+        return Interval(math.exp(center - half), math.exp(center + half))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TableJudgement:
     """The comparisons of a table in their order, and what their rounds have in common."""
 
@@ -90,15 +133,16 @@ class TableJudgement:
 
 def judge_table(
     estimates: Sequence[Estimate],
-    plan: LookPlan,
+    plan: LookPlan | Sequence[LookPlan],
     margin: float = DEFAULT_MARGIN,
     family: int | None = None,
 ) -> TableJudgement:
     """A verdict for each comparison, at a look after the rounds that there are.
 
-    ``family`` is the number of comparisons in the table that was planned, if some are missing.
-    ``margin`` is a share: 0.01 is 1 %. To be called at the plan's looks, and where a sweep ended
-    between two of them; `looks.follow_looks` does, and keeps what was decided.
+    ``plan`` is that of all comparisons, or one for each of them. ``family`` is the number of
+    comparisons in the table that was planned, if some are missing. ``margin`` is a share: 0.01 is
+    1 %. To be called at the plan's looks, and where a sweep ended between two of them;
+    `looks.follow_looks` does, and keeps what was decided.
 
     Raises ValueError for a comparison with more rounds than the plan has.
     """
@@ -108,10 +152,18 @@ def judge_table(
     family = max(family or 1, len(estimates))
     return TableJudgement(
         judgements=tuple(
-            _judge(estimate, serial.assumed_phi, plan, margin, family) for estimate in estimates
+            _judge(estimate, serial.assumed_phi, each, margin, family)
+            for estimate, each in zip(estimates, list_plans(plan, estimates), strict=True)
         ),
         serial_correlation=serial,
     )
+
+
+def list_plans(
+    plan: LookPlan | Sequence[LookPlan], comparisons: Sequence[object]
+) -> Sequence[LookPlan]:
+    """The plan of each comparison."""
+    return [plan] * len(comparisons) if isinstance(plan, LookPlan) else plan
 
 
 def decide(
@@ -133,7 +185,7 @@ def decide(
     return np.where(same, SAME, np.where(differs, signs, UNCLEAR)).astype(np.int8)
 
 
-def half_width(level: float, se: Numbers, df: Numbers) -> Numbers:
+def half_width(level: float | Numbers, se: Numbers, df: Numbers) -> Numbers:
     """Half of a t interval with the confidence ``1 - level``; NaN without a degree of freedom."""
     return stdtrit(df, 1 - level / 2) * se
 
@@ -156,28 +208,20 @@ def _judge(estimate: Estimate, phi: float, plan: LookPlan, margin: float, family
     )
     se, df = widen(raw_se, raw_df, paid_phi, n)
     level = plan.level(n, family)
-    width = half_width(level, se, df)
     too_few = n < fewest_rounds(plan.error)
     code = decide(center, se, df, np.asarray(estimate.doubtful), level, margin)
-    word = "unclear" if too_few else _WORDS[int(code)]
-    ahead = None
-    if word == "unclear":
-        ahead = forecast(float(center), float(se), float(df), n, plan, margin, family)
     return Judgement(
-        word=word,
+        word="unclear" if too_few else _WORDS[int(code)],
         estimate=estimate,
-        interval=_interval(center, width),
-        interval_95=_interval(center, half_width(PLAIN_LEVEL, se, df)),
+        plan=plan,
+        family=family,
+        margin=margin,
         level=level,
+        se=float(se),
+        df=float(df),
         p=_two_sided_p(float(center), float(se), float(df)),
-        widening=float(se) / estimate.se if estimate.se > 0 else 1.0,
         too_few_rounds=too_few,
-        forecast=ahead,
     )
-
-
-def _interval(center: Numbers, width: Numbers) -> Interval:
-    return Interval(float(np.exp(center - width)), float(np.exp(center + width)))
 
 
 def _two_sided_p(center: float, se: float, df: float) -> float:

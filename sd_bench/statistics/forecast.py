@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from sd_bench.statistics.sequential import LookPlan, equivalence_level, fewest_rounds
+from sd_bench.statistics.sequential import RESERVE, LookPlan, equivalence_level, fewest_rounds
 
 Numbers = NDArray[np.float64]
 
@@ -45,7 +45,7 @@ def forecast(
     levels = np.array([plan.level(int(n), family) for n in ahead])
     planned = _first(center, se, df, rounds, ahead, levels, margin)
     new = np.arange(fewest_rounds(plan.error), _MOST_ROUNDS + 1)
-    level = plan.error * (1 - plan.reserve) / family
+    level = plan.error * (1 - RESERVE) / family
     return Forecast(
         further_rounds=None if planned is None else planned - rounds,
         new_sweep_rounds=_first(center, se, df, rounds, new, np.full(len(new), level), margin),
@@ -72,7 +72,7 @@ def _first(
     quantiles = stdtrit(dfs, 1 - levels / 2)
     distance, limit = abs(center), math.log1p(margin)
     differs = stdtr(dfs, distance / ses - quantiles)
-    narrower = stdtrit(dfs, 1 - np.array([equivalence_level(level) for level in levels]) / 2)
+    narrower = stdtrit(dfs, 1 - equivalence_level(levels) / 2)
     ends = ((limit - distance) / ses, (limit + distance) / ses)
     same = sum(stdtr(dfs, end - narrower) for end in ends) - 1
     enough = looks[(differs >= CHANCE_TO_DECIDE) | (same >= CHANCE_TO_DECIDE)]

@@ -11,7 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sd_bench.statistics.decision import DEFAULT_MARGIN, Judgement, TableJudgement, judge_table
+from sd_bench.statistics.decision import (
+    DEFAULT_MARGIN,
+    Judgement,
+    TableJudgement,
+    judge_table,
+    list_plans,
+)
 from sd_bench.statistics.estimate import Estimate
 from sd_bench.statistics.paired import estimate_paired
 from sd_bench.statistics.sequential import LookPlan
@@ -22,29 +28,34 @@ Sides = tuple[Mapping[Any, float], Mapping[Any, float]]
 
 def follow_looks(
     comparisons: Sequence[Sides],
-    plan: LookPlan,
+    plan: LookPlan | Sequence[LookPlan],
     margin: float = DEFAULT_MARGIN,
     family: int | None = None,
 ) -> TableJudgement:
     """The judgement of each comparison at the look that decided it, or at its last round.
 
-    Goes through the looks of ``plan``, each time with as many first pairs of every comparison (or
-    all, if it has fewer). ``family`` is the number of comparisons that was planned, if some are
-    missing. The serial correlation is that of the last look. Raises ValueError without a
-    comparison, for one without a pair, and for more pairs than the plan has.
+    Goes through the looks of ``plan`` (that of all comparisons, or one for each), each time with as
+    many first pairs of every comparison (or all, if it has fewer). ``family`` is the number of
+    comparisons that was planned, if some are missing. The serial correlation is that of the last
+    look. Raises ValueError without a comparison, for one without a pair, and for more pairs than
+    its plan has.
     """
     if not comparisons:
         raise ValueError("no comparison")
-    longest = max(len(baseline.keys() & cell.keys()) for baseline, cell in comparisons)
+    plans = list_plans(plan, comparisons)
+    pairs = [len(baseline.keys() & cell.keys()) for baseline, cell in comparisons]
+    longest = max(pairs)
+    looks = {n for each in plans for n in each.all_looks if n < longest}
     decided: dict[int, Judgement] = {}
-    for look in (*(n for n in plan.all_looks if n < longest), longest):
+    for look in sorted({*looks, longest}):
         estimates = [
             decided[at].estimate if at in decided else _first_pairs(sides, look)
             for at, sides in enumerate(comparisons)
         ]
-        table = judge_table(estimates, plan, margin, family)
+        table = judge_table(estimates, plans, margin, family)
         for at, judgement in enumerate(table.judgements):
-            if judgement.decided:
+            its_look = look >= pairs[at] or look in plans[at].all_looks
+            if judgement.decided and its_look:
                 decided.setdefault(at, judgement)
     judgements = (decided.get(at, found) for at, found in enumerate(table.judgements))
     return replace(table, judgements=tuple(judgements))

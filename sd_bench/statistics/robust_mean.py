@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
+from scipy.special import bdtr, stdtrit
 
 Numbers = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -32,8 +32,12 @@ MOST_ASIDE = 0.2
 #: nothing of the kind is needed (docs/statistics.md).
 LEAST_WITHOUT_PAIRS = float(np.log(1.5))
 
-#: What lies within this many times the mean on either side of 0 is ordinary if nothing differs.
-ORDINARY = 1.2
+#: What lies between these multiples of the mean is ordinary if nothing differs: what is as far on
+#: the other side of 0, and all up to half the way. Beyond that a value speaks for the mean.
+ORDINARY = (-1.2, 0.5)
+
+#: Where nothing differs, so few rounds are against a difference with at most this chance.
+DOUBT = 0.05
 
 _ROUNDING = 1e-12
 
@@ -95,12 +99,19 @@ def is_doubtful(values: Numbers, mean: RobustMean) -> Flags:
     """Whether a mean other than 0 hangs on setting aside what is ordinary if there is none.
 
     Where nothing differs, a round is as likely to be so much below 0 as above, which is what a
-    sign-flip test goes by (Fisher 1935). A value that was set aside and is hardly farther from 0
-    than the mean itself may then be an ordinary one: of a machine with two speeds, five ratios of
-    six can be alike by chance. Not so a round that took five times as long.
+    sign-flip test goes by (Fisher 1935). A value that was set aside, near 0 or hardly farther on
+    the other side than the mean itself, may then be an ordinary one: of a machine with two speeds,
+    five ratios of six can be alike by chance. Not so a round that took five times as long, nor one
+    that differs as the others do, only by a little less or more; nor is one of ten enough, by the
+    sign test.
     """
-    ordinary = np.abs(values) <= ORDINARY * np.abs(mean.center)[..., None]
-    return np.asarray((ordinary & ~mean.kept).any(axis=-1))
+    center = mean.center[..., None]
+    lowest, highest = (bound * np.abs(center) for bound in ORDINARY)
+    toward = values * np.sign(center)
+    ordinary = (lowest <= toward) & (toward <= highest)
+    against = (ordinary & ~mean.kept).sum(axis=-1)
+    chance = 2 * bdtr(against, values.shape[-1], 0.5)
+    return np.asarray((against > 0) & (chance > DOUBT))
 
 
 @cache

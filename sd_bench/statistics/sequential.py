@@ -126,14 +126,14 @@ def plan_fixed(rounds: int, reserve: float = RESERVE) -> LookPlan:
     return LookPlan(looks=(rounds,), reserve=reserve)
 
 
-def equivalence_level(level: float) -> float:
+def equivalence_level(level: float | Numbers) -> Numbers:
     """The two-sided level of the interval that must lie within the margin, at a look of ``level``.
 
     Two one-sided tests at ``level`` are an interval at twice that (Schuirmann 1987); never narrower
     than the plain 95 % interval, so that this one is never outside the margin where a verdict says
     ``same``.
     """
-    return min(2 * level, PLAIN_LEVEL)
+    return np.minimum(2 * np.asarray(level), PLAIN_LEVEL)
 
 
 def fewest_rounds(error: float = TABLE_ERROR) -> int:

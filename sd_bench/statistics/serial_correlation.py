@@ -10,7 +10,8 @@ last one's, plus news.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -52,18 +53,34 @@ class Penalty(NamedTuple):
     df: Numbers
 
 
-class SerialCorrelation(NamedTuple):
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SerialCorrelation:
     """The test of one table's rounds, over all of its comparisons.
 
-    ``phi`` is the estimate, corrected for the bias of short series; ``assumed_phi`` is what the
-    intervals were widened for. ``p`` is one-sided, by exchanging rounds. ``power`` is the chance
-    of a flag if ``phi`` were 0.3 and 0.6. NaN where there are too few rounds.
+    ``phi`` is the estimate, corrected for the bias of short series, NaN where there are too few
+    rounds; ``assumed_phi`` is what the intervals were widened for. ``series`` are the residuals.
     """
 
-    phi: float
-    assumed_phi: float
-    p: float
-    power: dict[float, float]
+    phi: float = np.nan
+    assumed_phi: float = 0.0
+    series: Sequence[Numbers] = field(default=(), repr=False)
+
+    @cached_property
+    def p(self) -> float:
+        """One-sided, by exchanging rounds; NaN where there are too few."""
+        if not self.series:
+            return np.nan
+        found = np.mean([lag_one(values) for values in self.series], axis=0)
+        drawn = np.mean([draw_lag_one(values) for values in self.series], axis=0)
+        return float(permutation_p(found, drawn))
+
+    @property
+    def power(self) -> dict[float, float]:
+        """The chance of a flag if ``phi`` were 0.3 and 0.6."""
+        if not self.series:
+            return {}
+        typical = round(float(np.mean([len(values) for values in self.series])))
+        return {phi: flag_power(phi, typical, len(self.series)) for phi in (0.3, 0.6)}
 
     @property
     def flagged(self) -> bool:
@@ -134,16 +151,13 @@ def check_serial_correlation(residuals: Sequence[Numbers]) -> SerialCorrelation:
     """
     series = [values for values in residuals if len(values) >= FEWEST_ROUNDS]
     if not series:
-        return SerialCorrelation(np.nan, 0.0, np.nan, {})
+        return SerialCorrelation()
     found = np.array([float(lag_one(values)) for values in series])
     rounds = np.array([len(values) for values in series])
-    drawn = np.mean([draw_lag_one(values) for values in series], axis=0)
-    typical = round(float(rounds.mean()))
     return SerialCorrelation(
         phi=float(estimate_phi(found, rounds)),
         assumed_phi=float(phi_to_pay(found, rounds)),
-        p=float(permutation_p(found.mean(), drawn)),
-        power={phi: flag_power(phi, typical, len(series)) for phi in (0.3, 0.6)},
+        series=series,
     )
 
 

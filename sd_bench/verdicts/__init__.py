@@ -3,5 +3,5 @@
 From records alone: ``compare_cells(pool_records(records))`` says what every comparison has come
 to, so that a launcher can stop where all are settled and the analysis prints the same verdicts.
 Plain dataclasses, without pandas, torch or Hydra. May import ``records``, ``statistics``,
-``attention_backends`` and ``devices_table``.
+``attention_backends``, ``devices_table`` and ``paths``.
 """

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from sd_bench.records import Record
-from sd_bench.statistics.intervals import mean_interval
-from sd_bench.statistics.significance import RoundKey
-from sd_bench.verdicts.axes import Choice
-from sd_bench.verdicts.environments import label_environments
-from sd_bench.verdicts.rounds import Round, collect_runs, find_upcasts, read_round
+from sd_bench.verdicts.axes import AXES, Choice, to_choice
+from sd_bench.verdicts.environments import UNKNOWN, label_environments
+from sd_bench.verdicts.planned_looks import PlannedLooks
+from sd_bench.verdicts.rounds import Round, RoundKey, find_upcasts, name_rounds, read_round
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Cell:
     """What decides how a cell is compared; two cells are equal only if they are the same object.
 
-    ``runs`` are the seconds of its rounds with times. ``status`` is ``ok`` if there is one, else
-    ``reason`` says why there is none.
+    ``runs`` are the seconds of its rounds with times, ``planned`` the looks that they were planned
+    with, ``worker_s`` how long the worker of a round lives on average (NaN: not known). ``status``
+    is ``ok`` if there is a round with times, else ``reason`` says why there is none.
     """
 
     choices: Mapping[str, Choice]
@@ -32,21 +34,41 @@ class Cell:
     reason: str
     runs: Mapping[RoundKey, float]
     sweep_folders: frozenset[str]
+    planned: Mapping[RoundKey, PlannedLooks] = field(default_factory=dict)
+    worker_s: float = math.nan
 
     @property
     def is_measured(self) -> bool:
-        """Whether it has a round with times."""
+        """Whether it has a round with times, or is planned to have."""
         return self.status == "ok"
-
-    @property
-    def mean_s(self) -> float:
-        """Mean seconds over its rounds, NaN without one."""
-        return mean_interval(list(self.runs.values())).mean
 
     def __getitem__(self, axis: str) -> Choice:
         """Its value on an axis, or its ``torch``, ``env`` or ``machine``."""
         places = {"torch": self.torch, "env": self.env, "machine": self.machine}
         return places[axis] if axis in places else self.choices[axis]
+
+
+def plan_cell(
+    choices: Mapping[str, Any], cell_hash: str, torch: str = UNKNOWN, reason: str = ""
+) -> Cell:
+    """A cell before its first round, as `pair_cells` needs it; with a ``reason`` it cannot run.
+
+    ``choices`` are a record's. What `label_environments` will tell apart by the rounds is told
+    apart by ``torch_env``; the machine is called as the GPU.
+    """
+    chosen = {axis: to_choice(choices.get(axis)) for axis in AXES}
+    gpu = str(chosen["gpu"] or UNKNOWN)
+    return Cell(
+        choices=chosen | {"gpu": gpu},
+        cell_hash=cell_hash,
+        env=f"{gpu}, {chosen['torch_env']}",
+        machine=gpu,
+        torch=torch,
+        status="unsupported" if reason else "ok",
+        reason=reason,
+        runs={},
+        sweep_folders=frozenset(),
+    )
 
 
 def pool_records(records: Iterable[Record]) -> list[Cell]:
@@ -78,8 +100,16 @@ def common_status(statuses: Iterable[str]) -> str:
     return "ok" if "ok" in counts else counts.most_common(1)[0][0]
 
 
+def mean_known(values: Iterable[float]) -> float:
+    """The mean of what is known, NaN where nothing is."""
+    known = [value for value in values if not math.isnan(value)]
+    return math.fsum(known) / len(known) if known else math.nan
+
+
 def _cell(rounds: list[Round], env: str, machine: str) -> Cell:
     first, ok = rounds[0], [each for each in rounds if each.status == "ok"]
+    names = name_rounds((each.place.sweep_folder, each.number, each.path) for each in ok)
+    named = list(zip(names, ok, strict=True))
     return Cell(
         choices=first.choices,
         cell_hash=first.cell_hash,
@@ -88,8 +118,8 @@ def _cell(rounds: list[Round], env: str, machine: str) -> Cell:
         torch=first.place.torch,
         status=common_status(each.status for each in rounds),
         reason="; ".join(dict.fromkeys(each.reason for each in rounds if each.reason)),
-        runs=collect_runs(
-            (each.place.sweep_folder, each.number, each.path, each.runtime_s) for each in ok
-        ),
+        runs={name: each.runtime_s for name, each in named},
         sweep_folders=frozenset(each.place.sweep_folder for each in rounds),
+        planned={name: each.planned for name, each in named if each.planned},
+        worker_s=mean_known(each.worker_s for each in ok),
     )

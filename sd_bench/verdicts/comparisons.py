@@ -1,17 +1,23 @@
-"""Cells against their baselines: estimate, interval, p-value and verdict of each comparison."""
+"""Cells against their baselines: estimate, interval and verdict of each comparison."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sd_bench.statistics.intervals import mean_interval
-from sd_bench.statistics.significance import RoundKey, SpeedupTest, compare_rounds
+from sd_bench.statistics.decision import Interval, Judgement, TableJudgement, judge_table
+from sd_bench.statistics.looks import follow_looks
+from sd_bench.statistics.runtime import typical_runtime
+from sd_bench.statistics.sequential import LookPlan, plan_fixed
+from sd_bench.statistics.serial_correlation import SerialCorrelation
+from sd_bench.statistics.unpaired import estimate_unpaired
 from sd_bench.verdicts.baselines import Baseline, BaselineCells, choose_baselines
 from sd_bench.verdicts.cells import Cell
-from sd_bench.verdicts.judgement import DEFAULT_MARGIN, Verdict, judge_table
+from sd_bench.verdicts.judgement import DEFAULT_MARGIN, Verdict, give_verdict
+from sd_bench.verdicts.planned_looks import PlannedLooks
+from sd_bench.verdicts.rounds import RoundKey
 
 
 def improvement_percent(baseline_s: float, seconds: float) -> float:
@@ -25,38 +31,64 @@ def speedup(baseline_s: float, seconds: float) -> float:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sides:
+    """What is compared: seconds by round of two sides, and the looks that were planned for it.
+
+    Without ``planned`` looks it is looked at once, at the rounds that there are. ``unplanned`` says
+    why, where looks were planned and cannot be followed.
+    """
+
+    baseline_s: Mapping[RoundKey, float]
+    cell_s: Mapping[RoundKey, float]
+    planned: PlannedLooks | None = None
+    unplanned: str = ""
+
+    @property
+    def num_pairs(self) -> int:
+        """How many rounds of both sides ran interleaved."""
+        return len(self.baseline_s.keys() & self.cell_s.keys())
+
+    @property
+    def are_paired(self) -> bool:
+        """Whether at least half of the rounds of the smaller side have a partner."""
+        return self.num_pairs >= max(1, min(len(self.baseline_s), len(self.cell_s)) / 2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Difference:
     """What the rounds of a cell are worth against those of another.
 
-    ``speedup`` and ``improvement_percent`` are the test's own estimate where both sides have two
-    rounds or more, else the ratio of the mean seconds, without a ``test``. ``baseline_s`` is the
-    baseline's mean seconds over the rounds that were compared, ``rounds`` how many the side with
-    more of them has.
+    All is of one estimate over the same rounds: ``baseline_s`` and ``cell_s`` are geometric means
+    in seconds without the rounds that were set aside, ``speedup`` is their ratio. ``rounds`` is how
+    many the side with more of them has. A cell against itself has no ``judgement`` and no
+    ``verdict``.
     """
 
     baseline_s: float
+    cell_s: float
     speedup: float
-    improvement_percent: float
     rounds: int
-    test: SpeedupTest | None = None
+    judgement: Judgement | None = None
+    verdict: Verdict | None = None
+    serial_correlation: SerialCorrelation | None = None
+    sides: Sides | None = None
 
     @property
-    def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the speed-up, NaN without a test."""
-        found = self.test
-        return (math.exp(found.low), math.exp(found.high)) if found else (math.nan, math.nan)
+    def improvement_percent(self) -> float:
+        """The published measure, of the same estimate."""
+        return improvement_percent(self.speedup, 1.0)
 
     @property
-    def p(self) -> float:
-        """The two-sided p-value, NaN without a test."""
-        return self.test.p if self.test else math.nan
+    def interval(self) -> Interval:
+        """The 95 % interval of the speed-up; NaN for a cell against itself."""
+        return self.judgement.interval_95 if self.judgement else Interval(math.nan, math.nan)
 
     @property
     def pairing(self) -> str:
         """How many of the rounds were compared, where a partner is missing to some."""
-        if self.test is None or self.test.method == "welch" or self.test.rounds == self.rounds:
+        if self.sides is None or not self.sides.are_paired or self.sides.num_pairs == self.rounds:
             return ""
-        return f"{self.test.rounds} of {self.rounds} rounds paired"
+        return f"{self.sides.num_pairs} of {self.rounds} rounds paired"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,23 +101,24 @@ class Pair:
     reason: str
 
     @property
+    def both_cells(self) -> tuple[Cell, ...]:
+        """The baseline's cell, if there is one, and the cell."""
+        return (self.cell,) if self.baseline_cell is None else (self.baseline_cell, self.cell)
+
+    @property
     def is_comparison(self) -> bool:
         """Whether there is something to compare: a cell is not compared with itself."""
         return self.baseline_cell is not None and self.baseline_cell is not self.cell
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """A cell against its baseline cell.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Comparison(Pair):
+    """A pair with what its rounds have come to.
 
-    ``reason`` says why there is no baseline cell. There is no ``difference`` without one, or
-    where the cell was not measured, and no ``verdict`` without a test.
+    There is no ``difference`` without a baseline cell, or where the cell was not measured, and no
+    ``verdict`` of a cell that is its own baseline.
     """
 
-    cell: Cell
-    baseline: Baseline | None
-    baseline_cell: Cell | None
-    reason: str
     difference: Difference | None
     verdict: Verdict | None
 
@@ -94,11 +127,11 @@ class Comparison:
         """Whether the rounds that there are decide it; a cell that is its baseline is settled."""
         if self.baseline_cell is self.cell:
             return True
-        return self.verdict is not None and self.verdict.word in ("faster", "slower", "same")
+        return self.verdict is not None and self.verdict.is_settled
 
 
 def compare_cells(
-    cells: Sequence[Cell], baseline: str | None = None, margin: float = DEFAULT_MARGIN
+    cells: Sequence[Cell], baseline: str | None = None, margin: float | None = None
 ) -> list[Comparison]:
     """Each cell against its baseline cell, in the order of the cells.
 
@@ -106,11 +139,18 @@ def compare_cells(
     usual one. The baseline cell is equal in every other axis and of the same environment; for a
     preset (a bundle of axes) and for ``torch_env`` it is of the same machine and as alike as
     there is one. Verdicts are judged over a machine's cells as one family, with the equivalence
-    ``margin`` (0.01 is 1 %). Raises BaselineError if the baseline is unknown.
+    ``margin`` (0.01 is 1 %; left out: what the records were planned with, or 1 %).
+
+    A comparison is judged at the looks that its records planned, so that what was decided at one
+    of them stays decided; where none were planned, or not for this baseline, it is looked at once.
+    Raises BaselineError if the baseline is unknown.
     """
     pairs = pair_cells(cells, baseline)
-    differences = [_difference(pair) for pair in pairs]
-    verdicts = judge_differences(differences, [cell.machine for cell in cells], margin)
+    differences = judge_sides(
+        [_sides(pair) for pair in pairs],
+        [cell.machine for cell in cells],
+        find_margin(cells) if margin is None else margin,
+    )
     return [
         Comparison(
             cell=pair.cell,
@@ -118,10 +158,16 @@ def compare_cells(
             baseline_cell=pair.baseline_cell,
             reason=pair.reason,
             difference=difference,
-            verdict=verdict,
+            verdict=None if difference is None else difference.verdict,
         )
-        for pair, difference, verdict in zip(pairs, differences, verdicts, strict=True)
+        for pair, difference in zip(pairs, differences, strict=True)
     ]
+
+
+def find_margin(cells: Sequence[Cell]) -> float:
+    """The equivalence margin that the rounds were planned with, 1 % where they do not agree."""
+    margins = {planned.margin for cell in cells for planned in cell.planned.values()}
+    return margins.pop() if len(margins) == 1 else DEFAULT_MARGIN
 
 
 def pair_cells(cells: Sequence[Cell], baseline: str | None = None) -> list[Pair]:
@@ -149,49 +195,105 @@ def _pair(cell: Cell, baseline: Baseline | None, partner: Cell | str) -> Pair:
     )
 
 
-def compare_runs(baseline: Mapping[RoundKey, float], runs: Mapping[RoundKey, float]) -> Difference:
-    """The seconds of a cell's rounds against those of another; neither side is empty."""
-    before, after = (mean_interval(list(side.values())).mean for side in (baseline, runs))
-    rounds = max(len(baseline), len(runs))
-    test = None if baseline is runs else compare_rounds(baseline, runs)
-    if test is None:
-        return Difference(
-            baseline_s=before,
-            speedup=speedup(before, after),
-            improvement_percent=improvement_percent(before, after),
-            rounds=rounds,
-        )
-    estimate = math.exp(test.log_speedup)
+def judge_sides(
+    compared: Sequence[Sides | None], tables: Sequence[Hashable], margin: float = DEFAULT_MARGIN
+) -> list[Difference | None]:
+    """What each comparison has come to; those of one table are judged together.
+
+    The family of a table is the number of its comparisons, or what was planned if that is more.
+    """
+    found: list[Difference | None] = [None] * len(compared)
+    members: dict[Hashable, dict[int, Sides]] = defaultdict(dict)
+    for at, (sides, table) in enumerate(zip(compared, tables, strict=True)):
+        if sides is not None and sides.baseline_s is sides.cell_s:
+            found[at] = _with_itself(sides)
+        elif sides is not None:
+            members[table][at] = sides
+    for of_table in members.values():
+        for at, difference in zip(of_table, _judge(list(of_table.values()), margin), strict=True):
+            found[at] = difference
+    return found
+
+
+def _judge(compared: list[Sides], margin: float) -> Iterator[Difference]:
+    """The comparisons of one table; pairs and others have their own serial correlation."""
+    family = max(len(compared), *(sides.planned.family for sides in compared if sides.planned), 0)
+    pairs = [sides for sides in compared if sides.are_paired]
+    others = [sides for sides in compared if not sides.are_paired]
+    paired = _judge_pairs(pairs, margin, family) if pairs else None
+    unpaired = _judge_unpaired(others, margin, family) if others else None
+    judgements = {table: iter(table.judgements) for table in (paired, unpaired) if table}
+    for sides in compared:
+        table = paired if sides.are_paired else unpaired
+        assert table is not None
+        yield _difference(sides, next(judgements[table]), table.serial_correlation)
+
+
+def _judge_pairs(compared: Sequence[Sides], margin: float, family: int) -> TableJudgement:
+    plans = [
+        sides.planned.plan if sides.planned else _one_look(sides.num_pairs) for sides in compared
+    ]
+    both = [(sides.baseline_s, sides.cell_s) for sides in compared]
+    return follow_looks(both, plans, margin, family)
+
+
+def _judge_unpaired(compared: Sequence[Sides], margin: float, family: int) -> TableJudgement:
+    estimates = [estimate_unpaired(sides.baseline_s, sides.cell_s) for sides in compared]
+    plans = [_one_look(estimate.rounds) for estimate in estimates]
+    return judge_table(estimates, plans, margin, family)
+
+
+def _one_look(rounds: int) -> LookPlan:
+    return plan_fixed(rounds, reserve=0)
+
+
+def _difference(
+    sides: Sides, judgement: Judgement, serial_correlation: SerialCorrelation
+) -> Difference:
+    estimate = judgement.estimate
     return Difference(
-        baseline_s=test.baseline_s,
-        speedup=estimate,
-        improvement_percent=improvement_percent(estimate, 1.0),
-        rounds=rounds,
-        test=test,
+        baseline_s=estimate.baseline_s,
+        cell_s=estimate.cell_s,
+        speedup=estimate.speedup,
+        rounds=max(len(sides.baseline_s), len(sides.cell_s)),
+        judgement=judgement,
+        verdict=give_verdict(judgement),
+        serial_correlation=serial_correlation,
+        sides=sides,
     )
 
 
-def judge_differences(
-    differences: Sequence[Difference | None],
-    families: Sequence[Hashable],
-    margin: float = DEFAULT_MARGIN,
-) -> list[Verdict | None]:
-    """The verdict of each difference with a test; those of one family are judged as one table."""
-    verdicts: list[Verdict | None] = [None] * len(differences)
-    tables: dict[Hashable, dict[int, SpeedupTest]] = defaultdict(dict)
-    for at, (difference, family) in enumerate(zip(differences, families, strict=True)):
-        if difference is not None and difference.test is not None:
-            tables[family][at] = difference.test
-    for table in tables.values():
-        for at, verdict in zip(table, judge_table(list(table.values()), margin), strict=True):
-            verdicts[at] = verdict
-    return verdicts
+def _with_itself(sides: Sides) -> Difference:
+    seconds = typical_runtime(list(sides.cell_s.values())).seconds
+    return Difference(baseline_s=seconds, cell_s=seconds, speedup=1.0, rounds=len(sides.cell_s))
 
 
-def _difference(pair: Pair) -> Difference | None:
-    if pair.baseline_cell is None or not pair.cell.is_measured:
+def _sides(pair: Pair) -> Sides | None:
+    base, cell = pair.baseline_cell, pair.cell
+    if base is None or not cell.is_measured:
         return None
-    return compare_runs(pair.baseline_cell.runs, pair.cell.runs)
+    planned, unplanned = (None, "") if base is cell else _planned(pair, base)
+    return Sides(baseline_s=base.runs, cell_s=cell.runs, planned=planned, unplanned=unplanned)
+
+
+def _planned(pair: Pair, base: Cell) -> tuple[PlannedLooks | None, str]:
+    """The looks that were planned for a comparison, or why they are not those of its rounds."""
+    pairs = base.runs.keys() & pair.cell.runs.keys()
+    plans = {side: {side.planned.get(key) for key in pairs} for side in (base, pair.cell)}
+    alike = {each and each._replace(baseline=None) for each in plans[base] | plans[pair.cell]}
+    if alike <= {None}:
+        return None, ""
+    if len({folder for folder, _ in pairs}) > 1:
+        return None, "rounds of several sweeps"
+    if len(alike) > 1 or len(plans[pair.cell]) > 1:
+        return None, "rounds that were planned differently"
+    (planned,) = plans[pair.cell]
+    assert planned is not None
+    if planned.baseline != str(pair.baseline):
+        return None, f"planned against {planned.baseline or 'nothing'}"
+    if len(pairs) > planned.plan.all_looks[-1]:
+        return None, "more rounds than were planned"
+    return planned, ""
 
 
 def _why_none(cells: Sequence[Cell]) -> str:

@@ -10,9 +10,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from sd_bench.records import Record
-from sd_bench.statistics.significance import RoundKey
 from sd_bench.verdicts.axes import AXES, Choice, to_choice, to_one_line
 from sd_bench.verdicts.environments import UNKNOWN, Place
+from sd_bench.verdicts.planned_looks import PlannedLooks, read_looks
+
+#: One round among all: (sweep's folder, round). Rounds of one sweep with the same number ran
+#: interleaved.
+RoundKey = tuple[str, int]
 
 #: Runtimes outside of this range (seconds) are a broken clock, not a measurement.
 BELIEVABLE_SECONDS = (1e-9, 1e9)
@@ -20,7 +24,11 @@ BELIEVABLE_SECONDS = (1e-9, 1e9)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """One round; ``runtime_s`` is NaN unless ``status`` is ``ok``, which ``reason`` explains."""
+    """One round; ``runtime_s`` is NaN unless ``status`` is ``ok``, which ``reason`` explains.
+
+    ``worker_s`` is how long its worker lived, NaN if that is not known; ``planned`` when its sweep
+    was to look at the verdicts.
+    """
 
     path: str
     cell_hash: str
@@ -30,6 +38,8 @@ class Round:
     reason: str
     runtime_s: float
     place: Place
+    worker_s: float = math.nan
+    planned: PlannedLooks | None = None
 
 
 def read_round(record: Record, path: Path | None = None) -> Round:
@@ -58,6 +68,8 @@ def read_round(record: Record, path: Path | None = None) -> Round:
             torch=to_one_line(environment.get("torch") or UNKNOWN),
             sweep_folder=sweep if path is None else _sweep_folder(path.parent, record.job),
         ),
+        worker_s=_worker_s(record),
+        planned=read_looks(record.looks),
     )
 
 
@@ -66,16 +78,17 @@ def find_upcasts(cells: Iterable[tuple[str, Choice]]) -> dict[str, Choice]:
     return {cell_hash: upcast for cell_hash, upcast in cells if upcast is not None}
 
 
-def collect_runs(rounds: Iterable[tuple[str, int, str, float]]) -> dict[RoundKey, float]:
-    """The seconds of a cell's rounds by (sweep's folder, round), from folder, round, path, seconds.
+def name_rounds(rounds: Iterable[tuple[str, int, str]]) -> list[RoundKey]:
+    """What each of a cell's rounds is called, from the sweep's folder, its number and its path.
 
-    A second round of the same number in a sweep has no partner: it is kept under its path.
+    A second round of the same number in a sweep has no partner: it is called by its path.
     """
-    runs: dict[RoundKey, float] = {}
-    for folder, number, path, seconds in rounds:
-        key = (folder, number)
-        runs[(path, number) if key in runs else key] = seconds
-    return runs
+    names: list[RoundKey] = []
+    seen: set[RoundKey] = set()
+    for folder, number, path in rounds:
+        names.append((path, number) if (folder, number) in seen else (folder, number))
+        seen.add(names[-1])
+    return names
 
 
 @lru_cache(maxsize=1024)  # a cell's rounds lie in one folder
@@ -90,6 +103,12 @@ def _sweep_folder(given: Path, job: str) -> str:
     if inside and folder.parts[-len(inside) :] == inside:
         return str(folder.parents[len(inside) - 1])
     return str(folder)
+
+
+def _worker_s(record: Record) -> float:
+    worker_s = record.times.worker_s if record.times else None
+    shortest, longest = BELIEVABLE_SECONDS
+    return worker_s if worker_s is not None and shortest <= worker_s <= longest else math.nan
 
 
 def _outcome(record: Record) -> tuple[str, str, float]:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from analysis.formatting import factor, interval, p_value, percent, seconds
+from analysis.formatting import factor, interval, percent, seconds
 
 
 @pytest.mark.parametrize(
@@ -43,12 +43,3 @@ def test_intervals_have_two_decimals_or_one_of_a_percent() -> None:
     assert interval(1.294, 1.327) == "1.29 to 1.33"
     assert interval(-1.24, 3.0, " %") == "-1.2 to 3.0 %"
     assert interval(math.nan, 1.0) == "-"
-
-
-def test_p_values_have_two_digits_and_an_end() -> None:
-    assert [p_value(p) for p in (0.0, 0.000123, 0.0456, math.nan)] == [
-        "<1e-4",
-        "0.00012",
-        "0.046",
-        "-",
-    ]

@@ -7,8 +7,13 @@ from typing import Any
 
 import pytest
 
-from analysis import load_records, summarise
+from analysis import compare, load_records, summarise
+from analysis.charts.colours import colour_series
+from analysis.rows import list_rows
 from analysis.series import order_series
+from analysis.wording.cell_names import name_choices
+from analysis.wording.findings import state_findings
+from sd_bench.attention_backends import BACKENDS_BY_NAME
 from sd_bench.verdicts.axes import PUBLISHED_PRESETS
 from tests.support.records import (
     PRESETS,
@@ -124,3 +129,25 @@ def test_environments_at_the_same_place_of_a_chart_are_told_apart(tmp_path: Path
         record = sample_record(1.0, environment=environment, started_at=started_at)
         write_sample(tmp_path / fingerprint, record)
     assert series(tmp_path) == ["flash, E1", "flash, E2", "of aaa", "of bbb"]
+
+
+def test_math_is_named_with_what_it_computes_in_everywhere(tmp_path: Path) -> None:
+    cells: dict[tuple[Any, ...], list[float]] = {("math",): [2.0, 2.1], ("flash",): [1.0, 1.1]}
+    write_sweep(tmp_path, cells, axes=("attention",), precision="bf16")
+    deltas = compare(summarise(load_records(tmp_path)))
+    math, flash = "math (fp32 inside)", "flash"
+    assert order_series(deltas) == [math, flash]
+    assert set(deltas["baseline"]) == {f"attention={math}"}
+    assert f"of attention={math}, 95 % interval" in " ".join(state_findings(deltas))
+    colours = colour_series([math, flash])
+    assert colours[math] == BACKENDS_BY_NAME["math"].colour
+    (row, _) = list_rows(deltas)
+    assert name_choices(row)["attention"] == math
+
+
+def test_what_math_computes_in_is_named_where_the_precision_varies(tmp_path: Path) -> None:
+    cells = [("math", "fp32"), ("math", "bf16")]
+    assert sweep(tmp_path, ("attention", "precision"), cells) == [
+        "math, fp32",
+        "math (fp32 inside), bf16",
+    ]

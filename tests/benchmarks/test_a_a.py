@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.a_a import describe, drift_over, paired_ratio
+from benchmarks.a_a import describe, describe_pairs, drift_over, gate_pairs, paired_ratio
+from tests.support.commands import SMOKE
 from tests.support.records import sample_record
 
 stats = pytest.importorskip("scipy.stats")
@@ -45,3 +46,15 @@ def test_the_account_has_both_names_their_order_and_the_warnings() -> None:
     assert "| A | 2 | 2.0250 | 0.0354 | 2.0000 | 2.0500 | 1.75 % |" in account
     assert "In order: A 2.0000, B 2.1000, B 1.9000, A 2.0500." in account
     assert account.endswith("Rounds with a warning: 4; such as: the host was busy.")
+
+
+def test_pairs_of_real_sweeps_go_through_the_gate() -> None:
+    """One round each, so that nobody can tell."""
+    ((code, heading),) = gate_pairs(1, ["-m", *SMOKE, "protocol.rounds=1"], "slower:5%")
+    assert (code, heading) == (3, "1 cells: 1 too few rounds")
+
+
+def test_wrong_and_undecided_pairs_are_counted() -> None:
+    said = describe_pairs([(0, "2 cells: 2 same"), (1, "2 cells: 1 same, 1 slower"), (3, "x")])
+    assert "| 2 | wrong | 2 cells: 1 same, 1 slower |" in said
+    assert said.endswith("\n3 pairs: 1 passed, 1 wrong, 1 undecided.")

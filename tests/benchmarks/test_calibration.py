@@ -3,13 +3,11 @@
 import numpy as np
 import pytest
 
-from benchmarks.analysis_calibration import FIXED, LOOKING, PARTS, after, draw
+from benchmarks.analysis_calibration import FIXED, LOOKING, PARTS, after
 from benchmarks.calibration.new_rule import judge_unpaired
 from benchmarks.calibration.noise import KINDS
-from benchmarks.calibration.old_rule import _test, quick_words
 from sd_bench.statistics.decision import DEFAULT_MARGIN, FASTER, SAME
 from sd_bench.statistics.sequential import LookPlan, plan_fixed
-from sd_bench.verdicts.judgement import judge_table
 
 TABLES = 500
 
@@ -62,12 +60,6 @@ def test_an_extension_decides_more_and_errs_no_more() -> None:
         "coarse", plan, TABLES, 0.02
     ).share(FASTER)
     assert after("coarse", plan, TABLES, 0.0, True).wrong <= 0.05 + SLACK
-
-
-def test_the_old_rule_is_the_one_that_the_analysis_has() -> None:
-    for table in draw("bimodal", 6, 30, 0.02):
-        tests = [_test(row) for row in table]
-        assert quick_words(tests) == [verdict.word for verdict in judge_table(tests)]
 
 
 @pytest.mark.parametrize("kind", KINDS)

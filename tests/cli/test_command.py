@@ -101,7 +101,7 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(
 def test_a_plan_leaves_nothing(tmp_path: Path, launcher: str) -> None:
     done = run(tmp_path, f"hydra/launcher={launcher}", "dry_run=true", "gpu=cpu")
     assert done.returncode == 0, done.stderr
-    assert "2 round(s) to run" in done.stdout
+    assert "6 round(s) to run" in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 

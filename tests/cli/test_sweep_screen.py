@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from sd_bench.cli.console import make_console
-from sd_bench.cli.resume_arguments import folder_argument
 from sd_bench.cli.sweep_screen import summary_table
 from sd_bench.execution.cell import Cell
 from sd_bench.execution.plan import PlannedCell
+from sd_bench.paths import folder_argument
 from sd_bench.records import Record
 from tests.support.commands import REPOSITORY, SMOKE, Command, records
 from tests.support.composition import Compose
@@ -40,6 +40,23 @@ def test_rounds_of_two_environments_are_not_averaged(
     assert "5.000" in second
     make_console().print(summary_table([planned], [[rounds[0], rounds[2]]]))
     assert "environment" not in capsys.readouterr().out
+
+
+def test_math_says_what_it_computed_in(
+    tiny: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = sample_record(1.0, attention="math", precision="bf16")
+    config = tiny("attention=math", "precision=bf16")
+    for label, shown in (
+        ("batch_size=1 attention=math", "batch_size=1 attention=math (fp32 inside) "),
+        ("preset=mine", "preset=mine, math (fp32 inside)"),
+    ):
+        cell = Cell(
+            config=config, index=0, label=label, folder=tmp_path / "0", sweep_folder=tmp_path
+        )  # fmt: skip
+        planned = PlannedCell(cell=cell, interpreter=None, reason=None)
+        make_console().print(summary_table([planned], [[record]]))
+        assert shown in capsys.readouterr().out
 
 
 def run_in_a_shell(tmp_path: Path, *arguments: str, end: str = "") -> subprocess.Popen[str]:

@@ -8,6 +8,7 @@ import pytest
 from hydra.errors import ConfigCompositionException
 from omegaconf.errors import OmegaConfBaseException
 
+from sd_bench.config.budget import budget_s
 from sd_bench.config.checks import check
 from sd_bench.config.conversion import from_dict, to_dict
 from sd_bench.config.scaling import scaled_sentences
@@ -36,7 +37,7 @@ def test_the_groups_are_those_of_the_design() -> None:
     groups = {group for group, _ in OPTIONS}
     assert groups == {
         "gpu", "batch_size", "attention", "compile", "model_version", "sampler", "precision",
-        "protocol", "torch_env", "preset", "experiment",
+        "protocol", "torch_env", "preset", "experiment", "scale",
     }  # fmt: skip
 
 
@@ -52,9 +53,12 @@ def test_command_line_beats_experiment_beats_preset_beats_protocol_beats_gpu(
     assert (gpu.precision.name, preset.precision.name) != ("autocast", "bf16")
     assert preset.precision.name == "autocast"
     assert preset.attention.backend == "math"
-    experiment = compose_config("protocol=published", "experiment=cpu_attention")
-    assert experiment.protocol.rounds == 3  # the experiment's, not the protocol's 10
+    scaled = compose_config("gpu=cpu", "scale=large")
+    assert (scaled.sampler.steps, scaled.workload.height) == (2, 256)
+    assert compose_config("gpu=cpu", "scale=large", "workload.height=64").workload.height == 64
+    experiment = compose_config("experiment=cpu_attention")
     assert (experiment.workload.height, experiment.gpu.name) == (256, "cpu")
+    assert experiment.protocol.rounds is None  # as many as the verdicts need
     typed = compose_config(
         "experiment=cpu_attention", "preset=optimized_math", "attention=flash",
         "precision=fp32", "workload.height=64", "protocol.rounds=1",
@@ -91,7 +95,9 @@ def test_a_gpu_runs_the_published_workload(compose_config: Compose) -> None:
     assert (config.workload.guidance_scale, config.prompt) == (9.0, "A photo")
     assert (config.workload.seed, config.workload.batch_size) == (1, 4)
     assert (config.protocol.n_iter, config.protocol.warmup) == (2, 1)
-    assert config.protocol.rounds == 10
+    protocol = config.protocol
+    assert (protocol.rounds, protocol.min_rounds, protocol.max_rounds) == (None, 6, 30)
+    assert budget_s(protocol) == 1800
     assert config.precision.name == "autocast"
     assert scaled_sentences(config) == []
 
@@ -128,6 +134,13 @@ def test_sd1_has_its_own_guidance_and_size(compose_config: Compose) -> None:
         (["attention.backend=magic"], "use one of original, xformers, math"),
         (["precision.name=fp8"], "use one of autocast, fp16, bf16, fp32"),
         (["protocol.n_iter=0"], "protocol.n_iter=0: must be at least 1"),
+        (["protocol.budget=soon"], "protocol.budget=soon: write 270s, 30min, 2h, or null"),
+        (["protocol.budget=0"], "protocol.budget=0: write 270s"),
+        (["protocol.budget=-5s"], "protocol.budget=-5s: write 270s"),
+        (["protocol.budget=true"], "protocol.budget=True: write 270s"),
+        (["protocol.min_rounds=40"], "must be at most protocol.max_rounds=30"),
+        (["more_rounds=3"], "write resume=true hydra.sweep.dir=FOLDER too"),
+        (["protocol.min_rounds=0"], "protocol.min_rounds=0: must be at least 1"),
         (["protocol.time_limit_s=0"], "must be above 0 seconds"),
         (["model_version.unet.num_heads=8"], "set exactly one of num_heads and num_head_channels"),
         (["model_version.unet.model_channels=100"], "do not divide into heads"),

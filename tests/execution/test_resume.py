@@ -17,7 +17,6 @@ from sd_bench.capabilities.support_rules import has_cpp_compiler
 from sd_bench.capabilities.torch_compat import HAS_COMPILE
 from sd_bench.cli.resume_arguments import (
     command_to_resume,
-    folder_argument,
     resumed_arguments,
     stored_arguments,
 )
@@ -33,6 +32,7 @@ from sd_bench.execution.sweep_folder import (
     placed,
     start_sweep,
 )
+from sd_bench.paths import folder_argument
 from sd_bench.records import find_records, read_record, write_record
 from tests.support.commands import REPOSITORY, SMOKE, Command, records
 from tests.support.composition import Compose
@@ -248,7 +248,7 @@ def test_the_command_to_resume_survives_shell_and_hydra(tmp_path: Path) -> None:
         cwd=REPOSITORY, capture_output=True, text=True, timeout=100,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "2 round(s) to run" in done.stdout
+    assert "6 round(s) to run" in done.stdout
     assert folder_argument(tmp_path) == f"hydra.sweep.dir={tmp_path}"
     assert "1 sampler steps" in done.stdout
 

@@ -18,9 +18,9 @@ from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Cell
 from sd_bench.execution.finished_rounds import Finished
 from sd_bench.execution.plan import PlannedCell
-from sd_bench.execution.planned_looks import PlannedLooks
 from sd_bench.execution.slots import Slot, Slots, slots_for
 from sd_bench.execution.sweep import run_sweep
+from sd_bench.execution.sweep_looks import SweepLooks
 from sd_bench.execution.time_account import Account
 from sd_bench.execution.timing import Timing
 from sd_bench.records import Record
@@ -54,7 +54,7 @@ class Diary:
         self.events.append(("again", 0))
 
     def planned(
-        self, plan: list[PlannedCell], finished: Finished, looks: PlannedLooks, timing: Timing
+        self, plan: list[PlannedCell], finished: Finished, looks: SweepLooks, timing: Timing
     ) -> None:
         self.events.append(("planned", len(plan)))
 

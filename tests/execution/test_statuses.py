@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from sd_bench.capabilities.support_rules import has_cpp_compiler
+from sd_bench.capabilities.torch_compat import HAS_COMPILE
 from sd_bench.measurement.round import holds_constant_image
 from tests.support.commands import SMOKE, TINY, Command, Inject, records
 from tests.support.runnable import needs_cpu_flash
@@ -114,6 +116,29 @@ def test_another_kernel_than_the_label_says_is_invalid(
     (record,) = records(tmp_path)
     assert record.status == "invalid"
     assert "kernel proof missed" in (record.reason or "")
+
+
+@pytest.mark.skipif(not HAS_COMPILE or not has_cpp_compiler(), reason="needs torch.compile and g++")
+def test_a_compiled_cell_that_compiled_nothing_is_invalid_and_keeps_its_numbers(
+    command: Command, tmp_path: Path
+) -> None:
+    arguments = (*SMOKE, "attention=math", "compile=default")
+    planned = command(*arguments, "dry_run=true", TORCH_COMPILE_DISABLE="1")
+    told = "warning: TORCH_COMPILE_DISABLE=1 switches torch.compile off"
+    assert told in planned.stdout
+    done = command(*arguments, TORCHDYNAMO_DISABLE="1")
+    assert done.returncode == 1
+    (record,) = records(tmp_path)
+    assert record.status == "invalid"
+    assert record.reason == (
+        "compile=default: 3 UNet call(s) ran outside every graph of torch.compile "
+        "(TORCHDYNAMO_DISABLE=1 switches torch.compile off)"
+    )
+    assert record.times is not None
+    before, _, after = done.stdout.partition("round 0 ")
+    assert "warning: TORCHDYNAMO_DISABLE=1 switches torch.compile off" in before
+    assert "compile=default will be invalid" in before
+    assert "ran outside every graph" in after
 
 
 def test_only_an_image_of_one_colour_is_constant() -> None:

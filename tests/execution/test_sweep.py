@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -15,7 +16,6 @@ from sd_bench.capabilities.composition import compose_config
 from sd_bench.capabilities.support_rules import unsupported_reason
 from sd_bench.capabilities.torch_compat import HAS_FLOP_COUNTER
 from sd_bench.environments.interpreter import find_interpreter, host_of
-from sd_bench.execution.worker_process import compile_cache_dir
 from sd_bench.records import find_records
 from tests.support.commands import REPOSITORY, TINY, Command, records
 from tests.support.composition import QUICK_TO_COMPILE
@@ -25,7 +25,7 @@ def test_a_matrix_leaves_one_record_a_cell_and_round(command: Command, tmp_path:
     time_file = tmp_path / "times.txt"
     done = command(
         "-m", *TINY, "batch_size=1,2", "attention=original,math", f"time_file={time_file}",
-        "protocol.n_iter=2",
+        "protocol.n_iter=2", "protocol.rounds=2",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found = records(tmp_path)
@@ -189,14 +189,20 @@ def _expected(torch_env: str) -> str:
 @pytest.mark.slow
 def test_the_five_published_commands_run(command: Command, tmp_path: Path) -> None:
     """Each as docs/published_commands.md maps it, on tiny networks. What this PyTorch or this
-    device cannot run is declared; the original code's twin runs on PyTorch 2."""
+    device cannot run is declared; the original code's twin runs on PyTorch 2.
+
+    They run in a folder whose name a C++ compiler and a shell want quoted: the compiled one too.
+    """
+    folder, temporary = tmp_path / "sweep" / "it's a $weep é", tmp_path / "temporary"
+    temporary.mkdir()
     names = "original_no_xformers,original,optimized_math,optimized,optimized_compile"
     done = command(
         "-m", f"preset={names},original_no_xformers_pt2", "gpu=cpu", "protocol=smoke",
         "model_version=sd2_tiny", "workload.height=64", "workload.width=64", "sampler.steps=2",
-        *QUICK_TO_COMPILE,
+        *QUICK_TO_COMPILE, f'hydra.sweep.dir="{folder}"', TMPDIR=str(temporary),
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
+    assert f"python -m analysis {shlex.quote(str(folder))}\n" in done.stdout
     status = {r.choices["preset"]: r.status for r in records(tmp_path)}
     on_1, on_2 = _expected("original"), _expected("optimized")
     assert status == {
@@ -214,6 +220,9 @@ def test_the_five_published_commands_run(command: Command, tmp_path: Path) -> No
     compiled = next(r for r in records(tmp_path) if r.choices["preset"] == "optimized_compile")
     if compiled.status == "ok":
         assert compiled.times is not None
+        assert compiled.compilation is not None
+        assert compiled.compilation.eager_calls == 0
         assert compiled.times.first_call_s is not None
         assert compiled.times.compile_cache == "cold"
-    assert not compile_cache_dir(tmp_path / "sweep" / compiled.job).exists()
+    assert not (folder / compiled.job / ".compile_cache").exists()
+    assert list(temporary.iterdir()) == []  # where it was, its precompiled headers with it

@@ -11,6 +11,7 @@ import torch
 from sd_bench.capabilities.support_rules import has_cpp_compiler
 from sd_bench.capabilities.torch_compat import HAS_COMPILE, HAS_SDPA
 from sd_bench.config.schema import ATTENTION_BACKENDS, AttentionConfig
+from sd_bench.measurement.compilation import why_not_compiled
 from sd_bench.measurement.kernel_proof import MATH_OPERATOR, CallCounts, judge, profile_call
 from sd_bench.measurement.round import measure_round
 from sd_bench.networks.attention import is_unet_attention
@@ -72,6 +73,7 @@ def test_a_compiled_label_is_proven_on_what_was_timed(tiny: Compose, label: str)
     assert measured.times.first_call_s > 3 * max(measured.times.iterations[0].steps_s)
     assert measured.times.compile_cache == "cold"
     assert measured.compilation is not None
+    assert why_not_compiled(measured.compilation) is None
     assert measured.compilation.graphs == 1
     assert measured.compilation.graph_breaks == 0
     assert not measured.compilation.recompilations
@@ -95,6 +97,7 @@ def test_a_label_under_cuda_graphs_is_proven_by_the_run_they_are_recorded_from(
     assert len(measured.times.warmup_unet_calls_s) == 3  # compiled, recorded, replayed
     assert measured.compilation is not None
     assert measured.compilation.graphs == 1
+    assert measured.compilation.eager_calls == 0
     assert not later, "a call is profiled that would replay a graph"
 
 

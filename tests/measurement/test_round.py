@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import time
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from sd_bench.measurement.memory import read_memory
 from sd_bench.measurement.output_files import save_output
 from sd_bench.measurement.round import measure_round
+from sd_bench.measurement.round_warnings import remarks
+from sd_bench.networks.unet import UNet
 from sd_bench.sampling.text_to_image import Images
 from tests.support.composition import Compose
+from tests.support.records import sample_record
 
 CPU = torch.device("cpu")
 
@@ -45,6 +52,23 @@ def test_no_warm_up_means_no_call_before_the_timed_ones(tiny: Compose) -> None:
     times = measure_round(config, CPU, 0.0, None, lambda phase: None).times
     assert times.first_call_s is None
     assert times.warmup == [] == times.warmup_unet_calls_s
+
+
+def test_what_is_slow_only_at_first_is_noticed_where_it_was_timed(
+    tiny: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward, calls = UNet.forward, count()
+
+    def slow_at_first(unet: UNet, *inputs: Tensor) -> Tensor:
+        time.sleep(1.0 if next(calls) == 0 else 0.0)
+        return forward(unet, *inputs)
+
+    monkeypatch.setattr(UNet, "forward", slow_at_first)
+    config = tiny("protocol.warmup=0", "protocol.warmup_unet_calls=0", "attention=original")
+    times = measure_round(config, CPU, 0.0, None, lambda phase: None).times
+    (sentence,) = remarks(replace(sample_record(1.0, sampler="plms"), times=times))[:1]
+    assert "warm-up may not have ended: the first step" in sentence
+    assert times.iterations[0].flags == []  # the choice what is measured again never looks at times
 
 
 def test_images_carry_the_cells_facts_prompt_and_seed(tmp_path: Path) -> None:

@@ -65,6 +65,49 @@ def test_each_disturbance_is_one_sentence(record: Record, said: str) -> None:
     assert said in sentence
 
 
+def with_times(
+    *iterations_s: float,
+    steps_s: tuple[float, ...] = (),
+    calls_s: tuple[float, ...] = (),
+    **choices: Any,
+) -> Record:
+    """A record of these iterations, the steps of the first as given."""
+    record = sample_record(*iterations_s, environment=a_record().environment, **choices)
+    assert record.times is not None
+    first, *others = record.times.iterations
+    iterations = [replace(first, steps_s=list(steps_s)), *others]
+    times = replace(record.times, iterations=iterations, warmup_unet_calls_s=list(calls_s))
+    return replace(record, times=times)
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        (with_times(1.2, 1.0, 1.02), "first timed iteration took 18% longer than any other"),
+        (with_times(1.14, 1.0), None),
+        (with_times(1.2, 1.0, 1.1), None),  # as slow as others are
+        (with_times(1.0, 1.3), None),
+        # the first step of PLMS makes two calls
+        (with_times(1.0, steps_s=(0.4, 0.2, 0.2)), None),
+        (with_times(1.0, steps_s=(0.6, 0.2, 0.2)), "first step, by UNet call, took 50% longer"),
+        (with_times(1.0, steps_s=(0.4, 0.2, 0.2), sampler="ddim"), "took 100% longer"),
+        # a single step is held against warm-up calls, but for the first
+        (with_times(1.0, steps_s=(0.6,), calls_s=(0.9, 0.2)), "took 50% longer"),
+        (with_times(1.0, steps_s=(0.6,), calls_s=(0.2,)), None),
+        (with_times(1.0, steps_s=()), None),
+    ],
+)
+def test_a_round_that_was_still_warming_up_says_so(record: Record, said: str | None) -> None:
+    found = remarks(record)
+    assert len(found) == (said is not None)
+    assert all(str(said) in sentence for sentence in found)
+    assert record.times is not None
+    disturbed = replace(record.times.iterations[0], flags=["steal 4%"])
+    times = replace(record.times, iterations=[disturbed, *record.times.iterations[1:]])
+    (only,) = remarks(replace(record, times=times))
+    assert only.startswith("steal 4%")
+
+
 def test_a_compiled_round_under_autocast_says_what_it_mixes() -> None:
     compiled = a_record(compilation=compilation(0, 0))
     under_autocast = replace(compiled, choices={**compiled.choices, "precision": "autocast"})

@@ -16,7 +16,7 @@ from analysis import compare, load_records, summarise
 from sd_bench.records import Record, find_records, read_record
 from sd_bench.verdicts.baselines import BaselineError
 from sd_bench.verdicts.cells import pool_records
-from sd_bench.verdicts.comparisons import Comparison, compare_cells, compare_runs
+from sd_bench.verdicts.comparisons import Comparison, Sides, compare_cells, judge_sides
 from tests.support.records import (
     PRESETS,
     sample_environment,
@@ -54,8 +54,11 @@ def test_records_alone_say_what_is_faster() -> None:
     assert difference is not None
     assert verdict is not None
     assert difference.speedup == pytest.approx(1.25, rel=0.01)
-    assert difference.interval[0] < difference.speedup < difference.interval[1]
-    assert difference.p <= verdict.p_holm < 0.04
+    assert difference.baseline_s / difference.cell_s == pytest.approx(difference.speedup)
+    judgement = difference.judgement
+    assert judgement is not None
+    assert judgement.interval_95.low < difference.speedup < judgement.interval_95.high
+    assert judgement.p <= judgement.level
     assert verdict.word == "faster"
 
 
@@ -78,7 +81,7 @@ def test_a_cell_that_failed_is_compared_with_nothing_and_says_why() -> None:
     assert found["math"].reason == "baseline no memory"
     assert found["math"].difference is None
     assert found["math"].verdict is None
-    assert math.isnan(found["flash"].cell.mean_s)
+    assert found["flash"].cell.runs == {}
 
 
 def test_an_unknown_baseline_lists_those_there_are() -> None:
@@ -95,9 +98,43 @@ def test_records_older_than_upcast_are_of_the_cell_of_newer_ones() -> None:
 
 
 def test_a_cell_against_itself_is_worth_nothing() -> None:
-    runs = {("sweep", number): 2.0 + number for number in range(6)}
-    difference = compare_runs(runs, runs)
-    assert (difference.speedup, difference.improvement_percent, difference.test) == (1.0, 0.0, None)
+    runs = {("sweep", number): 2.0 for number in range(6)}
+    (difference,) = judge_sides([Sides(baseline_s=runs, cell_s=runs)], ["table"])
+    assert difference is not None
+    assert (difference.speedup, difference.improvement_percent) == (1.0, 0.0)
+    assert (difference.judgement, difference.verdict) == (None, None)
+    assert difference.cell_s == pytest.approx(2.0)
+
+
+def judged(baseline_s: dict[tuple[str, int], float], cell_s: dict[tuple[str, int], float]) -> Any:
+    (difference,) = judge_sides([Sides(baseline_s=baseline_s, cell_s=cell_s)], ["table"])
+    assert difference is not None
+    return difference
+
+
+def test_rounds_of_one_sweep_are_paired_and_of_two_sweeps_are_not() -> None:
+    base = {("s1", r): 10.0 + r / 10 for r in range(7)}
+    for sweep, method in (("s1", "paired"), ("s2", "unpaired")):
+        found = judged(base, {(sweep, r): 9.0 + r / 10 for r in range(7)})
+        assert found.judgement.estimate.method == method
+
+
+def test_a_round_without_times_leaves_its_pair_out() -> None:
+    base = {("s1", r): 10.0 + r / 10 for r in range(7) if r != 2}
+    found = judged(base, {("s1", r): 9.0 + r / 10 for r in range(7)})
+    assert (found.judgement.estimate.rounds, found.pairing) == (6, "6 of 7 rounds paired")
+
+
+def test_pairs_that_are_few_among_many_rounds_are_not_relied_on() -> None:
+    base = {("s1", 0): 10.0, ("s1", 1): 10.1} | {("s2", r): 10.0 + r / 10 for r in range(8)}
+    cell = {("s1", 0): 9.0, ("s1", 1): 9.1} | {("s3", r): 9.0 + r / 10 for r in range(8)}
+    found = judged(base, cell).judgement.estimate
+    assert (found.method, found.rounds) == ("unpaired", 10)
+
+
+def test_one_round_has_a_speedup_of_that_round() -> None:
+    found = judged({("s", 0): 2.0}, {("s", 0): 1.0, ("s", 1): 5.0})
+    assert (found.speedup, found.verdict.word) == (pytest.approx(2.0), "too few rounds")
 
 
 @pytest.fixture
@@ -133,7 +170,9 @@ def test_they_are_the_verdicts_that_the_analysis_prints(sweeps: Path, baseline: 
         (row["machine"], row["env"], row["cell_hash"], row["preset"]): (
             row["verdict"],
             row["speedup"],
-            row["p_holm"],
+            row["p"],
+            row["level"],
+            row["cell_s"] if row["speedup"] == row["speedup"] else math.nan,
             row["improvement_percent"],
         )
         for row in table.to_dict("records")
@@ -145,7 +184,9 @@ def test_they_are_the_verdicts_that_the_analysis_prints(sweeps: Path, baseline: 
         decided[cell.machine, cell.env, cell.cell_hash, cell["preset"]] = (
             verdict.word if verdict else "",
             difference.speedup if difference else math.nan,
-            verdict.p_holm if verdict else math.nan,
+            found.p if (found := difference and difference.judgement) else math.nan,
+            found.level if found else math.nan,
+            difference.cell_s if difference else math.nan,
             difference.improvement_percent if difference else math.nan,
         )
     np.testing.assert_equal(decided, printed)  # to the last digit, NaN where it is NaN

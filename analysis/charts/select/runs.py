@@ -91,7 +91,8 @@ def _gains(fastest: Row, rows: list[Row]) -> list[str]:
         ]
     if fastest["is_baseline"] or fastest["improvement_percent"] != fastest["improvement_percent"]:
         return []
-    return [f"{percent(fastest['improvement_percent'])} over {fastest['baseline']}"]
+    aside = " without disturbed rounds" if fastest["disturbed"] else ""
+    return [f"{percent(fastest['improvement_percent'])} over {fastest['baseline']}{aside}"]
 
 
 def _bases(fastest: Row, name: str, others: list[Row]) -> list[Row]:

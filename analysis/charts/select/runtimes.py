@@ -71,8 +71,8 @@ def _chart(cells: pd.DataFrame, x_axis: str, other: str, colours: dict[str, str]
         colours=colours,
         bars=bars,
         caption=_caption(cells),
-        percent_caption=f"On the bars: {name.lower()}, improvement over the baseline (positive is "
-        "faster).",
+        percent_caption=f"On the bars: mean {name.lower()}, improvement over the baseline without "
+        "disturbed rounds (positive is faster).",
     )
 
 

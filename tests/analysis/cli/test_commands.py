@@ -59,7 +59,7 @@ def test_a_sweep_becomes_tables_and_charts_beside_it(
     assert main([str(tmp_path)]) == 0
     captured = capsys.readouterr()
     assert captured.err == ""
-    assert "|          4 | flash     |        8.40 |        10.40 |     +19.3 % |" in captured.out
+    assert "|          4 | flash     |        8.39 |        10.39 |     +19.3 % |" in captured.out
     assert "Baseline: attention=math." in captured.out
     assert f"32 files in {tmp_path / 'analysis'}" in captured.out
     assert {path.name for path in (tmp_path / "analysis").iterdir()} == {

@@ -33,7 +33,7 @@ def test_time_files_are_compared_by_welchs_test(tmp_path: Path) -> None:
     ]
     compiled = rows[1]
     assert compiled["mean_s"] == pytest.approx(36.86 / 6)
-    assert (compiled["method"], compiled["verdict"]) == ("welch", "faster")
+    assert (compiled["method"], compiled["verdict"]) == ("unpaired", "faster")
     assert compiled["images_per_s"] == pytest.approx(4 / (36.86 / 6))
     assert (compiled["batch_size"], compiled["n_iter"]) == (2, 2)
 

@@ -29,12 +29,12 @@ def test_only_what_stands_between_marks_is_replaced(tmp_path: Path) -> None:
     assert text.startswith("# Mine\n\n<!-- analysis: table delta records attention=math -->\n")
     assert text.endswith("<!-- /analysis -->\n\nStays.\n")
     assert "old numbers" not in text
-    assert "| 4 | flash | 8.40 | 10.40 | +19.3 % |" in text
+    assert "| 4 | flash | 8.39 | 10.39 | +19.3 % |" in text
 
 
 def test_a_baseline_can_be_named_in_a_mark(tmp_path: Path) -> None:
     text = part(document(tmp_path, "table delta records attention=flash"))
-    assert "| 4 | math | 10.40 | 8.40 | -23.9 % |" in text
+    assert "| 4 | math | 10.39 | 8.39 | -23.9 % |" in text
 
 
 def test_summaries_and_findings(tmp_path: Path) -> None:

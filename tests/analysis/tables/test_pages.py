@@ -67,8 +67,8 @@ def test_the_delta_has_percent_and_factor(tmp_path: Path) -> None:
         {
             "batch size": "4",
             "attention": "math",
-            "runtime [s]": "10.40",
-            "baseline [s]": "10.40",
+            "runtime [s]": "10.39",
+            "baseline [s]": "10.39",
             "improvement": "baseline",
             "speed-up": "1.00x",
             "95 % interval": "-",
@@ -79,8 +79,8 @@ def test_the_delta_has_percent_and_factor(tmp_path: Path) -> None:
         {
             "batch size": "4",
             "attention": "flash",
-            "runtime [s]": "8.40",
-            "baseline [s]": "10.40",
+            "runtime [s]": "8.39",
+            "baseline [s]": "10.39",
             "improvement": "+19.3 %",
             "speed-up": "1.24x",
             "95 % interval": "1.10 to 1.39",
@@ -282,7 +282,8 @@ def test_delta_csv_has_baseline_factor_and_trust(tmp_path: Path) -> None:
     delta = pd.read_csv(tmp_path / "delta.csv")
     math_2 = delta[(delta["batch_size"] == 2) & (delta["attention"] == "math")].iloc[0]
     assert math_2["baseline"] == "attention=flash"
-    assert math_2["baseline_s"] == pytest.approx(4.2)
+    assert math_2["baseline_s"] == pytest.approx(math.sqrt(4.0 * 4.4))
+    assert math_2["cell_s"] == pytest.approx(math.sqrt(5.0 * 5.4))
     by_round = math.sqrt((4.0 / 5.0) * (4.4 / 5.4))
     assert math_2["speedup"] == pytest.approx(by_round)
     assert math_2["improvement_percent"] == pytest.approx(100 * (1 - 1 / by_round))
@@ -307,7 +308,7 @@ def test_markdown_files_hold_the_tables(tmp_path: Path) -> None:
     ]
     summary, delta = (tmp_path / "summary.md").read_text(), (tmp_path / "delta.md").read_text()
     assert "| 4 | flash | 8.40 | 3.32 to 13.48 | 0.476 | 0.744 | proven | 0 |" in summary
-    assert "| 4 | flash | 8.40 | 10.40 | +19.3 % | 1.24x | 1.10 to 1.39 | too few" in delta
+    assert "| 4 | flash | 8.39 | 10.39 | +19.3 % | 1.24x | 1.10 to 1.39 | too few" in delta
     for text in (summary, delta):
         widths = {line.count("|") for line in re.findall(r"^\|.*\|$", text, re.MULTILINE)}
         assert len(widths) == 1
@@ -319,11 +320,10 @@ def ten(mean_s: float) -> list[float]:
     return [mean_s * (1 + 0.005 * ((7 * at) % 10 - 4.5) / 3) for at in range(10)]
 
 
-def test_ten_rounds_get_a_verdict_with_its_corrected_p(tmp_path: Path) -> None:
+def test_ten_rounds_get_a_verdict(tmp_path: Path) -> None:
     write_sweep(tmp_path, {(1, "math"): ten(10.0), (1, "flash"): [*ten(8.0)[3:], *ten(8.0)[:3]]})
     (_, flash) = rows(make_delta_page(*frames(tmp_path)))
     assert flash["verdict"] == "faster"
-    assert flash["p (Holm)"] == "<1e-4"
     low, high = map(float, flash["95 % interval"].split(" to "))
     assert 1.2 < low <= 1.25 <= high < 1.3
 
@@ -386,13 +386,20 @@ def test_too_few_pairs_are_told_from_too_few_rounds(tmp_path: Path) -> None:
     assert flash["verdict"] == "too few rounds (5 paired rounds, needs 6)"
 
 
-def test_a_speedup_lies_within_its_interval_with_an_outlier_too(tmp_path: Path) -> None:
+def test_a_disturbed_round_is_set_aside_from_runtime_and_speedup_and_named(
+    tmp_path: Path,
+) -> None:
     slow = [*ten(10.0)[:4], 60.0, *ten(10.0)[5:]]
     write_sweep(tmp_path, {(1, "math"): slow, (1, "flash"): ten(10.0)})
-    (_, flash) = rows(make_delta_page(*frames(tmp_path)))
-    low, high = map(float, flash["95 % interval"].split(" to "))
-    assert flash["speed-up"] == f"{math.exp(math.log(60 / ten(10.0)[4]) / 10):.2f}x"
-    assert low < 1.2 < high
+    page = make_delta_page(*frames(tmp_path))
+    baseline, flash = rows(page)
+    assert flash["speed-up"] == "1.00x"
+    assert flash["runtime [s]"] == flash["baseline [s]"] == baseline["runtime [s]"]
+    assert flash["verdict"] == "same"
+    assert (
+        "Set aside as disturbed where differences were estimated: round 4 of attention=math at "
+        "batch 1 (6.0 times as long as usual)."
+    ) in page.notes
 
 
 def test_a_speedup_with_another_output_is_marked_and_not_bold(tmp_path: Path) -> None:
@@ -430,10 +437,8 @@ def test_versions_of_pytorch_are_an_axis(tmp_path: Path) -> None:
         write_sample(tmp_path, sample_record(runtime_s, environment=environment, sweep=torch))
     by_axis = compare_by_axis(summarise(load_records(tmp_path)))
     (table,) = (deltas for axis, deltas in by_axis.items() if axis == "torch")
-    assert [(row.torch, row.speedup) for row in table.itertuples()] == [
-        ("1.12.1", 1.0),
-        ("2.15.0", 2.0),
-    ]
+    found = {row.torch: row.speedup for row in table.itertuples()}
+    assert found == pytest.approx({"1.12.1": 1.0, "2.15.0": 2.0})
 
 
 def test_upcast_is_an_axis_and_not_mentioned_where_all_cells_are_equal(tmp_path: Path) -> None:

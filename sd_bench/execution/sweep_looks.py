@@ -12,20 +12,18 @@ from sd_bench.execution.finished_rounds import Finished
 from sd_bench.execution.plan import PlannedCell
 from sd_bench.records import Looks, Record
 from sd_bench.statistics.sequential import LOOKS, LookPlan
-from sd_bench.verdicts.axes import Choice, to_choice
-from sd_bench.verdicts.cells import Cell, pool_records
+from sd_bench.verdicts.axes import Choice
+from sd_bench.verdicts.cells import Cell, plan_cell, pool_records
 from sd_bench.verdicts.comparisons import Comparison, Pair, compare_cells, pair_cells
 from sd_bench.verdicts.judgement import DEFAULT_MARGIN
-
-#: As records name the rule (docs/statistics.md).
-RULE = "error spent with the square of the rounds (Lan and DeMets), divided by the family"
+from sd_bench.verdicts.planned_looks import PlannedLooks, read_looks, write_looks
 
 #: What tells the cells of a sweep apart in its records.
 _Key = tuple[str, Choice]
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedLooks:
+class SweepLooks:
     """The looks of one sweep, and who is compared with whom.
 
     ``plan`` is ``None`` for a sweep whose records were made without: it is not planned afterwards.
@@ -46,7 +44,9 @@ class PlannedLooks:
     @property
     def family(self) -> dict[str, int]:
         """How many comparisons each machine's table holds."""
-        return Counter(pair.cell.machine for pair in self.pairs if pair.is_comparison)
+        return Counter(
+            pair.cell.machine for pair in self.pairs if pair.is_comparison and pair.cell.is_measured
+        )
 
     @property
     def fewest_deciding(self) -> int | None:
@@ -74,16 +74,13 @@ class PlannedLooks:
         if self.plan is None:
             return None
         pair = self.pairs[index]
-        return Looks(
-            rule=RULE,
-            looks=list(self.plan.looks),
-            error=self.plan.error,
-            reserve=self.plan.reserve,
+        planned = PlannedLooks(
+            plan=self.plan,
             family=self.family.get(pair.cell.machine, 0),
-            baseline=str(pair.baseline) if pair.baseline is not None else None,
+            baseline=None if pair.baseline is None else str(pair.baseline),
             margin=DEFAULT_MARGIN,
-            asked_by=asked_by,
         )
+        return write_looks(planned, asked_by)
 
     def judge(self, records: Iterable[Record]) -> list[Comparison]:
         """What the comparisons have come to: the analysis's own verdicts."""
@@ -104,7 +101,7 @@ class PlannedLooks:
         return self._indices.get((cell.cell_hash, cell.choices["preset"]), [])
 
 
-def plan_looks_of(plan: Sequence[PlannedCell], finished: Finished, max_rounds: int) -> PlannedLooks:
+def plan_looks_of(plan: Sequence[PlannedCell], finished: Finished, max_rounds: int) -> SweepLooks:
     """The looks of a sweep: those that its records were made with, else new ones.
 
     ``max_rounds`` is where it ends. Raises ConfigError for ``more_rounds`` beyond the plan.
@@ -118,8 +115,8 @@ def plan_looks_of(plan: Sequence[PlannedCell], finished: Finished, max_rounds: i
     if not stored:
         look_plan: LookPlan | None = _new_plan(plan, max_rounds)
     else:
-        found = next((looks for looks in stored if looks is not None), None)
-        look_plan = None if found is None else _as_plan(found)
+        found = next((known for looks in stored if (known := read_looks(looks))), None)
+        look_plan = None if found is None else found.plan
     done = 1 + max((round_index for _, round_index in finished.records), default=-1)
     if look_plan is None:
         stops: tuple[int, ...] = (max(done, config.protocol.min_rounds),)
@@ -127,11 +124,7 @@ def plan_looks_of(plan: Sequence[PlannedCell], finished: Finished, max_rounds: i
         stops = look_plan.looks
     if config.more_rounds:
         stops = _stops_with(config.more_rounds, done, look_plan, stops)
-    return PlannedLooks(look_plan, stops, pairs, dict(indices))
-
-
-def _as_plan(looks: Looks) -> LookPlan:
-    return LookPlan(looks=tuple(looks.looks), error=looks.error, reserve=looks.reserve)
+    return SweepLooks(look_plan, stops, pairs, dict(indices))
 
 
 def _new_plan(plan: Sequence[PlannedCell], max_rounds: int) -> LookPlan:
@@ -159,16 +152,5 @@ def _stops_with(
 
 def _planned_cell(planned: PlannedCell) -> Cell:
     """A cell as verdicts see it, before it has a round."""
-    config = planned.cell.config
-    chosen = {axis: to_choice(value) for axis, value in choices(config).items()}
-    return Cell(
-        choices=chosen,
-        cell_hash=planned.cell.hash,
-        env=config.torch_env.name,
-        machine=config.gpu.name,
-        torch="" if planned.interpreter is None else planned.interpreter.torch,
-        status="ok" if planned.reason is None else "unsupported",
-        reason=planned.reason or "",
-        runs={},
-        sweep_folders=frozenset(),
-    )
+    torch = "" if planned.interpreter is None else planned.interpreter.torch
+    return plan_cell(choices(planned.cell.config), planned.cell.hash, torch, planned.reason or "")

@@ -1,0 +1,52 @@
+"""What a gate found, in one line."""
+
+from __future__ import annotations
+
+from analysis.comparison.gate import Gate
+from analysis.formatting import interval
+from analysis.rows import Row
+
+#: Cells that are named; the others are in the table.
+_MOST_NAMED = 3
+
+
+def say_failed(gate: Gate) -> str:
+    """How many cells fail, and what they are."""
+    meant = " or ".join(str(condition) for condition in gate.conditions)
+    return f"{len(gate.failed)} of {gate.num_cells} cells are {meant}: {_names(gate.failed)}"
+
+
+def say_undecided(gate: Gate) -> str:
+    """Which cells may fail, and what would tell."""
+    asked = [c for c in gate.conditions if c.word in ("slower", "unclear")]
+    meant = " or ".join(str(condition) for condition in asked)
+    return (
+        f"undecided whether {len(gate.undecided)} of {gate.num_cells} cells are {meant}: "
+        f"{_names(gate.undecided)}{_what_tells(gate)}"
+    )
+
+
+def _names(rows: list[Row]) -> str:
+    named = ", ".join(_name(row) for row in rows[:_MOST_NAMED])
+    more = len(rows) - _MOST_NAMED
+    return f"{named} and {more} more" if more > 0 else named
+
+
+def _name(row: Row) -> str:
+    least, most = (100 * (1 / row[bound] - 1) for bound in ("adjusted_high", "adjusted_low"))
+    shown = interval(least, most, " %")
+    why = row["outcome"] if shown == "-" else f"{row['outcome']}, takes {shown} longer"
+    return f"{row['series']} at batch {row['batch_size']} on {row['gpu']} ({why})"
+
+
+def _what_tells(gate: Gate) -> str:
+    """How many rounds would, of both sweeps."""
+    slowdowns = [c.slowdown for c in gate.conditions if c.word == "slower"]
+    needed = [
+        row["difference"].judgement.forecast_excess(slowdown).new_sweep_rounds
+        for row in gate.undecided
+        for slowdown in slowdowns
+        if row["difference"] is not None
+    ]
+    known = [rounds for rounds in needed if rounds is not None]
+    return f"; {max(known)} rounds in both sweeps would probably tell" if known else ""

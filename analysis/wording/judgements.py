@@ -1,0 +1,102 @@
+"""How comparisons were judged, and what was special about their rounds, in sentences."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from analysis.rows import Row
+from sd_bench.statistics.estimate import Disturbed
+from sd_bench.verdicts.judgement import ROUNDS_FOR_A_VERDICT
+
+#: A widening that changes no printed digit is not worth a sentence.
+_LEAST_WIDENING = 1.005
+
+#: Disturbed rounds that are named; the others are counted.
+_MOST_NAMED = 3
+
+_METHODS = {
+    "paired": "log ratios round by round",
+    "unpaired": "the logarithms of both sides, whose rounds did not run interleaved",
+}
+
+
+def note_verdicts(rows: Sequence[Row]) -> list[str]:
+    """The rule, then a sentence for each thing that was special; nothing without a comparison.
+
+    Rows of `comparison.deltas`, or of `comparison.two_sweeps` with a ``series`` and ``baseline``.
+    """
+    judged = [row for row in rows if row["method"]]
+    if not judged:
+        return []
+    how = " or ".join(_METHODS[method] for method in dict.fromkeys(row["method"] for row in judged))
+    planned = any(row["difference"].sides.planned for row in judged)
+    return [
+        f"Verdict from {how}, at 5 % for a whole table{' and all its looks' if planned else ''}: "
+        "faster or slower if the interval at that level leaves out 1, the same if it lies within "
+        f"{100 * judged[0]['margin']:g} % of equal, else unclear; none with fewer than "
+        f"{ROUNDS_FOR_A_VERDICT} rounds.",
+        *_note_unplanned(judged),
+        *_note_disturbed(judged),
+        *_note_doubtful(judged),
+        *_note_correlation(judged),
+    ]
+
+
+def _note_unplanned(judged: Sequence[Row]) -> Iterator[str]:
+    """Comparisons of a sweep that looked, whose looks were not planned for them."""
+    for reason, count in Counter(row["unplanned"] for row in judged).items():
+        if reason:
+            yield (
+                f"{_comparisons(count)} judged by one look, without a claim over the looks that "
+                f"ended the sweep: {reason}."
+            )
+
+
+def _note_disturbed(judged: Sequence[Row]) -> Iterator[str]:
+    found = dict.fromkeys(
+        _describe(row, disturbed)
+        for row in judged
+        for disturbed in row["difference"].judgement.estimate.disturbed
+    )
+    if found:
+        named = "; ".join(list(found)[:_MOST_NAMED])
+        more = f"; and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+        yield f"Set aside as disturbed where differences were estimated: {named}{more}."
+
+
+def _describe(row: Row, disturbed: Disturbed) -> str:
+    name = row["series"] if disturbed.side == "cell" else row["baseline"]
+    _, number = disturbed.round
+    slower = disturbed.times >= 1
+    factor = disturbed.times if slower else 1 / disturbed.times
+    as_usual = f"{factor:.1f} times as {'long' if slower else 'short'} as usual"
+    return f"round {number} of {name} at batch {row['batch_size']} ({as_usual})"
+
+
+def _note_doubtful(judged: Sequence[Row]) -> Iterator[str]:
+    if count := sum(bool(row["doubtful"]) for row in judged):
+        yield (
+            f"{_comparisons(count)} doubtful: the difference hangs on a round that was set aside "
+            "and would be an ordinary one if nothing differed, so it waits for more rounds."
+        )
+
+
+def _note_correlation(judged: Sequence[Row]) -> Iterator[str]:
+    widened = [row["widening"] for row in judged if row["widening"] > _LEAST_WIDENING]
+    if widened:
+        yield (
+            f"{_comparisons(len(widened))} given a wider interval, up to {max(widened):.2f} times, "
+            "for rounds that resemble their neighbours."
+        )
+    for found in dict.fromkeys(row["difference"].serial_correlation for row in judged):
+        if found.flagged:
+            power = " and ".join(f"{100 * p:.0f} % at {phi}" for phi, p in found.power.items())
+            yield (
+                f"Serial correlation of the rounds: {found.phi:.1f}, p = {found.p:.2g}; something "
+                f"disturbed several rounds on end. (This is noticed in {power}.)"
+            )
+
+
+def _comparisons(count: int) -> str:
+    return "1 comparison is" if count == 1 else f"{count} comparisons are"

@@ -1,0 +1,147 @@
+"""A server that has imported all that a round needs, and forks a process for each round.
+
+``python -m sd_bench.execution.fork_server FD``: FD is a socket to the launcher, which sends the
+request, the output and the report pipe of a round as open files. The launcher hears, in JSON:
+``{"ready": seconds}`` of importing, or ``{"cannot": reason}``, once; ``{"pid": number}`` of a
+round's process as soon as it leads a group of its own; ``{"ended": exit code}``, negative for a
+signal. That process is reaped when the launcher answers: until then nothing else has its number.
+"""
+
+from __future__ import annotations
+
+import time
+
+_STARTED = time.perf_counter()
+
+import importlib  # noqa: E402
+import json  # noqa: E402
+import os  # noqa: E402
+import socket  # noqa: E402
+import sys  # noqa: E402
+import traceback  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any, NoReturn  # noqa: E402
+
+from sd_bench.execution import worker  # noqa: E402
+
+#: What every round imports. Not xFormers, whose import touches the device, and nothing that only a
+#: compiled cell needs: the round does that itself.
+_MODULES = (
+    "torch",
+    "sd_bench.measurement.environment_facts",
+    "sd_bench.measurement.flops",
+    "sd_bench.measurement.output_files",
+    "sd_bench.measurement.round",
+    "sd_bench.measurement.round_warnings",
+    "sd_bench.networks.attention_probe",
+    "sd_bench.pipeline",
+    "sd_bench.sampling.inputs",
+)
+_NUM_FILES = 3
+
+
+def main(socket_fd: int) -> None:
+    """Serve until the launcher closes its end, or is no more."""
+    worker.die_with_parent()
+    launcher = socket.socket(fileno=socket_fd)
+    launcher.set_inheritable(False)
+    _import_all()
+    why = why_not_to_fork()
+    if why is not None:
+        _tell(launcher, {"cannot": why})
+        return
+    _tell(launcher, {"ready": time.perf_counter() - _STARTED})
+    while files := _receive(launcher):
+        _measure(launcher, files)
+
+
+def _import_all() -> None:
+    for name in _MODULES:
+        importlib.import_module(name)
+    from sd_bench.sampling.tokens import tokenizer_of
+
+    for library in ("open_clip", "transformers"):
+        tokenizer_of(library)
+
+
+def why_not_to_fork() -> str | None:
+    """Why a process forked from this one would not be as good as new, or None if it would.
+
+    Only the thread that forks is in the child: a pool of others is lost to whoever holds it. A
+    library that keeps one and knows (numpy's OpenBLAS) takes it down as its process forks, so that
+    what counts are the threads after a first fork.
+    """
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    threads = len(list(Path("/proc/self/task").iterdir()))
+    if threads > 1:
+        return f"importing started {threads - 1} threads, which a forked process would lack"
+    devices = sorted({name for name in _open_files() if name.startswith("/dev/nvidia")})
+    if devices:
+        return f"importing opened {', '.join(devices)}, which no forked process can use"
+    return None
+
+
+def _open_files() -> list[str]:
+    names = []
+    for link in Path("/proc/self/fd").iterdir():
+        try:
+            names.append(str(link.readlink()))
+        except OSError:  # the folder's own, closed by now
+            continue
+    return names
+
+
+def _receive(launcher: socket.socket) -> list[int]:
+    """The open files of the next round; none if there will be no other."""
+    try:
+        _, files, _, _ = socket.recv_fds(launcher, 1, _NUM_FILES)
+    except ConnectionError:
+        return []
+    return files
+
+
+def _measure(launcher: socket.socket, files: list[int]) -> None:
+    server, began = os.getpid(), time.perf_counter()
+    pid = os.fork()
+    if pid == 0:
+        _become_worker(launcher, files, server, began)
+    for file in files:
+        os.close(file)
+    ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    assert ended is not None
+    was_killed = ended.si_code != os.CLD_EXITED
+    _tell(launcher, {"ended": -ended.si_status if was_killed else ended.si_status})
+    launcher.recv(1)
+    os.waitpid(pid, 0)
+
+
+def _become_worker(
+    launcher: socket.socket, files: list[int], server: int, began: float
+) -> NoReturn:
+    try:
+        worker.die_with_parent()
+        if os.getppid() != server:  # it had died before that was said
+            os._exit(1)
+        os.setsid()
+        request, log, report = files
+        for file, number in ((request, 0), (log, 1), (log, 2)):
+            os.dup2(file, number)
+        os.close(request)
+        os.close(log)
+        _tell(launcher, {"pid": os.getpid()})
+        launcher.close()
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    worker.run(began, report)
+
+
+def _tell(launcher: socket.socket, message: dict[str, Any]) -> None:
+    launcher.send(json.dumps(message).encode())
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

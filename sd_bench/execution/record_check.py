@@ -1,0 +1,97 @@
+"""Whether what lies in the place of a round's record is what a worker measured in that round."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from sd_bench.records import Record, RecordError, read_record
+
+#: No round leaves more: a hundred thousand steps are 2 MB.
+_LARGEST_BYTES = 2**26
+#: How a worker may say that its round has ended; the launcher alone says the others.
+_WORKERS_STATUSES = ("ok", "unsupported", "oom", "failed", "invalid")
+#: What the launcher has asked for, and the record has to repeat.
+_GIVEN = ("cell_hash", "choices", "round", "position", "sweep", "job", "config")
+#: Clocks of two processes, and the time between two lines.
+_CLOCKS_AGREE_S = 0.1
+
+
+class NotTheRecordError(Exception):
+    """What is wrong with what lies there."""
+
+
+#: Which file lies somewhere: none, or one that is replaced by any other.
+Stamp = tuple[int, int] | None
+
+
+def stamp_of(path: Path) -> Stamp:
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def record_left(
+    path: Path, before: Stamp, asked: Record, fingerprints: Sequence[str], lived_s: float
+) -> Record:
+    """The record of the round that ``asked`` is the blank of, whose process lived ``lived_s``.
+
+    ``before`` is what was at ``path`` when that began. Raises NotTheRecordError.
+    """
+    if (stamp := stamp_of(path)) is None or stamp == before:
+        raise NotTheRecordError("it left no record")
+    found = path.lstat()
+    if not stat.S_ISREG(found.st_mode):
+        raise NotTheRecordError("what it left is not a file")
+    if found.st_size > _LARGEST_BYTES:
+        raise NotTheRecordError(f"it left a record of {found.st_size} bytes")
+    try:
+        record = read_record(path)
+    except RecordError as error:
+        raise NotTheRecordError(f"it left no readable record: {error}") from None
+    for fault in _faults(record, asked, fingerprints, lived_s):
+        raise NotTheRecordError(f"the record that it left {fault}")
+    return record
+
+
+def _faults(
+    record: Record, asked: Record, fingerprints: Sequence[str], lived_s: float
+) -> Iterator[str]:
+    for name in _GIVEN:
+        if getattr(record, name) != getattr(asked, name):
+            yield f"is of another round: its {name} is not what was asked for"
+    if record.status not in _WORKERS_STATUSES:
+        yield f"says {record.status}, which no worker says"
+    if (record.reason is None) != (record.status == "ok"):
+        yield f"says {record.status}, for the reason {record.reason!r}"
+    try:
+        json.dumps(asdict(record), allow_nan=False)
+    except ValueError:
+        yield "holds NaN or infinity"
+    fingerprint = record.environment.get("fingerprint")
+    if record.environment and not isinstance(fingerprint, str):
+        yield "has an environment without a fingerprint"
+    if fingerprints and record.environment and fingerprint not in fingerprints:
+        yield "is of another environment than those that it may join"
+    if record.status == "ok":
+        yield from _faults_of_a_result(record, lived_s)
+
+
+def _faults_of_a_result(record: Record, lived_s: float) -> Iterator[str]:
+    times, num_timed = record.times, record.config["protocol"]["n_iter"]
+    if times is None or record.output is None or record.memory is None or not record.environment:
+        yield "says ok, and lacks times, memory, output or environment"
+        return
+    if record.kernel_proof is None or not record.kernel_proof.proven:
+        yield "says ok without a kernel proof"
+    if len(times.iterations) != num_timed:
+        yield f"says ok with {len(times.iterations)} of {num_timed} timed iterations"
+    if any(iteration.total_s <= 0 for iteration in times.iterations):
+        yield "says ok with a timed iteration that took no time"
+    if max(times.runtime_s, times.worker_s or 0.0) > lived_s + _CLOCKS_AGREE_S:
+        yield f"holds more time than the {lived_s:.1f} s that its process lived"

@@ -1,0 +1,112 @@
+"""What would decide the undecided comparisons: how many rounds, how long, and the line to type."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sd_bench.paths import folder_argument
+from sd_bench.verdicts.cells import Cell
+from sd_bench.verdicts.comparisons import Comparison
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FurtherRounds:
+    """Further rounds of the sweep in ``folder``: ``rounds`` of each of the ``cells``.
+
+    They would decide ``num_comparisons``, each with a chance of 80 %.
+    """
+
+    rounds: int
+    num_comparisons: int
+    cells: tuple[Cell, ...]
+    folder: Path
+
+    @property
+    def seconds(self) -> float:
+        """How long all of them take, as those before did; NaN if no record says."""
+        return self.rounds * _round_s(self.cells)
+
+    @property
+    def command(self) -> str:
+        """The line, for a shell, that adds just them."""
+        how = ("resume=true", f"more_rounds={self.rounds}", folder_argument(self.folder))
+        return shlex.join(["python", "-m", "sd_bench", *how])
+
+    def __str__(self) -> str:
+        """One line for a screen, or for below a table."""
+        rounds = "1 more round" if self.rounds == 1 else f"{self.rounds} more rounds"
+        return (
+            f"{rounds} of {len(self.cells)} cells{_about(self.seconds)} would probably decide "
+            f"{_comparisons(self.num_comparisons)}: {self.command}"
+        )
+
+
+def find_further_rounds(
+    comparisons: Iterable[Comparison], folder: Path | None = None
+) -> list[FurtherRounds]:
+    """For each sweep whose plan has such rounds left, those that would decide what is undecided.
+
+    ``folder`` is the sweep's, where the rounds do not know it.
+    """
+    undecided: dict[str, list[Comparison]] = defaultdict(list)
+    for comparison in comparisons:
+        difference, verdict = comparison.difference, comparison.verdict
+        if difference and difference.sides and verdict and verdict.further_rounds:
+            sides = difference.sides
+            sweep, _ = next(key for key in sides.cell_s if key in sides.baseline_s)
+            undecided[sweep].append(comparison)
+    return [
+        FurtherRounds(
+            rounds=max(c.verdict.further_rounds or 0 for c in listed if c.verdict),
+            num_comparisons=len(listed),
+            cells=tuple(dict.fromkeys(cell for c in listed for cell in c.both_cells)),
+            folder=folder or _shorten(Path(sweep)),
+        )
+        for sweep, listed in undecided.items()
+    ]
+
+
+def say_what_decides(comparisons: Iterable[Comparison], folder: Path | None = None) -> list[str]:
+    """A line for each sweep with `find_further_rounds`, and one for what a new sweep would decide.
+
+    For screens and tables; nothing where all is decided.
+    """
+    listed = list(comparisons)
+    lines = [str(further) for further in find_further_rounds(listed, folder)]
+    verdicts = [c.verdict for c in listed if c.verdict and not c.verdict.is_settled]
+    beyond = [verdict for verdict in verdicts if not verdict.further_rounds]
+    if rounds := [each.new_sweep_rounds for each in beyond if each.new_sweep_rounds]:
+        about = _about(max(rounds) * _round_s(cell for c in listed for cell in c.both_cells))
+        lines.append(
+            f"A new sweep with protocol.rounds={max(rounds)}{about} would probably decide "
+            f"{_comparisons(len(rounds))}."
+        )
+    return lines
+
+
+def _comparisons(count: int) -> str:
+    return "1 comparison" if count == 1 else f"{count} comparisons"
+
+
+def _shorten(folder: Path) -> Path:
+    """As it is called from where the command runs, if it lies below."""
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
+
+
+def _round_s(cells: Iterable[Cell]) -> float:
+    """Seconds of a round of all these cells; NaN if no record says how long one takes."""
+    return math.fsum(cell.worker_s for cell in set(cells) if cell.is_measured)
+
+
+def _about(seconds: float) -> str:
+    if math.isnan(seconds):
+        return ""
+    minutes = round(seconds / 60)
+    short = f"{seconds:.0f} s" if seconds < 90 else f"{minutes} min"
+    return f", about {short if minutes < 90 else f'{seconds / 3600:.1f} h'},"

@@ -1,0 +1,112 @@
+"""Where compiled kernels lie, and that nothing of them stays."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from sd_bench.execution.compile_cache import (
+    cache_dir,
+    make_cache,
+    mark_filled,
+    remove_cache,
+    remove_orphans,
+    state_of_cache,
+    unused_caches,
+    why_no_cache,
+)
+from sd_bench.execution.sweep_folder import locked
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder for temporary files, of this test alone."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    monkeypatch.delenv("TRITON_CACHE_DIR", raising=False)
+    return folder
+
+
+def test_a_plain_folder_holds_its_own_cache(tmp_path: Path) -> None:
+    assert cache_dir(tmp_path / "sweep" / "0") == tmp_path / "sweep" / "0" / ".compile_cache"
+
+
+@pytest.mark.parametrize("name", ["my sweep", "it's", 'a"b', "$HOME", "é", "a;b", "a,b", "a\\b"])
+def test_what_a_compiler_would_want_quoted_is_not_named_to_it(
+    tmp_path: Path, temporary: Path, name: str
+) -> None:
+    folders = [tmp_path / name / "0", tmp_path / name / "1"]
+    caches = [cache_dir(folder) for folder in folders]
+    assert {cache.parent for cache in caches} == {temporary}
+    assert caches[0] != caches[1]
+    assert why_no_cache(folders[0]) is None
+    variables = make_cache(folders[0], tmp_path / name)
+    assert all(value.startswith(str(caches[0])) for value in variables.values())
+    assert Path(variables["TMPDIR"]).is_dir()
+    assert state_of_cache(folders[0]) == "cold"
+    mark_filled(folders[0])
+    assert state_of_cache(folders[0]) == "warm"
+    remove_cache(folders[0])
+    assert list(temporary.iterdir()) == []
+
+
+def _noexec_mount() -> Path | None:
+    """A folder on a mount from which nothing may be executed, if this machine has one."""
+    mounts = (line.split() for line in Path("/proc/self/mounts").read_text().splitlines())
+    points = (Path(fields[1]) for fields in mounts if "noexec" in fields[3].split(","))
+    return next((point for point in points if point.is_dir() and os.access(point, os.W_OK)), None)
+
+
+def test_what_may_not_be_executed_is_not_compiled_there(temporary: Path) -> None:
+    mount = _noexec_mount()
+    if mount is None:
+        pytest.skip("no noexec mount that can be written here")
+    assert cache_dir(mount / "sweep" / "0").parent == temporary
+
+
+def test_where_no_place_fits_the_plan_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sd_bench.execution.compile_cache._bases", lambda: [tmp_path / "a b"])
+    reason = why_no_cache(tmp_path / "my sweep" / "0")
+    assert reason is not None
+    assert "TORCHINDUCTOR_CACHE_DIR" in reason
+
+
+def test_a_users_cache_is_the_place_but_not_the_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert list(unused_caches()) == []
+    own = tmp_path / "own"
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(own))
+    cache = cache_dir(tmp_path / "sweep" / "0")
+    assert cache.parent == own
+    assert cache != cache_dir(tmp_path / "sweep" / "1")
+    (sentence,) = unused_caches()
+    assert "TORCHINDUCTOR_CACHE_DIR may hold are not used" in sentence
+    own.mkdir()
+    (own / "kernel").touch()
+    make_cache(tmp_path / "sweep" / "0", tmp_path / "sweep")
+    remove_cache(tmp_path / "sweep" / "0")
+    assert [path.name for path in own.iterdir()] == ["kernel"]
+
+
+def test_the_cache_of_a_killed_sweep_is_removed_by_the_next_command(
+    tmp_path: Path, temporary: Path
+) -> None:
+    sweep = tmp_path / "my sweep"
+    with locked(sweep):
+        make_cache(sweep / "0", sweep)
+        remove_orphans()
+        assert len(list(temporary.iterdir())) == 1  # the sweep runs
+    remove_orphans()
+    assert list(temporary.iterdir()) == []
+    make_cache(sweep / "0", sweep)
+    (sweep / ".lock").unlink()  # with the sweep's folder
+    (temporary / f"sd_bench-{os.getuid()}-other").mkdir()
+    remove_orphans()
+    assert [path.name for path in temporary.iterdir()] == [f"sd_bench-{os.getuid()}-other"]
