@@ -7,7 +7,7 @@ from pathlib import Path
 from sd_bench.records import find_records, read_record
 
 #: Rounds of each cell that can decide, and the seconds of workers in a budget that was used up.
-ENOUGH_ROUNDS, SPENT_S = 6, 200
+ENOUGH_ROUNDS, SPENT_S = 6, 180
 
 
 def main(folder: Path) -> None:
@@ -22,7 +22,8 @@ def main(folder: Path) -> None:
         assert record.choices["model_version"] == "sd2"
         assert record.looks is not None
         assert record.looks.family == 3, record.looks
-    spent_s = sum(r.times.worker_s or 0 for r in records if r.times is not None)
+    disturbed = [read_record(path) for path in folder.rglob("disturbed*.json")]
+    spent_s = sum(r.times.worker_s or 0 for r in records + disturbed if r.times is not None)
     assert min(rounds.values()) >= ENOUGH_ROUNDS or spent_s > SPENT_S, (rounds, spent_s)
     for suffix in (".png", ".svg", ".md", ".csv"):
         found = [p for p in folder.rglob(f"*{suffix}") if "analysis" in p.parts]

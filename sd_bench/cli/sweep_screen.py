@@ -129,7 +129,7 @@ class Screen:
     ) -> None:
         self._progress.stop()
         self._console.print(summary_table(plan, records))
-        lines = verdict_lines(comparisons, self._looks, plan)
+        lines = verdict_lines(comparisons, self._looks, plan, records)
         for line in (*lines, *say_what_decides(comparisons, plan[0].cell.sweep_folder)):
             self._console.print(line, markup=False)
         if account is not None:
@@ -171,19 +171,27 @@ def _sweep_folder(plan: Sequence[PlannedCell]) -> str:
 
 
 def verdict_lines(
-    comparisons: Sequence[Comparison], looks: SweepLooks, plan: Sequence[PlannedCell]
+    comparisons: Sequence[Comparison],
+    looks: SweepLooks,
+    plan: Sequence[PlannedCell],
+    records: Sequence[list[Record]],
 ) -> list[str]:
     """A line for each comparison: what it has come to."""
     lines = []
     for comparison in comparisons:
-        if comparison.difference is None or comparison.baseline_cell is comparison.cell:
+        base = comparison.baseline_cell
+        if comparison.difference is None or base is None or base is comparison.cell:
             continue
         found = comparison.difference
-        label = ", ".join(plan[i].cell.label for i in looks.indices_of(comparison.cell))
+        label = ", ".join(_name(plan[i], records[i]) for i in looks.indices_of(comparison.cell))
+        dtypes = (attention_dtype(r) for i in looks.indices_of(base) for r in records[i])
+        is_named = str(comparison.baseline).startswith("attention=")
+        dtype = next(filter(None, dtypes), "") if is_named else ""
+        baseline = name_attention(str(comparison.baseline), dtype)
         low, high = found.interval
         interval = "" if math.isnan(low) else f" ({low:.2f} to {high:.2f})"
         lines.append(
-            f"{label} against {comparison.baseline}: {comparison.verdict or 'no verdict'}, "
+            f"{label} against {baseline}: {comparison.verdict or 'no verdict'}, "
             f"{found.speedup:.2f}x{interval}"
         )
     return lines

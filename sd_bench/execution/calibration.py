@@ -31,6 +31,8 @@ _SHARE = 0.08
 _CAUTION = 1.08
 #: What a round takes besides what is measured: the launcher, the clock's and the record's own.
 _OVERHEAD_S = 0.6
+#: What a forked round has instead of a start.
+_FORK_S = 0.1
 #: After so long nothing more is to be expected of a calibration.
 _TIMEOUT_S = 600.0
 
@@ -87,7 +89,7 @@ class Costs:
         )
         return (
             _OVERHEAD_S
-            + self.start_s
+            + (self.start_s if protocol.worker == "spawn" else _FORK_S)
             + self.build_s
             + self.text_encode.at(pixels)
             + protocol.warmup_unet_calls * self.unet_call.at(pixels)
@@ -120,9 +122,11 @@ class Calibration:
         return _CAUTION * sum(self.costs[_group(p)].round_s(p.cell.config) for p in _run(plan))
 
     def first_rounds_s(self, plan: Sequence[PlannedCell], rounds: int) -> float:
-        """Seconds of so many rounds of every cell, the kernel proofs among them."""
-        proofs = sum(self.costs[_group(p)].proof_s(p.cell.config) for p in _run(plan))
-        return rounds * self.rounds_s(plan) + proofs
+        """Seconds of so many rounds of every cell, with what is done once."""
+        proofs_s = sum(self.costs[_group(p)].proof_s(p.cell.config) for p in _run(plan))
+        forking = {_group(p) for p in _run(plan) if p.cell.config.protocol.worker == "fork"}
+        servers_s = sum(self.costs[group].start_s for group in forking)
+        return rounds * self.rounds_s(plan) + proofs_s + servers_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from sd_bench.capabilities.nvidia_driver import foreign_processes
@@ -45,6 +45,7 @@ def run_rounds(
     finished: Finished,
     watcher: RoundWatcher,
     servers: ForkServers,
+    repeats: Repeats,
 ) -> Generator[tuple[Turn, Record], None, None]:
     """Each turn with its record, as they end. A round begins when the one before is over.
 
@@ -55,7 +56,7 @@ def run_rounds(
     folder cannot be written. No worker outlives the iterator.
     """
     for turns in rounds:
-        yield from _run_round(list(turns), slots, finished, watcher, servers)
+        yield from _run_round(list(turns), slots, finished, watcher, servers, repeats)
 
 
 def _run_round(
@@ -64,6 +65,7 @@ def _run_round(
     finished: Finished,
     watcher: RoundWatcher,
     servers: ForkServers,
+    repeats: Repeats,
 ) -> Iterator[tuple[Turn, Record]]:
     running: list[RunningRound] = []
     try:
@@ -82,7 +84,7 @@ def _run_round(
                     record = _finish(ended, finished)
                 finally:
                     slots.give_back(ended.slot)
-                reasons = _why_again(ended.turn, record)
+                reasons = repeats.why_again(ended.turn, record)
                 if reasons:
                     watcher.measuring_again(ended.turn.planned, reasons)
                     waiting.insert(0, _second_time(ended.turn, reasons))
@@ -95,12 +97,22 @@ def _run_round(
         slots.stop_waiting()
 
 
-def _why_again(turn: Turn, record: Record) -> list[str]:
-    """By what a round was disturbed that is to be measured once more; empty if it is not."""
-    wanted = turn.planned.cell.config.protocol.retry_disturbed
-    if not wanted or record.status != "ok" or turn.first_attempt is not None:
-        return []
-    return disturbances(record)
+@dataclass(slots=True)
+class Repeats:
+    """Which rounds are measured once more, with at most ``left_s`` seconds of first attempts."""
+
+    left_s: float
+
+    def why_again(self, turn: Turn, record: Record) -> list[str]:
+        """By what a round was disturbed that is to be measured again; empty if it is not."""
+        wanted = turn.planned.cell.config.protocol.retry_disturbed
+        if not wanted or record.status != "ok" or turn.first_attempt is not None:
+            return []
+        took_s = (record.times and record.times.worker_s) or 0.0
+        reasons = disturbances(record) if took_s <= self.left_s else []
+        if reasons:
+            self.left_s -= took_s
+        return reasons
 
 
 def _second_time(turn: Turn, reasons: list[str]) -> Turn:

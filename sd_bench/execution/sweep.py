@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -16,7 +17,7 @@ from sd_bench.execution.compile_cache import remove_cache, remove_orphans
 from sd_bench.execution.finished_rounds import Finished, find_finished, nothing_finished, set_aside
 from sd_bench.execution.plan import PlannedCell, make_plan
 from sd_bench.execution.processes import ForkServers
-from sd_bench.execution.round_loop import RoundWatcher, run_rounds
+from sd_bench.execution.round_loop import Repeats, RoundWatcher, run_rounds
 from sd_bench.execution.schedule import LookWatcher, Schedule
 from sd_bench.execution.slots import Slots, slots_for
 from sd_bench.execution.sweep_folder import (
@@ -38,6 +39,8 @@ from sd_bench.verdicts.comparisons import Comparison
 
 #: Statuses that are no fault: the command's exit code stays 0.
 _NO_FAULT = ("ok", "unsupported")
+#: The share of the budget that may go into rounds that were disturbed and are measured once more.
+_REPEATS = 0.2
 
 
 class Watcher(RoundWatcher, LookWatcher, TimingWatcher, Protocol):
@@ -210,9 +213,12 @@ def _run(
     began = time.monotonic()
     records, plan = schedule.records, schedule.plan
     measured: list[Record] = []
+    repeats = Repeats(math.inf if timing.budget_s is None else _REPEATS * timing.budget_s)
     with (
         ForkServers() as servers,
-        closing(run_rounds(schedule.rounds(), slots, finished, watcher, servers)) as rounds,
+        closing(
+            run_rounds(schedule.rounds(), slots, finished, watcher, servers, repeats)
+        ) as rounds,
     ):
         for turn, record in rounds:
             if grown is not None and not measured:

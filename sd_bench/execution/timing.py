@@ -82,7 +82,8 @@ def find_timing(
         )
     except CalibrationError as error:
         watcher.warned(f"no estimate of the time, since the calibration failed: {error}")
-        return timing
+        scale, smallest = next(iter(plans.items()))
+        return replace(timing, plan=smallest, scale=scale)
     chosen = choose(plans, calibration, deadline - time.monotonic(), slots.at_once)
     return replace(
         timing,

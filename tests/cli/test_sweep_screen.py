@@ -5,18 +5,24 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
 from sd_bench.cli.console import make_console
-from sd_bench.cli.sweep_screen import summary_table
+from sd_bench.cli.sweep_screen import summary_table, verdict_lines
 from sd_bench.execution.cell import Cell
+from sd_bench.execution.finished_rounds import nothing_finished
 from sd_bench.execution.plan import PlannedCell
+from sd_bench.execution.sweep_looks import plan_looks_of
 from sd_bench.paths import folder_argument
 from sd_bench.records import Record
+from sd_bench.verdicts.cells import pool_records
+from sd_bench.verdicts.comparisons import compare_cells
 from tests.support.commands import REPOSITORY, SMOKE, Command, records
 from tests.support.composition import Compose
+from tests.support.plans import planned_cell
 from tests.support.records import sample_environment, sample_record
 
 
@@ -57,6 +63,24 @@ def test_math_says_what_it_computed_in(
         planned = PlannedCell(cell=cell, interpreter=None, reason=None)
         make_console().print(summary_table([planned], [[record]]))
         assert shown in capsys.readouterr().out
+
+
+def test_a_verdicts_line_says_it_too(compose_config: Compose) -> None:
+    plan = [planned_cell(compose_config, f"attention={name}") for name in ("math", "flash")]
+    records = [
+        [
+            sample_record(
+                second, round_index=n, cell_hash=p.cell.hash, precision="bf16",
+                attention=p.cell.config.attention.backend,
+            )
+            for n, second in enumerate((2.0, 2.1))
+        ]
+        for p in plan
+    ]  # fmt: skip
+    comparisons = compare_cells(pool_records(chain(*records)))
+    looks = plan_looks_of(plan, nothing_finished(), 4)
+    (line,) = verdict_lines(comparisons, looks, plan, records)
+    assert line.startswith("attention=flash against attention=math (fp32 inside): ")
 
 
 def run_in_a_shell(tmp_path: Path, *arguments: str, end: str = "") -> subprocess.Popen[str]:

@@ -94,6 +94,18 @@ def test_another_environment_is_refused_by_name_unless_told_to_mix(
     assert refused.stderr.count("\n") == 1
     assert "variables.MALLOC_ARENA_MAX was not set, is 1" in refused.stderr
     assert "mix_environments=true" in refused.stderr
+    arguments = [sys.executable, "-m", "sd_bench", f"hydra.sweep.dir={tmp_path / 'sweep'}", *more]
+    slowed = subprocess.run(
+        ["nice", "-n", "3", *arguments], cwd=REPOSITORY, capture_output=True, text=True,
+        timeout=100,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDEVMODE": "1", "PYTHONMALLOC": "debug",
+             "PYTHONWARNINGS": "ignore"},
+    )  # fmt: skip
+    assert slowed.returncode == 2
+    assert slowed.stderr.count("\n") == 1
+    assert "niceness was " in slowed.stderr
+    assert "python_switches.dev_mode was not set, is True" in slowed.stderr
+    assert "python_switches.malloc was not set, is debug" in slowed.stderr
     assert contents(tmp_path) == before
     assert not list((tmp_path / "sweep" / "0").glob("*.log"))
     mixed = command(*more, "mix_environments=true", MALLOC_ARENA_MAX="1")
@@ -276,6 +288,16 @@ def test_a_record_in_the_wrong_place_is_not_taken_for_the_round(
     planned = command("resume=true", "dry_run=true")
     assert "cell f00d, in the wrong place" in " ".join(planned.stdout.split())
     assert "1 round(s) to run" in planned.stdout
+
+
+def test_an_older_sweep_is_refused_in_words_and_not_by_a_list_of_what_it_lacks() -> None:
+    there = {"torch": "1", "processor": {"affinity": 2}}
+    here = {"torch": "1", "processor": {"affinity": 2, "quota": 0.5}, "scheduling": {"niceness": 0}}
+    assert differences([there], here) == [
+        "made by an older sd_bench, which did not record all of processor, scheduling"
+    ]
+    tighter = {**here, "processor": {"affinity": 2, "quota": 0.25}}
+    assert differences([here], tighter) == ["the CPU quota in processors was 0.5, is 0.25"]
 
 
 def test_differences_name_the_facts_and_leave_out_the_machine() -> None:

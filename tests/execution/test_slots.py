@@ -13,6 +13,7 @@ from sd_bench.capabilities.nvidia_driver import (
     parse_compute_apps,
     parse_nvidia_smi,
 )
+from sd_bench.config.schema import GpuConfig
 from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Cell
 from sd_bench.execution.finished_rounds import Finished
@@ -107,35 +108,41 @@ def test_two_slots_run_two_workers_and_a_round_waits_for_the_one_before(
     assert diary.events[-1] == ("account", 4)
 
 
+def taken(slots: Slots, gpu: GpuConfig) -> Slot | None:
+    found = slots.take(gpu)
+    return None if found is None else found[0]
+
+
 def test_a_slot_is_handed_out_once_and_never_more_than_allowed(compose_config: Compose) -> None:
     cpu = compose_config("gpu=cpu").gpu
     slots = Slots([Slot(environment={"N": "1"}), Slot(environment={"N": "2"})], at_once=2)
-    first, second = slots.take(cpu), slots.take(cpu)
+    first, second = taken(slots, cpu), taken(slots, cpu)
     assert first is not None
     assert second is not None
     assert first != second
     assert slots.take(cpu) is None
     slots.give_back(first)
-    assert slots.take(cpu) == first
+    assert taken(slots, cpu) == first
     one_at_a_time = Slots([Slot(), Slot()], at_once=1)
     assert one_at_a_time.take(cpu) is not None
     assert one_at_a_time.take(cpu) is None
 
 
 def test_a_worker_gets_a_gpu_that_its_cell_names(
-    compose_config: Compose, monkeypatch: pytest.MonkeyPatch
+    compose_config: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("SD_BENCH_LOCK_DIR", str(tmp_path))  # what is taken here stays taken
     there = parse_nvidia_smi(SMI)
     monkeypatch.setattr(devices, "cuda_devices", lambda: there)
     t4, a100 = compose_config("gpu=t4", "num_gpus=all"), compose_config("gpu=a100", "num_gpus=all")
     slots = slots_for([t4, a100])
     assert slots.at_once == 2
-    taken = [slots.take(a100.gpu), slots.take(t4.gpu)]
-    assert [s.environment["CUDA_VISIBLE_DEVICES"] for s in taken if s] == ["GPU-1", "GPU-0"]
+    found = [taken(slots, a100.gpu), taken(slots, t4.gpu)]
+    assert [s.environment["CUDA_VISIBLE_DEVICES"] for s in found if s] == ["GPU-1", "GPU-0"]
     assert slots.take(a100.gpu) is None  # two at once are allowed
-    assert taken[1] is not None
-    slots.give_back(taken[1])
-    last = slots.take(a100.gpu)
+    assert found[1] is not None
+    slots.give_back(found[1])
+    last = taken(slots, a100.gpu)
     assert last is not None
     assert last.environment["CUDA_VISIBLE_DEVICES"] == "GPU-2"
     assert slots_for([compose_config("gpu=a100")]).at_once == 1

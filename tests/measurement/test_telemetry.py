@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from sd_bench.measurement.round import measure_round
-from sd_bench.measurement.telemetry import Observer, observing
+from sd_bench.measurement.telemetry import Observer, watching
 from sd_bench.measurement.telemetry_process import RaplZone, add_gpu, rapl_counters, read
 from tests.support.composition import Compose
 
@@ -31,18 +31,21 @@ def wait_until(holds: Callable[[], bool], limit_s: float = 60) -> None:
 
 
 def test_it_samples_once_a_period_and_counts_between_readings() -> None:
-    observer = Observer(CPU, period_s=0.05)
-    began = time.monotonic()
-    observer.read_counters()
-    for _ in range(20):  # each sleep is a switch of this thread's own will
-        time.sleep(0.02)
-    observer.read_counters()
-    ended = time.monotonic()
-    observed = observer.stop()
+    with watching(CPU, telemetry=False) as watch:
+        watch.observer = observer = Observer(CPU, period_s=0.05)
+        began = time.monotonic()
+        with watch.counting():
+            for _ in range(20):  # each sleep is a switch of this thread's own will
+                time.sleep(0.02)
+        ended = time.monotonic()
+        observed = watch.stop()
     before, after = observed.readings
     assert began <= before["at"] <= after["at"] - 0.4 <= ended
-    assert after["voluntary_context_switches"] - before["voluntary_context_switches"] >= 20
-    assert after["steal_s"] >= before["steal_s"]
+    (counted,) = observed.counted
+    assert counted["voluntary_context_switches"] >= 20
+    assert counted["steal_s"] >= 0
+    assert counted["thread_cpu_s"] < 0.4
+    assert observer.pid
     times = [sample["at"] for sample in observed.samples]
     assert len(times) >= 4
     assert times == sorted(times)
@@ -73,9 +76,9 @@ def test_a_lost_process_costs_the_telemetry_and_not_the_round() -> None:
 
 def test_it_ends_with_the_context_when_a_round_fails() -> None:
     def fails() -> None:
-        with observing(True, CPU) as observer:
-            assert observer is not None
-            pids.append(observer.pid)
+        with watching(CPU, telemetry=True) as watch:
+            assert watch.observer is not None
+            pids.append(watch.observer.pid)
             raise RuntimeError("a round that fails")
 
     pids: list[int] = []
@@ -194,4 +197,4 @@ def test_telemetry_can_be_switched_off(tiny: Compose) -> None:
     assert measured.energy is not None
     assert measured.energy.joules is None
     assert measured.energy.notes == {"joules": "not read: telemetry=false"}
-    assert measured.times.iterations[0].counters == {}
+    assert measured.times.iterations[0].counters["cpu_s"] > 0  # flags need no telemetry

@@ -17,6 +17,7 @@ from sd_bench.measurement.telemetry_summary import (
 )
 from sd_bench.records import Iteration
 
+CPU = torch.device("cpu")
 IDLE, APPLICATION_CLOCKS, POWER_CAP, HOT, UNDOCUMENTED = 0x1, 0x2, 0x4, 0x40, 0x800
 
 
@@ -33,7 +34,7 @@ def sample(at: float, reasons: int) -> dict[str, float]:
 
 def flags_of(*samples: dict[str, float]) -> list[list[str]]:
     """The flags of two iterations, from 10 to 11 and from 20 to 21."""
-    flagged = with_counters([iteration(10.0), iteration(20.0)], Observed(list(samples)))
+    flagged = with_counters([iteration(10.0), iteration(20.0)], Observed(list(samples)), CPU)
     return [i.flags for i in flagged]
 
 
@@ -46,7 +47,8 @@ def test_a_throttled_sample_flags_the_iteration_that_it_overlaps() -> None:
 
 def test_a_sample_just_beside_an_iteration_still_speaks_for_its_edge() -> None:
     assert flags_of(sample(9.95, POWER_CAP)) == [["throttled: sw_power_cap"], []]
-    assert flags_of(sample(9.8, POWER_CAP), sample(11.2, POWER_CAP)) == [[], []]
+    beside = (sample(9.8, POWER_CAP), sample(10.5, IDLE), sample(11.2, POWER_CAP))
+    assert flags_of(*beside) == [[], []]
 
 
 @pytest.mark.parametrize("reasons", [0, IDLE, APPLICATION_CLOCKS, UNDOCUMENTED])
@@ -72,14 +74,14 @@ def test_the_bits_are_those_of_nvml() -> None:
 def test_stolen_time_is_flagged_above_a_small_share(share: float, flagged: bool) -> None:
     stolen_s = share * 10 * len(os.sched_getaffinity(0))
     readings = [{"at": 1.0, "steal_s": 7.0}, {"at": 11.0, "steal_s": 7.0 + stolen_s}]
-    (found,) = with_counters([iteration(1.0, total_s=10.0)], Observed(readings=readings))
+    (found,) = with_counters([iteration(1.0, total_s=10.0)], Observed(readings=readings), CPU)
     assert found.counters == {"steal_s": pytest.approx(stolen_s)}
     assert found.flags == (["steal above 1%"] if flagged else [])
 
 
 def test_one_tick_of_the_steal_counter_flags_no_short_iteration() -> None:
     readings = [{"at": 1.0, "steal_s": 7.0}, {"at": 1.1, "steal_s": 7.01}]
-    (found,) = with_counters([iteration(1.0, total_s=0.1)], Observed(readings=readings))
+    (found,) = with_counters([iteration(1.0, total_s=0.1)], Observed(readings=readings), CPU)
     assert found.flags == []
 
 
@@ -90,7 +92,7 @@ def two_iterations() -> tuple[list[Iteration], Observed]:
     ]  # fmt: skip
     samples = [sample(float(at), POWER_CAP if at == 20 else IDLE) for at in (5, 10, 20, 21, 25)]
     observed = Observed(samples, readings, {"load_average": "OSError: gone", "joules": "no"})
-    return with_counters([iteration(10.0), iteration(20.0)], observed), observed
+    return with_counters([iteration(10.0), iteration(20.0)], observed, CPU), observed
 
 
 def test_energy_is_that_of_the_iterations_and_not_of_what_lies_between() -> None:
