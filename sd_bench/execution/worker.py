@@ -36,6 +36,7 @@ from sd_bench.records import (  # noqa: E402
     FirstAttempt,
     KernelProof,
     Looks,
+    Memory,
     Record,
     RecordError,
     find_records,
@@ -207,7 +208,6 @@ def _measure(
     began: float,
 ) -> Record:
     """Measure the round. ``keep`` gets the record before a step is profiled, if one is."""
-
     from sd_bench.measurement.environment_facts import describe_environment, with_load_at_end
     from sd_bench.measurement.flops import count_flops
     from sd_bench.measurement.output_files import save_output
@@ -252,7 +252,7 @@ def _measure(
             reason=None,
             environment=with_load_at_end(record.environment),
             times=replace(measured.times, save_s=time.perf_counter() - saving),
-            memory=measured.memory,
+            memory=_memory_of(measured, request.worker),
             kernel_proof=measured.kernel_proof,
             compilation=measured.compilation,
             telemetry=measured.telemetry,
@@ -283,6 +283,14 @@ def _measure(
     if finished is None:
         return completed(measured)
     return replace(finished, profile=measured.profile)
+
+
+def _memory_of(measured: Measured, worker: dict[str, str]) -> Memory:
+    """The peaks, with what a forked process's does not hold: it begins without pages of files."""
+    if worker["kind"] == "spawn":
+        return measured.memory
+    note = "forked: without the pages of libraries that only their import touched"
+    return replace(measured.memory, notes={"process_peak_bytes": note, **measured.memory.notes})
 
 
 def proof_of_another_round(folder: Path, record: Record) -> KernelProof | None:
