@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import nnls
+from scipy.optimize import lsq_linear
 
 from sd_bench.config.budget import budget_s
 from sd_bench.config.conversion import to_dict
@@ -250,7 +250,8 @@ def _measure(planned: PlannedCell, sizes: Sequence[Size], slot: Slot, limit_s: f
 
 def _fit(points: Sequence[tuple[int, float]]) -> Line:
     """The line through the points, each with the same relative error; neither part is negative."""
+    most = max(pixels for pixels, _ in points)
     seconds = np.array([s for _, s in points])
-    rows = np.array([[1.0, pixels] for pixels, _ in points])
-    (constant_s, per_pixel_s), _ = nnls(rows / seconds[:, None], np.ones(len(points)))
-    return Line(float(constant_s), float(per_pixel_s))
+    rows = np.array([[1.0, pixels / most] for pixels, _ in points]) / seconds[:, None]
+    found = lsq_linear(rows, np.ones(len(points)), bounds=(0, np.inf), method="bvls").x
+    return Line(constant_s=float(found[0]), per_pixel_s=float(found[1]) / most)
