@@ -30,7 +30,6 @@ _NOT_IDENTITY_INSIDE = {
         "retry_disturbed",
         "order_seed",
         "time_limit_s",
-        "worker",
     ),
     "gpu": ("workload_defaults", "device_names", "memory_gb", "bandwidth_gb_per_s", "peak_tflops"),
     "torch_env": ("python",),
@@ -43,7 +42,7 @@ _FIRST_NAMES = {
     "model_version": {"guidance_scale": "guidance"},
 }
 #: Parts that came later, with their default: a cell that has it is what it was without them.
-_LATER: dict[str, dict[str, Any]] = {}
+_LATER: dict[str, dict[str, Any]] = {"protocol": {"worker": "spawn"}}
 
 
 class CellKey(NamedTuple):
