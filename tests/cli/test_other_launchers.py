@@ -50,6 +50,7 @@ ConfigStore.instance().store(
 
 
 @pytest.mark.parametrize(("limit", "code"), [("0.2", 1), ("null", 0)])
+@pytest.mark.slow
 def test_the_exit_code_is_that_of_the_records_where_jobs_run_in_other_processes(
     limit: str, code: int, command: Command, tmp_path: Path
 ) -> None:

@@ -40,6 +40,7 @@ if asked["round"] == 2:
 """
 
 
+@pytest.mark.slow
 def test_a_lost_server_costs_no_round_and_the_kernel_is_proven_once_per_kind_of_process(
     command: Command, inject: Inject, tmp_path: Path
 ) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from sd_bench.execution.worker_output import OutputLog, Reports
 from tests.support.commands import SMOKE, Command, Inject, records
 
@@ -60,6 +62,7 @@ if fault is not None:
 """
 
 
+@pytest.mark.slow
 def test_each_fault_is_a_crashed_row_and_the_sweep_goes_on(
     command: Command, inject: Inject, worker: str, tmp_path: Path
 ) -> None:
