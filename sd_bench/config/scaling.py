@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from sd_bench.config.schema import Config, GpuDefaults
+
+
+class Size(NamedTuple):
+    """How much a call computes: the batch, and the image in pixels."""
+
+    batch_size: int
+    height: int
+    width: int
+
+    @property
+    def pixels(self) -> int:
+        return self.batch_size * self.height * self.width
+
 
 #: The scaled-down workloads that a calibration chooses from, smallest first (conf/scale).
 SCALES = ("small", "medium", "large")

@@ -20,6 +20,7 @@ from scipy.optimize import lsq_linear
 
 from sd_bench.config.budget import budget_s
 from sd_bench.config.conversion import to_dict
+from sd_bench.config.scaling import Size
 from sd_bench.config.schema import Config
 from sd_bench.execution.plan import PlannedCell
 from sd_bench.execution.slots import Slot
@@ -35,18 +36,6 @@ _OVERHEAD_S = 0.6
 _FORK_S = 0.1
 #: After so long nothing more is to be expected of a calibration.
 _TIMEOUT_S = 600.0
-
-
-class Size(NamedTuple):
-    """How much a call computes: the batch, and the image in pixels."""
-
-    batch_size: int
-    height: int
-    width: int
-
-    @property
-    def pixels(self) -> int:
-        return self.batch_size * self.height * self.width
 
 
 class CalibrationError(Exception):
@@ -221,7 +210,7 @@ def _measure(planned: PlannedCell, sizes: Sequence[Size], slot: Slot, limit_s: f
     began = time.monotonic()
     request = {
         "config": to_dict(planned.cell.config),
-        "sizes": [size._asdict() for size in sizes],
+        "sizes": list(sizes),
         "limit_s": limit_s,
     }
     command = [planned.interpreter.executable, "-m", "sd_bench.execution.calibration_worker"]
@@ -238,7 +227,7 @@ def _measure(planned: PlannedCell, sizes: Sequence[Size], slot: Slot, limit_s: f
         answer = json.loads(done.stdout)
         points = answer["points"]
         parts = ("text_encode", "unet_call", "vae_decode")
-        lines = {part: _fit([(Size(**p["size"]).pixels, p[f"{part}_s"]) for p in points])
+        lines = {part: _fit([(Size(*p["size"]).pixels, p[f"{part}_s"]) for p in points])
                  for part in parts}  # fmt: skip
         build_s = float(answer["build_s"])
     except (ValueError, KeyError, TypeError):

@@ -12,6 +12,7 @@ import sys
 from typing import Any
 
 from sd_bench.config.conversion import from_dict
+from sd_bench.config.scaling import Size
 
 
 def main(request: dict[str, Any]) -> dict[str, Any]:
@@ -19,11 +20,11 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
     import torch
 
     from sd_bench.execution.worker import device_of, die_with_parent
-    from sd_bench.measurement.calibration import Size, measure_sizes
+    from sd_bench.measurement.calibration import measure_sizes
 
     die_with_parent()
     config = from_dict(request["config"])
-    sizes = [Size(**size) for size in request["sizes"]]
+    sizes = [Size(*size) for size in request["sizes"]]
     measured = measure_sizes(config, device_of(config), sizes, request["limit_s"])
     return {**dataclasses.asdict(measured), "torch": torch.__version__}
 

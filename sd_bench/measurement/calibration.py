@@ -9,24 +9,12 @@ from dataclasses import dataclass
 
 import torch
 
+from sd_bench.config.scaling import Size
 from sd_bench.config.schema import Config
 from sd_bench.measurement.clock import timed_call
 from sd_bench.pipeline import Pipeline
 from sd_bench.sampling.inputs import make_batch
 from sd_bench.sampling.text_to_image import guided
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Size:
-    """How much a call computes: the batch, and the image in pixels."""
-
-    batch_size: int
-    height: int
-    width: int
-
-    @property
-    def pixels(self) -> int:
-        return self.batch_size * self.height * self.width
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +68,7 @@ def _expected_s(last: Point, size: Size) -> float:
 
 
 def _measure(pipeline: Pipeline, size: Size) -> Point:
-    workload = dataclasses.replace(pipeline.config.workload, **dataclasses.asdict(size))
+    workload = dataclasses.replace(pipeline.config.workload, **size._asdict())
     config, device = dataclasses.replace(pipeline.config, workload=workload), pipeline.device
     batch = make_batch(config, 0, device)
     text_s, context = timed_call(

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from sd_bench.config.scaling import Size
 from sd_bench.config.schema import Config
 from sd_bench.execution.calibration import (
     Calibration,
     CalibrationError,
     Costs,
     Line,
-    Size,
     _fit,
     _group,
     _sizes_to_measure,
