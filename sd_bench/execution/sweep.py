@@ -129,7 +129,9 @@ def run_sweep(
                 arguments = [*arguments, f"scale={timing.scale}"]
             looks = plan_looks_of(plan, finished, timing.max_rounds)
         except KeyboardInterrupt:
-            raise SweepInterrupted(folder) from None
+            if is_sweep(folder):
+                raise SweepInterrupted(folder) from None
+            raise  # while calibrating: there is no sweep yet that a command could go on with
         is_new = not is_sweep(folder)
         if is_new:
             start_sweep(folder, arguments)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -24,7 +28,7 @@ from sd_bench.execution.calibration import (
 from sd_bench.execution.cell import Cell
 from sd_bench.execution.plan import PlannedCell, make_plan
 from sd_bench.execution.slots import Slot
-from tests.support.commands import Command, records
+from tests.support.commands import REPOSITORY, Command, records
 from tests.support.composition import Compose
 
 PIXELS = {"small": 64 * 64, "medium": 128 * 128, "large": 256 * 256}
@@ -131,6 +135,20 @@ def test_a_sweep_within_a_budget_keeps_its_scale_and_its_looks(
     refused = command("resume=true", "more_rounds=90")
     assert refused.returncode == 2
     assert "planned to end after 12" in refused.stderr
+
+
+def test_an_interrupted_calibration_names_no_sweep_to_go_on_with(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sd_bench", "-m", f"hydra.sweep.dir={tmp_path / 'sweep'}",
+               "gpu=cpu", "model_version=sd2_tiny", "attention=math,original"]  # fmt: skip
+    process = subprocess.Popen(
+        command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert "a short measurement first" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said.strip()) == (130, "interrupted")
 
 
 def test_scale_is_no_part_of_a_cell(compose_config: Compose) -> None:
