@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sd_bench.capabilities.devices import fits, matching_devices
@@ -85,6 +85,14 @@ class Slots:
             yield found[0]
         finally:
             self.give_back(found[0])
+
+    def add_variables(self, variables: Mapping[str, str]) -> None:
+        """Give them to every worker from now on. No slot may be taken."""
+        self._locks = [
+            (replace(slot, environment={**slot.environment, **variables}), lock)
+            for slot, lock in self._locks
+        ]
+        self._free = list(self._locks)
 
     def stop_waiting(self) -> None:
         """Take nothing any more of what is waited for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -114,7 +115,7 @@ def run_sweep(
     slots = slots or slots_for([cell.config for cell in cells])
     for cell in cells:
         _append(cell.config.time_file, "")  # it is better to know now that it cannot be written
-    with locked(folder):
+    with locked(folder), _temporary_files_of(slots):
         if config.resume and (stored := stored_scale(folder)) and config.scale == AUTO_SCALE:
             cells = at_scale(stored) if at_scale else cells
         there = placed(cells, folder, config.resume)  # another command may have come between
@@ -156,6 +157,17 @@ def run_sweep(
             for cell in claims:
                 unclaim(cell)
             raise
+
+
+@contextmanager
+def _temporary_files_of(slots: Slots) -> Iterator[None]:
+    """A folder for what workers leave: they end without cleaning up, or are killed.
+
+    PyTorch 1.12 for one makes a folder in every process that imports its distributed modules.
+    """
+    with tempfile.TemporaryDirectory(prefix="sd_bench-", ignore_cleanup_errors=True) as folder:
+        slots.add_variables({"TMPDIR": folder})
+        yield
 
 
 @contextmanager
