@@ -97,6 +97,7 @@ class _Group(NamedTuple):
     gpu: str
     model_version: str
     precision: str
+    allocator: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +191,7 @@ def _group(planned: PlannedCell) -> _Group:
         config.gpu.name,
         config.model_version.name,
         config.precision.name,
+        config.allocator.name,
     )
 
 
@@ -214,7 +216,7 @@ def _measure(planned: PlannedCell, sizes: Sequence[Size], slot: Slot, limit_s: f
         "limit_s": limit_s,
     }
     command = [planned.interpreter.executable, "-m", "sd_bench.execution.calibration_worker"]
-    environment = worker_environment(None, slot)
+    environment = worker_environment(planned.cell.config, slot)
     try:
         done = subprocess.run(
             command, input=json.dumps(request), capture_output=True, text=True, env=environment,

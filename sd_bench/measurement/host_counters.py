@@ -80,6 +80,9 @@ def _usage() -> dict[str, float]:
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {
         "cpu_s": sum(usage.ru_utime + usage.ru_stime for usage in (own, ended)),
+        "system_s": own.ru_stime + ended.ru_stime,
+        "minor_page_faults": float(own.ru_minflt),
+        "major_page_faults": float(own.ru_majflt),
         "voluntary_context_switches": float(own.ru_nvcsw),
         "involuntary_context_switches": float(own.ru_nivcsw),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sd_bench.attention_backends import BACKENDS
@@ -15,7 +15,7 @@ Choice = str | int | float | None
 #: Every axis that a record's ``choices`` may hold.
 AXES = (
     *("gpu", "model_version", "preset", "attention", "compile", "precision", "torch_env"),
-    *("sampler", "steps", "height", "width", "n_iter", "batch_size", "weights", "upcast"),
+    *("allocator", "sampler", "steps", "height", "width", "n_iter", "batch_size", "weights", "upcast"),
 )
 
 #: Axes that say how much is computed: cells that differ in one of them never share a chart.
@@ -42,10 +42,14 @@ _ORDER: dict[str, tuple[str, ...]] = {
     "attention": tuple(backend.name for backend in BACKENDS),
     "compile": ("off", "default", "reduce_overhead", "max_autotune"),
     "precision": ("fp32", "autocast", "fp16", "bf16"),
+    "allocator": ("default", "keep", "jemalloc", "tcmalloc"),
     "sampler": ("plms", "ddim", "dpm_solver"),
     "weights": ("random",),
     "upcast": ("true", "default", "false"),
 }
+
+#: What a record chose that is older than an axis.
+_BEFORE: dict[str, Choice] = {"allocator": "default"}
 
 _LARGEST_EXACT_INT = 2**53
 
@@ -62,6 +66,12 @@ def rank(axis: str, value: Choice) -> tuple[int, float, str]:
 def order_values(axis: str, values: Iterable[Choice]) -> list[Choice]:
     """The distinct values of an axis in the order in which they are shown, nothing left out."""
     return sorted(set(values), key=lambda value: rank(axis, value))
+
+
+def read_choices(choices: Mapping[str, Any]) -> dict[str, Choice]:
+    """The value of every axis in a record's ``choices``; of an axis that is newer, what held."""
+    read = {axis: to_choice(choices.get(axis)) for axis in AXES}
+    return {axis: _BEFORE.get(axis) if value is None else value for axis, value in read.items()}
 
 
 def to_choice(value: Any) -> Choice:
