@@ -13,7 +13,16 @@ from sd_bench.verdicts.attention_dtype import name_attention
 from sd_bench.verdicts.axes import WORKLOAD_AXES, rank
 
 #: The axes that name a series where no preset does, or where one preset varies.
-NAMING_AXES = ("attention", "upcast", "compile", "precision", "torch_env", "allocator", "sampler", "weights")
+NAMING_AXES = (
+    "attention",
+    "upcast",
+    "compile",
+    "precision",
+    "torch_env",
+    "allocator",
+    "sampler",
+    "weights",
+)
 
 
 def label_series(cells: pd.DataFrame) -> pd.DataFrame:

@@ -68,7 +68,7 @@ def why_not_had(config: AllocatorConfig) -> str | None:
     """Why this very process does not have the allocator that it was to begin with, or None."""
     mapped = mapped_allocator()
     if config.library is not None:
-        if mapped is not None and config.library in mapped:
+        if mapped is not None and Path(config.library).name.partition(".")[0] in mapped:
             return None
         return f"allocator={config.name}: it was preloaded, and {mapped or 'no such'} is there"
     for name, value in config.variables.items():
@@ -91,7 +91,9 @@ def mapped_allocator() -> str | None:
 
 @lru_cache(maxsize=None)
 def _find(library: str) -> str | None:
-    """The path of the library as the system's linker would find it."""
+    """The path of the library as the system's linker would find it; one that is a path is it."""
+    if os.sep in library:
+        return os.path.abspath(library) if Path(library).is_file() else None
     names = _FILES.get(library, (f"lib{library}.so",))
     folders = [*os.environ.get("LD_LIBRARY_PATH", "").split(":"), str(Path(sys.prefix) / "lib")]
     candidates = [Path(folder) / name for name in names for folder in folders if folder]

@@ -15,7 +15,17 @@ Choice = str | int | float | None
 #: Every axis that a record's ``choices`` may hold.
 AXES = (
     *("gpu", "model_version", "preset", "attention", "compile", "precision", "torch_env"),
-    *("allocator", "sampler", "steps", "height", "width", "n_iter", "batch_size", "weights", "upcast"),
+    *(
+        "allocator",
+        "sampler",
+        "steps",
+        "height",
+        "width",
+        "n_iter",
+        "batch_size",
+        "weights",
+        "upcast",
+    ),
 )
 
 #: Axes that say how much is computed: cells that differ in one of them never share a chart.
