@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from sd_bench.config.schema import AllocatorConfig
@@ -89,11 +89,11 @@ def mapped_allocator() -> str | None:
     return next(found, None)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _find(library: str) -> str | None:
     """The path of the library as the system's linker would find it; one that is a path is it."""
     if os.sep in library:
-        return os.path.abspath(library) if Path(library).is_file() else None
+        return str(Path(library).absolute()) if Path(library).is_file() else None
     names = _FILES.get(library, (f"lib{library}.so",))
     folders = [*os.environ.get("LD_LIBRARY_PATH", "").split(":"), str(Path(sys.prefix) / "lib")]
     candidates = [Path(folder) / name for name in names for folder in folders if folder]

@@ -23,8 +23,8 @@ from sd_bench.config.conversion import to_dict
 from sd_bench.config.scaling import Size
 from sd_bench.config.schema import Config
 from sd_bench.execution.plan import PlannedCell
-from sd_bench.execution.slots import Slot
 from sd_bench.execution.processes import ROUNDS_OF_A_SERVER
+from sd_bench.execution.slots import Slot
 from sd_bench.execution.worker_process import worker_environment
 
 #: The share of the budget that may be spent on calibrating.

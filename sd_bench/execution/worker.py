@@ -25,7 +25,7 @@ from datetime import datetime, timezone  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING, Any, NoReturn  # noqa: E402
 
-from sd_bench.capabilities.allocators import without_allocator, why_not_had  # noqa: E402
+from sd_bench.capabilities.allocators import why_not_had, without_allocator  # noqa: E402
 from sd_bench.capabilities.support_rules import compile_switch  # noqa: E402
 from sd_bench.config.conversion import from_dict, to_dict  # noqa: E402
 from sd_bench.config.scaling import scaled_sentences  # noqa: E402
