@@ -32,6 +32,15 @@ _KNOWN = re.compile(r"/lib(jemalloc|tcmalloc|mimalloc|hoard|tbbmalloc_proxy|snma
 _MAPS = Path("/proc/self/maps")
 
 
+def cpu_allocator() -> str:
+    """What suits a round on a CPU: the C library's own that keeps its memory, where it can."""
+    return "keep" if _is_glibc() else "default"
+
+
+def _is_glibc() -> bool:
+    return platform.libc_ver()[0] == "glibc"
+
+
 def why_no_allocator(config: AllocatorConfig) -> str | None:
     """Why a process here cannot have the allocator, or None."""
     if config.library is not None:
@@ -41,7 +50,7 @@ def why_no_allocator(config: AllocatorConfig) -> str | None:
             package = _PACKAGES.get(config.library)
             how = f": apt install {package}" if package else ""
             return f"allocator={config.name}: the library {config.library} is not installed{how}"
-    elif config.variables and platform.libc_ver()[0] != "glibc":
+    elif config.variables and not _is_glibc():
         return f"allocator={config.name} is a setting of glibc, which this system does not have"
     return None
 

@@ -40,6 +40,7 @@ class GpuDefaults:
     warmup: int = 1
     warmup_unet_calls: int = 0
     precision: str = "autocast"
+    allocator: str = "default"
 
 
 @dataclass
