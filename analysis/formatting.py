@@ -47,12 +47,16 @@ def percent(value: float, low: float = math.nan, high: float = math.nan) -> str:
 
     What takes more than twice as long is said as a factor, ``3.00x slower``.
     """
-    if math.isnan(value):
-        return "-"
     if value < -100:
         ends = (1 - high / 100, 1 - low / 100)
         return f"{format_factor(1 - value / 100, *ends)}x slower"
-    decimals = count_decimals(low, high, 1)
+    return signed_percent(value, count_decimals(low, high, 1))
+
+
+def signed_percent(value: float, decimals: int = 1) -> str:
+    """A signed percentage, whatever its size, as published; ``-`` for NaN."""
+    if math.isnan(value):
+        return "-"
     text = f"{value:+.{decimals}f} %"
     return text if text.strip("+-0. %") else f"{0:.{decimals}f} %"
 
