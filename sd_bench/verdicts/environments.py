@@ -95,9 +95,11 @@ def _label(envs: Sequence[_Env]) -> dict[Place, Label]:
         groups_of[name_device(first.gpu, first.device)] += _side_by_side(same_device)
     labels: dict[Place, Label] = {}
     for device, groups in groups_of.items():
-        for machine, group in zip(_name_machines(device, groups), groups, strict=True):
+        devices = _name_devices(device, groups)
+        machines = _name_machines(devices, groups)
+        for model, machine, group in zip(devices, machines, groups, strict=True):
             for name, env in zip(_name_envs(machine, group), group, strict=True):
-                label = Label(name, machine, device, number_of[env[0].environment])
+                label = Label(name, machine, model, number_of[env[0].environment])
                 labels |= dict.fromkeys(env, label)
     return labels
 
@@ -143,13 +145,17 @@ def _side_by_side(envs: Sequence[_Env]) -> list[list[_Env]]:
     return [[envs[number] for number in members] for members in in_order]
 
 
-def _name_machines(device: str, groups: Sequence[Sequence[_Env]]) -> list[str]:
-    """The device's short name, with what tells machines of that name apart."""
+def _name_devices(device: str, groups: Sequence[Sequence[_Env]]) -> list[str]:
+    """The device's short name, or the full ones where there are several: ``A100 80GB``."""
     full = [clean_device(group[0][0].device) for group in groups]
-    names = [device] * len(groups) if len({*full, UNKNOWN}) < 3 else full
+    return full if len({*full} - {UNKNOWN}) > 1 else [device] * len(groups)
+
+
+def _name_machines(devices: Sequence[str], groups: Sequence[Sequence[_Env]]) -> list[str]:
+    """The devices' names, with what tells machines of one name apart."""
     versions = iter(_name_versions([env for group in groups for env in group]))
     of_groups = [dict.fromkeys(next(versions) for _ in group) for group in groups]
-    names = _add_where_alike(names, [f"PyTorch {' and '.join(each)}" for each in of_groups])
+    names = _add_where_alike(devices, [f"PyTorch {' and '.join(each)}" for each in of_groups])
     return [f"{name} ({n})" if n else name for name, n in zip(names, _count(names), strict=True)]
 
 
