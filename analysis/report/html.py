@@ -19,6 +19,7 @@ from analysis.tables.pages import (
     make_axes_page,
     make_delta_page,
     make_environment_table,
+    make_resources_page,
     make_summary_page,
 )
 from analysis.wording.findings import state_findings
@@ -102,6 +103,8 @@ def _pages(data: ReportData) -> list[Page]:
     if len(data.by_axis) > 1:
         pages.append(make_axes_page(data.by_axis))
     pages.append(make_summary_page(data.deltas, data.environments))
+    resources = make_resources_page(data.deltas)
+    pages += [resources] if resources.tables else []
     which_is_which = make_environment_table(data.environments)
     return [
         Page(

@@ -69,7 +69,7 @@ def note_runtime(cells: pd.DataFrame) -> str:
     """What the seconds and the rates of a table are."""
     return (
         "'Every cell' has the mean runtime over all rounds and the 95 % t interval of that mean. "
-        "Images/s count all images of the timed iterations, UNet calls/s one call a step on the "
+        "Images/s count all images of the timed iterations, UNet calls/s one call per step on the "
         "whole guided batch (PLMS makes one more), over the denoising stage."
     )
 
