@@ -32,7 +32,7 @@ def test_a_version_that_fits_two_builds_is_asked_about() -> None:
     records = [on("NVIDIA H100", torch, "h100") for torch in ("2.15.0+cu126", "2.15.0+cu132")]
     with pytest.raises(BaselineError, match=r"torch=2.15.0\+cu126 or torch=2.15.0\+cu132: say"):
         chosen(records, "torch=2.15.0")
-    with pytest.raises(BaselineError, match="no baseline .torch=2"):
+    with pytest.raises(BaselineError, match=r"no baseline .torch=2\.1"):
         chosen(records, "torch=2.1")
 
 
