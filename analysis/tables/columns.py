@@ -13,6 +13,9 @@ from analysis.formatting import factor, interval, percent, seconds
 from analysis.rows import Row, list_rows, varies
 from analysis.series import find_naming_axes
 
+#: The heading of the column of verdicts.
+VERDICT = "verdict"
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -58,9 +61,10 @@ def measured_columns(cells: pd.DataFrame) -> list[Column]:
 
 
 def delta_columns(cells: pd.DataFrame) -> list[Column]:
-    """What a cell is worth against its baseline."""
+    """What a cell is worth against its baseline, the verdict first."""
     several = varies(cells, "baseline")
     return [
+        Column(VERDICT, _verdict),
         *_rounds(cells),
         *([Column("baseline", lambda row: str(row["baseline"] or "-"))] if several else []),
         Column("runtime [s]", lambda row: _flagged(row, "cell_s"), True),
@@ -68,7 +72,6 @@ def delta_columns(cells: pd.DataFrame) -> list[Column]:
         Column("improvement", _improvement, True),
         Column("speed-up", _speedup, True),
         Column("95 % interval", _speedup_interval, True),
-        *([Column("verdict", _verdict)] if (cells["verdict"] != "").any() else []),
         *_trust(cells, _delta_note),
     ]
 
@@ -123,7 +126,10 @@ def _speedup_interval(row: Row) -> str:
 
 
 def _verdict(row: Row) -> str:
-    return str(row["verdict_said"] or "-")
+    """The verdict, or in its place why a row has none: the baseline's, or that of a failure."""
+    if row["status"] != "ok":
+        return str(row["status"])
+    return "baseline" if row["is_baseline"] else str(row["verdict_said"] or "-")
 
 
 def _parity(row: Row) -> str:

@@ -15,7 +15,7 @@ from sd_bench.verdicts.axes import AXES
 _JOINED = ("scaled", "sweeps", "disturbed_by", "warnings")
 _LAST = ("reason", "proof_detail", "parity_reason", "no_delta_reason", *_JOINED)
 _LEFT_OUT = (
-    *("full_reason", "started_at", "sweep_folders", "latents_path", "latents_reason", "runs"),
+    *("full_reason", "started_at", "sweep_folders", "latents_path", "latents_reason", "runs", "pictures"),
     *("profile", "baseline_cell", "planned", "comparison", "difference", "verdict_said", "scales"),
 )
 _DELTA_COLUMNS = (

@@ -26,7 +26,7 @@ _FINGERPRINT_SHOWN = 16
 
 def make_summary_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
     """Every cell: runtime in seconds with its interval, rates, proof and parity."""
-    table = _table("Every cell", deltas, [*place_columns(deltas), *measured_columns(deltas)])
+    table = _table("Every cell", deltas, measured_columns(deltas))
     return Page(
         title="Summary",
         tables=[table, *_several(environments)],
@@ -70,7 +70,7 @@ def _delta_tables(deltas: pd.DataFrame, suffix: str = "") -> list[Table]:
         _table(
             f"{machine}{_against(cells)}{suffix}",
             cells,
-            [*place_columns(cells), *delta_columns(cells)],
+            delta_columns(cells),
         )
         for machine, cells in deltas.groupby("machine", sort=False)
     ]
@@ -101,14 +101,17 @@ def _short_fingerprint(fingerprint: str) -> str:
     return fingerprint if " " in fingerprint else fingerprint[:_FINGERPRINT_SHOWN]
 
 
-def _table(title: str, cells: pd.DataFrame, columns: list[Column]) -> Table:
-    rows = list_rows(cells)
+def _table(title: str, cells: pd.DataFrame, said: list[Column]) -> Table:
+    """A row per cell: which one it is, then the columns of what is ``said`` of it."""
+    rows, naming = list_rows(cells), place_columns(cells)
+    columns = [*naming, *said]
     return Table(
         title=title,
         headings=[column.heading for column in columns],
         rows=[[column.text(row) for column in columns] for row in rows],
         numeric=frozenset(column.heading for column in columns if column.numeric),
         bold=frozenset(at for at, row in enumerate(rows) if row["best"]),
+        num_naming=len(naming),
     )
 
 
