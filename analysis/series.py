@@ -8,19 +8,36 @@ from typing import Any
 import pandas as pd
 
 from analysis.rows import Row, list_rows
+from analysis.truncation import shorten_apart
 from sd_bench.attention_backends import BACKENDS_BY_NAME
 from sd_bench.verdicts.attention_dtype import name_attention
-from sd_bench.verdicts.axes import WORKLOAD_AXES, rank
+from sd_bench.verdicts.axes import PICTURE_AXES, WORKLOAD_AXES, rank
 
 #: The axes that name a series where no preset does, or where one preset varies.
-NAMING_AXES = ("attention", "upcast", "compile", "precision", "torch_env", "sampler", "weights")
+NAMING_AXES = (
+    *("attention", "upcast", "compile", "precision", "torch_env", "sampler", "weights"),
+    *PICTURE_AXES,
+)
+
+#: The axes whose values say by themselves what they are.
+_SPEAK_FOR_THEMSELVES = ("precision", "sampler")
+
+_SPELLED = {"negative_prompt": "negative prompt"}
+
+#: The axes of free text.
+_TEXTS = ("prompt", "negative_prompt")
 
 
 def label_series(cells: pd.DataFrame) -> pd.DataFrame:
     """Add the column ``series``: the preset, or the values of the axes that vary."""
-    rows = list_rows(cells)
+    rows = _with_short_texts(list_rows(cells))
     labels = _labels(rows)
     return cells.assign(series=pd.Series(_distinct(rows, labels), index=cells.index, dtype=object))
+
+
+def name_env_within(row: Row) -> str:
+    """What tells a cell's environment from the others of its machine: ``PyTorch 1.12.1``."""
+    return str(row["env"]).removeprefix(str(row["machine"])).lstrip(", ") or str(row["env"])
 
 
 def find_naming_axes(cells: pd.DataFrame) -> list[str]:
@@ -42,6 +59,17 @@ def order_series(cells: pd.DataFrame) -> list[str]:
         key = (*(rank(axis, row[axis]) for axis in axes), name)
         keys[name] = min(key, keys.get(name, key))
     return sorted(keys, key=lambda name: keys[name])
+
+
+def _with_short_texts(rows: list[Row]) -> list[Row]:
+    """The cells with their prompts in quotes, as short as they differ."""
+    short = {
+        axis: shorten_apart(str(r[axis]) for r in rows if r[axis] is not None) for axis in _TEXTS
+    }
+    return [
+        row | {axis: f'"{short[axis][str(row[axis])]}"' for axis in _TEXTS if row[axis] is not None}
+        for row in rows
+    ]
 
 
 def _labels(rows: list[Row]) -> list[str]:
@@ -76,7 +104,9 @@ def _word(axis: str, row: Row) -> str:
     if axis == "attention":
         backend = BACKENDS_BY_NAME.get(str(value))
         return name_attention(backend.label if backend else str(value), row["attention_dtype"])
-    return str(value) if axis in ("precision", "sampler") else f"{axis} {value}"
+    if value is None and axis in PICTURE_AXES:
+        return f"no {_SPELLED.get(axis, axis)}"
+    return str(value) if axis in _SPEAK_FOR_THEMSELVES else f"{_SPELLED.get(axis, axis)} {value}"
 
 
 def _distinct(rows: list[Row], labels: list[str]) -> list[str]:
@@ -92,7 +122,7 @@ def _distinct(rows: list[Row], labels: list[str]) -> list[str]:
     distinct = []
     for row, label in zip(rows, labels, strict=True):
         key = (*_chart(row), label)
-        suffix = f", {row['env']}" if key in by_env else ""
+        suffix = f", {name_env_within(row)}" if key in by_env else ""
         suffix += f" #{row['cell_hash'][:7]}" if key in by_hash else ""
         distinct.append(label + suffix)
     return distinct

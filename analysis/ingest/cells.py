@@ -50,7 +50,10 @@ def summarise(rounds: pd.DataFrame, value: str = "runtime") -> pd.DataFrame:
     for row in list_rows(rounds):
         members[tuple(row[column] for column in _CELL_KEY)].append(row)
     cells = [_cell(rows, column) | {"value": value} for rows in members.values()]
-    cells.sort(key=_display_order)
+    first_of: dict[str, int] = {}
+    for cell in sorted(cells, key=lambda cell: cell["env_number"]):
+        first_of.setdefault(cell["machine"], cell["env_number"])
+    cells.sort(key=lambda cell: _display_order(cell, first_of[cell["machine"]]))
     frame = pd.DataFrame(cells, dtype=object)
     numbers = (*_INTERVAL, *_RATES, *NUMBERS, "drift_rounds", "drift_iterations")
     return label_series(frame.astype(dict.fromkeys(numbers, float)))
@@ -61,9 +64,9 @@ def _cell(rows: list[Row], column: str) -> Row:
     interval = mean_interval([row[column] for row in ok])
     names = name_rounds((row["sweep_folder"], row["round"], row["path"]) for row in ok)
     runs = {name: row[column] for name, row in zip(names, ok, strict=True)}
-    kept = ("machine", "env", *AXES)
+    place = (ok or rows)[0]
     return {
-        **{name: first[name] for name in kept},
+        **{name: first[name] for name in ("machine", "env", *AXES)},
         "status": common_status(row["status"] for row in rows),
         **_reason(rows),
         "rounds": len(ok),
@@ -92,10 +95,9 @@ def _cell(rows: list[Row], column: str) -> Row:
         "sweeps": tuple(sorted({row["sweep"] for row in rows})),
         "scales": tuple(sorted({row["scale"] for row in rows if row["scale"]})),
         "sweep_folders": tuple(sorted({row["sweep_folder"] for row in rows})),
-        "device": first["device"],
-        "torch": first["torch"],
-        "python": first["python"],
-        "fingerprint": first["fingerprint"],
+        **{name: place[name] for name in ("device", "torch", "python", "fingerprint")},
+        "device_name": first["device_name"],
+        "env_number": min(row["env_number"] for row in rows),
         "cell_hash": first["cell_hash"],
     }
 
@@ -213,9 +215,10 @@ def _pictures(rows: list[Row]) -> tuple[Picture, ...]:
     return next((pictures for pictures in of_first if isinstance(pictures, tuple)), ())
 
 
-def _display_order(cell: Row) -> tuple[Any, ...]:
+def _display_order(cell: Row, machine_number: int) -> tuple[Any, ...]:
     first = ("gpu", "model_version", "height", "width", "steps", "n_iter", "batch_size")
     later = [axis for axis in AXES if axis not in first]
     by_first = tuple(rank(axis, cell[axis]) for axis in first)
     by_later = tuple(rank(axis, cell[axis]) for axis in later)
-    return (by_first[0], cell["machine"], *by_first[1:], *by_later, cell["env"], cell["cell_hash"])
+    last = (cell["env_number"], cell["cell_hash"])
+    return (by_first[0], machine_number, *by_first[1:], *by_later, *last)

@@ -8,13 +8,27 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.comparison.flags import NOT_AT_PARITY, UNPROVEN
+from analysis.comparison.flags import (
+    BASELINE_UNPROVEN,
+    NOT_AT_PARITY,
+    PARITY_UNKNOWN,
+    UNPROVEN,
+)
 from analysis.formatting import factor, interval, percent, seconds
 from analysis.rows import Row, list_rows, varies
 from analysis.series import find_naming_axes
+from sd_bench.verdicts.answers import NO_CLAIM
 
 #: The heading of the column of verdicts.
 VERDICT = "verdict"
+
+#: What forbids a claim, by the sign that says so.
+_NO_CLAIM = {
+    NOT_AT_PARITY: "different picture",
+    PARITY_UNKNOWN: "picture not compared",
+    UNPROVEN: "kernels not proven",
+    BASELINE_UNPROVEN: "baseline's kernels not proven",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +75,10 @@ def measured_columns(cells: pd.DataFrame) -> list[Column]:
 
 
 def delta_columns(cells: pd.DataFrame) -> list[Column]:
-    """What a cell is worth against its baseline, the verdict first."""
+    """What a cell is worth against its baseline, the verdict first.
+
+    Each cell needs its ``answer``, as `analysis.wording.answers` gives it.
+    """
     several = varies(cells, "baseline")
     return [
         Column(VERDICT, _verdict),
@@ -126,10 +143,12 @@ def _speedup_interval(row: Row) -> str:
 
 
 def _verdict(row: Row) -> str:
-    """The verdict, or in its place why a row has none: the baseline's, or that of a failure."""
-    if row["status"] != "ok":
-        return str(row["status"])
-    return "baseline" if row["is_baseline"] else str(row["verdict_said"] or "-")
+    """The word of the row's `Answer`, with what would decide it or what forbids a claim."""
+    word: str = row["answer"].word
+    if word == NO_CLAIM:
+        signs = f"{row['flags']}{row['baseline_flags']}"
+        return f"{word} ({', '.join(why for sign, why in _NO_CLAIM.items() if sign in signs)})"
+    return str(row["verdict_said"] or word)
 
 
 def _parity(row: Row) -> str:

@@ -10,6 +10,7 @@ from analysis.formatting import join_sweeps
 from analysis.rows import list_rows
 from analysis.tables.columns import Column, delta_columns, measured_columns, place_columns
 from analysis.tables.page import Page, Table
+from analysis.wording.answers import answer_rows
 from analysis.wording.judgements import note_verdicts
 from analysis.wording.notes import (
     DELTA_NOTE,
@@ -40,7 +41,7 @@ def make_delta_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
     notes += [*say_what_decides(deltas["comparison"]), *explain(deltas["baseline_flags"])]
     return Page(
         title="Differences from the baseline",
-        tables=[*_delta_tables(deltas), *_several(environments)],
+        tables=[*_delta_tables(_answered(deltas)), *_several(environments)],
         notes=[*notes, *note_doubts(deltas)],
     )
 
@@ -49,7 +50,7 @@ def make_axes_page(by_axis: dict[str, pd.DataFrame]) -> Page:
     """For each axis that varies, every value against the axis's baseline, all else held equal."""
     tables, notes = [], [DELTA_NOTE]
     for name, deltas in by_axis.items():
-        tables += _delta_tables(keep_partners(deltas), f", all but {name} equal")
+        tables += _delta_tables(keep_partners(_answered(deltas)), f", all but {name} equal")
         notes += [note_value(deltas), *note_verdicts(list_rows(deltas))]
         notes += [*explain(deltas["baseline_flags"]), *note_doubts(deltas)]
     return Page(title="One axis at a time", tables=tables, notes=list(dict.fromkeys(notes)))
@@ -63,6 +64,12 @@ def make_screen_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
     notes = dict.fromkeys((*summary.notes, *delta.notes))
     tables = [every_cell, *differences, *which_is_which]
     return Page(title="", tables=tables, notes=list(notes))
+
+
+def _answered(deltas: pd.DataFrame) -> pd.DataFrame:
+    """The whole table with the ``answer`` of each row."""
+    answers = pd.Series(answer_rows(deltas), index=deltas.index, dtype=object)
+    return deltas.assign(answer=answers)
 
 
 def _delta_tables(deltas: pd.DataFrame, suffix: str = "") -> list[Table]:
