@@ -28,10 +28,15 @@ _Look = TypeVar("_Look")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart(ABC):
-    """What a chart shows; the sentences of ``caption`` stand below it."""
+    """What a chart shows.
+
+    The sentences of ``caption`` are for the text below it, and are not drawn; ``origin`` is: where
+    the picture was measured, in one short line.
+    """
 
     title: str
     caption: list[str]
+    origin: str = ""
 
     def draw(self) -> Figure:
         """Draw the chart."""
