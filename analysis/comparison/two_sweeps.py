@@ -11,12 +11,13 @@ import pandas as pd
 
 from analysis.comparison.deltas import NOT_JUDGED, describe_difference
 from analysis.comparison.flags import flag_cell
-from analysis.comparison.parity import judge_parity, read_latents
+from analysis.comparison.parity import judge_parity
 from analysis.formatting import join_sweeps
 from analysis.rows import Row, list_rows
 from sd_bench.verdicts.axes import AXES, order_values
 from sd_bench.verdicts.comparisons import Sides, judge_sides
 from sd_bench.verdicts.judgement import DEFAULT_MARGIN
+from sd_bench.verdicts.parity import read_latents
 
 #: The outcomes of cells that have no partner to be compared with.
 _NOT_COMPARED = ("missing", "new", "ambiguous", "failed before", "failed")
