@@ -8,8 +8,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from analysis.charts.colours import GRID, INK, PAPER, PARTS
-from analysis.charts.kinds.base import HATCHES, Chart, fill_area, join_values, name_axes
+from analysis.charts.colours import GRID, INK, PAPER, colour_parts
+from analysis.charts.kinds.base import HATCHES, Chart, fill_area, join_values, name_axes, vary
 from analysis.charts.kinds.sheet import LABEL_SIZE, TICK_SIZE, VALUE_SIZE, Sheet, line_height_in
 from analysis.formatting import seconds
 
@@ -31,7 +31,7 @@ class StackChart(Chart):
 
     def _draw(self) -> Figure:
         sheet = Sheet(_WIDTH_IN)
-        looks = {part: _look(at) for at, part in enumerate(self.parts)}
+        looks = _looks(self.parts)
         names_in = sheet.axes_width_in * _NAMES_SHARE
         names = ["\n".join(sheet.wrap(name, TICK_SIZE, names_in)) for name in self.bars]
         height_in = sum(max(_BAR_IN, 0.16 * (name.count("\n") + 1)) for name in names) + 0.2
@@ -80,7 +80,7 @@ class StackChart(Chart):
         return f"{self.x_label}. {join_values(values)}"
 
 
-def _look(at: int) -> dict[str, Any]:
-    """What a part looks like: a hatch tells it from another of its colour."""
-    again, colour = divmod(at, len(PARTS))
-    return fill_area(PARTS[colour], HATCHES[again % len(HATCHES)])
+def _looks(parts: list[str]) -> dict[str, dict[str, Any]]:
+    colours = colour_parts(parts)
+    hatches = vary(colours, HATCHES)
+    return {part: fill_area(colours[part], hatches[part]) for part in parts}

@@ -20,7 +20,7 @@ from analysis.formatting import count_rounds
 from sd_bench.verdicts.judgement import ROUNDS_FOR_A_VERDICT
 
 #: Characters of a caption: two lines of a report.
-LONGEST_CAPTION = 200
+LONGEST_CAPTION = 190
 
 #: Devices or versions that are named; more are counted.
 _MOST_NAMED = 2
