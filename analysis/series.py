@@ -30,9 +30,21 @@ _TEXTS = ("prompt", "negative_prompt")
 
 def label_series(cells: pd.DataFrame) -> pd.DataFrame:
     """Add the column ``series``: the preset, or the values of the axes that vary."""
-    rows = _with_short_texts(list_rows(cells))
+    rows = shorten_texts(list_rows(cells))
     labels = _labels(rows)
     return cells.assign(series=pd.Series(_distinct(rows, labels), index=cells.index, dtype=object))
+
+
+def shorten_texts(rows: list[Row]) -> list[Row]:
+    """The cells with their prompts as short as they differ."""
+    short = {
+        axis: shorten_apart(str(row[axis]) for row in rows if row[axis] is not None)
+        for axis in _TEXTS
+    }
+    return [
+        row | {axis: short[axis][str(row[axis])] for axis in _TEXTS if row[axis] is not None}
+        for row in rows
+    ]
 
 
 def name_env_within(row: Row) -> str:
@@ -59,17 +71,6 @@ def order_series(cells: pd.DataFrame) -> list[str]:
         key = (*(rank(axis, row[axis]) for axis in axes), name)
         keys[name] = min(key, keys.get(name, key))
     return sorted(keys, key=lambda name: keys[name])
-
-
-def _with_short_texts(rows: list[Row]) -> list[Row]:
-    """The cells with their prompts in quotes, as short as they differ."""
-    short = {
-        axis: shorten_apart(str(r[axis]) for r in rows if r[axis] is not None) for axis in _TEXTS
-    }
-    return [
-        row | {axis: f'"{short[axis][str(row[axis])]}"' for axis in _TEXTS if row[axis] is not None}
-        for row in rows
-    ]
 
 
 def _labels(rows: list[Row]) -> list[str]:
@@ -106,6 +107,8 @@ def _word(axis: str, row: Row) -> str:
         return name_attention(backend.label if backend else str(value), row["attention_dtype"])
     if value is None and axis in PICTURE_AXES:
         return f"no {_SPELLED.get(axis, axis)}"
+    if axis in _TEXTS:
+        return f'{_SPELLED.get(axis, axis)} "{value}"'
     return str(value) if axis in _SPEAK_FOR_THEMSELVES else f"{_SPELLED.get(axis, axis)} {value}"
 
 

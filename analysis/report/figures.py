@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate, takewhile
 from pathlib import Path
@@ -12,13 +11,12 @@ from markupsafe import Markup
 
 from analysis.charts.colours import FAINT_INK, GRID, INK, PAPER
 from analysis.charts.kinds.base import Chart
-from analysis.wording.shared_facts import Fact
 
 #: Charts beyond this many characters of SVG are named, not shown: the whole file stays below 5 MB.
 _MOST_CHARACTERS = 2_500_000
 
-#: Characters of a chart's alternative text, and of its caption: two lines of a chart's width.
-_LONGEST_ALT, _LONGEST_CAPTION = 2000, 190
+#: Characters of a chart's alternative text.
+_LONGEST_ALT = 2000
 
 #: The charts' colours that follow the reader's light or dark.
 _THEMED = {INK: "--ink", FAINT_INK: "--faint", GRID: "--grid", PAPER: "--paper"}
@@ -31,7 +29,6 @@ _SIZE = re.compile(r'(<svg [^>]*?)width="([\d.]+)pt" height="[\d.]+pt"')
 class Figure:
     """A chart with the text below it."""
 
-    title: str
     alt: str
     caption: str
     svg: Markup
@@ -49,30 +46,11 @@ def make_figures(charts: dict[str, Chart], folder: Path) -> tuple[list[Figure], 
         svg = inline_svg((folder / f"{stem}.svg").read_text(encoding="utf-8"), stem)
         if len(svg) <= room:
             room -= len(svg)
-            caption = shorten_caption(chart.caption)
-            shown.append(Figure(chart.title, _short_alt(chart.alt()), caption, Markup(svg)))
+            caption = " ".join(chart.caption)
+            shown.append(Figure(_short_alt(chart.alt()), caption, Markup(svg)))
         else:
             named.append(f"{stem}.svg")
     return shown, named
-
-
-def shorten_caption(sentences: list[str]) -> str:
-    """As many whole sentences, in their order, as two lines have room for; always the first."""
-    ends = accumulate(len(sentence) + 1 for sentence in sentences)
-    fitting = len(list(takewhile((_LONGEST_CAPTION + 1).__ge__, ends)))
-    return " ".join(sentences[: max(fitting, 1)])
-
-
-def explain_charts(charts: dict[str, Chart]) -> Iterator[Fact]:
-    """The sentences of captions that had no room below their charts, each once."""
-    left_over = dict.fromkeys(
-        sentence
-        for chart in charts.values()
-        for sentence in chart.caption
-        if sentence not in shorten_caption(chart.caption)
-    )
-    if left_over:
-        yield Fact("charts", " ".join(left_over))
 
 
 def _short_alt(text: str) -> str:

@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis.report.contents import ReportData, list_excluded_within
-from analysis.report.figures import explain_charts, make_figures
+from analysis.report.figures import make_figures
 from analysis.report.outline import make_outline
 from analysis.report.pictures import show_pictures
 from analysis.report.table_views import classify, shorten_pages, view_table
@@ -38,7 +38,6 @@ def write_html(data: ReportData, folder: Path) -> str:
         style=style,
         script=script,
         outline=outline,
-        reading=[*outline.reading, *explain_charts(data.charts)],
         figures=figures,
         named=named,
         num_charts_not_drawn=data.num_charts_not_drawn,

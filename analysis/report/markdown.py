@@ -11,11 +11,12 @@ from analysis.report.contents import (
     list_excluded,
     list_excluded_within,
 )
-from analysis.report.outline import Answer, make_outline
+from analysis.report.outline import make_outline
 from analysis.tables.markup import escape_markdown, table_to_markdown
 from analysis.tables.page import Page
 from analysis.truncation import cut
 from analysis.wording.shared_facts import Fact
+from sd_bench.verdicts.answers import Answer
 
 #: Characters of report.md, where GitHub takes 65,536 in a comment, and of its lists.
 _LONGEST_MARKDOWN, _LONGEST_LIST, _LONGEST_FOLD = 58_000, 8_000, 12_000
@@ -34,7 +35,7 @@ def write_markdown(data: ReportData) -> str:
     head = [
         f"# {escape_markdown(cut(outline.title))}",
         _items([_answer(answer) for answer in outline.answers], "see the tables"),
-        _items([_fact(fact) for fact in outline.shared], "see summary.csv"),
+        _items([f"**{_fact(fact).replace(': ', ':** ', 1)}" for fact in outline.shared], "see summary.csv"),
     ]
     notes = [*map(_fact, outline.reading), *map(escape_markdown, outline.remarks)]
     tail = ["## How to read this", _items(notes, "see report.html")] if notes else []

@@ -15,9 +15,10 @@ from analysis.tables.pages import (
     make_axes_page,
     make_delta_page,
     make_environment_table,
+    make_resources_page,
     make_summary_page,
 )
-from analysis.wording.findings import state_findings
+from analysis.wording.answers import answer_rows
 from analysis.wording.judgements import note_verdicts
 from analysis.wording.notes import DELTA_NOTE, note_common, note_runtime, note_scaling, note_value
 from analysis.wording.reading import (
@@ -27,17 +28,10 @@ from analysis.wording.reading import (
     list_covered_notes,
 )
 from analysis.wording.shared_facts import Fact, list_shared_facts
+from sd_bench.verdicts.answers import Answer
 
 #: Answers beyond this are in the tables only.
 MOST_ANSWERS = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A sentence that answers, and the word of its verdict, empty of a summary of several."""
-
-    word: str
-    sentence: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,15 +66,24 @@ def make_outline(data: ReportData) -> Outline:
 
 
 def _answers(data: ReportData) -> list[Answer]:
-    return [Answer("", sentence) for sentence in state_findings(data.deltas, data.by_axis)]
+    """Each sentence once, those first that claim a difference.
+
+    Where nothing has a baseline of its own, the answers are those on single axes.
+    """
+    tables = [data.deltas] if (data.deltas["method"] != "").any() else [data.deltas, *data.by_axis.values()]
+    found = {a.sentence: a for table in tables for a in answer_rows(table) if a.sentence}
+    return sorted(found.values(), key=lambda answer: not answer.claims_difference)
 
 
 def _pages(data: ReportData) -> list[Page]:
-    """Differences, one axis at a time, every cell."""
+    """Differences, one axis at a time, every cell, and what else was measured of it."""
     pages = [make_delta_page(data.deltas, data.environments)]
     if len(data.by_axis) > 1:
         pages.append(make_axes_page(data.by_axis))
-    return [*pages, make_summary_page(data.deltas, data.environments)]
+    summary = make_summary_page(data.deltas, data.environments)
+    pages.append(dataclasses.replace(summary, title=summary.tables[0].title))
+    resources = make_resources_page(data.deltas)
+    return [*pages, resources] if resources.tables else pages
 
 
 def _sections(pages: list[Page], environments: pd.DataFrame) -> Iterator[Page]:
@@ -90,7 +93,7 @@ def _sections(pages: list[Page], environments: pd.DataFrame) -> Iterator[Page]:
         tables = [table for table in page.tables if table != which_is_which]
         yield dataclasses.replace(page, tables=tables, notes=[])
     if len(environments) > 1:
-        yield Page(title="Environments", tables=[which_is_which])
+        yield Page(title=which_is_which.title, tables=[which_is_which])
 
 
 def _reading(data: ReportData, pages: list[Page]) -> list[Fact]:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from PIL import Image, features
 
 from analysis.comparison.deltas import name_cell
-from analysis.comparison.parity import tolerance
 from analysis.ingest.pictures import Picture
 from analysis.rows import Row, list_rows
 
@@ -98,7 +97,7 @@ def _compare(baseline: Row, row: Row) -> Comparison | None:
         f"{picture.prompt or 'no prompt'}{seed}",
         f"batch size {row['batch_size']} on {row['machine']}",
         pictures,
-        _say_parity(row, tolerance(row["precision"], baseline["precision"])),
+        _say_parity(row),
     )
 
 
@@ -134,10 +133,10 @@ def _encode(pixels: _Pixels) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
 
 
-def _say_parity(row: Row, most: float) -> str:
+def _say_parity(row: Row) -> str:
     if row["parity_ok"] is None:
         return f"Whether this is the same picture is not known: {row['parity_reason']}."
-    allowed = f"{most:g}"
+    allowed = f"{row['parity_allowed']:g}"
     if row["parity_ok"]:
         return f"Same picture: the latents differ by {row['parity']:.2g}, of {allowed} allowed."
     return f"Another picture: the latents differ by {row['parity']:.2g}, of {allowed} allowed."

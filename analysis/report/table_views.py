@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from itertools import accumulate, takewhile
 
-from analysis.tables.columns import VERDICT
+from analysis.tables.columns import DECIDES, VERDICT
 from analysis.tables.page import Page, Table
 
 #: Rows of all tables together beyond this, or beyond so many characters, are in the CSV only.
@@ -18,9 +18,6 @@ _CELL_MARKUP = 24
 
 _NUMBER = re.compile(r"[<+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?: ?[%x†‡§~]+)*")
 
-#: A verdict, and in brackets what would decide.
-_VERDICT = re.compile(r"(?P<word>[^()]*?)(?: \((?P<detail>.*)\))?")
-
 #: How a verdict's word is coloured; other words stand for something that went wrong.
 KINDS = {
     "faster": "faster",
@@ -30,7 +27,7 @@ KINDS = {
     "unclear": "open",
     "too few rounds": "open",
     "no claim": "doubted",
-    "-": "",
+    "no baseline": "plain",
 }
 
 
@@ -54,9 +51,9 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The entries of a row; that of the fastest cell is ``best``."""
+    """A row by its name; that of the fastest cell is ``best``."""
 
-    name: Entry
+    name: str
     entries: list[Entry]
     best: bool
 
@@ -71,17 +68,17 @@ class TableView:
 
 
 def view_table(table: Table) -> TableView:
-    """The table with its naming columns as one."""
-    naming, others = slice(0, table.num_naming), range(table.num_naming, len(table.headings))
-    headings = [Heading(name_column(table), False, False)] + [
-        Heading(name, name in table.numeric, sorted_as_number(table, at))
-        for at, name in enumerate(table.headings)
-        if at in others
+    """The table with its naming columns as one, and what would decide below the verdict."""
+    naming = table.num_naming
+    shown = [at for at in range(naming, len(table.headings)) if table.headings[at] != DECIDES]
+    headings = [Heading(table.headings[0] if naming == 1 else "cell", False, False)] + [
+        Heading(table.headings[at], table.headings[at] in table.numeric, sorted_as_number(table, at))
+        for at in shown
     ]
     rows = [
         Row(
-            _name(table.headings[naming], row[naming]),
-            [_entry(table.headings[at], row[at]) for at in others],
+            _name(table.headings[:naming], row[:naming]),
+            _entries(dict(zip(table.headings, row, strict=True)), [table.headings[a] for a in shown]),
             number in table.bold,
         )
         for number, row in enumerate(table.rows)
@@ -89,25 +86,19 @@ def view_table(table: Table) -> TableView:
     return TableView(table.title, headings, rows)
 
 
-def name_column(table: Table) -> str:
-    """The heading of the column that names the rows: what the last naming column holds."""
-    return table.headings[table.num_naming - 1]
+def _name(headings: list[str], texts: list[str]) -> str:
+    """The series, then where it was measured: ``flash, batch size 4``."""
+    places = zip(headings[:-1], texts[:-1], strict=True)
+    return ", ".join([texts[-1], *(f"{heading} {text}" for heading, text in places)])
 
 
-def _name(headings: list[str], texts: list[str]) -> Entry:
-    """The series, and below it where it was measured."""
-    places = (
-        f"{heading} {text}" for heading, text in zip(headings[:-1], texts[:-1], strict=True)
-    )
-    return Entry(texts[-1], ", ".join(places))
-
-
-def _entry(heading: str, text: str) -> Entry:
-    if heading != VERDICT:
-        return Entry(text)
-    found = _VERDICT.fullmatch(text)
-    assert found is not None
-    return Entry(found["word"], found["detail"] or "", classify(found["word"]))
+def _entries(row: dict[str, str], headings: list[str]) -> list[Entry]:
+    return [
+        Entry(row[name], row.get(DECIDES, ""), classify(row[name]))
+        if name == VERDICT
+        else Entry(row[name])
+        for name in headings
+    ]
 
 
 def classify(word: str) -> str:

@@ -10,7 +10,7 @@ from analysis.comparison.flags import BOLD_EXPLANATION, explain
 from analysis.formatting import count_rounds, join_sweeps
 from analysis.rows import Row, list_rows, varies
 from analysis.series import NAMING_AXES
-from analysis.wording.cell_names import name_workload
+from analysis.wording.cell_names import name_picture, name_workload
 from analysis.wording.disturbances import note_disturbances
 from sd_bench.verdicts.attention_dtype import name_attention
 from sd_bench.verdicts.axes import WORKLOAD_AXES
@@ -25,6 +25,12 @@ DELTA_NOTE = (
 
 FEW_ROUNDS = f"Fewer than {ROUNDS_FOR_A_VERDICT} rounds: estimates, not verdicts."
 ONE_ROUND = "A cell with one round has no interval."
+
+RESOURCES_NOTE = (
+    "Images/s count all images of the timed iterations. A sampler step is the median step of a "
+    "round, the stages are means over the timed iterations; all are means over the rounds. "
+    "1 GiB is 1024^3 bytes."
+)
 
 
 def name_value(cells: pd.DataFrame) -> str:
@@ -80,6 +86,7 @@ def note_common(cells: pd.DataFrame, environments: pd.DataFrame) -> list[str]:
         "compile": f"compile {first['compile']}",
         "torch_env": f"torch_env {first['torch_env']}",
         "weights": f"weights {first['weights']}",
+        **name_picture(first),
         "rounds": count_rounds(first["rounds"]),
     }
     shared = {
@@ -96,6 +103,12 @@ def note_common(cells: pd.DataFrame, environments: pd.DataFrame) -> list[str]:
     return [*sentences, note_value(cells), note_baseline(cells)]
 
 
+def note_memory(measured: pd.DataFrame) -> list[str]:
+    """Whose peak memory it is."""
+    kinds = sorted(set(measured["memory_kind"]) - {""})
+    return [f"Peak memory: {', '.join(kinds)}."] if kinds else []
+
+
 def note_baseline(cells: pd.DataFrame) -> str:
     """What the cells are compared against; by machine where that differs."""
     machines_of: dict[str, list[str]] = defaultdict(list)
@@ -105,7 +118,9 @@ def note_baseline(cells: pd.DataFrame) -> str:
     if not machines_of and not (cells["status"] == "ok").any():
         return "No baseline: no cell was measured."
     if not machines_of:
-        return "No baseline: nothing varies between cells."
+        reasons = dict.fromkeys(str(reason) for reason in cells["no_delta_reason"] if reason)
+        reason = next(iter(reasons), "no baseline")
+        return f"{reason[0].upper()}{reason[1:]}."
     if len(machines_of) == 1:
         return f"Baseline: {next(iter(machines_of))}."
     named = (f"{name} on {', '.join(machines)}" for name, machines in machines_of.items())
