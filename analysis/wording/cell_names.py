@@ -8,6 +8,7 @@ from analysis.rows import Row, list_rows, varies
 from analysis.series import find_naming_axes
 from sd_bench.verdicts.attention_dtype import name_attention
 from sd_bench.verdicts.axes import AXES
+from sd_bench.verdicts.names import name_workload
 
 
 def name_choices(row: Row) -> dict[str, str]:
@@ -16,18 +17,6 @@ def name_choices(row: Row) -> dict[str, str]:
     named |= name_workload(row) | {"batch_size": f"batch size {row['batch_size']}"}
     named["attention"] = name_attention(str(row["attention"]), row["attention_dtype"])
     return {axis: named.get(axis, str(row[axis])) for axis in AXES if row[axis] is not None}
-
-
-def name_workload(row: Row) -> dict[str, str]:
-    """The workload axes of a cell as people read them, by axis; what is not known is missing."""
-    words = {
-        "model_version": str(row["model_version"]),
-        "height": f"height {row['height']}",
-        "width": f"width {row['width']}",
-        "steps": f"{row['steps']} steps",
-        "n_iter": f"n_iter {row['n_iter']}",
-    }
-    return {axis: text for axis, text in words.items() if row[axis] is not None}
 
 
 def describe_workload(row: Row, *others: str) -> str:
