@@ -8,9 +8,16 @@ import pandas as pd
 
 from analysis.rows import list_rows
 from sd_bench.verdicts.axes import rank
-from sd_bench.verdicts.names import NAMING_AXES, name_cells, name_env_within
+from sd_bench.verdicts.names import NAMING_AXES, name_cells, name_env_within, shorten_texts
 
-__all__ = ["NAMING_AXES", "find_naming_axes", "label_series", "name_env_within", "order_series"]
+__all__ = [
+    "NAMING_AXES",
+    "find_naming_axes",
+    "label_series",
+    "name_env_within",
+    "order_series",
+    "shorten_texts",
+]
 
 
 def label_series(cells: pd.DataFrame) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from analysis.comparison.flags import BOLD_EXPLANATION, explain
 from analysis.formatting import count_rounds, join_sweeps
 from analysis.rows import Row, list_rows, varies
 from analysis.series import NAMING_AXES
+from analysis.wording.cell_names import name_picture
 from analysis.wording.disturbances import note_disturbances
 from sd_bench.verdicts.attention_dtype import name_attention
 from sd_bench.verdicts.axes import WORKLOAD_AXES
@@ -21,6 +22,12 @@ DELTA_NOTE = (
     "They, their 95 % interval, runtime [s] and baseline [s] are of one estimate: the geometric "
     "mean over the rounds that were compared, without disturbed ones. "
     "Parity is the relative L2 distance of the final latents of round 0 from the baseline's."
+)
+
+RESOURCES_NOTE = (
+    "Images/s count all images of the timed iterations. A sampler step is the median step of a "
+    "round, the stages are means over the timed iterations; all are means over the rounds. "
+    "1 GiB is 1024^3 bytes."
 )
 
 
@@ -77,6 +84,7 @@ def note_common(cells: pd.DataFrame, environments: pd.DataFrame) -> list[str]:
         "compile": f"compile {first['compile']}",
         "torch_env": f"torch_env {first['torch_env']}",
         "weights": f"weights {first['weights']}",
+        **name_picture(first),
         "rounds": count_rounds(first["rounds"]),
     }
     shared = {
@@ -93,6 +101,12 @@ def note_common(cells: pd.DataFrame, environments: pd.DataFrame) -> list[str]:
     return [*sentences, note_value(cells), note_baseline(cells)]
 
 
+def note_memory(measured: pd.DataFrame) -> list[str]:
+    """Whose peak memory it is."""
+    kinds = sorted(set(measured["memory_kind"]) - {""})
+    return [f"Peak memory: {', '.join(kinds)}."] if kinds else []
+
+
 def note_baseline(cells: pd.DataFrame) -> str:
     """What the cells are compared against; by machine where that differs."""
     machines_of: dict[str, list[str]] = defaultdict(list)
@@ -102,7 +116,9 @@ def note_baseline(cells: pd.DataFrame) -> str:
     if not machines_of and not (cells["status"] == "ok").any():
         return "No baseline: no cell was measured."
     if not machines_of:
-        return "No baseline: nothing varies between cells."
+        reasons = dict.fromkeys(str(reason) for reason in cells["no_delta_reason"] if reason)
+        reason = next(iter(reasons), "no baseline")
+        return f"{reason[0].upper()}{reason[1:]}."
     if len(machines_of) == 1:
         return f"Baseline: {next(iter(machines_of))}."
     named = (f"{name} on {', '.join(machines)}" for name, machines in machines_of.items())

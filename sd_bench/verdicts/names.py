@@ -42,7 +42,7 @@ _TEXTS = ("prompt", "negative_prompt")
 
 def name_cells(cells: Sequence[Row]) -> list[str]:
     """What each cell is called: its preset, or the values of the axes that vary."""
-    rows = _with_short_texts(cells)
+    rows = shorten_texts(cells)
     return _distinct(rows, _labels(rows))
 
 
@@ -78,14 +78,14 @@ def name_place(cell: Chosen, varying: set[str]) -> str:
     return f"{place} ({', '.join(work)})" if work else place
 
 
-def _with_short_texts(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """The cells with their prompts in quotes, as short as they differ."""
+def shorten_texts(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The cells with their prompts as short as they differ."""
     short = {
-        axis: shorten_apart(str(r[axis]) for r in rows if r[axis] is not None) for axis in _TEXTS
+        axis: shorten_apart(str(row[axis]) for row in rows if row[axis] is not None)
+        for axis in _TEXTS
     }
     return [
-        {**row}
-        | {axis: f'"{short[axis][str(row[axis])]}"' for axis in _TEXTS if row[axis] is not None}
+        {**row} | {axis: short[axis][str(row[axis])] for axis in _TEXTS if row[axis] is not None}
         for row in rows
     ]
 
@@ -124,6 +124,8 @@ def _word(axis: str, row: Row) -> str:
         return name_attention(backend.label if backend else str(value), row["attention_dtype"])
     if value is None and axis in PICTURE_AXES:
         return f"no {_SPELLED.get(axis, axis)}"
+    if axis in _TEXTS:
+        return f'{_SPELLED.get(axis, axis)} "{value}"'
     return str(value) if axis in _SPEAK_FOR_THEMSELVES else f"{_SPELLED.get(axis, axis)} {value}"
 
 
