@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis.errors import AnalysisError
 from analysis.ingest.measures import BETWEEN_FLAGS, NUMBERS, THROTTLED_WORD
+from analysis.ingest.pictures import Picture
 from analysis.rows import Row, list_rows
 from analysis.series import label_series
 from analysis.truncation import LONGEST, cut, shorten_kinds
@@ -90,6 +91,7 @@ def _cell(rows: list[Row], column: str) -> Row:
         **_disturbances(ok, column),
         **_proof(ok),
         **_latents(rows),
+        "pictures": _pictures(rows),
         "scaled": tuple(dict.fromkeys(s for row in rows for s in row["scaled"])),
         "started_at": tuple(sorted({row["started_at"] for row in rows})),
         "sweeps": tuple(sorted({row["sweep"] for row in rows})),
@@ -198,6 +200,12 @@ def _latents(rows: list[Row]) -> Row:
     rounds = ((row["round"], row["status"], row["latents_path"]) for row in rows)
     kept = find_latents(rounds, rows[0]["precision"])
     return {"latents_path": kept.path, "latents_reason": kept.reason}
+
+
+def _pictures(rows: list[Row]) -> tuple[Picture, ...]:
+    """Those of round 0, whose latents parity is judged by."""
+    of_first = (row["pictures"] for row in rows if row["round"] == 0 and row["status"] == "ok")
+    return next((pictures for pictures in of_first if isinstance(pictures, tuple)), ())
 
 
 def _display_order(cell: Row, machine_number: int) -> tuple[Any, ...]:

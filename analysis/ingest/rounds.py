@@ -15,6 +15,7 @@ import pandas as pd
 from analysis.errors import AnalysisError
 from analysis.ingest.measures import NUMBERS, OTHERS, read_measures
 from analysis.ingest.old_runs import find_old_runs, read_old_runs
+from analysis.ingest.pictures import list_pictures
 from analysis.ingest.validity import check_numbers
 from sd_bench.records import RECORD_GLOB, Record, RecordError, find_records, read_record
 from sd_bench.verdicts.axes import AXES, to_one_line
@@ -26,7 +27,7 @@ from sd_bench.verdicts.rounds import find_upcasts, read_round
 ROUND_COLUMNS = (
     *("path", "sweep", "sweep_folder", "job", "cell_hash", "round", "status", "reason"),
     *("started_at", *AXES, "runtime_s", *NUMBERS, *OTHERS, "kernel_proof", "proof_detail"),
-    *("latents_path", "scaled", "fingerprint", "torch", "python", "device", "commit"),
+    *("latents_path", "pictures", "scaled", "fingerprint", "torch", "python", "device", "commit"),
     *("worker_s", "planned", "scale", "env", "machine", "device_name", "env_number"),
 )
 
@@ -145,6 +146,7 @@ def _row(path: Path, record: Record) -> dict[str, Any]:
         **read_measures(record),
         **_proof(record),
         "latents_path": _latents_path(path, record),
+        "pictures": list_pictures(path, record),
         "scaled": tuple(to_one_line(sentence) for sentence in record.scaled),
         "python": to_one_line(record.environment.get("python") or UNKNOWN),
         "commit": _commit(record.environment.get("project")),

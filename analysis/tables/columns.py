@@ -15,8 +15,8 @@ from analysis.series import find_naming_axes, name_env_within
 from sd_bench.statistics.digits import count_digits
 from sd_bench.verdicts.judgement import ROUNDS_FOR_A_VERDICT, Verdict
 
-#: The heading of the column of verdicts.
-VERDICT = "verdict"
+#: The headings of the columns of verdicts, and of what would decide.
+VERDICT, DECIDES = "verdict", "what would decide"
 
 #: What stands where there is nothing to say.
 NOTHING = "-"
@@ -134,7 +134,7 @@ def delta_columns(cells: pd.DataFrame) -> list[Column]:
         *([Column("baseline", lambda row: str(row["baseline"] or NOTHING))] if several else []),
         *_rounds(cells),
         *_trust(_delta_note),
-        Column("what would decide", what_decides),
+        Column(DECIDES, what_decides),
     ]
 
 

@@ -37,7 +37,7 @@ _FINGERPRINT_SHOWN = 16
 
 def make_summary_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
     """Every cell: runtime in seconds with its interval, rates, proof and parity."""
-    table = _table("Every cell", deltas, [*place_columns(deltas), *measured_columns(deltas)])
+    table = _table("Every cell", deltas, place_columns(deltas), measured_columns(deltas))
     return Page(
         title="Summary",
         tables=[table, *_several(environments)],
@@ -63,10 +63,13 @@ def make_resources_page(deltas: pd.DataFrame) -> Page:
     """
     measured = deltas[deltas["status"] == "ok"]
     filled = keep_filled(resource_columns(), list_rows(measured))
-    columns = [*place_columns(measured), *filled] if filled else []
     return Page(
         title="Rates and resources",
-        tables=[_table("Rates and resources", measured, columns)] if filled else [],
+        tables=(
+            [_table("Rates and resources", measured, place_columns(measured), filled)]
+            if filled
+            else []
+        ),
         notes=[RESOURCES_NOTE, *note_memory(measured)] if filled else [],
     )
 
@@ -103,7 +106,8 @@ def _delta_tables(deltas: pd.DataFrame, suffix: str = "") -> list[Table]:
         _table(
             f"{machine}{_against(cells)}{suffix}",
             cells,
-            [cell_column(cells), *delta_columns(cells)],
+            [cell_column(cells)],
+            delta_columns(cells),
         )
         for machine, cells in deltas.groupby("machine", sort=False)
     ]
@@ -134,15 +138,18 @@ def _short_fingerprint(fingerprint: str) -> str:
     return fingerprint if " " in fingerprint else fingerprint[:_FINGERPRINT_SHOWN]
 
 
-def _table(title: str, cells: pd.DataFrame, columns: list[Column]) -> Table:
+def _table(title: str, cells: pd.DataFrame, naming: list[Column], said: list[Column]) -> Table:
+    """A row per cell: which one it is, then what is ``said`` of it."""
     rows = list_rows(cells)
-    columns = keep_filled(columns, rows)
+    naming = keep_filled(naming, rows)
+    columns = [*naming, *keep_filled(said, rows)]
     return Table(
         title=title,
         headings=[column.heading for column in columns],
         rows=[[column.text(row) for column in columns] for row in rows],
         numeric=frozenset(column.heading for column in columns if column.numeric),
         bold=frozenset(at for at, row in enumerate(rows) if row["best"]),
+        num_naming=len(naming),
     )
 
 

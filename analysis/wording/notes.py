@@ -24,6 +24,9 @@ DELTA_NOTE = (
     "Parity is the relative L2 distance of the final latents of round 0 from the baseline's."
 )
 
+FEW_ROUNDS = f"Fewer than {ROUNDS_FOR_A_VERDICT} rounds: estimates, not verdicts."
+ONE_ROUND = "A cell with one round has no interval."
+
 RESOURCES_NOTE = (
     "Images/s count all images of the timed iterations. A sampler step is the median step of a "
     "round, the stages are means over the timed iterations; all are means over the rounds. "
@@ -70,7 +73,7 @@ def note_runtime(cells: pd.DataFrame) -> str:
     """What the seconds and the rates of a table are."""
     return (
         "'Every cell' has the mean runtime over all rounds and the 95 % t interval of that mean. "
-        "Images/s count all images of the timed iterations, UNet calls/s one call a step on the "
+        "Images/s count all images of the timed iterations, UNet calls/s one call per step on the "
         "whole guided batch (PLMS makes one more), over the denoising stage."
     )
 
@@ -140,9 +143,9 @@ def note_doubts(deltas: pd.DataFrame) -> list[str]:
         notes.append(BOLD_EXPLANATION)
     fewest = measured["rounds"].min() if len(measured) else ROUNDS_FOR_A_VERDICT
     if fewest < ROUNDS_FOR_A_VERDICT:
-        notes.append(f"Fewer than {ROUNDS_FOR_A_VERDICT} rounds: estimates, not verdicts.")
+        notes.append(FEW_ROUNDS)
     if fewest == 1:
-        notes.append("A cell with one round has no interval.")
+        notes.append(ONE_ROUND)
     return notes + note_disturbances(measured) + note_scaling(deltas)
 
 

@@ -46,7 +46,7 @@ class LineChart(Chart):
             legend=sheet.legend(handles, [f"{n} {self.flags[n]}".strip() for n in self.lines]),
             axes_height_in=_AXES_HEIGHT_IN,
             below_axes_in=0.36 + line_height_in(LABEL_SIZE),
-            caption=self.caption,
+            origin=self.origin,
         )
         for name, points in self.lines.items():
             x, y, low, high = zip(*sorted(points), strict=True)

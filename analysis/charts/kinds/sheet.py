@@ -1,4 +1,4 @@
-"""A figure of title, legend, axes and caption, stacked so that nothing overlaps or is cut off.
+"""A figure of title, legend, axes and origin, stacked so that nothing overlaps or is cut off.
 
 Text is measured before it is placed, and the figure is as high as its blocks need. No pyplot, so
 no state outside of the figure.
@@ -23,7 +23,7 @@ from matplotlib.legend import Legend
 from analysis.charts.colours import FAINT_INK, GRID, INK, PAPER
 
 DPI = 150
-TITLE_SIZE, LABEL_SIZE, LEGEND_SIZE, CAPTION_SIZE = 12.0, 10.0, 9.0, 8.0
+TITLE_SIZE, LABEL_SIZE, LEGEND_SIZE, TICK_SIZE, VALUE_SIZE, ORIGIN_SIZE = 13, 10, 9.5, 9, 9, 8
 
 _MARGIN_IN, _GAP_IN = 0.18, 0.12
 _LEFT_IN, _RIGHT_IN = 0.9, 0.2
@@ -101,24 +101,25 @@ class Sheet:
         legend: Legend,
         axes_height_in: float,
         below_axes_in: float,
-        caption: Sequence[str],
+        origin: str,
     ) -> Axes:
-        """Place all blocks and return the axes; ``below_axes_in`` is for tick and axis labels."""
+        """Place all blocks and return the axes; ``below_axes_in`` is for tick and axis labels.
+
+        ``origin`` is one line below them, cut where it is longer.
+        """
         title_lines = self.wrap(title, TITLE_SIZE, self._text_width_in)
-        caption_lines = [
-            line for text in caption for line in self.wrap(text, CAPTION_SIZE, self._text_width_in)
-        ]
+        origin_lines = self._first_line(origin, ORIGIN_SIZE)
         legend_in = legend.get_window_extent(self._renderer).height / DPI
-        caption_in = line_height_in(CAPTION_SIZE) * len(caption_lines)
+        origin_in = line_height_in(ORIGIN_SIZE) * len(origin_lines)
         head_in = _MARGIN_IN + line_height_in(TITLE_SIZE) * len(title_lines) + _GAP_IN
         above_axes_in = head_in + legend_in + _GAP_IN
-        height_in = above_axes_in + axes_height_in + below_axes_in + caption_in + _MARGIN_IN
+        height_in = above_axes_in + axes_height_in + below_axes_in + origin_in + _MARGIN_IN
         width_in = self.figure.get_figwidth()
         self.figure.set_size_inches(width_in, height_in)
         left = _MARGIN_IN / width_in
         legend.set_bbox_to_anchor((left, 1 - head_in / height_in), self.figure.transFigure)
         self._block(title_lines, height_in - _MARGIN_IN, TITLE_SIZE, INK)
-        self._block(caption_lines, caption_in + _MARGIN_IN, CAPTION_SIZE, FAINT_INK)
+        self._block(origin_lines, origin_in + _MARGIN_IN, ORIGIN_SIZE, FAINT_INK)
         axes = self.figure.add_axes(
             (
                 _LEFT_IN / width_in,
@@ -142,6 +143,19 @@ class Sheet:
                 va="top",
                 parse_math=False,
             )
+
+    def _first_line(self, text: str, size: float) -> list[str]:
+        lines = self.wrap(text, size, self._text_width_in)
+        return lines if len(lines) < 2 else [self.cut(text, size, self._text_width_in)]
+
+    def cut(self, text: str, size: float, width_in: float) -> str:
+        """As many characters of the text as fit on one line, with … where some are missing."""
+        shown = text[:_LONGEST_TEXT]
+        if shown == text and self.text_width(text, size) <= width_in:
+            return text
+        while shown and self.text_width(f"{shown}…", size) > width_in:
+            shown = shown[:-1].rstrip()
+        return f"{shown}…"
 
     def _pieces(self, word: str, size: float, width_in: float) -> list[str]:
         if self.text_width(word, size) <= width_in:
@@ -196,7 +210,7 @@ def _styled(axes: Axes) -> Axes:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(FAINT_INK)
-    axes.tick_params(colors=INK, length=0, labelsize=LABEL_SIZE - 1)
+    axes.tick_params(colors=INK, length=0, labelsize=TICK_SIZE)
     axes.yaxis.set_major_formatter("{x:g}")
     axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)

@@ -14,13 +14,12 @@ from analysis.charts.kinds.base import Chart
 from analysis.charts.kinds.lines import LineChart, Point
 from analysis.charts.kinds.roofline import Roofline
 from analysis.charts.kinds.stacks import StackChart
+from analysis.charts.select.captions import explain_signs, make_caption, note_origin
 from analysis.charts.select.file_names import find_unused, name_file
 from analysis.comparison.compile_gain import list_compile_gains
-from analysis.comparison.flags import explain
 from analysis.rows import Row, list_rows
 from analysis.series import order_series
 from analysis.wording.cell_names import describe_workload
-from analysis.wording.notes import note_scaling
 from sd_bench.verdicts.axes import WORKLOAD_AXES, order_values
 
 _STAGES = {
@@ -119,7 +118,8 @@ def _over_batch_sizes(
         lines=lines,
         colours=colours,
         flags=flags,
-        caption=[caption, *explain(flags.values()), *note_scaling(cells)],
+        caption=make_caption(caption, explain_signs(flags.values())),
+        origin=note_origin(cells),
     )
 
 
@@ -136,7 +136,8 @@ def _stages(cells: pd.DataFrame, colours: dict[str, str]) -> StackChart | None:
             }
             for row in list_rows(known)
         },
-        caption=["Means over rounds and timed iterations.", *note_scaling(cells)],
+        caption=["Means over rounds and timed iterations."],
+        origin=note_origin(known),
     )
 
 
@@ -198,7 +199,8 @@ def _bars(
         series=order_series(cells),
         colours=colours,
         bars={(str(row["batch_size"]), str(row["series"])): bar(row) for row in rows},
-        caption=[caption, *explain(cells["flags"]), *note_scaling(cells)],
+        caption=make_caption(caption, explain_signs(cells["flags"])),
+        origin=note_origin(cells),
     )
 
 
@@ -218,7 +220,11 @@ def _roofline(cells: pd.DataFrame, colours: dict[str, str]) -> Roofline | None:
         peaks={str(row["precision"]): row["peak_flop_per_s"] for row in rows},
         bandwidth=rows[0]["bandwidth_byte_per_s"],
         colours=colours,
-        caption=["Counted operations over measured time; peak and bandwidth from the datasheet."],
+        caption=[
+            "Bytes are not measured: a cell lies on its mark or to the right of it. "
+            "Peak and bandwidth are the datasheet's."
+        ],
+        origin=note_origin(known),
     )
 
 
@@ -230,7 +236,8 @@ def _kernels(cells: pd.DataFrame, colours: dict[str, str]) -> StackChart | None:
         title=f"Where a step's time goes {name_place(cells)}",
         x_label="Seconds of one sampler step, under the profiler",
         bars={f"{row['series']}, batch {row['batch_size']}": row["profile"] for row in rows},
-        caption=["By class of kernel; idle is what no kernel filled.", *note_scaling(cells)],
+        caption=["By class of kernel; idle is what no kernel filled."],
+        origin=note_origin(cells),
     )
 
 

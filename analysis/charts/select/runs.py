@@ -8,15 +8,14 @@ import pandas as pd
 
 from analysis.charts.colours import colour_series
 from analysis.charts.kinds.runs import RunChart
+from analysis.charts.select.captions import explain_signs, make_caption, note_origin
 from analysis.charts.select.file_names import find_unused, name_file
 from analysis.comparison.comparability import are_comparable, share_sweep
-from analysis.comparison.flags import explain
 from analysis.formatting import percent
 from analysis.ingest.cells import VALUES
 from analysis.rows import Row, list_rows
 from analysis.series import order_series
-from analysis.wording.disturbances import note_disturbances
-from analysis.wording.notes import name_value, note_baseline, note_scaling, note_value
+from analysis.wording.notes import name_value
 from sd_bench.verdicts.axes import AXES, WORKLOAD_AXES
 from sd_bench.verdicts.comparisons import improvement_percent
 
@@ -39,6 +38,7 @@ def select_run_charts(rounds: pd.DataFrame, deltas: pd.DataFrame) -> dict[str, R
             title=_title(cells),
             runs=part,
             caption=_caption(cells),
+            origin=note_origin(cells),
             colours=colours,
             y_name=name_value(cells),
             flags=dict(zip(cells["series"], cells["flags"], strict=True)),
@@ -105,14 +105,12 @@ def _bases(fastest: Row, name: str, others: list[Row]) -> list[Row]:
 
 def _caption(cells: pd.DataFrame) -> list[str]:
     counts = " or ".join(str(count) for count in sorted(set(cells["rounds"])))
-    return [
-        f"Lower is better. {counts} rounds of each, in the order in which they ran; ± is the "
-        f"standard deviation. {note_value(cells)} {note_baseline(cells)}",
-        *note_disturbances(cells),
-        *(["Crosses: rounds with throttled iterations."] if cells["throttled"].any() else []),
-        *explain(cells["flags"]),
-        *note_scaling(cells),
-    ]
+    return make_caption(
+        f"Lower is better. {counts} rounds of each, in the order in which they ran. Lines: means; "
+        "± is the standard deviation. The axis does not begin at zero.",
+        "Crosses: throttled." if cells["throttled"].any() else "",
+        explain_signs(cells["flags"]),
+    )
 
 
 def _stem(cells: pd.DataFrame, deltas: pd.DataFrame) -> str:
