@@ -35,16 +35,17 @@ def write_markdown(data: ReportData) -> str:
     head = [
         f"# {escape_markdown(cut(outline.title))}",
         _items([_answer(answer) for answer in outline.answers], "see the tables"),
-        _items([f"**{_fact(fact).replace(': ', ':** ', 1)}" for fact in outline.shared], "see summary.csv"),
+        _items(
+            [f"**{_fact(fact).replace(': ', ':** ', 1)}" for fact in outline.shared],
+            "see summary.csv",
+        ),
     ]
     notes = [*map(_fact, outline.reading), *map(escape_markdown, outline.remarks)]
     tail = ["## How to read this", _items(notes, "see report.html")] if notes else []
     if num_excluded := len(list_excluded(data)):
         listed = map(escape_markdown, list_excluded_within(data, _LONGEST_FOLD))
         lines = "\n\n".join(listed)
-        tail.append(
-            f"<details><summary>{num_excluded} excluded</summary>\n\n{lines}\n\n</details>"
-        )
+        tail.append(f"<details><summary>{num_excluded} excluded</summary>\n\n{lines}\n\n</details>")
     room = _LONGEST_MARKDOWN - sum(len(block) + 2 for block in (*head, *tail))
     return "\n\n".join([*head, *_blocks(differences, room), *tail]) + "\n"
 

@@ -38,7 +38,10 @@ def table_to_markdown(table: Table) -> str:
     """One table as GitHub Markdown, without its title."""
     rule = ["--:" if heading in table.numeric else ":--" for heading in table.headings]
     rows = [
-        [_stressed(escape_markdown(cell)) if at in table.bold else escape_markdown(cell) for cell in row]
+        [
+            _stressed(escape_markdown(cell)) if at in table.bold else escape_markdown(cell)
+            for cell in row
+        ]
         for at, row in enumerate(table.rows)
     ]
     lines = [[escape_markdown(heading) for heading in table.headings], rule, *rows]

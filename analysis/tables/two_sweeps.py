@@ -45,9 +45,7 @@ def make_two_sweeps_page(compared: pd.DataFrame, sweeps: Sequence[Sweep], note: 
     said = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
     in_name = [axis for axis in ("batch_size", "gpu") if varies(compared, axis)]
     cells = [_cells(row, in_name) for row in rows]
-    headings = [
-        name for name in cells[0] if any(cell[name] not in ("", NOTHING) for cell in cells)
-    ]
+    headings = [name for name in cells[0] if any(cell[name] not in ("", NOTHING) for cell in cells)]
     table = Table(
         title=f"{len(rows)} cells: {said}",
         headings=headings,
