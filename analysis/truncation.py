@@ -6,16 +6,14 @@ that differ in nothing but their numbers are one kind, and are said with "…" w
 
 from __future__ import annotations
 
-import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+
+from sd_bench.verdicts import short_texts
 
 #: How long a reason in a table or a warning in a note may be; the CSV files have the whole text.
 LONGEST = 160
-
-#: How long a prompt may be as a name of rows.
-LONGEST_NAME = 30
 
 _NUMBER = re.compile(r"0x[0-9a-fA-F]+|\d+(?:\.\d+)*")
 
@@ -34,30 +32,7 @@ def shorten_kinds(texts: Iterable[str], longest: int = LONGEST) -> dict[str, str
 
 def cut(text: str, longest: int = LONGEST) -> str:
     """The text with at most that many characters, cut at a space where there is one."""
-    if len(text) <= longest:
-        return text
-    begin = text[: longest - 1]
-    at_space = begin.rpartition(" ")[0]
-    return (at_space if len(at_space) > longest // 2 else begin).rstrip(" …") + "…"
-
-
-def shorten_apart(texts: Iterable[str], longest: int = LONGEST_NAME) -> dict[str, str]:
-    """A short form of each text that no other has: names of prompts, which may begin alike."""
-    short = {text: cut(text, longest) for text in texts}
-    for alike in _alike(short):
-        begin = os.path.commonprefix(alike).rpartition(" ")[0]
-        short |= {text: f"…{cut(text[len(begin) :].lstrip(), longest - 1)}" for text in alike}
-    for alike in _alike(short):
-        short |= {text: f"{short[text]} ({n})" for n, text in enumerate(alike, start=1)}
-    return short
-
-
-def _alike(short: Mapping[str, str]) -> list[list[str]]:
-    """The texts that have one short form, for every such form."""
-    members: dict[str, list[str]] = defaultdict(list)
-    for text, form in short.items():
-        members[form].append(text)
-    return [texts for texts in members.values() if len(texts) > 1]
+    return short_texts.cut(text, longest)
 
 
 def _merged(alike: Sequence[str]) -> str:

@@ -20,6 +20,8 @@ from sd_bench.statistics.intervals import mean_interval
 from sd_bench.statistics.runtime import typical_runtime
 from sd_bench.verdicts.axes import AXES, Choice, rank
 from sd_bench.verdicts.cells import common_status, mean_known
+from sd_bench.verdicts.parity import find_latents
+from sd_bench.verdicts.proofs import pool_proofs
 from sd_bench.verdicts.rounds import name_rounds
 
 #: What a round's value may be, by its name on the command line.
@@ -188,25 +190,16 @@ def _disturbances(ok: list[Row], column: str) -> Row:
 
 def _proof(ok: list[Row]) -> Row:
     """``proven`` only if every ``ok`` round that looked at its kernels proved them."""
-    for verdict in ("not proven", "proven"):
-        found = [row for row in ok if row["kernel_proof"] == verdict]
-        if found:
-            return {"kernel_proof": verdict, "proof_detail": found[0]["proof_detail"]}
-    return {"kernel_proof": "none", "proof_detail": ""}
+    proof = pool_proofs(row["kernel_proof"] for row in ok)
+    details = (row["proof_detail"] for row in ok if row["kernel_proof"] == proof)
+    return {"kernel_proof": proof, "proof_detail": next(details, "")}
 
 
 def _latents(rows: list[Row]) -> Row:
     """The file of final latents of round 0, or why there is none."""
-    first_rounds = [row for row in rows if row["round"] == 0]
-    if not first_rounds:
-        return {"latents_path": None, "latents_reason": "no round 0"}
-    ok = [row for row in first_rounds if row["status"] == "ok"]
-    if not ok:
-        return {"latents_path": None, "latents_reason": f"round 0 {first_rounds[0]['status']}"}
-    kept = [row["latents_path"] for row in ok if row["latents_path"]]
-    if not kept:
-        return {"latents_path": None, "latents_reason": "latents not kept"}
-    return {"latents_path": kept[0], "latents_reason": ""}
+    rounds = ((row["round"], row["status"], row["latents_path"]) for row in rows)
+    kept = find_latents(rounds, rows[0]["precision"])
+    return {"latents_path": kept.path, "latents_reason": kept.reason}
 
 
 def _pictures(rows: list[Row]) -> tuple[Picture, ...]:

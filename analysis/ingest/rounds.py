@@ -20,6 +20,7 @@ from analysis.ingest.validity import check_numbers
 from sd_bench.records import RECORD_GLOB, Record, RecordError, find_records, read_record
 from sd_bench.verdicts.axes import AXES, to_one_line
 from sd_bench.verdicts.environments import UNKNOWN, Place, label_environments
+from sd_bench.verdicts.proofs import name_proof
 from sd_bench.verdicts.rounds import find_upcasts, read_round
 
 #: The columns of a table of rounds.
@@ -154,10 +155,8 @@ def _row(path: Path, record: Record) -> dict[str, Any]:
 
 def _proof(record: Record) -> dict[str, str]:
     proof = record.kernel_proof
-    if proof is None:
-        return {"kernel_proof": "none", "proof_detail": ""}
-    verdict = "proven" if proof.proven else "not proven"
-    return {"kernel_proof": verdict, "proof_detail": to_one_line(proof.detail)}
+    detail = "" if proof is None else to_one_line(proof.detail)
+    return {"kernel_proof": name_proof(proof), "proof_detail": detail}
 
 
 def _latents_path(path: Path, record: Record) -> str | None:

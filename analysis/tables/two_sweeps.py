@@ -79,7 +79,8 @@ def _notes(compared: pd.DataFrame, sweeps: Sequence[Sweep]) -> list[str]:
 def _sweep_sentence(sweep: Sweep) -> str:
     several = len(sweep.environments) > 1
     parts = (
-        f"{row['env'] + ': ' if several else ''}{row['device']}, PyTorch {row['torch']} on Python {row['python']}, commit "
+        f"{row['env'] + ': ' if several else ''}{row['device']}, "
+        f"PyTorch {row['torch']} on Python {row['python']}, commit "
         f"{row['commit']}, {row['rounds']} rounds of {join_sweeps(row['sweeps'])}"
         for row in list_rows(sweep.environments)
     )

@@ -9,6 +9,7 @@ from analysis.series import find_naming_axes, shorten_texts
 from analysis.truncation import cut
 from sd_bench.verdicts.attention_dtype import name_attention
 from sd_bench.verdicts.axes import AXES
+from sd_bench.verdicts.names import name_workload
 
 #: Characters of a prompt that all cells share.
 _LONGEST_PROMPT = 60
@@ -29,18 +30,6 @@ def name_picture(row: Row) -> dict[str, str]:
     for axis in ("prompt", "negative_prompt"):
         words[axis] = f'{axis.replace("_", " ")} "{cut(str(row[axis]), _LONGEST_PROMPT)}"'
     return words
-
-
-def name_workload(row: Row) -> dict[str, str]:
-    """The workload axes of a cell as people read them, by axis; what is not known is missing."""
-    words = {
-        "model_version": str(row["model_version"]),
-        "height": f"height {row['height']}",
-        "width": f"width {row['width']}",
-        "steps": f"{row['steps']} steps",
-        "n_iter": f"n_iter {row['n_iter']}",
-    }
-    return {axis: text for axis, text in words.items() if row[axis] is not None}
 
 
 def describe_workload(row: Row, *others: str) -> str:

@@ -10,11 +10,12 @@ from analysis.comparison.flags import BOLD_EXPLANATION, explain
 from analysis.formatting import count_rounds, join_sweeps
 from analysis.rows import Row, list_rows, varies
 from analysis.series import NAMING_AXES
-from analysis.wording.cell_names import name_picture, name_workload
+from analysis.wording.cell_names import name_picture
 from analysis.wording.disturbances import note_disturbances
 from sd_bench.verdicts.attention_dtype import name_attention
 from sd_bench.verdicts.axes import WORKLOAD_AXES
 from sd_bench.verdicts.judgement import ROUNDS_FOR_A_VERDICT
+from sd_bench.verdicts.names import name_workload
 
 DELTA_NOTE = (
     "Improvement is (baseline - x) / baseline * 100, positive is faster; speed-up is baseline / x. "
@@ -72,7 +73,7 @@ def note_runtime(cells: pd.DataFrame) -> str:
     """What the seconds and the rates of a table are."""
     return (
         "'Every cell' has the mean runtime over all rounds and the 95 % t interval of that mean. "
-        "Images/s count all images of the timed iterations, UNet calls/s one call a step on the "
+        "Images/s count all images of the timed iterations, UNet calls/s one call per step on the "
         "whole guided batch (PLMS makes one more), over the denoising stage."
     )
 

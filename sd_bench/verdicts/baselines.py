@@ -210,7 +210,8 @@ def _offer(cells: Sequence[Cell]) -> str:
     upcasts = (len({cell["upcast"] for cell in group}) for group in _grouped(cells, "attention"))
     if max(upcasts, default=0) < 2:  # it follows from the attention
         axes.remove("upcast")
-    return ", ".join(str(Baseline(axis, value)) for axis in axes for value in _values(cells, axis))
+    offered = (str(Baseline(axis, value)) for axis in axes for value in _values(cells, axis))
+    return ", ".join(map(shlex.quote, offered))
 
 
 def _held_equal(cell: Cell, baseline: Baseline) -> tuple[Any, ...]:

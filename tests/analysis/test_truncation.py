@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.truncation import LONGEST_NAME, cut, shorten_apart, shorten_kinds
+from analysis.truncation import cut, shorten_kinds
 
 
 def test_texts_that_differ_in_numbers_are_one_kind_with_the_numbers_that_agree() -> None:
@@ -26,22 +26,3 @@ def test_a_long_text_is_cut_at_a_space() -> None:
 
 def test_a_cut_at_a_number_that_differs_has_one_ellipsis() -> None:
     assert cut("process … has … GiB of it", 12) == "process…"
-
-
-def test_long_names_are_cut_where_they_still_differ() -> None:
-    begin = "a photograph of an astronaut riding "
-    texts = ["a cat", begin + "a horse on the moon", begin + "a bicycle", begin + "a horse on Mars"]
-    assert list(shorten_apart(texts).values()) == [
-        "a cat",
-        "…horse on the moon",
-        "…bicycle",
-        "…horse on Mars",
-    ]
-    assert all(len(short) <= LONGEST_NAME for short in shorten_apart(texts).values())
-
-
-def test_names_that_cannot_be_cut_apart_are_numbered() -> None:
-    texts = [f"{'very ' * 20}{'long ' * 20}{animal}" for animal in ("cat", "dog")]
-    texts += [f"{text}{'x' * 60}{end}" for text in ("b ",) for end in "12"]
-    short = shorten_apart(texts)
-    assert len(set(short.values())) == len(texts)

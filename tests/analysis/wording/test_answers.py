@@ -69,5 +69,5 @@ def test_cells_of_one_name_on_two_machines_are_told_apart(tmp_path: Path) -> Non
             tmp_path, {(1, "math"): ten(2.0), (1, "flash"): ten(1.5)}, gpu=gpu, sweep=f"on/{gpu}"
         )
     found = [answer.sentence for answer in answers(tmp_path) if answer.sentence]
-    assert ["on h100," in sentence for sentence in found].count(True) == 1
-    assert ["on cpu," in sentence for sentence in found].count(True) == 1
+    assert ["on H100," in sentence for sentence in found].count(True) == 1
+    assert ["on EPYC," in sentence for sentence in found].count(True) == 1

@@ -58,7 +58,7 @@ def test_images_a_second_are_lines_over_batch_sizes(tmp_path: Path) -> None:
 
 def test_one_batch_size_makes_no_line(tmp_path: Path) -> None:
     write_sample(tmp_path, sample_record(1.0))
-    assert {stem.split("_cpu")[0] for stem in charts_of(tmp_path)} == {"stages"}
+    assert {stem.split("_EPYC")[0] for stem in charts_of(tmp_path)} == {"stages"}
 
 
 def test_stages_add_up_to_the_iteration(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_efficiency_is_counted_work_over_time_and_peak(tmp_path: Path) -> None:
 
 def test_without_a_peak_there_is_no_efficiency_and_no_roofline(tmp_path: Path) -> None:
     write_sample(tmp_path, sample_record(1.0, extra={"flops": work(10e12)}))
-    assert {stem.split("_cpu")[0] for stem in charts_of(tmp_path)} == {"stages"}
+    assert {stem.split("_EPYC")[0] for stem in charts_of(tmp_path)} == {"stages"}
 
 
 def test_the_roofline_bounds_the_intensity_from_below(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_a_profile_becomes_a_stack_by_class_of_kernel(tmp_path: Path) -> None:
 def test_a_profile_of_zeros_leaves_out_only_its_chart(tmp_path: Path) -> None:
     profile = Profile(trace_file=None, step_s=0.0, seconds_by_class={"gemm": 0.0})
     write_sample(tmp_path, sample_record(1.0, extra={"profile": profile}))
-    assert {stem.split("_cpu")[0] for stem in charts_of(tmp_path)} == {"stages"}
+    assert {stem.split("_EPYC")[0] for stem in charts_of(tmp_path)} == {"stages"}
 
 
 def test_lines_and_runs_beyond_the_palette_have_another_marker(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_the_title_compares_with_originals_that_are_equal_in_the_rest(tmp_path: 
     write_presets(tmp_path, slower, precision="autocast")
     (chart,) = charts_of(tmp_path).values()
     assert chart.title == (
-        "Runs of sd2 on cpu at batch size 1. optimized_compile: "
+        "Runs of sd2 on EPYC at batch size 1. optimized_compile: "
         "+50.0 % over original_no_xformers, fp32; +33.3 % over original_xformers, fp32."
     )
 
@@ -95,7 +95,7 @@ def test_without_an_equal_in_the_rest_the_title_claims_nothing(
     write_presets(tmp_path, {reference: 8.0}, precision="autocast")
     write_presets(tmp_path, {"optimized_compile": 4.0})
     (chart,) = charts_of(tmp_path).values()
-    assert chart.title == "Runs of sd2 on cpu at batch size 1."
+    assert chart.title == "Runs of sd2 on EPYC at batch size 1."
 
 
 def test_the_title_compares_with_the_original_of_the_same_sweep(tmp_path: Path) -> None:
@@ -111,14 +111,17 @@ def test_the_title_compares_with_the_original_of_the_same_sweep(tmp_path: Path) 
     }
     write_presets(tmp_path, {"original_xformers": 9.0}, steps=9, **on_one_machine)
     titles = [chart.title for chart in charts_of(tmp_path).values()]
-    assert "optimized_compile, E3: +33.3 % over original_xformers, E1." in titles[0]
+    assert (
+        "optimized_compile, environment 2: +33.3 % over original_xformers, environment 1."
+        in titles[0]
+    )
 
 
 def test_one_plot_a_batch_size(tmp_path: Path) -> None:
     charts = charts_of(write_main_sweep(tmp_path))
     assert list(charts) == [f"runs_CPU_n_samples_{size}_n_iter_1_sd2" for size in (1, 2, 4)]
     chart = charts["runs_CPU_n_samples_4_n_iter_1_sd2"]
-    assert chart.title == "Runs of sd2 on cpu at batch size 4. flash: +19.3 % over attention=math."
+    assert chart.title == "Runs of sd2 on EPYC at batch size 4. flash: +19.3 % over attention=math."
     assert sorted(chart.runs["runtime_s"]) == [8.0, 8.8, 10.0, 10.8]
 
 
