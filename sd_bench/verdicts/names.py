@@ -36,6 +36,9 @@ _SPEAK_FOR_THEMSELVES = ("precision", "sampler")
 
 _SPELLED = {"negative_prompt": "negative prompt"}
 
+#: How every place begins; the batch size follows.
+PLACE_BEGINS = "at batch size"
+
 #: The axes of free text.
 _TEXTS = ("prompt", "negative_prompt")
 
@@ -67,7 +70,7 @@ def name_place(cell: Chosen, varying: set[str]) -> str:
     """Where a cell stands among others: ``at batch size 4``, and what else of machine and workload
     is among the ``varying``.
     """
-    place = f"at batch size {cell['batch_size']}"
+    place = f"{PLACE_BEGINS} {cell['batch_size']}"
     if "machine" in varying:
         place += f" on {cell['machine']}"
     words = name_workload(cell)
