@@ -119,8 +119,8 @@ def test_the_title_compares_with_the_original_of_the_same_sweep(tmp_path: Path) 
 
 def test_one_plot_a_batch_size(tmp_path: Path) -> None:
     charts = charts_of(write_main_sweep(tmp_path))
-    assert list(charts) == [f"runs_CPU_n_samples_{size}_n_iter_1_sd2" for size in (1, 2, 4)]
-    chart = charts["runs_CPU_n_samples_4_n_iter_1_sd2"]
+    assert list(charts) == [f"runs_EPYC_n_samples_{size}_n_iter_1_sd2" for size in (1, 2, 4)]
+    chart = charts["runs_EPYC_n_samples_4_n_iter_1_sd2"]
     assert chart.title == "Runs of sd2 on EPYC at batch size 4. flash: +19.3 % over attention=math."
     assert sorted(chart.runs["runtime_s"]) == [8.0, 8.8, 10.0, 10.8]
 
