@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,7 +97,12 @@ def test_the_launcher_says_what_the_analysis_says(compose_config: Compose, tmp_p
 def rounds_of(cell: Cell) -> Iterator[Record]:
     """Eight rounds with latents on the disk, or the one of a cell that cannot run."""
     attention = cell.config.attention.backend
-    known = {"attention": attention, "precision": "bf16", "cell_hash": cell.hash, "sweep": "s"}
+    known: dict[str, Any] = {
+        "attention": attention,
+        "precision": "bf16",
+        "cell_hash": cell.hash,
+        "sweep": "s",
+    }
     cell.folder.mkdir()
     if attention == "xformers":
         records = [sample_record(status="unsupported", reason="no kernel", **known)]
