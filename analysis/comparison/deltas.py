@@ -170,6 +170,7 @@ def _cells(rows: Sequence[Row]) -> list[Cell]:
             choices={axis: row[axis] for axis in AXES},
             sweep_folders=frozenset(row["sweep_folders"]),
             worker_s=row["worker_s"],
+            device=row["device_name"],
             **{name: row[name] for name in names},
         )
         for row in rows

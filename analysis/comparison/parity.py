@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from analysis.rows import Row
 from sd_bench.verdicts import parity
+from sd_bench.verdicts.axes import PICTURE_AXES
 from sd_bench.verdicts.parity import NO_REFERENCE, OWN_REFERENCE, KeptLatents, Latents, Parity
 
 
@@ -17,6 +18,8 @@ def judge_parity(cell: Row, reference: Row | None, read: Callable[[str], Latents
         found = NO_REFERENCE
     elif reference is cell:
         found = OWN_REFERENCE
+    elif others := [axis for axis in PICTURE_AXES if cell.get(axis) != reference.get(axis)]:
+        found = Parity(reason=f"another {' and '.join(others).replace('_', ' ')}")
     else:
         found = parity.judge_parity(_kept(cell), _kept(reference), read)
     return {

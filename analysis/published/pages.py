@@ -10,7 +10,7 @@ from analysis.charts.colours import colour_series
 from analysis.charts.kinds.bars import Bar, BarChart
 from analysis.charts.kinds.runs import RunChart
 from analysis.charts.kinds.sheet import save
-from analysis.formatting import percent
+from analysis.formatting import signed_percent
 from analysis.published.study import (
     BASELINES,
     check_printed_percentages,
@@ -111,7 +111,7 @@ def _runtime_table(cells: pd.DataFrame, title: str) -> Table:
     gpus, presets = _in_published_order(cells)
     text = {
         (row["gpu"], row["preset"]): (
-            f"{row['runtime_s']:.1f} ({percent(row['improvement_percent'])})"
+            f"{row['runtime_s']:.1f} ({signed_percent(row['improvement_percent'])})"
         )
         for row in list_rows(cells)
     }
@@ -128,7 +128,7 @@ def _headline_table() -> Table:
     headline = printed[printed["table"] == "headline"]
     text = {
         (row["gpu"], row["batch_size"]): (
-            f"{row['printed_percent']} % ({percent(row['improvement_percent'])})"
+            f"{row['printed_percent']} % ({signed_percent(row['improvement_percent'])})"
         )
         for row in list_rows(headline)
     }
@@ -158,7 +158,7 @@ def _sd1_table() -> Table:
                 str(row["preset"]),
                 f"{row['runtime_s']:.1f}",
                 f"{row['printed_percent']} %",
-                percent(row["improvement_percent"]),
+                signed_percent(row["improvement_percent"]),
             ]
             for row in rows
         ],
@@ -195,7 +195,7 @@ def make_published_run_charts() -> dict[str, RunChart]:
     runs = read_published_runs()
     means = runs.groupby("preset")["runtime_s"].mean()
     gains = ", ".join(
-        f"{percent(improvement_percent(means[baseline], means['optimized_compile']))} "
+        f"{signed_percent(improvement_percent(means[baseline], means['optimized_compile']))} "
         f"over {baseline}"
         for baseline in BASELINES
     )

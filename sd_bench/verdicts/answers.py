@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sd_bench.statistics.digits import format_factor, format_factors
+from sd_bench.verdicts.axes import WORKLOAD_AXES
+from sd_bench.verdicts.cells import Cell
 from sd_bench.verdicts.comparisons import Comparison, Difference
 from sd_bench.verdicts.judgement import ROUNDS_FOR_A_VERDICT, Verdict
+from sd_bench.verdicts.names import name_place
 from sd_bench.verdicts.parity import NO_REFERENCE, Parity
-
-#: What a kernel proof says where the kernels that ran are those of the cell's name.
-PROVEN = "proven"
+from sd_bench.verdicts.proofs import NO_PROOF, PROVEN
 
 #: The words of an answer beside those of verdicts and statuses.
 NO_CLAIM, NO_BASELINE, IS_BASELINE = "no claim", "no baseline", "baseline"
@@ -42,8 +43,8 @@ class Compared:
     """A comparison, and the facts around it that its sentence needs.
 
     ``name`` and ``baseline_name`` are what people call the two cells ("flash", "math (fp32
-    inside)"), ``place`` is where both stand ("at batch size 4", or empty). A proof is `PROVEN` or
-    says in other words that there is none.
+    inside)"), ``place`` is where both stand ("at batch size 4", or empty). The proofs are words of
+    `sd_bench.verdicts.proofs`.
     """
 
     comparison: Comparison
@@ -66,6 +67,15 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What must be known of a cell beside its comparison; ``parity`` is with its baseline."""
+
+    name: str
+    proof: str
+    parity: Parity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What a comparison has come to, in one ``sentence``; a measured baseline has none.
 
@@ -81,6 +91,35 @@ class Answer:
     def claims_difference(self) -> bool:
         """Whether it says that one side is faster than the other."""
         return self.word in ("faster", "slower")
+
+
+def put_together(comparisons: Sequence[Comparison], facts: Mapping[Cell, Facts]) -> list[Compared]:
+    """The comparisons of a table with the ``facts`` of its cells, baselines among them."""
+    cells = [comparison.cell for comparison in comparisons]
+    varying = {
+        axis for axis in ("machine", *WORKLOAD_AXES) if len({cell[axis] for cell in cells}) > 1
+    }
+    return [_put_together(comparison, facts, varying) for comparison in comparisons]
+
+
+def _put_together(
+    comparison: Comparison, facts: Mapping[Cell, Facts], varying: set[str]
+) -> Compared:
+    of_cell, base = facts[comparison.cell], comparison.baseline_cell
+    of_baseline = None if base is None else facts.get(base)
+    if of_baseline is None or of_baseline.name == of_cell.name:
+        baseline_name = str(comparison.baseline or "")
+    else:
+        baseline_name = of_baseline.name
+    return Compared(
+        comparison=comparison,
+        name=of_cell.name,
+        baseline_name=baseline_name,
+        place=name_place(comparison.cell, varying),
+        proof=of_cell.proof,
+        baseline_proof=NO_PROOF if of_baseline is None else of_baseline.proof,
+        parity=of_cell.parity,
+    )
 
 
 def answer_all(table: Sequence[Compared]) -> list[Answer]:

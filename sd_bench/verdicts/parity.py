@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +48,20 @@ class Parity:
 #: Without a baseline, and of a cell with itself.
 NO_REFERENCE = Parity(reason="no baseline")
 OWN_REFERENCE = Parity(distance=0.0, allowed=0.0, reason="reference")
+
+
+def find_latents(rounds: Iterable[tuple[int, str, str | None]], precision: Choice) -> KeptLatents:
+    """The final latents that a cell is judged by, those of its round 0.
+
+    ``rounds`` have number, status and the path of their latents' file each.
+    """
+    first = [(status, path) for number, status, path in rounds if number == 0]
+    ok = [path for status, path in first if status == "ok"]
+    kept = [path for path in ok if path]
+    if kept:
+        return KeptLatents(path=kept[0], precision=precision)
+    reason = "latents not kept" if ok else f"round 0 {first[0][0]}" if first else "no round 0"
+    return KeptLatents(path=None, reason=reason, precision=precision)
 
 
 def relative_l2(latents: Latents, reference: Latents) -> float:

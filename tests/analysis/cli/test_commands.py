@@ -59,20 +59,22 @@ def test_a_sweep_becomes_tables_and_charts_beside_it(
     assert main([str(tmp_path)]) == 0
     captured = capsys.readouterr()
     assert captured.err == ""
-    assert "|          4 | flash     |        8.39 |        10.39 |     +19.3 % |" in captured.out
+    assert "| flash, batch size 4 | too few rounds |    1.24x |  1.10 to 1.39 |" in captured.out
     assert "Baseline: attention=math." in captured.out
-    assert f"32 files in {tmp_path / 'analysis'}" in captured.out
+    assert f"38 files in {tmp_path / 'analysis'}" in captured.out
     assert {path.name for path in (tmp_path / "analysis").iterdir()} == {
         "report.html",
         "report.md",
         *(f"{stem}.{suffix}" for stem in ("summary", "delta") for suffix in KINDS_OF_TABLE),
+        *(f"resources.{suffix}" for suffix in KINDS_OF_TABLE),
+        *(f"{stem}_full.csv" for stem in ("summary", "delta")),
         *(
             f"{stem}_n_iter_1_sd2.{suffix}"
             for stem in (
-                "runtime_by_batch_size_cpu",
-                *(f"{kind}_cpu" for kind in ("images_per_second", "stages", "step_time")),
-                "peak_memory_cpu",
-                *(f"runs_CPU_n_samples_{batch_size}" for batch_size in (1, 2, 4)),
+                "runtime_by_batch_size_EPYC",
+                *(f"{kind}_EPYC" for kind in ("images_per_second", "stages", "step_time")),
+                "peak_memory_EPYC",
+                *(f"runs_EPYC_n_samples_{batch_size}" for batch_size in (1, 2, 4)),
                 *(f"runtime_by_gpu_n_samples_{batch_size}" for batch_size in (1, 2, 4)),
             )
             for suffix in ("png", "svg")

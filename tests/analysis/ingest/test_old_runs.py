@@ -115,8 +115,8 @@ def test_what_is_not_known_is_not_said() -> None:
     sd1 = compare(cells[cells["model_version"] == "sd1"].reset_index(drop=True))
     charts = select_runtime_charts(sd1)
     assert "runtime_by_gpu_n_samples_2_sd1" in charts
-    chart = charts["runtime_by_batch_size_t4_sd1"]
-    assert chart.title == "Runtime on t4: sd1"
+    chart = charts["runtime_by_batch_size_T4_sd1"]
+    assert chart.title == "Runtime on T4: sd1"
     assert note_value(sd1) == "Runtime of a round: as its file has it."
     assert "None" not in " ".join(
         [*charts, *(c.title for c in select_measure_charts(sd1).values())]

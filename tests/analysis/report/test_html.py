@@ -99,14 +99,16 @@ def test_the_summary_says_what_the_data_supports(tmp_path: Path) -> None:
     write_sweep(tmp_path, {(1, "math"): ten(10.0), (1, "flash"): [*ten(8.0)[3:], *ten(8.0)[:3]]})
     page = Page(report(tmp_path))
     (sentence,) = (t for t in page.texts if t.startswith("flash is 1.25x faster than attention"))
-    assert re.search(r"at batch 1 on cpu \(\+19\.9 %\), 95 % interval 1\.2\d to 1\.2\d", sentence)
+    assert re.search(r"at batch 1 on EPYC \(\+19\.9 %\), 95 % interval 1\.2\d to 1\.2\d", sentence)
     assert sentence.endswith("10 rounds.")
 
 
 def test_few_rounds_are_told_as_an_estimate(main_report: str) -> None:
     page = Page(main_report)
     assert "3 comparisons with a baseline: 3 too few rounds." in page.texts
-    assert any(text.startswith("No verdict at batch 1 on cpu: flash is est") for text in page.texts)
+    assert any(
+        text.startswith("No verdict at batch 1 on EPYC: flash is est") for text in page.texts
+    )
 
 
 def test_a_faster_cell_with_another_output_does_not_win(tmp_path: Path) -> None:
@@ -118,7 +120,7 @@ def test_a_faster_cell_with_another_output_does_not_win(tmp_path: Path) -> None:
     text = "\n".join(Page(report(tmp_path)).texts)
     assert "flash is 1.25x faster" not in text
     assert re.search(
-        r"flash at batch 1 on cpu does not count \(1\.25x of attention=math, 1\.\d\d to 1\.\d\d, "
+        r"flash at batch 1 on EPYC does not count \(1\.25x of attention=math, 1\.\d\d to 1\.\d\d, "
         r"faster\): its output differs",
         text,
     )
@@ -127,7 +129,7 @@ def test_a_faster_cell_with_another_output_does_not_win(tmp_path: Path) -> None:
 def test_what_was_excluded_is_named_with_its_reason(main_report: str) -> None:
     page = Page(main_report)
     assert any("round-8.json: not readable as JSON" in text for text in page.texts)
-    assert "Cell without times: flash at batch 8 on cpu: oom: 12 GiB" in page.texts
+    assert "Cell without times: flash at batch 8 on EPYC: oom: 12 GiB" in page.texts
 
 
 def test_nothing_excluded_is_said(tmp_path: Path) -> None:
@@ -147,7 +149,7 @@ def test_names_from_records_cannot_break_the_page(tmp_path: Path) -> None:
 
 def test_the_short_form_is_markdown(main_sweep: Path) -> None:
     text = (main_sweep / "report.md").read_text(encoding="utf-8")
-    assert text.startswith("# sd2 on cpu\n")
+    assert text.startswith("# sd2 on EPYC\n")
     assert re.search(r"\| 4 \| flash \| 2 \| 8\.39 \| 10\.39 \| \+19\.3 %", text)
     assert "<details><summary>2 excluded</summary>" in text
 
@@ -204,7 +206,7 @@ def test_tables_have_no_more_characters_than_there_is_room_for(
 ) -> None:
     monkeypatch.setattr("analysis.report.html._MOST_TABLE_CHARACTERS", 1500)
     text = "\n".join(Page(report(write_main_sweep(tmp_path))).texts)
-    assert re.search(r"cpu against attention=math: the first \d of 6 rows\.", text)
+    assert re.search(r"EPYC: against attention=math: the first \d of 6 rows\.", text)
 
 
 def test_the_csv_files_have_every_reason_whole(many_failures: Path) -> None:

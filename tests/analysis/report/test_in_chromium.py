@@ -123,7 +123,7 @@ def test_tables_and_charts_are_named_for_a_screen_reader(page: Any) -> None:
     images = page.get_by_role("img").all()
     assert len(images) >= 10
     assert all(image.get_attribute("aria-label") for image in images)
-    assert page.get_by_role("region", name="cpu against attention=math").count() == 1
+    assert page.get_by_role("region", name="EPYC: against attention=math").count() == 1
 
 
 def test_parity_is_sorted_by_its_numbers(page: Any) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from analysis import compare, load_records, summarise
 from analysis.wording.answers import answer_rows
 from sd_bench.verdicts.answers import Answer
-from tests.support.records import write_sweep
+from tests.support.records import sample_environment, write_sweep
 
 
 def ten(mean_s: float) -> list[float]:
@@ -64,10 +64,14 @@ def test_another_picture_is_no_claim(tmp_path: Path) -> None:
 
 
 def test_cells_of_one_name_on_two_machines_are_told_apart(tmp_path: Path) -> None:
-    for gpu in ("cpu", "h100"):
+    for device in ("Xeon Gold", "EPYC 9654"):
         write_sweep(
-            tmp_path, {(1, "math"): ten(2.0), (1, "flash"): ten(1.5)}, gpu=gpu, sweep=f"on/{gpu}"
+            tmp_path,
+            {(1, "math"): ten(2.0), (1, "flash"): ten(1.5)},
+            environment=sample_environment(fingerprint=device, device=device),
+            sweep=f"on/{device}",
         )
     found = [answer.sentence for answer in answers(tmp_path) if answer.sentence]
-    assert ["on h100," in sentence for sentence in found].count(True) == 1
-    assert ["on cpu," in sentence for sentence in found].count(True) == 1
+    assert len(found) == 2
+    assert ["at batch size 1 on Xeon Gold," in sentence for sentence in found].count(True) == 1
+    assert ["at batch size 1 on EPYC 9654," in sentence for sentence in found].count(True) == 1

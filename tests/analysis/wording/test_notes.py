@@ -83,7 +83,7 @@ def test_many_kinds_of_warnings_are_counted(tmp_path: Path) -> None:
     cells = sweep(tmp_path, [], [f"warning {'x' * at}" for at in range(11)])
     notes = note_disturbances(cells)
     assert len(notes) == 9
-    assert notes[-1] == "3 further warnings are in summary.csv."
+    assert notes[-1] == "3 further warnings are in summary_full.csv."
 
 
 def test_every_page_says_what_a_runtime_is_and_that_a_median_is_one(tmp_path: Path) -> None:

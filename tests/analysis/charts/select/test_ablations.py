@@ -123,8 +123,8 @@ def test_a_chain_stays_in_one_environment_each_torch_env(tmp_path: Path) -> None
     write_chain(tmp_path, 1.0, originals[0], steps=9, torch_env="original", **on_one_machine)
     charts = ablations_of(tmp_path)
     assert [chart.title.partition("steps, ")[2] for chart in charts.values()] == [
-        "E1, E3",
-        "E2, E4",
+        "EPYC, environment 1, EPYC, environment 2",
+        "EPYC, environment 3, EPYC, environment 4",
     ]
     for chart in charts.values():
         changes = [-1, -0.5, -1.5, 0.25, -2.25, -1]
@@ -141,7 +141,10 @@ def test_environments_of_one_sweep_have_a_chain_each(tmp_path: Path) -> None:
         chain = list(SECONDS)[-3:]
         write_chain(tmp_path, 1.0 + number, *chain, within=f"{environment}-", **fixed)
     charts = ablations_of(tmp_path)
-    assert [chart.title.rpartition(", ")[2] for chart in charts.values()] == ["E1", "E2"]
+    assert [chart.title.rpartition(", ")[2] for chart in charts.values()] == [
+        "environment 1",
+        "environment 2",
+    ]
     assert [chart.begin[1] for chart in charts.values()] == [7.25, 14.5]
 
 

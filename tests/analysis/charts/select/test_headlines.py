@@ -44,7 +44,7 @@ def test_a_verdict_is_the_title(tmp_path: Path) -> None:
     (row,) = chart.rows
     assert (row.series, row.text, row.word, row.decided) == ("flash", "2.00x", "faster", True)
     assert chart.x_label == "flash: times as fast as math"
-    assert chart.subtitle == "sd2, 128x128 pixels, 4 steps, plms, fp32, batch size 1, on cpu"
+    assert chart.subtitle == "sd2, 128x128 pixels, 4 steps, plms, fp32, batch size 1, on EPYC"
 
 
 def test_a_slower_cell_is_the_title_where_none_is_faster(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_equally_fast_is_said(tmp_path: Path) -> None:
 def test_it_is_the_first_chart_of_all(tmp_path: Path) -> None:
     rounds = load_records(write_main_sweep(tmp_path))
     first, *_ = select_charts(rounds, compare(summarise(rounds)))
-    assert first == "speedup_cpu_n_iter_1_sd2"
+    assert first == "speedup_EPYC_n_iter_1_sd2"
 
 
 def test_a_single_cell_has_no_headline(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ WITH_ONE_SIZE = {"images_per_second", "stages", "step_time", "peak_memory"}
 
 
 def begins_of(root: Path) -> set[str]:
-    return {stem.split("_cpu")[0] for stem in charts_of(root)}
+    return {stem.split("_EPYC")[0] for stem in charts_of(root)}
 
 
 def test_one_batch_size_makes_bars_with_units(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def write_rounds(root: Path, flash_s: float, **fixed: Any) -> Path:
 def test_the_title_says_what_the_verdict_on_the_fastest_claims(tmp_path: Path) -> None:
     (chart,) = charts_of(write_rounds(tmp_path, 0.5)).values()
     assert chart.title == (
-        "Runs of sd2 on cpu at batch size 1: flash is 2.00 times as fast as math"
+        "Runs of sd2 on EPYC at batch size 1: flash is 2.00 times as fast as math"
     )
 
 
@@ -91,14 +91,14 @@ def test_without_a_claim_the_title_says_none(
     tmp_path: Path, flash_s: float, fixed: dict[str, Any]
 ) -> None:
     (chart,) = charts_of(write_rounds(tmp_path, flash_s, **fixed)).values()
-    assert chart.title == "Runs of sd2 on cpu at batch size 1"
+    assert chart.title == "Runs of sd2 on EPYC at batch size 1"
 
 
 def test_one_plot_a_batch_size(tmp_path: Path) -> None:
     charts = charts_of(write_main_sweep(tmp_path))
-    assert list(charts) == [f"runs_CPU_n_samples_{size}_n_iter_1_sd2" for size in (1, 2, 4)]
-    chart = charts["runs_CPU_n_samples_4_n_iter_1_sd2"]
-    assert chart.title == "Runs of sd2 on cpu at batch size 4"
+    assert list(charts) == [f"runs_EPYC_n_samples_{size}_n_iter_1_sd2" for size in (1, 2, 4)]
+    chart = charts["runs_EPYC_n_samples_4_n_iter_1_sd2"]
+    assert chart.title == "Runs of sd2 on EPYC at batch size 4"
     assert sorted(chart.runs["runtime_s"]) == [8.0, 8.8, 10.0, 10.8]
 
 

@@ -40,7 +40,7 @@ def write_gpu(root: Path, gpu: str, torch: str = "2.15.0", **changes: object) ->
 
 def test_one_machine_has_one_chart_over_batch_sizes_and_none_by_device(tmp_path: Path) -> None:
     charts = charts_of(write_main_sweep(tmp_path))
-    assert list(charts) == ["runtime_by_batch_size_cpu_n_iter_1_sd2"]
+    assert list(charts) == ["runtime_by_batch_size_EPYC_n_iter_1_sd2"]
 
 
 def test_several_machines_have_one_chart_a_batch_size_by_device(tmp_path: Path) -> None:
@@ -48,8 +48,8 @@ def test_several_machines_have_one_chart_a_batch_size_by_device(tmp_path: Path) 
         for batch_size in (1, 2):
             write_gpu(tmp_path, gpu, batch_size=batch_size)
     assert list(charts_of(tmp_path)) == [
-        "runtime_by_batch_size_t4_n_iter_1_sd2",
-        "runtime_by_batch_size_a100_n_iter_1_sd2",
+        "runtime_by_batch_size_T4_n_iter_1_sd2",
+        "runtime_by_batch_size_A100_n_iter_1_sd2",
         "runtime_by_gpu_n_samples_1_n_iter_1_sd2",
         "runtime_by_gpu_n_samples_2_n_iter_1_sd2",
     ]
@@ -64,8 +64,8 @@ def test_a_machine_without_times_makes_no_chart_by_device(tmp_path: Path) -> Non
 
 
 def test_the_chart_over_batch_sizes(tmp_path: Path) -> None:
-    chart = charts_of(write_main_sweep(tmp_path))["runtime_by_batch_size_cpu_n_iter_1_sd2"]
-    assert chart.title == "Runtime on cpu: sd2, 128x128 pixels, 4 steps, plms, fp32"
+    chart = charts_of(write_main_sweep(tmp_path))["runtime_by_batch_size_EPYC_n_iter_1_sd2"]
+    assert chart.title == "Runtime on EPYC: sd2, 128x128 pixels, 4 steps, plms, fp32"
     assert (chart.groups, chart.series) == (["1", "2", "4"], ["math", "flash"])
     assert (chart.x_label, chart.y_label) == ("Batch size [images]", "Runtime of a round [s]")
     bar = chart.bars["4", "flash"]
@@ -75,7 +75,7 @@ def test_the_chart_over_batch_sizes(tmp_path: Path) -> None:
 
 
 def test_the_baselines_own_bar_has_no_verdict(tmp_path: Path) -> None:
-    chart = charts_of(write_main_sweep(tmp_path))["runtime_by_batch_size_cpu_n_iter_1_sd2"]
+    chart = charts_of(write_main_sweep(tmp_path))["runtime_by_batch_size_EPYC_n_iter_1_sd2"]
     assert chart.bars["4", "math"].verdict == ""
 
 
@@ -84,9 +84,9 @@ def test_the_published_form_has_gpus_on_x_and_presets_side_by_side(tmp_path: Pat
         write_gpu(tmp_path, gpu)
     chart = charts_of(tmp_path)["runtime_by_gpu_n_samples_1_n_iter_1_sd2"]
     assert chart.title == "Runtime at batch size 1: sd2, 128x128 pixels, 4 steps, plms, fp32"
-    assert (chart.groups, chart.x_label) == (["t4", "a100", "h100"], "Device")
+    assert (chart.groups, chart.x_label) == (["T4", "A100", "H100"], "Device")
     assert chart.series == list(PUBLISHED_PRESETS)
-    assert chart.bars["a100", "optimized"].value == 7.0
+    assert chart.bars["A100", "optimized"].value == 7.0
 
 
 def test_a_series_has_the_same_colour_in_every_chart(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_gaps_carry_their_reason(tmp_path: Path) -> None:
             status="unsupported", reason="needs CUDA", attention="cudnn", batch_size=batch_size
         )
         write_sample(tmp_path, record)
-    chart = charts_of(tmp_path)["runtime_by_batch_size_cpu_n_iter_1_sd2"]
+    chart = charts_of(tmp_path)["runtime_by_batch_size_EPYC_n_iter_1_sd2"]
     assert chart.bars["1", "cudnn"].gap == "unsupported: needs CUDA"
     assert chart.bars["4", "cudnn"].gap == "not run"
     assert chart.bars["4", "math"].gap == ""
@@ -112,7 +112,7 @@ def test_gaps_carry_their_reason(tmp_path: Path) -> None:
 def test_doubtful_bars_are_marked_and_the_caption_explains(tmp_path: Path) -> None:
     write_sweep(tmp_path, {(1, "math"): [2.0]})
     write_sweep(tmp_path, {(1, "flash"): [1.0]}, changes={(1, "flash"): 0.5}, proven=False)
-    chart = charts_of(tmp_path)["runtime_by_batch_size_cpu_n_iter_1_sd2"]
+    chart = charts_of(tmp_path)["runtime_by_batch_size_EPYC_n_iter_1_sd2"]
     assert chart.bars["1", "flash"].text == "1.00†‡"
     assert chart.bars["1", "math"].text == "2.00"
     assert "† kernels not proven; ‡ output differs." in chart.caption
@@ -121,7 +121,7 @@ def test_doubtful_bars_are_marked_and_the_caption_explains(tmp_path: Path) -> No
 def test_the_caption_says_what_is_special_and_the_picture_where_it_was_measured(
     tmp_path: Path,
 ) -> None:
-    chart = charts_of(write_main_sweep(tmp_path))["runtime_by_batch_size_cpu_n_iter_1_sd2"]
+    chart = charts_of(write_main_sweep(tmp_path))["runtime_by_batch_size_EPYC_n_iter_1_sd2"]
     assert chart.caption == [
         "Lower is better. Means of 2 rounds with 95 % intervals (estimates, not verdicts).",
         "The word above a bar is its verdict against attention=math.",
@@ -132,7 +132,7 @@ def test_the_caption_says_what_is_special_and_the_picture_where_it_was_measured(
 def test_the_title_names_only_what_all_bars_share(tmp_path: Path) -> None:
     write_sweep(tmp_path, {("bf16",): [1.0], ("fp32",): [1.0]}, axes=("precision",))
     (first, *_) = charts_of(tmp_path).values()
-    assert first.title == "Runtime on cpu: sd2, 128x128 pixels, 4 steps, plms"
+    assert first.title == "Runtime on EPYC: sd2, 128x128 pixels, 4 steps, plms"
 
 
 def test_the_caption_of_ten_rounds(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_two_torch_versions_of_one_gpu_share_a_chart(tmp_path: Path) -> None:
         environment = sample_environment(torch_env, torch=torch)
         record = sample_record(1.0, torch_env=torch_env, environment=environment)
         write_sample(tmp_path, record)
-    chart = charts_of(tmp_path)["runtime_by_batch_size_cpu_n_iter_1_sd2"]
+    chart = charts_of(tmp_path)["runtime_by_batch_size_EPYC_n_iter_1_sd2"]
     assert chart.series == ["torch_env original", "torch_env optimized"]
     assert chart.origin == "AMD EPYC, PyTorch 1.12.1 and 2.15.0, 2026-11-23"
 
@@ -200,17 +200,17 @@ def test_two_machines_with_one_gpu_have_a_chart_each(tmp_path: Path) -> None:
         environment = sample_environment(fingerprint)
         write_sample(tmp_path, sample_record(1.0, sweep=fingerprint, environment=environment))
     charts = charts_of(tmp_path)
-    assert "runtime_by_batch_size_cpu_E1_n_iter_1_sd2" in charts
-    assert "runtime_by_batch_size_cpu_E2_n_iter_1_sd2" in charts
+    assert "runtime_by_batch_size_EPYC_1_n_iter_1_sd2" in charts
+    assert "runtime_by_batch_size_EPYC_2_n_iter_1_sd2" in charts
     together = charts["runtime_by_gpu_n_samples_1_n_iter_1_sd2"]
-    assert together.groups == ["cpu (E1)", "cpu (E2)"]
+    assert together.groups == ["EPYC (1)", "EPYC (2)"]
 
 
 def test_different_work_never_shares_a_chart(tmp_path: Path) -> None:
     write_sweep(tmp_path, {(256,): [1.0], (512,): [1.0]}, axes=("width",))
     assert list(charts_of(tmp_path)) == [
-        "runtime_by_batch_size_cpu_n_iter_1_sd2_256x128",
-        "runtime_by_batch_size_cpu_n_iter_1_sd2_512x128",
+        "runtime_by_batch_size_EPYC_n_iter_1_sd2_256x128",
+        "runtime_by_batch_size_EPYC_n_iter_1_sd2_512x128",
     ]
 
 
@@ -244,7 +244,7 @@ def test_gaps_that_differ_in_numbers_only_share_one_short_reason(tmp_path: Path)
     for size in (2, 4):
         reason = f"CUDA out of memory. Process {size}{size} tried to get {size}.5 GiB " + "x " * 99
         write_sample(tmp_path, sample_record(status="oom", reason=reason, batch_size=size))
-    chart = charts_of(tmp_path)["runtime_by_batch_size_cpu_n_iter_1_sd2"]
+    chart = charts_of(tmp_path)["runtime_by_batch_size_EPYC_n_iter_1_sd2"]
     gaps = {bar.gap for bar in chart.bars.values()} - {""}
     assert gaps == {"oom: CUDA out of memory. Process … tried to get … GiB x x x x x x x…"}
 
@@ -254,5 +254,5 @@ def test_a_median_is_called_a_median_everywhere_on_the_chart(tmp_path: Path) -> 
     cells = summarise(load_records(tmp_path), "median-iteration")
     chart = next(iter(select_runtime_charts(compare(cells)).values()))
     assert chart.bars["1", "flash"].value == 2.0
-    assert chart.title.startswith("Median iteration on cpu: ")
+    assert chart.title.startswith("Median iteration on EPYC: ")
     assert chart.y_label == "Median iteration of a round [s]"
