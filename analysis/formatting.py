@@ -30,7 +30,7 @@ def seconds(value: float, low: float = math.nan, high: float = math.nan) -> str:
     if value != 0 and abs(value) < _LEAST_PLAIN_S:
         return f"{value:.2e}"
     if not math.isnan(low) and not math.isnan(high):
-        return f"{value:.{count_decimals(low, high, count_digits(value))}f}"
+        return f"{value:.{_seconds_decimals(value, low, high)}f}"
     decimals = 3 if abs(value) < 1 else 2 if abs(value) < 100 else 1
     return f"{value:.{decimals}f}"
 
@@ -39,7 +39,12 @@ def seconds_interval(value: float, low: float, high: float) -> str:
     """The interval of seconds with the decimals of its estimate ``value``; ``-`` for NaN."""
     if abs(value) < _LEAST_PLAIN_S and not math.isnan(low):
         return f"{low:.2e} to {high:.2e}"
-    return format_interval(low, high, count_decimals(low, high, count_digits(value)))
+    return format_interval(low, high, _seconds_decimals(value, low, high))
+
+
+def _seconds_decimals(value: float, low: float, high: float) -> int:
+    """Three significant digits of what is longest, or more where the interval is narrow."""
+    return count_decimals(low, high, count_digits(max(abs(value), abs(high))))
 
 
 def percent(value: float, low: float = math.nan, high: float = math.nan) -> str:

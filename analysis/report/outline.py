@@ -20,7 +20,14 @@ from analysis.tables.pages import (
 )
 from analysis.wording.answers import answer_rows
 from analysis.wording.judgements import note_verdicts
-from analysis.wording.notes import DELTA_NOTE, note_common, note_runtime, note_scaling, note_value
+from analysis.wording.notes import (
+    DELTA_NOTE,
+    RESOURCES_NOTE,
+    note_common,
+    note_runtime,
+    note_scaling,
+    note_value,
+)
 from analysis.wording.reading import (
     explain_few_rounds,
     explain_headings,
@@ -70,11 +77,8 @@ def _answers(data: ReportData) -> list[Answer]:
 
     Where nothing has a baseline of its own, the answers are those on single axes.
     """
-    tables = (
-        [data.deltas]
-        if (data.deltas["method"] != "").any()
-        else [data.deltas, *data.by_axis.values()]
-    )
+    has_own = (data.deltas["method"] != "").any()
+    tables = [data.deltas] if has_own else [data.deltas, *data.by_axis.values()]
     found = {a.sentence: a for table in tables for a in answer_rows(table) if a.sentence}
     return sorted(found.values(), key=lambda answer: not answer.claims_difference)
 
@@ -125,6 +129,7 @@ def _remarks(data: ReportData, pages: list[Page]) -> list[str]:
         *note_verdicts(list_rows(data.deltas))[:1],
         *list_covered_notes(),
         DELTA_NOTE,
+        RESOURCES_NOTE,
         note_runtime(data.deltas),
     }
     return [*dict.fromkeys(n for page in pages for n in page.notes if n not in said)]

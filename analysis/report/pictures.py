@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -71,13 +70,18 @@ def show_pictures(deltas: pd.DataFrame) -> Pictures:
     ]
     shown: list[Comparison] = []
     room = _MOST_CHARACTERS
-    for baseline, row in islice(pairs, _MOST_SHOWN):
+    num_unreadable = 0
+    for baseline, row in pairs[:_MOST_SHOWN]:
         found = _compare(baseline, row)
-        room -= sum(len(picture.source) for picture in found.pictures) if found else 0
-        if found and room >= 0:
-            shown.append(found)
+        if found is None:
+            num_unreadable += 1
+            continue
+        room -= sum(len(picture.source) for picture in found.pictures)
+        if room < 0:
+            break
+        shown.append(found)
     noise = any(row["weights"] == "random" for _, row in pairs)
-    return Pictures(shown, max(len(pairs) - _MOST_SHOWN, 0), noise)
+    return Pictures(shown, len(pairs) - num_unreadable - len(shown), noise)
 
 
 def _compare(baseline: Row, row: Row) -> Comparison | None:

@@ -9,6 +9,7 @@ from itertools import accumulate, takewhile
 
 from analysis.tables.columns import DECIDES, VERDICT
 from analysis.tables.page import Page, Table
+from sd_bench.verdicts.answers import IS_BASELINE, NO_BASELINE, NO_CLAIM
 
 #: Rows of all tables together beyond this, or beyond so many characters, are in the CSV only.
 _MOST_ROWS, _MOST_CHARACTERS = 3500, 1_400_000
@@ -18,16 +19,19 @@ _CELL_MARKUP = 24
 
 _NUMBER = re.compile(r"[<+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?: ?[%x†‡§~]+)*")
 
+#: Characters beyond which a text wraps wherever it must.
+_LONG = 24
+
 #: How a verdict's word is coloured; other words stand for something that went wrong.
-KINDS = {
+_KINDS = {
     "faster": "faster",
     "slower": "slower",
     "same": "same",
-    "baseline": "plain",
     "unclear": "open",
     "too few rounds": "open",
-    "no claim": "doubted",
-    "no baseline": "plain",
+    NO_CLAIM: "doubted",
+    NO_BASELINE: "plain",
+    IS_BASELINE: "plain",
 }
 
 
@@ -51,11 +55,11 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row by its name; that of the fastest cell is ``best``."""
+    """A row by its name; its ``kind`` is ``best`` of the fastest cell, ``baseline`` of one."""
 
     name: str
     entries: list[Entry]
-    best: bool
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +73,17 @@ class TableView:
 
 def view_table(table: Table) -> TableView:
     """The table with its naming columns as one, and what would decide below the verdict."""
-    naming = table.num_naming
-    shown = [at for at in range(naming, len(table.headings)) if table.headings[at] != DECIDES]
-    headings = [Heading(table.headings[0] if naming == 1 else "cell", False, False)] + [
-        Heading(
-            table.headings[at], table.headings[at] in table.numeric, sorted_as_number(table, at)
-        )
-        for at in shown
-    ]
+    named = table.num_naming
+    shown = [at for at in range(named, len(table.headings)) if table.headings[at] != DECIDES]
+    headings = [Heading(table.headings[0] if named == 1 else "cell", False, False)]
+    for at in shown:
+        text = table.headings[at]
+        headings.append(Heading(text, text in table.numeric, sorted_as_number(table, at)))
     rows = [
         Row(
-            _name(table.headings[:naming], row[:naming]),
-            _entries(
-                dict(zip(table.headings, row, strict=True)), [table.headings[a] for a in shown]
-            ),
-            number in table.bold,
+            _name(table.headings[:named], row[:named]),
+            [_entry(table, row, at) for at in shown],
+            _classify_row(table, number),
         )
         for number, row in enumerate(table.rows)
     ]
@@ -96,18 +96,33 @@ def _name(headings: list[str], texts: list[str]) -> str:
     return ", ".join([texts[-1], *(f"{heading} {text}" for heading, text in places)])
 
 
-def _entries(row: dict[str, str], headings: list[str]) -> list[Entry]:
-    return [
-        Entry(row[name], row.get(DECIDES, ""), classify(row[name]))
-        if name == VERDICT
-        else Entry(row[name])
-        for name in headings
-    ]
+def _entry(table: Table, row: list[str], at: int) -> Entry:
+    heading, text = table.headings[at], row[at]
+    if heading == VERDICT:
+        decides = row[table.headings.index(DECIDES)] if DECIDES in table.headings else ""
+        return Entry(text, _say_decides(decides), classify(text))
+    if heading in table.numeric:
+        return Entry(text, kind="number")
+    return Entry(text, kind="long" if len(text) > _LONG else "")
+
+
+def _say_decides(rounds: str) -> str:
+    if not rounds:
+        return ""
+    return f"needs {rounds}" if rounds.startswith("at least") else f"{rounds} would decide"
+
+
+def _classify_row(table: Table, number: int) -> str:
+    if number in table.bold:
+        return "best"
+    verdicts = table.headings.index(VERDICT) if VERDICT in table.headings else None
+    is_baseline = verdicts is not None and table.rows[number][verdicts] == IS_BASELINE
+    return "baseline" if is_baseline else ""
 
 
 def classify(word: str) -> str:
     """The class that a verdict's word is coloured by; empty without a word."""
-    return KINDS.get(word, "failed") if word else ""
+    return _KINDS.get(word, "failed") if word else ""
 
 
 def sorted_as_number(table: Table, column: int) -> bool:

@@ -25,6 +25,10 @@ _HEADINGS = {
         "One call per step on the whole guided batch (PLMS makes one more), over the denoising "
         "stage."
     ),
+    "sampler step [s]": "The median step of a round, mean over the rounds.",
+    "text encoder [s]": "Mean over the timed iterations, as are denoising and autoencoder.",
+    "first UNet call [s]": "Before any warm-up: with a compiler it compiles.",
+    "peak memory [GiB]": "The mean over the rounds; 1 GiB is 1024^3 bytes.",
     "kernel proof": "Whether the profiler saw the attention kernels that the cell names.",
     "parity": (
         "Relative L2 distance of the final latents of round 0 from the baseline's: 0 is the same "

@@ -11,9 +11,10 @@ import pandas as pd
 from analysis.formatting import count_rounds, join_sweeps
 from analysis.rows import Row, list_rows, varies
 from analysis.series import NAMING_AXES
-from analysis.wording.cell_names import name_workload
+from analysis.wording.cell_names import name_picture, name_workload
 from analysis.wording.notes import describe_value, note_baseline
 from sd_bench.verdicts.attention_dtype import name_attention
+from sd_bench.verdicts.axes import PICTURE_AXES
 
 
 class Fact(NamedTuple):
@@ -32,9 +33,16 @@ def list_shared_facts(cells: pd.DataFrame, environments: pd.DataFrame) -> list[F
         *_place(environments),
         *_workload(cells),
         Fact("Rounds", f"{_count_rounds(cells)}; each counts as {describe_value(cells)}"),
-        Fact("Baseline", note_baseline(cells).partition(": ")[2].rstrip(".")),
+        _baseline(cells),
         *_scaling(cells),
     ]
+
+
+def _baseline(cells: pd.DataFrame) -> Fact:
+    told = note_baseline(cells).rstrip(".")
+    for begin in ("Baseline: ", "Baselines: "):
+        told = told.removeprefix(begin)
+    return Fact("Baseline", told)
 
 
 def _place(environments: pd.DataFrame) -> Iterator[Fact]:
@@ -44,8 +52,7 @@ def _place(environments: pd.DataFrame) -> Iterator[Fact]:
         yield Fact("Machines", f"{', '.join(machines)}; see Environments")
         return
     (only,) = rows
-    machine, device = str(only["machine"]), str(only["device"])
-    yield Fact("Machine", device if machine in device else f"{machine}, {device}")
+    yield Fact("Machine", str(only["device"]))
     yield Fact("Versions", f"PyTorch {only['torch']}, Python {only['python']}")
     yield Fact("Code", f"commit {only['commit']}")
     yield Fact("Sweep", join_sweeps(only["sweeps"]))
@@ -62,7 +69,11 @@ def _workload(cells: pd.DataFrame) -> Iterator[Fact]:
     model = [words.pop(axis) for axis in ("model_version", "height", "width") if axis in words]
     model += [words.pop("weights")] if "weights" in words else []
     work = [words.pop(axis) for axis in ("sampler", "steps", "n_iter") if axis in words]
-    for term, parts in (("Model", model), ("Sampling", work), ("Choices", [*words.values()])):
+    picture = [words.pop(axis) for axis in PICTURE_AXES if axis in words]
+    for term, parts in (
+        *(("Model", model), ("Sampling", work), ("Picture", picture)),
+        ("Choices", [*words.values()]),
+    ):
         if parts:
             yield Fact(term, ", ".join(parts))
 
@@ -74,6 +85,7 @@ def _choices(cells: pd.DataFrame, first: Row) -> Iterator[tuple[str, str]]:
         "compile": f"compile {first['compile']}",
         "torch_env": f"torch_env {first['torch_env']}",
         "weights": f"{first['weights']} weights",
+        **name_picture(first),
     }
     for axis in NAMING_AXES:
         if axis != "upcast" and not varies(cells, axis) and first[axis] is not None:

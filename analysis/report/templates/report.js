@@ -52,9 +52,6 @@ for (const input of document.querySelectorAll("input[data-table]")) {
   });
 }
 
-// Texts beyond so many characters have a line of their own in a stacked row.
-const LONG = 24;
-
 function label(table) {
   const names = Array.from(table.tHead.rows[0].cells, (cell) => cell.textContent);
   table.setAttribute("role", "table");
@@ -62,11 +59,9 @@ function label(table) {
   for (const row of table.tBodies[0].rows) {
     row.setAttribute("role", "row");
     Array.from(row.cells, (cell, column) => {
-      const text = cell.textContent;
       cell.setAttribute("role", column ? "cell" : "rowheader");
       cell.dataset.label = names[column];
-      cell.classList.toggle("long", text.length > LONG);
-      cell.classList.toggle("empty", text === "" || text === "-");
+      cell.classList.toggle("empty", ["", "-"].includes(cell.textContent));
     });
   }
 }
@@ -83,6 +78,13 @@ function fit(box) {
 
 function fitAll() {
   document.querySelectorAll(".table .scroll").forEach(fit);
+}
+
+for (const button of document.querySelectorAll(".enlarge")) {
+  button.addEventListener("click", () => {
+    const large = button.closest("figure").classList.toggle("large");
+    button.setAttribute("aria-pressed", String(large));
+  });
 }
 
 fitAll();
