@@ -98,8 +98,12 @@ def test_ids_are_unique(main_report: str) -> None:
 def test_the_answers_say_what_the_data_supports(tmp_path: Path) -> None:
     write_sweep(tmp_path, {(1, "math"): ten(10.0), (1, "flash"): [*ten(8.0)[3:], *ten(8.0)[:3]]})
     page = Page(report(tmp_path))
-    (sentence,) = (t for t in page.texts if t.startswith("flash is 1.25 times as fast as math"))
-    assert re.search(r"at batch size 1, 1\.2\d+ to 1\.2\d+; same picture within 1e-3\.$", sentence)
+    (sentence,) = (t for t in page.texts if t.startswith("flash is 1.2"))
+    assert re.fullmatch(
+        r"flash is 1\.2\d+ times as fast as math at batch size 1, 1\.2\d+ to 1\.2\d+; "
+        r"same picture within 1e-3\.",
+        sentence,
+    )
 
 
 def test_few_rounds_are_told_as_an_estimate(main_report: str) -> None:
@@ -116,7 +120,7 @@ def test_a_faster_cell_with_another_output_does_not_win(tmp_path: Path) -> None:
     )
     page = Page(report(tmp_path))
     text = "\n".join(page.texts)
-    assert "1.25 times as fast" not in text
+    assert "times as fast" not in text
     assert "faster" not in page.texts  # neither as the verdict of a row nor of an answer
     assert "No claim on flash against math at batch size 1: they draw different pictures" in text
 
