@@ -66,8 +66,8 @@ _OTHER_CHOICES = {
 #: Parts of stacked bars: stages of an iteration, classes of kernel.
 _PARTS = {
     **{"text encoder": ORANGE, "denoising": BLUE, "autoencoder": TEAL},
-    **{"attention": BLUE, "matrix_products": ORANGE, "convolutions": TEAL},
-    **{"normalisation": MAGENTA, "element_wise": LIME, "copies": RED, "other": PLUM},
+    **{"attention": BLUE, "matrix products": ORANGE, "convolutions": TEAL},
+    **{"normalisation": MAGENTA, "element wise": LIME, "copies": RED, "other": PLUM},
     **{"idle": "#d8d8d8"},
 }
 

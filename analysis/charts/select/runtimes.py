@@ -14,6 +14,7 @@ from analysis.charts.select.captions import (
     make_caption,
     note_origin,
 )
+from analysis.charts.select.claims import add_answers, name_verdict
 from analysis.charts.select.file_names import find_unused, name_file
 from analysis.formatting import seconds
 from analysis.rows import Row, list_rows, varies
@@ -34,13 +35,15 @@ def select_runtime_charts(deltas: pd.DataFrame) -> dict[str, BarChart]:
     """The charts by file name without suffix; those without a single measured bar are left out.
 
     One chart a machine and workload over batch sizes, and, in the published form, one chart a
-    batch size over machines.
+    batch size over machines, where there are several.
     """
+    deltas = add_answers(deltas)
     colours = colour_series(order_series(deltas))
     charts: dict[str, BarChart] = {}
     for x_axis, other in (("batch_size", "machine"), ("machine", "batch_size")):
         for cells in _split(deltas, [*WORKLOAD_AXES, other]):
-            if (cells["status"] == "ok").any():
+            measured = cells[cells["status"] == "ok"]
+            if len(measured) and (other == "machine" or varies(measured, "machine")):
                 stem = find_unused(_stem(cells, deltas, other), charts)
                 charts[stem] = _chart(cells, x_axis, other, colours)
     return charts
@@ -91,7 +94,7 @@ def _bar(row: Row, gaps: dict[str, str]) -> Bar:
         text=f"{seconds(row['mean_s'])}{row['flags']}",
         low=row["ci_low_s"],
         high=row["ci_high_s"],
-        verdict=str(row["verdict"]),
+        verdict=name_verdict(row),
     )
 
 
@@ -107,7 +110,7 @@ def _caption(cells: pd.DataFrame, bars: Collection[Bar]) -> list[str]:
     reasons = dict.fromkeys(bar.gap for bar in bars if bar.gap not in ("", _NOT_RUN))
     return make_caption(
         f"Lower is better. {count_means(measured)}",
-        f"The word above a bar is its verdict against {measured['baseline'].iloc[0]}."
+        f"The word above a bar is its verdict against {measured['baseline_series'].iloc[0]}."
         if words
         else "",
         explain_signs(measured["flags"]),

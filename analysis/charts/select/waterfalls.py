@@ -15,6 +15,7 @@ from analysis.comparison.comparability import HELD_EQUAL
 from analysis.comparison.deltas import name_cell
 from analysis.formatting import seconds
 from analysis.rows import Row, list_rows, varies
+from analysis.series import name_env_within
 from analysis.wording.cell_names import name_choices
 
 #: What a title says in any case, and what names the chart.
@@ -29,7 +30,7 @@ def select_ablations(deltas: pd.DataFrame) -> dict[str, Waterfall]:
         _, first = found.chain[0]
         words = [name_choices(first).get(axis, f"no {axis}") for axis in varying]
         if found.others:
-            words += dict.fromkeys(str(row["env"]) for _, row in found.chain)
+            words += dict.fromkeys(name_env_within(row) for _, row in found.chain)
         name = "_".join(map(str, (*(first[axis] for axis in _IN_TITLE), *words)))
         stem = find_unused(clean_name(f"one_change_at_a_time_{name}"), charts)
         charts[stem] = _chart_ablation(found, words)

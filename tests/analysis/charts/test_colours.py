@@ -50,7 +50,10 @@ def test_any_two_colours_are_told_apart_with_any_sight(sight: str) -> None:
 @pytest.mark.parametrize("sight", SIGHTS)
 @pytest.mark.parametrize(
     "parts",
-    [colour_parts(["text encoder", "denoising", "autoencoder"]), colour_parts(CLASSES)],
+    [
+        colour_parts(["text encoder", "denoising", "autoencoder"]),
+        colour_parts(name.replace("_", " ") for name in CLASSES),
+    ],
     ids=["stages", "classes"],
 )
 def test_parts_of_a_bar_are_told_apart_with_any_sight(parts: dict[str, str], sight: str) -> None:

@@ -76,13 +76,13 @@ def test_a_sweep_becomes_tables_and_charts_beside_it(
         *(
             f"{stem}_n_iter_1_sd2.{suffix}"
             for stem in (
+                "speedup_EPYC",
                 "runtime_by_batch_size_EPYC",
                 *(f"{kind}_EPYC" for kind in ("images_per_second", "stages", "step_time")),
                 "peak_memory_EPYC",
                 *(f"runs_EPYC_n_samples_{batch_size}" for batch_size in (1, 2, 4)),
-                *(f"runtime_by_gpu_n_samples_{batch_size}" for batch_size in (1, 2, 4)),
             )
-            for suffix in ("png", "svg")
+            for suffix in ("png", "svg", "pdf")
         ),
     }
 
@@ -190,7 +190,7 @@ def test_charts_that_are_not_drawn_are_counted(
 ) -> None:
     write_main_sweep(tmp_path)
     assert main([str(tmp_path), "--most-charts", "1"]) == 0
-    assert "10 further charts not drawn: --most-charts 11 draws all" in capsys.readouterr().out
+    assert "8 further charts not drawn: --most-charts 9 draws all" in capsys.readouterr().out
     assert len(list((tmp_path / "analysis").glob("*.svg"))) == 1
     report = (tmp_path / "analysis" / "report.html").read_text(encoding="utf-8")
     assert "10 further charts were not drawn" in report

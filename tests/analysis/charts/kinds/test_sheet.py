@@ -87,18 +87,26 @@ def test_legend_labels_are_shown_as_they_are() -> None:
 
 def test_png_has_150_dots_an_inch(tmp_path: Path) -> None:
     figure = laid_out(["one"])
-    png, svg = save(figure, tmp_path, "chart")
+    png, svg, pdf = save(figure, tmp_path, "chart")
     width_in, height_in = figure.get_size_inches()
     with Image.open(png) as image:
         assert image.size == (int(width_in * 150), int(height_in * 150))
         assert image.info["dpi"] == pytest.approx((150, 150), abs=0.1)
-    assert svg.name == "chart.svg"
+    assert (svg.name, pdf.name) == ("chart.svg", "chart.pdf")
+
+
+def test_fonts_are_in_the_pdf_as_truetype(tmp_path: Path) -> None:
+    _, _, pdf = save(laid_out(["one"]), tmp_path, "chart")
+    content = pdf.read_bytes()
+    assert content.startswith(b"%PDF")
+    assert b"/FontFile2" in content
+    assert b"/Type3" not in content
 
 
 def test_equal_figures_give_equal_files(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         save(laid_out(["one"]), tmp_path / name, "chart")
-    for suffix in ("png", "svg"):
+    for suffix in ("png", "svg", "pdf"):
         first, second = (tmp_path / name / f"chart.{suffix}" for name in ("a", "b"))
         assert first.read_bytes() == second.read_bytes()
