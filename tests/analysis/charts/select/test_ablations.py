@@ -94,9 +94,9 @@ def test_cells_that_differ_in_more_than_the_step_are_never_joined(
     write_chain(tmp_path, 1.0, *before, last, **{axis: values[0]})
     write_chain(tmp_path, 2.0, *before, **{axis: values[1]})
     first, second = ablations_of(tmp_path).values()
-    assert first.title.endswith(f"on cpu, {words[0]}")
+    assert first.title.endswith(f"on EPYC, {words[0]}")
     assert list(first.changes.values()) == pytest.approx([0.25, -2.25, -1])
-    assert second.title.endswith(f"on cpu, {words[1]}")
+    assert second.title.endswith(f"on EPYC, {words[1]}")
     assert list(second.changes.values()) == pytest.approx([0.5, -4.5])
 
 
@@ -124,7 +124,7 @@ def test_a_chain_stays_in_one_environment_each_torch_env(tmp_path: Path) -> None
     charts = ablations_of(tmp_path)
     assert [chart.title.partition("steps, ")[2] for chart in charts.values()] == [
         "EPYC, environment 1, EPYC, environment 2",
-        "EPYC, environment 3, EPYC, environment 4",
+        "EPYC, environment 4, EPYC, environment 3",
     ]
     for chart in charts.values():
         changes = [-1, -0.5, -1.5, 0.25, -2.25, -1]

@@ -64,7 +64,7 @@ def test_the_title_has_the_improvement_over_both_originals(tmp_path: Path) -> No
     means = {0: 2 * 10.0 + 0.1, 1: 2 * 9.0 + 0.1, 4: 2 * 6.0 + 0.1}
     gains = [100 * (means[at] - means[4]) / means[at] for at in (0, 1)]
     assert chart.title == (
-        "Runs of sd2 on a10 at batch size 2. optimized_compile: "
+        "Runs of sd2 on A10 at batch size 2. optimized_compile: "
         f"+{gains[0]:.1f} % over original_no_xformers, +{gains[1]:.1f} % over original_xformers."
     )
 

@@ -202,7 +202,7 @@ def test_different_work_never_shares_a_chart(tmp_path: Path) -> None:
 
 def test_file_names_are_safe_and_distinct(tmp_path: Path) -> None:
     for gpu in ("../a b", "../a:b"):
-        environment = sample_environment(gpu)
+        environment = sample_environment(gpu, device=gpu)
         write_sample(tmp_path, sample_record(1.0, gpu=gpu, environment=environment))
     assert list(charts_of(tmp_path))[:2] == [
         "runtime_by_batch_size_.._a_b_n_iter_1_sd2",
