@@ -17,6 +17,7 @@ from analysis.tables.columns import NOTHING, VERDICT, what_decides
 from analysis.tables.page import Page, Table
 from analysis.wording.cell_names import name_cells, name_choices
 from analysis.wording.judgements import note_verdicts
+from sd_bench.verdicts.names import is_worth_saying
 
 _NUMERIC = ("OLD [s]", "NEW [s]", "improvement", "speed-up", "95 % interval")
 
@@ -57,8 +58,12 @@ def make_two_sweeps_page(compared: pd.DataFrame, sweeps: Sequence[Sweep], note: 
 
 
 def _notes(compared: pd.DataFrame, sweeps: Sequence[Sweep]) -> list[str]:
-    shared = name_choices(list_rows(compared)[0])
-    shared = {axis: word for axis, word in shared.items() if not varies(compared, axis)}
+    first = list_rows(compared)[0]
+    shared = {
+        axis: word
+        for axis, word in name_choices(first).items()
+        if not varies(compared, axis) and is_worth_saying(axis, first[axis])
+    }
     named = [row | {"baseline": f"OLD's {row['series']}"} for row in list_rows(compared)]
     different = int(compared["different"].sum())
     return [

@@ -17,7 +17,8 @@ _LONGEST_PROMPT = 60
 
 def name_choices(row: Row) -> dict[str, str]:
     """The choices of a cell by axis, as people read them; without those that it lacks."""
-    named = {axis: f"{axis} {row[axis]}" for axis in ("upcast", "compile", "torch_env", "weights")}
+    said = ("upcast", "compile", "torch_env", "allocator", "weights")
+    named = {axis: f"{axis} {row[axis]}" for axis in said}
     named |= name_picture(row)
     named |= name_workload(row) | {"batch_size": f"batch size {row['batch_size']}"}
     named["attention"] = name_attention(str(row["attention"]), row["attention_dtype"])

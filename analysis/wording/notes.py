@@ -15,7 +15,7 @@ from analysis.wording.disturbances import note_disturbances
 from sd_bench.verdicts.attention_dtype import name_attention
 from sd_bench.verdicts.axes import WORKLOAD_AXES
 from sd_bench.verdicts.judgement import ROUNDS_FOR_A_VERDICT
-from sd_bench.verdicts.names import name_workload
+from sd_bench.verdicts.names import is_worth_saying, name_workload
 
 DELTA_NOTE = (
     "Improvement is (baseline - x) / baseline * 100, positive is faster; speed-up is baseline / x. "
@@ -86,6 +86,7 @@ def note_common(cells: pd.DataFrame, environments: pd.DataFrame) -> list[str]:
         "attention": name_attention(str(first["attention"]), dtype),
         "compile": f"compile {first['compile']}",
         "torch_env": f"torch_env {first['torch_env']}",
+        "allocator": f"allocator {first['allocator']}",
         "weights": f"weights {first['weights']}",
         **name_picture(first),
         "rounds": count_rounds(first["rounds"]),
@@ -93,7 +94,7 @@ def note_common(cells: pd.DataFrame, environments: pd.DataFrame) -> list[str]:
     shared = {
         axis: words.get(axis, str(first[axis]))
         for axis in ("machine", *WORKLOAD_AXES, *NAMING_AXES, "rounds")
-        if axis != "upcast" and not varies(cells, axis) and first[axis] is not None
+        if axis != "upcast" and not varies(cells, axis) and is_worth_saying(axis, first[axis])
     }
     if {"height", "width"} <= shared.keys():
         shared["height"] = f"{first['width']}x{first['height']} pixels"

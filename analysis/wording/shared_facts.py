@@ -15,7 +15,7 @@ from analysis.wording.cell_names import name_picture
 from analysis.wording.notes import describe_value, note_baseline
 from sd_bench.verdicts.attention_dtype import name_attention
 from sd_bench.verdicts.axes import PICTURE_AXES
-from sd_bench.verdicts.names import name_workload
+from sd_bench.verdicts.names import is_worth_saying, name_workload
 
 
 class Fact(NamedTuple):
@@ -85,11 +85,12 @@ def _choices(cells: pd.DataFrame, first: Row) -> Iterator[tuple[str, str]]:
         "attention": f"attention {name_attention(str(first['attention']), dtype)}",
         "compile": f"compile {first['compile']}",
         "torch_env": f"torch_env {first['torch_env']}",
+        "allocator": f"allocator {first['allocator']}",
         "weights": f"{first['weights']} weights",
         **name_picture(first),
     }
     for axis in NAMING_AXES:
-        if axis != "upcast" and not varies(cells, axis) and first[axis] is not None:
+        if axis != "upcast" and not varies(cells, axis) and is_worth_saying(axis, first[axis]):
             yield axis, words.get(axis, str(first[axis]))
 
 

@@ -32,6 +32,9 @@ NAMING_AXES = (
     *PICTURE_AXES,
 )
 
+#: What needs no word where all cells share it: a setting that nobody made.
+_UNSAID = {"allocator": "default"}
+
 #: The axes whose values say by themselves what they are.
 _SPEAK_FOR_THEMSELVES = ("precision", "sampler")
 
@@ -53,6 +56,11 @@ def name_cells(cells: Sequence[Row]) -> list[str]:
 def name_env_within(row: Row) -> str:
     """What tells a cell's environment from the others of its machine: ``PyTorch 1.12.1``."""
     return str(row["env"]).removeprefix(str(row["machine"])).lstrip(", ") or str(row["env"])
+
+
+def is_worth_saying(axis: str, value: Any) -> bool:
+    """Whether what all cells share on an axis is told; what is not known is not."""
+    return value is not None and _UNSAID.get(axis) != value
 
 
 def name_workload(row: Chosen) -> dict[str, str]:
