@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from sd_bench.execution.finished_rounds import Finished
 from sd_bench.execution.plan import PlannedCell, flaws_in, scaled_in
 from sd_bench.execution.sweep_looks import SweepLooks, plan_looks_of
 from sd_bench.execution.time_estimate import Estimate
 from sd_bench.screens.lines import print_line
+from sd_bench.screens.tables import ScreenTable, print_unbroken
+
+_HEADINGS = ("cell", "choices", "rounds", "done", "runs here", "time of a round")
 
 
 def show_plan(
@@ -28,7 +29,7 @@ def show_plan(
         print_line(console, f"warning: {sentence}")
     for path, reason in finished.unusable.items():
         print_line(console, f"no record, would be set aside: {path}: {reason}")
-    table = Table("cell", "choices", "rounds", "done", "runs here", "time of a round")
+    rows: list[list[str]] = []
     looks = plan_looks_of(plan, finished, plan[0].cell.config.protocol.max_rounds)
     missing = [
         [r for r in range(looks.first_target(planned)) if (index, r) not in finished.records]
@@ -37,15 +38,17 @@ def show_plan(
     for index, (planned, left, estimate) in enumerate(zip(plan, missing, estimates, strict=True)):
         asked_for = range(looks.first_target(planned))
         done = [r for r in asked_for if r not in left]
-        table.add_row(
-            str(index),
-            escape(planned.cell.label),
-            compact(asked_for) + (" or more" if planned.rounds is None else ""),
-            compact(done) or "-",
-            escape(_runs_here(planned)),
-            _time(planned, estimate),
+        rows.append(
+            [
+                str(index),
+                planned.cell.label,
+                compact(asked_for) + (" or more" if planned.rounds is None else ""),
+                compact(done) or "-",
+                _runs_here(planned),
+                _time(planned, estimate),
+            ]
         )
-    console.print(table)
+    print_unbroken(ScreenTable(headings=_HEADINGS, rows=rows), console)
     print_line(console, _total(plan, missing, estimates))
     for line in verdicts_ahead(looks):
         print_line(console, line)

@@ -29,16 +29,17 @@ def test_only_what_stands_between_marks_is_replaced(tmp_path: Path) -> None:
     assert text.startswith("# Mine\n\n<!-- analysis: table delta records attention=math -->\n")
     assert text.endswith("<!-- /analysis -->\n\nStays.\n")
     assert "old numbers" not in text
-    assert "| 4 | flash | 8.39 | 10.39 | +19.3 % |" in text
+    assert "| +19.3 % | 8.39 | 10.39 |" in text
+    assert "| flash, batch size 4 | too few rounds | 1.24x | 1.10 to 1.39 |" in text
 
 
 def test_a_baseline_can_be_named_in_a_mark(tmp_path: Path) -> None:
     text = part(document(tmp_path, "table delta records attention=flash"))
-    assert "| 4 | math | 10.39 | 8.39 | -23.9 % |" in text
+    assert "| math, batch size 4 | too few rounds | 0.81x | 0.72 to 0.91 | -23.9 % |" in text
 
 
 def test_summaries_and_findings(tmp_path: Path) -> None:
-    assert "| 4 | flash | 8.40 |" in part(document(tmp_path, "table summary records"))
+    assert "| 4 | flash | 8.4 | 3.3 to 13.5 |" in part(document(tmp_path, "table summary records"))
     assert part(document(tmp_path, "findings records")).startswith("- 3 comparisons")
 
 
@@ -69,7 +70,7 @@ def test_check_writes_nothing_and_fails_until_the_document_is_up_to_date(
         ("table gamma records", "docs/analysis.md lists the marks"),
         ("table delta nowhere", "no folder"),
         ("table delta records attention=cudnn", "there are: attention=math"),
-        ("chart nothing records", "there are: runtime_by_batch_size"),
+        ("chart nothing records", "there are: speedup_EPYC"),
         ("published table nothing", "there are: sd2, batch size 1"),
         ('table "delta', "No closing quotation"),
     ],

@@ -85,7 +85,8 @@ def test_the_report_is_whole_and_needs_nothing_else(main_report: str, main_sweep
 
 def test_every_chart_has_an_alternative_text_from_the_data(main_report: str) -> None:
     page = Page(main_report)
-    texts = [text for text in page.all("aria-label") if "chart" in text or "plot" in text]
+    texts = [text for text in page.all("aria-label") if text]
+    texts = [text for text in texts if re.match(r"[A-Z][a-z ]+\. ", text)]
     assert len(texts) == page.tags["svg"]
     assert any("Batch size 4: math 10.40, flash 8.40" in text for text in texts)
 
@@ -98,7 +99,7 @@ def test_ids_are_unique(main_report: str) -> None:
 def test_the_answers_say_what_the_data_supports(tmp_path: Path) -> None:
     write_sweep(tmp_path, {(1, "math"): ten(10.0), (1, "flash"): [*ten(8.0)[3:], *ten(8.0)[:3]]})
     page = Page(report(tmp_path))
-    (sentence,) = (t for t in page.texts if t.startswith("flash is 1.2"))
+    (sentence,) = {t for t in page.texts if t.startswith("flash is 1.2") and t.endswith(".")}
     assert re.fullmatch(
         r"flash is 1\.2\d+ times as fast as math at batch size 1, 1\.2\d+ to 1\.2\d+; "
         r"same picture within 1e-3\.",
@@ -120,7 +121,7 @@ def test_a_faster_cell_with_another_output_does_not_win(tmp_path: Path) -> None:
     )
     page = Page(report(tmp_path))
     text = "\n".join(page.texts)
-    assert "times as fast" not in text
+    assert not re.search(r"\d times as fast", text)
     assert "faster" not in page.texts  # neither as the verdict of a row nor of an answer
     assert "No claim on flash against math at batch size 1: they draw different pictures" in text
 
