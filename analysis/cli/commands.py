@@ -13,11 +13,14 @@ import pandas as pd
 
 from analysis.charts.drawing import draw_charts
 from analysis.charts.select.all_groups import select_charts
+from analysis.charts.select.history import select_history_charts
 from analysis.cli.screen import new_console, print_page
 from analysis.comparison.deltas import compare, compare_by_axis
 from analysis.comparison.gate import Condition, Gate, judge_gate
 from analysis.comparison.two_sweeps import compare_scales, compare_sweeps, explain_no_comparison
 from analysis.errors import AnalysisError
+from analysis.history.judgement import judge_histories
+from analysis.history.points import gather_histories
 from analysis.ingest.cells import summarise
 from analysis.ingest.environments import list_environments
 from analysis.ingest.rounds import load_records
@@ -27,11 +30,13 @@ from analysis.report.document_marks import Published, publish, save_pictures
 from analysis.report.files import write_report
 from analysis.rows import list_rows
 from analysis.tables.files import write_tables
+from analysis.tables.history import make_history_csv, make_history_page
 from analysis.tables.markup import to_markdown
 from analysis.tables.pages import make_screen_page
 from analysis.tables.two_sweeps import Sweep, make_two_sweeps_page
 from analysis.wording.cell_names import name_cells
 from analysis.wording.gate import say_failed, say_undecided
+from analysis.wording.history import say_slower
 from analysis.wording.notes import note_value
 from sd_bench.records import write_atomically
 from sd_bench.records.old_names import rename_baseline
@@ -131,6 +136,28 @@ def _pass_gate(gate: Gate, allow_undecided: bool) -> int:
     return 0
 
 
+def _history(options: argparse.Namespace) -> int:
+    folders = options.folders or [_DEFAULT_FOLDER]
+    if options.out is None and len(folders) > 1:
+        raise AnalysisError("several folders: say with --out DIR where the results go")
+    out = options.out or folders[0] / "history"
+    judged = judge_histories(gather_histories(_load(folders)[0], options.value))
+    page = make_history_page(judged)
+    console = new_console()
+    print_page(page, console)
+    with _writing_to(out, "--out DIR"):
+        out.mkdir(parents=True, exist_ok=True)
+        texts = {"history.csv": make_history_csv(judged), "history.md": to_markdown(page)}
+        for name, text in texts.items():
+            write_atomically(out / name, text)
+        written = draw_charts(select_history_charts(judged, options.value), out)
+    console.print(f"{len(texts) + len(written)} files in {out}")
+    slower = say_slower(judged) if options.fail_if else ""
+    if slower:
+        print(f"analysis: {slower}", file=sys.stderr)
+    return 1 if slower else 0
+
+
 def _publish(options: argparse.Namespace) -> int:
     stale: list[str] = []
     with _telling_what_is_left_out() as left_out:
@@ -190,5 +217,6 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "analyse": _analyse,
     "published": _published,
     "compare": _compare,
+    "history": _history,
     "publish": _publish,
 }
