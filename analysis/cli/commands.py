@@ -6,10 +6,12 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import pandas as pd
+from rich.text import Text
 
 from analysis.charts.drawing import draw_charts
 from analysis.charts.select.all_groups import select_charts
@@ -36,7 +38,7 @@ from analysis.tables.pages import make_screen_page
 from analysis.tables.two_sweeps import Sweep, make_two_sweeps_page
 from analysis.wording.cell_names import name_cells
 from analysis.wording.gate import say_failed, say_undecided
-from analysis.wording.history import say_slower
+from analysis.wording.history import say_histories, say_slower
 from analysis.wording.notes import note_value
 from sd_bench.records import write_atomically
 from sd_bench.records.old_names import rename_baseline
@@ -144,10 +146,14 @@ def _history(options: argparse.Namespace) -> int:
     judged = judge_histories(gather_histories(_load(folders)[0], options.value))
     page = make_history_page(judged)
     console = new_console()
+    for sentence in (sentences := say_histories(judged)):
+        console.print(Text(sentence))
+    console.print()
     print_page(page, console)
+    document = replace(page, notes=[*sentences, *page.notes])
     with _writing_to(out, "--out DIR"):
         out.mkdir(parents=True, exist_ok=True)
-        texts = {"history.csv": make_history_csv(judged), "history.md": to_markdown(page)}
+        texts = {"history.csv": make_history_csv(judged), "history.md": to_markdown(document)}
         for name, text in texts.items():
             write_atomically(out / name, text)
         written = draw_charts(select_history_charts(judged, options.value), out)

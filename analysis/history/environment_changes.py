@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import zip_longest
-from typing import Any
+from typing import Any, NamedTuple
 
 from sd_bench.verdicts.axes import to_one_line
 
@@ -43,8 +43,26 @@ _LONGEST = 40
 Environment = Mapping[str, Any]
 
 
-def describe_changes(before: Environment, after: Environment) -> list[str]:
-    """Each fact that changed, as ``torch 2.11.0 -> 2.15.0``; torch first, its parts left out.
+class FactChange(NamedTuple):
+    """A fact and what it was and became, both empty where they would say nothing to a reader."""
+
+    name: str
+    old: str
+    new: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.old} -> {self.new}" if self.new else f"{self.name} changed"
+
+    @property
+    def sentence(self) -> str:
+        """``torch went from 2.11.0 to 2.15.0``."""
+        if not self.new:
+            return str(self)
+        return f"{self.name} went from {self.old} to {self.new}"
+
+
+def list_changes(before: Environment, after: Environment) -> list[FactChange]:
+    """Each fact that changed; torch first, what is part of it left out.
 
     A fact that either environment does not hold is not said to have changed, unless it belongs to a
     list of what is there (packages, variables).
@@ -77,13 +95,12 @@ def _flatten(environment: Environment) -> Iterator[tuple[str, Any]]:
                 yield full, fact
 
 
-def _say(name: str, old: Any, new: Any) -> str:
+def _say(name: str, old: Any, new: Any) -> FactChange:
     group, _, inner = name.partition(".")
     word = _WORDS.get(name) or (inner if group in _OWN_NAMES else name.replace(".", " "))
     if name in _HASHES:
-        return f"{word} changed"
-    first, second = _differing(_text(old), _text(new))
-    return f"{word} {first} -> {second}"
+        return FactChange(word, "", "")
+    return FactChange(word, *_differing(_text(old), _text(new)))
 
 
 def _text(value: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.errors import AnalysisError
-from analysis.history.environment_changes import describe_changes
+from analysis.history.environment_changes import FactChange, list_changes
 from analysis.ingest.cells import VALUES
 from analysis.rows import Row, list_rows
 from sd_bench.records import RecordError, read_record
@@ -44,7 +44,7 @@ class Point:
     torch: str
     rounds: int
     runtime: Runtime
-    changes: tuple[str, ...]
+    changes: tuple[FactChange, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,13 +174,13 @@ def _points(
     for number in sorted(members):
         mine = sorted(members[number], key=lambda row: int(row["round"]))
         environment = read_environment(mine[0])
-        changes = [] if before is None else describe_changes(before, environment)
+        changes = [] if before is None else list_changes(before, environment)
         points.append(_point(number, mine, column, tuple(changes)))
         before = environment
     return tuple(points)
 
 
-def _point(number: int, rows: list[Row], column: str, changes: tuple[str, ...]) -> Point:
+def _point(number: int, rows: list[Row], column: str, changes: tuple[FactChange, ...]) -> Point:
     commit, _, state = str(rows[0]["commit"]).partition(" ")
     return Point(
         number=number,

@@ -11,7 +11,7 @@ from analysis.formatting import seconds
 from analysis.history.judgement import JudgedHistory, Shift
 from analysis.history.points import Point
 from analysis.tables.page import Page, Table
-from analysis.wording.history import METHOD, name_commit, name_histories, say_history, size_of
+from analysis.wording.history import METHOD, name_commit, name_histories, name_sweeps, size_of
 from sd_bench.verdicts.axes import AXES
 
 _NUMERIC = ("rounds", "runtime [s]", "95 % interval [s]")
@@ -23,9 +23,8 @@ _CSV_COLUMNS = (
 
 
 def make_history_page(judged: Sequence[JudgedHistory]) -> Page:
-    """One sentence for each cell as notes, and a table of all points."""
+    """A table of all points; the sentences of `say_histories` belong above it."""
     names = name_histories(judged)
-    sentences = [say_history(name, each) for name, each in zip(names, judged, strict=True)]
     rows = [
         _row(name, each, at)
         for name, each in zip(names, judged, strict=True)
@@ -40,7 +39,7 @@ def make_history_page(judged: Sequence[JudgedHistory]) -> Page:
         numeric=frozenset(_NUMERIC),
         bold=bold,
     )
-    return Page(title="History", tables=[table], notes=[*sentences, METHOD])
+    return Page(title="History", tables=[table], notes=[METHOD])
 
 
 def make_history_csv(judged: Sequence[JudgedHistory]) -> str:
@@ -61,7 +60,7 @@ def make_history_csv(judged: Sequence[JudgedHistory]) -> str:
 def _is_shown(heading: str, rows: Sequence[dict[str, str]]) -> bool:
     """What is the same everywhere, or empty, has no column."""
     values = {row[heading] for row in rows}
-    if heading in ("cell", "torch", "rounds"):
+    if heading in ("cell", "rounds"):
         return len(values) > 1
     return values != {""}
 
@@ -72,14 +71,13 @@ def _row(name: str, judged: JudgedHistory, at: int) -> dict[str, str]:
     low, high = point.runtime.low, point.runtime.high
     return {
         "cell": name,
-        "sweep (UTC)": f"{point.at:%Y-%m-%d %H:%M}",
+        "sweep (UTC)": name_sweeps(judged.history.points)[at],
         "commit": name_commit(point),
-        "torch": point.torch,
         "rounds": str(point.rounds),
         "runtime [s]": seconds(point.runtime.seconds),
         "95 % interval [s]": "-" if math.isnan(low) else f"{seconds(low)} to {seconds(high)}",
-        "change": f"{size_of(shift)}, p = {shift.p:.2g}" if shift else "",
-        "what changed": ", ".join(point.changes),
+        "change": size_of(shift) if shift else "",
+        "what changed": ", ".join(map(str, point.changes)),
     }
 
 
@@ -97,7 +95,7 @@ def _line(name: str, judged: JudgedHistory, point: Point, shift: Shift | None) -
         "commit": point.commit,
         "tree_changed": point.dirty,
         "torch": point.torch,
-        "environment_changes": "; ".join(point.changes),
+        "environment_changes": "; ".join(map(str, point.changes)),
         "rounds": point.rounds,
         "runtime_s": point.runtime.seconds,
         "runtime_low_s": _known(point.runtime.low),

@@ -39,14 +39,15 @@ def say_history(name: str, judged: JudgedHistory) -> str:
         return _say_no_change(name, judged)
     *earlier, newest = judged.shifts
     points = judged.history.points
-    told = f"{name} has been {_size(newest)} {_since(points, newest)}, {_why(points, newest)}."
+    place = f"{_since(points, newest)}, {_why(points, newest)}"
+    summary = f"{name} has been {_size(newest)} {place} (p = {newest.p:.2g})."
     if earlier:
         before = "; ".join(
             f"{_size(shift)} {_since(points, shift)}, {_why(points, shift)}"
             for shift in reversed(earlier)
         )
-        told += f" Before that: {before}."
-    return told
+        summary += f" Before that: {before}."
+    return summary
 
 
 def say_slower(judged: Sequence[JudgedHistory]) -> str:
@@ -66,11 +67,26 @@ def size_of(shift: Shift) -> str:
     return f"{_digits(abs(_percent(shift.ratio)))} % {'slower' if shift.is_slower else 'faster'}"
 
 
+def name_sweeps(points: Sequence[Point]) -> list[str]:
+    """When each sweep was: its date, with the time of day where two began on one day."""
+    days = {point.at.date() for point in points}
+    form = "%Y-%m-%d" if len(days) == len({point.number for point in points}) else "%m-%d %H:%M"
+    return [f"{point.at:{form}}" for point in points]
+
+
 def name_commit(point: Point) -> str:
     """The short commit, with what is known of its tree; ``unknown`` without one."""
     if not point.commit:
         return "unknown"
     return f"{point.commit} (changed)" if point.dirty else point.commit
+
+
+def say_histories(judged: Sequence[JudgedHistory]) -> list[str]:
+    """The sentence of each cell, those that changed first."""
+    pairs = sorted(
+        zip(name_histories(judged), judged, strict=True), key=lambda pair: not pair[1].shifts
+    )
+    return [say_history(name, each) for name, each in pairs]
 
 
 def _size(shift: Shift) -> str:
@@ -110,8 +126,8 @@ def _why(points: Sequence[Point], shift: Shift) -> str:
     if not changes:
         return "where nothing else that is recorded changed"
     more = len(changes) - _MOST_NAMED
-    named = ", ".join(changes[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-    return f"where {named}"
+    named = ", ".join(change.sentence for change in changes[:_MOST_NAMED])
+    return f"where {named}" + (f" and {more} more" if more > 0 else "")
 
 
 def _say_no_change(name: str, judged: JudgedHistory) -> str:

@@ -111,8 +111,7 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
         numbers, y, yerr=(below, above), color=INK, marker="o", markersize=4.5, capsize=2,
         linewidth=0.8,
     )  # fmt: skip
-    top = 1.25 * max(y)
-    axes.set_ylim(0, top)
+    axes.margins(y=0.25)
     bounds = [0, *(mark.at for mark in panel.marks), len(numbers)]
     for begin, end, level in zip(bounds, bounds[1:], panel.levels, strict=False):
         axes.plot([numbers[begin], numbers[end - 1]], [level] * 2, color=FAINT_INK, linewidth=2.5,
@@ -123,7 +122,7 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
         axes.axvline(place, color=colour, linestyle="--", linewidth=1.4)
         is_left = place > (numbers[0] + numbers[-1]) / 2
         axes.text(
-            place, 0.04 * top, f" {mark.label} ", color=colour, fontsize=LEGEND_SIZE, va="bottom",
+            place, 0.97, f" {mark.label} ", transform=axes.get_xaxis_transform(), color=colour, fontsize=LEGEND_SIZE, va="top",
             ha="right" if is_left else "left", parse_math=False,
         )  # fmt: skip
 

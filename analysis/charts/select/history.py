@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from analysis.charts.kinds.history import HistoryChart, Mark, Panel
 from analysis.history.judgement import JudgedHistory
-from analysis.wording.history import METHOD, name_commit, name_histories, size_of
+from analysis.wording.history import METHOD, name_commit, name_histories, name_sweeps, size_of
 
 _MOST_PANELS = 6
 
@@ -30,16 +30,16 @@ def select_history_charts(judged: Sequence[JudgedHistory], value: str) -> dict[s
 def _chart(
     part: Sequence[tuple[str, JudgedHistory]], everyone: Sequence[JudgedHistory], value: str
 ) -> HistoryChart:
+    points = [point for each in everyone for point in each.history.points]
     changed = sum(bool(each.shifts) for each in everyone)
     return HistoryChart(
         title=f"{changed} of {len(everyone)} {'cell' if len(everyone) == 1 else 'cells'} changed",
-        caption=[f"{value} of each sweep, with the 95 % interval over its rounds. {METHOD}"],
+        caption=[
+            f"{value.capitalize()} of each sweep, with the 95 % interval over its rounds. {METHOD} "
+            "Bars: means of the sweeps between two changes. The axes do not begin at zero."
+        ],
         panels=[_panel(name, each) for name, each in part],
-        sweeps={
-            point.number: f"{point.at:%m-%d %H:%M}" + (f" {point.commit}" if point.commit else "")
-            for each in everyone
-            for point in each.history.points
-        },
+        sweeps=dict(zip((point.number for point in points), name_sweeps(points), strict=True)),
         y_label=f"{value} [s]",
     )
 
