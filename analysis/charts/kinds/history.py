@@ -122,9 +122,16 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
         axes.axvline(place, color=colour, linestyle="--", linewidth=1.4)
         is_left = place > (numbers[0] + numbers[-1]) / 2
         axes.text(
-            place, 0.97, f" {mark.label} ", transform=axes.get_xaxis_transform(), color=colour, fontsize=LEGEND_SIZE, va="top",
-            ha="right" if is_left else "left", parse_math=False,
-        )  # fmt: skip
+            place,
+            0.97,
+            f" {mark.label} ",
+            transform=axes.get_xaxis_transform(),
+            color=colour,
+            fontsize=LEGEND_SIZE,
+            va="top",
+            ha="right" if is_left else "left",
+            parse_math=False,
+        )
 
 
 def _thin_out(numbers: list[int]) -> list[int]:
