@@ -17,7 +17,8 @@ the last one into files.
 
 The rooms, from the ground up: ``ingest``, ``comparison`` and ``history``, ``wording``, ``tables``,
 ``charts``, ``published``, ``report``, ``cli``; each imports only those before it. Of sd_bench they
-import ``records``, ``statistics``, ``verdicts``, ``attention_backends`` and ``devices_table``.
+import ``records``, ``statistics``, ``verdicts``, ``screens``, ``attention_backends`` and
+``devices_table``.
 """
 
 from analysis.comparison.deltas import choose_baseline, compare, compare_by_axis

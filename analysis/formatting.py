@@ -5,39 +5,77 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from sd_bench.statistics.digits import (
+    count_decimals,
+    count_digits,
+    format_factor,
+    format_factors,
+    format_interval,
+)
+
 #: Sweeps that are named where many went into a table; the others are counted.
 _NUM_SWEEPS_NAMED = 3
 
+#: Seconds below this are written with an exponent.
+_LEAST_PLAIN_S = 0.01
 
-def seconds(value: float) -> str:
-    """Seconds with about four significant digits; ``-`` for NaN."""
+
+def seconds(value: float, low: float = math.nan, high: float = math.nan) -> str:
+    """Seconds with about four significant digits, or as many as their interval deserves.
+
+    ``-`` for NaN.
+    """
     if math.isnan(value):
         return "-"
-    if value != 0 and abs(value) < 0.01:
+    if value != 0 and abs(value) < _LEAST_PLAIN_S:
         return f"{value:.2e}"
+    if not math.isnan(low) and not math.isnan(high):
+        return f"{value:.{_seconds_decimals(value, low, high)}f}"
     decimals = 3 if abs(value) < 1 else 2 if abs(value) < 100 else 1
     return f"{value:.{decimals}f}"
 
 
-def percent(value: float) -> str:
-    """A signed percentage with one decimal; ``-`` for NaN."""
+def seconds_interval(value: float, low: float, high: float) -> str:
+    """The interval of seconds with the decimals of its estimate ``value``; ``-`` for NaN."""
+    if abs(value) < _LEAST_PLAIN_S and not math.isnan(low):
+        return f"{low:.2e} to {high:.2e}"
+    return format_interval(low, high, _seconds_decimals(value, low, high))
+
+
+def _seconds_decimals(value: float, low: float, high: float) -> int:
+    """Three significant digits of what is longest, or more where the interval is narrow."""
+    return count_decimals(low, high, count_digits(max(abs(value), abs(high))))
+
+
+def percent(value: float, low: float = math.nan, high: float = math.nan) -> str:
+    """An improvement: signed, with one decimal or those of its interval; ``-`` for NaN.
+
+    What takes more than twice as long is said as a factor, ``3.00x slower``.
+    """
+    if value < -100:
+        ends = (1 - high / 100, 1 - low / 100)
+        return f"{format_factor(1 - value / 100, *ends)}x slower"
+    return signed_percent(value, count_decimals(low, high, 1))
+
+
+def signed_percent(value: float, decimals: int = 1) -> str:
+    """A signed percentage, whatever its size, as published; ``-`` for NaN."""
     if math.isnan(value):
         return "-"
-    text = f"{value:+.1f} %"
-    return "0.0 %" if text in ("+0.0 %", "-0.0 %") else text
+    text = f"{value:+.{decimals}f} %"
+    return text if text.strip("+-0. %") else f"{0:.{decimals}f} %"
 
 
 def interval(low: float, high: float, unit: str = "") -> str:
-    """``1.29 to 1.33`` with two decimals and a unit behind; ``-`` for NaN."""
-    if math.isnan(low) or math.isnan(high):
-        return "-"
-    decimals = 1 if unit == " %" else 2
-    return f"{low:.{decimals}f} to {high:.{decimals}f}{unit}"
+    """``1.29 to 1.33`` with a unit behind and the decimals of its width; ``-`` for NaN."""
+    if not unit:
+        return format_factors(low, high)
+    return format_interval(low, high, count_decimals(low, high, 1), unit)
 
 
-def factor(value: float) -> str:
-    """A speed-up such as ``1.31x``; ``-`` for NaN."""
-    return "-" if math.isnan(value) else f"{value:.2f}x"
+def factor(value: float, low: float = math.nan, high: float = math.nan) -> str:
+    """A speed-up such as ``1.31x``, with the decimals of its interval; ``-`` for NaN."""
+    return "-" if math.isnan(value) else f"{format_factor(value, low, high)}x"
 
 
 def join_sweeps(names: Sequence[str]) -> str:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any
 
 import pandas as pd
 
-from analysis.rows import Row, list_rows
-from sd_bench.attention_backends import BACKENDS_BY_NAME
-from sd_bench.verdicts.attention_dtype import name_attention
-from sd_bench.verdicts.axes import WORKLOAD_AXES, rank
+from analysis.rows import list_rows
+from sd_bench.verdicts.axes import rank
+from sd_bench.verdicts.names import NAMING_AXES, name_cells, name_env_within, shorten_texts
 
-#: The axes that name a series where no preset does, or where one preset varies.
-NAMING_AXES = ("attention", "upcast", "compile", "precision", "torch_env", "sampler", "weights")
+__all__ = [
+    "NAMING_AXES",
+    "find_naming_axes",
+    "label_series",
+    "name_env_within",
+    "order_series",
+    "shorten_texts",
+]
 
 
 def label_series(cells: pd.DataFrame) -> pd.DataFrame:
     """Add the column ``series``: the preset, or the values of the axes that vary."""
-    rows = list_rows(cells)
-    labels = _labels(rows)
-    return cells.assign(series=pd.Series(_distinct(rows, labels), index=cells.index, dtype=object))
+    names = name_cells(list_rows(cells))
+    return cells.assign(series=pd.Series(names, index=cells.index, dtype=object))
 
 
 def find_naming_axes(cells: pd.DataFrame) -> list[str]:
@@ -42,61 +45,3 @@ def order_series(cells: pd.DataFrame) -> list[str]:
         key = (*(rank(axis, row[axis]) for axis in axes), name)
         keys[name] = min(key, keys.get(name, key))
     return sorted(keys, key=lambda name: keys[name])
-
-
-def _labels(rows: list[Row]) -> list[str]:
-    """A label each row, from what varies among the cells that it can share a chart with."""
-    values: dict[tuple[Any, ...], set[str]] = defaultdict(set)
-    for row in rows:
-        for axis in NAMING_AXES:
-            values[_family(row, axis)].add(_word(axis, row))
-    return [
-        _label(row, [axis for axis in NAMING_AXES if len(values[_family(row, axis)]) > 1])
-        for row in rows
-    ]
-
-
-def _family(row: Row, axis: str) -> tuple[Any, ...]:
-    attention = row["attention"] if axis == "upcast" else None
-    return (*_chart(row), row["preset"], axis, attention)
-
-
-def _label(row: Row, varying: list[str]) -> str:
-    preset = row["preset"]
-    parts = [] if preset is None else [str(preset)]
-    parts += [_word(axis, row) for axis in varying]
-    if len(parts) > 1 and "compile off" in parts:
-        parts.remove("compile off")
-    return ", ".join(parts or [_word("attention", row)])
-
-
-def _word(axis: str, row: Row) -> str:
-    """A value as people say it: `flash`, `math (bf16)`, but `compile default`."""
-    value = row[axis]
-    if axis == "attention":
-        backend = BACKENDS_BY_NAME.get(str(value))
-        return name_attention(backend.label if backend else str(value), row["attention_dtype"])
-    return str(value) if axis in ("precision", "sampler") else f"{axis} {value}"
-
-
-def _distinct(rows: list[Row], labels: list[str]) -> list[str]:
-    """Tell cells apart that would stand at the same place of a chart under the same label."""
-    envs: dict[tuple[Any, ...], set[str]] = defaultdict(set)
-    places: dict[tuple[tuple[Any, ...], str], int] = defaultdict(int)
-    for row, label in zip(rows, labels, strict=True):
-        place = (*_chart(row), label, row["batch_size"])
-        envs[place].add(row["env"])
-        places[place, row["env"]] += 1
-    by_env = {key[:-1] for key, found in envs.items() if len(found) > 1}
-    by_hash = {place[:-1] for (place, _), count in places.items() if count > 1}
-    distinct = []
-    for row, label in zip(rows, labels, strict=True):
-        key = (*_chart(row), label)
-        suffix = f", {row['env']}" if key in by_env else ""
-        suffix += f" #{row['cell_hash'][:7]}" if key in by_hash else ""
-        distinct.append(label + suffix)
-    return distinct
-
-
-def _chart(row: Row) -> tuple[Any, ...]:
-    return (row["machine"], *(row[axis] for axis in WORKLOAD_AXES))

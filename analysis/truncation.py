@@ -10,6 +10,8 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from sd_bench.verdicts import short_texts
+
 #: How long a reason in a table or a warning in a note may be; the CSV files have the whole text.
 LONGEST = 160
 
@@ -30,11 +32,7 @@ def shorten_kinds(texts: Iterable[str], longest: int = LONGEST) -> dict[str, str
 
 def cut(text: str, longest: int = LONGEST) -> str:
     """The text with at most that many characters, cut at a space where there is one."""
-    if len(text) <= longest:
-        return text
-    begin = text[: longest - 1]
-    at_space = begin.rpartition(" ")[0]
-    return (at_space if len(at_space) > longest // 2 else begin).rstrip(" …") + "…"
+    return short_texts.cut(text, longest)
 
 
 def _merged(alike: Sequence[str]) -> str:

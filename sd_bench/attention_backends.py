@@ -97,13 +97,13 @@ BACKENDS = (
     AttentionBackend(
         name="original",
         own_label="attention original",  # two presets are called original too
-        colour="#8c564b",
+        colour="#c41400",
         module="CrossAttention",
         may_be_unfused=True,
     ),
     AttentionBackend(
         name="xformers",
-        colour="#17becf",
+        colour="#27b1b1",
         module="CrossAttention",
         kernels=(
             LibraryKernel(
@@ -134,7 +134,7 @@ BACKENDS = (
     ),
     AttentionBackend(
         name="math",
-        colour="#e377c2",
+        colour="#e69f00",
         module="MultiheadAttention",
         sdpa_switch="math_sdp",
         may_be_unfused=True,
@@ -142,7 +142,7 @@ BACKENDS = (
     ),
     AttentionBackend(
         name="mem_efficient",
-        colour="#bcbd22",
+        colour="#894e62",
         module="MultiheadAttention",
         sdpa_switch="mem_efficient_sdp",
         operators=("aten::_scaled_dot_product_efficient_attention",),
@@ -154,7 +154,7 @@ BACKENDS = (
     ),
     AttentionBackend(
         name="flash",
-        colour="#7f7f7f",
+        colour="#0072b2",
         module="MultiheadAttention",
         sdpa_switch="flash_sdp",
         operators=(
@@ -175,7 +175,7 @@ BACKENDS = (
     ),
     AttentionBackend(
         name="cudnn",
-        colour="#aec7e8",
+        colour="#149dff",
         module="MultiheadAttention",
         sdpa_switch="cudnn_sdp",
         operators=("aten::_scaled_dot_product_cudnn_attention",),
@@ -189,7 +189,7 @@ BACKENDS = (
     ),
     AttentionBackend(
         name="auto",
-        colour="#ffbb78",
+        colour="#89b189",
         module="MultiheadAttention",
         may_be_unfused=True,
     ),

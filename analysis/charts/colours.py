@@ -1,63 +1,138 @@
 """Every colour of the charts, and which series has which.
 
-Those of the attention backends stand with all else about them, in sd_bench/attention_backends.py.
+A series' colour follows from its name alone, so it is the same in every chart of every report. All
+are of one palette of fourteen: any two of them differ for readers with normal sight, without green
+cones and without red cones (CIEDE2000 of at least 12; a test simulates it). Series of one colour,
+such as "flash" and "flash, compile default", are told apart by a hatch or a marker.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
+from zlib import crc32
 
 from sd_bench.attention_backends import BACKENDS
-from sd_bench.verdicts.axes import PUBLISHED_PRESETS
 
 INK, FAINT_INK, GRID, PAPER = "#222222", "#595959", "#dddddd", "#ffffff"
 
+BLUE, ORANGE, RED, TEAL, PLUM, AZURE, SAGE = (
+    *("#0072b2", "#e69f00", "#c41400", "#27b1b1", "#894e62", "#149dff", "#89b189"),
+)
+MAGENTA, GREEN, CRIMSON, ROSE, LIME, SKY, MINT = (
+    *("#c40089", "#00894e", "#ff004e", "#b17689", "#b1d889", "#76d8ff", "#76d8c4"),
+)
+PALETTE = (
+    *(BLUE, ORANGE, RED, TEAL, PLUM, AZURE, SAGE),
+    *(MAGENTA, GREEN, CRIMSON, ROSE, LIME, SKY, MINT),
+)
+
 #: Parts of a waterfall.
-SAVED, LOST, TOTAL = "#228833", "#cc3311", "#7f7f7f"
+SAVED, LOST, TOTAL = BLUE, ORANGE, "#7f7f7f"
 
-#: Parts of a stacked bar, in their order; the names of series have others.
-PARTS = (
-    *("#4477aa", "#66ccee", "#228833", "#ccbb44", "#ee6677"),
-    *("#aa3377", "#bbbbbb", "#882255", "#999933", "#44aa99"),
-)
+_BACKENDS = {backend.label: backend.colour for backend in BACKENDS}
+_COLOUR_OF_BACKEND = {backend.name: backend.colour for backend in BACKENDS}
 
-#: Matplotlib's first five default colours, for the published presets in their order.
-_PUBLISHED = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd")
+#: Presets that are one attention backend have its colour.
+_PRESETS = {
+    "original_no_xformers": _COLOUR_OF_BACKEND["original"],
+    "original_no_checkpointing": _COLOUR_OF_BACKEND["original"],
+    "original_half_attention": _COLOUR_OF_BACKEND["original"],
+    "original_xformers": _COLOUR_OF_BACKEND["xformers"],
+    "optimized_math": _COLOUR_OF_BACKEND["math"],
+    "optimized": _COLOUR_OF_BACKEND["auto"],
+    "optimized_compile": MAGENTA,
+}
 
-#: The colours of other series: the rest of the default cycle, neighbours far apart in lightness,
-#: then lighter companions. A sixteenth series that is neither a published preset nor a
-#: backend begins again, and is told apart by what `count_repeats` says.
-_OTHERS = (
-    *("#8c564b", "#17becf", "#e377c2", "#bcbd22", "#7f7f7f"),
-    *("#aec7e8", "#ffbb78", "#98df8a", "#ff9896", "#c5b0d5"),
-    *("#c49c94", "#f7b6d2", "#c7c7c7", "#dbdb8d", "#9edae5"),
-)
+_IMPLEMENTATIONS = {
+    "sd_bench": GREEN,
+    "diffusers": CRIMSON,
+    "diffusers_documented": ROSE,
+    "diffusers_pipeline": LIME,
+    "openvino": SKY,
+    "onnxruntime": MINT,
+}
 
+#: The values of axes that name a series where neither preset nor backend does.
+_OTHER_CHOICES = {
+    **{"fp32": RED, "autocast": TEAL, "fp16": BLUE, "bf16": ORANGE},
+    **{"compile off": TEAL, "compile default": MAGENTA},
+    **{"compile reduce_overhead": BLUE, "compile max_autotune": ORANGE},
+    **{"torch_env original": RED, "torch_env current": BLUE, "torch_env optimized": TEAL},
+    **{"plms": BLUE, "ddim": ORANGE, "dpm_solver": MAGENTA},
+    **{"upcast true": RED, "upcast default": BLUE, "upcast false": ORANGE},
+}
+
+#: Parts of stacked bars: stages of an iteration, classes of kernel.
+_PARTS = {
+    **{"text encoder": ORANGE, "denoising": BLUE, "autoencoder": TEAL},
+    **{"attention": BLUE, "matrix products": ORANGE, "convolutions": TEAL},
+    **{"normalisation": MAGENTA, "element wise": LIME, "copies": RED, "other": PLUM},
+    **{"idle": "#d8d8d8"},
+}
+
+_LISTED = {**_OTHER_CHOICES, **_IMPLEMENTATIONS, **_PRESETS, **_BACKENDS}
+
+#: What tells a series from another of its colour has a number of its own: of hatch and marker.
+_VARIANTS = {
+    **{"compile default": 1, "compile reduce_overhead": 2, "compile max_autotune": 3},
+    **{"original_no_checkpointing": 4, "original_half_attention": 5, "_pt2": 6},
+}
 
 #: What follows a backend's name where it is said what it computed in.
 _WITH_DTYPE = re.compile(r" \([^()]*\)$")
+_TWIN = re.compile(r"_pt2$")
+_LAST_NUMBER = re.compile(r"\d+(?=\D*$)")
 
 
-def colour_series(order: Iterable[str]) -> dict[str, str]:
-    """A colour for each series; a published preset's or a backend's is always the same."""
-    fixed = dict(zip(PUBLISHED_PRESETS, _PUBLISHED, strict=True))
-    names = [name for name in order if name not in fixed]
-    colours = {backend.label: backend.colour for backend in BACKENDS}
-    known = {name: colours.get(_WITH_DTYPE.sub("", name)) for name in names}
-    backends = {name: colour for name, colour in known.items() if colour is not None}
-    free = [colour for colour in _OTHERS if colour not in backends.values()]
-    others = (name for name in names if name not in backends)
-    following = {name: free[place % len(free)] for place, name in enumerate(others)}
-    return fixed | {name: (backends | following)[name] for name in names}
+def colour_series(names: Iterable[str]) -> dict[str, str]:
+    """A colour for each series, by its name alone."""
+    return {name: _colour(name) for name in names}
 
 
-def count_repeats(colours: Mapping[str, str]) -> dict[str, int]:
-    """How many series before it have the colour of each: charts vary marker or hatch by it."""
-    seen: Counter[str] = Counter()
-    repeats = {}
+def colour_parts(names: Iterable[str]) -> dict[str, str]:
+    """A colour for each part of stacked bars, by its name alone."""
+    return {name: _PARTS.get(name) or _hashed(name) for name in names}
+
+
+def number_variants(colours: Mapping[str, str]) -> dict[str, int]:
+    """A number for each name, other than that of those that share its colour.
+
+    Charts vary hatch and marker by it. 0 is a colour by itself; the number of a listed variant is
+    the same everywhere, unless the chart has two series of that colour and variant.
+    """
+    taken: set[tuple[str, int]] = set()
+    numbers = {}
     for name, colour in colours.items():
-        repeats[name] = seen[colour]
-        seen[colour] += 1
-    return repeats
+        number = _variant(name)
+        while (colour, number) in taken:
+            number += 1
+        taken.add((colour, number))
+        numbers[name] = number
+    return numbers
+
+
+def _colour(name: str) -> str:
+    parts = _parts(name)
+    listed = (_LISTED[base] for base, _ in parts if base in _LISTED)
+    return next(listed, _hashed(parts[0][0]))
+
+
+def _variant(name: str) -> int:
+    """That of the first part that is one; the part that gives the colour is one if it is listed."""
+    (first, twin), *others = _parts(name)
+    words = [first if first in _PRESETS else "", "_pt2" if twin else "", *(b for b, _ in others)]
+    return next((_VARIANTS[word] for word in words if word in _VARIANTS), 0)
+
+
+def _parts(name: str) -> list[tuple[str, bool]]:
+    """``flash (bf16), compile default`` in parts without dtypes; which are twins of the study's."""
+    bare = (_WITH_DTYPE.sub("", part) for part in name.split(", "))
+    return [(_TWIN.sub("", part), part != _TWIN.sub("", part)) for part in bare]
+
+
+def _hashed(name: str) -> str:
+    """A colour of the palette; names that differ by one in their number have different ones."""
+    number = _LAST_NUMBER.search(name)
+    begin = crc32(_LAST_NUMBER.sub("", name).encode())
+    return PALETTE[(begin + (int(number[0]) if number else 0)) % len(PALETTE)]

@@ -10,7 +10,7 @@ from functools import lru_cache
 import pandas as pd
 
 from analysis.comparison.flags import add_flags
-from analysis.comparison.parity import judge_parity, read_latents
+from analysis.comparison.parity import judge_parity
 from analysis.errors import AnalysisError
 from analysis.rows import Row, list_rows
 from sd_bench.verdicts import baselines
@@ -31,6 +31,7 @@ from sd_bench.verdicts.comparisons import (
     improvement_percent,
 )
 from sd_bench.verdicts.judgement import Verdict
+from sd_bench.verdicts.parity import read_latents
 
 #: The columns of a judged difference where there is none.
 NOT_JUDGED: Row = {
@@ -70,9 +71,9 @@ def compare(
     ``improvement_high`` and ``speedup_low`` to ``speedup_high``, the interval at the table's level
     ``adjusted_low`` to ``adjusted_high``, ``widening``, ``disturbed`` (rounds set aside),
     ``doubtful``; ``margin`` (0.01 is 1 %; left out: what was planned, or 1 %); ``parity`` (relative
-    L2 distance of the final latents), ``parity_reason``, ``parity_ok`` (of a cell without a
-    baseline too, if it is at parity with one that is), ``baseline_proof``, ``flags``,
-    ``baseline_flags`` and ``best``. Raises AnalysisError if the baseline is unknown.
+    L2 distance of the final latents), ``parity_allowed``, ``parity_reason``, ``parity_ok`` (of a
+    cell without a baseline too, if it is at parity with one that is), ``baseline_proof``,
+    ``flags``, ``baseline_flags`` and ``best``. Raises AnalysisError if the baseline is unknown.
     """
     rows = list_rows(cells)
     compared = _cells(rows)
@@ -93,7 +94,7 @@ def compare(
     _name_baselines(rows, {name_cell(row): str(row["attention_dtype"]) for row in rows})
     _judge_parity_elsewhere(row_of)
     add_flags(rows)
-    new = ["baseline_s", "cell_s", "improvement_percent", "speedup", "parity"]
+    new = ["baseline_s", "cell_s", "improvement_percent", "speedup", "parity", "parity_allowed"]
     new += [name for name, nothing in NOT_JUDGED.items() if nothing is None]
     numbers = [*cells.select_dtypes(float).columns, *new]
     return pd.DataFrame(rows, dtype=object).astype(dict.fromkeys(numbers, float)).copy()
@@ -169,6 +170,7 @@ def _cells(rows: Sequence[Row]) -> list[Cell]:
             choices={axis: row[axis] for axis in AXES},
             sweep_folders=frozenset(row["sweep_folders"]),
             worker_s=row["worker_s"],
+            device=row["device_name"],
             **{name: row[name] for name in names},
         )
         for row in rows

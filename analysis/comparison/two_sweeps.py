@@ -11,12 +11,13 @@ import pandas as pd
 
 from analysis.comparison.deltas import NOT_JUDGED, describe_difference
 from analysis.comparison.flags import flag_cell
-from analysis.comparison.parity import judge_parity, read_latents
+from analysis.comparison.parity import judge_parity
 from analysis.formatting import join_sweeps
 from analysis.rows import Row, list_rows
 from sd_bench.verdicts.axes import AXES, order_values
 from sd_bench.verdicts.comparisons import Sides, judge_sides
 from sd_bench.verdicts.judgement import DEFAULT_MARGIN
+from sd_bench.verdicts.parity import read_latents
 
 #: The outcomes of cells that have no partner to be compared with.
 _NOT_COMPARED = ("missing", "new", "ambiguous", "failed before", "failed")
@@ -34,8 +35,8 @@ def compare_sweeps(
     beside them. ``failed``, ``different`` and ``unproven`` are as `gate.FAILURES` says. Judged as
     one table.
     """
-    told = all(side["upcast"].notna().any() for side in (old, new))
-    sides = [_by_choices(old, told), _by_choices(new, told)]
+    compared_by = _known_axes(old, new)
+    sides = [_by_choices(old, compared_by), _by_choices(new, compared_by)]
     pairs = [[side.get(key, []) for side in sides] for key in dict.fromkeys((*sides[0], *sides[1]))]
     rows = [_row(old, new) for old, new in pairs]
     compared = [
@@ -46,7 +47,8 @@ def compare_sweeps(
         row.update(describe_difference(difference), margin=margin)
         row["outcome"] = row["outcome"] or row["verdict"]
         row["different"] = row["parity_ok"] is False
-    numbers = ("speedup_low", "speedup_high", "adjusted_low", "adjusted_high")
+    bounds = ("speedup", "improvement", "adjusted")
+    numbers = [f"{name}_{end}" for name in bounds for end in ("low", "high")]
     return pd.DataFrame(rows, dtype=object).astype(dict.fromkeys(numbers, float))
 
 
@@ -85,12 +87,21 @@ def _nothing_shared(compared: pd.DataFrame) -> str:
     return "; ".join(apart) or "no cell of NEW has all the choices of one of OLD"
 
 
-def _by_choices(cells: pd.DataFrame, upcast_told: bool) -> dict[tuple[Any, ...], list[Row]]:
-    """The cells by their choices; the records of one sweep may be older than ``upcast``."""
+def _known_axes(old: pd.DataFrame, new: pd.DataFrame) -> list[str]:
+    """The axes to tell cells apart by; the records of one sweep may be older than some of them."""
+    unknown = {
+        axis
+        for axis in ("upcast", "seed", "prompt")
+        if any(side[axis].isna().all() for side in (old, new))
+    }
+    unknown |= {"negative_prompt"} if "prompt" in unknown else set()
+    return [axis for axis in AXES if axis not in unknown]
+
+
+def _by_choices(cells: pd.DataFrame, axes: list[str]) -> dict[tuple[Any, ...], list[Row]]:
     found: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in list_rows(cells):
-        choices = row if upcast_told else row | {"upcast": None}
-        found[tuple(choices[axis] for axis in AXES)].append(row)
+        found[tuple(row[axis] for axis in axes)].append(row)
     return found
 
 

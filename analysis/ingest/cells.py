@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis.errors import AnalysisError
 from analysis.ingest.measures import BETWEEN_FLAGS, NUMBERS, THROTTLED_WORD
+from analysis.ingest.pictures import Picture
 from analysis.rows import Row, list_rows
 from analysis.series import label_series
 from analysis.truncation import LONGEST, cut, shorten_kinds
@@ -19,6 +20,8 @@ from sd_bench.statistics.intervals import mean_interval
 from sd_bench.statistics.runtime import typical_runtime
 from sd_bench.verdicts.axes import AXES, Choice, rank
 from sd_bench.verdicts.cells import common_status, mean_known
+from sd_bench.verdicts.parity import find_latents
+from sd_bench.verdicts.proofs import pool_proofs
 from sd_bench.verdicts.rounds import name_rounds
 
 #: What a round's value may be, by its name on the command line.
@@ -49,7 +52,10 @@ def summarise(rounds: pd.DataFrame, value: str = "runtime") -> pd.DataFrame:
     for row in list_rows(rounds):
         members[tuple(row[column] for column in _CELL_KEY)].append(row)
     cells = [_cell(rows, column) | {"value": value} for rows in members.values()]
-    cells.sort(key=_display_order)
+    first_of: dict[str, int] = {}
+    for cell in sorted(cells, key=lambda cell: cell["env_number"]):
+        first_of.setdefault(cell["machine"], cell["env_number"])
+    cells.sort(key=lambda cell: _display_order(cell, first_of[cell["machine"]]))
     frame = pd.DataFrame(cells, dtype=object)
     numbers = (*_INTERVAL, *_RATES, *NUMBERS, "drift_rounds", "drift_iterations")
     return label_series(frame.astype(dict.fromkeys(numbers, float)))
@@ -60,9 +66,9 @@ def _cell(rows: list[Row], column: str) -> Row:
     interval = mean_interval([row[column] for row in ok])
     names = name_rounds((row["sweep_folder"], row["round"], row["path"]) for row in ok)
     runs = {name: row[column] for name, row in zip(names, ok, strict=True)}
-    kept = ("machine", "env", *AXES)
+    place = (ok or rows)[0]
     return {
-        **{name: first[name] for name in kept},
+        **{name: first[name] for name in ("machine", "env", *AXES)},
         "status": common_status(row["status"] for row in rows),
         **_reason(rows),
         "rounds": len(ok),
@@ -85,15 +91,15 @@ def _cell(rows: list[Row], column: str) -> Row:
         **_disturbances(ok, column),
         **_proof(ok),
         **_latents(rows),
+        "pictures": _pictures(rows),
         "scaled": tuple(dict.fromkeys(s for row in rows for s in row["scaled"])),
         "started_at": tuple(sorted({row["started_at"] for row in rows})),
         "sweeps": tuple(sorted({row["sweep"] for row in rows})),
         "scales": tuple(sorted({row["scale"] for row in rows if row["scale"]})),
         "sweep_folders": tuple(sorted({row["sweep_folder"] for row in rows})),
-        "device": first["device"],
-        "torch": first["torch"],
-        "python": first["python"],
-        "fingerprint": first["fingerprint"],
+        **{name: place[name] for name in ("device", "torch", "python", "fingerprint")},
+        "device_name": first["device_name"],
+        "env_number": min(row["env_number"] for row in rows),
         "cell_hash": first["cell_hash"],
     }
 
@@ -184,30 +190,28 @@ def _disturbances(ok: list[Row], column: str) -> Row:
 
 def _proof(ok: list[Row]) -> Row:
     """``proven`` only if every ``ok`` round that looked at its kernels proved them."""
-    for verdict in ("not proven", "proven"):
-        found = [row for row in ok if row["kernel_proof"] == verdict]
-        if found:
-            return {"kernel_proof": verdict, "proof_detail": found[0]["proof_detail"]}
-    return {"kernel_proof": "none", "proof_detail": ""}
+    proof = pool_proofs(row["kernel_proof"] for row in ok)
+    details = (row["proof_detail"] for row in ok if row["kernel_proof"] == proof)
+    return {"kernel_proof": proof, "proof_detail": next(details, "")}
 
 
 def _latents(rows: list[Row]) -> Row:
     """The file of final latents of round 0, or why there is none."""
-    first_rounds = [row for row in rows if row["round"] == 0]
-    if not first_rounds:
-        return {"latents_path": None, "latents_reason": "no round 0"}
-    ok = [row for row in first_rounds if row["status"] == "ok"]
-    if not ok:
-        return {"latents_path": None, "latents_reason": f"round 0 {first_rounds[0]['status']}"}
-    kept = [row["latents_path"] for row in ok if row["latents_path"]]
-    if not kept:
-        return {"latents_path": None, "latents_reason": "latents not kept"}
-    return {"latents_path": kept[0], "latents_reason": ""}
+    rounds = ((row["round"], row["status"], row["latents_path"]) for row in rows)
+    kept = find_latents(rounds, rows[0]["precision"])
+    return {"latents_path": kept.path, "latents_reason": kept.reason}
 
 
-def _display_order(cell: Row) -> tuple[Any, ...]:
+def _pictures(rows: list[Row]) -> tuple[Picture, ...]:
+    """Those of round 0, whose latents parity is judged by."""
+    of_first = (row["pictures"] for row in rows if row["round"] == 0 and row["status"] == "ok")
+    return next((pictures for pictures in of_first if isinstance(pictures, tuple)), ())
+
+
+def _display_order(cell: Row, machine_number: int) -> tuple[Any, ...]:
     first = ("gpu", "model_version", "height", "width", "steps", "n_iter", "batch_size")
     later = [axis for axis in AXES if axis not in first]
     by_first = tuple(rank(axis, cell[axis]) for axis in first)
     by_later = tuple(rank(axis, cell[axis]) for axis in later)
-    return (by_first[0], cell["machine"], *by_first[1:], *by_later, cell["env"], cell["cell_hash"])
+    last = (cell["env_number"], cell["cell_hash"])
+    return (by_first[0], machine_number, *by_first[1:], *by_later, *last)

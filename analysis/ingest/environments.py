@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 
 from analysis.rows import Row
-from sd_bench.verdicts.environments import env_number, ran_nowhere
+from sd_bench.verdicts.environments import ran_nowhere
 
 
 def list_environments(rounds: pd.DataFrame) -> pd.DataFrame:
-    """One row per environment: what it is, and how many sweeps, cells and rounds it has.
+    """One row per environment, in the order given: what it is, how many sweeps, cells and rounds.
 
     What ran nowhere counts nowhere, unless nothing ran at all.
     """
@@ -25,10 +25,9 @@ def list_environments(rounds: pd.DataFrame) -> pd.DataFrame:
             "rounds": len(members),
             "fingerprint": members["fingerprint"].iloc[0],
         }
-        for env, everyone in rounds.groupby("env", sort=False)
+        for (_, env), everyone in rounds.groupby(["env_number", "env"])
         for members in [_begun(everyone)]
     ]
-    rows.sort(key=lambda row: env_number(row["env"]))
     return pd.DataFrame(rows)
 
 

@@ -51,7 +51,8 @@ def find_old_runs(folder: Path) -> list[Path]:
 
 def _is_own(path: Path) -> bool:
     """Whether it is a CSV of a table of the analysis, which lies there in other forms too."""
-    forms = (path.with_suffix(suffix) for suffix in (".md", ".tex", ".html"))
+    stem = path.stem.removesuffix("_full")
+    forms = (path.with_name(stem + suffix) for suffix in (".md", ".tex", ".html"))
     beside = path.with_name("published_study.md")
     return path.suffix == ".csv" and (beside.is_file() or all(form.is_file() for form in forms))
 

@@ -15,18 +15,20 @@ import pandas as pd
 from analysis.errors import AnalysisError
 from analysis.ingest.measures import NUMBERS, OTHERS, read_measures
 from analysis.ingest.old_runs import find_old_runs, read_old_runs
+from analysis.ingest.pictures import list_pictures
 from analysis.ingest.validity import check_numbers
 from sd_bench.records import RECORD_GLOB, Record, RecordError, find_records, read_record
 from sd_bench.verdicts.axes import AXES, to_one_line
 from sd_bench.verdicts.environments import UNKNOWN, Place, label_environments
+from sd_bench.verdicts.proofs import name_proof
 from sd_bench.verdicts.rounds import find_upcasts, read_round
 
 #: The columns of a table of rounds.
 ROUND_COLUMNS = (
     *("path", "sweep", "sweep_folder", "job", "cell_hash", "round", "status", "reason"),
     *("started_at", *AXES, "runtime_s", *NUMBERS, *OTHERS, "kernel_proof", "proof_detail"),
-    *("latents_path", "scaled", "fingerprint", "torch", "python", "device", "commit"),
-    *("worker_s", "planned", "scale", "env", "machine"),
+    *("latents_path", "pictures", "scaled", "fingerprint", "torch", "python", "device", "commit"),
+    *("worker_s", "planned", "scale", "env", "machine", "device_name", "env_number"),
 )
 
 
@@ -48,13 +50,13 @@ def load_records(*folders: Path | str, on_left_out: Callable[[str], None] = _war
     rows: list[dict[str, Any]] = []
     seen: dict[tuple[Any, ...], Path] = {}
     numbers = count()  # old runs have no rounds of their own
-    for path in _files([Path(folder) for folder in folders]):
+    for path, given in _files([Path(folder) for folder in folders]).items():
         try:
             if fnmatch(path.name, RECORD_GLOB):
-                rows.append(_round(path, seen))
+                rows.append(_round(path, seen) | {"given": given})
             else:
-                folder = os.path.realpath(path.parent)
-                rows += [{**row, "sweep_folder": folder} for row in read_old_runs(path, numbers)]
+                places = {"sweep_folder": os.path.realpath(path.parent), "given": given}
+                rows += [row | places for row in read_old_runs(path, numbers)]
         except (ValueError, OverflowError, RecursionError) as error:
             reason = to_one_line(error)
             on_left_out(reason if str(path) in reason else f"{path}: {reason}")
@@ -70,10 +72,15 @@ def load_records(*folders: Path | str, on_left_out: Callable[[str], None] = _war
 def _complete(rows: list[dict[str, Any]]) -> None:
     """Add what only all rows together tell: a missing ``upcast``, the environment, the machine."""
     upcasts = find_upcasts((row["cell_hash"], row["upcast"]) for row in rows)
-    places = [Place(*(row[name] for name in Place._fields)) for row in rows]
-    labels = label_environments(places, [row["status"] for row in rows])
-    for row, (env, machine) in zip(rows, labels, strict=True):
-        row |= {"env": env, "machine": machine}
+    in_order = sorted(range(len(rows)), key=lambda at: (rows[at]["given"], rows[at]["started_at"]))
+    labels = label_environments(
+        [Place(*(rows[at][name] for name in Place._fields)) for at in in_order],
+        [rows[at]["status"] for at in in_order],
+    )
+    for at, label in zip(in_order, labels, strict=True):
+        row = rows[at]
+        row |= {"env": label.env, "machine": label.machine}
+        row |= {"device_name": label.device, "env_number": label.number}
         if row["upcast"] is None:
             row["upcast"] = upcasts.get(row["cell_hash"])
 
@@ -91,10 +98,13 @@ def _round(path: Path, seen: dict[tuple[Any, ...], Path]) -> dict[str, Any]:
     return _row(path, record)
 
 
-def _files(folders: list[Path]) -> list[Path]:
-    """The files to read below all folders, each once, in a stable order."""
-    files: dict[str, Path] = {}
-    for folder in folders:
+def _files(folders: list[Path]) -> dict[Path, int]:
+    """The files to read below all folders, each once, in a stable order, with their folder's place.
+
+    Environments are numbered in the order of the folders.
+    """
+    files: dict[str, tuple[Path, int]] = {}
+    for given_as, folder in enumerate(folders):
         if not folder.is_dir():
             raise AnalysisError(
                 f"no folder {folder}: name a sweep's folder, or run `python -m sd_bench -m` first"
@@ -106,8 +116,8 @@ def _files(folders: list[Path]) -> list[Path]:
             )
         given, root = str(folder), os.path.realpath(folder)
         for path in found:
-            files.setdefault(str(path).replace(given, root, 1), path)
-    return list(files.values())
+            files.setdefault(str(path).replace(given, root, 1), (path, given_as))
+    return dict(files.values())
 
 
 def _listed(folders: tuple[Path | str, ...]) -> str:
@@ -136,6 +146,7 @@ def _row(path: Path, record: Record) -> dict[str, Any]:
         **read_measures(record),
         **_proof(record),
         "latents_path": _latents_path(path, record),
+        "pictures": list_pictures(path, record),
         "scaled": tuple(to_one_line(sentence) for sentence in record.scaled),
         "python": to_one_line(record.environment.get("python") or UNKNOWN),
         "commit": _commit(record.environment.get("project")),
@@ -144,10 +155,8 @@ def _row(path: Path, record: Record) -> dict[str, Any]:
 
 def _proof(record: Record) -> dict[str, str]:
     proof = record.kernel_proof
-    if proof is None:
-        return {"kernel_proof": "none", "proof_detail": ""}
-    verdict = "proven" if proof.proven else "not proven"
-    return {"kernel_proof": verdict, "proof_detail": to_one_line(proof.detail)}
+    detail = "" if proof is None else to_one_line(proof.detail)
+    return {"kernel_proof": name_proof(proof), "proof_detail": detail}
 
 
 def _latents_path(path: Path, record: Record) -> str | None:

@@ -10,7 +10,7 @@ from analysis.charts.colours import colour_series
 from analysis.charts.kinds.bars import Bar, BarChart
 from analysis.charts.kinds.runs import RunChart
 from analysis.charts.kinds.sheet import save
-from analysis.formatting import percent
+from analysis.formatting import signed_percent
 from analysis.published.study import (
     BASELINES,
     check_printed_percentages,
@@ -29,7 +29,7 @@ from sd_bench.verdicts.comparisons import improvement_percent
 _RUNS_STEM = "original_vs_optimized_A100_n_samples_4_n_iter_2_sd2"
 _NO_COMPILE = "needs compute capability 7.0"
 _SOURCE = (
-    "Data: Accelerated Stable Diffusion with PyTorch 2, PyTorch blog, January 2023. {} "
+    "Data: Accelerated Stable Diffusion with PyTorch 2, PyTorch blog, January 2023. "
     "512x512 pixels, 50 steps, PLMS, autocast."
 )
 _SD2_VERSIONS = (
@@ -111,7 +111,7 @@ def _runtime_table(cells: pd.DataFrame, title: str) -> Table:
     gpus, presets = _in_published_order(cells)
     text = {
         (row["gpu"], row["preset"]): (
-            f"{row['runtime_s']:.1f} ({percent(row['improvement_percent'])})"
+            f"{row['runtime_s']:.1f} ({signed_percent(row['improvement_percent'])})"
         )
         for row in list_rows(cells)
     }
@@ -128,7 +128,7 @@ def _headline_table() -> Table:
     headline = printed[printed["table"] == "headline"]
     text = {
         (row["gpu"], row["batch_size"]): (
-            f"{row['printed_percent']} % ({percent(row['improvement_percent'])})"
+            f"{row['printed_percent']} % ({signed_percent(row['improvement_percent'])})"
         )
         for row in list_rows(headline)
     }
@@ -158,7 +158,7 @@ def _sd1_table() -> Table:
                 str(row["preset"]),
                 f"{row['runtime_s']:.1f}",
                 f"{row['printed_percent']} %",
-                percent(row["improvement_percent"]),
+                signed_percent(row["improvement_percent"]),
             ]
             for row in rows
         ],
@@ -176,7 +176,7 @@ def _chart(cells: pd.DataFrame, title: str) -> BarChart:
     sd1 = set(cells["model_version"]) == {"sd1"}
     return BarChart(
         title=title,
-        x_label="GPU",
+        x_label="Device",
         y_label="Runtime [s]",
         groups=gpus,
         series=presets,
@@ -184,8 +184,9 @@ def _chart(cells: pd.DataFrame, title: str) -> BarChart:
         bars=bars,
         caption=[
             "Lower is better. Means; no spread was published.",
-            _SOURCE.format(_SD1_VERSIONS if sd1 else _SD2_VERSIONS),
+            _SD1_VERSIONS if sd1 else _SD2_VERSIONS,
         ],
+        origin=_SOURCE,
     )
 
 
@@ -194,7 +195,7 @@ def make_published_run_charts() -> dict[str, RunChart]:
     runs = read_published_runs()
     means = runs.groupby("preset")["runtime_s"].mean()
     gains = ", ".join(
-        f"{percent(improvement_percent(means[baseline], means['optimized_compile']))} "
+        f"{signed_percent(improvement_percent(means[baseline], means['optimized_compile']))} "
         f"over {baseline}"
         for baseline in BASELINES
     )
@@ -203,7 +204,8 @@ def make_published_run_charts() -> dict[str, RunChart]:
         runs=runs,
         caption=[
             "Lower is better. Read off the published plot; ± is the standard deviation.",
-            _SOURCE.format(_SD2_VERSIONS),
+            _SD2_VERSIONS,
         ],
+        origin=_SOURCE,
     )
     return {_RUNS_STEM: chart}

@@ -12,9 +12,6 @@ from analysis.charts.kinds.base import Chart
 from analysis.rows import list_rows
 from analysis.truncation import LONGEST, cut
 
-#: Findings beyond this are in the tables only.
-MOST_FINDINGS = 30
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportData:

@@ -2,63 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import accumulate, takewhile
 
 from analysis.report.contents import (
-    MOST_FINDINGS,
     ReportData,
     keep_within,
     list_excluded,
     list_excluded_within,
-    name_report,
 )
-from analysis.tables.markup import table_to_markdown, to_markdown
-from analysis.tables.page import Page, Table
-from analysis.tables.pages import make_delta_page
+from analysis.report.outline import make_outline
+from analysis.tables.markup import escape_markdown, table_to_markdown
+from analysis.tables.page import Page
 from analysis.truncation import cut
-from analysis.wording.findings import state_findings
+from analysis.wording.shared_facts import Fact
+from sd_bench.verdicts.answers import Answer
 
 #: Characters of report.md, where GitHub takes 65,536 in a comment, and of its lists.
-_LONGEST_MARKDOWN, _LONGEST_NOTES, _LONGEST_FOLD = 58_000, 12_000, 12_000
+_LONGEST_MARKDOWN, _LONGEST_LIST, _LONGEST_FOLD = 58_000, 8_000, 12_000
 
 #: Characters that a table of report.md needs besides its title and rows, at most.
 _TITLE_AND_SENTENCE = 100
 
 
 def write_markdown(data: ReportData) -> str:
-    """Findings and differences; what was excluded is counted and named in a fold.
+    """Answers, what is shared, differences, how to read them; what was excluded is in a fold.
 
     The tables have the room that all the rest leaves.
     """
-    page = make_delta_page(data.deltas, data.environments)
-    said = keep_within(
-        state_findings(data.deltas, data.by_axis)[:MOST_FINDINGS], _LONGEST_NOTES, "see the tables"
-    )
-    head = to_markdown(Page(title=cut(name_report(data)), tables=[], notes=said))
-    tail = [_paragraphs(keep_within(page.notes, _LONGEST_NOTES, "see delta.md"))]
+    outline = make_outline(data)
+    differences, *_ = outline.sections
+    head = [
+        f"# {escape_markdown(cut(outline.title))}",
+        _items([_answer(answer) for answer in outline.answers], "see the tables"),
+        _items(
+            [f"**{_fact(fact).replace(': ', ':** ', 1)}" for fact in outline.shared],
+            "see summary.csv",
+        ),
+    ]
+    notes = [*map(_fact, outline.reading), *map(escape_markdown, outline.remarks)]
+    tail = ["## How to read this", _items(notes, "see report.html")] if notes else []
     if num_excluded := len(list_excluded(data)):
-        items = _paragraphs(list_excluded_within(data, _LONGEST_FOLD))
-        tail.append(f"<details><summary>{num_excluded} excluded</summary>\n\n{items}\n</details>\n")
-    room = _LONGEST_MARKDOWN - len(head) - sum(map(len, tail))
-    return "\n".join([head, *_tables_within(page.tables, room), *tail])
+        listed = map(escape_markdown, list_excluded_within(data, _LONGEST_FOLD))
+        lines = "\n\n".join(listed)
+        tail.append(f"<details><summary>{num_excluded} excluded</summary>\n\n{lines}\n\n</details>")
+    room = _LONGEST_MARKDOWN - sum(len(block) + 2 for block in (*head, *tail))
+    return "\n\n".join([*head, *_blocks(differences, room), *tail]) + "\n"
 
 
-def _paragraphs(texts: list[str]) -> str:
-    return to_markdown(Page(title="", tables=[], notes=texts)).partition("\n")[2].lstrip()
+def _answer(answer: Answer) -> str:
+    sentence = escape_markdown(answer.sentence)
+    return f"**{escape_markdown(answer.word)}**: {sentence}" if answer.word else sentence
 
 
-def _tables_within(tables: list[Table], room: int) -> Iterator[str]:
+def _fact(fact: Fact) -> str:
+    return f"{escape_markdown(fact.term)}: {escape_markdown(fact.text)}"
+
+
+def _items(texts: Sequence[str], where: str) -> str:
+    return "\n".join(f"- {text}" for text in keep_within(texts, _LONGEST_LIST, where))
+
+
+def _blocks(page: Page, room: int) -> Iterator[str]:
     """The tables as Markdown with as many rows as there is room for, the first tables first."""
-    for at, table in enumerate(tables):
+    for at, table in enumerate(page.tables):
         heading, rule, *rows = table_to_markdown(table).splitlines()
-        room -= len(table.title) + len(heading) + len(rule) + _TITLE_AND_SENTENCE
+        title = escape_markdown(table.title)
+        room -= len(title) + len(heading) + len(rule) + _TITLE_AND_SENTENCE
         if room < 0:
-            yield f"{len(tables) - at} further tables are not shown: see delta.md.\n"
+            yield f"{len(page.tables) - at} further tables are not shown: see delta.md."
             return
         ends = list(takewhile(room.__ge__, accumulate(len(row) + 1 for row in rows)))
         room -= max(ends, default=0)
-        body = "\n".join([heading, rule, *rows[: len(ends)]])
-        yield f"## {table.title}\n\n{body}\n"
+        yield f"## {title}"
+        yield "\n".join([heading, rule, *rows[: len(ends)]])
         if len(ends) < len(rows):
-            yield f"The first {len(ends)} of {len(rows)} rows: delta.md has all.\n"
+            yield f"The first {len(ends)} of {len(rows)} rows: delta.md has all."

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from analysis.comparison.flags import NOT_AT_PARITY, UNPROVEN
-from analysis.formatting import factor, interval, percent, seconds
-from analysis.rows import Row, list_rows, varies
-from analysis.series import find_naming_axes
+from analysis.formatting import factor, interval, percent, seconds, seconds_interval
+from analysis.rows import Row, varies
+from analysis.series import find_naming_axes, name_env_within
+from sd_bench.statistics.digits import count_digits
+from sd_bench.verdicts.judgement import ROUNDS_FOR_A_VERDICT, Verdict
+
+#: The headings of the columns of verdicts, and of what would decide.
+VERDICT, DECIDES = "verdict", "what would decide"
+
+#: What stands where there is nothing to say.
+NOTHING = "-"
+
+_GIB = 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +33,62 @@ class Column:
     numeric: bool = False
 
 
+def keep_filled(columns: Sequence[Column], rows: Sequence[Row]) -> list[Column]:
+    """The columns that say something of at least one row."""
+    return [c for c in columns if any(c.text(row) not in ("", NOTHING) for row in rows)]
+
+
 def place_columns(cells: pd.DataFrame) -> list[Column]:
     """The columns that say which cell it is; what all cells share has no column."""
-    shown = [_axis("machine")] if cells["machine"].nunique() > 1 else []
-    shown += [_axis("env")] if cells["env"].nunique() > 1 else []
+    shown = [Column("device", lambda row: str(row["machine"]))] if varies(cells, "machine") else []
+    if _has_environments(cells):
+        shown.append(Column("environment", name_env_within))
     if varies(cells, "height") or varies(cells, "width"):
-        shown.append(Column("pixels", lambda row: f"{row['width']}x{row['height']}"))
+        shown.append(Column("pixels", _pixels))
     shown += [_axis(axis) for axis in ("model_version", "steps", "n_iter") if varies(cells, axis)]
     return [*shown, Column("batch size", lambda row: str(row["batch_size"]), True), _series(cells)]
 
 
+def cell_column(cells: pd.DataFrame) -> Column:
+    """One column that says which cell of a machine it is: ``flash, batch size 4``."""
+    with_env = _has_environments(cells)
+    with_pixels = varies(cells, "height") or varies(cells, "width")
+    words = [axis for axis in ("model_version", "steps", "n_iter") if varies(cells, axis)]
+    with_size = varies(cells, "batch_size")
+
+    def parts(row: Row) -> Iterator[str]:
+        yield str(row["series"])
+        if with_env and not str(row["series"]).endswith(name_env_within(row)):
+            yield name_env_within(row)
+        if with_pixels:
+            yield f"{_pixels(row)} pixels"
+        for axis in words:
+            if row[axis] is not None:
+                yield str(row[axis]) if axis == "model_version" else f"{axis} {row[axis]}"
+        if with_size:
+            yield f"batch size {row['batch_size']}"
+
+    return Column("cell", lambda row: ", ".join(parts(row)))
+
+
+def _has_environments(cells: pd.DataFrame) -> bool:
+    """Whether a machine has cells in several environments."""
+    return bool((cells.groupby("machine")["env"].nunique() > 1).any())
+
+
+def _pixels(row: Row) -> str:
+    return f"{row['width']}x{row['height']}"
+
+
 def _axis(name: str) -> Column:
-    return Column(name, lambda row: "-" if row[name] is None else str(row[name]))
+    return Column(name, lambda row: NOTHING if row[name] is None else str(row[name]))
 
 
 def _series(cells: pd.DataFrame) -> Column:
     named = cells["preset"].notna()
     varying = find_naming_axes(cells[~named]) or ["attention"]
     parts = ["preset"] if named.any() else []
-    parts += [] if named.all() else [", ".join(varying)]
+    parts += [] if named.all() else [", ".join(varying).replace("_", " ")]
     return Column(" or ".join(parts), lambda row: str(row["series"]))
 
 
@@ -49,28 +96,56 @@ def measured_columns(cells: pd.DataFrame) -> list[Column]:
     """Runtime, rates, proof and parity."""
     return [
         *_rounds(cells),
-        Column("runtime [s]", lambda row: _flagged(row, "mean_s"), True),
-        Column("95 % interval [s]", _interval, True),
-        Column("images/s", lambda row: seconds(row["images_per_s"]), True),
+        Column("runtime [s]", _mean, True),
+        Column("95 % interval [s]", _mean_interval, True),
+        Column("images/s", _images_per_s, True),
         Column("UNet calls/s", lambda row: seconds(row["unet_calls_per_s"]), True),
-        *_trust(cells, lambda row: str(row["reason"])),
+        *_trust(lambda row: str(row["reason"])),
+    ]
+
+
+def resource_columns() -> list[Column]:
+    """Rates, times of the parts of an iteration, memory and energy."""
+    return [
+        Column("images/s", _images_per_s, True),
+        Column("sampler step [s]", lambda row: seconds(row["step_s"]), True),
+        Column("text encoder [s]", lambda row: seconds(row["text_encode_s"]), True),
+        Column("denoising [s]", lambda row: seconds(row["denoise_s"]), True),
+        Column("autoencoder [s]", lambda row: seconds(row["vae_decode_s"]), True),
+        Column("first UNet call [s]", lambda row: seconds(row["first_call_s"]), True),
+        Column("peak memory [GiB]", lambda row: _amount(row["peak_bytes"] / _GIB), True),
+        Column("energy per image [J]", lambda row: _amount(row["joules_per_image"]), True),
     ]
 
 
 def delta_columns(cells: pd.DataFrame) -> list[Column]:
-    """What a cell is worth against its baseline."""
+    """What a cell is worth against its baseline, the verdict first.
+
+    ``answer`` is the word of a row's answer, in a column of its own.
+    """
     several = varies(cells, "baseline")
     return [
-        *_rounds(cells),
-        *([Column("baseline", lambda row: str(row["baseline"] or "-"))] if several else []),
-        Column("runtime [s]", lambda row: _flagged(row, "cell_s"), True),
-        Column("baseline [s]", lambda row: seconds(row["baseline_s"]), True),
-        Column("improvement", _improvement, True),
+        Column(VERDICT, lambda row: str(row["answer"])),
         Column("speed-up", _speedup, True),
         Column("95 % interval", _speedup_interval, True),
-        *([Column("verdict", _verdict)] if (cells["verdict"] != "").any() else []),
-        *_trust(cells, _delta_note),
+        Column("improvement", _improvement, True),
+        Column("runtime [s]", lambda row: _flagged(seconds(row["cell_s"]), row), True),
+        Column("baseline [s]", lambda row: seconds(row["baseline_s"]), True),
+        *([Column("baseline", lambda row: str(row["baseline"] or NOTHING))] if several else []),
+        *_rounds(cells),
+        *_trust(_delta_note),
+        Column(DECIDES, what_decides),
     ]
+
+
+def what_decides(row: Row) -> str:
+    """How many rounds would, where nothing is decided."""
+    verdict = None if row["difference"] is None else row["difference"].verdict
+    if not isinstance(verdict, Verdict) or verdict.is_settled:
+        return ""
+    if verdict.word == "too few rounds":
+        return f"at least {ROUNDS_FOR_A_VERDICT} rounds"
+    return verdict.what_decides
 
 
 def _delta_note(row: Row) -> str:
@@ -83,33 +158,54 @@ def _rounds(cells: pd.DataFrame) -> list[Column]:
     return [column] if cells["rounds"].nunique() > 1 else []
 
 
-def _trust(cells: pd.DataFrame, note: Callable[[Row], str]) -> list[Column]:
-    """Proof and parity in every table; notes only where there is something to note."""
-    columns = [
-        Column("kernel proof", lambda row: row["kernel_proof"] if row["status"] == "ok" else "-"),
+def _trust(note: Callable[[Row], str]) -> list[Column]:
+    """Parity, proof and notes."""
+    return [
         Column("parity", _parity),
+        Column(
+            "kernel proof", lambda row: row["kernel_proof"] if row["status"] == "ok" else NOTHING
+        ),
+        Column("note", note),
     ]
-    noted = any(note(row) for row in list_rows(cells))
-    return [*columns, Column("note", note)] if noted else columns
 
 
-def _flagged(row: Row, column: str) -> str:
-    return f"{seconds(row[column])} {row['flags']}".rstrip()
+def _flagged(text: str, row: Row) -> str:
+    return f"{text} {row['flags']}".rstrip()
 
 
-def _interval(row: Row) -> str:
-    if math.isnan(row["ci_low_s"]):
-        return "-"
+def _mean(row: Row) -> str:
+    return _flagged(seconds(row["mean_s"], row["ci_low_s"], row["ci_high_s"]), row)
+
+
+def _mean_interval(row: Row) -> str:
     low_s = max(row["ci_low_s"], 0.0)  # of few rounds the t interval may reach below
-    return f"{seconds(low_s)} to {seconds(row['ci_high_s'])}"
+    if math.isnan(row["ci_low_s"]):
+        return NOTHING
+    return seconds_interval(row["mean_s"], low_s, row["ci_high_s"])
+
+
+def _images_per_s(row: Row) -> str:
+    """The rate, with the digits of its mean runtime's interval."""
+    rate, mean_s, low_s = row["images_per_s"], row["mean_s"], row["ci_low_s"]
+    if math.isnan(rate) or math.isnan(low_s) or low_s <= 0:
+        return seconds(rate)
+    return seconds(rate, rate * mean_s / row["ci_high_s"], rate * mean_s / low_s)
+
+
+def _amount(value: float) -> str:
+    """A number of three significant digits."""
+    return NOTHING if math.isnan(value) else f"{value:.{count_digits(value)}f}"
 
 
 def _improvement(row: Row) -> str:
-    return "baseline" if row["is_baseline"] else percent(row["improvement_percent"])
+    if row["is_baseline"]:
+        return NOTHING
+    return percent(row["improvement_percent"], row["improvement_low"], row["improvement_high"])
 
 
 def _speedup(row: Row) -> str:
-    return f"{factor(row['speedup'])} {_distrust(row)}".rstrip()
+    told = factor(row["speedup"], row["speedup_low"], row["speedup_high"])
+    return f"{told} {_distrust(row)}".rstrip()
 
 
 def _distrust(row: Row) -> str:
@@ -122,13 +218,9 @@ def _speedup_interval(row: Row) -> str:
     return interval(row["speedup_low"], row["speedup_high"])
 
 
-def _verdict(row: Row) -> str:
-    return str(row["verdict_said"] or "-")
-
-
 def _parity(row: Row) -> str:
     if row["status"] != "ok":
-        return "-"
+        return NOTHING
     if math.isnan(row["parity"]):
-        return f"- ({row['parity_reason']})"
+        return f"{NOTHING} ({row['parity_reason']})"
     return str(row["parity_reason"]) or (f"{row['parity']:.1e}" if row["parity"] else "0")

@@ -2,31 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from analysis.rows import Row, list_rows
 from analysis.tables.markup import to_html, to_latex, to_markdown
 from analysis.tables.page import Page
-from analysis.tables.pages import make_axes_page, make_delta_page, make_summary_page
+from analysis.tables.pages import (
+    make_axes_page,
+    make_delta_page,
+    make_resources_page,
+    make_summary_page,
+)
 from sd_bench.records import write_atomically
 from sd_bench.verdicts.axes import AXES
 
-_JOINED = ("scaled", "sweeps", "disturbed_by", "warnings")
-_LAST = ("reason", "proof_detail", "parity_reason", "no_delta_reason", *_JOINED)
-_LEFT_OUT = (
-    *("full_reason", "started_at", "sweep_folders", "latents_path", "latents_reason", "runs"),
-    *("profile", "baseline_cell", "planned", "comparison", "difference", "verdict_said", "scales"),
+_PLACE = ("machine", "env", "series")
+_CHOICES = (
+    *("model_version", "preset", "attention", "compile", "precision", "torch_env", "batch_size"),
 )
-_DELTA_COLUMNS = (
+_SUMMARY = (
+    *(*_PLACE, *_CHOICES, "status", "rounds", "mean_s", "sd_s", "ci_low_s", "ci_high_s"),
+    *("images_per_s", "step_s", "peak_bytes", "joules_per_image", "kernel_proof", "parity"),
+    *("flags", "reason"),
+)
+_DELTA = (
+    *(*_PLACE, "verdict", "speedup", "speedup_low", "speedup_high", "improvement_percent"),
+    *("cell_s", "baseline_s", "baseline", "is_baseline", *_CHOICES, "status", "rounds"),
+    *("kernel_proof", "parity", "parity_ok", "reason"),
+)
+_DELTA_FULL = (
     *("machine", "env", *AXES, "series", "status", "rounds", "value", "mean_s"),
     *("baseline", "is_baseline", "baseline_s", "cell_s", "improvement_percent", "improvement_low"),
     *("improvement_high", "speedup", "speedup_low", "speedup_high", "verdict", "margin"),
     *("further_rounds", "new_sweep_rounds", "method", "pairs", "pairing", "unplanned", "p"),
     *("level", "adjusted_low", "adjusted_high", "widening", "disturbed", "doubtful"),
-    *("kernel_proof", "baseline_proof", "parity", "parity_ok", "flags", "baseline_flags", "best"),
-    *("reason", "parity_reason", "no_delta_reason", "cell_hash"),
+    *("kernel_proof", "baseline_proof", "parity", "parity_allowed", "parity_ok", "flags"),
+    *("baseline_flags", "best", "reason", "parity_reason", "no_delta_reason", "cell_hash"),
 )
+_RESOURCES = (
+    *(*_PLACE, *_CHOICES, "images_per_s", "unet_calls_per_s", "step_s", "text_encode_s"),
+    *("denoise_s", "vae_decode_s", "first_call_s", "peak_bytes", "memory_kind"),
+    *("joules_per_image", "unet_call_flop", "iteration_flop"),
+)
+#: Columns that stand last since they are long, and those that no other file names.
+_LAST = (
+    *("reason", "proof_detail", "parity_reason", "no_delta_reason"),
+    *("scaled", "sweeps", "disturbed_by", "warnings"),
+)
+_INNER = (
+    *("full_reason", "baseline_cell", "sweep_folders", "latents_path", "verdict_said", "runs"),
+    *("planned", "profile", "comparison", "difference", "pictures"),
+)
+
+#: What begins a formula in a spreadsheet.
+_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_tables(
@@ -35,38 +68,85 @@ def write_tables(
     by_axis: dict[str, pd.DataFrame],
     folder: Path,
 ) -> list[Path]:
-    """Write summary, delta and, where ``by_axis`` says more than delta, one axis at a time.
+    """Write summary, delta and resources, and, where ``by_axis`` says more, one axis at a time.
 
-    Raises OSError.
+    The CSV files of summary and delta have the columns that people use, ``summary_full.csv`` and
+    ``delta_full.csv`` all of them. Raises OSError.
     """
-    paths = _write("summary", make_summary_page(deltas, environments), _summary_csv(deltas), folder)
-    paths += _write("delta", make_delta_page(deltas, environments), _delta_csv(deltas), folder)
+    paths = _write(
+        "summary",
+        make_summary_page(deltas, environments),
+        {"summary": _SUMMARY, "summary_full": _all_columns(deltas)},
+        deltas,
+        folder,
+    )
+    paths += _write(
+        "delta",
+        make_delta_page(deltas, environments),
+        {"delta": _DELTA, "delta_full": _DELTA_FULL},
+        deltas,
+        folder,
+    )
+    resources = make_resources_page(deltas)
+    if resources.tables:
+        measured = deltas[deltas["status"] == "ok"]
+        paths += _write("resources", resources, {"resources": _RESOURCES}, measured, folder)
     said = {str(baseline).partition("=")[0] for baseline in deltas["baseline"]}
     if not said.issuperset(by_axis):
         table = pd.concat([d.assign(axis=axis) for axis, d in by_axis.items()], ignore_index=True)
-        csv = _delta_csv(table[table["speedup"].notna()], "axis")
-        paths += _write("delta_by_axis", make_axes_page(by_axis), csv, folder)
+        columns = ("axis", *_DELTA_FULL)
+        page, compared = make_axes_page(by_axis), table[table["speedup"].notna()]
+        paths += _write("delta_by_axis", page, {"delta_by_axis": columns}, compared, folder)
     return paths
 
 
-def _write(stem: str, page: Page, csv: str, folder: Path) -> list[Path]:
-    texts = {"md": to_markdown(page), "csv": csv, "tex": to_latex(page), "html": to_html(page)}
-    for suffix, text in texts.items():
-        write_atomically(folder / f"{stem}.{suffix}", text)
-    return [folder / f"{stem}.{suffix}" for suffix in texts]
+def _write(
+    stem: str,
+    page: Page,
+    csv_columns: Mapping[str, Iterable[str]],
+    cells: pd.DataFrame,
+    folder: Path,
+) -> list[Path]:
+    texts = {f"{stem}.md": to_markdown(page)}
+    texts |= {f"{name}.csv": to_csv(cells, columns) for name, columns in csv_columns.items()}
+    texts |= {f"{stem}.tex": to_latex(page), f"{stem}.html": to_html(page)}
+    for name, text in texts.items():
+        write_atomically(folder / name, text)
+    return [folder / name for name in texts]
 
 
-def _summary_csv(deltas: pd.DataFrame) -> str:
-    summary = _in_full(deltas).drop(columns=list(_LEFT_OUT))
-    summary = summary[[c for c in summary.columns if c not in _LAST] + list(_LAST)]
-    joined = {name: summary[name].map("; ".join) for name in _JOINED}
-    return summary.assign(**joined).to_csv(index=False, lineterminator="\n")
+def to_csv(cells: pd.DataFrame, columns: Iterable[str]) -> str:
+    """The columns as CSV: numbers in full precision, plain text, nothing where nothing is known.
+
+    Reasons are whole: only what people read elsewhere is cut.
+    """
+    rows = list_rows(cells.assign(reason=cells["full_reason"]))
+    return pd.DataFrame(
+        {name: [_plain(row[name]) for row in rows] for name in columns}, dtype=object
+    ).to_csv(index=False, lineterminator="\n")
 
 
-def _delta_csv(deltas: pd.DataFrame, *first: str) -> str:
-    return _in_full(deltas)[[*first, *_DELTA_COLUMNS]].to_csv(index=False, lineterminator="\n")
+def _plain(value: Any) -> Any:
+    """A value as a number or as text that no spreadsheet takes for a formula."""
+    if isinstance(value, Mapping):
+        value = [f"{text} ({count})" for text, count in value.items()]
+    if isinstance(value, list | tuple):
+        value = "; ".join(map(str, value))
+    if isinstance(value, str) and value.startswith(_FORMULA_SIGNS):
+        return f"'{value}"
+    return value
 
 
-def _in_full(deltas: pd.DataFrame) -> pd.DataFrame:
-    """The cells with their reasons whole: only what people read is cut."""
-    return deltas.assign(reason=deltas["full_reason"])
+def _all_columns(deltas: pd.DataFrame) -> list[str]:
+    """The columns of plain values: those of inner objects say nothing outside of the program."""
+    rows: list[Row] = list_rows(deltas)
+    names = [n for n in map(str, deltas.columns) if n not in (*_INNER, *_LAST)]
+    return [*(n for n in names if all(_is_plain(row[n]) for row in rows)), *_LAST]
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(isinstance(count, int) for count in value.values())
+    if isinstance(value, list | tuple):
+        return all(isinstance(each, str) for each in value)
+    return value is None or isinstance(value, str | int | float)

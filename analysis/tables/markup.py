@@ -27,10 +27,10 @@ _LATEX_TABLE = str.maketrans(_LATEX_SIGNS)
 
 def to_markdown(page: Page) -> str:
     """The page as GitHub Markdown."""
-    blocks = [f"# {_escape(page.title)}"]
+    blocks = [f"# {escape_markdown(page.title)}"]
     for table in page.tables:
-        blocks += [f"## {_escape(table.title)}", table_to_markdown(table)]
-    blocks += [_escape(note) for note in page.notes]
+        blocks += [f"## {escape_markdown(table.title)}", table_to_markdown(table)]
+    blocks += [escape_markdown(note) for note in page.notes]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -38,10 +38,13 @@ def table_to_markdown(table: Table) -> str:
     """One table as GitHub Markdown, without its title."""
     rule = ["--:" if heading in table.numeric else ":--" for heading in table.headings]
     rows = [
-        [_stressed(_escape(cell)) if at in table.bold else _escape(cell) for cell in row]
+        [
+            _stressed(escape_markdown(cell)) if at in table.bold else escape_markdown(cell)
+            for cell in row
+        ]
         for at, row in enumerate(table.rows)
     ]
-    lines = [[_escape(heading) for heading in table.headings], rule, *rows]
+    lines = [[escape_markdown(heading) for heading in table.headings], rule, *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -100,6 +103,6 @@ def _stressed(cell: str) -> str:
     return f"**{cell}**" if cell else cell
 
 
-def _escape(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Text that Markdown shows as it is; an underscore inside of a word is no markup."""
     return _MARKDOWN_SIGNS.sub(r"\\\g<0>", text)

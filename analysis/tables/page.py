@@ -7,13 +7,17 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A table for people: everything is text already; ``bold`` names rows by their index."""
+    """A table for people: everything is text already; ``bold`` names rows by their index.
+
+    The first ``num_naming`` columns say which row it is, the others what is known of it.
+    """
 
     title: str
     headings: list[str]
     rows: list[list[str]]
     numeric: frozenset[str] = frozenset()
     bold: frozenset[int] = frozenset()
+    num_naming: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

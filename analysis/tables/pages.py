@@ -1,4 +1,4 @@
-"""The pages: every cell, differences per GPU, one axis at a time, and the environments."""
+"""The pages: every cell, differences per machine, one axis at a time, resources, environments."""
 
 from __future__ import annotations
 
@@ -8,13 +8,24 @@ from analysis.comparison.deltas import keep_partners
 from analysis.comparison.flags import explain
 from analysis.formatting import join_sweeps
 from analysis.rows import list_rows
-from analysis.tables.columns import Column, delta_columns, measured_columns, place_columns
+from analysis.tables.columns import (
+    Column,
+    cell_column,
+    delta_columns,
+    keep_filled,
+    measured_columns,
+    place_columns,
+    resource_columns,
+)
 from analysis.tables.page import Page, Table
+from analysis.wording.answers import answer_rows
 from analysis.wording.judgements import note_verdicts
 from analysis.wording.notes import (
     DELTA_NOTE,
+    RESOURCES_NOTE,
     note_common,
     note_doubts,
+    note_memory,
     note_runtime,
     note_value,
 )
@@ -26,7 +37,7 @@ _FINGERPRINT_SHOWN = 16
 
 def make_summary_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
     """Every cell: runtime in seconds with its interval, rates, proof and parity."""
-    table = _table("Every cell", deltas, [*place_columns(deltas), *measured_columns(deltas)])
+    table = _table("Every cell", deltas, place_columns(deltas), measured_columns(deltas))
     return Page(
         title="Summary",
         tables=[table, *_several(environments)],
@@ -35,13 +46,31 @@ def make_summary_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
 
 
 def make_delta_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
-    """A table for each GPU: every cell against its baseline cell, with interval and verdict."""
+    """A table for each machine: every cell against its baseline cell, verdict and interval."""
     notes = [*note_common(deltas, environments), DELTA_NOTE, *note_verdicts(list_rows(deltas))]
     notes += [*say_what_decides(deltas["comparison"]), *explain(deltas["baseline_flags"])]
     return Page(
         title="Differences from the baseline",
-        tables=[*_delta_tables(deltas), *_several(environments)],
+        tables=[*_delta_tables(_answered(deltas)), *_several(environments)],
         notes=[*notes, *note_doubts(deltas)],
+    )
+
+
+def make_resources_page(deltas: pd.DataFrame) -> Page:
+    """Rates, times of the parts of an iteration, peak memory and energy of the measured cells.
+
+    Without a table where nothing was measured, nor where records have none of it.
+    """
+    measured = deltas[deltas["status"] == "ok"]
+    filled = keep_filled(resource_columns(), list_rows(measured))
+    return Page(
+        title="Rates and resources",
+        tables=(
+            [_table("Rates and resources", measured, place_columns(measured), filled)]
+            if filled
+            else []
+        ),
+        notes=[RESOURCES_NOTE, *note_memory(measured)] if filled else [],
     )
 
 
@@ -49,7 +78,8 @@ def make_axes_page(by_axis: dict[str, pd.DataFrame]) -> Page:
     """For each axis that varies, every value against the axis's baseline, all else held equal."""
     tables, notes = [], [DELTA_NOTE]
     for name, deltas in by_axis.items():
-        tables += _delta_tables(keep_partners(deltas), f", all but {name} equal")
+        partners = keep_partners(_answered(deltas))
+        tables += _delta_tables(partners, f", all but {name} equal")
         notes += [note_value(deltas), *note_verdicts(list_rows(deltas))]
         notes += [*explain(deltas["baseline_flags"]), *note_doubts(deltas)]
     return Page(title="One axis at a time", tables=tables, notes=list(dict.fromkeys(notes)))
@@ -65,12 +95,19 @@ def make_screen_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
     return Page(title="", tables=tables, notes=list(notes))
 
 
+def _answered(deltas: pd.DataFrame) -> pd.DataFrame:
+    """The table with the word of each row's answer; the baselines must be in it."""
+    words = [answer.word for answer in answer_rows(deltas)]
+    return deltas.assign(answer=pd.Series(words, index=deltas.index, dtype=object))
+
+
 def _delta_tables(deltas: pd.DataFrame, suffix: str = "") -> list[Table]:
     return [
         _table(
             f"{machine}{_against(cells)}{suffix}",
             cells,
-            [*place_columns(cells), *delta_columns(cells)],
+            [cell_column(cells)],
+            delta_columns(cells),
         )
         for machine, cells in deltas.groupby("machine", sort=False)
     ]
@@ -78,9 +115,9 @@ def _delta_tables(deltas: pd.DataFrame, suffix: str = "") -> list[Table]:
 
 def make_environment_table(environments: pd.DataFrame) -> Table:
     """Which environment is which: rounds of two environments are never averaged together."""
-    headings = {"torch": "PyTorch", "python": "Python"}
-    columns = ["env", "machine", "device", "torch_env", "torch", "python", "commit", "sweeps"]
-    columns += ["rounds", "fingerprint"]
+    headings = {"env": "environment", "torch": "PyTorch", "python": "Python"}
+    columns = ["env", "device", "torch_env", "torch", "python", "commit", "sweeps", "rounds"]
+    columns += ["fingerprint"]
     rows = [
         row
         | {
@@ -101,21 +138,25 @@ def _short_fingerprint(fingerprint: str) -> str:
     return fingerprint if " " in fingerprint else fingerprint[:_FINGERPRINT_SHOWN]
 
 
-def _table(title: str, cells: pd.DataFrame, columns: list[Column]) -> Table:
+def _table(title: str, cells: pd.DataFrame, naming: list[Column], said: list[Column]) -> Table:
+    """A row per cell: which one it is, then what is ``said`` of it."""
     rows = list_rows(cells)
+    naming = keep_filled(naming, rows)
+    columns = [*naming, *keep_filled(said, rows)]
     return Table(
         title=title,
         headings=[column.heading for column in columns],
         rows=[[column.text(row) for column in columns] for row in rows],
         numeric=frozenset(column.heading for column in columns if column.numeric),
         bold=frozenset(at for at, row in enumerate(rows) if row["best"]),
+        num_naming=len(naming),
     )
 
 
 def _against(cells: pd.DataFrame) -> str:
     """The baseline for the title; where there are several, they have a column."""
     baselines = list(dict.fromkeys(cells["baseline"]))
-    return f" against {baselines[0]}" if len(baselines) == 1 and baselines[0] else ""
+    return f": against {baselines[0]}" if len(baselines) == 1 and baselines[0] else ""
 
 
 def _several(environments: pd.DataFrame) -> list[Table]:

@@ -13,11 +13,12 @@ import pandas as pd
 from analysis.comparison.flags import NOT_AT_PARITY, UNPROVEN, explain
 from analysis.formatting import factor, interval, join_sweeps, percent, seconds
 from analysis.rows import Row, list_rows, varies
+from analysis.tables.columns import NOTHING, VERDICT, what_decides
 from analysis.tables.page import Page, Table
 from analysis.wording.cell_names import name_cells, name_choices
 from analysis.wording.judgements import note_verdicts
 
-_NUMERIC = ("batch size", "OLD [s]", "NEW [s]", "improvement", "speed-up", "95 % interval")
+_NUMERIC = ("OLD [s]", "NEW [s]", "improvement", "speed-up", "95 % interval")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,9 @@ def make_two_sweeps_page(compared: pd.DataFrame, sweeps: Sequence[Sweep], note: 
     rows = list_rows(compared)
     counts = Counter(f"{row['outcome']} {_distrust(row)}".rstrip() for row in rows)
     said = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
-    cells = [_cells(row) for row in rows]
-    headings = [name for name in cells[0] if name != "note" or any(c["note"] for c in cells)]
+    in_name = [axis for axis in ("batch_size", "gpu") if varies(compared, axis)]
+    cells = [_cells(row, in_name) for row in rows]
+    headings = [name for name in cells[0] if any(cell[name] not in ("", NOTHING) for cell in cells)]
     table = Table(
         title=f"{len(rows)} cells: {said}",
         headings=headings,
@@ -75,28 +77,34 @@ def _notes(compared: pd.DataFrame, sweeps: Sequence[Sweep]) -> list[str]:
 
 
 def _sweep_sentence(sweep: Sweep) -> str:
+    several = len(sweep.environments) > 1
     parts = (
-        f"{row['env']}: {row['device']}, PyTorch {row['torch']} on Python {row['python']}, commit "
+        f"{row['env'] + ': ' if several else ''}{row['device']}, "
+        f"PyTorch {row['torch']} on Python {row['python']}, commit "
         f"{row['commit']}, {row['rounds']} rounds of {join_sweeps(row['sweeps'])}"
         for row in list_rows(sweep.environments)
     )
     return f"{sweep.name} is {sweep.folder}; {'; '.join(parts)}."
 
 
-def _cells(row: Row) -> dict[str, str]:
+def _cells(row: Row, in_name: Sequence[str]) -> dict[str, str]:
+    """The texts of a row by their headings; ``in_name`` are the axes that belong to its name."""
+    low, high = row["speedup_low"], row["speedup_high"]
+    places = {"gpu": f"on {row['gpu']}", "batch_size": f"batch size {row['batch_size']}"}
     return {
-        "GPU": str(row["gpu"]),
-        "batch size": str(row["batch_size"]),
-        "cell": str(row["series"]),
+        "cell": ", ".join((str(row["series"]), *(places[axis] for axis in in_name))),
+        VERDICT: str(row["outcome"]),
+        "speed-up": f"{factor(row['speedup'], low, high)} {_distrust(row)}".rstrip(),
+        "95 % interval": interval(low, high),
+        "improvement": percent(
+            row["improvement_percent"], row["improvement_low"], row["improvement_high"]
+        ),
         "OLD [s]": f"{seconds(row['baseline_s'])} {row['old_marks']}".rstrip(),
         "NEW [s]": f"{seconds(row['cell_s'])} {row['new_marks']}".rstrip(),
-        "improvement": percent(row["improvement_percent"]),
-        "speed-up": f"{factor(row['speedup'])} {_distrust(row)}".rstrip(),
-        "95 % interval": interval(row["speedup_low"], row["speedup_high"]),
-        "verdict": str(row["verdict_said"] or row["outcome"]),
-        "kernel proof": _proof(row),
         "parity": _parity(row),
+        "kernel proof": _proof(row),
         "note": str(row["note"]),
+        "what would decide": what_decides(row),
     }
 
 

@@ -5,29 +5,31 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.rows import Row, list_rows, varies
-from analysis.series import find_naming_axes
+from analysis.series import find_naming_axes, shorten_texts
+from analysis.truncation import cut
 from sd_bench.verdicts.attention_dtype import name_attention
 from sd_bench.verdicts.axes import AXES
+from sd_bench.verdicts.names import name_workload
+
+#: Characters of a prompt that all cells share.
+_LONGEST_PROMPT = 60
 
 
 def name_choices(row: Row) -> dict[str, str]:
     """The choices of a cell by axis, as people read them; without those that it lacks."""
     named = {axis: f"{axis} {row[axis]}" for axis in ("upcast", "compile", "torch_env", "weights")}
+    named |= name_picture(row)
     named |= name_workload(row) | {"batch_size": f"batch size {row['batch_size']}"}
     named["attention"] = name_attention(str(row["attention"]), row["attention_dtype"])
     return {axis: named.get(axis, str(row[axis])) for axis in AXES if row[axis] is not None}
 
 
-def name_workload(row: Row) -> dict[str, str]:
-    """The workload axes of a cell as people read them, by axis; what is not known is missing."""
-    words = {
-        "model_version": str(row["model_version"]),
-        "height": f"height {row['height']}",
-        "width": f"width {row['width']}",
-        "steps": f"{row['steps']} steps",
-        "n_iter": f"n_iter {row['n_iter']}",
-    }
-    return {axis: text for axis, text in words.items() if row[axis] is not None}
+def name_picture(row: Row) -> dict[str, str]:
+    """The seed and the prompts of a cell as people read them, by axis."""
+    words = {"seed": f"seed {row['seed']}"}
+    for axis in ("prompt", "negative_prompt"):
+        words[axis] = f'{axis.replace("_", " ")} "{cut(str(row[axis]), _LONGEST_PROMPT)}"'
+    return words
 
 
 def describe_workload(row: Row, *others: str) -> str:
@@ -45,5 +47,5 @@ def name_cells(cells: pd.DataFrame) -> list[str]:
     quiet = {"gpu", "batch_size", *({"upcast"} - {*find_naming_axes(cells)})}
     axes = [axis for axis in AXES if axis not in quiet]
     axes = [axis for axis in axes if varies(cells, axis)] or ["attention"]
-    named = map(name_choices, list_rows(cells))
+    named = map(name_choices, shorten_texts(list_rows(cells)))
     return [", ".join(words[axis] for axis in axes if axis in words) for words in named]

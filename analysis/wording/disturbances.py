@@ -61,7 +61,7 @@ def _warning_notes(measured: pd.DataFrame) -> list[str]:
         for warning, (count, num_cells) in frequent[:_MOST_WARNINGS]
     ]
     more = len(frequent) - _MOST_WARNINGS
-    return [*notes, f"{more} further warnings are in summary.csv."] if more > 0 else notes
+    return [*notes, f"{more} further warnings are in summary_full.csv."] if more > 0 else notes
 
 
 def _counted_kinds(of_cells: pd.Series[Any]) -> dict[str, tuple[int, int]]:

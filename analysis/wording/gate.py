@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 from analysis.comparison.gate import Gate
 from analysis.formatting import interval
 from analysis.rows import Row
 
 #: Cells that are named; the others are in the table.
 _MOST_NAMED = 3
+
+#: What takes at least so many times as long is said as a factor.
+_LEAST_FACTOR = 2
 
 
 def say_failed(gate: Gate) -> str:
@@ -33,9 +38,12 @@ def _names(rows: list[Row]) -> str:
 
 
 def _name(row: Row) -> str:
-    least, most = (100 * (1 / row[bound] - 1) for bound in ("adjusted_high", "adjusted_low"))
-    shown = interval(least, most, " %")
-    why = row["outcome"] if shown == "-" else f"{row['outcome']}, takes {shown} longer"
+    least, most = (1 / row[bound] for bound in ("adjusted_high", "adjusted_low"))
+    why = str(row["outcome"])
+    if least >= _LEAST_FACTOR:
+        why += f", takes {interval(least, most)} times as long"
+    elif not math.isnan(least):
+        why += f", takes {interval(100 * (least - 1), 100 * (most - 1), ' %')} longer"
     return f"{row['series']} at batch {row['batch_size']} on {row['gpu']} ({why})"
 
 

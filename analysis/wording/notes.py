@@ -10,17 +10,27 @@ from analysis.comparison.flags import BOLD_EXPLANATION, explain
 from analysis.formatting import count_rounds, join_sweeps
 from analysis.rows import Row, list_rows, varies
 from analysis.series import NAMING_AXES
-from analysis.wording.cell_names import name_workload
+from analysis.wording.cell_names import name_picture
 from analysis.wording.disturbances import note_disturbances
 from sd_bench.verdicts.attention_dtype import name_attention
 from sd_bench.verdicts.axes import WORKLOAD_AXES
 from sd_bench.verdicts.judgement import ROUNDS_FOR_A_VERDICT
+from sd_bench.verdicts.names import name_workload
 
 DELTA_NOTE = (
     "Improvement is (baseline - x) / baseline * 100, positive is faster; speed-up is baseline / x. "
     "They, their 95 % interval, runtime [s] and baseline [s] are of one estimate: the geometric "
     "mean over the rounds that were compared, without disturbed ones. "
     "Parity is the relative L2 distance of the final latents of round 0 from the baseline's."
+)
+
+FEW_ROUNDS = f"Fewer than {ROUNDS_FOR_A_VERDICT} rounds: estimates, not verdicts."
+ONE_ROUND = "A cell with one round has no interval."
+
+RESOURCES_NOTE = (
+    "Images/s count all images of the timed iterations. A sampler step is the median step of a "
+    "round, the stages are means over the timed iterations; all are means over the rounds. "
+    "1 GiB is 1024^3 bytes."
 )
 
 
@@ -63,7 +73,7 @@ def note_runtime(cells: pd.DataFrame) -> str:
     """What the seconds and the rates of a table are."""
     return (
         "'Every cell' has the mean runtime over all rounds and the 95 % t interval of that mean. "
-        "Images/s count all images of the timed iterations, UNet calls/s one call a step on the "
+        "Images/s count all images of the timed iterations, UNet calls/s one call per step on the "
         "whole guided batch (PLMS makes one more), over the denoising stage."
     )
 
@@ -77,6 +87,7 @@ def note_common(cells: pd.DataFrame, environments: pd.DataFrame) -> list[str]:
         "compile": f"compile {first['compile']}",
         "torch_env": f"torch_env {first['torch_env']}",
         "weights": f"weights {first['weights']}",
+        **name_picture(first),
         "rounds": count_rounds(first["rounds"]),
     }
     shared = {
@@ -93,6 +104,12 @@ def note_common(cells: pd.DataFrame, environments: pd.DataFrame) -> list[str]:
     return [*sentences, note_value(cells), note_baseline(cells)]
 
 
+def note_memory(measured: pd.DataFrame) -> list[str]:
+    """Whose peak memory it is."""
+    kinds = sorted(set(measured["memory_kind"]) - {""})
+    return [f"Peak memory: {', '.join(kinds)}."] if kinds else []
+
+
 def note_baseline(cells: pd.DataFrame) -> str:
     """What the cells are compared against; by machine where that differs."""
     machines_of: dict[str, list[str]] = defaultdict(list)
@@ -102,7 +119,9 @@ def note_baseline(cells: pd.DataFrame) -> str:
     if not machines_of and not (cells["status"] == "ok").any():
         return "No baseline: no cell was measured."
     if not machines_of:
-        return "No baseline: nothing varies between cells."
+        reasons = dict.fromkeys(str(reason) for reason in cells["no_delta_reason"] if reason)
+        reason = next(iter(reasons), "no baseline")
+        return f"{reason[0].upper()}{reason[1:]}."
     if len(machines_of) == 1:
         return f"Baseline: {next(iter(machines_of))}."
     named = (f"{name} on {', '.join(machines)}" for name, machines in machines_of.items())
@@ -124,9 +143,9 @@ def note_doubts(deltas: pd.DataFrame) -> list[str]:
         notes.append(BOLD_EXPLANATION)
     fewest = measured["rounds"].min() if len(measured) else ROUNDS_FOR_A_VERDICT
     if fewest < ROUNDS_FOR_A_VERDICT:
-        notes.append(f"Fewer than {ROUNDS_FOR_A_VERDICT} rounds: estimates, not verdicts.")
+        notes.append(FEW_ROUNDS)
     if fewest == 1:
-        notes.append("A cell with one round has no interval.")
+        notes.append(ONE_ROUND)
     return notes + note_disturbances(measured) + note_scaling(deltas)
 
 

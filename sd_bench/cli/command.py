@@ -181,7 +181,7 @@ def _run(jobs: Sequence[Job], folder: Path, typed: list[str]) -> SweepResult:
         show_plan(console, plan, finished, estimates(plan, earlier))
         return SweepResult([])
     arguments = stored_arguments(typed)
-    screen = Screen(console, arguments)
+    screen = Screen(console, arguments, any(cell.config.verbose for cell in cells))
     try:
         return run_sweep(
             cells,

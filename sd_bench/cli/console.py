@@ -6,11 +6,15 @@ import os
 
 from rich.console import Console
 
+from sd_bench.screens.lines import choose_width
+
 
 def make_console() -> Console:
     """A console that never cuts off what goes to a file or a pipe."""
-    console = _Console(highlight=False, soft_wrap=False)
-    return console if console.is_terminal else _Console(highlight=False, width=160)
+    console = _Console(highlight=False)
+    if (width := choose_width(console.is_terminal)) is not None:
+        console.width = width
+    return console
 
 
 class _Console(Console):

@@ -10,7 +10,7 @@ sd_bench measures Stable Diffusion: every point of a matrix of choices, each in 
   python -m sd_bench                                              one cell
   python -m sd_bench -m batch_size=1,2,4 attention=flash,math     a matrix
   python -m sd_bench -m dry_run=true attention=flash,xformers     what would run here
-  python -m analysis multirun_outputs                             charts and tables
+  python -m analysis                                              charts, tables, a report
 
 Choices: GROUP=OPTION, and with -m GROUP=OPTION,OPTION. What stands later wins:
 the gpu's defaults, scale, protocol, preset, experiment, the command line.
@@ -24,7 +24,7 @@ Single values: NAME=VALUE, and with -m NAME=VALUE,VALUE.
   prompt=[a,b]            prompt_file=prompts.txt     negative_prompt="text" (one prompt a line)
   weights=FILE            (.ckpt, .safetensors, or a folder of diffusers; default: random)
   images=false            time_file=times.txt         dry_run=true             traceback=true
-  telemetry=false         profile=true
+  telemetry=false         profile=true                verbose=true
   num_gpus=all            (a worker on each GPU)      hydra.sweep.dir=FOLDER  (where records go)
 
 Go on with a sweep that was ended: resume=last, or resume=true hydra.sweep.dir=FOLDER. Rounds with

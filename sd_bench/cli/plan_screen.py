@@ -12,6 +12,7 @@ from sd_bench.execution.finished_rounds import Finished
 from sd_bench.execution.plan import PlannedCell, flaws_in, scaled_in
 from sd_bench.execution.sweep_looks import SweepLooks, plan_looks_of
 from sd_bench.execution.time_estimate import Estimate
+from sd_bench.screens.lines import print_line
 
 
 def show_plan(
@@ -21,12 +22,12 @@ def show_plan(
     estimates: Sequence[Estimate | None],
 ) -> None:
     """Print the plan; ``estimates`` are of one round of each cell."""
-    for sentence in scaled_in(plan):
-        console.print(f"scaled down: {sentence}", markup=False)
+    for sentence in say_scaled(plan):
+        print_line(console, sentence)
     for sentence in flaws_in(plan):
-        console.print(f"warning: {sentence}", markup=False)
+        print_line(console, f"warning: {sentence}")
     for path, reason in finished.unusable.items():
-        console.print(f"no record, would be set aside: {path}: {reason}", markup=False)
+        print_line(console, f"no record, would be set aside: {path}: {reason}")
     table = Table("cell", "choices", "rounds", "done", "runs here", "time of a round")
     looks = plan_looks_of(plan, finished, plan[0].cell.config.protocol.max_rounds)
     missing = [
@@ -45,9 +46,15 @@ def show_plan(
             _time(planned, estimate),
         )
     console.print(table)
-    console.print(_total(plan, missing, estimates), markup=False)
+    print_line(console, _total(plan, missing, estimates))
     for line in verdicts_ahead(looks):
-        console.print(line, markup=False)
+        print_line(console, line)
+
+
+def say_scaled(plan: Sequence[PlannedCell]) -> list[str]:
+    """How the cells are smaller than published, in one line, if they are."""
+    sentences = scaled_in(plan)
+    return [f"scaled down: {'; '.join(sentences)}"] if sentences else []
 
 
 def verdicts_ahead(looks: SweepLooks) -> list[str]:

@@ -16,8 +16,8 @@ from sd_bench.paths import folder_argument
 OUTPUTS = Path("multirun_outputs")
 #: What says how a command behaves, and not which cells it is about.
 _HOW = (
-    "resume", "retry_failed", "more_rounds", "mix_environments", "dry_run", "traceback", "num_gpus",
-    _FOLDER,
+    "resume", "retry_failed", "more_rounds", "mix_environments", "dry_run", "traceback", "verbose",
+    "num_gpus", _FOLDER,
 )  # fmt: skip
 
 

@@ -1,36 +1,46 @@
-"""What the user sees: a progress bar on a terminal, a line a round, a table at the end."""
+"""What the user sees: a progress bar on a terminal, a line for each round, then the answers."""
 
 from __future__ import annotations
 
 import math
 import shlex
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from sd_bench.cli.plan_screen import verdicts_ahead
+from sd_bench.cli.plan_screen import say_scaled, verdicts_ahead
+from sd_bench.cli.shown_cells import show_cells
 from sd_bench.config.scaling import SCALES
 from sd_bench.execution.finished_rounds import Finished
-from sd_bench.execution.plan import PlannedCell, flaws_in, scaled_in
+from sd_bench.execution.plan import PlannedCell, flaws_in
 from sd_bench.execution.sweep_looks import SweepLooks
 from sd_bench.execution.time_account import Account
 from sd_bench.execution.timing import Timing
 from sd_bench.records import Record
+from sd_bench.screens.answers import print_answers
+from sd_bench.screens.lines import print_line
 from sd_bench.verdicts.attention_dtype import attention_dtype, name_attention
 from sd_bench.verdicts.comparisons import Comparison
-from sd_bench.verdicts.further_rounds import say_what_decides
+from sd_bench.verdicts.further_rounds import find_what_decides
+
+#: Characters that a cell's name has before its status, on the line of a round.
+_NAME_WIDTH = 42
 
 
 class Screen:
     """Draws only between phases: nothing moves on the screen while a timed call runs."""
 
-    def __init__(self, console: Console, arguments: Sequence[str] = ()) -> None:
-        """``arguments`` are what the sweep is started with."""
+    def __init__(
+        self, console: Console, arguments: Sequence[str] = (), verbose: bool = False
+    ) -> None:
+        """``arguments`` are what the sweep is started with; ``verbose`` says more at its end."""
         self._console = console
+        self._verbose = verbose
         self._arguments = list(arguments)
         self._warned: set[str] = set()
         self._progress = Progress(
@@ -45,28 +55,29 @@ class Screen:
         )
 
     def calibrating(self) -> None:
-        self._console.print("a short measurement first: how long do rounds take here?")
+        self._say("a short measurement first: how long do rounds take here?")
 
     def planned(
         self, plan: list[PlannedCell], finished: Finished, looks: SweepLooks, timing: Timing
     ) -> None:
         self._plan, self._looks, self._timing = plan, looks, timing
-        for sentence in scaled_in(plan):
-            self._console.print(f"[yellow]scaled down:[/] {escape(sentence)}")
+        for sentence in say_scaled(plan):
+            self._say(sentence)
         for sentence in flaws_in(plan):
             self.warned(sentence)
         for path, reason in finished.unusable.items():
-            self._console.print(
-                f"[yellow]no record, set aside:[/] {escape(str(path))}: {escape(reason)}"
-            )
+            self._say(f"no record, set aside: {path}: {reason}", style="yellow")
         rounds, done = sum(map(looks.first_target, plan)), len(finished.records)
         there = f", {done} of them there already" if done else ""
         at_least = " or more" if looks.next_after(looks.first) is not None else ""
-        self._console.print(
-            f"{len(plan)} cell(s), {rounds} round(s){at_least}{there}, into {_sweep_folder(plan)}"
+        self._say(
+            f"{len(plan)} cell(s), {rounds} round(s){at_least}{there}, into",
+            str(plan[0].cell.sweep_folder),
         )
-        for line in [*_on_time(timing, looks, self._arguments), *verdicts_ahead(looks)]:
-            self._console.print(line, markup=False)
+        for line in _on_time(timing, looks, self._arguments):
+            self._say(*line)
+        for sentence in verdicts_ahead(looks):
+            self._say(sentence)
         self._task = self._progress.add_task("", total=rounds, completed=done, cell="", phase="")
         self._progress.start()
 
@@ -76,25 +87,20 @@ class Screen:
         if not compared or following is None:
             return
         decided = sum(comparison.is_settled for comparison in compared)
-        self._console.print(
+        self._say(
             f"look after {rounds} rounds: {decided} of {len(compared)} comparison(s) decided, "
-            f"{going_on} cell(s) go on",
-            markup=False,
+            f"{going_on} cell(s) go on"
         )
         total = self._progress.tasks[0].total or 0
         self._progress.update(self._task, total=total + going_on * (following - rounds))
 
     def budget_spent(self) -> None:
         budget_s = self._timing.budget_s or 0.0
-        self._console.print(
-            f"no further round fits into protocol.budget={budget_s:.0f}s", markup=False
-        )
+        self._say(f"no further round fits into protocol.budget={budget_s:.0f}s")
 
     def measuring_again(self, planned: PlannedCell, reasons: list[str]) -> None:
         why = "; ".join(reasons)
-        self._console.print(
-            f"disturbed, measured once more: {planned.cell.label}: {why}", markup=False
-        )
+        self._say(f"disturbed, measured once more: {planned.cell.label}: {why}")
 
     def round_started(self, planned: PlannedCell, round_index: int) -> None:
         name = f"{planned.cell.label}, round {round_index}"
@@ -107,9 +113,9 @@ class Screen:
         self._progress.update(self._task, advance=1, refresh=True)
         time = "" if record.runtime_s is None else f"{record.runtime_s:9.3f} s"
         reason = "" if record.reason is None else f": {record.reason}"
-        self._console.print(
-            f"round {record.round}  {escape(_name(planned, [record])):40} {record.status}{time}"
-            f"{escape(reason)}"
+        self._say(
+            f"round {record.round}  {_name(planned, [record]):{_NAME_WIDTH}} "
+            f"{record.status}{time}{reason}"
         )
         for warning in record.warnings:
             self.warned(warning)
@@ -117,7 +123,7 @@ class Screen:
     def warned(self, sentence: str) -> None:
         """Each once."""
         if sentence not in self._warned:
-            self._console.print(f"[yellow]warning:[/] {escape(sentence)}")
+            self._say(f"warning: {sentence}", style="yellow")
             self._warned.add(sentence)
 
     def ended(
@@ -128,73 +134,64 @@ class Screen:
         comparisons: Sequence[Comparison],
     ) -> None:
         self._progress.stop()
-        self._console.print(summary_table(plan, records))
-        lines = verdict_lines(comparisons, self._looks, plan, records)
-        for line in (*lines, *say_what_decides(comparisons, plan[0].cell.sweep_folder)):
-            self._console.print(line, markup=False)
-        if account is not None:
-            self._console.print(account.sentence(), markup=False)
-        folder = shlex.quote(str(plan[0].cell.sweep_folder))
-        self._console.print(
-            f"charts and tables: python -m analysis {folder}", markup=False, soft_wrap=True
-        )
+        self._console.print()
+        print_answers(show_cells(comparisons, self._looks, plan, records), self._console)
+        folder = plan[0].cell.sweep_folder
+        self._say("Charts and a report:", f"python -m analysis {shlex.quote(str(folder))}")
+        for kind, files in _files(plan, records).items():
+            self._say(f"{kind} ({len(files)}), the first:", shlex.quote(str(files[0])))
+        for sentence, command in find_what_decides(comparisons, folder):
+            self._say(sentence, command)
+        if self._verbose:
+            self._console.print()
+            self._console.print(summary_table(plan, records))
+            if account is not None:
+                self._say(account.sentence())
+
+    def _say(self, text: str, copied: str = "", style: str = "") -> None:
+        print_line(self._console, text, copied, style)
 
     def stop(self) -> None:
         """Give the terminal back, whatever happened."""
         self._progress.stop()
 
 
-def _on_time(timing: Timing, looks: SweepLooks, arguments: Sequence[str]) -> list[str]:
-    """What the calibration has found, and chosen."""
+def _files(
+    plan: Sequence[PlannedCell], records: Sequence[Sequence[Record]]
+) -> dict[str, list[Path]]:
+    """The images and traces of a sweep, of each kind that there is."""
+    found: dict[str, list[Path]] = {"Images": [], "Traces": []}
+    for planned, of_cell in zip(plan, records, strict=True):
+        for record in of_cell:
+            if record.output is not None:
+                found["Images"] += [planned.cell.folder / n for n in record.output.image_files]
+            if record.profile is not None and record.profile.trace_file:
+                found["Traces"].append(planned.cell.folder / record.profile.trace_file)
+    return {kind: files for kind, files in found.items() if files}
+
+
+def _on_time(
+    timing: Timing, looks: SweepLooks, arguments: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """What the calibration has found, and chosen: a sentence, and what one may copy of it."""
     if timing.least_s is None or timing.budget_s is None:
-        return []
-    lines = []
+        return
     budget = f"protocol.budget={timing.budget_s:.0f}s"
     if timing.scale is not None:
         again = shlex.join(["python", "-m", "sd_bench", *arguments, f"scale={timing.scale}"])
-        lines.append(f"scale={timing.scale}, of {', '.join(SCALES)}; the same again: {again}")
-    lines.append(
+        yield f"scale={timing.scale}, of {', '.join(SCALES)}; the same again:", again
+    yield (
         f"time: about {timing.least_s + timing.calibration_s:.0f} s with {looks.first} rounds of "
-        f"every cell; {budget} in all"
+        f"every cell; {budget} in all",
+        "",
     )
     if timing.fitting_rounds is not None and timing.fitting_rounds < looks.first:
         needed_s = math.ceil((timing.least_s + timing.calibration_s) / 30 + 1) * 30
-        lines.append(
+        yield (
             f"warning: about {timing.fitting_rounds} round(s) of every cell fit into {budget}, and "
-            f"verdicts need {looks.first}: protocol.budget={needed_s}s has room for them"
+            f"verdicts need {looks.first}: protocol.budget={needed_s}s has room for them",
+            "",
         )
-    return lines
-
-
-def _sweep_folder(plan: Sequence[PlannedCell]) -> str:
-    return escape(str(plan[0].cell.sweep_folder))
-
-
-def verdict_lines(
-    comparisons: Sequence[Comparison],
-    looks: SweepLooks,
-    plan: Sequence[PlannedCell],
-    records: Sequence[list[Record]],
-) -> list[str]:
-    """A line for each comparison: what it has come to."""
-    lines = []
-    for comparison in comparisons:
-        base = comparison.baseline_cell
-        if comparison.difference is None or base is None or base is comparison.cell:
-            continue
-        found = comparison.difference
-        label = ", ".join(_name(plan[i], records[i]) for i in looks.indices_of(comparison.cell))
-        dtypes = (attention_dtype(r) for i in looks.indices_of(base) for r in records[i])
-        is_named = str(comparison.baseline).startswith("attention=")
-        dtype = next(filter(None, dtypes), "") if is_named else ""
-        baseline = name_attention(str(comparison.baseline), dtype)
-        low, high = found.interval
-        interval = "" if math.isnan(low) else f" ({low:.2f} to {high:.2f})"
-        lines.append(
-            f"{label} against {baseline}: {comparison.verdict or 'no verdict'}, "
-            f"{found.speedup:.2f}x{interval}"
-        )
-    return lines
 
 
 def summary_table(plan: list[PlannedCell], records: list[list[Record]]) -> Table:

@@ -239,7 +239,8 @@ class Config:
     a file. ``telemetry`` samples device and host while the timed iterations run; ``profile``
     takes one sampler step apart after them, in the first round that is measured. ``scale`` names
     the workload that was chosen where the device's own is scaled down. ``more_rounds`` is how many
-    a resumed sweep adds to the cells whose comparisons are undecided.
+    a resumed sweep adds to the cells whose comparisons are undecided. ``verbose`` shows spreads,
+    kernel proofs and where the time went at the end.
     """
 
     gpu: GpuConfig = field(default_factory=GpuConfig)
@@ -271,6 +272,7 @@ class Config:
     mix_environments: bool = False
     num_gpus: str = "1"
     traceback: bool = False
+    verbose: bool = False
 
     @property
     def prompts(self) -> list[str]:

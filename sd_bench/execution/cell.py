@@ -16,7 +16,7 @@ from sd_bench.config.schema import Config
 #: What changes no result of a round: how often it is repeated, what is kept, what is shown.
 _NOT_IDENTITY = (
     "preset", "experiment", "images", "telemetry", "profile", "time_file", "dry_run",
-    "traceback", "resume", "retry_failed", "more_rounds", "mix_environments", "num_gpus",
+    "traceback", "verbose", "resume", "retry_failed", "more_rounds", "mix_environments", "num_gpus",
     "prompt_file", "scale",
     "weights",  # its digest is in
 )  # fmt: skip

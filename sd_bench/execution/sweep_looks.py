@@ -6,13 +6,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from sd_bench.config.conversion import to_dict
 from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import choices
 from sd_bench.execution.finished_rounds import Finished
 from sd_bench.execution.plan import PlannedCell
 from sd_bench.records import Looks, Record
 from sd_bench.statistics.sequential import LOOKS, LookPlan
-from sd_bench.verdicts.axes import Choice
+from sd_bench.verdicts.axes import Choice, picture_choices
 from sd_bench.verdicts.cells import Cell, plan_cell, pool_records
 from sd_bench.verdicts.comparisons import Comparison, Pair, compare_cells, pair_cells
 from sd_bench.verdicts.judgement import DEFAULT_MARGIN
@@ -153,4 +154,6 @@ def _stops_with(
 def _planned_cell(planned: PlannedCell) -> Cell:
     """A cell as verdicts see it, before it has a round."""
     torch = "" if planned.interpreter is None else planned.interpreter.torch
-    return plan_cell(choices(planned.cell.config), planned.cell.hash, torch, planned.reason or "")
+    config = planned.cell.config
+    chosen = choices(config) | picture_choices(to_dict(config))
+    return plan_cell(chosen, planned.cell.hash, torch, planned.reason or "")

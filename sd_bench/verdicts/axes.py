@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sd_bench.attention_backends import BACKENDS
@@ -12,10 +13,14 @@ from sd_bench.devices_table import list_devices
 #: The value of one axis after `to_choice`: what groups, sorts and prints without surprises.
 Choice = str | int | float | None
 
-#: Every axis that a record's ``choices`` may hold.
+#: The axes that say which picture is drawn, and nothing of how: read from a record's ``config``.
+PICTURE_AXES = ("seed", "prompt", "negative_prompt")
+
+#: Every axis: those that a record's ``choices`` may hold, and those of the picture.
 AXES = (
     *("gpu", "model_version", "preset", "attention", "compile", "precision", "torch_env"),
     *("sampler", "steps", "height", "width", "n_iter", "batch_size", "weights", "upcast"),
+    *PICTURE_AXES,
 )
 
 #: Axes that say how much is computed: cells that differ in one of them never share a chart.
@@ -49,6 +54,9 @@ _ORDER: dict[str, tuple[str, ...]] = {
 
 _LARGEST_EXACT_INT = 2**53
 
+#: Characters of a prompt that are kept.
+_LONGEST_TEXT = 300
+
 
 def rank(axis: str, value: Choice) -> tuple[int, float, str]:
     """A sort key: known values in their own order, then numbers, then text, then nothing."""
@@ -62,6 +70,29 @@ def rank(axis: str, value: Choice) -> tuple[int, float, str]:
 def order_values(axis: str, values: Iterable[Choice]) -> list[Choice]:
     """The distinct values of an axis in the order in which they are shown, nothing left out."""
     return sorted(set(values), key=lambda value: rank(axis, value))
+
+
+def picture_choices(config: Mapping[str, Any]) -> dict[str, Choice]:
+    """The `PICTURE_AXES` of a configuration; ``None`` where it does not say.
+
+    Several prompts are one text; what is too long for a table ends in a digest of the whole.
+    """
+    workload = config.get("workload")
+    prompt = config.get("prompt")
+    prompts = prompt if isinstance(prompt, list | tuple) else [prompt]
+    return {
+        "seed": to_choice(workload.get("seed") if isinstance(workload, Mapping) else None),
+        "prompt": _to_text(" | ".join(to_one_line(each) for each in prompts if each is not None)),
+        "negative_prompt": _to_text(config.get("negative_prompt")),
+    }
+
+
+def _to_text(value: Any) -> Choice:
+    text = to_choice(value)
+    if not isinstance(text, str) or len(text) <= _LONGEST_TEXT:
+        return text
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return f"{text[:_LONGEST_TEXT].rstrip()}… ({digest})"
 
 
 def to_choice(value: Any) -> Choice:

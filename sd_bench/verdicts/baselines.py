@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sd_bench.records.old_names import rename_baseline
-from sd_bench.verdicts.axes import AXES, WORKLOAD_AXES, Choice, order_values
+from sd_bench.verdicts.axes import AXES, PICTURE_AXES, WORKLOAD_AXES, Choice, order_values
 from sd_bench.verdicts.cells import Cell
 
 #: The axes that may become the baseline's unasked, and the values that are preferred there.
@@ -28,8 +29,8 @@ _PREFERRED: dict[str, tuple[str, ...]] = {
     "upcast": (),
 }
 
-#: What else may be named as a baseline: the version of PyTorch, and one environment.
-_PLACES = ("torch", "env")
+#: What else may be named as a baseline: the version of PyTorch, one environment, and a device.
+_PLACES = ("torch", "env", "device")
 
 #: Axes of which no value can be a baseline: seconds of different amounts of the same work.
 _AMOUNTS = ("n_iter", "batch_size")
@@ -70,6 +71,26 @@ def choose_baseline(cells: Sequence[Cell], name: str | None = None) -> Baseline 
         if measured and _differ(cells, axis, within="machine"):
             return Baseline(axis, _first(preferred, measured))
     return None
+
+
+def list_unasked(cells: Iterable[Cell]) -> list[Baseline]:
+    """What could be a baseline and is none unasked: a seed, a prompt, where they differ."""
+    measured = list(filter(_is_measured, cells))
+    return [
+        Baseline(axis, _values(measured, axis)[0])
+        for axis in PICTURE_AXES
+        if _differ(measured, axis, within="machine")
+    ]
+
+
+def explain_none(cells: Iterable[Cell]) -> str:
+    """Why measured cells have no usual baseline."""
+    unasked = list_unasked(cells)
+    if not unasked:
+        return "nothing varies"
+    axes = " and ".join(baseline.axis.replace("_", " ") for baseline in unasked)
+    asked = f"--baseline {shlex.quote(str(unasked[0]))}"
+    return f"only {axes} {'varies' if len(unasked) == 1 else 'vary'}; {asked} compares"
 
 
 def choose_baselines(
@@ -165,18 +186,32 @@ def _named(cells: Sequence[Cell], name: str) -> Baseline:
             f"work: see images/s in the summary, or take one of {_offer(cells)}"
         )
     if axis in (*AXES, *_PLACES):
-        for value in _values(cells, axis):
-            if str(value) == text:
-                return Baseline(axis, value)
+        found = _matching(_values(cells, axis), axis, text)
+        if len(found) == 1:
+            return Baseline(axis, found[0])
+        if found:
+            meant = " or ".join(str(Baseline(axis, value)) for value in found)
+            raise BaselineError(f"{name!r} may be {meant}: say which")
     raise BaselineError(f"no baseline {name!r} in these records; there are: {_offer(cells)}")
 
 
+def _matching(values: Sequence[Choice], axis: str, text: str) -> list[Choice]:
+    """The values that are meant: a version of PyTorch without its build, a device in any case."""
+    exact = [value for value in values if str(value) == text]
+    if exact or axis not in _PLACES:
+        return exact
+    if axis == "torch":
+        return [value for value in values if str(value).startswith((f"{text}.", f"{text}+"))]
+    return [value for value in values if str(value).casefold() == text.casefold()]
+
+
 def _offer(cells: Sequence[Cell]) -> str:
-    axes = [*_PREFERRED, *_PLACES, "gpu"]
+    axes = [*_PREFERRED, *_PLACES, "gpu", *(each.axis for each in list_unasked(cells))]
     upcasts = (len({cell["upcast"] for cell in group}) for group in _grouped(cells, "attention"))
     if max(upcasts, default=0) < 2:  # it follows from the attention
         axes.remove("upcast")
-    return ", ".join(str(Baseline(axis, value)) for axis in axes for value in _values(cells, axis))
+    offered = (str(Baseline(axis, value)) for axis in axes for value in _values(cells, axis))
+    return ", ".join(map(shlex.quote, offered))
 
 
 def _held_equal(cell: Cell, baseline: Baseline) -> tuple[Any, ...]:
@@ -186,6 +221,8 @@ def _held_equal(cell: Cell, baseline: Baseline) -> tuple[Any, ...]:
         loose.update(_BUNDLED)
     if baseline.axis in _PLACES:
         loose.add("torch_env")
+    if baseline.axis == "device":
+        loose.add("gpu")
     if baseline.axis == "attention":
         loose.add("upcast")  # each backend has its own, and a fused one no choice
     place = "machine" if baseline.axis in _ACROSS_ENVIRONMENTS else "env"

@@ -11,9 +11,12 @@ from typing import Any
 
 from sd_bench.records import Record
 from sd_bench.verdicts.axes import AXES, Choice, to_choice
-from sd_bench.verdicts.environments import UNKNOWN, label_environments
+from sd_bench.verdicts.environments import UNKNOWN, Label, label_environments
 from sd_bench.verdicts.planned_looks import PlannedLooks
 from sd_bench.verdicts.rounds import Round, RoundKey, find_upcasts, name_rounds, read_round
+
+#: What says where a cell ran: its version of PyTorch, environment, machine and device.
+PLACES = ("torch", "env", "machine", "device")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,6 +33,7 @@ class Cell:
     env: str
     machine: str
     torch: str
+    device: str
     status: str
     reason: str
     runs: Mapping[RoundKey, float]
@@ -43,9 +47,8 @@ class Cell:
         return self.status == "ok"
 
     def __getitem__(self, axis: str) -> Choice:
-        """Its value on an axis, or its ``torch``, ``env`` or ``machine``."""
-        places = {"torch": self.torch, "env": self.env, "machine": self.machine}
-        return places[axis] if axis in places else self.choices[axis]
+        """Its value on an axis, or one of its `PLACES`."""
+        return getattr(self, axis) if axis in PLACES else self.choices[axis]
 
 
 def plan_cell(
@@ -64,6 +67,7 @@ def plan_cell(
         env=f"{gpu}, {chosen['torch_env']}",
         machine=gpu,
         torch=torch,
+        device=gpu,
         status="unsupported" if reason else "ok",
         reason=reason,
         runs={},
@@ -81,17 +85,17 @@ def pool_rounds(rounds: Iterable[Round]) -> list[Cell]:
     listed = list(rounds)
     upcasts = find_upcasts((each.cell_hash, each.choices["upcast"]) for each in listed)
     members: dict[tuple[object, ...], list[Round]] = defaultdict(list)
-    machines: dict[str, str] = {}
-    for each, (env, machine) in zip(
+    labels: dict[str, Label] = {}
+    for each, label in zip(
         listed,
         label_environments([each.place for each in listed], [each.status for each in listed]),
         strict=True,
     ):
         choices = {**each.choices, "upcast": each.choices["upcast"] or upcasts.get(each.cell_hash)}
-        machines[env] = machine
-        key = (each.cell_hash, env, *choices.values())
+        labels[label.env] = label
+        key = (each.cell_hash, label.env, *choices.values())
         members[key].append(dataclasses.replace(each, choices=choices))
-    return [_cell(of_cell, str(key[1]), machines[str(key[1])]) for key, of_cell in members.items()]
+    return [_cell(of_cell, labels[str(key[1])]) for key, of_cell in members.items()]
 
 
 def common_status(statuses: Iterable[str]) -> str:
@@ -106,16 +110,17 @@ def mean_known(values: Iterable[float]) -> float:
     return math.fsum(known) / len(known) if known else math.nan
 
 
-def _cell(rounds: list[Round], env: str, machine: str) -> Cell:
+def _cell(rounds: list[Round], label: Label) -> Cell:
     first, ok = rounds[0], [each for each in rounds if each.status == "ok"]
     names = name_rounds((each.place.sweep_folder, each.number, each.path) for each in ok)
     named = list(zip(names, ok, strict=True))
     return Cell(
         choices=first.choices,
         cell_hash=first.cell_hash,
-        env=env,
-        machine=machine,
-        torch=first.place.torch,
+        env=label.env,
+        machine=label.machine,
+        torch=(ok or rounds)[0].place.torch,
+        device=label.device,
         status=common_status(each.status for each in rounds),
         reason="; ".join(dict.fromkeys(each.reason for each in rounds if each.reason)),
         runs={name: each.runtime_s for name, each in named},

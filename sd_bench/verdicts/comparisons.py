@@ -13,7 +13,7 @@ from sd_bench.statistics.runtime import typical_runtime
 from sd_bench.statistics.sequential import LookPlan, plan_fixed
 from sd_bench.statistics.serial_correlation import SerialCorrelation
 from sd_bench.statistics.unpaired import estimate_unpaired
-from sd_bench.verdicts.baselines import Baseline, BaselineCells, choose_baselines
+from sd_bench.verdicts.baselines import Baseline, BaselineCells, choose_baselines, explain_none
 from sd_bench.verdicts.cells import Cell
 from sd_bench.verdicts.judgement import DEFAULT_MARGIN, Verdict, give_verdict
 from sd_bench.verdicts.planned_looks import PlannedLooks
@@ -297,5 +297,6 @@ def _planned(pair: Pair, base: Cell) -> tuple[PlannedLooks | None, str]:
 
 
 def _why_none(cells: Sequence[Cell]) -> str:
-    measured = any(cell.is_measured for cell in cells)
-    return f"no baseline: {'nothing varies' if measured else 'no cell was measured'}"
+    if not any(cell.is_measured for cell in cells):
+        return "no baseline: no cell was measured"
+    return f"no baseline: {explain_none(cells)}"

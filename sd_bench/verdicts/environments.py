@@ -1,8 +1,9 @@
-"""Which rounds may be averaged, and which may stand side by side.
+"""Which rounds may be averaged, which may stand side by side, and what both are called.
 
-An *environment* (E1, E2, ...) is one fingerprint on one GPU: rounds of different environments are
-never averaged together. A *machine* is a set of environments that share a chart and a table, such
-as PyTorch 1.12 and 2.x on the same GPU.
+An *environment* is one fingerprint on one GPU: rounds of different environments are never averaged
+together. A *machine* is a set of environments that share a chart and a table, such as PyTorch 1.12
+and 2.x on the same GPU. Both are called by their device, and by what differs where there are
+several of one device: ``H100, PyTorch 1.12.1``. Only what nothing short tells apart is numbered.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from sd_bench.verdicts.axes import Choice, rank
+from sd_bench.verdicts.axes import Choice
+from sd_bench.verdicts.device_names import UNKNOWN, clean_device, name_device
 
-#: What stands for a fact of the environment that a record does not hold.
-UNKNOWN = "unknown"
+__all__ = ["UNKNOWN", "Label", "Place", "label_environments", "ran_nowhere"]
 
 
 class Place(NamedTuple):
@@ -34,32 +35,45 @@ class Place(NamedTuple):
         return (self.gpu, self.device, self.fingerprint, alone)
 
 
+class Label(NamedTuple):
+    """Where a round ran, in words: its environment, its machine and the short name of its device.
+
+    ``number`` is the environment's place in the order in which they were given.
+    """
+
+    env: str
+    machine: str
+    device: str
+    number: int
+
+
+#: The places of one environment, in the order in which they were given.
+_Env = list[Place]
+
+
 def ran_nowhere(status: str, fingerprint: str) -> bool:
-    """Whether a round was declared unsupported before any process began: in no environment."""
-    return status == "unsupported" and fingerprint.startswith(UNKNOWN)
+    """Whether a round ended before it could say where it ran: in no environment of its own."""
+    return status != "ok" and fingerprint.startswith(UNKNOWN)
 
 
-def label_environments(places: Sequence[Place], statuses: Sequence[str]) -> list[tuple[str, str]]:
+def label_environments(places: Sequence[Place], statuses: Sequence[str]) -> list[Label]:
     """The environment and the machine of each round, by the places where the rounds ran.
 
-    A round that ran nowhere is put where others of its GPU ran, of its own sweep if there are any.
+    The order of the rounds is the order of the environments. A round that ran nowhere is put where
+    others of its GPU ran, of its own sweep if there are any.
     """
     began = [
         not ran_nowhere(status, place.fingerprint)
         for place, status in zip(places, statuses, strict=True)
     ]
     real = dict.fromkeys(place for place, has_begun in zip(places, began, strict=True) if has_begun)
-    places = [
-        place if has_begun else _nearest(place, real)
-        for place, has_begun in zip(places, began, strict=True)
-    ]
-    distinct = sorted(set(places), key=_display_order)
-    env_of: dict[tuple[str, ...], str] = {}
-    for place in distinct:
-        env_of.setdefault(place.environment, f"E{len(env_of) + 1}")
-    machine_of = _machines(distinct, env_of)
-    envs = (env_of[place.environment] for place in places)
-    return [(env, machine_of[env]) for env in envs]
+    nearest = {place: _nearest(place, real) for place in dict.fromkeys(places) if place not in real}
+    resolved = [nearest.get(place, place) for place in places]
+    envs: dict[tuple[str, ...], _Env] = defaultdict(list)
+    for place in dict.fromkeys(resolved):
+        envs[place.environment].append(place)
+    labels = _label(list(envs.values()))
+    return [labels[place] for place in resolved]
 
 
 def _nearest(place: Place, real: Iterable[Place]) -> Place:
@@ -72,64 +86,108 @@ def _nearest(place: Place, real: Iterable[Place]) -> Place:
     return min(same_gpu, key=differences, default=place)
 
 
-def _display_order(place: Place) -> tuple[object, ...]:
-    return (
-        rank("gpu", place.gpu),
-        place.device,
-        rank("torch_env", place.torch_env),
-        place.torch,
-        place.fingerprint,
-        place.sweep_folder,
-    )
+def _label(envs: Sequence[_Env]) -> dict[Place, Label]:
+    """A label for every place."""
+    number_of = {env[0].environment: number for number, env in enumerate(envs)}
+    groups_of: dict[str, list[list[_Env]]] = defaultdict(list)
+    for same_device in _by_device(envs):
+        first = same_device[0][0]
+        groups_of[name_device(first.gpu, first.device)] += _side_by_side(same_device)
+    labels: dict[Place, Label] = {}
+    for device, groups in groups_of.items():
+        devices = _name_devices(device, groups)
+        machines = _name_machines(devices, groups)
+        for model, machine, group in zip(devices, machines, groups, strict=True):
+            for name, env in zip(_name_envs(machine, group), group, strict=True):
+                label = Label(name, machine, model, number_of[env[0].environment])
+                labels |= dict.fromkeys(env, label)
+    return labels
 
 
-def _machines(places: list[Place], env_of: dict[tuple[str, ...], str]) -> dict[str, str]:
-    """The machine's name for each environment: the GPU's, with the environments if ambiguous."""
+def _by_device(envs: Sequence[_Env]) -> list[list[_Env]]:
+    """The environments of each device; one that does not name it has that of its sweep."""
     device_of_sweep = {
-        (place.gpu, place.sweep_folder): place.device for place in places if place.device != UNKNOWN
+        (place.gpu, place.sweep_folder): place.device
+        for env in envs
+        for place in env
+        if place.device != UNKNOWN
     }
-    members: dict[tuple[str, str], list[Place]] = defaultdict(list)
-    for place in places:
-        device = place.device
-        if device == UNKNOWN:  # a round that could not begin; its sweep ran on one machine
-            device = device_of_sweep.get((place.gpu, place.sweep_folder), UNKNOWN)
-        members[place.gpu, device].append(place)
-    groups: dict[str, list[list[str]]] = defaultdict(list)
-    for (gpu, _), same_device in members.items():
-        groups[gpu].extend(_side_by_side(same_device, env_of))
-    return {
-        env: gpu if len(groups[gpu]) == 1 else f"{gpu} ({', '.join(group)})"
-        for gpu, listed in groups.items()
-        for group in listed
-        for env in group
-    }
+    members: dict[tuple[str, str], list[_Env]] = defaultdict(list)
+    for env in envs:
+        first = env[0]
+        device = first.device
+        if device == UNKNOWN:
+            device = device_of_sweep.get((first.gpu, first.sweep_folder), UNKNOWN)
+        members[first.gpu, device].append(env)
+    return list(members.values())
 
 
-def _side_by_side(places: list[Place], env_of: dict[tuple[str, ...], str]) -> list[list[str]]:
+def _side_by_side(envs: Sequence[_Env]) -> list[list[_Env]]:
     """Environments of one device that belong together.
 
     With one environment per ``torch_env`` all do. Otherwise only those that met in a sweep, since
     a sweep runs on one machine.
     """
-    envs_of_torch_env: dict[Choice, set[str]] = defaultdict(set)
-    groups: list[tuple[set[str], set[str]]] = []  # environments, sweeps
-    for place in places:
-        env = env_of[place.environment]
-        envs_of_torch_env[place.torch_env].add(env)
-        envs, sweeps = {env}, {place.sweep_folder}
-        for group in [g for g in groups if g[0] & envs or g[1] & sweeps]:
+    of_torch_env: dict[Choice, set[int]] = defaultdict(set)
+    for number, env in enumerate(envs):
+        for place in env:
+            of_torch_env[place.torch_env].add(number)
+    if all(len(numbers) == 1 for numbers in of_torch_env.values()):
+        return [list(envs)]
+    groups: list[tuple[set[int], set[str]]] = []  # environments, sweeps
+    for number, env in enumerate(envs):
+        members, sweeps = {number}, {place.sweep_folder for place in env}
+        for group in [group for group in groups if group[1] & sweeps]:
             groups.remove(group)
-            envs, sweeps = envs | group[0], sweeps | group[1]
-        groups.append((envs, sweeps))
-    if all(len(envs) == 1 for envs in envs_of_torch_env.values()):
-        return [_sorted(set().union(*envs_of_torch_env.values()))]
-    return sorted((_sorted(envs) for envs, _ in groups), key=lambda group: env_number(group[0]))
+            members, sweeps = members | group[0], sweeps | group[1]
+        groups.append((members, sweeps))
+    in_order = sorted(sorted(members) for members, _ in groups)
+    return [[envs[number] for number in members] for members in in_order]
 
 
-def _sorted(envs: Iterable[str]) -> list[str]:
-    return sorted(envs, key=env_number)
+def _name_devices(device: str, groups: Sequence[Sequence[_Env]]) -> list[str]:
+    """The device's short name, or the full ones where there are several: ``A100 80GB``."""
+    full = [clean_device(group[0][0].device) for group in groups]
+    return full if len({*full} - {UNKNOWN}) > 1 else [device] * len(groups)
 
 
-def env_number(env: str) -> int:
-    """The number of an environment: 12 of E12."""
-    return int(env[1:])
+def _name_machines(devices: Sequence[str], groups: Sequence[Sequence[_Env]]) -> list[str]:
+    """The devices' names, with what tells machines of one name apart."""
+    versions = iter(_name_versions([env for group in groups for env in group]))
+    of_groups = [dict.fromkeys(next(versions) for _ in group) for group in groups]
+    names = _add_where_alike(devices, [f"PyTorch {' and '.join(each)}" for each in of_groups])
+    return [f"{name} ({n})" if n else name for name, n in zip(names, _count(names), strict=True)]
+
+
+def _name_envs(machine: str, group: Sequence[_Env]) -> list[str]:
+    """The machine's name, with what tells its environments apart."""
+    versions = [f"PyTorch {version}" for version in _name_versions(group)]
+    names = _add_where_alike([machine] * len(group), versions)
+    numbers = _count(names)
+    return [
+        f"{name}, environment {number}" if number else name
+        for name, number in zip(names, numbers, strict=True)
+    ]
+
+
+def _name_versions(envs: Sequence[_Env]) -> list[str]:
+    """The version of PyTorch of each environment, with its build where that tells them apart."""
+    full = [env[0].torch for env in envs]
+    short = [version.partition("+")[0] for version in full]
+    return short if len(set(short)) == len(set(full)) else full
+
+
+def _add_where_alike(names: Sequence[str], details: Sequence[str]) -> list[str]:
+    """The names, with the detail behind those that another one with another detail has too."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for name, detail in zip(names, details, strict=True):
+        found[name].add(detail)
+    return [
+        f"{name}, {detail}" if len(found[name]) > 1 else name
+        for name, detail in zip(names, details, strict=True)
+    ]
+
+
+def _count(names: Sequence[str]) -> list[int]:
+    """1, 2, ... for names that are there several times, 0 for the others."""
+    return [names[: at + 1].count(n) if names.count(n) > 1 else 0 for at, n in enumerate(names)]

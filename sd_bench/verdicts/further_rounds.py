@@ -37,12 +37,13 @@ class FurtherRounds:
         how = ("resume=true", f"more_rounds={self.rounds}", folder_argument(self.folder))
         return shlex.join(["python", "-m", "sd_bench", *how])
 
-    def __str__(self) -> str:
-        """One line for a screen, or for below a table."""
+    @property
+    def sentence(self) -> str:
+        """What they would decide; the `command` follows."""
         rounds = "1 more round" if self.rounds == 1 else f"{self.rounds} more rounds"
         return (
             f"{rounds} of {len(self.cells)} cells{_about(self.seconds)} would probably decide "
-            f"{_comparisons(self.num_comparisons)}: {self.command}"
+            f"{_comparisons(self.num_comparisons)}:"
         )
 
 
@@ -72,20 +73,28 @@ def find_further_rounds(
 
 
 def say_what_decides(comparisons: Iterable[Comparison], folder: Path | None = None) -> list[str]:
-    """A line for each sweep with `find_further_rounds`, and one for what a new sweep would decide.
+    """What `find_what_decides` finds, a line each, for below a table."""
+    found = find_what_decides(comparisons, folder)
+    return [" ".join(part for part in parts if part) for parts in found]
 
-    For screens and tables; nothing where all is decided.
+
+def find_what_decides(
+    comparisons: Iterable[Comparison], folder: Path | None = None
+) -> list[tuple[str, str]]:
+    """A sentence and its command for each sweep with `find_further_rounds`, and a sentence without
+    one for what a new sweep would decide; nothing where all is decided.
     """
     listed = list(comparisons)
-    lines = [str(further) for further in find_further_rounds(listed, folder)]
+    lines = [(each.sentence, each.command) for each in find_further_rounds(listed, folder)]
     verdicts = [c.verdict for c in listed if c.verdict and not c.verdict.is_settled]
     beyond = [verdict for verdict in verdicts if not verdict.further_rounds]
     if rounds := [each.new_sweep_rounds for each in beyond if each.new_sweep_rounds]:
         about = _about(max(rounds) * _round_s(cell for c in listed for cell in c.both_cells))
-        lines.append(
+        sentence = (
             f"A new sweep with protocol.rounds={max(rounds)}{about} would probably decide "
             f"{_comparisons(len(rounds))}."
         )
+        lines.append((sentence, ""))
     return lines
 
 

@@ -18,6 +18,7 @@ from sd_bench.verdicts.axes import PUBLISHED_PRESETS
 from tests.support.records import (
     PRESETS,
     sample_environment,
+    sample_latents,
     sample_record,
     write_main_sweep,
     write_sample,
@@ -128,7 +129,12 @@ def test_environments_at_the_same_place_of_a_chart_are_told_apart(tmp_path: Path
         started_at = f"2026-11-2{len(fingerprint)}T{fingerprint}"
         record = sample_record(1.0, environment=environment, started_at=started_at)
         write_sample(tmp_path / fingerprint, record)
-    assert series(tmp_path) == ["flash, E1", "flash, E2", "of aaa", "of bbb"]
+    assert series(tmp_path) == [
+        "flash, environment 1",
+        "flash, environment 2",
+        "of aaa",
+        "of bbb",
+    ]
 
 
 def test_math_is_named_with_what_it_computes_in_everywhere(tmp_path: Path) -> None:
@@ -151,3 +157,52 @@ def test_what_math_computes_in_is_named_where_the_precision_varies(tmp_path: Pat
         "math, fp32",
         "math (fp32 inside), bf16",
     ]
+
+
+def with_picture(root: Path, **picture: Any) -> None:
+    """A cell of that seed and prompt, whose hash follows from them alone."""
+    config = {
+        "workload": {"seed": picture.get("seed", 1)},
+        "prompt": picture.get("prompt", "A cat"),
+    }
+    for attention in ("math", "flash"):
+        record = sample_record(
+            1.0,
+            config=config,
+            attention=attention,
+            cell_hash=f"{attention} {picture}",
+            extra={"job": f"{attention} {picture}"},
+        )
+        write_sample(root, record)
+
+
+def test_seeds_name_series_and_are_held_equal(tmp_path: Path) -> None:
+    for seed in (1, 2):
+        with_picture(tmp_path, seed=seed)
+    assert series(tmp_path) == ["math, seed 1", "math, seed 2", "flash, seed 1", "flash, seed 2"]
+    deltas = compare(summarise(load_records(tmp_path)))
+    assert set(deltas["baseline"]) == {"attention=math"}
+    assert not deltas["speedup"].isna().any()
+
+
+def test_prompts_name_series_as_short_as_they_differ(tmp_path: Path) -> None:
+    begin = "a photograph of an astronaut riding a"
+    for prompt in (f"{begin} horse", f"{begin} bicycle", ["a cat", "a dog"]):
+        with_picture(tmp_path, prompt=prompt)
+    assert [name for name in series(tmp_path) if "flash" in name] == [
+        'flash, prompt "a cat | a dog"',
+        'flash, prompt "…bicycle"',
+        'flash, prompt "…horse"',
+    ]
+
+
+def test_a_seed_is_a_baseline_only_if_it_is_asked_for(tmp_path: Path) -> None:
+    for seed in (1, 2):
+        record = sample_record(1.0, config={"workload": {"seed": seed}}, cell_hash=f"of {seed}")
+        write_sample(tmp_path / str(seed), record, sample_latents(change=0.1 * seed))
+    cells = summarise(load_records(tmp_path))
+    reason = "no baseline: only seed varies; --baseline seed=1 compares"
+    assert set(compare(cells)["no_delta_reason"]) == {reason}
+    (_, second) = list_rows(compare(cells, "seed=1"))
+    assert second["speedup"] == 1.0
+    assert (second["parity_ok"], second["parity_reason"]) == (None, "another seed")

@@ -49,7 +49,7 @@ def test_further_rounds_are_of_the_undecided_cells_and_their_baseline() -> None:
     assert further.num_comparisons == 1
     assert [cell["attention"] for cell in further.cells] == ["math", "cudnn"]
     assert further.seconds == further.rounds * 2 * 30.0
-    assert str(further) == (
+    assert f"{further.sentence} {further.command}" == (
         f"{further.rounds} more rounds of 2 cells, about {further.rounds} min, would probably "
         "decide 1 comparison: python -m sd_bench resume=true "
         f"more_rounds={further.rounds} hydra.sweep.dir=multirun_outputs/a"
@@ -59,7 +59,7 @@ def test_further_rounds_are_of_the_undecided_cells_and_their_baseline() -> None:
 def test_where_no_record_says_how_long_nothing_is_said_of_it() -> None:
     (further,) = find_further_rounds(compared(records(worker_s=None)))
     assert math.isnan(further.seconds)
-    assert " of 2 cells would probably decide" in str(further)
+    assert " of 2 cells would probably decide" in further.sentence
 
 
 @pytest.mark.parametrize("name", ["plain", "a folder", "it's here", "$HOME (1)"])

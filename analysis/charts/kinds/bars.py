@@ -14,10 +14,8 @@ from matplotlib.patheffects import withStroke
 
 from analysis.charts.colours import FAINT_INK, INK, PAPER
 from analysis.charts.kinds.base import HATCHES, Chart, fill_area, join_values, name_axes, vary
-from analysis.charts.kinds.sheet import LABEL_SIZE, Sheet, line_height_in
-from analysis.formatting import percent
+from analysis.charts.kinds.sheet import LABEL_SIZE, TICK_SIZE, VALUE_SIZE, Sheet, line_height_in
 
-_BAR_LABEL_SIZE = 8.0
 _AXES_HEIGHT_IN = 3.6
 _GROUP_WIDTH = 0.84
 _MIN_SHEET_IN, _MAX_SHEET_IN = 7.6, 20.0
@@ -25,31 +23,32 @@ _NARROWEST_BAR_IN, _WIDEST_BAR_IN = 0.22, 0.9
 _SHEET_WITHOUT_AXES_IN = 1.1
 _MOST_TICK_LINES = 6
 
-#: Letters in gaps that the caption explains.
-_MOST_GAPS_EXPLAINED = 12
+#: The end of an interval's arm, as a multiple of its bar and of the highest bar: what is longer is
+#: cut there and printed.
+_LONGEST_ARM, _HIGHEST_ARM = 2.0, 1.3
 
-#: An interval that reaches further than this times the highest bar is drawn up to there only.
-_LONGEST_INTERVAL = 1.6
+#: What stands in a gap that is too narrow for its reason.
+_NO_BAR = "\N{MULTIPLICATION SIGN}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """One bar with its label, or a gap with its reason. NaN stands for not known."""
+    """One bar with its label, or a gap with its reason. NaN stands for not known.
+
+    ``verdict`` is a word that stands below the label if there is room.
+    """
 
     value: float = math.nan
     text: str = ""
+    verdict: str = ""
     low: float = math.nan
     high: float = math.nan
-    improvement_percent: float = math.nan
     gap: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BarChart(Chart):
-    """Bars in groups along the x axis, from zero. ``bars`` is keyed by (group, series).
-
-    ``percent_caption`` begins the caption if there is room for percentages on the bars.
-    """
+    """Bars in groups along the x axis, from zero. ``bars`` is keyed by (group, series)."""
 
     x_label: str
     y_label: str
@@ -57,7 +56,6 @@ class BarChart(Chart):
     series: list[str]
     colours: dict[str, str]
     bars: dict[tuple[str, str], Bar]
-    percent_caption: str = ""
 
     def _draw(self) -> Figure:
         sheet = Sheet(_sheet_width(self))
@@ -70,8 +68,6 @@ class BarChart(Chart):
             for i, name in enumerate(self.series)
         }
         ticks = [_tick(sheet, group, group_in) for group in self.groups]
-        gaps = _place_gaps(sheet, self, bar_in)
-        labels = _choose_labels(sheet, self, bar_in)
         tick_lines = max(tick.count("\n") + 1 for tick in ticks)
         looks = _looks(self)
         patches = [Patch(**looks[name]) for name in self.series]
@@ -80,14 +76,14 @@ class BarChart(Chart):
             legend=sheet.legend(patches, self.series),
             axes_height_in=_AXES_HEIGHT_IN,
             below_axes_in=0.36 + line_height_in(LABEL_SIZE) * tick_lines,
-            caption=[*labels.caption, *self.caption, *gaps.caption, *_clipped_caption(self)],
+            origin=self.origin,
         )
         axes.set_xticks(range(len(ticks)), ticks, parse_math=False)
         axes.set_xlim(-0.5, len(ticks) - 0.5)
         name_axes(axes, self.x_label, self.y_label)
         _draw_bars(axes, self, places, step)
-        _draw_labels(axes, self, places, labels)
-        _draw_gaps(axes, places, gaps)
+        _draw_labels(axes, self, places, _choose_labels(sheet, self, bar_in))
+        _draw_gaps(axes, sheet, self, places, bar_in)
         return sheet.figure
 
     def _kind(self) -> str:
@@ -101,7 +97,8 @@ class BarChart(Chart):
     def _group_content(self, group: str) -> Iterable[str]:
         for name in self.series:
             bar = self.bars.get((group, name), Bar(gap="not run"))
-            yield f"{name} {bar.gap or bar.text}"
+            verdict = f" ({bar.verdict})" if bar.verdict else ""
+            yield f"{name} {bar.gap or f'{bar.text}{verdict}'}"
 
 
 def _sheet_width(chart: BarChart) -> float:
@@ -110,14 +107,14 @@ def _sheet_width(chart: BarChart) -> float:
 
 
 def _tick(sheet: Sheet, group: str, group_in: float) -> str:
-    lines = sheet.wrap(group, LABEL_SIZE - 1, group_in * 0.95)
+    lines = sheet.wrap(group, TICK_SIZE, group_in * 0.95)
     return "\n".join(lines if len(lines) <= _MOST_TICK_LINES else [*lines[:_MOST_TICK_LINES], "…"])
 
 
 def _draw_bars(
     axes: Axes, chart: BarChart, places: dict[tuple[str, str], float], step: float
 ) -> None:
-    limit, looks = _longest(chart), _looks(chart)
+    looks = _looks(chart)
     for name in chart.series:
         drawn = [
             (places[group, name], chart.bars[group, name])
@@ -137,25 +134,21 @@ def _draw_bars(
             [bar.value for _, bar in known],
             yerr=(
                 [bar.value - max(bar.low, 0.0) for _, bar in known],
-                [min(bar.high, limit) - bar.value for _, bar in known],
+                [_top(chart, bar) - bar.value for _, bar in known],
             ),
             fmt="none",
             ecolor=INK,
             elinewidth=1.0,
             capsize=min(3.0, 20 * step),
         )
-        beyond = [x for x, bar in known if bar.high > limit]
-        axes.plot(beyond, [limit] * len(beyond), "^", color=INK, markersize=4)
+        cut = [(x, _top(chart, bar)) for x, bar in known if _is_cut(chart, bar)]
+        axes.plot([x for x, _ in cut], [y for _, y in cut], "^", color=INK, markersize=4)
 
 
 def _looks(chart: BarChart) -> dict[str, dict[str, Any]]:
-    """What each series' areas look like: a colour, and a hatch where another has it already."""
+    """What each series' areas look like: a colour, and a hatch for what else tells them apart."""
     hatches = vary(chart.colours, HATCHES)
     return {name: fill_area(chart.colours[name], hatches[name]) for name in chart.series}
-
-
-def _longest(chart: BarChart) -> float:
-    return _LONGEST_INTERVAL * max(_heights(chart), default=1.0)
 
 
 def _heights(chart: BarChart) -> Iterable[float]:
@@ -163,13 +156,15 @@ def _heights(chart: BarChart) -> Iterable[float]:
 
 
 def _top(chart: BarChart, bar: Bar) -> float:
-    """Where the bar and its interval end: there its label begins."""
-    return bar.value if math.isnan(bar.high) else min(bar.high, _longest(chart))
+    """Where the bar and its interval end, or the interval is cut: there its label begins."""
+    if math.isnan(bar.high):
+        return bar.value
+    highest = _HIGHEST_ARM * max(_heights(chart))
+    return min(bar.high, _LONGEST_ARM * bar.value, max(highest, bar.value))
 
 
-def _clipped_caption(chart: BarChart) -> list[str]:
-    clipped = any(bar.high > _longest(chart) for bar in chart.bars.values())
-    return ["▲ The interval reaches beyond the chart."] if clipped else []
+def _is_cut(chart: BarChart, bar: Bar) -> bool:
+    return bar.high > _top(chart, bar)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,106 +174,86 @@ class _Labels:
     texts: dict[tuple[str, str], str]
     rotation: int
     height_in: float
-    caption: list[str]
 
 
 def _choose_labels(sheet: Sheet, chart: BarChart, bar_in: float) -> _Labels:
-    """The fullest form of label that fits all bars."""
+    """The fullest form of label that fits all bars: upright ones have all on one line."""
     bars = {place: bar for place, bar in chart.bars.items() if not bar.gap}
-    line_in = line_height_in(_BAR_LABEL_SIZE)
+    intervals = {place: _say_cut(chart, bar) for place, bar in bars.items()}
+    line_in = line_height_in(VALUE_SIZE)
+    short = {place: [bar.text, intervals[place]] for place, bar in bars.items()}
+    full = {place: [*short[place], bar.verdict] for place, bar in bars.items()}
+    for parts in (full, short):
+        texts = {place: "\n".join(filter(None, each)) for place, each in parts.items()}
+        lines = [line for text in texts.values() for line in text.split("\n")]
+        if max((sheet.text_width(line, VALUE_SIZE) for line in lines), default=0.0) <= bar_in:
+            most = max((text.count("\n") + 1 for text in texts.values()), default=1)
+            return _Labels(texts, 0, most * line_in)
+    texts = {place: " ".join(filter(None, each)) for place, each in short.items()}
+    height_in = max((sheet.text_width(text, VALUE_SIZE) for text in texts.values()), default=0.0)
+    if line_in > bar_in * 1.35 or height_in > _AXES_HEIGHT_IN / 2:
+        return _Labels({}, 0, 0.0)
+    return _Labels(texts, 90, height_in)
 
-    def width(lines: Iterable[str]) -> float:
-        return max((sheet.text_width(line, _BAR_LABEL_SIZE) for line in lines), default=0.0)
 
-    texts = {place: bar.text for place, bar in bars.items()}
-    percents = {
-        place: percent(bar.improvement_percent)
-        for place, bar in bars.items()
-        if not math.isnan(bar.improvement_percent)
-    }
-    text_in = width(texts.values())
-    if percents and max(text_in, width(percents.values())) <= bar_in:
-        both = {place: f"{texts[place]}\n{text}" for place, text in percents.items()}
-        return _Labels(texts | both, 0, 2 * line_in, [chart.percent_caption])
-    if text_in <= bar_in:
-        return _Labels(texts, 0, line_in, [])
-    return _Labels(texts if line_in <= bar_in * 1.35 else {}, 90, text_in, [])
+def _say_cut(chart: BarChart, bar: Bar) -> str:
+    """The interval in words where its arm is cut."""
+    return f"({max(bar.low, 0.0):.3g} to {bar.high:.3g})" if _is_cut(chart, bar) else ""
 
 
 def _draw_labels(
     axes: Axes, chart: BarChart, places: dict[tuple[str, str], float], labels: _Labels
 ) -> None:
-    """Write the labels, and make room for the highest: above a short interval, across a long."""
+    """Write the labels above bars and intervals, and make room for the highest."""
     tops = (_top(chart, bar) for bar in chart.bars.values() if not bar.gap)
     top = max(tops, default=1.0) or 1.0
-    highest = top * _AXES_HEIGHT_IN / (_AXES_HEIGHT_IN - labels.height_in - 0.12)
-    axes.set_ylim(0, highest)
+    axes.set_ylim(0, top * _AXES_HEIGHT_IN / (_AXES_HEIGHT_IN - labels.height_in - 0.12))
     for place, text in labels.texts.items():
-        bar = chart.bars[place]
-        arm_in = (_top(chart, bar) - bar.value) / highest * _AXES_HEIGHT_IN
-        across = arm_in > 1.5 * labels.height_in
         axes.annotate(
             text,
-            (places[place], bar.value if across else _top(chart, bar)),
-            xytext=(0, 2.5),
+            (places[place], _top(chart, chart.bars[place])),
+            xytext=(0, 4 if _is_cut(chart, chart.bars[place]) else 2.5),
             textcoords="offset points",
             rotation=labels.rotation,
             ha="center",
             va="bottom",
-            fontsize=_BAR_LABEL_SIZE,
+            fontsize=VALUE_SIZE,
             color=INK,
-            bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.5} if across else None,
             path_effects=[withStroke(linewidth=2, foreground=PAPER)],
             zorder=5,
             parse_math=False,
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Gaps:
-    """What stands in the gaps: upright reasons, or letters that the caption explains."""
-
-    reasons: dict[tuple[str, str], str]
-    letters: dict[tuple[str, str], str]
-    caption: list[str]
-
-
-def _place_gaps(sheet: Sheet, chart: BarChart, bar_in: float) -> _Gaps:
-    reasons: dict[tuple[str, str], str] = {}
-    letters: dict[tuple[str, str], str] = {}
-    letter_of: dict[str, str] = {}
-    for place, bar in chart.bars.items():
-        lines = sheet.wrap(bar.gap, _BAR_LABEL_SIZE, _AXES_HEIGHT_IN * 0.85)
-        if lines and len(lines) * line_height_in(_BAR_LABEL_SIZE) <= bar_in * 1.1:
-            reasons[place] = "\n".join(lines)
-        elif lines:
-            letters[place] = letter_of.setdefault(bar.gap, _letters(len(letter_of)))
-    caption = [f"{letter}: {gap}" for gap, letter in letter_of.items()]
-    more = len(caption) - _MOST_GAPS_EXPLAINED
-    if more > 0:
-        caption[_MOST_GAPS_EXPLAINED:] = [f"{more} further reasons are in the tables."]
-    return _Gaps(reasons, letters, caption)
-
-
-def _draw_gaps(axes: Axes, places: dict[tuple[str, str], float], gaps: _Gaps) -> None:
-    for texts, rotation in ((gaps.reasons, 90), (gaps.letters, 0)):
-        for place, text in texts.items():
-            axes.text(
-                places[place],
-                0.02,
-                text,
-                transform=axes.get_xaxis_transform(),
-                rotation=rotation,
-                ha="center",
-                va="bottom",
-                fontsize=_BAR_LABEL_SIZE,
-                color=FAINT_INK,
-                path_effects=[withStroke(linewidth=2, foreground=PAPER)],
-                parse_math=False,
-            )
+def _draw_gaps(
+    axes: Axes,
+    sheet: Sheet,
+    chart: BarChart,
+    places: dict[tuple[str, str], float],
+    bar_in: float,
+) -> None:
+    gaps = {place: bar.gap for place, bar in chart.bars.items() if bar.gap}
+    for place, gap in gaps.items():
+        reason = _fit_reason(sheet, gap, bar_in)
+        axes.text(
+            places[place],
+            0.02,
+            reason,
+            transform=axes.get_xaxis_transform(),
+            rotation=0 if reason == _NO_BAR else 90,
+            ha="center",
+            va="bottom",
+            fontsize=VALUE_SIZE,
+            color=FAINT_INK,
+            path_effects=[withStroke(linewidth=2, foreground=PAPER)],
+            parse_math=False,
+        )
 
 
-def _letters(number: int) -> str:
-    """a, b, ..., z, aa, ab, ..."""
-    before, last = divmod(number, 26)
-    return (_letters(before - 1) if before else "") + chr(ord("a") + last)
+def _fit_reason(sheet: Sheet, gap: str, bar_in: float) -> str:
+    """As many words of the reason as fit upright into its gap, or a cross."""
+    lines = sheet.wrap(gap, VALUE_SIZE, _AXES_HEIGHT_IN * 0.85)
+    most = math.floor(bar_in * 1.1 / line_height_in(VALUE_SIZE))
+    if lines and not most:
+        return _NO_BAR
+    return "\n".join(lines if len(lines) <= most else [*lines[: most - 1], f"{lines[most - 1]} …"])

@@ -10,17 +10,17 @@ from typing import Any, TypeVar
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.charts.colours import INK, count_repeats
+from analysis.charts.colours import INK, number_variants
 from analysis.charts.kinds.sheet import LABEL_SIZE, silence_fonts
 
-#: Hatches of areas whose colour another has already, the first for those that have it first. Lines
-#: only: dots and circles make an SVG several times as large.
+#: Hatches of areas by the number of their variant. Lines only: dots and circles make an SVG several
+#: times as large.
 HATCHES = (
     *("", "////", r"\\\\", "xxxx", "----", "||||", "++++"),
     *("//", r"\\", "xx", "--", "||", "++"),
 )
 
-#: Markers of points, the first for series that have their colour first.
+#: Markers of points by the number of their variant.
 MARKERS = "os^DvP*<>hpd8"
 
 _Look = TypeVar("_Look")
@@ -28,10 +28,15 @@ _Look = TypeVar("_Look")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart(ABC):
-    """What a chart shows; the sentences of ``caption`` stand below it."""
+    """What a chart shows.
+
+    The sentences of ``caption`` are for the text below it, and are not drawn; ``origin`` is: where
+    the picture was measured, in one short line.
+    """
 
     title: str
     caption: list[str]
+    origin: str = ""
 
     def draw(self) -> Figure:
         """Draw the chart."""
@@ -55,8 +60,8 @@ class Chart(ABC):
 
 
 def vary(colours: Mapping[str, str], looks: Sequence[_Look]) -> dict[str, _Look]:
-    """A look for each series, another where a series before it has its colour already."""
-    return {name: looks[at % len(looks)] for name, at in count_repeats(colours).items()}
+    """A look for each series, another for each of those that share a colour."""
+    return {name: looks[at % len(looks)] for name, at in number_variants(colours).items()}
 
 
 def fill_area(colour: str, hatch: str) -> dict[str, Any]:

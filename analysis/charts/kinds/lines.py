@@ -1,4 +1,4 @@
-"""A line chart of a quantity over numbers, such as images a second over batch sizes."""
+"""A line chart of a quantity over numbers, such as images per second over batch sizes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from analysis.charts.kinds.sheet import LABEL_SIZE, Sheet, line_height_in
 
 _DASHES = ("-", "--", ":", "-.")
 _WIDTH_IN, _AXES_HEIGHT_IN = 7.6, 3.4
+
+#: The end of an interval's arm, as a multiple of its point and of the highest point.
+_LONGEST_ARM, _HIGHEST_ARM = 2.0, 1.3
 
 
 class Point(NamedTuple):
@@ -43,21 +46,36 @@ class LineChart(Chart):
         handles = [Line2D([], [], **looks[name]) for name in self.lines]
         axes = sheet.lay_out(
             title=self.title,
-            legend=sheet.legend(handles, [f"{n} {self.flags[n]}".strip() for n in self.lines]),
+            legend=sheet.legend(handles, [self._entry(name) for name in self.lines]),
             axes_height_in=_AXES_HEIGHT_IN,
             below_axes_in=0.36 + line_height_in(LABEL_SIZE),
-            caption=self.caption,
+            origin=self.origin,
         )
         for name, points in self.lines.items():
             x, y, low, high = zip(*sorted(points), strict=True)
-            below = [max(0.0, b - a) for a, b in zip(low, y, strict=True)]
-            above = [max(0.0, b - a) for a, b in zip(y, high, strict=True)]
+            below = [max(0.0, b - max(a, 0.0)) for a, b in zip(low, y, strict=True)]
+            tops = [min(top, self._end_arm(at)) for top, at in zip(high, y, strict=True)]
+            above = [max(0.0, b - a) for a, b in zip(y, tops, strict=True)]
             axes.errorbar(x, y, yerr=(below, above), markersize=4.5, capsize=3, **looks[name])
         ticks = sorted({point.x for points in self.lines.values() for point in points})
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.set_ylim(bottom=0)
         name_axes(axes, self.x_label, self.y_label)
         return sheet.figure
+
+    def _end_arm(self, y: float) -> float:
+        """Where an interval's arm is cut: it would dominate the chart."""
+        highest = max(point.y for points in self.lines.values() for point in points)
+        return min(_LONGEST_ARM * y, max(_HIGHEST_ARM * highest, y))
+
+    def _entry(self, name: str) -> str:
+        """A line's name in the legend, with its flags and with the intervals that are cut."""
+        cut = ", ".join(
+            f"{max(point.low, 0.0):.3g} to {point.high:.3g} at {point.x:g}"
+            for point in sorted(self.lines[name])
+            if point.high > self._end_arm(point.y)
+        )
+        return f"{name} {self.flags[name]}".strip() + (f" (interval {cut})" if cut else "")
 
     def _kind(self) -> str:
         return "Line chart"

@@ -12,7 +12,7 @@ from matplotlib.typing import FillStyleType
 
 from analysis.charts.colours import FAINT_INK, INK
 from analysis.charts.kinds.base import Chart, name_axes, vary
-from analysis.charts.kinds.sheet import LABEL_SIZE, Sheet, line_height_in
+from analysis.charts.kinds.sheet import LABEL_SIZE, VALUE_SIZE, Sheet, line_height_in
 
 #: Fills of the marks whose colour another has already.
 _FILLS: tuple[FillStyleType, ...] = ("full", "none", "left", "top", "bottom", "right")
@@ -45,11 +45,7 @@ class Roofline(Chart):
             legend=sheet.legend(handles, names),
             axes_height_in=_AXES_HEIGHT_IN,
             below_axes_in=0.4 + line_height_in(LABEL_SIZE),
-            caption=[
-                *self.caption,
-                "Bytes are not measured: a cell lies on its mark or to the right of it, since it "
-                "cannot have moved more than the bandwidth allows in its time.",
-            ],
+            origin=self.origin,
         )
         axes.set_xscale("log")
         axes.set_yscale("log")
@@ -61,7 +57,9 @@ class Roofline(Chart):
             axes.plot(
                 intensity, np.minimum(peak, intensity * self.bandwidth), color=FAINT_INK, lw=1.2
             )
-            axes.text(ends[1], peak, f"{name} ", ha="right", va="bottom", fontsize=8, color=INK)
+            axes.text(
+                ends[1], peak, f"{name} ", ha="right", va="bottom", fontsize=VALUE_SIZE, color=INK
+            )
         for name, flop_per_s in self.achieved.items():
             x = flop_per_s / self.bandwidth
             colour = self.colours[name]

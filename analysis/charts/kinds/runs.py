@@ -50,7 +50,7 @@ class RunChart(Chart):
             ),
             axes_height_in=_AXES_HEIGHT_IN,
             below_axes_in=0.36 + line_height_in(LABEL_SIZE),
-            caption=[*self.caption, "Lines: means. The runtime axis does not begin at zero."],
+            origin=self.origin,
         )
         throttled = runs["throttled"] if "throttled" in runs else pd.Series(False, index=runs.index)
         for name in means:

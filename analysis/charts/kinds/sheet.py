@@ -1,4 +1,4 @@
-"""A figure of title, legend, axes and caption, stacked so that nothing overlaps or is cut off.
+"""A figure of title, legend, axes and origin, stacked so that nothing overlaps or is cut off.
 
 Text is measured before it is placed, and the figure is as high as its blocks need. No pyplot, so
 no state outside of the figure.
@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -23,9 +24,9 @@ from matplotlib.legend import Legend
 from analysis.charts.colours import FAINT_INK, GRID, INK, PAPER
 
 DPI = 150
-TITLE_SIZE, LABEL_SIZE, LEGEND_SIZE, CAPTION_SIZE = 12.0, 10.0, 9.0, 8.0
+TITLE_SIZE, LABEL_SIZE, LEGEND_SIZE, TICK_SIZE, VALUE_SIZE, ORIGIN_SIZE = 13, 10, 9.5, 9, 9, 8
 
-_MARGIN_IN, _GAP_IN = 0.18, 0.12
+MARGIN_IN, _GAP_IN = 0.18, 0.12
 _LEFT_IN, _RIGHT_IN = 0.9, 0.2
 _LINE_SPACING = 1.3
 _LONGEST_TEXT = 1000
@@ -47,7 +48,7 @@ class Sheet:
         """Begin an empty sheet, ``width_in`` inches wide."""
         self.figure = Figure(figsize=(width_in, width_in), dpi=DPI, facecolor=PAPER)
         self.axes_width_in = width_in - _LEFT_IN - _RIGHT_IN
-        self._text_width_in = width_in - 2 * _MARGIN_IN
+        self._text_width_in = width_in - 2 * MARGIN_IN
         self._renderer: RendererAgg = FigureCanvasAgg(self.figure).get_renderer()  # type: ignore[no-untyped-call]
 
     def text_width(self, text: str, size: float) -> float:
@@ -98,32 +99,45 @@ class Sheet:
         self,
         *,
         title: str,
-        legend: Legend,
         axes_height_in: float,
         below_axes_in: float,
-        caption: Sequence[str],
+        origin: str,
+        legend: Legend | None = None,
+        subtitle: str = "",
+        above_axes_in: float = 0.0,
+        left_in: float = _LEFT_IN,
+        right_in: float = _RIGHT_IN,
     ) -> Axes:
-        """Place all blocks and return the axes; ``below_axes_in`` is for tick and axis labels."""
+        """Place all blocks and return the axes; ``below_axes_in`` is for tick and axis labels.
+
+        ``origin`` is one line below them, cut where it is longer. ``above_axes_in`` is for what a
+        chart writes there itself, ``left_in`` and ``right_in`` what lies beside the axes.
+        """
         title_lines = self.wrap(title, TITLE_SIZE, self._text_width_in)
-        caption_lines = [
-            line for text in caption for line in self.wrap(text, CAPTION_SIZE, self._text_width_in)
-        ]
-        legend_in = legend.get_window_extent(self._renderer).height / DPI
-        caption_in = line_height_in(CAPTION_SIZE) * len(caption_lines)
-        head_in = _MARGIN_IN + line_height_in(TITLE_SIZE) * len(title_lines) + _GAP_IN
-        above_axes_in = head_in + legend_in + _GAP_IN
-        height_in = above_axes_in + axes_height_in + below_axes_in + caption_in + _MARGIN_IN
+        origin_lines = self._first_line(origin, ORIGIN_SIZE)
+        subtitle_lines = self.wrap(subtitle, LABEL_SIZE, self._text_width_in)
+        legend_in = 0.0
+        if legend is not None:
+            legend_in = legend.get_window_extent(self._renderer).height / DPI + _GAP_IN
+        origin_in = line_height_in(ORIGIN_SIZE) * len(origin_lines)
+        titles_in = line_height_in(TITLE_SIZE) * len(title_lines)
+        head_in = MARGIN_IN + titles_in + line_height_in(LABEL_SIZE) * len(subtitle_lines) + _GAP_IN
+        axes_top_in = head_in + legend_in + above_axes_in
+        height_in = axes_top_in + axes_height_in + below_axes_in + origin_in + MARGIN_IN
         width_in = self.figure.get_figwidth()
         self.figure.set_size_inches(width_in, height_in)
-        left = _MARGIN_IN / width_in
-        legend.set_bbox_to_anchor((left, 1 - head_in / height_in), self.figure.transFigure)
-        self._block(title_lines, height_in - _MARGIN_IN, TITLE_SIZE, INK)
-        self._block(caption_lines, caption_in + _MARGIN_IN, CAPTION_SIZE, FAINT_INK)
+        if legend is not None:
+            place = (MARGIN_IN / width_in, 1 - head_in / height_in)
+            legend.set_bbox_to_anchor(place, self.figure.transFigure)
+        self._block(title_lines, height_in - MARGIN_IN, TITLE_SIZE, INK)
+        below_title_in = height_in - MARGIN_IN - titles_in
+        self._block(subtitle_lines, below_title_in, LABEL_SIZE, FAINT_INK)
+        self._block(origin_lines, origin_in + MARGIN_IN, ORIGIN_SIZE, FAINT_INK)
         axes = self.figure.add_axes(
             (
-                _LEFT_IN / width_in,
-                1 - (above_axes_in + axes_height_in) / height_in,
-                self.axes_width_in / width_in,
+                left_in / width_in,
+                1 - (axes_top_in + axes_height_in) / height_in,
+                (width_in - left_in - right_in) / width_in,
                 axes_height_in / height_in,
             )
         )
@@ -134,7 +148,7 @@ class Sheet:
         width_in, height_in = self.figure.get_size_inches()
         for number, line in enumerate(lines):
             self.figure.text(
-                _MARGIN_IN / width_in,
+                MARGIN_IN / width_in,
                 (top_in - number * line_height_in(size)) / height_in,
                 line,
                 fontsize=size,
@@ -142,6 +156,19 @@ class Sheet:
                 va="top",
                 parse_math=False,
             )
+
+    def _first_line(self, text: str, size: float) -> list[str]:
+        lines = self.wrap(text, size, self._text_width_in)
+        return lines if len(lines) < 2 else [self.cut(text, size, self._text_width_in)]
+
+    def cut(self, text: str, size: float, width_in: float) -> str:
+        """As many characters of the text as fit on one line, with … where some are missing."""
+        shown = text[:_LONGEST_TEXT]
+        if shown == text and self.text_width(text, size) <= width_in:
+            return text
+        while shown and self.text_width(f"{shown}…", size) > width_in:
+            shown = shown[:-1].rstrip()
+        return f"{shown}…"
 
     def _pieces(self, word: str, size: float, width_in: float) -> list[str]:
         if self.text_width(word, size) <= width_in:
@@ -181,22 +208,25 @@ def line_height_in(size: float) -> float:
 
 
 def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
-    """Write the figure as PNG (150 dpi) and SVG; equal figures give equal files. Raises OSError.
+    """Write the figure as PNG (150 dpi), SVG and PDF; equal figures give equal files.
 
-    The SVG's text is text, in DejaVu Sans or Verdana, which are equally wide.
+    The SVG's text is text, in DejaVu Sans or Verdana, which are equally wide; the PDF has its fonts
+    in it, as TrueType. Raises OSError.
     """
-    paths = [folder / f"{stem}.png", folder / f"{stem}.svg"]
-    with silence_fonts(), matplotlib.rc_context({"svg.hashsalt": stem, "svg.fonttype": "none"}):
-        figure.savefig(paths[0], dpi=DPI, pil_kwargs={"compress_level": 3})
-        figure.savefig(paths[1], metadata={"Date": None})
-    return paths
+    png, svg, pdf = (folder / f"{stem}.{suffix}" for suffix in ("png", "svg", "pdf"))
+    settings: Any = {"svg.hashsalt": stem, "svg.fonttype": "none", "pdf.fonttype": 42}
+    with silence_fonts(), matplotlib.rc_context(settings):
+        figure.savefig(png, dpi=DPI, pil_kwargs={"compress_level": 3})
+        figure.savefig(svg, metadata={"Date": None})
+        figure.savefig(pdf, metadata={"CreationDate": None})
+    return [png, svg, pdf]
 
 
 def _styled(axes: Axes) -> Axes:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(FAINT_INK)
-    axes.tick_params(colors=INK, length=0, labelsize=LABEL_SIZE - 1)
+    axes.tick_params(colors=INK, length=0, labelsize=TICK_SIZE)
     axes.yaxis.set_major_formatter("{x:g}")
     axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)

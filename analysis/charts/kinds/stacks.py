@@ -8,14 +8,20 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from analysis.charts.colours import GRID, PAPER, PARTS
-from analysis.charts.kinds.base import HATCHES, Chart, fill_area, join_values, name_axes
-from analysis.charts.kinds.sheet import LABEL_SIZE, Sheet, line_height_in
+from analysis.charts.colours import GRID, INK, PAPER, colour_parts
+from analysis.charts.kinds.base import HATCHES, Chart, fill_area, join_values, name_axes, vary
+from analysis.charts.kinds.sheet import (
+    LABEL_SIZE,
+    MARGIN_IN,
+    TICK_SIZE,
+    VALUE_SIZE,
+    Sheet,
+    line_height_in,
+)
 from analysis.formatting import seconds
 
 _WIDTH_IN, _BAR_IN = 8.4, 0.34
-_PART_LABEL_SIZE = 7.5
-_NAMES_SHARE = 0.3
+_NAMES_SHARE, _RIGHT_IN = 0.3, 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,35 +38,36 @@ class StackChart(Chart):
 
     def _draw(self) -> Figure:
         sheet = Sheet(_WIDTH_IN)
-        looks = {part: _look(at) for at, part in enumerate(self.parts)}
-        names_in = sheet.axes_width_in * _NAMES_SHARE
-        names = ["\n".join(sheet.wrap(name, LABEL_SIZE - 1, names_in)) for name in self.bars]
+        looks = _looks(self.parts)
+        most_in = _WIDTH_IN * _NAMES_SHARE
+        names = ["\n".join(sheet.wrap(name, TICK_SIZE, most_in)) for name in self.bars]
+        lines = [line for name in names for line in name.split("\n")]
+        left_in = MARGIN_IN + 0.08 + max(sheet.text_width(line, TICK_SIZE) for line in lines)
         height_in = sum(max(_BAR_IN, 0.16 * (name.count("\n") + 1)) for name in names) + 0.2
         axes = sheet.lay_out(
             title=self.title,
             legend=sheet.legend([Patch(**looks[p]) for p in self.parts], self.parts),
             axes_height_in=height_in,
             below_axes_in=0.36 + line_height_in(LABEL_SIZE),
-            caption=self.caption,
+            origin=self.origin,
+            left_in=left_in,
+            right_in=_RIGHT_IN,
         )
-        x, y, width, height = axes.get_position().bounds
-        shift = width * _NAMES_SHARE
-        axes.set_position((x + shift - 0.05, y, width - shift + 0.05, height))
         axes.grid(axis="y", visible=False)
         axes.grid(axis="x", color=GRID, linewidth=0.8)
         scale = max(sum(bar.values()) for bar in self.bars.values())
-        room_in = (sheet.axes_width_in * (1 - _NAMES_SHARE)) / scale
+        room_in = (_WIDTH_IN - left_in - _RIGHT_IN) / scale
         for at, bar in enumerate(self.bars.values()):
             begin = 0.0
             for part, value in bar.items():
                 axes.barh(at, value, left=begin, height=0.72, **looks[part])
                 text = seconds(value)
-                if sheet.text_width(text, _PART_LABEL_SIZE) + 0.06 < value * room_in:
+                if sheet.text_width(text, VALUE_SIZE) + 0.06 < value * room_in:
                     place = begin + value / 2
                     box = {"facecolor": PAPER, "alpha": 0.75, "lw": 0, "pad": 0.8}
                     axes.text(
                         place, at, text, ha="center", va="center", bbox=box,
-                        fontsize=_PART_LABEL_SIZE, color="black",
+                        fontsize=VALUE_SIZE, color=INK,
                     )  # fmt: skip
                 begin += value
         axes.set_yticks(range(len(names)), names, parse_math=False)
@@ -81,7 +88,7 @@ class StackChart(Chart):
         return f"{self.x_label}. {join_values(values)}"
 
 
-def _look(at: int) -> dict[str, Any]:
-    """What a part looks like: a hatch tells it from another of its colour."""
-    again, colour = divmod(at, len(PARTS))
-    return fill_area(PARTS[colour], HATCHES[again % len(HATCHES)])
+def _looks(parts: list[str]) -> dict[str, dict[str, Any]]:
+    colours = colour_parts(parts)
+    hatches = vary(colours, HATCHES)
+    return {part: fill_area(colours[part], hatches[part]) for part in parts}

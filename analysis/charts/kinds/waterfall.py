@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 
 from analysis.charts.colours import FAINT_INK, INK, LOST, SAVED, TOTAL
 from analysis.charts.kinds.base import Chart, name_axes
-from analysis.charts.kinds.sheet import LABEL_SIZE, Sheet, line_height_in
+from analysis.charts.kinds.sheet import LABEL_SIZE, VALUE_SIZE, Sheet, line_height_in
 from analysis.formatting import seconds
 
 _WIDTH_IN, _AXES_HEIGHT_IN = 7.6, 3.2
@@ -38,13 +38,13 @@ class Waterfall(Chart):
         steps = [self.begin, *self.changes.items(), self.end]
         each_in = sheet.axes_width_in / len(steps)
         kinds = {"step": TOTAL, "saved": SAVED, "taken back": LOST}
-        names = ["\n".join(sheet.wrap(name, LABEL_SIZE - 2, each_in * 0.95)) for name, _ in steps]
+        names = ["\n".join(sheet.wrap(name, VALUE_SIZE, each_in * 0.95)) for name, _ in steps]
         axes = sheet.lay_out(
             title=self.title,
             legend=sheet.legend([Patch(color=colour) for colour in kinds.values()], list(kinds)),
             axes_height_in=_AXES_HEIGHT_IN,
             below_axes_in=0.2 + line_height_in(LABEL_SIZE) * max(n.count("\n") + 1 for n in names),
-            caption=[self.sentence(), *self.caption],
+            origin=self.origin,
         )
         level, scale = 0.0, 1e3 if self.unit == "ms" else 1.0
         for at, (_, value) in enumerate(steps):
@@ -54,11 +54,13 @@ class Waterfall(Chart):
             axes.bar(at, scale * (high - low), bottom=scale * low, width=0.7, color=colour)
             sign = "" if total else "-" if value < 0 else "+"
             text = f"{sign}{self.text(abs(value))}"
-            axes.text(at, scale * high, text, ha="center", va="bottom", fontsize=8, color=INK)
+            axes.text(
+                at, scale * high, text, ha="center", va="bottom", fontsize=VALUE_SIZE, color=INK
+            )
             level = value if total else level + value
             if at < len(steps) - 1:
                 axes.plot([at, at + 1], [scale * level] * 2, color=FAINT_INK, lw=0.7, zorder=0)
-        axes.set_xticks(range(len(names)), names, fontsize=LABEL_SIZE - 2, parse_math=False)
+        axes.set_xticks(range(len(names)), names, fontsize=VALUE_SIZE, parse_math=False)
         axes.margins(y=0.1)
         axes.set_ylim(bottom=0)
         name_axes(axes, y=f"{self.y_name} [{self.unit}]")

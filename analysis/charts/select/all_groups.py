@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.charts.kinds.base import Chart
+from analysis.charts.select.headlines import select_headlines
 from analysis.charts.select.measures import select_measure_charts
 from analysis.charts.select.runs import select_run_charts
 from analysis.charts.select.runtimes import select_runtime_charts
@@ -12,8 +13,9 @@ from analysis.charts.select.waterfalls import select_ablations, select_attributi
 
 
 def select_charts(rounds: pd.DataFrame, deltas: pd.DataFrame) -> dict[str, Chart]:
-    """The charts by file name without suffix, those of runtimes first."""
+    """The charts by file name without suffix: the headline first, then those of runtimes."""
     return {
+        **select_headlines(deltas),
         **select_runtime_charts(deltas),
         **select_run_charts(rounds, deltas),
         **select_measure_charts(deltas),

@@ -8,20 +8,14 @@ import pandas as pd
 
 from analysis.charts.colours import colour_series
 from analysis.charts.kinds.runs import RunChart
+from analysis.charts.select.captions import explain_signs, make_caption, note_origin
+from analysis.charts.select.claims import add_answers, state_claim
 from analysis.charts.select.file_names import find_unused, name_file
-from analysis.comparison.comparability import are_comparable, share_sweep
-from analysis.comparison.flags import explain
-from analysis.formatting import percent
 from analysis.ingest.cells import VALUES
 from analysis.rows import Row, list_rows
 from analysis.series import order_series
-from analysis.wording.disturbances import note_disturbances
-from analysis.wording.notes import name_value, note_baseline, note_scaling, note_value
+from analysis.wording.notes import name_value
 from sd_bench.verdicts.axes import AXES, WORKLOAD_AXES
-from sd_bench.verdicts.comparisons import improvement_percent
-
-#: The presets that the published titles tell the improvement over.
-_PUBLISHED_BASELINES = ("original_no_xformers", "original_xformers")
 
 _CELL = ("cell_hash", "env", *AXES)
 
@@ -29,6 +23,7 @@ _CELL = ("cell_hash", "env", *AXES)
 def select_run_charts(rounds: pd.DataFrame, deltas: pd.DataFrame) -> dict[str, RunChart]:
     """The plots by file name without suffix; ``deltas`` are the compared cells of ``rounds``."""
     runs = _runs(rounds, deltas)
+    deltas = add_answers(deltas)
     charts: dict[str, RunChart] = {}
     colours = colour_series(order_series(deltas))
     place = ["machine", *WORKLOAD_AXES, "batch_size"]
@@ -39,6 +34,7 @@ def select_run_charts(rounds: pd.DataFrame, deltas: pd.DataFrame) -> dict[str, R
             title=_title(cells),
             runs=part,
             caption=_caption(cells),
+            origin=note_origin(cells),
             colours=colours,
             y_name=name_value(cells),
             flags=dict(zip(cells["series"], cells["flags"], strict=True)),
@@ -65,54 +61,22 @@ def _runs(rounds: pd.DataFrame, deltas: pd.DataFrame) -> pd.DataFrame:
 
 
 def _title(cells: pd.DataFrame) -> str:
-    """What ran where, and the improvements of the fastest cell, as the published titles have it."""
+    """What ran where, and what the verdict on the fastest cell claims, if it claims anything."""
     rows = list_rows(cells)
     first, fastest = rows[0], min(rows, key=lambda row: row["mean_s"])
     words = f"Runs of {first['model_version']} on {first['machine']} at batch size "
-    found = _gains(fastest, rows)
-    gains = ("; " if any(", " in gain for gain in found) else ", ").join(found)
-    won = f" {fastest['series']}{fastest['flags']}: {gains}." if gains else ""
-    return f"{words}{first['batch_size']}.{won}"
-
-
-def _gains(fastest: Row, rows: list[Row]) -> list[str]:
-    """Over each original that is equal in all that a preset does not change."""
-    others = [row for row in rows if row is not fastest]
-    presets = dict.fromkeys(str(row["preset"]) for row in others)
-    names = [name for name in presets if name in _PUBLISHED_BASELINES]
-    if not names and fastest["baseline"] in presets:
-        names = [fastest["baseline"]]
-    if names:
-        bases = [base for name in names for base in _bases(fastest, name, others)]
-        return [
-            f"{percent(improvement_percent(base['mean_s'], fastest['mean_s']))} over "
-            f"{base['series']}"
-            for base in bases
-        ]
-    if fastest["is_baseline"] or fastest["improvement_percent"] != fastest["improvement_percent"]:
-        return []
-    aside = " without disturbed rounds" if fastest["disturbed"] else ""
-    return [f"{percent(fastest['improvement_percent'])} over {fastest['baseline']}{aside}"]
-
-
-def _bases(fastest: Row, name: str, others: list[Row]) -> list[Row]:
-    """The one cell of the preset to compare with; of several, that of the same sweep."""
-    fit = [row for row in others if row["preset"] == name and are_comparable(fastest, row)]
-    if len(fit) > 1:
-        fit = [row for row in fit if share_sweep(fastest, row)]
-    return fit if len(fit) == 1 else []
+    claim = state_claim(fastest)
+    return f"{words}{first['batch_size']}{f': {claim}' if claim else ''}"
 
 
 def _caption(cells: pd.DataFrame) -> list[str]:
     counts = " or ".join(str(count) for count in sorted(set(cells["rounds"])))
-    return [
-        f"Lower is better. {counts} rounds of each, in the order in which they ran; ± is the "
-        f"standard deviation. {note_value(cells)} {note_baseline(cells)}",
-        *note_disturbances(cells),
-        *(["Crosses: rounds with throttled iterations."] if cells["throttled"].any() else []),
-        *explain(cells["flags"]),
-        *note_scaling(cells),
-    ]
+    return make_caption(
+        f"Lower is better. {counts} rounds of each, in the order in which they ran. Lines: means; "
+        "± is the standard deviation. The axis does not begin at zero.",
+        "Crosses: throttled." if cells["throttled"].any() else "",
+        explain_signs(cells["flags"]),
+    )
 
 
 def _stem(cells: pd.DataFrame, deltas: pd.DataFrame) -> str:

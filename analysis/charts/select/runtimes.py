@@ -2,42 +2,48 @@
 
 from __future__ import annotations
 
-import math
-import re
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import pandas as pd
 
 from analysis.charts.colours import colour_series
 from analysis.charts.kinds.bars import Bar, BarChart
+from analysis.charts.select.captions import (
+    count_means,
+    explain_signs,
+    make_caption,
+    note_origin,
+)
+from analysis.charts.select.claims import add_answers, name_verdict
 from analysis.charts.select.file_names import find_unused, name_file
-from analysis.comparison.flags import explain
 from analysis.formatting import seconds
 from analysis.rows import Row, list_rows, varies
 from analysis.series import order_series
-from analysis.truncation import shorten_kinds
+from analysis.truncation import cut, shorten_kinds
 from analysis.wording.cell_names import describe_workload
-from analysis.wording.notes import describe_value, name_value, note_baseline, note_scaling
+from analysis.wording.notes import name_value
 from sd_bench.verdicts.axes import AXES, WORKLOAD_AXES, order_values
-from sd_bench.verdicts.judgement import ROUNDS_FOR_A_VERDICT
 
 #: Characters of the reason that stands in a gap; tables have more, the CSV files all.
 _LONGEST_GAP = 70
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+#: In the gap of a cell that the sweep does not have.
+_NOT_RUN = "not run"
 
 
 def select_runtime_charts(deltas: pd.DataFrame) -> dict[str, BarChart]:
     """The charts by file name without suffix; those without a single measured bar are left out.
 
     One chart a machine and workload over batch sizes, and, in the published form, one chart a
-    batch size over machines.
+    batch size over machines, where there are several.
     """
+    deltas = add_answers(deltas)
     colours = colour_series(order_series(deltas))
     charts: dict[str, BarChart] = {}
     for x_axis, other in (("batch_size", "machine"), ("machine", "batch_size")):
         for cells in _split(deltas, [*WORKLOAD_AXES, other]):
-            if (cells["status"] == "ok").any():
+            measured = cells[cells["status"] == "ok"]
+            if len(measured) and (other == "machine" or varies(measured, "machine")):
                 stem = find_unused(_stem(cells, deltas, other), charts)
                 charts[stem] = _chart(cells, x_axis, other, colours)
     return charts
@@ -59,20 +65,19 @@ def _chart(cells: pd.DataFrame, x_axis: str, other: str, colours: dict[str, str]
     bars = {(str(row[x_axis]), str(row["series"])): _bar(row, gaps) for row in rows}
     for group in groups:
         for each in series:
-            bars.setdefault((group, each), Bar(gap="not run"))
+            bars.setdefault((group, each), Bar(gap=_NOT_RUN))
     name = name_value(cells)
     where = f"on {first[other]}" if other == "machine" else f"at batch size {first[other]}"
     return BarChart(
         title=f"{name} {where}: {_workload(cells)}",
-        x_label="Batch size [images]" if x_axis == "batch_size" else "GPU",
+        x_label="Batch size [images]" if x_axis == "batch_size" else "Device",
         y_label=f"{name} of a round [s]",
         groups=groups,
         series=series,
         colours=colours,
         bars=bars,
-        caption=_caption(cells),
-        percent_caption=f"On the bars: mean {name.lower()}, improvement over the baseline without "
-        "disturbed rounds (positive is faster).",
+        caption=_caption(cells, bars.values()),
+        origin=note_origin(cells),
     )
 
 
@@ -89,7 +94,7 @@ def _bar(row: Row, gaps: dict[str, str]) -> Bar:
         text=f"{seconds(row['mean_s'])}{row['flags']}",
         low=row["ci_low_s"],
         high=row["ci_high_s"],
-        improvement_percent=math.nan if row["is_baseline"] else row["improvement_percent"],
+        verdict=name_verdict(row),
     )
 
 
@@ -99,42 +104,18 @@ def _workload(cells: pd.DataFrame) -> str:
     return describe_workload(list_rows(cells)[0], *shared)
 
 
-def _caption(cells: pd.DataFrame) -> list[str]:
+def _caption(cells: pd.DataFrame, bars: Collection[Bar]) -> list[str]:
     measured = cells[cells["status"] == "ok"]
-    return [
-        f"Lower is better. {name_value(cells)}: {describe_value(cells)}. "
-        f"{_rounds(measured)} {note_baseline(measured)}",
-        f"{_machines(measured)} {_measured_on(measured)}",
-        *explain(measured["flags"]),
-        *note_scaling(cells),
-    ]
-
-
-def _rounds(measured: pd.DataFrame) -> str:
-    fewest, most = int(measured["rounds"].min()), int(measured["rounds"].max())
-    if most == 1:
-        return "One round, so no interval: estimates, not verdicts."
-    count = str(most) if fewest == most else f"{fewest} to {most}"
-    estimates = " (estimates, not verdicts)" if fewest < ROUNDS_FOR_A_VERDICT else ""
-    return f"Means of {count} rounds with 95 % intervals{estimates}."
-
-
-def _machines(measured: pd.DataFrame) -> str:
-    """Device and versions of every machine, those with equal versions together."""
-    machines: dict[str, list[str]] = defaultdict(list)
-    for name, cells in measured.groupby("machine", sort=False):
-        pairs = dict.fromkeys(zip(cells["torch"], cells["python"], strict=True))
-        versions = "; ".join(f"PyTorch {torch} on Python {python}" for torch, python in pairs)
-        machines[versions].append(f"{name} ({', '.join(dict.fromkeys(cells['device']))})")
-    return " ".join(f"{', '.join(names)}: {versions}." for versions, names in machines.items())
-
-
-def _measured_on(measured: pd.DataFrame) -> str:
-    dates = [d for starts in measured["started_at"] for s in starts for d in _DATE.findall(s)[:1]]
-    if not dates:
-        return "Date unknown."
-    first, last = min(dates), max(dates)
-    return f"Measured {first}." if first == last else f"Measured {first} to {last}."
+    words = any(bar.verdict for bar in bars)
+    reasons = dict.fromkeys(bar.gap for bar in bars if bar.gap not in ("", _NOT_RUN))
+    return make_caption(
+        f"Lower is better. {count_means(measured)}",
+        f"The word above a bar is its verdict against {measured['baseline_series'].iloc[0]}."
+        if words
+        else "",
+        explain_signs(measured["flags"]),
+        f"{cut('; '.join(reasons), _LONGEST_GAP)}." if reasons else "",
+    )
 
 
 def _stem(cells: pd.DataFrame, deltas: pd.DataFrame, other: str) -> str:

@@ -7,16 +7,16 @@ from itertools import pairwise
 import pandas as pd
 
 from analysis.charts.kinds.waterfall import Waterfall
+from analysis.charts.select.captions import explain_signs, make_caption, note_origin
 from analysis.charts.select.file_names import clean_name, find_unused
 from analysis.comparison.ablation import Ablation, find_ablations, keep_steps
 from analysis.comparison.attribution import attribute_change
 from analysis.comparison.comparability import HELD_EQUAL
 from analysis.comparison.deltas import name_cell
-from analysis.comparison.flags import explain
 from analysis.formatting import seconds
 from analysis.rows import Row, list_rows, varies
+from analysis.series import name_env_within
 from analysis.wording.cell_names import name_choices
-from analysis.wording.notes import note_scaling, note_value
 
 #: What a title says in any case, and what names the chart.
 _IN_TITLE = ("machine", "model_version", "batch_size")
@@ -30,7 +30,7 @@ def select_ablations(deltas: pd.DataFrame) -> dict[str, Waterfall]:
         _, first = found.chain[0]
         words = [name_choices(first).get(axis, f"no {axis}") for axis in varying]
         if found.others:
-            words += dict.fromkeys(str(row["env"]) for _, row in found.chain)
+            words += dict.fromkeys(name_env_within(row) for _, row in found.chain)
         name = "_".join(map(str, (*(first[axis] for axis in _IN_TITLE), *words)))
         stem = find_unused(clean_name(f"one_change_at_a_time_{name}"), charts)
         charts[stem] = _chart_ablation(found, words)
@@ -42,12 +42,12 @@ def select_attributions(deltas: pd.DataFrame) -> dict[str, Waterfall]:
     rows = list_rows(deltas)
     baselines = {name_cell(row): row for row in rows}
     charts: dict[str, Waterfall] = {}
-    for row in rows:
+    for at, row in enumerate(rows):
         base = baselines.get(str(row["baseline_cell"]))
         if base is not None and base is not row and base["profile"] and row["profile"]:
             name = f"{row['series']}_{row['machine']}_{row['batch_size']}"
             stem = find_unused(clean_name(f"waterfall_{name}"), charts)
-            charts[stem] = _chart_attribution(base, row)
+            charts[stem] = _chart_attribution(base, row, deltas.iloc[at : at + 1])
     return charts
 
 
@@ -66,13 +66,12 @@ def _chart_ablation(found: Ablation, words: list[str]) -> Waterfall:
         begin=(f"{first['preset']}{first['flags']}", first["mean_s"]),
         changes=changes,
         end=(f"{last['preset']}{last['flags']}", last["mean_s"]),
-        caption=[
-            "Mean runtimes; each change on top of those before it: in another order the shares "
-            "would be others.",
-            note_value(found.cells),
-            *explain(row["flags"] for _, row in chain),
-            *note_scaling(found.cells),
-        ],
+        caption=make_caption(
+            "Mean runtimes of a round; each change on top of those before it: in another order "
+            "the shares would be others.",
+            explain_signs(row["flags"] for _, row in chain),
+        ),
+        origin=note_origin(found.cells),
         unit="s",
         y_name="Runtime",
         summary=_summary(changes, first["mean_s"] - last["mean_s"]),
@@ -88,7 +87,7 @@ def _summary(changes: dict[str, float], saved: float) -> str:
     return f"{'; '.join(parts)}. All together {word} {seconds(abs(saved))} s."
 
 
-def _chart_attribution(base: Row, row: Row) -> Waterfall:
+def _chart_attribution(base: Row, row: Row, cells: pd.DataFrame) -> Waterfall:
     before, after = base["profile"], row["profile"]
     return Waterfall(
         title=(
@@ -98,8 +97,8 @@ def _chart_attribution(base: Row, row: Row) -> Waterfall:
         begin=(str(base["series"]), sum(before.values())),
         changes=attribute_change(before, after),
         end=(f"{row['series']}{row['flags']}", sum(after.values())),
-        caption=[
-            "One sampler step under the profiler, by class of kernel.",
-            *explain([row["flags"]]),
-        ],
+        caption=make_caption(
+            "One sampler step under the profiler, by class of kernel.", explain_signs(row["flags"])
+        ),
+        origin=note_origin(cells),
     )

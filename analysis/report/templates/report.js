@@ -51,3 +51,47 @@ for (const input of document.querySelectorAll("input[data-table]")) {
     count.textContent = `${shown} of ${table.tBodies[0].rows.length} rows`;
   });
 }
+
+function label(table) {
+  const names = Array.from(table.tHead.rows[0].cells, (cell) => cell.textContent);
+  table.setAttribute("role", "table");
+  table.tBodies[0].setAttribute("role", "rowgroup");
+  for (const row of table.tBodies[0].rows) {
+    row.setAttribute("role", "row");
+    Array.from(row.cells, (cell, column) => {
+      cell.setAttribute("role", column ? "cell" : "rowheader");
+      cell.dataset.label = names[column];
+      cell.classList.toggle("empty", ["", "-"].includes(cell.textContent));
+    });
+  }
+}
+
+// A table stands as rows below each other where its columns do not fit into its box.
+function fit(box) {
+  const table = box.querySelector("table");
+  table.classList.remove("stacked");
+  if (table.offsetWidth > box.clientWidth) {
+    if (!table.hasAttribute("role")) label(table);
+    table.classList.add("stacked");
+  }
+}
+
+function fitAll() {
+  document.querySelectorAll(".table .scroll").forEach(fit);
+}
+
+for (const button of document.querySelectorAll(".enlarge")) {
+  button.addEventListener("click", () => {
+    const large = button.closest("figure").classList.toggle("large");
+    button.setAttribute("aria-pressed", String(large));
+  });
+}
+
+fitAll();
+let fittedFor = window.innerWidth;
+window.addEventListener("resize", () => {
+  if (window.innerWidth !== fittedFor) {
+    fittedFor = window.innerWidth;
+    fitAll();
+  }
+});

@@ -59,23 +59,25 @@ def test_a_sweep_becomes_tables_and_charts_beside_it(
     assert main([str(tmp_path)]) == 0
     captured = capsys.readouterr()
     assert captured.err == ""
-    assert "|          4 | flash     |        8.39 |        10.39 |     +19.3 % |" in captured.out
+    assert "| flash, batch size 4 | too few rounds |    1.24x |  1.10 to 1.39 |" in captured.out
     assert "Baseline: attention=math." in captured.out
-    assert f"32 files in {tmp_path / 'analysis'}" in captured.out
+    assert f"38 files in {tmp_path / 'analysis'}" in captured.out
     assert {path.name for path in (tmp_path / "analysis").iterdir()} == {
         "report.html",
         "report.md",
         *(f"{stem}.{suffix}" for stem in ("summary", "delta") for suffix in KINDS_OF_TABLE),
+        *(f"resources.{suffix}" for suffix in KINDS_OF_TABLE),
+        *(f"{stem}_full.csv" for stem in ("summary", "delta")),
         *(
             f"{stem}_n_iter_1_sd2.{suffix}"
             for stem in (
-                "runtime_by_batch_size_cpu",
-                *(f"{kind}_cpu" for kind in ("images_per_second", "stages", "step_time")),
-                "peak_memory_cpu",
-                *(f"runs_CPU_n_samples_{batch_size}" for batch_size in (1, 2, 4)),
-                *(f"runtime_by_gpu_n_samples_{batch_size}" for batch_size in (1, 2, 4)),
+                "speedup_EPYC",
+                "runtime_by_batch_size_EPYC",
+                *(f"{kind}_EPYC" for kind in ("images_per_second", "stages", "step_time")),
+                "peak_memory_EPYC",
+                *(f"runs_EPYC_n_samples_{batch_size}" for batch_size in (1, 2, 4)),
             )
-            for suffix in ("png", "svg")
+            for suffix in ("png", "svg", "pdf")
         ),
     }
 
@@ -114,7 +116,7 @@ def test_charts_that_are_not_drawn_are_counted(
 ) -> None:
     write_main_sweep(tmp_path)
     assert main([str(tmp_path), "--most-charts", "1"]) == 0
-    assert "10 further charts not drawn: --most-charts 11 draws all" in capsys.readouterr().out
+    assert "8 further charts not drawn: --most-charts 9 draws all" in capsys.readouterr().out
     assert len(list((tmp_path / "analysis").glob("*.svg"))) == 1
     report = (tmp_path / "analysis" / "report.html").read_text(encoding="utf-8")
     assert "10 further charts were not drawn" in report

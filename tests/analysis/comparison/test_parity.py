@@ -1,4 +1,4 @@
-"""The distance of latents, and every way in which there is none."""
+"""The parity of two rows, and every way in which there is none."""
 
 from __future__ import annotations
 
@@ -9,13 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.comparison.parity import (
-    TOLERANCES,
-    judge_parity,
-    read_latents,
-    relative_l2,
-    tolerance,
-)
+from analysis.comparison.parity import judge_parity, to_parity
+from sd_bench.verdicts.parity import read_latents
 
 
 def cell(path: Path | None, precision: str = "fp32", reason: str = "") -> dict[Any, Any]:
@@ -36,34 +31,6 @@ def judged(one: dict[Any, Any], other: dict[Any, Any] | None) -> tuple[float, st
     return verdict["parity"], verdict["parity_reason"], verdict["parity_ok"]
 
 
-def test_relative_l2_by_hand() -> None:
-    assert relative_l2(np.array([3.0, 8.0]), np.array([3.0, 4.0])) == pytest.approx(4 / 5)
-
-
-def test_relative_l2_of_nothing_has_no_meaning() -> None:
-    assert math.isnan(relative_l2(np.zeros(2), np.zeros(2)))
-
-
-def test_tolerances_are_those_of_the_precision_classes() -> None:
-    assert TOLERANCES == {"fp32": 1e-3, "autocast": 5e-2, "fp16": 5e-2, "bf16": 5e-2}
-
-
-@pytest.mark.parametrize(
-    ("precision", "reference", "expected"),
-    [
-        ("fp32", "fp32", 1e-3),
-        ("bf16", "fp32", 5e-2),
-        ("fp32", "autocast", 5e-2),
-        ("fp8", "fp8", 1e-3),
-        (None, None, 1e-3),
-    ],
-)
-def test_the_looser_precision_decides(
-    precision: str | None, reference: str | None, expected: float
-) -> None:
-    assert tolerance(precision, reference) == expected
-
-
 def test_within_and_beyond_the_tolerance(tmp_path: Path) -> None:
     reference = cell(saved(tmp_path / "reference.npy", 1.0, 0.0))
     near = cell(saved(tmp_path / "near.npy", 1.0005, 0.0))
@@ -72,6 +39,14 @@ def test_within_and_beyond_the_tolerance(tmp_path: Path) -> None:
     assert (near_by, far_off) == pytest.approx((5e-4, 2e-3), rel=1e-3)
     assert (near_ok, far_ok) == (True, False)
     assert judged(far | {"precision": "bf16"}, reference)[2] is True
+
+
+def test_a_row_says_what_it_is_held_to(tmp_path: Path) -> None:
+    reference = cell(saved(tmp_path / "reference.npy", 1.0, 0.0))
+    near = cell(saved(tmp_path / "near.npy", 1.002, 0.0))
+    found = to_parity(near | judge_parity(near, reference, read_latents))
+    assert (found.allowed, found.ok) == (1e-3, False)
+    assert found.distance == pytest.approx(2e-3, rel=1e-3)
 
 
 def test_the_baseline_is_its_own_reference(tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ def test_two_cells_that_fit_are_not_guessed_between(tmp_path: Path) -> None:
         write_sample(tmp_path / "new" / cell_hash, record)
     (cell,) = compared([str(tmp_path / "old"), str(tmp_path / "new")]).to_dict("records")
     assert cell["outcome"] == "ambiguous"
-    assert "in E1 #aaa (2026-11-23/10-00-00) and E1 #bbb (2026-11-23/10-00-00)" in cell["note"]
+    assert "in EPYC #aaa (2026-11-23/10-00-00) and EPYC #bbb (2026-11-23/10-00-00)" in cell["note"]
 
 
 def test_an_ambiguous_cell_says_which_environments_and_what_to_do(
@@ -199,8 +199,8 @@ def test_an_ambiguous_cell_says_which_environments_and_what_to_do(
     (cell,) = cells_of(printed(capsys, *write_in_two_environments(tmp_path), code=2))
     assert (cell["verdict"], cell["parity"], cell["kernel proof"]) == ("ambiguous", "-", "proven")
     assert cell["note"] == (
-        "NEW has it 2 times, in E1 (monday) and E2 (tuesday): give as NEW a folder that holds one "
-        "of them only"
+        "NEW has it 2 times, in EPYC (1) (monday) and EPYC (2) (tuesday): give as NEW a folder "
+        "that holds one of them only"
     )
 
 
@@ -298,10 +298,10 @@ def test_both_sides_say_their_folder_and_environment(
     old, new = write_two(tmp_path, environment=sample_environment("beef", "NVIDIA A10", "2.20.0"))
     text = printed(capsys, old, new)
     assert (
-        f"\nNEW is {new}; E1: NVIDIA A10, PyTorch 2.20.0 on Python 3.11.7, commit 0123456789, "
+        f"\nNEW is {new}; NVIDIA A10, PyTorch 2.20.0 on Python 3.11.7, commit 0123456789, "
         "20 rounds of day-2."
     ) in text
-    assert f"\nOLD is {old}; E1: AMD EPYC, PyTorch 2.15.0" in text
+    assert f"\nOLD is {old}; AMD EPYC, PyTorch 2.15.0" in text
     assert "\nAll cells: cpu, sd2, compile off, fp32, torch_env current, plms, 4 steps" in text
 
 

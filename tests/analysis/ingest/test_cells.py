@@ -59,7 +59,10 @@ def test_rounds_of_two_environments_are_never_averaged(tmp_path: Path) -> None:
     for sweep, fingerprint, runtime_s in (("s1", "aaa", 2.0), ("s2", "bbb", 4.0)):
         environment = sample_environment(fingerprint)
         write_sample(tmp_path, sample_record(runtime_s, sweep=sweep, environment=environment))
-    assert [(c["env"], c["mean_s"]) for c in cells_of(tmp_path)] == [("E1", 2.0), ("E2", 4.0)]
+    assert [(c["env"], c["mean_s"]) for c in cells_of(tmp_path)] == [
+        ("EPYC (1)", 2.0),
+        ("EPYC (2)", 4.0),
+    ]
 
 
 def test_cells_that_differ_only_in_their_hash_stay_apart(tmp_path: Path) -> None:

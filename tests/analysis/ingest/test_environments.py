@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from analysis import list_environments, load_records
 from tests.support.records import sample_environment, sample_record, write_sample
 
@@ -29,19 +31,21 @@ def test_each_fingerprint_is_an_environment(tmp_path: Path) -> None:
     write(tmp_path, "s2", "current", "bbb")
     write(tmp_path, "s3", "current", "aaa")
     rounds = load_records(tmp_path)
-    assert list(rounds["env"]) == ["E1", "E2", "E1"]
+    assert list(rounds["env"]) == ["A100 (1)", "A100 (2)", "A100 (1)"]
+    assert list(rounds["env_number"]) == [0, 1, 0]
 
 
 def test_two_torch_versions_of_one_gpu_share_a_machine(tmp_path: Path) -> None:
     write(tmp_path, "s1", "original", "aaa")
     write(tmp_path, "s2", "optimized", "bbb")
-    assert machines(tmp_path) == {"aaa": "a100", "bbb": "a100"}
+    assert machines(tmp_path) == {"aaa": "A100", "bbb": "A100"}
+    assert list(load_records(tmp_path)["env"]) == ["A100, PyTorch 1.12.1", "A100, PyTorch 2.15.0"]
 
 
 def test_the_same_torch_env_twice_makes_two_machines(tmp_path: Path) -> None:
     write(tmp_path, "s1", "current", "aaa")
     write(tmp_path, "s2", "current", "bbb")
-    assert machines(tmp_path) == {"aaa": "a100 (E1)", "bbb": "a100 (E2)"}
+    assert machines(tmp_path) == {"aaa": "A100 (1)", "bbb": "A100 (2)"}
 
 
 def test_environments_that_met_in_a_sweep_stay_together(tmp_path: Path) -> None:
@@ -49,10 +53,15 @@ def test_environments_that_met_in_a_sweep_stay_together(tmp_path: Path) -> None:
         write(tmp_path, sweep, "original", f"{name} 1.12")
         write(tmp_path, sweep, "optimized", f"{name} 2.x")
     assert machines(tmp_path) == {
-        "first 1.12": "a100 (E1, E3)",
-        "first 2.x": "a100 (E1, E3)",
-        "second 1.12": "a100 (E2, E4)",
-        "second 2.x": "a100 (E2, E4)",
+        "first 1.12": "A100 (1)",
+        "first 2.x": "A100 (1)",
+        "second 1.12": "A100 (2)",
+        "second 2.x": "A100 (2)",
+    }
+    assert set(load_records(tmp_path)["env"]) == {
+        f"A100 ({number}), PyTorch {version}"
+        for number in (1, 2)
+        for version in ("1.12.1", "2.15.0")
     }
 
 
@@ -60,20 +69,20 @@ def test_sweeps_of_one_name_in_two_places_are_two_sweeps(tmp_path: Path) -> None
     for name in ("first", "second"):
         write(tmp_path / name, "out/sweep", "original", f"{name} 1.12")
         write(tmp_path / name, "out/sweep", "optimized", f"{name} 2.x")
-    assert set(machines(tmp_path).values()) == {"a100 (E1, E3)", "a100 (E2, E4)"}
+    assert set(machines(tmp_path).values()) == {"A100 (1)", "A100 (2)"}
 
 
 def test_without_a_fingerprint_sweeps_of_one_name_are_two_environments(tmp_path: Path) -> None:
     for name in ("first", "second"):
         record = sample_record(1.0, environment={}, started_at=name)
         write_sample(tmp_path / name, record)
-    assert list(load_records(tmp_path)["env"]) == ["E1", "E2"]
+    assert list(load_records(tmp_path)["env"]) == ["CPU (1)", "CPU (2)"]
 
 
 def test_two_devices_under_one_gpu_name_are_two_machines(tmp_path: Path) -> None:
     write(tmp_path, "s1", "original", "aaa", device="NVIDIA A100 40GB")
     write(tmp_path, "s2", "optimized", "bbb", device="NVIDIA A100 80GB")
-    assert set(machines(tmp_path).values()) == {"a100 (E1)", "a100 (E2)"}
+    assert set(machines(tmp_path).values()) == {"A100 40GB", "A100 80GB"}
 
 
 def write_unsupported(root: Path, sweep: str, **choices: Any) -> None:
@@ -89,9 +98,9 @@ def test_a_round_that_could_not_begin_stays_with_its_sweep(tmp_path: Path) -> No
     write(tmp_path, "s2", "optimized", "bbb")
     write_unsupported(tmp_path, "s2", gpu="a100", torch_env="original")
     assert machines(tmp_path) == {
-        "aaa": "a100 (E1)",
-        "bbb": "a100 (E2)",
-        "unknown, sweep s2": "a100 (E2)",
+        "aaa": "A100 (1)",
+        "bbb": "A100 (2)",
+        "unknown, sweep s2": "A100 (2)",
     }
 
 
@@ -100,7 +109,7 @@ def test_what_ran_nowhere_is_no_environment_of_its_own(tmp_path: Path) -> None:
     write_unsupported(tmp_path, "s1", gpu="a100", torch_env="optimized", attention="cudnn")
     write_unsupported(tmp_path, "s2", gpu="a100", torch_env="optimized", attention="xformers")
     (row,) = list_environments(load_records(tmp_path)).to_dict("records")
-    assert (row["env"], row["device"], row["fingerprint"]) == ("E1", "NVIDIA A100", "aaa")
+    assert (row["env"], row["device"], row["fingerprint"]) == ("A100", "NVIDIA A100", "aaa")
     assert (row["cells"], row["rounds"]) == (1, 1)
 
 
@@ -111,12 +120,67 @@ def test_where_nothing_ran_at_all_there_is_one_unknown_environment(tmp_path: Pat
     assert list(table["device"]) == ["NVIDIA A100", "unknown"]
 
 
-def test_environments_are_numbered_in_the_order_of_the_gpus(tmp_path: Path) -> None:
-    write(tmp_path, "s1", "current", "fast", gpu="h100")
-    write(tmp_path, "s2", "current", "slow", gpu="p100")
-    table = list_environments(load_records(tmp_path))
-    assert list(table["env"]) == ["E1", "E2"]
-    assert list(table["gpu"]) == ["p100", "h100"]
+@pytest.mark.parametrize("status", ["unsupported", "crashed", "timeout"])
+def test_a_cell_that_says_nothing_of_its_environment_joins_that_of_its_sweep(
+    tmp_path: Path, status: str
+) -> None:
+    write(tmp_path, "s1", "optimized", "aaa", attention="math")
+    record = sample_record(
+        status=status, reason="why", environment={}, sweep="s1", gpu="a100", torch_env="optimized"
+    )
+    write_sample(tmp_path, record)
+    rounds = load_records(tmp_path)
+    assert set(rounds["env"]) == set(rounds["machine"]) == {"A100"}
+    assert len(list_environments(rounds)) == 1
+
+
+def test_environments_stand_in_the_order_of_the_folders_then_of_time(tmp_path: Path) -> None:
+    for folder, fingerprint, day in (("b", "early", 23), ("a", "late", 25), ("a", "mid", 24)):
+        record = sample_record(
+            1.0,
+            sweep=fingerprint,
+            environment=sample_environment(fingerprint, "NVIDIA A100"),
+            gpu="a100",
+            started_at=f"2026-11-{day}T10:00:00+00:00",
+        )
+        write_sample(tmp_path / folder, record)
+    everything = list_environments(load_records(tmp_path))
+    assert list(everything["fingerprint"]) == ["early", "mid", "late"]
+    assert list(everything["env"]) == ["A100 (1)", "A100 (2)", "A100 (3)"]
+    given = list_environments(load_records(tmp_path / "a", tmp_path / "b"))
+    assert list(given["fingerprint"]) == ["mid", "late", "early"]
+
+
+def test_versions_of_pytorch_tell_machines_apart_with_their_builds_where_needed(
+    tmp_path: Path,
+) -> None:
+    for torch in ("2.11.0+cu130", "2.15.0+cu132"):
+        write_torch(tmp_path / "versions", torch)
+    assert set(load_records(tmp_path / "versions")["machine"]) == {
+        "H100, PyTorch 2.11.0",
+        "H100, PyTorch 2.15.0",
+    }
+    for torch in ("2.15.0+cu126", "2.15.0+cu132"):
+        write_torch(tmp_path / "builds", torch)
+    assert set(load_records(tmp_path / "builds")["machine"]) == {
+        "H100, PyTorch 2.15.0+cu126",
+        "H100, PyTorch 2.15.0+cu132",
+    }
+
+
+def write_torch(root: Path, torch: str) -> None:
+    environment = sample_environment(torch, "NVIDIA H100 80GB HBM3", torch)
+    write_sample(root, sample_record(1.0, sweep=torch, environment=environment, gpu="h100"))
+
+
+def test_environments_of_one_sweep_that_nothing_short_tells_apart_are_numbered(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, "s1", "current", "aaa", attention="math")
+    write(tmp_path, "s1", "current", "bbb", attention="flash")
+    rounds = load_records(tmp_path)
+    assert set(rounds["machine"]) == {"A100"}
+    assert set(rounds["env"]) == {"A100, environment 1", "A100, environment 2"}
 
 
 def test_the_table_says_what_each_environment_is(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from analysis import AnalysisError, compare, load_records, summarise
 from analysis.__main__ import main
 from analysis.charts.select.measures import select_measure_charts
 from analysis.charts.select.runtimes import select_runtime_charts
+from analysis.wording.notes import note_value
 
 PUBLISHED = Path(analysis.__file__).parent / "published"
 
@@ -114,9 +115,9 @@ def test_what_is_not_known_is_not_said() -> None:
     sd1 = compare(cells[cells["model_version"] == "sd1"].reset_index(drop=True))
     charts = select_runtime_charts(sd1)
     assert "runtime_by_gpu_n_samples_2_sd1" in charts
-    chart = charts["runtime_by_batch_size_t4_sd1"]
-    assert chart.title == "Runtime on t4: sd1"
-    assert "Runtime: as its file has it. " in chart.caption[0]
+    chart = charts["runtime_by_batch_size_T4_sd1"]
+    assert chart.title == "Runtime on T4: sd1"
+    assert note_value(sd1) == "Runtime of a round: as its file has it."
     assert "None" not in " ".join(
         [*charts, *(c.title for c in select_measure_charts(sd1).values())]
     )
@@ -124,8 +125,7 @@ def test_what_is_not_known_is_not_said() -> None:
 
 def test_a_time_files_warm_up_is_not_known(tmp_path: Path) -> None:
     cells = compare(summarise(load_records(write_times(tmp_path))))
-    chart = next(iter(select_runtime_charts(cells).values()))
-    assert "Runtime: the sum of 2 timed iterations. " in chart.caption[0]
+    assert note_value(cells) == "Runtime of a round: the sum of 2 timed iterations."
 
 
 def test_a_second_run_does_not_read_what_the_first_one_wrote(

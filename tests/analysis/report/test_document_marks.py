@@ -43,12 +43,12 @@ def test_summaries_and_findings(tmp_path: Path) -> None:
 
 
 def test_a_chart_is_a_picture_with_words(tmp_path: Path) -> None:
-    path = document(tmp_path, "chart stages_cpu_n_iter_1_sd2 records")
+    path = document(tmp_path, "chart stages_EPYC_n_iter_1_sd2 records")
     assert main(["publish", str(path)]) == 0
-    picture = tmp_path / "images" / "stages_cpu_n_iter_1_sd2.png"
+    picture = tmp_path / "images" / "stages_EPYC_n_iter_1_sd2.png"
     assert picture.read_bytes().startswith(b"\x89PNG")
-    assert "![Stacked bar chart. Stages of an iteration on cpu" in path.read_text()
-    assert "](images/stages_cpu_n_iter_1_sd2.png)" in path.read_text()
+    assert "![Stacked bar chart. Stages of an iteration on EPYC" in path.read_text()
+    assert "](images/stages_EPYC_n_iter_1_sd2.png)" in path.read_text()
 
 
 def test_check_writes_nothing_and_fails_until_the_document_is_up_to_date(

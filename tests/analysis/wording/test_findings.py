@@ -30,7 +30,7 @@ def test_the_winner_is_named_with_its_evidence(tmp_path: Path) -> None:
     write_sweep(tmp_path, {(1, "math"): ten(2.0), (1, "flash"): ten(1.5)})
     assert "1 comparisons with a baseline: 1 faster." in said(tmp_path)
     expected = (
-        "flash is 1.33x faster than attention=math at batch 1 on cpu (+25.0 %), 95 % interval"
+        "flash is 1.33x faster than attention=math at batch 1 on EPYC (+25.0 %), 95 % interval"
     )
     assert expected in said(tmp_path)
     assert "unknown" not in said(tmp_path)
@@ -40,7 +40,7 @@ def test_the_fastest_cell_is_told_by_another_axis_where_it_has_no_baseline(tmp_p
     text = said(write_without_compiled_math(tmp_path))
     assert "flash is 1.33x faster than attention=math" in text
     assert (
-        "flash, compile default has the shortest runtime at batch 1 on cpu: 1.20x of compile=off "
+        "flash, compile default has the shortest runtime at batch 1 on EPYC: 1.20x of compile=off "
         "with all else equal (+16.7 %), 95 % interval 1.20 to 1.20, 10 rounds, verdict: faster."
     ) in text
 
@@ -64,7 +64,7 @@ def test_a_win_over_a_baseline_that_is_not_proven_does_not_count(tmp_path: Path)
             write_sample(tmp_path, record)
     text = said(tmp_path)
     assert "is 1.33x faster" not in text
-    assert "flash at batch 1 on cpu does not count (1.33x of attention=math" in text
+    assert "flash at batch 1 on EPYC does not count (1.33x of attention=math" in text
     assert "its baseline's attention kernels are not proven" in text
 
 

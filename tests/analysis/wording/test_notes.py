@@ -83,7 +83,7 @@ def test_many_kinds_of_warnings_are_counted(tmp_path: Path) -> None:
     cells = sweep(tmp_path, [], [f"warning {'x' * at}" for at in range(11)])
     notes = note_disturbances(cells)
     assert len(notes) == 9
-    assert notes[-1] == "3 further warnings are in summary.csv."
+    assert notes[-1] == "3 further warnings are in summary_full.csv."
 
 
 def test_every_page_says_what_a_runtime_is_and_that_a_median_is_one(tmp_path: Path) -> None:
@@ -113,3 +113,16 @@ def test_a_unet_call_before_is_a_warm_up_too(
     times = dataclasses.replace(sample_times(1.0), warmup=[], **warmup)
     write_sample(tmp_path, sample_record(1.0, extra={"times": times}))
     assert note_value(summarise(load_records(tmp_path))) == f"Runtime of a round: {said}."
+
+
+def test_the_value_does_not_tell_of_a_warm_up_that_there_was_not(tmp_path: Path) -> None:
+    times = dataclasses.replace(sample_times(1.0), warmup=[])
+    write_sample(tmp_path, sample_record(extra={"times": times}))
+    said = note_value(summarise(load_records(tmp_path)))
+    assert said == "Runtime of a round: one timed iteration, without a warm-up."
+
+
+def test_the_value_of_a_median_is_called_one(tmp_path: Path) -> None:
+    write_sample(tmp_path, sample_record(1.0, 2.0, 4.0, n_iter=3))
+    said = note_value(summarise(load_records(tmp_path), "median-iteration"))
+    assert said == "Runtime of a round: the median of 3 timed iterations, warm-up left out."

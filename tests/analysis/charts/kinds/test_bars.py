@@ -13,11 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
-from matplotlib.text import Annotation, Text
+from matplotlib.text import Annotation
 
 from analysis.charts.colours import colour_series
 from analysis.charts.kinds.bars import Bar, BarChart
 from analysis.charts.kinds.sheet import save
+from tests.support.figures import assert_lines_stay_inside, assert_texts_are_readable
 
 LONG = "unsupported: a reason of so many words that it fits into no gap of any chart " * 3
 
@@ -33,8 +34,8 @@ def chart(bars: dict[tuple[str, str], Bar], **changes: Any) -> BarChart:
         "series": series,
         "colours": colour_series(series),
         "bars": bars,
-        "caption": ["cpu: AMD EPYC; PyTorch 2.15.0."],
-        "percent_caption": "Percentages.",
+        "caption": ["Not drawn."],
+        "origin": "AMD EPYC, PyTorch 2.15.0",
     }
     return BarChart(**(fields | changes))
 
@@ -62,15 +63,15 @@ def labels_of(axes: Axes) -> list[str]:
     return [text.get_text() for text in axes.texts if isinstance(text, Annotation)]
 
 
-def captions_of(figure: Figure) -> str:
+def written_on(figure: Figure) -> str:
     return " ".join(text.get_text() for text in figure.texts)
 
 
 FOUR = {
     ("1", "math"): bar(2.0, 0.25),
-    ("1", "flash"): bar(1.5, 0.5, improvement_percent=25.0),
+    ("1", "flash"): bar(1.5, 0.5, verdict="faster"),
     ("2", "math"): bar(4.0, 0.5),
-    ("2", "flash"): bar(3.5, 0.25, improvement_percent=12.5),
+    ("2", "flash"): bar(3.5, 0.25, verdict="unclear"),
 }
 
 
@@ -116,23 +117,26 @@ def test_axes_begin_at_zero_and_have_units() -> None:
     assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2"]
 
 
-def test_wide_bars_say_seconds_and_percent() -> None:
-    figure = chart(FOUR).draw()
-    assert labels_of(axes_of(figure)) == ["2.00", "1.50\n+25.0 %", "4.00", "3.50\n+12.5 %"]
-    assert "Percentages." in captions_of(figure)
+def test_wide_bars_say_their_value_and_verdict() -> None:
+    axes = axes_of(chart(FOUR).draw())
+    assert labels_of(axes) == ["2.00", "1.50\nfaster", "4.00", "3.50\nunclear"]
+
+
+def test_the_origin_is_written_on_the_picture_and_the_caption_is_not() -> None:
+    written = written_on(chart(FOUR).draw())
+    assert "AMD EPYC, PyTorch 2.15.0" in written
+    assert "Not drawn." not in written
 
 
 def many(num_groups: int, num_series: int, **changes: Any) -> dict[tuple[str, str], Bar]:
     return {
-        (f"group {g}", f"series {s}"): bar(10.0 + g + s, 0.5, improvement_percent=5.0, **changes)
+        (f"group {g}", f"series {s}"): bar(10.0 + g + s, 0.5, verdict="slower", **changes)
         for g, s in itertools.product(range(num_groups), range(num_series))
     }
 
 
-def test_narrow_bars_say_seconds_only_and_no_percentages_are_announced() -> None:
-    figure = chart(many(6, 5)).draw()
-    assert labels_of(axes_of(figure))[0] == "10.00"
-    assert "Percentages." not in captions_of(figure)
+def test_narrow_bars_say_their_value_only() -> None:
+    assert labels_of(axes_of(chart(many(6, 5)).draw()))[0] == "10.00"
 
 
 def test_a_gap_carries_its_reason() -> None:
@@ -145,29 +149,38 @@ def test_a_gap_carries_its_reason() -> None:
     assert 1.0 < reasons[0].get_position()[0] < 1.5
 
 
-def test_a_reason_too_long_for_its_gap_is_in_the_caption() -> None:
-    bars = {**many(4, 12), ("group 1", "series 3"): Bar(gap=LONG)}
-    bars["group 2", "series 3"] = Bar(gap=LONG)
-    bars["group 2", "series 4"] = Bar(gap=LONG + "!")
-    figure = chart(bars).draw()
-    letters = [t.get_text() for t in axes_of(figure).texts if not isinstance(t, Annotation)]
-    assert letters == ["a", "a", "b"]
-    assert " ".join(f"a: {LONG} b: {LONG}!".split()) in captions_of(figure)
+def test_a_reason_too_long_for_its_gap_is_cut_there() -> None:
+    figure = chart({**FOUR, ("2", "flash"): Bar(gap=LONG * 3)}).draw()
+    (reason,) = [t.get_text() for t in axes_of(figure).texts if not isinstance(t, Annotation)]
+    assert reason.startswith("unsupported: a reason of so many words")
+    assert reason.endswith(" …")
 
 
-def test_an_interval_beyond_the_chart_is_cut_and_said() -> None:
-    figure = chart({("1", "math"): bar(2.0, 100.0), ("1", "flash"): bar(1.0, 0.1)}).draw()
-    axes = axes_of(figure)
+def test_a_gap_too_narrow_for_a_reason_has_a_cross() -> None:
+    figure = chart({**many(4, 40), ("group 1", "series 3"): Bar(gap=LONG)}).draw()
+    gaps = [t.get_text() for t in axes_of(figure).texts if not isinstance(t, Annotation)]
+    assert gaps == ["\N{MULTIPLICATION SIGN}"]
+
+
+def test_an_interval_longer_than_its_bar_is_cut_and_printed() -> None:
+    bars = {("1", "math"): bar(9.0, 0.1), ("1", "flash"): bar(1.0, 1.5)}
+    axes = axes_of(chart(bars).draw())
+    (segment,) = containers(axes, ErrorbarContainer)[1][2][0].get_segments()
+    assert [y for _, y in segment] == pytest.approx([0.0, 2.0])
+    assert labels_of(axes) == ["9.00", "1.00\n(0 to 2.5)"]
+
+
+def test_an_interval_far_above_the_highest_bar_is_cut_and_printed() -> None:
+    axes = axes_of(chart({("1", "math"): bar(2.0, 100.0), ("1", "flash"): bar(1.0, 0.1)}).draw())
     (segment,) = containers(axes, ErrorbarContainer)[0][2][0].get_segments()
-    assert [y for _, y in segment] == pytest.approx([0.0, 3.2])
-    assert axes.get_ylim()[1] < 4.5
-    assert "▲ The interval reaches beyond the chart." in captions_of(figure)
+    assert [y for _, y in segment] == pytest.approx([0.0, 2.6])
+    assert axes.get_ylim()[1] < 3.6
+    assert labels_of(axes) == ["2.00\n(0 to 102)", "1.00"]
 
 
-def test_a_label_stays_at_its_bar_however_long_the_interval() -> None:
-    axes = axes_of(chart({("1", "math"): bar(2.0, 1.1), ("1", "flash"): bar(1.0, 0.01)}).draw())
-    heights = [text.xy[1] for text in axes.texts if isinstance(text, Annotation)]
-    assert heights == [2.0, 1.01]
+def test_a_cut_interval_is_printed_on_upright_labels_too() -> None:
+    bars = {**many(6, 5), ("group 0", "series 0"): bar(1.0, 2.0)}
+    assert labels_of(axes_of(chart(bars).draw()))[0] == "1.00 (0 to 3)"
 
 
 @pytest.mark.parametrize(
@@ -183,6 +196,8 @@ def test_a_label_stays_at_its_bar_however_long_the_interval() -> None:
         {**many(3, 2), ("group 0", "series 1"): Bar(gap=LONG)},
         {("1", "name " * 40): bar(2.0), ("group name " * 10, "_b"): bar(1e8, 1e7)},
         {("1", "math"): bar(2e-9, 1e-9), ("1", "flash"): Bar(gap="not run")},
+        {("1", "math"): bar(2.0, 900.0), ("1", "flash"): bar(0.1, 5.0, verdict="too few rounds")},
+        {**many(6, 5), ("group 0", "series 0"): bar(1.0, 2.0)},
     ],
     ids=[
         "one",
@@ -195,40 +210,23 @@ def test_a_label_stays_at_its_bar_however_long_the_interval() -> None:
         "long-reason",
         "long-names",
         "tiny",
+        "cut",
+        "cut-upright",
     ],
 )
 def test_no_text_is_cut_off_or_covers_another(bars: dict[tuple[str, str], Bar]) -> None:
-    figure = chart(bars, caption=["a caption " * 60]).draw()
-    figure.canvas.draw()
-    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    figure = chart(bars, origin="an origin " * 60).draw()
+    assert_texts_are_readable(figure)
     axes = axes_of(figure)
-    texts: list[Text] = [*figure.texts, *axes.texts, *axes.get_xticklabels()]
-    highest = axes.get_ylim()[1]
-    texts += [tick.label1 for tick in axes.yaxis.get_major_ticks() if tick.get_loc() <= highest]
-    texts += [axes.xaxis.label, axes.yaxis.label, axes.yaxis.get_offset_text()]
-    texts += figure.legends[0].get_texts()
-    boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in texts]
-    for text, box in boxes:
-        assert box.x0 >= -1, text
-        assert box.x1 <= figure.bbox.x1 + 1, text
-        assert box.y0 >= -1, text
-        assert box.y1 <= figure.bbox.y1 + 1, text
-    frame = axes.get_window_extent(renderer)
+    assert_lines_stay_inside(axes)
+    frame = axes.get_window_extent()
     for label in (text for text in axes.texts if isinstance(text, Annotation)):
-        assert label.get_window_extent(renderer).y1 <= frame.y1
-    for (one, first), (other, second) in itertools.combinations(boxes, 2):
-        shrunk = first.padded(-1.5)
-        assert not (
-            shrunk.x0 < second.x1 - 1.5
-            and second.x0 + 1.5 < shrunk.x1
-            and shrunk.y0 < second.y1 - 1.5
-            and second.y0 + 1.5 < shrunk.y1
-        ), (one, other)
+        assert label.get_window_extent().y1 <= frame.y1
 
 
 def test_characters_that_the_font_lacks_are_no_warning(tmp_path: Path) -> None:
     names = {("絵 🚀", "$\\frac$ 文"): bar(2.0, text="字"), ("絵 🚀", "b"): Bar(gap="字")}
-    save(chart(names, title="題", caption=["説明"]).draw(), tmp_path, "chart")
+    save(chart(names, title="題", origin="説明").draw(), tmp_path, "chart")
 
 
 def test_group_names_end_before_they_fill_the_sheet() -> None:
@@ -247,24 +245,6 @@ def test_no_state_is_left_in_pyplot() -> None:
 
 def test_bars_of_nothing_are_drawn_without_a_warning() -> None:
     assert axes_of(chart({("1", "math"): bar(0.0)}).draw()).get_ylim()[1] > 0
-
-
-def test_a_caption_explains_a_dozen_letters_and_counts_the_rest() -> None:
-    series = [f"s{at}" for at in range(30)]
-    gaps = {("1", name): Bar(gap=f"reason of {name} " + "long " * 9) for name in series}
-    chart = BarChart(
-        title="Gaps",
-        x_label="x",
-        y_label="y",
-        groups=["1"],
-        series=series,
-        colours=dict.fromkeys(series, "#1f77b4"),
-        bars=gaps,
-        caption=[],
-    )
-    texts = [text.get_text() for text in chart.draw().texts]
-    assert "18 further reasons are in the tables." in texts
-    assert sum(text.startswith(("a: ", "l: ", "m: ")) for text in texts) == 2
 
 
 def test_series_beyond_the_palette_have_a_hatch() -> None:

@@ -94,9 +94,9 @@ def test_cells_that_differ_in_more_than_the_step_are_never_joined(
     write_chain(tmp_path, 1.0, *before, last, **{axis: values[0]})
     write_chain(tmp_path, 2.0, *before, **{axis: values[1]})
     first, second = ablations_of(tmp_path).values()
-    assert first.title.endswith(f"on cpu, {words[0]}")
+    assert first.title.endswith(f"on EPYC, {words[0]}")
     assert list(first.changes.values()) == pytest.approx([0.25, -2.25, -1])
-    assert second.title.endswith(f"on cpu, {words[1]}")
+    assert second.title.endswith(f"on EPYC, {words[1]}")
     assert list(second.changes.values()) == pytest.approx([0.5, -4.5])
 
 
@@ -122,9 +122,10 @@ def test_a_chain_stays_in_one_environment_each_torch_env(tmp_path: Path) -> None
     }
     write_chain(tmp_path, 1.0, originals[0], steps=9, torch_env="original", **on_one_machine)
     charts = ablations_of(tmp_path)
-    assert [chart.title.partition("steps, ")[2] for chart in charts.values()] == [
-        "E1, E3",
-        "E2, E4",
+    named = [chart.title.partition("steps, ")[2].split(", ") for chart in charts.values()]
+    assert [sorted(names) for names in named] == [
+        ["environment 1", "environment 2"],
+        ["environment 3", "environment 4"],
     ]
     for chart in charts.values():
         changes = [-1, -0.5, -1.5, 0.25, -2.25, -1]
@@ -141,7 +142,10 @@ def test_environments_of_one_sweep_have_a_chain_each(tmp_path: Path) -> None:
         chain = list(SECONDS)[-3:]
         write_chain(tmp_path, 1.0 + number, *chain, within=f"{environment}-", **fixed)
     charts = ablations_of(tmp_path)
-    assert [chart.title.rpartition(", ")[2] for chart in charts.values()] == ["E1", "E2"]
+    assert [chart.title.rpartition(", ")[2] for chart in charts.values()] == [
+        "environment 1",
+        "environment 2",
+    ]
     assert [chart.begin[1] for chart in charts.values()] == [7.25, 14.5]
 
 

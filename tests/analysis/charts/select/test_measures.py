@@ -20,7 +20,7 @@ from analysis.charts.select.measures import select_measure_charts
 from analysis.charts.select.runs import select_run_charts
 from analysis.comparison.compile_gain import compute_break_even
 from analysis.rows import Row
-from sd_bench.records import Flops, Memory, Profile, Times
+from sd_bench.records import Energy, Flops, Memory, Profile, Times
 from tests.support.records import sample_record, sample_times, write_main_sweep, write_sample
 
 GPU = {"gpu": {"peak_tflops": {"fp16": 100.0, "fp32": 20.0}, "bandwidth_gb_per_s": 500}}
@@ -56,9 +56,58 @@ def test_images_a_second_are_lines_over_batch_sizes(tmp_path: Path) -> None:
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1", "2", "4"]
 
 
-def test_one_batch_size_makes_no_line(tmp_path: Path) -> None:
-    write_sample(tmp_path, sample_record(1.0))
-    assert {stem.split("_cpu")[0] for stem in charts_of(tmp_path)} == {"stages"}
+WITH_ONE_SIZE = {"images_per_second", "stages", "step_time", "peak_memory"}
+
+
+def begins_of(root: Path) -> set[str]:
+    return {stem.split("_EPYC")[0] for stem in charts_of(root)}
+
+
+def test_one_batch_size_makes_bars_with_units(tmp_path: Path) -> None:
+    energy = Energy(joules=80.0, joules_per_image=40.0, source="nvml", notes={})
+    for attention, runtime_s in (("math", 4.0), ("flash", 2.0)):
+        record = sample_record(runtime_s, attention=attention, extra={"energy": energy})
+        write_sample(tmp_path, record)
+    assert begins_of(tmp_path) == {*WITH_ONE_SIZE, "energy_per_image"}
+    found = {
+        begin: chart(tmp_path, begin)
+        for begin in ("images_per_second", "step_time", "peak_memory", "energy_per_image")
+    }
+    assert all(isinstance(each, BarChart) for each in found.values())
+    assert {begin: each.y_label for begin, each in found.items()} == {
+        "images_per_second": "Images per second",
+        "step_time": "Time of a step [s]",
+        "peak_memory": "Peak memory [GiB]",
+        "energy_per_image": "Energy per image [J]",
+    }
+    values = {begin: each.bars["1", "flash"].value for begin, each in found.items()}
+    assert values == pytest.approx(
+        {
+            "images_per_second": 0.5,
+            "step_time": 0.4,
+            "peak_memory": 2.4e9 / 2**30,
+            "energy_per_image": 40.0,
+        }
+    )
+
+
+def test_the_interval_of_a_rate_is_that_of_its_time(tmp_path: Path) -> None:
+    for round_index, runtime_s in enumerate((2.0, 2.1, 1.9)):
+        write_sample(tmp_path, sample_record(runtime_s, round_index=round_index))
+    bar = chart(tmp_path, "images_per_second").bars["1", "flash"]
+    half_width = 4.303 * 0.1 / math.sqrt(3)
+    assert (bar.low, bar.high) == pytest.approx(
+        (0.5 * 2 / (2 + half_width), 0.5 * 2 / (2 - half_width)), rel=1e-3
+    )
+
+
+def test_energy_is_a_line_over_batch_sizes(tmp_path: Path) -> None:
+    for size in (1, 2):
+        energy = Energy(joules=80.0, joules_per_image=40.0 / size, source="nvml", notes={})
+        write_sample(tmp_path, sample_record(1.0, batch_size=size, extra={"energy": energy}))
+    lines = chart(tmp_path, "energy_per_image")
+    assert [point.y for point in lines.lines["flash"]] == [40.0, 20.0]
+    assert lines.y_label == "Energy per image [J]"
 
 
 def test_stages_add_up_to_the_iteration(tmp_path: Path) -> None:
@@ -101,7 +150,7 @@ def test_efficiency_is_counted_work_over_time_and_peak(tmp_path: Path) -> None:
 
 def test_without_a_peak_there_is_no_efficiency_and_no_roofline(tmp_path: Path) -> None:
     write_sample(tmp_path, sample_record(1.0, extra={"flops": work(10e12)}))
-    assert {stem.split("_cpu")[0] for stem in charts_of(tmp_path)} == {"stages"}
+    assert begins_of(tmp_path) == WITH_ONE_SIZE
 
 
 def test_the_roofline_bounds_the_intensity_from_below(tmp_path: Path) -> None:
@@ -155,7 +204,7 @@ def test_a_profile_becomes_a_stack_by_class_of_kernel(tmp_path: Path) -> None:
 def test_a_profile_of_zeros_leaves_out_only_its_chart(tmp_path: Path) -> None:
     profile = Profile(trace_file=None, step_s=0.0, seconds_by_class={"gemm": 0.0})
     write_sample(tmp_path, sample_record(1.0, extra={"profile": profile}))
-    assert {stem.split("_cpu")[0] for stem in charts_of(tmp_path)} == {"stages"}
+    assert begins_of(tmp_path) == WITH_ONE_SIZE
 
 
 def test_lines_and_runs_beyond_the_palette_have_another_marker(tmp_path: Path) -> None:

@@ -1,0 +1,250 @@
+"""Speed-ups over a baseline: a dot with its interval for each comparison, and a line at 1."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from analysis.charts.colours import FAINT_INK, GRID, INK, PAPER
+from analysis.charts.kinds.base import MARKERS, Chart, join_values, vary
+from analysis.charts.kinds.sheet import (
+    LABEL_SIZE,
+    MARGIN_IN,
+    TICK_SIZE,
+    Sheet,
+    line_height_in,
+)
+
+_WIDTH_IN, _ROW_IN, _HEADER_IN = 7.6, 0.36, 0.3
+_NAMES_SHARE = 0.34
+_GAP_IN = 0.12
+
+#: What is written above the two sides of 1, and above the line itself.
+_SLOWER, _FASTER = "← slower", "faster →"
+
+#: The axis reaches at least so far to both sides, and an interval at most this much further than
+#: the furthest dot: what is longer is cut there and printed.
+_LEAST_REACH, _LONGEST_ARM = 1.08, 1.35
+
+#: Steps between ticks, and how many ticks there may be; where even the longest step makes too many,
+#: ticks double, or are powers of ten.
+_STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5)
+_MOST_TICKS = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speedup:
+    """One comparison: how many times as fast, its interval (NaN: none), and its verdict's word.
+
+    ``name`` stands beside it, in the colour of ``series``. ``decided``: whether the word is a
+    verdict. ``group`` stands above all that have it.
+    """
+
+    name: str
+    series: str
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    text: str
+    word: str
+    decided: bool
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeedupChart(Chart):
+    """``rows`` from top to bottom, all against one baseline, on a logarithmic axis."""
+
+    subtitle: str
+    x_label: str
+    rows: list[Speedup]
+    colours: dict[str, str] = field(default_factory=dict)
+
+    def _draw(self) -> Figure:
+        sheet = Sheet(_WIDTH_IN)
+        groups = list(dict.fromkeys(row.group for row in self.rows))
+        headers = [group for group in groups if group] if len(groups) > 1 else []
+        head_in = line_height_in(TICK_SIZE) + 0.06
+        height_in = _ROW_IN * len(self.rows) + _HEADER_IN * len(headers) + 0.1
+        names_in, words_in = self._columns(sheet, headers)
+        left_in = MARGIN_IN + names_in + _GAP_IN
+        right_in = _GAP_IN + words_in + MARGIN_IN
+        axes = sheet.lay_out(
+            title=self.title,
+            subtitle=self.subtitle,
+            axes_height_in=height_in,
+            above_axes_in=head_in,
+            below_axes_in=0.3 + line_height_in(LABEL_SIZE),
+            origin=self.origin,
+            left_in=left_in,
+            right_in=right_in,
+        )
+        axes_in = _WIDTH_IN - left_in - right_in
+        places = _places(self.rows, bool(headers))
+        axes.set_ylim(height_in, 0)
+        axes.set_yticks([])
+        _draw_scale(axes, sheet, self, axes_in)
+        _draw_names(axes, sheet, self.rows, places, names_in, bool(headers))
+        _draw_rows(axes, self, places)
+        return sheet.figure
+
+    def _columns(self, sheet: Sheet, headers: Sequence[str]) -> tuple[float, float]:
+        """The inches that names and words need beside the axes."""
+        names = [sheet.text_width(row.name, LABEL_SIZE) for row in self.rows]
+        names += [sheet.text_width(group, LABEL_SIZE) for group in headers]
+        words = [sheet.text_width(_say(self, row), LABEL_SIZE) for row in self.rows]
+        return min(max(names), _WIDTH_IN * _NAMES_SHARE), max(words)
+
+    def _kind(self) -> str:
+        return "Chart of speed-ups"
+
+    def _content(self) -> str:
+        values: dict[str, list[str]] = {}
+        for row in self.rows:
+            name = f"{row.name} {row.group}".rstrip()
+            values.setdefault(name, []).append(f"{row.text} ({row.word})")
+        return f"{self.x_label}. {join_values(values)}"
+
+
+def _places(rows: Sequence[Speedup], headed: bool) -> list[float]:
+    """Inches from the top of the axes to the middle of each row."""
+    places, y, group = [], 0.05, None
+    for row in rows:
+        if headed and row.group != group:
+            group = row.group
+            y += _HEADER_IN
+        places.append(y + _ROW_IN / 2)
+        y += _ROW_IN
+    return places
+
+
+def _limits(chart: SpeedupChart) -> tuple[float, float]:
+    """Where intervals are cut."""
+    values = [row.value for row in chart.rows] + [1.0]
+    low = min(min(values) / _LONGEST_ARM, 1 / _LEAST_REACH)
+    high = max(max(values) * _LONGEST_ARM, _LEAST_REACH)
+    lows = [row.low for row in chart.rows if not math.isnan(row.low)]
+    highs = [row.high for row in chart.rows if not math.isnan(row.high)]
+    return (
+        max(low, min([*lows, *values, 1 / _LEAST_REACH])),
+        min(high, max([*highs, *values, _LEAST_REACH])),
+    )
+
+
+def _say(chart: SpeedupChart, row: Speedup) -> str:
+    """What stands at the right of a row; with the interval where its arm is cut."""
+    low, high = _limits(chart)
+    cut = f" ({row.low:.3g} to {row.high:.3g})" if row.low < low or row.high > high else ""
+    return f"{row.text}{cut}  {row.word}"
+
+
+def _draw_scale(axes: Axes, sheet: Sheet, chart: SpeedupChart, axes_in: float) -> None:
+    low, high = _limits(chart)
+    margin = (high / low) ** 0.04
+    axes.set_xscale("log")
+    axes.set_xlim(low / margin, high * margin)
+    ticks = _choose_ticks(low / margin, high * margin)
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(ticks, [f"{tick:.3g}x" for tick in ticks])
+    axes.grid(axis="y", visible=False)
+    axes.grid(axis="x", color=GRID, linewidth=0.8)
+    axes.axvline(1.0, color=INK, linewidth=1.4, zorder=2)
+    name = sheet.cut(chart.x_label, LABEL_SIZE, axes_in + 1.2)
+    axes.set_xlabel(name, fontsize=LABEL_SIZE, color=INK, parse_math=False)
+    one = math.log(margin / low) / math.log(high / low * margin**2)
+    for text, begin, end in ((_SLOWER, 0.0, one), (_FASTER, one, 1.0)):
+        if sheet.text_width(text, TICK_SIZE) + 0.1 <= (end - begin) * axes_in:
+            axes.annotate(
+                text,
+                ((begin + end) / 2, 1.0),
+                xycoords="axes fraction",
+                xytext=(0, 4),
+                textcoords="offset points",
+                ha="center",
+                va="bottom",
+                fontsize=TICK_SIZE,
+                color=FAINT_INK,
+            )
+
+
+def _choose_ticks(low: float, high: float) -> list[float]:
+    """As many as there may be, 1 among them."""
+    spaced = ([step * at for at in range(1, math.ceil(high / step))] for step in _STEPS)
+    powers = ([base**at for at in range(-9, 10)] for base in (2.0, 10.0, 100.0))
+    for ticks in (*spaced, *powers):
+        found = [tick for tick in ticks if low <= tick <= high]
+        if len(found) <= _MOST_TICKS:
+            return found
+    return [1.0]
+
+
+def _draw_names(
+    axes: Axes,
+    sheet: Sheet,
+    rows: Sequence[Speedup],
+    places: Sequence[float],
+    names_in: float,
+    headed: bool,
+) -> None:
+    """Names left of the axes; a group's above its first row."""
+    group = None
+    for row, y in zip(rows, places, strict=True):
+        lines = [(y, sheet.cut(row.name, LABEL_SIZE, names_in), INK)]
+        if headed and row.group != group:
+            group = row.group
+            header = sheet.cut(group, LABEL_SIZE, names_in)
+            lines.append((y - (_ROW_IN + _HEADER_IN) / 2, header, FAINT_INK))
+        for place, text, colour in lines:
+            axes.annotate(
+                text,
+                (0.0, place),
+                xycoords=("axes fraction", "data"),
+                xytext=(-_GAP_IN * 72, 0),
+                textcoords="offset points",
+                ha="right",
+                va="center",
+                fontsize=LABEL_SIZE,
+                color=colour,
+                parse_math=False,
+            )
+
+
+def _draw_rows(axes: Axes, chart: SpeedupChart, places: Sequence[float]) -> None:
+    low, high = _limits(chart)
+    markers = vary(chart.colours, MARKERS)
+    for row, y in zip(chart.rows, places, strict=True):
+        colour = chart.colours[row.series]
+        if not math.isnan(row.low):
+            ends = max(row.low, low), min(row.high, high)
+            axes.plot(ends, (y, y), color=colour, linewidth=4 if row.decided else 2.5, zorder=3)
+            cut = [("<", row.low < low, ends[0]), (">", row.high > high, ends[1])]
+            for marker, is_cut, x in cut:
+                if is_cut:
+                    axes.plot([x], [y], marker, color=colour, markersize=7, zorder=3)
+        axes.plot(
+            [row.value],
+            [y],
+            markers[row.series],
+            color=colour,
+            markerfacecolor=colour if row.decided else PAPER,
+            markeredgewidth=2,
+            markersize=10,
+            zorder=4,
+        )
+        axes.annotate(
+            _say(chart, row),
+            (1.0, y),
+            xycoords=("axes fraction", "data"),
+            xytext=(_GAP_IN * 72, 0),
+            textcoords="offset points",
+            ha="left",
+            va="center",
+            fontsize=LABEL_SIZE,
+            color=INK if row.decided else FAINT_INK,
+            parse_math=False,
+        )

@@ -1,0 +1,167 @@
+"""The charts of one quantity of every cell: rate, time of a step, memory, energy."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.charts.kinds.bars import Bar, BarChart
+from analysis.charts.kinds.base import Chart
+from analysis.charts.kinds.lines import LineChart, Point
+from analysis.charts.select.captions import explain_signs, make_caption, note_origin
+from analysis.rows import Row, list_rows
+from analysis.series import order_series
+from analysis.wording.cell_names import describe_workload
+from sd_bench.verdicts.axes import order_values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Measure:
+    """A quantity of every cell: over batch sizes a line, of a single one bars."""
+
+    title: str
+    y_label: str
+    caption: str
+    point: Callable[[Row], Point]
+
+
+def chart_throughput(cells: pd.DataFrame, colours: dict[str, str]) -> Chart | None:
+    """Images per second; ``None`` where no cell has any."""
+
+    def point(row: Row) -> Point:
+        rate, mean_s = row["images_per_s"], row["mean_s"]
+        if math.isnan(row["ci_low_s"]) or row["ci_low_s"] <= 0:
+            return Point(row["batch_size"], rate, rate, rate)
+        low, high = rate * mean_s / row["ci_high_s"], rate * mean_s / row["ci_low_s"]
+        return Point(row["batch_size"], rate, low, high)
+
+    measure = _Measure(
+        title="Images per second",
+        y_label="Images per second",
+        caption="Higher is better. All images of the timed iterations over their time, with the "
+        "95 % interval.",
+        point=point,
+    )
+    return _measure_cells(cells, colours, measure)
+
+
+def chart_step_time(cells: pd.DataFrame, colours: dict[str, str]) -> Chart | None:
+    """Seconds of a sampler step; ``None`` where none is known."""
+    measure = _Measure(
+        title="Time of a sampler step",
+        y_label="Time of a step [s]",
+        caption="Lower is better. Median step of a round, mean over rounds.",
+        point=_plain("step_s"),
+    )
+    return _measure_cells(cells, colours, measure)
+
+
+def chart_memory(cells: pd.DataFrame, colours: dict[str, str]) -> Chart | None:
+    """GiB at the peak; ``None`` where none is known."""
+    kinds = ", ".join(sorted(set(cells["memory_kind"]) - {""}))
+    measure = _Measure(
+        title="Peak memory",
+        y_label="Peak memory [GiB]",
+        caption=f"Lower is better. Peak memory {kinds}, mean over rounds.",
+        point=_plain("peak_bytes", 2**30),
+    )
+    return _measure_cells(cells, colours, measure)
+
+
+def chart_energy(cells: pd.DataFrame, colours: dict[str, str]) -> Chart | None:
+    """Joules per image; ``None`` where none is known."""
+    measure = _Measure(
+        title="Energy per image",
+        y_label="Energy per image [J]",
+        caption="Lower is better. The device's own counter over the timed iterations, mean over "
+        "rounds.",
+        point=_plain("joules_per_image"),
+    )
+    return _measure_cells(cells, colours, measure)
+
+
+def _plain(column: str, unit: float = 1.0) -> Callable[[Row], Point]:
+    def point(row: Row) -> Point:
+        value = row[column] / unit
+        return Point(row["batch_size"], value, value, value)
+
+    return point
+
+
+def _measure_cells(cells: pd.DataFrame, colours: dict[str, str], measure: _Measure) -> Chart | None:
+    """Lines over batch sizes, bars with a single one; ``None`` where nothing is known."""
+    known = cells[[not math.isnan(measure.point(row).y) for row in list_rows(cells)]]
+    if not len(known):
+        return None
+    sizes = set(known["batch_size"])
+    if len(sizes) > 1 and not any(isinstance(size, str | None) for size in sizes):
+        return _over_batch_sizes(known, colours, measure)
+    return make_bars(
+        known, colours, measure.title, measure.y_label, _to_bar(measure), measure.caption
+    )
+
+
+def _to_bar(measure: _Measure) -> Callable[[Row], Bar]:
+    def bar(row: Row) -> Bar:
+        _, value, low, high = measure.point(row)
+        text = f"{value:.3g}{row['flags']}"
+        if low == high:
+            return Bar(value=value, text=text)
+        return Bar(value=value, text=text, low=low, high=high)
+
+    return bar
+
+
+def _over_batch_sizes(cells: pd.DataFrame, colours: dict[str, str], measure: _Measure) -> LineChart:
+    lines: dict[str, list[Point]] = {}
+    flags: dict[str, str] = {}
+    rows_by_series: dict[str, list[Row]] = defaultdict(list)
+    for row in list_rows(cells):
+        rows_by_series[str(row["series"])].append(row)
+    for series in order_series(cells):
+        rows = rows_by_series[series]
+        lines[series] = [measure.point(row) for row in rows]
+        flags[series] = "".join(dict.fromkeys("".join(row["flags"] for row in rows)))
+    return LineChart(
+        title=f"{measure.title} {name_place(cells)}",
+        x_label="Batch size [images]",
+        y_label=measure.y_label,
+        lines=lines,
+        colours={name: colours[name] for name in lines},
+        flags=flags,
+        caption=make_caption(measure.caption, explain_signs(flags.values())),
+        origin=note_origin(cells),
+    )
+
+
+def name_place(cells: pd.DataFrame) -> str:
+    """The machine and workload of the cells for a title."""
+    first: Row = list_rows(cells)[0]
+    return f"on {first['machine']}: {describe_workload(first)}"
+
+
+def make_bars(
+    cells: pd.DataFrame,
+    colours: dict[str, str],
+    name: str,
+    y_label: str,
+    bar: Callable[[Row], Bar],
+    caption: str,
+) -> BarChart:
+    """Bars of each cell of one machine and workload, over batch sizes."""
+    rows = list_rows(cells)
+    return BarChart(
+        title=f"{name} {name_place(cells)}",
+        x_label="Batch size [images]",
+        y_label=y_label,
+        groups=[str(size) for size in order_values("batch_size", cells["batch_size"])],
+        series=order_series(cells),
+        colours=colours,
+        bars={(str(row["batch_size"]), str(row["series"])): bar(row) for row in rows},
+        caption=make_caption(caption, explain_signs(cells["flags"])),
+        origin=note_origin(cells),
+    )

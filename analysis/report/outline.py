@@ -1,0 +1,135 @@
+"""The report in its order, every sentence once, and nothing of how it is written."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.report.contents import ReportData, name_report
+from analysis.rows import list_rows
+from analysis.tables.page import Page
+from analysis.tables.pages import (
+    make_axes_page,
+    make_delta_page,
+    make_environment_table,
+    make_resources_page,
+    make_summary_page,
+)
+from analysis.wording.answers import answer_rows
+from analysis.wording.judgements import note_verdicts
+from analysis.wording.notes import (
+    DELTA_NOTE,
+    RESOURCES_NOTE,
+    note_common,
+    note_runtime,
+    note_scaling,
+    note_value,
+)
+from analysis.wording.reading import (
+    explain_few_rounds,
+    explain_headings,
+    explain_signs,
+    list_covered_notes,
+)
+from analysis.wording.shared_facts import Fact, list_shared_facts
+from sd_bench.verdicts.answers import Answer
+
+#: Answers beyond this are in the tables only.
+MOST_ANSWERS = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outline:
+    """What the report says.
+
+    ``shared`` holds for all cells; ``sections`` are pages of tables without notes; ``reading``
+    says what their headings and signs mean, ``remarks`` what was special about this sweep.
+    """
+
+    title: str
+    answers: list[Answer]
+    num_more_answers: int
+    shared: list[Fact]
+    sections: list[Page]
+    reading: list[Fact]
+    remarks: list[str]
+
+
+def make_outline(data: ReportData) -> Outline:
+    """What the report says of the data."""
+    pages, answers = _pages(data), _answers(data)
+    return Outline(
+        title=name_report(data),
+        answers=answers[:MOST_ANSWERS],
+        num_more_answers=max(len(answers) - MOST_ANSWERS, 0),
+        shared=list_shared_facts(data.deltas, data.environments),
+        sections=[*_sections(pages, data.environments)],
+        reading=_reading(data, pages),
+        remarks=_remarks(data, pages),
+    )
+
+
+def _answers(data: ReportData) -> list[Answer]:
+    """Each sentence once, those first that claim a difference.
+
+    Where nothing has a baseline of its own, the answers are those on single axes.
+    """
+    has_own = (data.deltas["method"] != "").any()
+    tables = [data.deltas] if has_own else [data.deltas, *data.by_axis.values()]
+    found = {a.sentence: a for table in tables for a in answer_rows(table) if a.sentence}
+    return sorted(found.values(), key=lambda answer: not answer.claims_difference)
+
+
+def _pages(data: ReportData) -> list[Page]:
+    """Differences, one axis at a time, every cell, and what else was measured of it."""
+    pages = [make_delta_page(data.deltas, data.environments)]
+    if len(data.by_axis) > 1:
+        pages.append(make_axes_page(data.by_axis))
+    summary = make_summary_page(data.deltas, data.environments)
+    pages.append(dataclasses.replace(summary, title=summary.tables[0].title))
+    resources = make_resources_page(data.deltas)
+    return [*pages, resources] if resources.tables else pages
+
+
+def _sections(pages: list[Page], environments: pd.DataFrame) -> Iterator[Page]:
+    """The pages without their notes; which environment is which stands once, behind them."""
+    which_is_which = make_environment_table(environments)
+    for page in pages:
+        tables = [table for table in page.tables if table != which_is_which]
+        yield dataclasses.replace(page, tables=tables, notes=[])
+    if len(environments) > 1:
+        yield Page(title=which_is_which.title, tables=[which_is_which])
+
+
+def _reading(data: ReportData, pages: list[Page]) -> list[Fact]:
+    """What headings, verdicts and signs mean, as far as they occur."""
+    tables = [table for page in pages for table in page.tables]
+    deltas = [data.deltas, *data.by_axis.values()]
+    signs = [*data.deltas["flags"], *(f for each in deltas for f in each["baseline_flags"])]
+    rule = note_verdicts(list_rows(data.deltas))[:1]
+    measured = data.deltas[data.deltas["status"] == "ok"]
+    return [
+        *(Fact("verdict", sentence) for sentence in rule),
+        *(explain_few_rounds(int(measured["rounds"].min())) if len(measured) else []),
+        *explain_headings({heading for table in tables for heading in table.headings}),
+        *explain_signs(signs, bold=any(table.bold for table in tables)),
+    ]
+
+
+def _remarks(data: ReportData, pages: list[Page]) -> list[str]:
+    """The notes of the pages that are said neither of all cells nor in how to read this."""
+    said = {
+        *note_common(data.deltas, data.environments),
+        *note_scaling(data.deltas),
+        *(note_value(deltas) for deltas in data.by_axis.values()),
+        *(sentence for deltas in data.by_axis.values() for sentence in note_scaling(deltas)),
+        *note_verdicts(list_rows(data.deltas))[:1],
+        *list_covered_notes(),
+        DELTA_NOTE,
+        RESOURCES_NOTE,
+        note_runtime(data.deltas),
+    }
+    return [*dict.fromkeys(n for page in pages for n in page.notes if n not in said)]

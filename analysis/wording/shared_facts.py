@@ -1,0 +1,118 @@
+"""What all cells of a sweep share, as terms and what they are: a report says it once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pandas as pd
+
+from analysis.formatting import count_rounds, join_sweeps
+from analysis.rows import Row, list_rows, varies
+from analysis.series import NAMING_AXES
+from analysis.wording.cell_names import name_picture, name_workload
+from analysis.wording.notes import describe_value, note_baseline
+from sd_bench.verdicts.attention_dtype import name_attention
+from sd_bench.verdicts.axes import PICTURE_AXES
+
+
+class Fact(NamedTuple):
+    """A term, and what it is in this sweep."""
+
+    term: str
+    text: str
+
+
+def list_shared_facts(cells: pd.DataFrame, environments: pd.DataFrame) -> list[Fact]:
+    """Machine, versions, model, choices, rounds, value, baseline, and what was scaled down.
+
+    What varies between cells names them in the tables and is not among the facts.
+    """
+    return [
+        *_place(environments),
+        *_workload(cells),
+        Fact("Rounds", f"{_count_rounds(cells)}; each counts as {describe_value(cells)}"),
+        _baseline(cells),
+        *_scaling(cells),
+    ]
+
+
+def _baseline(cells: pd.DataFrame) -> Fact:
+    told = note_baseline(cells).rstrip(".")
+    for begin in ("Baseline: ", "Baselines: "):
+        told = told.removeprefix(begin)
+    return Fact("Baseline", told)
+
+
+def _place(environments: pd.DataFrame) -> Iterator[Fact]:
+    rows = list_rows(environments)
+    if len(rows) > 1:
+        machines = dict.fromkeys(str(row["machine"]) for row in rows)
+        yield Fact("Machines", f"{', '.join(machines)}; see Environments")
+        return
+    (only,) = rows
+    yield Fact("Machine", str(only["device"]))
+    yield Fact("Versions", f"PyTorch {only['torch']}, Python {only['python']}")
+    yield Fact("Code", f"commit {only['commit']}")
+    yield Fact("Sweep", join_sweeps(only["sweeps"]))
+
+
+def _workload(cells: pd.DataFrame) -> Iterator[Fact]:
+    """The model with its size and steps, then the choices; nothing of what varies or is unknown."""
+    first = list_rows(cells)[0]
+    words = {axis: text for axis, text in name_workload(first).items() if not varies(cells, axis)}
+    if {"height", "width"} <= words.keys():
+        words["height"] = f"{first['width']}x{first['height']} pixels"
+        del words["width"]
+    words |= dict(_choices(cells, first))
+    model = [words.pop(axis) for axis in ("model_version", "height", "width") if axis in words]
+    model += [words.pop("weights")] if "weights" in words else []
+    work = [words.pop(axis) for axis in ("sampler", "steps", "n_iter") if axis in words]
+    picture = [words.pop(axis) for axis in PICTURE_AXES if axis in words]
+    for term, parts in (
+        *(("Model", model), ("Sampling", work), ("Picture", picture)),
+        ("Choices", [*words.values()]),
+    ):
+        if parts:
+            yield Fact(term, ", ".join(parts))
+
+
+def _choices(cells: pd.DataFrame, first: Row) -> Iterator[tuple[str, str]]:
+    dtype = "" if varies(cells, "attention_dtype") else first["attention_dtype"]
+    words = {
+        "attention": f"attention {name_attention(str(first['attention']), dtype)}",
+        "compile": f"compile {first['compile']}",
+        "torch_env": f"torch_env {first['torch_env']}",
+        "weights": f"{first['weights']} weights",
+        **name_picture(first),
+    }
+    for axis in NAMING_AXES:
+        if axis != "upcast" and not varies(cells, axis) and first[axis] is not None:
+            yield axis, words.get(axis, str(first[axis]))
+
+
+def _count_rounds(cells: pd.DataFrame) -> str:
+    counts = cells.loc[cells["status"] == "ok", "rounds"]
+    if not len(counts):
+        return "none with times"
+    least, most = int(counts.min()), int(counts.max())
+    return f"{count_rounds(least) if least == most else f'{least} to {most} rounds'} per cell"
+
+
+def _scaling(cells: pd.DataFrame) -> Iterator[Fact]:
+    """How the workload differs from the published one: one fact, machines named if they differ."""
+    machines_of: dict[str, list[str]] = defaultdict(list)
+    for machine, group in cells.groupby("machine", sort=False):
+        for statement in dict.fromkeys(s.rstrip(" .") for each in group["scaled"] for s in each):
+            machines_of[statement].append(str(machine))
+    together: dict[str, list[str]] = defaultdict(list)
+    for statement, machines in machines_of.items():
+        together[", ".join(machines)].append(statement)
+    several = cells["machine"].nunique() > 1
+    parts = (
+        f"{machines}: {'; '.join(said)}" if several else "; ".join(said)
+        for machines, said in together.items()
+    )
+    if text := ". ".join(parts):
+        yield Fact("Scaled down", text)

@@ -1,0 +1,133 @@
+"""The cells of a sweep that has ended, as the table of answers shows them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sd_bench.execution.plan import PlannedCell
+from sd_bench.execution.sweep_looks import SweepLooks
+from sd_bench.records import Record
+from sd_bench.screens.answers import ShownCell
+from sd_bench.statistics.runtime import typical_runtime
+from sd_bench.verdicts.answers import Answer, Compared, Facts, answer_all, put_together
+from sd_bench.verdicts.attention_dtype import attention_dtype
+from sd_bench.verdicts.cells import Cell
+from sd_bench.verdicts.comparisons import Comparison
+from sd_bench.verdicts.names import name_cells
+from sd_bench.verdicts.parity import (
+    NO_REFERENCE,
+    OWN_REFERENCE,
+    KeptLatents,
+    Parity,
+    find_latents,
+    judge_parity,
+)
+from sd_bench.verdicts.proofs import name_proof, pool_proofs
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """A record, and the folder that its files lie in."""
+
+    record: Record
+    folder: Path
+
+
+def show_cells(
+    comparisons: Sequence[Comparison],
+    looks: SweepLooks,
+    plan: Sequence[PlannedCell],
+    records: Sequence[Sequence[Record]],
+) -> list[ShownCell]:
+    """Every cell with its answer, in the order of the plan; ``records`` are by its cells."""
+
+    def place(comparison: Comparison) -> int:
+        return min(looks.indices_of(comparison.cell), default=len(plan))
+
+    ordered = sorted(comparisons, key=place)
+    measured = {
+        comparison.cell: list(_measured(comparison.cell, looks, plan, records))
+        for comparison in ordered
+    }
+    names = name_cells([_row(cell, rounds) for cell, rounds in measured.items()])
+    latents = {cell: _latents(cell, rounds) for cell, rounds in measured.items()}
+    facts = {
+        comparison.cell: Facts(
+            name=name,
+            proof=pool_proofs(name_proof(each.record.kernel_proof) for each in rounds),
+            parity=_parity(comparison, latents),
+        )
+        for comparison, name, rounds in zip(ordered, names, measured.values(), strict=True)
+    }
+    compared = put_together(ordered, facts)
+    return [
+        _show(each, answer) for each, answer in zip(compared, answer_all(compared), strict=True)
+    ]
+
+
+def _measured(
+    cell: Cell,
+    looks: SweepLooks,
+    plan: Sequence[PlannedCell],
+    records: Sequence[Sequence[Record]],
+) -> Iterator[_Measured]:
+    """The rounds of a cell: those of its environment, and those that have no times."""
+    numbers = {number for _, number in cell.runs}
+    for index in looks.indices_of(cell):
+        for record in records[index]:
+            if record.round in numbers or record.status != "ok":
+                yield _Measured(record, plan[index].cell.folder)
+
+
+def _row(cell: Cell, rounds: Sequence[_Measured]) -> dict[str, object]:
+    """What names are made of."""
+    dtypes = filter(None, (attention_dtype(each.record) for each in rounds))
+    return {
+        **cell.choices,
+        "machine": cell.machine,
+        "env": cell.env,
+        "cell_hash": cell.cell_hash,
+        "attention_dtype": ", ".join(sorted(set(dtypes))),
+    }
+
+
+def _latents(cell: Cell, rounds: Sequence[_Measured]) -> KeptLatents:
+    paths = ((each.record.round, each.record.status, _latents_path(each)) for each in rounds)
+    return find_latents(paths, cell["precision"])
+
+
+def _latents_path(measured: _Measured) -> str | None:
+    output = measured.record.output
+    if output is None or not output.latents_file:
+        return None
+    return str(measured.folder / output.latents_file)
+
+
+def _parity(comparison: Comparison, latents: dict[Cell, KeptLatents]) -> Parity:
+    base = comparison.baseline_cell
+    if base is None:
+        return NO_REFERENCE
+    if base is comparison.cell:
+        return OWN_REFERENCE
+    return judge_parity(latents[comparison.cell], latents[base])
+
+
+def _show(compared: Compared, answer: Answer) -> ShownCell:
+    cell, difference = compared.comparison.cell, compared.comparison.difference
+    runs = list(cell.runs.values())
+    if not runs:
+        return ShownCell(
+            compared=compared, answer=answer, runtime_s=math.nan, images_per_s=math.nan
+        )
+    batch_size, n_iter = cell["batch_size"], cell["n_iter"]
+    assert isinstance(batch_size, int)
+    assert isinstance(n_iter, int)
+    return ShownCell(
+        compared=compared,
+        answer=answer,
+        runtime_s=typical_runtime(runs).seconds if difference is None else difference.cell_s,
+        images_per_s=batch_size * n_iter * len(runs) / math.fsum(runs),
+    )

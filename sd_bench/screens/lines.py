@@ -1,0 +1,44 @@
+"""Lines that wrap at spaces only: what people copy stays whole."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+#: How wide lines are where there is no terminal that says.
+_WIDTH_OF_A_FILE = 100
+
+_INDENT = "  "
+
+
+def choose_width(is_terminal: bool) -> int | None:
+    """The width of a console: a terminal's own (``None``), ``COLUMNS``, or that of a file."""
+    columns = os.environ.get("COLUMNS", "")
+    if is_terminal or (columns.isdecimal() and int(columns) > 0):
+        return None
+    return _WIDTH_OF_A_FILE
+
+
+def print_line(console: Console, text: str, copied: str = "", style: str = "") -> None:
+    """Print a sentence, and behind or below it a command or path that nobody breaks inside.
+
+    ``text`` is wrapped at spaces. A word that is longer than the screen, such as a path, stays one.
+    """
+    whole = f"{text} {copied}" if copied else text
+    if cell_len(whole) <= console.width:
+        lines = [whole]
+    else:
+        lines = wrap(text, console.width) + ([f"{_INDENT}{copied}"] if copied else [])
+    for line in lines:
+        console.print(Text(line, style=style), soft_wrap=True)
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """The lines of a sentence, broken at spaces only; all but the first are indented."""
+    return textwrap.wrap(
+        text, width, subsequent_indent=_INDENT, break_long_words=False, break_on_hyphens=False
+    )

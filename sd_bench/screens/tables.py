@@ -1,0 +1,86 @@
+"""Tables on a terminal, or as plain text where there is none: one style for both commands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rich.box import ASCII, SIMPLE_HEAD
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+#: Spaces between two columns on a terminal.
+_BETWEEN_COLUMNS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScreenTable:
+    """A table of text. ``numeric`` are headings whose columns stand right, ``bold`` row indices.
+
+    ``styles`` colour the cells whose whole text is the key; a word says the same.
+    """
+
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numeric: frozenset[str] = frozenset()
+    bold: frozenset[int] = frozenset()
+    styles: Mapping[str, str] = field(default_factory=dict)
+
+
+def draw_table(table: ScreenTable, console: Console, wraps: bool = True) -> RichTable:
+    """What the console prints: cells wrap at spaces so that the table fits the console.
+
+    With ``wraps=False`` only a terminal wraps: elsewhere a row is a line, however long.
+    """
+    columns = list(zip(table.headings, *table.rows, strict=True))
+    may_wrap = wraps or console.is_terminal
+    shown = RichTable(
+        box=SIMPLE_HEAD if console.is_terminal else ASCII,
+        show_edge=not console.is_terminal,
+        padding=(0, _BETWEEN_COLUMNS - 1, 0, 0) if console.is_terminal else (0, 1),
+        pad_edge=not console.is_terminal,
+    )
+    widths: list[int | None] = [None] * len(columns)
+    if may_wrap:
+        widths = _widths(columns, table.numeric, _room(len(columns), console))
+    for column, width in zip(columns, widths, strict=True):
+        shown.add_column(
+            Text(column[0]),
+            justify="right" if column[0] in table.numeric else "left",
+            overflow="fold",
+            width=width,
+            no_wrap=not may_wrap,
+        )
+    for at, row in enumerate(table.rows):
+        stressed = at in table.bold
+        if stressed and not console.is_terminal:
+            row = [f"**{cell}**" if cell else cell for cell in row]
+        cells = (Text(cell, style=table.styles.get(cell, "")) for cell in row)
+        shown.add_row(*cells, style="bold" if stressed else "")
+    return shown
+
+
+def _room(num_columns: int, console: Console) -> int:
+    """The characters that all columns have together."""
+    if console.is_terminal:
+        return console.width - _BETWEEN_COLUMNS * (num_columns - 1)
+    return console.width - 3 * num_columns - 1
+
+
+def _widths(
+    columns: Sequence[Sequence[str]], numeric: frozenset[str], room: int
+) -> list[int | None]:
+    """Widths at which only spaces break lines; all ``None`` where there is no need, or no room.
+
+    Numbers are the last to be broken.
+    """
+    full = [max(cell_len(cell) for cell in column) for column in columns]
+    words = [[word for cell in column for word in cell.split()] for column in columns]
+    widths = [max(map(cell_len, of_column), default=0) for of_column in words]
+    if not sum(widths) <= room < sum(full):
+        return [None] * len(columns)
+    for at in sorted(range(len(columns)), key=lambda at: columns[at][0] not in numeric):
+        widths[at] += min(full[at] - widths[at], room - sum(widths))
+    return [*widths]

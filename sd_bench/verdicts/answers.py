@@ -1,0 +1,260 @@
+"""Answers: one sentence for each comparison, the same on every screen and in every report.
+
+A difference is claimed only where a verdict was reached, the kernels of both sides are proven and
+both draw the same picture. Where one of these is missing, the sentence says so first and names no
+speed-up.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from sd_bench.statistics.digits import format_factor, format_factors
+from sd_bench.verdicts.axes import WORKLOAD_AXES
+from sd_bench.verdicts.cells import Cell
+from sd_bench.verdicts.comparisons import Comparison, Difference
+from sd_bench.verdicts.judgement import ROUNDS_FOR_A_VERDICT, Verdict
+from sd_bench.verdicts.names import name_place
+from sd_bench.verdicts.parity import NO_REFERENCE, Parity
+from sd_bench.verdicts.proofs import NO_PROOF, PROVEN
+
+#: The words of an answer beside those of verdicts and statuses.
+NO_CLAIM, NO_BASELINE, IS_BASELINE = "no claim", "no baseline", "baseline"
+
+#: What became of a cell without times, by its status.
+_WITHOUT_TIMES = {
+    "unsupported": "cannot run here",
+    "oom": "ran out of memory",
+    "timeout": "took too long and was stopped",
+    "crashed": "crashed",
+    "failed": "failed",
+    "invalid": "gave no usable times",
+}
+
+#: How the reason begins where a whole table has nothing to compare, and where a baseline failed.
+_OF_THE_TABLE, _OF_THE_BASELINE = "no baseline: ", "baseline "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """A comparison, and the facts around it that its sentence needs.
+
+    ``name`` and ``baseline_name`` are what people call the two cells ("flash", "math (fp32
+    inside)"), ``place`` is where both stand ("at batch size 4", or empty). The proofs are words of
+    `sd_bench.verdicts.proofs`.
+    """
+
+    comparison: Comparison
+    name: str
+    baseline_name: str = ""
+    place: str = ""
+    proof: str = PROVEN
+    baseline_proof: str = PROVEN
+    parity: Parity = NO_REFERENCE
+
+    @property
+    def subject(self) -> str:
+        """The cell with its place."""
+        return f"{self.name} {self.place}".rstrip()
+
+    @property
+    def both(self) -> str:
+        """The cell, its baseline and their place."""
+        return f"{self.name} against {self.baseline_name} {self.place}".rstrip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What must be known of a cell beside its comparison; ``parity`` is with its baseline."""
+
+    name: str
+    proof: str
+    parity: Parity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a comparison has come to, in one ``sentence``; a measured baseline has none.
+
+    ``word`` is that of the verdict (faster, slower, same, unclear, too few rounds), `NO_CLAIM`
+    where times were compared that allow none, `NO_BASELINE`, `IS_BASELINE`, or the status of a
+    cell without times (failed, unsupported, oom, ...).
+    """
+
+    sentence: str
+    word: str
+
+    @property
+    def claims_difference(self) -> bool:
+        """Whether it says that one side is faster than the other."""
+        return self.word in ("faster", "slower")
+
+
+def put_together(comparisons: Sequence[Comparison], facts: Mapping[Cell, Facts]) -> list[Compared]:
+    """The comparisons of a table with the ``facts`` of its cells, baselines among them."""
+    cells = [comparison.cell for comparison in comparisons]
+    varying = {
+        axis for axis in ("machine", *WORKLOAD_AXES) if len({cell[axis] for cell in cells}) > 1
+    }
+    return [_put_together(comparison, facts, varying) for comparison in comparisons]
+
+
+def _put_together(
+    comparison: Comparison, facts: Mapping[Cell, Facts], varying: set[str]
+) -> Compared:
+    of_cell, base = facts[comparison.cell], comparison.baseline_cell
+    of_baseline = None if base is None else facts.get(base)
+    if of_baseline is None or of_baseline.name == of_cell.name:
+        baseline_name = str(comparison.baseline or "")
+    else:
+        baseline_name = of_baseline.name
+    return Compared(
+        comparison=comparison,
+        name=of_cell.name,
+        baseline_name=baseline_name,
+        place=name_place(comparison.cell, varying),
+        proof=of_cell.proof,
+        baseline_proof=NO_PROOF if of_baseline is None else of_baseline.proof,
+        parity=of_cell.parity,
+    )
+
+
+def answer_all(table: Sequence[Compared]) -> list[Answer]:
+    """The answer of each comparison of a table, in order.
+
+    A cell without times for the same reason in every place has the same sentence in all of them.
+    """
+    places: dict[str, set[str]] = defaultdict(set)
+    without: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    for compared in table:
+        places[compared.name].add(compared.place)
+        without[_failure(compared)].add(compared.place)
+    return [
+        _answer(compared, everywhere=without[_failure(compared)] == places[compared.name])
+        for compared in table
+    ]
+
+
+def list_sentences(answers: Iterable[Answer]) -> list[str]:
+    """The sentences to print: each once, in order."""
+    return list(dict.fromkeys(answer.sentence for answer in answers if answer.sentence))
+
+
+def _failure(compared: Compared) -> tuple[str, str, str]:
+    cell = compared.comparison.cell
+    return compared.name, cell.status, cell.reason
+
+
+def _answer(compared: Compared, everywhere: bool) -> Answer:
+    comparison = compared.comparison
+    difference, verdict = comparison.difference, comparison.verdict
+    if not comparison.cell.is_measured:
+        return _without_times(compared, everywhere)
+    if comparison.baseline_cell is comparison.cell:
+        return Answer(word=IS_BASELINE, sentence="")
+    if difference is None or verdict is None:
+        return Answer(word=NO_BASELINE, sentence=_without_baseline(compared))
+    if missing := list(_missing(compared)):
+        why = ", and ".join(missing)
+        return Answer(word=NO_CLAIM, sentence=f"No claim on {compared.both}: {why}.")
+    if verdict.is_settled:
+        return Answer(word=verdict.word, sentence=_decided(compared, difference, verdict))
+    return Answer(word=verdict.word, sentence=_undecided(compared, difference, verdict))
+
+
+def _without_times(compared: Compared, everywhere: bool) -> Answer:
+    cell = compared.comparison.cell
+    what = _WITHOUT_TIMES.get(cell.status, cell.status)
+    reason = cell.reason.removeprefix(f"{cell.status}: ").rstrip(" .")
+    subject = compared.name if everywhere else compared.subject
+    told = f"{subject} {what}: {reason}." if reason else f"{subject} {what}."
+    return Answer(word=cell.status, sentence=told)
+
+
+def _without_baseline(compared: Compared) -> str:
+    reason = compared.comparison.reason
+    if reason.startswith(_OF_THE_TABLE):
+        return f"Nothing to compare: {reason[len(_OF_THE_TABLE) :]}."
+    if reason.startswith(_OF_THE_BASELINE):
+        why = reason[len(_OF_THE_BASELINE) :].rstrip(" .")
+        return f"No verdict on {compared.subject}: its baseline has no times ({why})."
+    return f"Nothing to compare {compared.subject} with: {reason}."
+
+
+def _missing(compared: Compared) -> Iterator[str]:
+    """What forbids a claim."""
+    parity = compared.parity
+    if parity.ok is False:
+        yield (
+            f"they draw different pictures (distance {_distance(parity.distance)}, at most "
+            f"{_distance(parity.allowed)} allowed)"
+        )
+    elif parity.ok is None:
+        yield f"whether they draw the same picture is not known ({parity.reason})"
+    sides = {compared.name: compared.proof, compared.baseline_name: compared.baseline_proof}
+    if unproven := [name for name, proof in sides.items() if proof != PROVEN]:
+        yield f"the attention kernels of {' and '.join(unproven)} are not proven"
+
+
+def _decided(compared: Compared, difference: Difference, verdict: Verdict) -> str:
+    low, high = difference.interval
+    place = f" {compared.place}" if compared.place else ""
+    if verdict.word == "same":
+        assert difference.judgement is not None
+        told = (
+            f"{compared.name} and {compared.baseline_name} are equally fast{place}, within "
+            f"{100 * difference.judgement.margin:g} % ({format_factors(low, high)})"
+        )
+    elif verdict.word == "faster":
+        times = format_factor(difference.speedup, low, high)
+        told = (
+            f"{compared.name} is {times} times as fast as {compared.baseline_name}{place}, "
+            f"{format_factors(low, high)}"
+        )
+    else:
+        times = format_factor(1 / difference.speedup, 1 / high, 1 / low)
+        told = (
+            f"{compared.name} takes {times} times as long as {compared.baseline_name}{place}, "
+            f"{format_factors(1 / high, 1 / low)}"
+        )
+    paired = f" ({difference.pairing})" if difference.pairing else ""
+    return f"{told}{paired}; same picture within {_distance(compared.parity.allowed)}."
+
+
+def _undecided(compared: Compared, difference: Difference, verdict: Verdict) -> str:
+    low, high = difference.interval
+    if math.isnan(low):
+        estimate = f"{format_factor(difference.speedup)} times as fast"
+    else:
+        ends = format_factors(low, high).replace(" to ", " and ")
+        estimate = f"between {ends} times as fast"
+    return (
+        f"No verdict on {compared.both}: {estimate} after {_rounds(difference)}; "
+        f"{_what_decides(verdict)}."
+    )
+
+
+def _rounds(difference: Difference) -> str:
+    if difference.pairing:
+        return difference.pairing
+    rounds = difference.rounds
+    return f"{rounds} round" if rounds == 1 else f"{rounds} rounds"
+
+
+def _what_decides(verdict: Verdict) -> str:
+    if verdict.word == "too few rounds":
+        return f"a verdict needs at least {ROUNDS_FOR_A_VERDICT} rounds"
+    if verdict.further_rounds or verdict.new_sweep_rounds:
+        return f"{verdict.what_decides} would probably decide"
+    return f"{verdict.what_decides} would decide"
+
+
+def _distance(value: float) -> str:
+    """``0.31``, but ``5e-2`` below a tenth: as tolerances are written."""
+    if value == 0 or value >= 0.1:
+        return f"{value:.2g}"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa.removesuffix('.0')}e{int(exponent)}"

@@ -1,0 +1,155 @@
+"""What cells are called and where they stand, on every screen and in every chart and table.
+
+A row is a mapping that has a cell's choices by axis, and its ``machine``, ``env``, ``cell_hash``
+and ``attention_dtype`` (`sd_bench.verdicts.attention_dtype`).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from sd_bench.attention_backends import BACKENDS_BY_NAME
+from sd_bench.verdicts.attention_dtype import name_attention
+from sd_bench.verdicts.axes import PICTURE_AXES, WORKLOAD_AXES
+from sd_bench.verdicts.short_texts import shorten_apart
+
+Row = Mapping[str, Any]
+
+
+class Chosen(Protocol):
+    """A cell or a row, of which only single values are asked for."""
+
+    def __getitem__(self, axis: str, /) -> Any:
+        """Its value on an axis."""
+
+
+#: The axes that name a series where no preset does, or where one preset varies.
+NAMING_AXES = (
+    *("attention", "upcast", "compile", "precision", "torch_env", "sampler", "weights"),
+    *PICTURE_AXES,
+)
+
+#: The axes whose values say by themselves what they are.
+_SPEAK_FOR_THEMSELVES = ("precision", "sampler")
+
+_SPELLED = {"negative_prompt": "negative prompt"}
+
+#: How every place begins; the batch size follows.
+PLACE_BEGINS = "at batch size"
+
+#: The axes of free text.
+_TEXTS = ("prompt", "negative_prompt")
+
+
+def name_cells(cells: Sequence[Row]) -> list[str]:
+    """What each cell is called: its preset, or the values of the axes that vary."""
+    rows = shorten_texts(cells)
+    return _distinct(rows, _labels(rows))
+
+
+def name_env_within(row: Row) -> str:
+    """What tells a cell's environment from the others of its machine: ``PyTorch 1.12.1``."""
+    return str(row["env"]).removeprefix(str(row["machine"])).lstrip(", ") or str(row["env"])
+
+
+def name_workload(row: Chosen) -> dict[str, str]:
+    """The workload axes of a cell as people read them, by axis; what is not known is missing."""
+    words = {
+        "model_version": str(row["model_version"]),
+        "height": f"height {row['height']}",
+        "width": f"width {row['width']}",
+        "steps": f"{row['steps']} steps",
+        "n_iter": f"n_iter {row['n_iter']}",
+    }
+    return {axis: text for axis, text in words.items() if row[axis] is not None}
+
+
+def name_place(cell: Chosen, varying: set[str]) -> str:
+    """Where a cell stands among others: ``at batch size 4``, and what else of machine and workload
+    is among the ``varying``.
+    """
+    place = f"{PLACE_BEGINS} {cell['batch_size']}"
+    if "machine" in varying:
+        place += f" on {cell['machine']}"
+    words = name_workload(cell)
+    if varying & {"height", "width"}:
+        words = words | {"height": f"{cell['width']}x{cell['height']} pixels"}
+        varying = (varying | {"height"}) - {"width"}
+    work = [text for axis, text in words.items() if axis in varying]
+    return f"{place} ({', '.join(work)})" if work else place
+
+
+def shorten_texts(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The cells with their prompts as short as they differ."""
+    short = {
+        axis: shorten_apart(str(row[axis]) for row in rows if row[axis] is not None)
+        for axis in _TEXTS
+    }
+    return [
+        {**row} | {axis: short[axis][str(row[axis])] for axis in _TEXTS if row[axis] is not None}
+        for row in rows
+    ]
+
+
+def _labels(rows: Sequence[Row]) -> list[str]:
+    """A label each row, from what varies among the cells that it can share a chart with."""
+    values: dict[tuple[Any, ...], set[str]] = defaultdict(set)
+    for row in rows:
+        for axis in NAMING_AXES:
+            values[_family(row, axis)].add(_word(axis, row))
+    return [
+        _label(row, [axis for axis in NAMING_AXES if len(values[_family(row, axis)]) > 1])
+        for row in rows
+    ]
+
+
+def _family(row: Row, axis: str) -> tuple[Any, ...]:
+    attention = row["attention"] if axis == "upcast" else None
+    return (*_chart(row), row["preset"], axis, attention)
+
+
+def _label(row: Row, varying: list[str]) -> str:
+    preset = row["preset"]
+    parts = [] if preset is None else [str(preset)]
+    parts += [_word(axis, row) for axis in varying]
+    if len(parts) > 1 and "compile off" in parts:
+        parts.remove("compile off")
+    return ", ".join(parts or [_word("attention", row)])
+
+
+def _word(axis: str, row: Row) -> str:
+    """A value as people say it: `flash`, `math (bf16)`, but `compile default`."""
+    value = row[axis]
+    if axis == "attention":
+        backend = BACKENDS_BY_NAME.get(str(value))
+        return name_attention(backend.label if backend else str(value), row["attention_dtype"])
+    if value is None and axis in PICTURE_AXES:
+        return f"no {_SPELLED.get(axis, axis)}"
+    if axis in _TEXTS:
+        return f'{_SPELLED.get(axis, axis)} "{value}"'
+    return str(value) if axis in _SPEAK_FOR_THEMSELVES else f"{_SPELLED.get(axis, axis)} {value}"
+
+
+def _distinct(rows: Sequence[Row], labels: list[str]) -> list[str]:
+    """Tell cells apart that would stand at the same place of a chart under the same label."""
+    envs: dict[tuple[Any, ...], set[str]] = defaultdict(set)
+    places: dict[tuple[tuple[Any, ...], str], int] = defaultdict(int)
+    for row, label in zip(rows, labels, strict=True):
+        place = (*_chart(row), label, row["batch_size"])
+        envs[place].add(row["env"])
+        places[place, row["env"]] += 1
+    by_env = {key[:-1] for key, found in envs.items() if len(found) > 1}
+    by_hash = {place[:-1] for (place, _), count in places.items() if count > 1}
+    distinct = []
+    for row, label in zip(rows, labels, strict=True):
+        key = (*_chart(row), label)
+        suffix = f", {name_env_within(row)}" if key in by_env else ""
+        suffix += f" #{row['cell_hash'][:7]}" if key in by_hash else ""
+        distinct.append(label + suffix)
+    return distinct
+
+
+def _chart(row: Row) -> tuple[Any, ...]:
+    return (row["machine"], *(row[axis] for axis in WORKLOAD_AXES))
