@@ -6,23 +6,19 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import pandas as pd
-from rich.text import Text
 
 from analysis.charts.drawing import draw_charts
 from analysis.charts.select.all_groups import select_charts
-from analysis.charts.select.history import select_history_charts
+from analysis.cli.history import tell_history
 from analysis.cli.screen import new_console, print_page
 from analysis.comparison.deltas import compare, compare_by_axis
 from analysis.comparison.gate import Condition, Gate, judge_gate
 from analysis.comparison.two_sweeps import compare_scales, compare_sweeps, explain_no_comparison
 from analysis.errors import AnalysisError
-from analysis.history.judgement import judge_histories
-from analysis.history.points import gather_histories
 from analysis.ingest.cells import summarise
 from analysis.ingest.environments import list_environments
 from analysis.ingest.rounds import load_records
@@ -32,13 +28,11 @@ from analysis.report.document_marks import Published, publish, save_pictures
 from analysis.report.files import write_report
 from analysis.rows import list_rows
 from analysis.tables.files import write_tables
-from analysis.tables.history import make_history_csv, make_history_page
 from analysis.tables.markup import to_markdown
 from analysis.tables.pages import make_screen_page
 from analysis.tables.two_sweeps import Sweep, make_two_sweeps_page
 from analysis.wording.cell_names import name_cells
 from analysis.wording.gate import say_failed, say_undecided
-from analysis.wording.history import say_histories, say_slower
 from analysis.wording.notes import note_value
 from sd_bench.records import write_atomically
 from sd_bench.records.old_names import rename_baseline
@@ -143,25 +137,9 @@ def _history(options: argparse.Namespace) -> int:
     if options.out is None and len(folders) > 1:
         raise AnalysisError("several folders: say with --out DIR where the results go")
     out = options.out or folders[0] / "history"
-    judged = judge_histories(gather_histories(_load(folders)[0], options.value))
-    page = make_history_page(judged)
-    console = new_console()
-    for sentence in (sentences := say_histories(judged)):
-        console.print(Text(sentence))
-    console.print()
-    print_page(page, console)
-    document = replace(page, notes=[*sentences, *page.notes])
+    rounds, _ = _load(folders)
     with _writing_to(out, "--out DIR"):
-        out.mkdir(parents=True, exist_ok=True)
-        texts = {"history.csv": make_history_csv(judged), "history.md": to_markdown(document)}
-        for name, text in texts.items():
-            write_atomically(out / name, text)
-        written = draw_charts(select_history_charts(judged, options.value), out)
-    console.print(f"{len(texts) + len(written)} files in {out}")
-    slower = say_slower(judged) if options.fail_if else ""
-    if slower:
-        print(f"analysis: {slower}", file=sys.stderr)
-    return 1 if slower else 0
+        return tell_history(rounds, options.value, out, options.fail_if)
 
 
 def _publish(options: argparse.Namespace) -> int:
