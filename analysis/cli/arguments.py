@@ -51,8 +51,8 @@ def _analyse_parser() -> _Parser:
         nargs="*",
         type=Path,
         metavar="FOLDER",
-        help="multirun_outputs as a whole (the default), one sweep's folder, or several; folders "
-        "of the published scripts' time files too",
+        help="one sweep's folder, several, or multirun_outputs as a whole; folders of the "
+        "published scripts' time files too (default: the newest sweep in multirun_outputs)",
     )
     parser.add_argument(
         "--baseline",
@@ -64,6 +64,11 @@ def _analyse_parser() -> _Parser:
         type=Path,
         metavar="DIR",
         help="where charts, tables and report go (default: FOLDER/analysis)",
+    )
+    parser.add_argument(
+        "--verbose",
+        action="store_true",
+        help="print every table and note of the report too",
     )
     parser.add_argument(
         "--most-charts",

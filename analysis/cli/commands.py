@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,17 +11,19 @@ from itertools import islice
 from pathlib import Path
 
 import pandas as pd
+from rich.console import Console
 
 from analysis.charts.drawing import draw_charts
 from analysis.charts.select.all_groups import select_charts
 from analysis.cli.history import tell_history
-from analysis.cli.screen import new_console, print_page
+from analysis.cli.screen import new_console, print_deltas, print_page
 from analysis.comparison.deltas import compare, compare_by_axis
 from analysis.comparison.gate import Condition, Gate, judge_gate
 from analysis.comparison.two_sweeps import compare_scales, compare_sweeps, explain_no_comparison
 from analysis.errors import AnalysisError
 from analysis.ingest.cells import summarise
 from analysis.ingest.environments import list_environments
+from analysis.ingest.newest_sweep import NewestSweep, find_newest
 from analysis.ingest.rounds import load_records
 from analysis.published.pages import make_published_page, write_published
 from analysis.report.contents import ReportData
@@ -36,6 +39,8 @@ from analysis.wording.gate import say_failed, say_undecided
 from analysis.wording.notes import note_value
 from sd_bench.records import write_atomically
 from sd_bench.records.old_names import rename_baseline
+from sd_bench.screens.lines import print_line
+from sd_bench.verdicts.further_rounds import find_what_decides
 from sd_bench.verdicts.judgement import DEFAULT_MARGIN
 
 _DEFAULT_FOLDER = Path("multirun_outputs")
@@ -52,8 +57,9 @@ def _tell_old_words(baseline: str | None) -> None:
 
 
 def _analyse(options: argparse.Namespace) -> int:
-    folders = options.folders or [_DEFAULT_FOLDER]
-    if options.out is None and len(folders) > 1:
+    newest = None if options.folders else find_newest(_DEFAULT_FOLDER)
+    folders = options.folders or (list(newest.folders) if newest else [_DEFAULT_FOLDER])
+    if options.out is None and len(options.folders) > 1:
         raise AnalysisError("several folders: say with --out DIR where the results go")
     out = options.out or folders[0] / "analysis"
     rounds, left_out = _load(folders)
@@ -62,7 +68,7 @@ def _analyse(options: argparse.Namespace) -> int:
     _tell_old_words(options.baseline)
     groups = list_environments(rounds)
     console = new_console()
-    print_page(make_screen_page(deltas, groups), console)
+    print_deltas(deltas, console)
     by_axis = compare_by_axis(cells, options.margin)
     with _writing_to(out, "--out DIR"):
         out.mkdir(parents=True, exist_ok=True)
@@ -79,11 +85,36 @@ def _analyse(options: argparse.Namespace) -> int:
             num_charts_not_drawn=len(called_for) - len(charts),
         )
         written += write_report(data, out)
-    console.print(f"{len(written)} files in {out}")
+    report = shlex.quote(str(out / "report.html"))
+    print_line(console, f"Report, with {len(written) - 1} more files beside it:", report)
+    for sentence, command in find_what_decides(deltas["comparison"]):
+        print_line(console, sentence, command)
     if len(charts) < len(called_for):
         more = len(called_for) - len(charts)
-        console.print(f"{more} further charts not drawn: --most-charts {len(called_for)} draws all")
+        told = f"{more} further charts not drawn: --most-charts {len(called_for)} draws all"
+        print_line(console, told)
+    if newest is not None:
+        _tell_others(newest, console)
+    if options.verbose:
+        console.print()
+        print_page(make_screen_page(deltas, groups), console)
     return 0
+
+
+def _tell_others(newest: NewestSweep, console: Console) -> None:
+    """Which sweeps these are the answers of, and the lines that compare them with others."""
+    used, others = newest.folders, newest.others
+    if len(used) > 1:
+        several = ", ".join(map(str, used))
+        print_line(console, f"{len(used)} sweeps together, which differ in PyTorch only: {several}")
+    if not others:
+        return
+    of = f"the newest of {len(used) + len(others)} sweeps in {_DEFAULT_FOLDER}"
+    this = f"{used[0]} is" if len(used) == 1 else "They are"
+    before = shlex.join(["python", "-m", "analysis", "compare", str(others[0]), str(used[0])])
+    print_line(console, f"{this} {of}. To compare it with the one before:", before)
+    if len(others) > 1:
+        print_line(console, "All together:", f"python -m analysis {_DEFAULT_FOLDER}")
 
 
 def _published(options: argparse.Namespace) -> int:

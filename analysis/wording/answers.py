@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.comparison.parity import to_parity
 from analysis.rows import Row, list_rows
-from sd_bench.verdicts.answers import Answer, Facts, answer_all, put_together
+from sd_bench.verdicts.answers import Answer, Compared, Facts, answer_all, put_together
 
 
 def answer_rows(deltas: pd.DataFrame) -> list[Answer]:
@@ -14,10 +14,15 @@ def answer_rows(deltas: pd.DataFrame) -> list[Answer]:
 
     The table must be whole: a row's baseline is looked for in it.
     """
+    return answer_all(compare_rows(deltas))
+
+
+def compare_rows(deltas: pd.DataFrame) -> list[Compared]:
+    """The comparison of each row, with what its sentence needs. The table must be whole."""
     rows = list_rows(deltas)
     comparisons = [row["comparison"] for row in rows]
     facts = {row["comparison"].cell: _facts(row) for row in rows}
-    return answer_all(put_together(comparisons, facts))
+    return put_together(comparisons, facts)
 
 
 def _facts(row: Row) -> Facts:

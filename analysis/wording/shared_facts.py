@@ -11,10 +11,11 @@ import pandas as pd
 from analysis.formatting import count_rounds, join_sweeps
 from analysis.rows import Row, list_rows, varies
 from analysis.series import NAMING_AXES
-from analysis.wording.cell_names import name_picture, name_workload
+from analysis.wording.cell_names import name_picture
 from analysis.wording.notes import describe_value, note_baseline
 from sd_bench.verdicts.attention_dtype import name_attention
 from sd_bench.verdicts.axes import PICTURE_AXES
+from sd_bench.verdicts.names import name_workload
 
 
 class Fact(NamedTuple):

@@ -11,7 +11,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
 
 from sd_bench.cli.plan_screen import say_scaled, verdicts_ahead
 from sd_bench.cli.shown_cells import show_cells
@@ -24,6 +23,7 @@ from sd_bench.execution.timing import Timing
 from sd_bench.records import Record
 from sd_bench.screens.answers import print_answers
 from sd_bench.screens.lines import print_line
+from sd_bench.screens.tables import ScreenTable, print_unbroken
 from sd_bench.verdicts.attention_dtype import attention_dtype, name_attention
 from sd_bench.verdicts.comparisons import Comparison
 from sd_bench.verdicts.further_rounds import find_what_decides
@@ -144,7 +144,8 @@ class Screen:
             self._say(sentence, command)
         if self._verbose:
             self._console.print()
-            self._console.print(summary_table(plan, records))
+            self._say("Runtime: the timed iterations of a round, in seconds")
+            print_unbroken(summary_table(plan, records), self._console)
             if account is not None:
                 self._say(account.sentence())
 
@@ -194,19 +195,21 @@ def _on_time(
         )
 
 
-def summary_table(plan: list[PlannedCell], records: list[list[Record]]) -> Table:
-    """A row a cell: mean runtime over its rounds, spread, images a second, proof."""
-    table = Table("cell", "status", title="Runtime: the timed iterations of a round, in seconds")
-    for column in ("rounds", "mean", "± sd", "images/s"):
-        table.add_column(column, justify="right")
-    table.add_column("kernel proof")
+def summary_table(plan: list[PlannedCell], records: list[list[Record]]) -> ScreenTable:
+    """A row for each cell: mean runtime over its rounds, spread, images per second, proof."""
+    numbers = ("rounds", "mean", "± sd", "images/s")
+    rows = []
     for planned, cell_records in zip(plan, records, strict=True):
         groups = _by_environment(cell_records)
         for number, group in enumerate(groups, start=1):
             of = f" (environment {number} of {len(groups)})" if len(groups) > 1 else ""
             name = _name(planned, group) + of
-            table.add_row(escape(name), *map(escape, _row(planned, group)))
-    return table
+            rows.append([name, *_row(planned, group)])
+    return ScreenTable(
+        headings=("cell", "status", *numbers, "kernel proof"),
+        rows=rows,
+        numeric=frozenset(numbers),
+    )
 
 
 def _name(planned: PlannedCell, records: list[Record]) -> str:

@@ -92,7 +92,7 @@ def _columns(cells: Sequence[ShownCell], value: str) -> list[_Column]:
     are_proven = all(cell.compared.proof == PROVEN for cell in measured)
     return [
         _Column("cell", _name),
-        _Column("batch size", lambda cell: str(_of(cell)["batch_size"]), numeric=True),
+        _Column("batch", lambda cell: str(_of(cell)["batch_size"]), numeric=True),
         *([] if words <= {IS_BASELINE, NO_BASELINE} else [_Column("verdict", _word)]),
         *([speedups] if are_compared else []),
         _Column(f"{value} [s]", _seconds, numeric=True),

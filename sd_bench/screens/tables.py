@@ -14,6 +14,9 @@ from rich.text import Text
 #: Spaces between two columns on a terminal.
 _BETWEEN_COLUMNS = 2
 
+#: So wide that no row of a table is broken in a file.
+_UNBROKEN = 1_000_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScreenTable:
@@ -60,6 +63,16 @@ def draw_table(table: ScreenTable, console: Console, wraps: bool = True) -> Rich
         cells = (Text(cell, style=table.styles.get(cell, "")) for cell in row)
         shown.add_row(*cells, style="bold" if stressed else "")
     return shown
+
+
+def print_unbroken(table: ScreenTable, console: Console) -> None:
+    """Print a wide table: a terminal wraps it, elsewhere a row is a line."""
+    drawn, width = draw_table(table, console, wraps=False), console.width
+    if not console.is_terminal:
+        console.width = _UNBROKEN
+    console.print(drawn)
+    if not console.is_terminal:
+        console.width = width
 
 
 def _room(num_columns: int, console: Console) -> int:

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from analysis import compare, load_records, summarise
+from analysis.wording.answers import answer_rows
 from sd_bench.cli.console import make_console
-from sd_bench.cli.sweep_screen import summary_table, verdict_lines
+from sd_bench.cli.shown_cells import show_cells
+from sd_bench.cli.sweep_screen import summary_table
 from sd_bench.execution.cell import Cell
 from sd_bench.execution.finished_rounds import nothing_finished
 from sd_bench.execution.plan import PlannedCell
 from sd_bench.execution.sweep_looks import plan_looks_of
 from sd_bench.paths import folder_argument
-from sd_bench.records import Record
+from sd_bench.records import Record, record_path, write_record
+from sd_bench.screens.tables import print_unbroken
 from sd_bench.verdicts.cells import pool_records
 from sd_bench.verdicts.comparisons import compare_cells
 from tests.support.commands import REPOSITORY, SMOKE, Command, records
 from tests.support.composition import Compose
 from tests.support.plans import planned_cell
-from tests.support.records import sample_environment, sample_record
+from tests.support.records import sample_environment, sample_latents, sample_record
 
 
 def of_environment(fingerprint: str, runtime_s: float, round_index: int) -> Record:
@@ -39,12 +47,12 @@ def test_rounds_of_two_environments_are_not_averaged(
     )  # fmt: skip
     planned = PlannedCell(cell=cell, interpreter=None, reason=None)
     rounds = [of_environment("a", 1.0, 0), of_environment("b", 5.0, 1), of_environment("a", 3.0, 2)]
-    make_console().print(summary_table([planned], [rounds]))
+    print_unbroken(summary_table([planned], [rounds]), make_console())
     first, second = (line for line in capsys.readouterr().out.splitlines() if "math" in line)
     assert "math (environment 1 of 2)" in first
     assert "2.000" in first
     assert "5.000" in second
-    make_console().print(summary_table([planned], [[rounds[0], rounds[2]]]))
+    print_unbroken(summary_table([planned], [[rounds[0], rounds[2]]]), make_console())
     assert "environment" not in capsys.readouterr().out
 
 
@@ -61,26 +69,54 @@ def test_math_says_what_it_computed_in(
             config=config, index=0, label=label, folder=tmp_path / "0", sweep_folder=tmp_path
         )  # fmt: skip
         planned = PlannedCell(cell=cell, interpreter=None, reason=None)
-        make_console().print(summary_table([planned], [[record]]))
+        print_unbroken(summary_table([planned], [[record]]), make_console())
         assert shown in capsys.readouterr().out
 
 
-def test_a_verdicts_line_says_it_too(compose_config: Compose) -> None:
-    plan = [planned_cell(compose_config, f"attention={name}") for name in ("math", "flash")]
-    records = [
-        [
-            sample_record(
-                second, round_index=n, cell_hash=p.cell.hash, precision="bf16",
-                attention=p.cell.config.attention.backend,
-            )
-            for n, second in enumerate((2.0, 2.1))
-        ]
-        for p in plan
-    ]  # fmt: skip
+def test_the_launcher_says_what_the_analysis_says(compose_config: Compose, tmp_path: Path) -> None:
+    names = ("math", "flash", "xformers")
+    plan, records = [], []
+    for index, name in enumerate(names):
+        planned = planned_cell(compose_config, f"attention={name}", "precision=bf16")
+        cell = dataclasses.replace(
+            planned.cell, index=index, folder=tmp_path / str(index), sweep_folder=tmp_path
+        )
+        plan.append(dataclasses.replace(planned, cell=cell))
+        records.append(list(rounds_of(cell)))
     comparisons = compare_cells(pool_records(chain(*records)))
-    looks = plan_looks_of(plan, nothing_finished(), 4)
-    (line,) = verdict_lines(comparisons, looks, plan, records)
-    assert line.startswith("attention=flash against attention=math (fp32 inside): ")
+    looks = plan_looks_of(plan, nothing_finished(), 10)
+    shown = show_cells(comparisons, looks, plan, records)
+    deltas = compare(summarise(load_records(tmp_path)))
+    said = {answer.sentence for answer in answer_rows(deltas)}
+    assert {cell.answer.sentence for cell in shown} == said
+    assert [cell.compared.name for cell in shown] == ["math (fp32 inside)", "flash", "xformers"]
+    assert any(sentence.startswith("flash is 1.") for sentence in said)
+    assert "xformers cannot run here: no kernel." in said
+
+
+def rounds_of(cell: Cell) -> Iterator[Record]:
+    """Eight rounds with latents on the disk, or the one of a cell that cannot run."""
+    attention = cell.config.attention.backend
+    known: dict[str, Any] = {
+        "attention": attention,
+        "precision": "bf16",
+        "cell_hash": cell.hash,
+        "sweep": "s",
+    }
+    cell.folder.mkdir()
+    if attention == "xformers":
+        records = [sample_record(status="unsupported", reason="no kernel", **known)]
+    else:
+        seconds = 2.0 if attention == "math" else 1.6
+        records = [
+            sample_record(seconds + n % 3 / 100, round_index=n, latents_file="l.npy", **known)
+            for n in range(8)
+        ]
+        np.save(cell.folder / "l.npy", sample_latents())
+    for record in records:
+        moved = dataclasses.replace(record, job=str(cell.index))
+        write_record(record_path(cell.folder, record.round), moved)
+        yield moved
 
 
 def run_in_a_shell(tmp_path: Path, *arguments: str, end: str = "") -> subprocess.Popen[str]:

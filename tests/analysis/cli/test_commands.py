@@ -59,9 +59,14 @@ def test_a_sweep_becomes_tables_and_charts_beside_it(
     assert main([str(tmp_path)]) == 0
     captured = capsys.readouterr()
     assert captured.err == ""
-    assert "| flash, batch size 4 | too few rounds |    1.24x |  1.10 to 1.39 |" in captured.out
-    assert "Baseline: attention=math." in captured.out
-    assert f"38 files in {tmp_path / 'analysis'}" in captured.out
+    assert captured.out.startswith("No verdict on flash against math at batch size 1: between ")
+    assert "| flash |     4 | too few rounds | 1.24 (1.10 to 1.39) |" in captured.out
+    assert "Baseline: attention=math." not in captured.out
+    assert "Report, with 37 more files beside it:" in captured.out
+    assert f"{tmp_path / 'analysis' / 'report.html'}\n" in captured.out
+    commands = ("python -m", str(tmp_path))
+    lines = [line for line in captured.out.splitlines() if not any(c in line for c in commands)]
+    assert max(map(len, lines)) <= 100
     assert {path.name for path in (tmp_path / "analysis").iterdir()} == {
         "report.html",
         "report.md",
@@ -88,8 +93,77 @@ def test_multirun_outputs_is_the_usual_folder(
 ) -> None:
     write_main_sweep(tmp_path / "multirun_outputs")
     monkeypatch.chdir(tmp_path)
-    assert main([]) == 0
+    assert main(["multirun_outputs"]) == 0
     assert (tmp_path / "multirun_outputs" / "analysis" / "summary.csv").is_file()
+
+
+@pytest.fixture
+def two_sweeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Two sweeps in multirun_outputs, the newer one first; the second is of one day before."""
+    outputs = Path("multirun_outputs")
+    for day, seconds in ((23, 2.0), (24, 3.0)):
+        write_sweep(
+            tmp_path / outputs, {(1, "math"): [seconds]}, sweep=f"2026-11-{day}/10-00-00",
+            started_at=f"2026-11-{day}T10:00:00+00:00",
+        )  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    return [outputs / f"2026-11-{day}" / "10-00-00" for day in (24, 23)]
+
+
+@pytest.mark.usefixtures("no_charts")
+def test_without_a_folder_the_newest_sweep_is_taken_and_the_others_are_told(
+    two_sweeps: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    newest, older = two_sweeps
+    assert main([]) == 0
+    (row,) = pd.read_csv(newest / "analysis" / "summary.csv").to_dict("records")
+    assert row["mean_s"] == 3.0
+    assert not (older / "analysis").exists()
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"{newest} is the newest of 2 sweeps in multirun_outputs." in said
+    assert f"python -m analysis compare {older} {newest}" in said
+
+
+@pytest.mark.usefixtures("no_charts")
+def test_sweeps_that_differ_in_torch_env_only_are_taken_together(
+    two_sweeps: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = sample_environment(fingerprint="old", torch="1.12.1")
+    write_sweep(
+        tmp_path / "multirun_outputs", {(1, "math"): [4.0]}, sweep="2026-11-25/10-00-00",
+        started_at="2026-11-25T10:00:00+00:00", torch_env="original", environment=old,
+    )  # fmt: skip
+    assert main([]) == 0
+    both = Path("multirun_outputs/2026-11-25/10-00-00"), two_sweeps[0]
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"2 sweeps together, which differ in PyTorch only: {both[0]}, {both[1]}" in said
+    assert "They are the newest of 3 sweeps" in said
+    cells = pd.read_csv(both[0] / "analysis" / "summary.csv")
+    assert sorted(cells["mean_s"]) == [3.0, 4.0]
+
+
+@pytest.mark.usefixtures("no_charts")
+def test_verbose_prints_every_table_and_note(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_main_sweep(tmp_path)
+    assert main([str(tmp_path), "--verbose"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("No verdict on flash")
+    assert "| flash, batch size 4 | too few rounds |    1.24x |  1.10 to 1.39 |" in said
+    assert "Baseline: attention=math." in said
+
+
+@pytest.mark.usefixtures("no_charts")
+def test_another_picture_forbids_the_speed_up_on_the_screen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seconds = {(1, "math"): [2.0] * 8, (1, "flash"): [1.0] * 8}
+    write_sweep(tmp_path, seconds, changes={(1, "flash"): 0.4})
+    assert main([str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("No claim on flash against math at batch size 1: they draw different")
+    assert "2.00" not in said.replace("|    2.00 |", "").replace("|        2.00 |", "")
 
 
 @pytest.mark.usefixtures("no_charts")
@@ -106,7 +180,7 @@ def test_out_and_baseline_are_obeyed(tmp_path: Path, capsys: pytest.CaptureFixtu
     write_main_sweep(tmp_path / "sweep")
     out = tmp_path / "a" / "b"
     assert main([str(tmp_path), "--out", str(out), "--baseline", "attention=flash"]) == 0
-    assert "Baseline: attention=flash." in capsys.readouterr().out
+    assert "math against flash" in capsys.readouterr().out
     assert set(pd.read_csv(out / "delta.csv")["baseline"]) == {"attention=flash"}
     assert not (tmp_path / "analysis").exists()
 
@@ -199,7 +273,9 @@ def test_only_failed_cells_are_a_table_with_reasons(
 ) -> None:
     write_sample(tmp_path, sample_record(status="unsupported", reason="needs capability 8.0"))
     assert main([str(tmp_path)]) == 0
-    assert "unsupported: needs capability 8.0" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.startswith("flash cannot run here: needs capability 8.0.\n")
+    assert "| unsupported |" in said
 
 
 def test_the_published_study_goes_to_its_own_folder(
@@ -253,7 +329,7 @@ def test_a_narrow_encoding_is_no_error(tmp_path: Path) -> None:
     write_sample(tmp_path, sample_record(1.0, proven=False, gpu="gerät"))
     result = python("-m", "analysis", str(tmp_path), PYTHONIOENCODING="ascii")
     assert (result.returncode, result.stderr) == (0, b"")
-    assert b"1.00 ?" in result.stdout
+    assert b"not proven" in result.stdout
 
 
 ODD: tuple[Any, ...] = (

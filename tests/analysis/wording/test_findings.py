@@ -7,7 +7,7 @@ from typing import Any
 
 from analysis import compare, load_records, summarise
 from analysis.wording.findings import state_findings
-from tests.support.records import sample_record, write_sample, write_sweep
+from tests.support.records import sample_latents, sample_record, write_sample, write_sweep
 
 
 def ten(mean_s: float) -> list[float]:
@@ -26,29 +26,28 @@ def write_without_compiled_math(root: Path, rounds: int = 10, **changes: Any) ->
     return write_sweep(root, cells, axes=("attention", "compile"), **changes)
 
 
-def test_the_winner_is_named_with_its_evidence(tmp_path: Path) -> None:
+def test_the_findings_are_counted_and_are_the_answers(tmp_path: Path) -> None:
     write_sweep(tmp_path, {(1, "math"): ten(2.0), (1, "flash"): ten(1.5)})
-    assert "1 comparisons with a baseline: 1 faster." in said(tmp_path)
-    expected = (
-        "flash is 1.33x faster than attention=math at batch 1 on EPYC (+25.0 %), 95 % interval"
-    )
-    assert expected in said(tmp_path)
-    assert "unknown" not in said(tmp_path)
+    assert said(tmp_path).splitlines() == [
+        "1 comparison with a baseline: 1 faster.",
+        "flash is 1.33 times as fast as math at batch size 1, 1.33 to 1.33; same picture within "
+        "1e-3.",
+    ]
 
 
 def test_the_fastest_cell_is_told_by_another_axis_where_it_has_no_baseline(tmp_path: Path) -> None:
     text = said(write_without_compiled_math(tmp_path))
-    assert "flash is 1.33x faster than attention=math" in text
+    assert "flash is 1.33 times as fast as math at batch size 1" in text
     assert (
-        "flash, compile default has the shortest runtime at batch 1 on EPYC: 1.20x of compile=off "
-        "with all else equal (+16.7 %), 95 % interval 1.20 to 1.20, 10 rounds, verdict: faster."
+        "flash, compile default has the shortest runtime there. All else equal: flash, compile "
+        "default is 1.20 times as fast as flash at batch size 1, 1.20 to 1.20;"
     ) in text
 
 
 def test_the_fastest_cell_is_told_without_a_verdict_too(tmp_path: Path) -> None:
     text = said(write_without_compiled_math(tmp_path, rounds=3))
-    assert "flash, compile default has the shortest runtime" in text
-    assert "3 rounds, verdict: too few rounds." in text
+    assert "flash, compile default has the shortest runtime there" in text
+    assert "after 3 rounds; a verdict needs at least 6 rounds." in text.splitlines()[-1]
 
 
 def test_a_fastest_cell_whose_output_differs_is_not_told(tmp_path: Path) -> None:
@@ -61,16 +60,20 @@ def test_a_win_over_a_baseline_that_is_not_proven_does_not_count(tmp_path: Path)
         for at, runtime_s in enumerate(ten(mean_s)):
             proven = attention != "math"
             record = sample_record(runtime_s, attention=attention, proven=proven, round_index=at)
-            write_sample(tmp_path, record)
+            write_sample(tmp_path, record, sample_latents())
     text = said(tmp_path)
-    assert "is 1.33x faster" not in text
-    assert "flash at batch 1 on EPYC does not count (1.33x of attention=math" in text
-    assert "its baseline's attention kernels are not proven" in text
+    assert "times as fast" not in text
+    assert "1 comparison with a baseline: 1 no claim." in text
+    assert (
+        "No claim on flash against math at batch size 1: the attention kernels of math are not "
+        "proven."
+    ) in text
 
 
 def test_unknown_parity_is_said(tmp_path: Path) -> None:
     write_sweep(tmp_path, {(1, "math"): ten(2.0), (1, "flash"): ten(1.5)}, latents_file=None)
-    assert "10 rounds; parity unknown (latents not kept)." in said(tmp_path)
+    assert "whether they draw the same picture is not known (latents not kept)." in said(tmp_path)
+    assert "times as fast" not in said(tmp_path)
 
 
 def test_with_nothing_to_compare_the_summary_says_so(tmp_path: Path) -> None:
