@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
-from rich.text import Text
 
 from analysis.charts.drawing import draw_charts
 from analysis.charts.select.history import select_history_charts
@@ -18,6 +17,7 @@ from analysis.tables.history import make_history_csv, make_history_page
 from analysis.tables.markup import to_markdown
 from analysis.wording.history import say_histories, say_slower
 from sd_bench.records import write_atomically
+from sd_bench.screens.lines import print_line
 
 
 def tell_history(rounds: pd.DataFrame, value: str, out: Path, fail_if: str | None) -> int:
@@ -30,7 +30,7 @@ def tell_history(rounds: pd.DataFrame, value: str, out: Path, fail_if: str | Non
     sentences, page = say_histories(judged), make_history_page(judged)
     console = new_console()
     for sentence in sentences:
-        console.print(Text(sentence))
+        print_line(console, sentence)
     console.print()
     print_page(page, console)
     document = replace(page, notes=[*sentences, *page.notes])
@@ -39,7 +39,7 @@ def tell_history(rounds: pd.DataFrame, value: str, out: Path, fail_if: str | Non
     for name, text in texts.items():
         write_atomically(out / name, text)
     written = draw_charts(select_history_charts(judged, value), out)
-    console.print(f"{len(texts) + len(written)} files in {out}")
+    print_line(console, f"{len(texts) + len(written)} files in", str(out))
     slower = say_slower(judged) if fail_if else ""
     if slower:
         print(f"analysis: {slower}", file=sys.stderr)

@@ -7,7 +7,7 @@ import io
 import math
 from collections.abc import Sequence
 
-from analysis.formatting import seconds
+from analysis.formatting import seconds, seconds_interval
 from analysis.history.judgement import JudgedHistory, Shift
 from analysis.history.points import Point
 from analysis.tables.page import Page, Table
@@ -68,14 +68,14 @@ def _is_shown(heading: str, rows: Sequence[dict[str, str]]) -> bool:
 def _row(name: str, judged: JudgedHistory, at: int) -> dict[str, str]:
     point = judged.history.points[at]
     shift = _shift_at(judged, at)
-    low, high = point.runtime.low, point.runtime.high
+    runtime_s, low, high, _ = point.runtime
     return {
         "cell": name,
         "sweep (UTC)": name_sweeps(judged.history.points)[at],
         "commit": name_commit(point),
         "rounds": str(point.rounds),
-        "runtime [s]": seconds(point.runtime.seconds),
-        "95 % interval [s]": "-" if math.isnan(low) else f"{seconds(low)} to {seconds(high)}",
+        "runtime [s]": seconds(runtime_s, low, high),
+        "95 % interval [s]": seconds_interval(runtime_s, low, high),
         "change": size_of(shift) if shift else "",
         "what changed": ", ".join(map(str, point.changes)),
     }

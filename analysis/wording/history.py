@@ -134,8 +134,8 @@ def _say_no_change(name: str, judged: JudgedHistory) -> str:
     num = len(judged.history.points)
     if judged.findable is None:
         return (
-            f"No change of {name} can be found in {num} sweeps: with so many cells at least "
-            f"{judged.needed} are needed."
+            f"No change of {name} can be found in {num} sweeps: at least {judged.needed} "
+            "are needed."
         )
     if judged.findable == 0:
         return f"No change of {name} in {num} sweeps."

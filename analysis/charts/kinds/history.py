@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from analysis.charts.colours import FAINT_INK, GRID, INK, LOST, SAVED
 from analysis.charts.kinds.base import Chart, join_values, name_axes
@@ -45,21 +44,17 @@ class HistoryChart(Chart):
 
     panels: list[Panel]
     sweeps: dict[int, str]
-    y_label: str = "runtime [s]"
+    subtitle: str
+    y_label: str
 
     def _draw(self) -> Figure:
         sheet = Sheet(_WIDTH_IN)
-        handles = [
-            Line2D([], [], color=INK, marker="o", markersize=4.5),
-            Line2D([], [], color=LOST, linestyle="--"),
-            Line2D([], [], color=SAVED, linestyle="--"),
-        ]
         frame = sheet.lay_out(
             title=self.title,
-            legend=sheet.legend(handles, ["a sweep", "slower from here on", "faster from here on"]),
+            subtitle=self.subtitle,
             axes_height_in=len(self.panels) * (_PANEL_IN + _BETWEEN_IN),
             below_axes_in=_BELOW_IN + line_height_in(LABEL_SIZE),
-            caption=self.caption,
+            origin=self.origin,
         )
         for axes, panel in zip(_split(frame, len(self.panels)), self.panels, strict=True):
             _draw_panel(axes, panel)
@@ -126,7 +121,7 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
             0.97,
             f" {mark.label} ",
             transform=axes.get_xaxis_transform(),
-            color=colour,
+            color=INK,
             fontsize=LEGEND_SIZE,
             va="top",
             ha="right" if is_left else "left",

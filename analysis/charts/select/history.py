@@ -31,17 +31,29 @@ def _chart(
     part: Sequence[tuple[str, JudgedHistory]], everyone: Sequence[JudgedHistory], value: str
 ) -> HistoryChart:
     points = [point for each in everyone for point in each.history.points]
-    changed = sum(bool(each.shifts) for each in everyone)
     return HistoryChart(
-        title=f"{changed} of {len(everyone)} {'cell' if len(everyone) == 1 else 'cells'} changed",
-        caption=[
-            f"{value.capitalize()} of each sweep, with the 95 % interval over its rounds. {METHOD} "
-            "Bars: means of the sweeps between two changes. The axes do not begin at zero."
-        ],
+        title=_title(part, everyone),
+        subtitle=f"{value.capitalize()} of each sweep with the 95 % interval over its rounds; the "
+        "axes do not begin at zero",
+        caption=[METHOD, "Grey: the mean of the sweeps between two changes."],
+        origin="; ".join(dict.fromkeys(each.history.machine for each in everyone)),
         panels=[_panel(name, each) for name, each in part],
         sweeps=dict(zip((point.number for point in points), name_sweeps(points), strict=True)),
         y_label=f"{value} [s]",
     )
+
+
+def _title(part: Sequence[tuple[str, JudgedHistory]], everyone: Sequence[JudgedHistory]) -> str:
+    """The change where there is one, else how many cells changed."""
+    changed = sum(bool(each.shifts) for each in everyone)
+    (name, first), num_sweeps = part[0], max(len(each.history.points) for each in everyone)
+    if changed == 1 and first.shifts:
+        newest = first.shifts[-1]
+        since = name_sweeps(first.history.points)[newest.at]
+        return f"{name}: {size_of(newest)} since {since}"
+    if not changed:
+        return f"No change in {num_sweeps} sweeps"
+    return f"{changed} of {len(everyone)} cells changed in {num_sweeps} sweeps"
 
 
 def _panel(name: str, judged: JudgedHistory) -> Panel:
