@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from analysis.history.environment_changes import list_changes
 
 BEFORE = {
@@ -17,7 +19,7 @@ BEFORE = {
 }
 
 
-def words(after: dict[str, object]) -> list[str]:
+def words(after: Mapping[str, object]) -> list[str]:
     return [str(change) for change in list_changes(BEFORE, {**BEFORE, **after})]
 
 
