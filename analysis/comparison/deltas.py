@@ -188,6 +188,7 @@ def _delta(comparison: Comparison, partner: Row | None) -> Row:
         "no_delta_reason": comparison.reason,
         "baseline_cell": name_cell(partner) if partner else "",
         "baseline_proof": partner["kernel_proof"] if partner else "",
+        "baseline_counters": partner["counters"] if partner else {},
     }
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -18,6 +18,9 @@ from sd_bench.verdicts.axes import AXES, order_values
 from sd_bench.verdicts.comparisons import Sides, judge_sides
 from sd_bench.verdicts.judgement import DEFAULT_MARGIN
 from sd_bench.verdicts.parity import read_latents
+from sd_bench.verdicts.rounds import RoundKey
+
+Value = TypeVar("Value")
 
 #: The outcomes of cells that have no partner to be compared with.
 _NOT_COMPARED = ("missing", "new", "ambiguous", "failed before", "failed")
@@ -135,6 +138,8 @@ def _row(old: list[Row], new: list[Row]) -> Row:
 def _compared(before: Row, after: Row) -> Row:
     parity = judge_parity(after, before, read_latents)
     return parity | {
+        "counters": _unpaired(after["counters"]),
+        "baseline_counters": before["counters"],
         "old_marks": _flags(before, None),
         "new_marks": _flags(after, parity["parity_ok"]),
     }
@@ -142,8 +147,12 @@ def _compared(before: Row, after: Row) -> Row:
 
 def _sides(old: list[Row], new: list[Row]) -> Sides:
     (before,), (after,) = _measured(old), _measured(new)
-    unpaired = {(f"new {sweep}", number): s for (sweep, number), s in after["runs"].items()}
-    return Sides(baseline_s=before["runs"], cell_s=unpaired)
+    return Sides(baseline_s=before["runs"], cell_s=_unpaired(after["runs"]))
+
+
+def _unpaired(of_rounds: Mapping[RoundKey, Value]) -> dict[RoundKey, Value]:
+    """What there is of NEW's rounds, under names that none of OLD's has."""
+    return {(f"new {sweep}", number): each for (sweep, number), each in of_rounds.items()}
 
 
 def _proof(measured: list[Row]) -> str:

@@ -81,6 +81,7 @@ def _cell(rows: list[Row], column: str) -> Row:
         "runs": runs,
         "planned": {n: row["planned"] for n, row in zip(names, ok, strict=True) if row["planned"]},
         "worker_s": mean_known(row["worker_s"] for row in ok),
+        "counters": {n: row["counters"] or {} for n, row in zip(names, ok, strict=True)},
         "images_per_s": _images_per_s(first["batch_size"], ok),
         **{name: mean_known(row[name] for row in ok) for name in NUMBERS},
         "unet_calls_per_s": _unet_calls_per_s(first, ok),

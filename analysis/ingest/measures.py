@@ -25,7 +25,7 @@ NUMBERS = (
 #: The columns that hold something else than one number.
 OTHERS = (
     *("num_iterations", "iterations_s", "iteration_flags", "compile_cache", "memory_kind"),
-    *("profile", "warnings", "num_warmup", "attention_dtype"),
+    *("profile", "warnings", "num_warmup", "attention_dtype", "counters"),
 )
 
 #: How a flag of an iteration begins that was throttled.
@@ -47,6 +47,7 @@ NOTHING: dict[str, Any] = {
     **{"num_iterations": 0, "compile_cache": "", "memory_kind": "", "profile": None},
     "num_warmup": None,
     "attention_dtype": "",
+    "counters": None,
 }
 
 
@@ -73,7 +74,17 @@ def _times(times: Times) -> dict[str, Any]:
         "num_warmup": len(times.warmup) + len(times.warmup_unet_calls_s),
         "iterations_s": tuple(i.total_s for i in iterations),
         "iteration_flags": _marks(iterations),
+        "counters": _summed(iterations),
     }
+
+
+def _summed(iterations: list[Iteration]) -> dict[str, float]:
+    """What was counted over all timed iterations, and the seconds that they took together."""
+    first, *others = (iteration.counters for iteration in iterations)
+    common = [name for name in first if all(name in other for other in others)]
+    total_s = math.fsum(iteration.total_s for iteration in iterations)
+    sums = {name: math.fsum(i.counters[name] for i in iterations) for name in common}
+    return {"total_s": total_s, **sums}
 
 
 def _marks(iterations: list[Iteration]) -> tuple[str, ...]:

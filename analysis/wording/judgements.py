@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from analysis.comparison.slow_rounds import explain_slow_round
 from analysis.rows import Row
 from sd_bench.statistics.estimate import Disturbed
 from sd_bench.verdicts.judgement import ROUNDS_FOR_A_VERDICT
@@ -66,12 +67,15 @@ def _note_disturbed(judged: Sequence[Row]) -> Iterator[str]:
 
 
 def _describe(row: Row, disturbed: Disturbed) -> str:
-    name = row["series"] if disturbed.side == "cell" else row["baseline"]
+    is_cell = disturbed.side == "cell"
+    name = row["series"] if is_cell else row["baseline"]
     _, number = disturbed.round
     slower = disturbed.times >= 1
     factor = disturbed.times if slower else 1 / disturbed.times
     as_usual = f"{factor:.1f} times as {'long' if slower else 'short'} as usual"
-    return f"round {number} of {name} at batch {row['batch_size']} ({as_usual})"
+    why = explain_slow_round(disturbed.round, row["counters" if is_cell else "baseline_counters"])
+    told = f"{as_usual}: {why}" if slower and why else as_usual
+    return f"round {number} of {name} at batch {row['batch_size']} ({told})"
 
 
 def _note_doubtful(judged: Sequence[Row]) -> Iterator[str]:

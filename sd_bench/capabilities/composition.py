@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from sd_bench.capabilities import devices
+from sd_bench.capabilities.allocators import cpu_allocator
 from sd_bench.capabilities.support_rules import with_stand_ins
 from sd_bench.config.conversion import from_hydra
 from sd_bench.config.hydra_arguments import arguments_for_hydra
-from sd_bench.config.schema import Config
+from sd_bench.config.schema import AllocatorConfig, Config
 from sd_bench.paths import CONF_DIR
 
 
@@ -21,11 +24,20 @@ def register() -> None:
         "sd_bench.detected_gpu_path", lambda: f"/gpu/{devices.detected_gpu()}", replace=True
     )
     OmegaConf.register_new_resolver("sd_bench.cpu_precision", devices.cpu_precision, replace=True)
+    OmegaConf.register_new_resolver("sd_bench.cpu_allocator", cpu_allocator, replace=True)
+    OmegaConf.register_new_resolver("sd_bench.allocator", _field_of_allocator, replace=True)
     OmegaConf.register_new_resolver(
         "sd_bench.with_stand_ins",
         lambda names: with_stand_ins(names, devices.present_capability()),
         replace=True,
     )
+
+
+def _field_of_allocator(name: str, field: str) -> Any:
+    """A field of the option ``name`` of the group allocator."""
+    option = OmegaConf.load(CONF_DIR / "allocator" / f"{name}.yaml")
+    default = OmegaConf.structured(AllocatorConfig)[field]
+    return OmegaConf.select(option, field, default=default)
 
 
 def compose_config(*overrides: str) -> Config:

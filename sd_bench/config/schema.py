@@ -40,6 +40,7 @@ class GpuDefaults:
     warmup: int = 1
     warmup_unet_calls: int = 0
     precision: str = "autocast"
+    allocator: str = "default"
 
 
 @dataclass
@@ -182,6 +183,19 @@ class PrecisionConfig:
 
 
 @dataclass
+class AllocatorConfig:
+    """Who hands out host memory in a round's process.
+
+    ``library`` is preloaded (``None``: the C library's own stays), ``variables`` are what the
+    process begins with.
+    """
+
+    name: str = MISSING
+    library: str | None = None
+    variables: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
 class SamplerConfig:
     name: str = MISSING
     steps: int = MISSING
@@ -250,6 +264,7 @@ class Config:
     compile: CompileConfig = field(default_factory=CompileConfig)
     precision: PrecisionConfig = field(default_factory=PrecisionConfig)
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
+    allocator: AllocatorConfig = field(default_factory=AllocatorConfig)
     workload: WorkloadConfig = field(default_factory=WorkloadConfig)
     protocol: ProtocolConfig = field(default_factory=ProtocolConfig)
     preset: PresetConfig = field(default_factory=PresetConfig)

@@ -23,6 +23,7 @@ from sd_bench.config.conversion import to_dict
 from sd_bench.config.scaling import Size
 from sd_bench.config.schema import Config
 from sd_bench.execution.plan import PlannedCell
+from sd_bench.execution.processes import ROUNDS_OF_A_SERVER
 from sd_bench.execution.slots import Slot
 from sd_bench.execution.worker_process import worker_environment
 
@@ -78,12 +79,17 @@ class Costs:
         )
         return (
             _OVERHEAD_S
-            + (self.start_s if protocol.worker == "spawn" else _FORK_S)
+            + (self.start_s if protocol.worker == "spawn" else self._fork_s)
             + self.build_s
             + self.text_encode.at(pixels)
             + protocol.warmup_unet_calls * self.unet_call.at(pixels)
             + (protocol.warmup + protocol.n_iter) * iteration_s
         )
+
+    @property
+    def _fork_s(self) -> float:
+        """With its share of the start of the server, which is another one from time to time."""
+        return _FORK_S + self.start_s / ROUNDS_OF_A_SERVER
 
     def proof_s(self, config: Config) -> float:
         """Seconds of the kernel proof, once a cell."""
@@ -97,6 +103,7 @@ class _Group(NamedTuple):
     gpu: str
     model_version: str
     precision: str
+    allocator: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +120,7 @@ class Calibration:
     def first_rounds_s(self, plan: Sequence[PlannedCell], rounds: int) -> float:
         """Seconds of so many rounds of every cell, with what is done once."""
         proofs_s = sum(self.costs[_group(p)].proof_s(p.cell.config) for p in _run(plan))
-        forking = {_group(p) for p in _run(plan) if p.cell.config.protocol.worker == "fork"}
-        servers_s = sum(self.costs[group].start_s for group in forking)
-        return rounds * self.rounds_s(plan) + proofs_s + servers_s
+        return rounds * self.rounds_s(plan) + proofs_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +195,7 @@ def _group(planned: PlannedCell) -> _Group:
         config.gpu.name,
         config.model_version.name,
         config.precision.name,
+        config.allocator.name,
     )
 
 
@@ -214,7 +220,7 @@ def _measure(planned: PlannedCell, sizes: Sequence[Size], slot: Slot, limit_s: f
         "limit_s": limit_s,
     }
     command = [planned.interpreter.executable, "-m", "sd_bench.execution.calibration_worker"]
-    environment = worker_environment(None, slot)
+    environment = worker_environment(planned.cell.config, slot)
     try:
         done = subprocess.run(
             command, input=json.dumps(request), capture_output=True, text=True, env=environment,

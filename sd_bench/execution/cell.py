@@ -42,7 +42,10 @@ _FIRST_NAMES = {
     "model_version": {"guidance_scale": "guidance"},
 }
 #: Parts that came later, with their default: a cell that has it is what it was without them.
-_LATER: dict[str, dict[str, Any]] = {"protocol": {"worker": "spawn"}}
+_LATER: dict[str, dict[str, Any]] = {
+    "protocol": {"worker": "spawn"},
+    "allocator": {"name": "default", "library": None, "variables": {}},
+}
 
 
 class CellKey(NamedTuple):
@@ -111,6 +114,8 @@ def cell_hash(config: Config) -> str:
         for key, default in defaults.items():
             if identity[group][key] == default:
                 del identity[group][key]
+        if not identity[group]:
+            del identity[group]
     text = json.dumps(identity, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -133,6 +138,7 @@ def choices(config: Config) -> dict[str, Any]:
         "compile": config.compile.mode,
         "precision": config.precision.name,
         "batch_size": config.workload.batch_size,
+        "allocator": config.allocator.name,
         "sampler": config.sampler.name,
         "steps": config.sampler.steps,
         "height": config.workload.height,

@@ -23,6 +23,7 @@ from pathlib import Path  # noqa: E402
 from typing import Any, NoReturn  # noqa: E402
 
 from sd_bench.execution import worker  # noqa: E402
+from sd_bench.execution.shared_pages import copy_shared_pages  # noqa: E402
 
 #: What every round imports. Not xFormers, whose import touches the device, and nothing that only a
 #: compiled cell needs: the round does that itself.
@@ -73,8 +74,15 @@ def why_not_to_fork() -> str | None:
     """
     pid = os.fork()
     if pid == 0:
+        try:
+            copy_shared_pages()
+        except OSError as error:
+            os._exit(error.errno or 1)
         os._exit(0)
-    os.waitpid(pid, 0)
+    _, status = os.waitpid(pid, 0)
+    if number := os.waitstatus_to_exitcode(status):
+        why = os.strerror(number) if number > 0 else "it was killed"
+        return f"a forked process cannot copy ahead what it shares (Linux 5.14 can): {why}"
     threads = len(list(Path("/proc/self/task").iterdir()))
     if threads > 1:
         return f"importing started {threads - 1} threads, which a forked process would lack"
@@ -133,6 +141,7 @@ def _become_worker(
         os.close(log)
         _tell(launcher, {"pid": os.getpid()})
         launcher.close()
+        copy_shared_pages()
     except BaseException:
         traceback.print_exc()
         os._exit(1)

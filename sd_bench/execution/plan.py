@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sd_bench.capabilities.allocators import why_no_allocator
 from sd_bench.capabilities.devices import check_present
 from sd_bench.capabilities.support_rules import compile_switch, unsupported_reason
 from sd_bench.config.checks import check
@@ -53,6 +54,7 @@ def _plan_cell(cell: Cell) -> PlannedCell:
     if isinstance(found, str):
         return PlannedCell(cell=cell, interpreter=None, reason=found)
     reason = unsupported_reason(cell.config, host_of(cell.config, found))
+    reason = reason or why_no_allocator(cell.config.allocator)
     if cell.config.compile.mode == "off":
         return PlannedCell(cell=cell, interpreter=found, reason=reason)
     reason, flaw = reason or why_no_cache(cell.folder), compile_switch(os.environ)

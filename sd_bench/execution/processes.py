@@ -20,6 +20,9 @@ from types import TracebackType
 
 #: How long a server may take to tell that a process is over which has been killed.
 _ANSWER_LIMIT_S = 10.0
+#: Rounds of a server, after which another takes its place. Those of one server share where all that
+#: was imported lies in memory, which is a matter of chance and changes how fast a call is.
+ROUNDS_OF_A_SERVER = 4
 #: Servers that are kept while nothing runs in them; each holds some hundreds of MB.
 _MOST_IDLE = 4
 
@@ -93,6 +96,7 @@ class ForkServer:
         self.start_up = start_up
         self.import_s = 0.0
         self.is_ready = False
+        self._rounds_left = ROUNDS_OF_A_SERVER
         self._why_lost: str | None = None
         self._pid: int | None = None
         self._exit_code: int | None = None
@@ -111,6 +115,7 @@ class ForkServer:
     def begin(self, files: RoundFiles) -> None:
         """Have a process forked, as soon as all is imported. Raises ServerLostError."""
         self._pid = self._exit_code = None
+        self._rounds_left -= 1
         try:
             socket.send_fds(self._socket, [b"."], [files.request, files.output, files.report])
         except OSError:
@@ -150,8 +155,8 @@ class ForkServer:
 
     @property
     def is_usable(self) -> bool:
-        """Whether it can fork another."""
-        return self._why_lost is None and self._process.poll() is None
+        """Whether it can fork another, and may."""
+        return self._rounds_left > 0 and self._why_lost is None and self._process.poll() is None
 
     def _wait_for_its_end(self) -> None:
         until = time.monotonic() + _ANSWER_LIMIT_S

@@ -25,6 +25,7 @@ from datetime import datetime, timezone  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING, Any, NoReturn  # noqa: E402
 
+from sd_bench.capabilities.allocators import why_not_had, without_allocator  # noqa: E402
 from sd_bench.capabilities.support_rules import compile_switch  # noqa: E402
 from sd_bench.config.conversion import from_dict, to_dict  # noqa: E402
 from sd_bench.config.scaling import scaled_sentences  # noqa: E402
@@ -219,13 +220,14 @@ def _measure(
 
     import_s = time.perf_counter() - began
     device = device_of(config)
-    environment = {**describe_environment(device), "worker": request.worker}
+    variables = without_allocator(config.allocator, os.environ)
+    environment = {**describe_environment(device, variables), "worker": request.worker}
     record = replace(record, environment=environment)
     if request.fingerprints and record.environment["fingerprint"] not in request.fingerprints:
         report.tell({"environment": record.environment})
         raise _OtherEnvironmentError
     _check_device(config, record.environment["device"]["name"])
-    why = why_backend_fails(
+    why = why_not_had(config.allocator) or why_backend_fails(
         config.attention, config.model_version.unet, device, compute_dtype(config, device)
     )
     if why is not None:

@@ -17,7 +17,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sd_bench.capabilities.allocators import variables_of
 from sd_bench.config.conversion import to_dict
+from sd_bench.config.schema import Config
 from sd_bench.execution.cell import Cell
 from sd_bench.execution.compile_cache import (
     make_cache,
@@ -159,7 +161,7 @@ class RunningRound:
         assert interpreter is not None
         cell = self.turn.planned.cell
         is_compiled = config.compile.mode != "off"
-        environment = worker_environment(cell if is_compiled else None, self.slot)
+        environment = worker_environment(config, self.slot, cell if is_compiled else None)
         start_up = StartUp.of(interpreter.executable, environment)
         server: ForkServer | str | None = why_not_forked
         if server is None and config.protocol.worker == ForkServer.kind:
@@ -306,9 +308,10 @@ def _try_to_write(folder: Path) -> None:
         raise OSError(errno.ENOSPC, message, str(folder)) from None
 
 
-def worker_environment(compiled: Cell | None, slot: Slot) -> dict[str, str]:
+def worker_environment(config: Config, slot: Slot, compiled: Cell | None = None) -> dict[str, str]:
     """What a worker finds; ``compiled`` is its cell if it compiles. Raises OSError."""
     environment = {**os.environ, **slot.environment}
+    environment |= variables_of(config.allocator, environment)
     environment.pop("HYDRA_FULL_ERROR", None)
     environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # as nvidia-smi counts devices
     if IS_CHECKOUT:  # the worker runs this very code, whatever its interpreter has installed

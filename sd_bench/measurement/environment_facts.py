@@ -8,12 +8,14 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
 import torch
 
 from sd_bench.attention_backends import measured_facts
+from sd_bench.capabilities.allocators import mapped_allocator
 from sd_bench.capabilities.devices import cpu_name
 from sd_bench.capabilities.nvidia_driver import first_uuid
 from sd_bench.capabilities.torch_compat import HAS_COMPILE, math_attention_reduces_in_half
@@ -56,8 +58,12 @@ _MEASURED_SOURCES = (
 )  # fmt: skip
 
 
-def describe_environment(device: torch.device) -> dict[str, Any]:
+def describe_environment(
+    device: torch.device, variables: Mapping[str, str] = os.environ
+) -> dict[str, Any]:
     """All facts of the environment, with ``fingerprint`` over those that must agree.
+
+    ``variables`` are those that the process found, without what a choice has put there.
 
     Outside of it is what may differ between rounds of an average: which of several equal GPUs or
     sets of processors ran, how it stood at the moment, where the interpreter lies, the project's
@@ -87,7 +93,7 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
         },
         "variables": {
             name: value
-            for name, value in sorted(os.environ.items())
+            for name, value in sorted(variables.items())
             if name.startswith(_VARIABLE_PREFIXES) and name not in _NOT_OF_THE_ENVIRONMENT
         },
         "settings": _settings(),
@@ -108,6 +114,7 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
             "load_average": list(os.getloadavg()),
             "lock_folder": os.environ.get("SD_BENCH_LOCK_DIR"),
         },
+        "allocator": mapped_allocator(),
         "interpreter": sys.executable,
         "visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
         "project": _project(),

@@ -6,6 +6,7 @@ counter only the difference over an iteration says something.
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import signal
@@ -52,7 +53,14 @@ class HostCounters:
     def read(self) -> dict[str, float]:
         """All counters by name; one that the system does not have is missing."""
         counters = {"stops": float(self._stops), "thread_cpu_s": time.thread_time()}
-        for reading in (_usage, _processor_times, _run_delay, _suspended, self._throttling):
+        for reading in (
+            _usage,
+            _collections,
+            _processor_times,
+            _run_delay,
+            _suspended,
+            self._throttling,
+        ):
             try:
                 counters |= reading()
             except (OSError, ValueError, IndexError, AttributeError):
@@ -80,9 +88,17 @@ def _usage() -> dict[str, float]:
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {
         "cpu_s": sum(usage.ru_utime + usage.ru_stime for usage in (own, ended)),
+        "system_s": own.ru_stime + ended.ru_stime,
+        "minor_page_faults": float(own.ru_minflt),
+        "major_page_faults": float(own.ru_majflt),
         "voluntary_context_switches": float(own.ru_nvcsw),
         "involuntary_context_switches": float(own.ru_nivcsw),
     }
+
+
+def _collections() -> dict[str, float]:
+    """How often Python has looked through all of its objects."""
+    return {"full_collections": float(gc.get_stats()[-1]["collections"])}
 
 
 def _processor_times() -> dict[str, float]:

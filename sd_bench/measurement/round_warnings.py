@@ -13,6 +13,8 @@ _CLOCKS_AGREE = 0.02
 #: The first timed iteration, or step, may take so many times as long as the slowest of the others:
 #: docs/measurement.md says what undisturbed rounds show.
 _FIRST_ITERATION, _FIRST_STEP = 1.15, 1.25
+#: An SM clock that moves by more in the timed iterations is not locked.
+_CLOCK_MOVES = 1.02
 #: How many UNet calls the first step makes.
 _CALLS_OF_FIRST_STEP = {"plms": 2}
 #: Variables that have a library write, check or wait inside the timed calls, unless they say no.
@@ -105,3 +107,11 @@ def _of_telemetry(record: Record) -> Iterator[str]:
         return
     if lost := record.telemetry.notes.get("observer"):
         yield f"no telemetry: {lost}"
+    clocks = [mhz for mhz in record.telemetry.series.get("sm_clock_mhz", []) if mhz]
+    if clocks and max(clocks) > _CLOCK_MOVES * min(clocks):
+        steady = f"{int(sorted(clocks)[len(clocks) // 4])}"
+        uuid = record.environment.get("device_instance", {}).get("uuid") or "0"
+        yield (
+            "the GPU's clock is not locked; an administrator can hold it: nvidia-smi "
+            f"--id={uuid} --lock-gpu-clocks={steady},{steady} (undone by --reset-gpu-clocks)"
+        )

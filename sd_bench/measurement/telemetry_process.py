@@ -155,8 +155,20 @@ def add_gpu(
         "gpu_utilisation_percent": lambda: nvml.nvmlDeviceGetUtilizationRates(gpu).gpu,
         "memory_utilisation_percent": lambda: nvml.nvmlDeviceGetUtilizationRates(gpu).memory,
         "clock_event_reasons": lambda: _clock_event_reasons(nvml, gpu),
+        "other_processes": lambda: other_processes(
+            [process.pid for process in nvml.nvmlDeviceGetComputeRunningProcesses(gpu)]
+        ),
     }
     counters["joules"] = lambda: nvml.nvmlDeviceGetTotalEnergyConsumption(gpu) / 1e3
+
+
+def other_processes(pids: list[int]) -> int:
+    """How many of the processes that compute on a GPU are not the one that is measured.
+
+    In a container the driver may call that by another number: one of those there is it then.
+    """
+    worker = os.getppid()
+    return len([pid for pid in pids if pid != worker]) if worker in pids else max(0, len(pids) - 1)
 
 
 def _clock_event_reasons(nvml: Any, gpu: Any) -> float:

@@ -7,7 +7,7 @@ from itertools import pairwise, zip_longest
 
 import torch
 
-from sd_bench.measurement.disturbances import counted_flags
+from sd_bench.measurement.disturbances import OTHERS_ON_GPU, counted_flags
 from sd_bench.measurement.host_counters import num_processors
 from sd_bench.measurement.telemetry import PERIOD_S, Observed
 from sd_bench.records import Energy, Iteration, Telemetry
@@ -70,13 +70,15 @@ def _flags(
 ) -> list[str]:
     assert iteration.begun_s is not None
     begin, end = iteration.begun_s, iteration.begun_s + iteration.total_s
-    words = [  # a sample stands for half a period on either side of it
-        word
+    during = [  # a sample stands for half a period on either side of it
+        sample
         for sample in brought.samples
         if begin - PERIOD_S / 2 <= sample["at"] <= end + PERIOD_S / 2
-        for word in _words_of(sample)
     ]
+    words = [word for sample in during for word in _words_of(sample)]
     flags = [f"throttled: {word}" for word in dict.fromkeys(words) if word in _THROTTLING]
+    if any(sample.get("other_processes", 0) > 0 for sample in during):
+        flags.append(OTHERS_ON_GPU)
     flags += counted_flags(counters, iteration.total_s, num_processors(), device.type == "cpu")
     times = [sample["at"] for sample in brought.samples]
     gaps = [(a, b) for a, b in pairwise(times) if b - a > _STOOD_STILL_S]

@@ -19,7 +19,8 @@ PICTURE_AXES = ("seed", "prompt", "negative_prompt")
 #: Every axis: those that a record's ``choices`` may hold, and those of the picture.
 AXES = (
     *("gpu", "model_version", "preset", "attention", "compile", "precision", "torch_env"),
-    *("sampler", "steps", "height", "width", "n_iter", "batch_size", "weights", "upcast"),
+    *("allocator", "sampler", "steps", "height", "width", "n_iter", "batch_size", "weights"),
+    "upcast",
     *PICTURE_AXES,
 )
 
@@ -47,10 +48,14 @@ _ORDER: dict[str, tuple[str, ...]] = {
     "attention": tuple(backend.name for backend in BACKENDS),
     "compile": ("off", "default", "reduce_overhead", "max_autotune"),
     "precision": ("fp32", "autocast", "fp16", "bf16"),
+    "allocator": ("default", "keep", "jemalloc", "tcmalloc"),
     "sampler": ("plms", "ddim", "dpm_solver"),
     "weights": ("random",),
     "upcast": ("true", "default", "false"),
 }
+
+#: What a record chose that is older than an axis.
+_BEFORE: dict[str, Choice] = {"allocator": "default"}
 
 _LARGEST_EXACT_INT = 2**53
 
@@ -70,6 +75,12 @@ def rank(axis: str, value: Choice) -> tuple[int, float, str]:
 def order_values(axis: str, values: Iterable[Choice]) -> list[Choice]:
     """The distinct values of an axis in the order in which they are shown, nothing left out."""
     return sorted(set(values), key=lambda value: rank(axis, value))
+
+
+def read_choices(choices: Mapping[str, Any]) -> dict[str, Choice]:
+    """The value of every axis in a record's ``choices``; of an axis that is newer, what held."""
+    read = {axis: to_choice(choices.get(axis)) for axis in AXES}
+    return {axis: _BEFORE.get(axis) if value is None else value for axis, value in read.items()}
 
 
 def picture_choices(config: Mapping[str, Any]) -> dict[str, Choice]:

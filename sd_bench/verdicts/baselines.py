@@ -20,6 +20,7 @@ _PREFERRED: dict[str, tuple[str, ...]] = {
     "compile": ("off",),
     "precision": ("fp32", "autocast"),
     "torch_env": ("original",),
+    "allocator": ("default",),
     "sampler": (),
     "model_version": (),
     "steps": (),

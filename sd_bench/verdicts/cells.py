@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sd_bench.records import Record
-from sd_bench.verdicts.axes import AXES, Choice, to_choice
+from sd_bench.verdicts.axes import Choice, read_choices
 from sd_bench.verdicts.environments import UNKNOWN, Label, label_environments
 from sd_bench.verdicts.planned_looks import PlannedLooks
 from sd_bench.verdicts.rounds import Round, RoundKey, find_upcasts, name_rounds, read_round
@@ -59,7 +59,7 @@ def plan_cell(
     ``choices`` are a record's. What `label_environments` will tell apart by the rounds is told
     apart by ``torch_env``; the machine is called as the GPU.
     """
-    chosen = {axis: to_choice(choices.get(axis)) for axis in AXES}
+    chosen = read_choices(choices)
     gpu = str(chosen["gpu"] or UNKNOWN)
     return Cell(
         choices=chosen | {"gpu": gpu},

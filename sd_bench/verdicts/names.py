@@ -27,7 +27,8 @@ class Chosen(Protocol):
 
 #: The axes that name a series where no preset does, or where one preset varies.
 NAMING_AXES = (
-    *("attention", "upcast", "compile", "precision", "torch_env", "sampler", "weights"),
+    *("attention", "upcast", "compile", "precision", "torch_env", "allocator"),
+    *("sampler", "weights"),
     *PICTURE_AXES,
 )
 

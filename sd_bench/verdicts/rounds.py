@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from sd_bench.records import Record
-from sd_bench.verdicts.axes import AXES, Choice, picture_choices, to_choice, to_one_line
+from sd_bench.verdicts.axes import Choice, picture_choices, read_choices, to_one_line
 from sd_bench.verdicts.environments import UNKNOWN, Place
 from sd_bench.verdicts.planned_looks import PlannedLooks, read_looks
 
@@ -45,8 +45,7 @@ class Round:
 def read_round(record: Record, path: Path | None = None) -> Round:
     """The round of a record; ``path`` is where it lies, which tells sweeps of one name apart."""
     status, reason, runtime_s = _outcome(record)
-    choices = {axis: to_choice(record.choices.get(axis)) for axis in AXES}
-    choices |= picture_choices(record.config)
+    choices = read_choices(record.choices) | picture_choices(record.config)
     choices["gpu"] = gpu = str(choices["gpu"] or UNKNOWN)
     environment = record.environment
     device = environment.get("device")

@@ -111,9 +111,10 @@ def test_a_sweep_within_a_budget_keeps_its_scale_and_its_looks(
     matrix = ("-m", "gpu=cpu", "model_version=sd2_tiny", "attention=math,original")
     done = command(*matrix, "protocol.budget=12s")
     assert done.returncode == 0, done.stderr
-    assert "scale=small, of small, medium, large; the same again: python -m sd_bench" in done.stdout
-    assert "and verdicts need 6: protocol.budget=" in done.stdout
-    assert "the fewest that can decide are 6" in done.stdout
+    words = " ".join(done.stdout.split())
+    assert "scale=small, of small, medium, large; the same again: python -m sd_bench" in words
+    assert "and verdicts need 6: protocol.budget=" in words
+    assert "the fewest that can decide are 6" in words
     assert "no further round fits into protocol.budget=12s" in done.stdout
     found = records(tmp_path)
     assert found

@@ -25,7 +25,7 @@ def test_a_matrix_leaves_one_record_a_cell_and_round(command: Command, tmp_path:
     time_file = tmp_path / "times.txt"
     done = command(
         "-m", *TINY, "batch_size=1,2", "attention=original,math", f"time_file={time_file}",
-        "protocol.n_iter=2", "protocol.rounds=2",
+        "protocol.n_iter=2", "protocol.rounds=2", "verbose=true",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found = records(tmp_path)
@@ -55,8 +55,12 @@ def test_a_matrix_leaves_one_record_a_cell_and_round(command: Command, tmp_path:
     digests = {(r.cell_hash, r.output.latents_sha256) for r in found if r.output is not None}
     assert len(digests) == 4
     assert "proven" in done.stdout
-    assert "s a round)" in done.stdout.splitlines()[-2]  # what the launcher itself cost
-    assert "scaled down: 4 sampler steps instead of 50" in done.stdout
+    assert "s a round)" in done.stdout.splitlines()[-1]  # what the launcher itself cost
+    assert done.stdout.count("scaled down:") == 1
+    assert "4 sampler steps instead of 50" in done.stdout
+    images = next(line for line in done.stdout.splitlines() if line.startswith("Images ("))
+    assert "the first:" in images
+    assert "round-0-image-0.png" in done.stdout
     assert done.stdout.count("round 0 ") == done.stdout.count("round 1 ") == 4
 
 

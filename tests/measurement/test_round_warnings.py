@@ -31,6 +31,19 @@ def telemetry(load: float, **notes: str) -> Telemetry:
     return Telemetry(period_s=0.2, at_s=[0.0, 0.2, 0.4], series=series, notes=notes)
 
 
+def clocks(*mhz: float | None) -> Telemetry:
+    return Telemetry(period_s=0.2, at_s=[0.2 * i for i in range(len(mhz))],
+                     series={"sm_clock_mhz": list(mhz)})  # fmt: skip
+
+
+def test_a_gpu_clock_that_moves_is_said_with_the_line_that_holds_it() -> None:
+    environment = {**a_record().environment, "device_instance": {"uuid": "GPU-1"}}
+    moving = a_record(telemetry=clocks(1980, 1200, None, 1755, 1800), environment=environment)
+    (warning,) = remarks(moving)
+    assert "nvidia-smi --id=GPU-1 --lock-gpu-clocks=1755,1755" in warning
+    assert remarks(a_record(telemetry=clocks(1755, 1750, None), environment=environment)) == []
+
+
 def compilation(graph_breaks: int | None, recompilations: int | None) -> Compilation:
     return Compilation(graphs=1, graph_breaks=graph_breaks, recompilations=recompilations)
 

@@ -7,7 +7,9 @@ import os
 import pytest
 import torch
 
+from sd_bench.measurement.disturbances import OTHERS_ON_GPU
 from sd_bench.measurement.telemetry import Observed
+from sd_bench.measurement.telemetry_process import other_processes
 from sd_bench.measurement.telemetry_summary import (
     CLOCK_EVENT_REASONS,
     energy_record,
@@ -43,6 +45,19 @@ def test_a_throttled_sample_flags_the_iteration_that_it_overlaps() -> None:
     assert flags_of(sample(10.95, HOT), sample(10.5, HOT | POWER_CAP | APPLICATION_CLOCKS)) == [
         ["throttled: hw_thermal_slowdown", "throttled: sw_power_cap"], [],
     ]  # fmt: skip
+
+
+def test_a_process_that_computes_on_the_gpu_meanwhile_flags_the_iteration() -> None:
+    assert flags_of({**sample(20.5, IDLE), "other_processes": 1}) == [[], [OTHERS_ON_GPU]]
+    assert flags_of({**sample(20.5, IDLE), "other_processes": 0}) == [[], []]
+
+
+def test_the_worker_itself_is_no_other_process() -> None:
+    worker = os.getppid()
+    assert other_processes([worker]) == other_processes([]) == 0
+    assert other_processes([worker, 1]) == 1
+    assert other_processes([7]) == 0  # the worker, as the driver calls it outside of a container
+    assert other_processes([7, 8]) == 1
 
 
 def test_a_sample_just_beside_an_iteration_still_speaks_for_its_edge() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,7 @@ def shown(root: Path) -> Pictures:
     return show_pictures(compared(root))
 
 
-def pixels(picture: Shown) -> np.ndarray:  # type: ignore[type-arg]
+def pixels(picture: Shown) -> np.ndarray[Any, Any]:
     data = base64.b64decode(picture.source.partition(",")[2])
     return np.asarray(Image.open(io.BytesIO(data)), dtype=int)
 

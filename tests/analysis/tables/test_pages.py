@@ -56,7 +56,7 @@ def test_the_summary_has_every_cell_with_its_numbers(tmp_path: Path) -> None:
         "attention": "flash",
         "runtime [s]": "4.20",
         "95 % interval [s]": "1.66 to 6.74",
-        "images/s": "0.476",
+        "images/s": "0.48",
         "UNet calls/s": "1.49",
         "kernel proof": "proven",
         "parity": "0",
@@ -138,7 +138,7 @@ def test_one_round_has_no_interval(tmp_path: Path) -> None:
 def test_no_printed_interval_of_seconds_goes_below_zero(tmp_path: Path) -> None:
     write_sweep(tmp_path, {(1, "math"): [0.2, 1.0]})
     page = make_summary_page(*frames(tmp_path))
-    assert rows(page)[0]["95 % interval [s]"] == "0.000 to 5.68"
+    assert rows(page)[0]["95 % interval [s]"] == "0.00 to 5.68"
     write_tables(*frames(tmp_path), {}, tmp_path)
     assert pd.read_csv(tmp_path / "summary.csv")["ci_low_s"][0] == pytest.approx(-4.4825, rel=1e-4)
 
@@ -319,7 +319,7 @@ def test_markdown_files_hold_the_tables(tmp_path: Path) -> None:
         ]
     )
     summary, delta = (tmp_path / "summary.md").read_text(), (tmp_path / "delta.md").read_text()
-    assert "| 4 | flash | 8.40 | 3.32 to 13.48 | 0.476 | 0.744 | 0 | proven |" in summary
+    assert "| 4 | flash | 8.4 | 3.3 to 13.5 | 0.48 | 0.744 | 0 | proven |" in summary
     assert (
         "| flash, batch size 4 | too few rounds | 1.24x | 1.10 to 1.39 | +19.3 % | 8.39 |" in delta
     )
@@ -378,7 +378,7 @@ def test_rates_and_resources_are_a_table_with_one_batch_size_too(tmp_path: Path)
     assert rows(page)[1] == {
         "batch size": "1",
         "attention": "flash",
-        "images/s": "0.990",
+        "images/s": "0.99",
         "sampler step [s]": "0.202",
         "text encoder [s]": "0.101",
         "denoising [s]": "0.808",

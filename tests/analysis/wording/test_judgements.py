@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from analysis import compare, load_records, summarise
 from analysis.rows import list_rows
 from analysis.wording.judgements import note_verdicts
+from sd_bench.records import find_records, read_record, write_record
 from tests.support.records import write_sweep
 
 
@@ -54,3 +56,20 @@ def test_many_disturbed_rounds_are_counted(tmp_path: Path) -> None:
     note = next(n for n in said(tmp_path, ratios) if n.startswith("Set aside"))
     assert note.count("times as long as usual") == 3
     assert note.endswith("; and 1 more.")
+
+
+def test_a_disturbed_round_is_named_with_what_was_counted_beside_it(tmp_path: Path) -> None:
+    ratios = noisy(10)
+    ratios[4] /= 5
+    write_sweep(tmp_path, {(1, "math"): [10.0] * 10, (1, "flash"): (10.0 / ratios).tolist()})
+    for path in find_records(tmp_path):
+        record = read_record(path)
+        assert record.times is not None
+        is_slow = record.choices["attention"] == "flash" and record.round == 4
+        counters = {"steal_s": 12.0 if is_slow else 0.1, "minor_page_faults": 900.0}
+        iterations = [replace(i, counters=counters) for i in record.times.iterations]
+        write_record(path, replace(record, times=replace(record.times, iterations=iterations)))
+    notes = note_verdicts(list_rows(compare(summarise(load_records(tmp_path)))))
+    note = next(n for n in notes if n.startswith("Set aside"))
+    num_iterations = len(iterations)
+    assert f"usual: {11.9 * num_iterations:.2g} s taken by the hypervisor)" in note

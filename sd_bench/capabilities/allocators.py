@@ -1,0 +1,126 @@
+"""Allocators of host memory: where their libraries lie, and which one a process really has.
+
+Which there are is said in conf/allocator. Read without importing torch.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from sd_bench.config.schema import AllocatorConfig
+
+_PRELOAD = "LD_PRELOAD"
+#: The packages of Debian and Ubuntu, for whoever lacks the library.
+_PACKAGES = {"jemalloc": "libjemalloc2", "tcmalloc": "libtcmalloc-minimal4"}
+#: The file names of a library, the one that is taken first of several.
+_FILES = {
+    "jemalloc": ("libjemalloc.so.2", "libjemalloc.so"),
+    "tcmalloc": (
+        *("libtcmalloc_minimal.so.4", "libtcmalloc.so.4"),
+        *("libtcmalloc_minimal.so", "libtcmalloc.so"),
+    ),
+}
+#: What else replaces malloc where it is mapped into a process.
+_KNOWN = re.compile(r"/lib(jemalloc|tcmalloc|mimalloc|hoard|tbbmalloc_proxy|snmalloc)[^/]*$")
+_MAPS = Path("/proc/self/maps")
+
+
+def cpu_allocator() -> str:
+    """What suits a round on a CPU: the C library's own that keeps its memory, where it can."""
+    return "keep" if _is_glibc() else "default"
+
+
+def _is_glibc() -> bool:
+    return platform.libc_ver()[0] == "glibc"
+
+
+def why_no_allocator(config: AllocatorConfig) -> str | None:
+    """Why a process here cannot have the allocator, or None."""
+    if config.library is not None:
+        if sys.platform != "linux":
+            return f"allocator={config.name} is preloaded, which is done on Linux only"
+        if _find(config.library) is None:
+            package = _PACKAGES.get(config.library)
+            how = f": apt install {package}" if package else ""
+            return f"allocator={config.name}: the library {config.library} is not installed{how}"
+    elif config.variables and not _is_glibc():
+        return f"allocator={config.name} is a setting of glibc, which this system does not have"
+    return None
+
+
+def variables_of(config: AllocatorConfig, present: Mapping[str, str]) -> dict[str, str]:
+    """The variables with which a process begins to have it, among those that are ``present``."""
+    variables = dict(config.variables)
+    path = None if config.library is None else _find(config.library)
+    if path is not None:
+        variables[_PRELOAD] = ":".join(filter(None, (path, present.get(_PRELOAD))))
+    return variables
+
+
+def without_allocator(config: AllocatorConfig, present: Mapping[str, str]) -> dict[str, str]:
+    """The variables that are ``present``, without what `variables_of` has added to them."""
+    path = None if config.library is None else _find(config.library)
+    left = {name: value for name, value in present.items() if name not in config.variables}
+    if path is not None and (others := left.pop(_PRELOAD, "").removeprefix(path).lstrip(":")):
+        left[_PRELOAD] = others
+    return left
+
+
+def why_not_had(config: AllocatorConfig) -> str | None:
+    """Why this very process does not have the allocator that it was to begin with, or None."""
+    mapped = mapped_allocator()
+    if config.library is not None:
+        if mapped is not None and Path(config.library).name.partition(".")[0] in mapped:
+            return None
+        return f"allocator={config.name}: it was preloaded, and {mapped or 'no such'} is there"
+    for name, value in config.variables.items():
+        if os.environ.get(name) != value:
+            return f"allocator={config.name}: {name} is {os.environ.get(name)!r}, not {value!r}"
+    if config.variables and mapped is not None:
+        return f"allocator={config.name} is a setting of glibc, and {mapped} is in its place"
+    return None
+
+
+def mapped_allocator() -> str | None:
+    """The file name of the library that replaces malloc in this process; None if none does."""
+    try:
+        lines = _MAPS.read_text(errors="replace").splitlines()
+    except OSError:
+        return None
+    found = (match[0][1:] for line in lines if (match := _KNOWN.search(line)))
+    return next(found, None)
+
+
+@cache
+def _find(library: str) -> str | None:
+    """The path of the library as the system's linker would find it; one that is a path is it."""
+    if os.sep in library:
+        return str(Path(library).absolute()) if Path(library).is_file() else None
+    names = _FILES.get(library, (f"lib{library}.so",))
+    folders = [*os.environ.get("LD_LIBRARY_PATH", "").split(":"), str(Path(sys.prefix) / "lib")]
+    candidates = [Path(folder) / name for name in names for folder in folders if folder]
+    known = _cached_by_the_linker()
+    paths = [str(path) for path in candidates if path.is_file()]
+    return next(iter([*paths, *(known[name] for name in names if name in known)]), None)
+
+
+def _cached_by_the_linker() -> dict[str, str]:
+    """The libraries that ldconfig knows, by file name."""
+    for command in ("/sbin/ldconfig", "ldconfig"):
+        try:
+            printed = subprocess.run([command, "-p"], capture_output=True, text=True, timeout=20)
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        pairs = re.findall(r"^\s*(\S+) \(([^)]*)\) => (\S+)$", printed.stdout, re.MULTILINE)
+        wide = [(name, path) for name, kind, path in pairs if "64" in kind] or [
+            (name, path) for name, _, path in pairs
+        ]
+        return dict(reversed(wide))
+    return {}
