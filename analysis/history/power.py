@@ -18,6 +18,9 @@ _SERIES = 60
 _LARGEST = 64.0
 _STEPS = 9
 
+#: Of more sweeps the shift follows from its fall with the root of their number.
+_MOST_SIMULATED = 24
+
 
 def fewest_sweeps(num_cells: int) -> int:
     """With fewer sweeps no exchange of them makes a change of one cell significant.
@@ -38,6 +41,9 @@ def findable_shift(num_sweeps: int, num_cells: int) -> float | None:
     """
     if num_sweeps < fewest_sweeps(num_cells):
         return None
+    if num_sweeps > _MOST_SIMULATED:
+        shift = findable_shift(_MOST_SIMULATED, num_cells)
+        return None if shift is None else shift * math.sqrt(_MOST_SIMULATED / num_sweeps)
     level = ERROR / num_cells
     noise = np.random.default_rng(_SEED).standard_normal((_SERIES, num_sweeps))
     low, high = 0.0, _LARGEST

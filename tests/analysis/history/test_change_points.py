@@ -103,3 +103,4 @@ def test_more_sweeps_find_smaller_changes() -> None:
     assert few is not None
     assert many is not None
     assert 1 < many < few < 6
+    assert findable_shift(96, 1) == pytest.approx((findable_shift(24, 1) or 0) / 2)
