@@ -148,6 +148,7 @@ def simulate(
                     dirty=False,
                     torch="",
                     rounds=_NUM_ROUNDS,
+                    disturbed=0,
                     runtime=typical_runtime(np.exp(rounds[number, cell]).tolist()),
                     changes=(),
                 )

@@ -32,8 +32,9 @@ class Point:
 
     ``number`` counts the sweeps of all cells by date; ``at`` is when the cell's first round began
     (UTC). ``commit`` is short, empty if not known; ``dirty`` says that the tree was changed.
-    ``runtime`` has the interval over the rounds of this sweep alone. ``changes`` is what of the
-    environment differs from the point before, the commit left out.
+    ``disturbed`` counts the rounds with a flagged iteration. ``runtime`` has the interval over the
+    rounds of this sweep alone. ``changes`` is what of the environment differs from the point
+    before, the commit left out.
     """
 
     number: int
@@ -43,6 +44,7 @@ class Point:
     dirty: bool
     torch: str
     rounds: int
+    disturbed: int
     runtime: Runtime
     changes: tuple[FactChange, ...]
 
@@ -190,6 +192,7 @@ def _point(number: int, rows: list[Row], column: str, changes: tuple[FactChange,
         dirty=bool(state),
         torch=str(rows[0]["torch"]),
         rounds=len(rows),
+        disturbed=sum(any(row["iteration_flags"]) for row in rows),
         runtime=typical_runtime([row[column] for row in rows]),
         changes=changes,
     )

@@ -14,10 +14,17 @@ from analysis.tables.page import Page, Table
 from analysis.wording.history import METHOD, name_commit, name_histories, name_sweeps, size_of
 from sd_bench.verdicts.axes import AXES
 
-_NUMERIC = ("rounds", "runtime [s]", "95 % interval [s]")
+_NUMERIC = ("rounds", "disturbed", "runtime [s]", "95 % interval [s]")
 _CSV_COLUMNS = (
     *("machine", *AXES, "cell", "sweep", "date", "commit", "tree_changed", "torch"),
-    *("environment_changes", "rounds", "runtime_s", "runtime_low_s", "runtime_high_s"),
+    *(
+        "environment_changes",
+        "rounds",
+        "rounds_disturbed",
+        "runtime_s",
+        "runtime_low_s",
+        "runtime_high_s",
+    ),
     *("change_ratio", "change_low", "change_high", "change_p"),
 )
 
@@ -74,6 +81,7 @@ def _row(name: str, judged: JudgedHistory, at: int) -> dict[str, str]:
         "sweep (UTC)": name_sweeps(judged.history.points)[at],
         "commit": name_commit(point),
         "rounds": str(point.rounds),
+        "disturbed": str(point.disturbed or ""),
         "runtime [s]": seconds(runtime_s, low, high),
         "95 % interval [s]": seconds_interval(runtime_s, low, high),
         "change": size_of(shift) if shift else "",
@@ -97,6 +105,7 @@ def _line(name: str, judged: JudgedHistory, point: Point, shift: Shift | None) -
         "torch": point.torch,
         "environment_changes": "; ".join(map(str, point.changes)),
         "rounds": point.rounds,
+        "rounds_disturbed": point.disturbed,
         "runtime_s": point.runtime.seconds,
         "runtime_low_s": _known(point.runtime.low),
         "runtime_high_s": _known(point.runtime.high),

@@ -34,9 +34,19 @@ def name_histories(judged: Sequence[JudgedHistory]) -> list[str]:
 
 
 def say_history(name: str, judged: JudgedHistory) -> str:
-    """What the newest change was, and those before it; or what would have been found."""
-    if not judged.shifts:
-        return _say_no_change(name, judged)
+    """What the newest change was, and those before it; or what would have been found.
+
+    With a warning where sweeps were measured on a busy machine, which may itself be the change.
+    """
+    summary = _say_changes(name, judged) if judged.shifts else _say_no_change(name, judged)
+    points = judged.history.points
+    busy = sum(2 * point.disturbed > point.rounds for point in points)
+    if not busy:
+        return summary
+    return f"{summary} Beware: in {busy} of {len(points)} sweeps most rounds were disturbed."
+
+
+def _say_changes(name: str, judged: JudgedHistory) -> str:
     *earlier, newest = judged.shifts
     points = judged.history.points
     place = f"{_since(points, newest)}, {_why(points, newest)}"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sd_bench.records import find_records, read_record, write_record
 from tests.support.records import sample_environment, write_sweep
 
 #: Runtimes of sweeps in which nothing changes, as shares of their level: between them 1 %.
@@ -16,11 +17,12 @@ def write_days(
     root: Path,
     levels: Mapping[tuple[Any, ...], Sequence[float]],
     environments: Mapping[int, Mapping[str, Any]] | None = None,
-    month: int = 11,
+    flags: Sequence[str] = (),
 ) -> Path:
     """A sweep a day, counted from 1: the level of each cell (batch size, attention) in seconds.
 
-    ``environments`` are additions to the sample environment, from that day on.
+    ``environments`` are additions to the sample environment, from that day on; ``flags`` those of
+    every round's iteration.
     """
     environment: dict[str, Any] = {}
     for day in range(1, 1 + len(next(iter(levels.values())))):
@@ -29,10 +31,15 @@ def write_days(
         write_sweep(
             root,
             {cell: [s[day - 1] * k for k in (0.999, 1.0, 1.001)] for cell, s in levels.items()},
-            sweep=f"2026-{month}-{day:02d}/10-00-00",
-            started_at=f"2026-{month}-{day:02d}T10:00:00+00:00",
+            sweep=f"2026-11-{day:02d}/10-00-00",
+            started_at=f"2026-11-{day:02d}T10:00:00+00:00",
             environment={**sample_environment(), "project": commit, **environment},
         )
+    for path in find_records(root) if flags else ():
+        record = read_record(path)
+        assert record.times is not None
+        record.times.iterations[0].flags.extend(flags)
+        write_record(path, record)
     return root
 
 

@@ -67,6 +67,17 @@ def test_too_few_sweeps_are_said_to_be_too_few(
     assert "at least 8 are needed" in out
 
 
+def test_a_busy_machine_is_named_since_it_may_be_the_change(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    busy = ["processors shared with others"]
+    main(["history", str(write_days(tmp_path, {FLASH: with_change(7, 1.2)}, flags=busy))])
+    out = words(capsys.readouterr().out)
+    assert "Beware: in 12 of 12 sweeps most rounds were disturbed." in out
+    table = pd.read_csv(tmp_path / "history" / "history.csv")
+    assert set(table["rounds_disturbed"]) == {3}
+
+
 def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty").mkdir()
     one = write_main_sweep(tmp_path / "one")
