@@ -15,9 +15,9 @@ Every step returns a pandas DataFrame:
 ``analysis.charts.select.all_groups.select_charts`` and ``analysis.tables.files.write_tables`` turn
 the last one into files.
 
-The rooms, from the ground up: ``ingest``, ``comparison``, ``wording``, ``tables``, ``charts``,
-``published``, ``report``, ``cli``; each imports only those before it. Of sd_bench they import
-``records``, ``statistics``, ``verdicts``, ``screens``, ``attention_backends`` and
+The rooms, from the ground up: ``ingest``, ``comparison`` and ``history``, ``wording``, ``tables``,
+``charts``, ``published``, ``report``, ``cli``; each imports only those before it. Of sd_bench they
+import ``records``, ``statistics``, ``verdicts``, ``screens``, ``attention_backends`` and
 ``devices_table``.
 """
 

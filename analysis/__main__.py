@@ -13,8 +13,8 @@ from analysis.errors import AnalysisError
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code.
 
-    0, or 1 where ``compare --fail-if`` or ``publish --check`` found something, or 2 for a user's
-    mistake, or 3 where ``compare --fail-if`` cannot tell.
+    0, or 1 where ``--fail-if`` (of ``compare``, ``history``) or ``publish --check`` found
+    something, or 2 for a user's mistake, or 3 where ``compare --fail-if`` cannot tell.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):  # a narrow encoding must not end the analysis
         sys.stdout.reconfigure(errors="replace")

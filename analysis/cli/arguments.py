@@ -24,7 +24,11 @@ class _Parser(argparse.ArgumentParser):
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options, ``command`` among them. Raises AnalysisError for what cannot be understood."""
-    parsers = {"compare": _compare_parser, "publish": _publish_parser}
+    parsers = {
+        "compare": _compare_parser,
+        "history": _history_parser,
+        "publish": _publish_parser,
+    }
     if arguments and arguments[0] in parsers:
         return parsers[arguments[0]]().parse_args(arguments[1:])
     options = _analyse_parser().parse_args(arguments)
@@ -38,8 +42,9 @@ def _analyse_parser() -> _Parser:
     parser = _Parser(
         prog="python -m analysis",
         description="Charts, tables and a report from the records of sd_bench.",
-        epilog="Further commands: python -m analysis compare OLD NEW, python -m analysis publish "
-        "FILE; each has a --help. A folder of that name: write ./compare.",
+        epilog="Further commands: python -m analysis compare OLD NEW, python -m analysis history "
+        "FOLDER, python -m analysis publish FILE; each has a --help. A folder of that name: write "
+        "./compare.",
     )
     parser.add_argument(
         "folders",
@@ -111,6 +116,35 @@ def _compare_parser() -> _Parser:
     return parser
 
 
+def _history_parser() -> _Parser:
+    parser = _Parser(
+        prog="python -m analysis history",
+        description="Every cell over many sweeps by date and commit: where it changed, and by how "
+        "much. The exit code is 1 if a cell is as --fail-if says, 2 for a user's mistake.",
+    )
+    parser.set_defaults(command="history")
+    parser.add_argument(
+        "folders",
+        nargs="*",
+        type=Path,
+        metavar="FOLDER",
+        help="a folder of sweeps, or several (default: multirun_outputs)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="where table and chart go (default: FOLDER/history)",
+    )
+    parser.add_argument(
+        "--fail-if",
+        choices=("slower",),
+        help="exit code 1 if the newest change of a cell made it slower",
+    )
+    _add_value(parser)
+    return parser
+
+
 def _publish_parser() -> _Parser:
     parser = _Parser(
         prog="python -m analysis publish",
@@ -127,13 +161,17 @@ def _publish_parser() -> _Parser:
     return parser
 
 
-def _add_statistics(parser: _Parser) -> None:
+def _add_value(parser: _Parser) -> None:
     parser.add_argument(
         "--value",
         choices=_VALUES,
         default="runtime",
         help="what a round counts as (default: runtime, the sum of its timed iterations)",
     )
+
+
+def _add_statistics(parser: _Parser) -> None:
+    _add_value(parser)
     parser.add_argument(
         "--margin",
         type=_share,

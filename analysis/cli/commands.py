@@ -15,6 +15,7 @@ from rich.console import Console
 
 from analysis.charts.drawing import draw_charts
 from analysis.charts.select.all_groups import select_charts
+from analysis.cli.history import tell_history
 from analysis.cli.screen import new_console, print_deltas, print_page
 from analysis.comparison.deltas import compare, compare_by_axis
 from analysis.comparison.gate import Condition, Gate, judge_gate
@@ -162,6 +163,16 @@ def _pass_gate(gate: Gate, allow_undecided: bool) -> int:
     return 0
 
 
+def _history(options: argparse.Namespace) -> int:
+    folders = options.folders or [_DEFAULT_FOLDER]
+    if options.out is None and len(folders) > 1:
+        raise AnalysisError("several folders: say with --out DIR where the results go")
+    out = options.out or folders[0] / "history"
+    rounds, _ = _load(folders)
+    with _writing_to(out, "--out DIR"):
+        return tell_history(rounds, options.value, out, options.fail_if)
+
+
 def _publish(options: argparse.Namespace) -> int:
     stale: list[str] = []
     with _telling_what_is_left_out() as left_out:
@@ -221,5 +232,6 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "analyse": _analyse,
     "published": _published,
     "compare": _compare,
+    "history": _history,
     "publish": _publish,
 }

@@ -1,0 +1,46 @@
+"""The command ``history``: sentences and a table on the screen, table and charts as files."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.charts.drawing import draw_charts
+from analysis.charts.select.history import select_history_charts
+from analysis.cli.screen import new_console, print_page
+from analysis.history.judgement import judge_histories
+from analysis.history.points import gather_histories
+from analysis.tables.history import make_history_csv, make_history_page
+from analysis.tables.markup import to_markdown
+from analysis.wording.history import say_histories, say_slower
+from sd_bench.records import write_atomically
+from sd_bench.screens.lines import print_line
+
+
+def tell_history(rounds: pd.DataFrame, value: str, out: Path, fail_if: str | None) -> int:
+    """Print and write the history of all cells; returns the exit code.
+
+    That is 1 if ``fail_if`` is given and the newest change of a cell made it slower. Raises
+    AnalysisError where there is no history, OSError where nothing can be written.
+    """
+    judged = judge_histories(gather_histories(rounds, value))
+    sentences, page = say_histories(judged), make_history_page(judged)
+    console = new_console()
+    for sentence in sentences:
+        print_line(console, sentence)
+    console.print()
+    print_page(page, console)
+    document = replace(page, notes=[*sentences, *page.notes])
+    out.mkdir(parents=True, exist_ok=True)
+    texts = {"history.csv": make_history_csv(judged), "history.md": to_markdown(document)}
+    for name, text in texts.items():
+        write_atomically(out / name, text)
+    written = draw_charts(select_history_charts(judged, value), out)
+    print_line(console, f"{len(texts) + len(written)} files in", str(out))
+    slower = say_slower(judged) if fail_if else ""
+    if slower:
+        print(f"analysis: {slower}", file=sys.stderr)
+    return 1 if slower else 0
