@@ -79,7 +79,7 @@ def test_a_call_takes_the_steps_as_typed_and_leaves_a_summary_an_archive_and_its
     assert {record["choices"]["attention"] for record in records} == set(cells)
     assert sum(name.endswith("-latents.npy") for name in files) == 2
     assert any(name.startswith("analysis/") and name.endswith(".png") for name in files)
-    assert not any("image" in name for name in files)
+    assert not any("-image-" in name for name in files)
     (runtime,) = (
         record["times"]["iterations"][0]["total_s"]
         for record in records

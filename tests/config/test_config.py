@@ -37,7 +37,7 @@ def test_the_groups_are_those_of_the_design() -> None:
     groups = {group for group, _ in OPTIONS}
     assert groups == {
         "gpu", "batch_size", "attention", "compile", "model_version", "sampler", "precision",
-        "protocol", "torch_env", "preset", "experiment", "scale",
+        "protocol", "torch_env", "preset", "experiment", "scale", "allocator",
     }  # fmt: skip
 
 

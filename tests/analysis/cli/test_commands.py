@@ -60,7 +60,8 @@ def test_a_sweep_becomes_tables_and_charts_beside_it(
     captured = capsys.readouterr()
     assert captured.err == ""
     assert captured.out.startswith("No verdict on flash against math at batch size 1: between ")
-    assert "| flash |     4 | too few rounds | 1.24 (1.10 to 1.39) |" in captured.out
+    row = "| flash |     4 | too few rounds | 1.24 (1.10 to 1.39) |        8.39 |    0.476 |"
+    assert row in captured.out
     assert "Baseline: attention=math." not in captured.out
     assert "Report, with 42 more files beside it:" in captured.out
     assert f"{tmp_path / 'analysis' / 'report.html'}\n" in captured.out

@@ -86,7 +86,7 @@ def test_the_report_is_whole_and_needs_nothing_else(main_report: str, main_sweep
 def test_every_chart_has_an_alternative_text_from_the_data(main_report: str) -> None:
     page = Page(main_report)
     texts = [text for text in page.all("aria-label") if text]
-    texts = [text for text in texts if re.match(r"[A-Z][a-z ]+\. ", text)]
+    texts = [text for text in texts if re.match(r"[A-Z][a-z -]+\. ", text)]
     assert len(texts) == page.tags["svg"]
     assert any("Batch size 4: math 10.40, flash 8.40" in text for text in texts)
 
