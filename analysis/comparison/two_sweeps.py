@@ -14,7 +14,7 @@ from analysis.comparison.flags import flag_cell
 from analysis.comparison.parity import judge_parity
 from analysis.formatting import join_sweeps
 from analysis.rows import Row, list_rows
-from sd_bench.verdicts.axes import AXES, order_values
+from sd_bench.verdicts.axes import AXES, PICTURE_AXES, order_values
 from sd_bench.verdicts.comparisons import Sides, judge_sides
 from sd_bench.verdicts.judgement import DEFAULT_MARGIN
 from sd_bench.verdicts.parity import read_latents
@@ -94,7 +94,7 @@ def _known_axes(old: pd.DataFrame, new: pd.DataFrame) -> list[str]:
     """The axes to tell cells apart by; the records of one sweep may be older than some of them."""
     unknown = {
         axis
-        for axis in ("upcast", "seed", "prompt")
+        for axis in ("upcast", *(axis for axis in PICTURE_AXES if axis != "negative_prompt"))
         if any(side[axis].isna().all() for side in (old, new))
     }
     unknown |= {"negative_prompt"} if "prompt" in unknown else set()

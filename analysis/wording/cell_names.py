@@ -27,7 +27,8 @@ def name_choices(row: Row) -> dict[str, str]:
 
 def name_picture(row: Row) -> dict[str, str]:
     """The seed and the prompts of a cell as people read them, by axis."""
-    words = {"seed": f"seed {row['seed']}"}
+    numbers = ("seed", "guidance_scale", "eta", "weights_seed")
+    words = {axis: f"{axis} {row[axis]}" for axis in numbers}
     for axis in ("prompt", "negative_prompt"):
         words[axis] = f'{axis.replace("_", " ")} "{cut(str(row[axis]), _LONGEST_PROMPT)}"'
     return words

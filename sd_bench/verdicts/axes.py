@@ -14,7 +14,10 @@ from sd_bench.devices_table import list_devices
 Choice = str | int | float | None
 
 #: The axes that say which picture is drawn, and nothing of how: read from a record's ``config``.
-PICTURE_AXES = ("seed", "prompt", "negative_prompt")
+PICTURE_AXES = (
+    *("seed", "prompt", "negative_prompt"),
+    *("guidance_scale", "eta", "weights_seed"),
+)
 
 #: Every axis: those that a record's ``choices`` may hold, and those of the picture.
 AXES = (
@@ -88,13 +91,17 @@ def picture_choices(config: Mapping[str, Any]) -> dict[str, Choice]:
 
     Several prompts are one text; what is too long for a table ends in a digest of the whole.
     """
-    workload = config.get("workload")
+    groups = {name: config.get(name) for name in ("workload", "sampler")}
+    workload, sampler = (g if isinstance(g, Mapping) else {} for g in groups.values())
     prompt = config.get("prompt")
     prompts = prompt if isinstance(prompt, list | tuple) else [prompt]
     return {
-        "seed": to_choice(workload.get("seed") if isinstance(workload, Mapping) else None),
+        "seed": to_choice(workload.get("seed")),
         "prompt": _to_text(" | ".join(to_one_line(each) for each in prompts if each is not None)),
         "negative_prompt": _to_text(config.get("negative_prompt")),
+        "guidance_scale": to_choice(workload.get("guidance_scale")),
+        "eta": to_choice(sampler.get("eta")),
+        "weights_seed": to_choice(config.get("weights_seed")),
     }
 
 

@@ -222,6 +222,8 @@ def _held_equal(cell: Cell, baseline: Baseline) -> tuple[Any, ...]:
         loose.update(_BUNDLED)
     if baseline.axis in _PLACES:
         loose.add("torch_env")
+    if baseline.axis == "model_version":
+        loose.add("guidance_scale")  # each model has its own
     if baseline.axis == "device":
         loose.add("gpu")
     if baseline.axis == "attention":

@@ -32,8 +32,10 @@ NAMING_AXES = (
     *PICTURE_AXES,
 )
 
-#: What needs no word where all cells share it: a setting that nobody made.
+#: What needs no word where all cells share it: a setting that nobody made...
 _UNSAID = {"allocator": "default"}
+#: ... and settings that follow from the model as a rule.
+_SAID_WHERE_THEY_VARY = ("guidance_scale", "eta", "weights_seed")
 
 #: The axes whose values say by themselves what they are.
 _SPEAK_FOR_THEMSELVES = ("precision", "sampler")
@@ -60,7 +62,8 @@ def name_env_within(row: Row) -> str:
 
 def is_worth_saying(axis: str, value: Any) -> bool:
     """Whether what all cells share on an axis is told; what is not known is not."""
-    return value is not None and _UNSAID.get(axis) != value
+    is_said = axis not in _SAID_WHERE_THEY_VARY and _UNSAID.get(axis) != value
+    return value is not None and is_said
 
 
 def name_workload(row: Chosen) -> dict[str, str]:

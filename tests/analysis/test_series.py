@@ -206,3 +206,29 @@ def test_a_seed_is_a_baseline_only_if_it_is_asked_for(tmp_path: Path) -> None:
     (_, second) = list_rows(compare(cells, "seed=1"))
     assert second["speedup"] == 1.0
     assert (second["parity_ok"], second["parity_reason"]) == (None, "another seed")
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"workload": {"guidance_scale": 5.0}}, "guidance_scale 5"),
+        ({"sampler": {"eta": 0.5}}, "eta 0.5"),
+        ({"weights_seed": 3}, "weights_seed 3"),
+    ],
+)
+def test_other_settings_of_the_picture_name_series_and_are_held_equal(
+    tmp_path: Path, changed: dict[str, Any], named: str
+) -> None:
+    usual = {"workload": {"guidance_scale": 9.0}, "sampler": {"eta": 0.0}, "weights_seed": 0}
+    for at, config in enumerate((usual, {**usual, **changed})):
+        for attention, seconds in (("math", 2.0), ("flash", 1.0)):
+            record = sample_record(
+                seconds, attention=attention, config=config, cell_hash=f"{attention} {at}"
+            )
+            write_sample(tmp_path / f"{attention}-{at}", record)
+    deltas = compare(summarise(load_records(tmp_path)))
+    names = set(deltas["series"])
+    assert f"flash, {named}" in names
+    assert not any("#" in name for name in names)
+    of_flash = [row for row in list_rows(deltas) if row["attention"] == "flash"]
+    assert [row["speedup"] for row in of_flash] == [2.0, 2.0]

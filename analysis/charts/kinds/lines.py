@@ -12,6 +12,8 @@ from analysis.charts.kinds.base import MARKERS, Chart, join_values, name_axes, v
 from analysis.charts.kinds.sheet import LABEL_SIZE, Sheet, line_height_in
 
 _DASHES = ("-", "--", ":", "-.")
+#: How far the axis goes beyond the highest point, markers being higher than their centres.
+_ROOM_ABOVE = 1.06
 _WIDTH_IN, _AXES_HEIGHT_IN = 7.6, 3.4
 
 #: The end of an interval's arm, as a multiple of its point and of the highest point.
@@ -59,7 +61,7 @@ class LineChart(Chart):
             axes.errorbar(x, y, yerr=(below, above), markersize=4.5, capsize=3, **looks[name])
         ticks = sorted({point.x for points in self.lines.values() for point in points})
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, _ROOM_ABOVE * axes.dataLim.ymax)
         name_axes(axes, self.x_label, self.y_label)
         return sheet.figure
 

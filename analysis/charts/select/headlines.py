@@ -66,7 +66,8 @@ def _subtitle(cells: pd.DataFrame) -> str:
 
 def _label(series: list[str], first: Row) -> str:
     times = f"times as fast as {first['baseline_series']}"
-    return f"{series[0]}: {times}" if len(series) == 1 else f"T{times[1:]}"
+    told = f"{series[0]}: {times}" if len(series) == 1 else f"T{times[1:]}"
+    return f"{told}, with its 95 % interval"
 
 
 def _rows(rows: list[Row]) -> list[Speedup]:

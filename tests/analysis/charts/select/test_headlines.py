@@ -43,7 +43,7 @@ def test_a_verdict_is_the_title(tmp_path: Path) -> None:
     assert chart.title == "flash is 2.00 times as fast as math at batch size 1"
     (row,) = chart.rows
     assert (row.series, row.text, row.word, row.decided) == ("flash", "2.00x", "faster", True)
-    assert chart.x_label == "flash: times as fast as math"
+    assert chart.x_label == "flash: times as fast as math, with its 95 % interval"
     assert chart.subtitle == "sd2, 128x128 pixels, 4 steps, plms, fp32, batch size 1, on EPYC"
 
 
@@ -115,7 +115,7 @@ def test_only_so_many_comparisons_are_shown_and_the_caption_counts(tmp_path: Pat
     }
     chart = headline(write_sweep(tmp_path, cells))
     assert len(chart.rows) == 24
-    assert chart.x_label == "Times as fast as attention original"
+    assert chart.x_label == "Times as fast as attention original, with its 95 % interval"
     assert (chart.rows[0].name, chart.rows[0].group) == ("math", "batch size 1")
     assert "24 of 25 comparisons." in chart.caption
 
