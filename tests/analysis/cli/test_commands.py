@@ -53,8 +53,9 @@ def no_charts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_sweep_becomes_tables_and_charts_beside_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
     write_main_sweep(tmp_path)
     assert main([str(tmp_path)]) == 0
     captured = capsys.readouterr()
