@@ -152,6 +152,15 @@ def note_doubts(deltas: pd.DataFrame) -> list[str]:
 
 def note_scaling(cells: pd.DataFrame) -> list[str]:
     """How the workload differs from the published one: every statement once, with its machines."""
+    several = cells["machine"].nunique() > 1
+    return [
+        f"Scaled down{f' on {machines}' if several else ''}: {'; '.join(statements)}."
+        for machines, statements in group_scaling(cells).items()
+    ]
+
+
+def group_scaling(cells: pd.DataFrame) -> dict[str, list[str]]:
+    """The statements on how the workload is smaller than published, by the machines they are of."""
     machines_of: dict[str, list[str]] = defaultdict(list)
     for machine, group in cells.groupby("machine", sort=False):
         for statement in dict.fromkeys(s.rstrip(" .") for each in group["scaled"] for s in each):
@@ -159,8 +168,4 @@ def note_scaling(cells: pd.DataFrame) -> list[str]:
     together: dict[str, list[str]] = defaultdict(list)
     for statement, machines in machines_of.items():
         together[", ".join(machines)].append(statement)
-    several = cells["machine"].nunique() > 1
-    return [
-        f"Scaled down{f' on {machines}' if several else ''}: {'; '.join(statements)}."
-        for machines, statements in together.items()
-    ]
+    return together

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ from analysis.formatting import count_rounds, join_sweeps
 from analysis.rows import Row, list_rows, varies
 from analysis.series import NAMING_AXES
 from analysis.wording.cell_names import name_picture
-from analysis.wording.notes import describe_value, note_baseline
+from analysis.wording.notes import describe_value, group_scaling, note_baseline
 from sd_bench.verdicts.attention_dtype import name_attention
 from sd_bench.verdicts.axes import PICTURE_AXES
 from sd_bench.verdicts.names import is_worth_saying, name_workload
@@ -104,17 +103,10 @@ def _count_rounds(cells: pd.DataFrame) -> str:
 
 def _scaling(cells: pd.DataFrame) -> Iterator[Fact]:
     """How the workload differs from the published one: one fact, machines named if they differ."""
-    machines_of: dict[str, list[str]] = defaultdict(list)
-    for machine, group in cells.groupby("machine", sort=False):
-        for statement in dict.fromkeys(s.rstrip(" .") for each in group["scaled"] for s in each):
-            machines_of[statement].append(str(machine))
-    together: dict[str, list[str]] = defaultdict(list)
-    for statement, machines in machines_of.items():
-        together[", ".join(machines)].append(statement)
     several = cells["machine"].nunique() > 1
     parts = (
         f"{machines}: {'; '.join(said)}" if several else "; ".join(said)
-        for machines, said in together.items()
+        for machines, said in group_scaling(cells).items()
     )
     if text := ". ".join(parts):
         yield Fact("Scaled down", text)
