@@ -27,11 +27,11 @@ from torch import nn
 from sd_bench.capabilities.composition import compose_config
 from sd_bench.capabilities.torch_compat import uninitialised
 from sd_bench.config.schema import Config
+from sd_bench.implementations.our_networks import build_networks
 from sd_bench.networks.attention import attention_factory
 from sd_bench.networks.autoencoder import Autoencoder
 from sd_bench.networks.text_encoder import TextEncoder
 from sd_bench.networks.unet import UNet
-from sd_bench.pipeline import build_networks
 from sd_bench.weights.layout import part_keys
 from sd_bench.weights.model_parts import parts
 from sd_bench.weights.parts import AUTOENCODER, TEXT_ENCODER, UNET

@@ -20,9 +20,9 @@ import torch
 
 from sd_bench.capabilities.composition import compose_config
 from sd_bench.config.schema import Config
+from sd_bench.implementations.ours import Ours
 from sd_bench.measurement.clock import timed_call
 from sd_bench.measurement.telemetry import Observer
-from sd_bench.pipeline import Pipeline
 from sd_bench.statistics.intervals import mean_interval
 
 #: How long the process is watched on its own.
@@ -62,7 +62,7 @@ def processor_share(device: torch.device) -> float:
 
 def paired_times(config: Config, device: torch.device, pairs: int) -> list[tuple[float, float]]:
     """Seconds of a UNet call without and with telemetry, ``pairs`` times."""
-    pipeline = Pipeline(config, device)
+    pipeline = Ours(config, device)
     size = (config.workload.height // 8, config.workload.width // 8)
     x = torch.randn(2, 4, *size, device=device)
     context = torch.randn(2, 77, config.model_version.unet.context_dim, device=device)

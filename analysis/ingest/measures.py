@@ -66,7 +66,7 @@ def _times(times: Times) -> dict[str, Any]:
     steps = [step for iteration in iterations for step in iteration.steps_s]
     return {
         "median_iteration_s": statistics.median(i.total_s for i in iterations),
-        **{stage: _mean(getattr(i, stage) for i in iterations) for stage in STAGES},
+        **{stage: _mean_known(getattr(i, stage) for i in iterations) for stage in STAGES},
         "step_s": statistics.median(steps) if steps else math.nan,
         "first_call_s": math.nan if times.first_call_s is None else times.first_call_s,
         "compile_cache": to_one_line(times.compile_cache or ""),
@@ -139,6 +139,7 @@ def _profile(record: Record) -> dict[str, Any]:
     return {"profile": seconds or None}
 
 
-def _mean(values: Iterable[float]) -> float:
-    listed = list(values)
+def _mean_known(values: Iterable[float | None]) -> float:
+    """The mean; NaN where any is not known."""
+    listed = [math.nan if value is None else value for value in values]
     return math.fsum(listed) / len(listed)

@@ -56,9 +56,9 @@ def _numbers(record: Record) -> Iterator[_Number]:
 
 def _of_iteration(iteration: Iteration) -> Iterator[_Number]:
     yield "an iteration's total_s", iteration.total_s, _ABOVE_ZERO
-    yield "an iteration's text_encode_s", iteration.text_encode_s, 0.0
-    yield "an iteration's denoise_s", iteration.denoise_s, 0.0
-    yield "an iteration's vae_decode_s", iteration.vae_decode_s, 0.0
+    yield from _known("an iteration's text_encode_s", iteration.text_encode_s, 0.0)
+    yield from _known("an iteration's denoise_s", iteration.denoise_s, 0.0)
+    yield from _known("an iteration's vae_decode_s", iteration.vae_decode_s, 0.0)
     if iteration.steps_s:
         yield "a step of steps_s", _worst(iteration.steps_s), _ABOVE_ZERO
 

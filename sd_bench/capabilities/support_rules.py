@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sd_bench.attention_backends import BACKENDS_BY_NAME, Need
+from sd_bench.capabilities.implementations import why_implementation_cannot
 from sd_bench.capabilities.torch_features import can
-from sd_bench.config.schema import Config
+from sd_bench.config.schema import OUR_IMPLEMENTATION, Config
 from sd_bench.records.old_names import rename_presets
 
 SM = tuple[int, int]
@@ -22,13 +23,17 @@ SM = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """What the rules need to know of the device and of the interpreter that runs the worker."""
+    """What the rules need to know of the device and of the interpreter that runs the worker.
+
+    ``packages`` are those that it can import, of those that implementations need.
+    """
 
     kind: str
     capability: SM | None
     torch: tuple[int, int]
     has_xformers: bool
     has_compiler: bool
+    packages: frozenset[str] = frozenset()
 
 
 Rule = tuple[Callable[[Config, Host], bool], str]
@@ -96,6 +101,20 @@ RULES: tuple[Rule, ...] = (
         "torch.compile needs PyTorch 2",
     ),
     (
+        lambda c, h: c.compile.mode == "off" and c.optimizations.regional_compile,
+        "regional_compile is a way of torch.compile: needs compile=default",
+    ),
+    (
+        lambda c, h: c.compile.mode == "off" and c.optimizations.freezing,
+        "freezing is a way of torch.compile: needs compile=default",
+    ),
+    (
+        lambda c, h: (
+            c.optimizations.fused_projections and c.implementation.name == OUR_IMPLEMENTATION
+        ),
+        "sd_bench's networks have no fused projections beyond those of nn.MultiheadAttention",
+    ),
+    (
         lambda c, h: c.compile.mode != "off" and _below(h, (7, 0)),
         "torch.compile needs compute capability 7.0",
     ),
@@ -120,6 +139,8 @@ def unsupported_reason(config: Config, host: Host) -> str | None:
     """Why ``config`` cannot run on ``host``, or None."""
     needs = BACKENDS_BY_NAME[config.attention.backend].needs
     reasons = [need.reason for need in needs if _is_unmet(need, config, host)]
+    if (why := why_implementation_cannot(config, host)) is not None:
+        reasons.append(why)
     reasons += [reason for applies, reason in RULES if applies(config, host)]
     return next(iter(reasons), None)
 

@@ -5,7 +5,7 @@ Which version can what is in ``torch_features.py``, which needs no torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 from unittest import mock
@@ -163,9 +163,17 @@ class CompiledCalls:
 
 
 def compiled(
-    module: torch.nn.Module, mode: str, keep_unfused: bool, watcher: Watcher | None = None
+    module: torch.nn.Module,
+    mode: str,
+    keep_unfused: bool,
+    watcher: Watcher | None = None,
+    blocks: Sequence[torch.nn.Module] | None = None,
+    freezing: bool = False,
 ) -> torch.nn.Module | CompiledCalls:
     """``module`` under torch.compile in ``mode``, or itself if that is "off".
+
+    With ``blocks``, modules inside of it, those are compiled and the rest stays eager. With
+    ``freezing`` the compiler takes weights for constants, in this process from now on.
 
     With ``keep_unfused`` the compiler's rewriting of matmul-softmax-matmul into a fused
     attention kernel (from 2.1 on) is switched off for this process: it would run another kernel
@@ -177,14 +185,24 @@ def compiled(
         from torch._inductor.fx_passes import fuse_attention
 
         mock.patch.object(fuse_attention, "_sfdp_init", return_value=None).start()
+    if freezing:
+        import torch._inductor.config
+
+        torch._inductor.config.freezing = True
     calls = CompiledCalls()
+    options: dict[str, Any] = {"dynamic": False}
     if watcher is not None:
-        backend = calls.counting(_watched_inductor(mode, watcher))
-        return calls.of(torch.compile(module, backend=backend, dynamic=False))
-    inductor = torch._TorchCompileInductorWrapper  # what torch.compile calls for each graph
-    counting = calls.counting(inductor.__call__)
-    mock.patch.object(inductor, "__call__", counting).start()
-    return calls.of(torch.compile(module, mode=mode.replace("_", "-"), dynamic=False))
+        options["backend"] = calls.counting(_watched_inductor(mode, watcher))
+    else:
+        inductor = torch._TorchCompileInductorWrapper  # what torch.compile calls for each graph
+        counting = calls.counting(inductor.__call__)
+        mock.patch.object(inductor, "__call__", counting).start()
+        options["mode"] = mode.replace("_", "-")
+    if blocks is None:
+        return calls.of(torch.compile(module, **options))
+    for block in blocks:
+        block.compile(**options)
+    return calls.of(module)
 
 
 def _watched_inductor(mode: str, watcher: Watcher) -> Callable[..., Any]:

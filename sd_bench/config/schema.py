@@ -18,6 +18,8 @@ SDPA_BACKENDS = tuple(backend.name for backend in BACKENDS if backend.sdpa_switc
 COMPILE_MODES = ("off", "default", "reduce_overhead", "max_autotune")
 #: A round's process: a fresh interpreter, or one that a server forks which has imported everything.
 WORKERS = ("spawn", "fork")
+#: The implementation that is this project's own.
+OUR_IMPLEMENTATION = "sd_bench"
 PRECISIONS = ("autocast", "fp16", "bf16", "fp32")
 #: The published prompt.
 DEFAULT_PROMPT = "A photo"
@@ -178,6 +180,33 @@ class CompileConfig:
 
 
 @dataclass
+class ImplementationConfig:
+    """What computes the images: this project's networks, or a peer's with the same weights."""
+
+    name: str = MISSING
+
+
+@dataclass
+class OptimizationsConfig:
+    """What implementations share beside the axes; each is off unless it is asked for.
+
+    ``channels_last`` keeps images of all networks with their channels last, ``fused_projections``
+    computes q, k and v in one product, ``freezing`` lets torch.compile take weights for constants,
+    ``regional_compile`` compiles the UNet's transformer blocks one by one instead of all of it.
+    """
+
+    channels_last: bool = False
+    fused_projections: bool = False
+    freezing: bool = False
+    regional_compile: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Those that are on."""
+        return tuple(name for name, is_on in vars(self).items() if is_on)
+
+
+@dataclass
 class PrecisionConfig:
     name: str = MISSING
 
@@ -262,6 +291,8 @@ class Config:
     model_version: ModelConfig = field(default_factory=ModelConfig)
     attention: AttentionConfig = field(default_factory=AttentionConfig)
     compile: CompileConfig = field(default_factory=CompileConfig)
+    implementation: ImplementationConfig = field(default_factory=ImplementationConfig)
+    optimizations: OptimizationsConfig = field(default_factory=OptimizationsConfig)
     precision: PrecisionConfig = field(default_factory=PrecisionConfig)
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
     allocator: AllocatorConfig = field(default_factory=AllocatorConfig)

@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 from importlib import metadata
 
 from sd_bench.capabilities.devices import matching_devices
+from sd_bench.capabilities.implementations import needed_packages
 from sd_bench.capabilities.support_rules import Host, has_cpp_compiler
 from sd_bench.capabilities.torch_features import version_tuple
 from sd_bench.config.schema import Config, TorchEnvConfig
@@ -27,6 +28,7 @@ class Interpreter:
     executable: str
     torch: str
     has_xformers: bool
+    packages: frozenset[str]
 
 
 _ASK = """
@@ -39,6 +41,7 @@ def version(name):
         return None
 print(json.dumps({"torch": version("torch"), "xformers": version("xformers"),
                   "sd_bench": version("sd_bench"),
+                  "packages": [n for n in sys.argv[1:] if importlib.util.find_spec(n) is not None],
                   "missing": [n for n in ("omegaconf", "open_clip", "numpy", "PIL")
                               if importlib.util.find_spec(n) is None]}))
 """
@@ -84,6 +87,7 @@ def _current() -> Interpreter:
         executable=sys.executable,
         torch=torch,
         has_xformers=importlib.util.find_spec("xformers") is not None,
+        packages=frozenset(n for n in needed_packages() if importlib.util.find_spec(n) is not None),
     )
 
 
@@ -97,7 +101,11 @@ def _other(python: str) -> Interpreter:
         )
     try:
         answer = subprocess.run(
-            [executable, "-c", _ASK], capture_output=True, text=True, timeout=60, check=True
+            [executable, "-c", _ASK, *needed_packages()],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
         )
         facts = json.loads(answer.stdout)
     except (OSError, subprocess.SubprocessError, json.JSONDecodeError):
@@ -111,7 +119,10 @@ def _other(python: str) -> Interpreter:
             "requirements there"
         )
     return Interpreter(
-        executable=executable, torch=facts["torch"], has_xformers=facts["xformers"] is not None
+        executable=executable,
+        torch=facts["torch"],
+        has_xformers=facts["xformers"] is not None,
+        packages=frozenset(facts["packages"]),
     )
 
 
@@ -129,4 +140,5 @@ def host_of(config: Config, interpreter: Interpreter) -> Host:
         torch=version_tuple(interpreter.torch),
         has_xformers=interpreter.has_xformers,
         has_compiler=has_cpp_compiler(),
+        packages=interpreter.packages,
     )

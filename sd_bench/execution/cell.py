@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig
 
 from sd_bench.config.conversion import to_dict
-from sd_bench.config.schema import Config
+from sd_bench.config.schema import OUR_IMPLEMENTATION, Config, OptimizationsConfig
 
 #: What changes no result of a round: how often it is repeated, what is kept, what is shown.
 _NOT_IDENTITY = (
@@ -45,6 +45,8 @@ _FIRST_NAMES = {
 _LATER: dict[str, dict[str, Any]] = {
     "protocol": {"worker": "spawn"},
     "allocator": {"name": "default", "library": None, "variables": {}},
+    "implementation": {"name": OUR_IMPLEMENTATION},
+    "optimizations": dict.fromkeys(vars(OptimizationsConfig()), False),
 }
 
 
@@ -134,6 +136,8 @@ def choices(config: Config) -> dict[str, Any]:
         "gpu": config.gpu.name,
         "torch_env": config.torch_env.name,
         "model_version": config.model_version.name,
+        "implementation": config.implementation.name,
+        "optimizations": "+".join(config.optimizations.names) or None,
         "attention": config.attention.backend,
         "compile": config.compile.mode,
         "precision": config.precision.name,

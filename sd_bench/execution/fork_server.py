@@ -35,7 +35,7 @@ _MODULES = (
     "sd_bench.measurement.round",
     "sd_bench.measurement.round_warnings",
     "sd_bench.networks.attention_probe",
-    "sd_bench.pipeline",
+    "sd_bench.implementations.ours",
     "sd_bench.sampling.inputs",
 )
 _NUM_FILES = 3

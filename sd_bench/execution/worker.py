@@ -209,13 +209,13 @@ def _measure(
     began: float,
 ) -> Record:
     """Measure the round. ``keep`` gets the record before a step is profiled, if one is."""
+    from sd_bench.implementations.precision import compute_dtype
     from sd_bench.measurement.environment_facts import describe_environment, with_load_at_end
     from sd_bench.measurement.flops import count_flops
     from sd_bench.measurement.output_files import save_output
     from sd_bench.measurement.round import measure_round
     from sd_bench.measurement.round_warnings import remarks
     from sd_bench.networks.attention_probe import why_backend_fails
-    from sd_bench.pipeline import compute_dtype
     from sd_bench.sampling.inputs import cut_prompts, image_prompts, image_seeds
 
     import_s = time.perf_counter() - began
@@ -257,6 +257,7 @@ def _measure(
             memory=_memory_of(measured, request.worker),
             kernel_proof=measured.kernel_proof,
             compilation=measured.compilation,
+            conversion=measured.conversion,
             telemetry=measured.telemetry,
             energy=measured.energy,
             flops=count_flops(config, folder.parent) if is_first else None,
@@ -348,7 +349,7 @@ def _judged(record: Record, measured: Measured) -> Record:
         cause = compile_switch(os.environ)
         reason = f"compile={record.choices['compile']}: {why}{f' ({cause})' if cause else ''}"
         return replace(record, status="invalid", reason=reason)
-    if not record.kernel_proof.proven:
+    if not record.kernel_proof.proven and record.kernel_proof.unprovable is None:
         reason = f"kernel proof missed: {record.kernel_proof.detail}"
         return replace(record, status="invalid", reason=reason)
     return record

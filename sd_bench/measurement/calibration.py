@@ -11,8 +11,9 @@ import torch
 
 from sd_bench.config.scaling import Size
 from sd_bench.config.schema import Config
+from sd_bench.implementations.building import build
+from sd_bench.implementations.protocol import Implementation
 from sd_bench.measurement.clock import timed_call
-from sd_bench.pipeline import Pipeline
 from sd_bench.sampling.inputs import make_batch
 from sd_bench.sampling.text_to_image import guided
 
@@ -45,17 +46,17 @@ def measure_sizes(
     """
     began = time.monotonic()
     eager = dataclasses.replace(config.compile, mode="off")
-    build_s, pipeline = timed_call(
-        device, lambda: Pipeline(dataclasses.replace(config, compile=eager), device)
+    build_s, implementation = timed_call(
+        device, lambda: build(dataclasses.replace(config, compile=eager), device)
     )
     points: list[Point] = []
-    with pipeline.running():
+    with implementation.running():
         for size in sizes:
             point_began = time.monotonic()
             if points and point_began - began + _expected_s(points[-1], size) > limit_s:
                 break
             try:
-                points.append(_measure(pipeline, size))
+                points.append(_measure(implementation, size))
             except (RuntimeError, MemoryError):  # out of memory: larger sizes are too
                 break
     return Measured(build_s=build_s, points=points)
@@ -67,20 +68,23 @@ def _expected_s(last: Point, size: Size) -> float:
     return seconds * size.pixels / last.size.pixels
 
 
-def _measure(pipeline: Pipeline, size: Size) -> Point:
-    workload = dataclasses.replace(pipeline.config.workload, **size._asdict())
-    config, device = dataclasses.replace(pipeline.config, workload=workload), pipeline.device
+def _measure(implementation: Implementation, size: Size) -> Point:
+    workload = dataclasses.replace(implementation.config.workload, **size._asdict())
+    config, device = implementation.config, implementation.device
+    config = dataclasses.replace(config, workload=workload)
     batch = make_batch(config, 0, device)
     text_s, context = timed_call(
         device,
-        lambda: pipeline.encode_text(torch.cat([batch.negative_tokens, batch.tokens])),
+        lambda: implementation.encode_text(torch.cat([batch.negative_tokens, batch.tokens])),
     )
-    model = guided(pipeline, context, config.workload.guidance_scale)
+    model = guided(implementation, context, config.workload.guidance_scale)
 
     def call() -> torch.Tensor:
-        return model(batch.latents, max(pipeline.sampler.timesteps))
+        return model(batch.latents, max(implementation.sampler.timesteps))
 
     timed_call(device, call)
     unet_s, _ = timed_call(device, call)
-    decode_s, _ = timed_call(device, lambda: pipeline.decode(batch.latents / pipeline.latent_scale))
+    decode_s, _ = timed_call(
+        device, lambda: implementation.decode(batch.latents / implementation.latent_scale)
+    )
     return Point(size=size, text_encode_s=text_s, unet_call_s=unet_s, vae_decode_s=decode_s)

@@ -104,6 +104,14 @@ def counted_from(begun_s: float, iterations: list[Iteration]) -> list[Iteration]
 
 def _iteration(total_s: float, told: list[tuple[str, float]], on_device: bool) -> Iteration:
     ends = {name: t for name, t in told if name in _STAGES}
+    if not ends:  # one call without stages
+        return Iteration(
+            total_s=total_s,
+            text_encode_s=None,
+            denoise_s=None,
+            vae_decode_s=None,
+            steps_s=[],
+        )
     step_ends = [ends["text_encode"], *(t for name, t in told if name == "step")]
     return Iteration(
         total_s=total_s,

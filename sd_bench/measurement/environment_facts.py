@@ -53,7 +53,7 @@ _NOT_OF_THE_ENVIRONMENT = (
 _DIRTY = {"clean": False, "changed": True}
 #: The parts of the package that a measured time depends on.
 _MEASURED_SOURCES = (
-    "networks", "weights", "sampling", "measurement", "pipeline.py",
+    "networks", "weights", "sampling", "measurement", "implementations",
     "capabilities/torch_compat.py", "capabilities/torch_features.py",
 )  # fmt: skip
 

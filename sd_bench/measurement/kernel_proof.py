@@ -167,6 +167,19 @@ def judge(
     )
 
 
+def unprovable(attention: AttentionConfig, why: str) -> KernelProof:
+    """The proof of a round whose kernels nobody can see: none, with the reason."""
+    return KernelProof(
+        expected=attention.backend,
+        proven=False,
+        detail=why,
+        num_attention_modules=0,
+        operators={},
+        kernels={},
+        unprovable=why,
+    )
+
+
 def _prove(
     ran: CallCounts,
     attention: AttentionConfig,

@@ -11,9 +11,11 @@ import torch
 
 from sd_bench.capabilities.torch_compat import HAS_SDPA, uses_cuda_graphs
 from sd_bench.config.schema import Config
+from sd_bench.implementations.building import build
+from sd_bench.implementations.protocol import Implementation
 from sd_bench.measurement.clock import counted_from, timed_call, timed_iteration
 from sd_bench.measurement.compilation import read_compilation
-from sd_bench.measurement.kernel_proof import FirstRun, judge, profile_call
+from sd_bench.measurement.kernel_proof import FirstRun, judge, profile_call, unprovable
 from sd_bench.measurement.memory import read_memory, reset_device_peak
 from sd_bench.measurement.printing import bytes_written, flag_printed
 from sd_bench.measurement.step_profile import profile_step
@@ -24,10 +26,9 @@ from sd_bench.measurement.telemetry_summary import (
     telemetry_record,
     with_counters,
 )
-from sd_bench.networks.attention import is_unet_attention
-from sd_bench.pipeline import Pipeline
 from sd_bench.records import (
     Compilation,
+    Conversion,
     Energy,
     Iteration,
     KernelProof,
@@ -37,7 +38,7 @@ from sd_bench.records import (
     Times,
 )
 from sd_bench.sampling.inputs import PIXELS_PER_LATENT, make_batch
-from sd_bench.sampling.text_to_image import Images, StageTimer, guided, text_to_image
+from sd_bench.sampling.text_to_image import Images, StageTimer, guided
 
 #: Told what the round is doing, always outside the timed region.
 Report = Callable[[str], None]
@@ -60,6 +61,7 @@ class Measured:
     finite: bool
     constant: bool
     compilation: Compilation | None
+    conversion: Conversion | None
     telemetry: Telemetry | None
     energy: Energy | None
     profile: Profile | None
@@ -85,23 +87,23 @@ def measure_round(
     with watching(device, config.telemetry) as watch:
         report("build")
         first_run = FirstRun() if uses_cuda_graphs(config.compile.mode) else None
-        build_s, pipeline = timed_call(device, lambda: Pipeline(config, device, first_run))
+        build_s, implementation = timed_call(device, lambda: build(config, device, first_run))
         reset_device_peak(device)
-        with pipeline.running():
+        with implementation.running():
             report("warm up")
-            prepare_s, unet_call = timed_call(device, lambda: _unet_call(pipeline))
+            prepare_s, unet_call = timed_call(device, lambda: _unet_call(implementation))
             calls_s = [timed_call(device, unet_call)[0] for _ in range(_warmup_calls(config))]
-            warmup = [_iterate(pipeline, 0, None)[0] for _ in range(config.protocol.warmup)]
-            timed = _time_iterations(pipeline, watch, report)
+            warmup = [_iterate(implementation, 0, None)[0] for _ in range(config.protocol.warmup)]
+            timed = _time_iterations(implementation, watch, report)
             memory = read_memory(device)
-            compiled = pipeline.compiled_calls
+            compiled = implementation.compiled_calls
             compilation = None if compiled is None else read_compilation(compiled)
             proof_s: float | None = None
             if known_proof is not None and first_run is None:
                 proof = known_proof
             else:
                 report("prove the kernel")
-                proof_s, proof = _prove(pipeline, unet_call, first_run)
+                proof_s, proof = _prove(implementation, unet_call, first_run)
             times = Times(
                 import_s=import_s,
                 build_s=build_s,
@@ -121,6 +123,7 @@ def measure_round(
                 finite=timed.finite,
                 constant=timed.constant,
                 compilation=compilation,
+                conversion=implementation.conversion,
                 telemetry=timed.telemetry,
                 energy=timed.energy,
                 profile=None,
@@ -129,7 +132,7 @@ def measure_round(
                 return measured
             keep(measured)
             report("profile a step")
-            return replace(measured, profile=profile_step(pipeline, trace_file))
+            return replace(measured, profile=profile_step(implementation, trace_file))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +153,13 @@ class _Timed:
         return begun_s
 
 
-def _time_iterations(pipeline: Pipeline, watch: RoundWatch, report: Report) -> _Timed:
-    count = pipeline.config.protocol.n_iter
+def _time_iterations(implementation: Implementation, watch: RoundWatch, report: Report) -> _Timed:
+    count = implementation.config.protocol.n_iter
     iterations, first_images, finite, constant = [], None, True, False
     written: list[bool] = []
     for index in range(count):
         report(f"timed iteration {index + 1} of {count}")
-        iteration, images, has_written = _iterate(pipeline, index, watch)
+        iteration, images, has_written = _iterate(implementation, index, watch)
         iterations.append(iteration)
         written.append(has_written)
         first_images = first_images or images
@@ -164,11 +167,11 @@ def _time_iterations(pipeline: Pipeline, watch: RoundWatch, report: Report) -> _
         constant = constant or holds_constant_image(images.pixels)
     assert first_images is not None
     observed = watch.stop()
-    iterations = flag_printed(with_counters(iterations, observed, pipeline.device), written)
+    iterations = flag_printed(with_counters(iterations, observed, implementation.device), written)
     if watch.observer is None:
         return _Timed(iterations, first_images, finite, constant, None, energy_not_read())
     energy = energy_record(
-        iterations, observed, pipeline.device, pipeline.config.workload.batch_size
+        iterations, observed, implementation.device, implementation.config.workload.batch_size
     )
     telemetry = telemetry_record(iterations, observed)
     return _Timed(iterations, first_images, finite, constant, telemetry, energy)
@@ -198,48 +201,54 @@ def holds_constant_image(pixels: torch.Tensor) -> bool:
 
 
 def _iterate(
-    pipeline: Pipeline, index: int, watch: RoundWatch | None
+    implementation: Implementation, index: int, watch: RoundWatch | None
 ) -> tuple[Iteration, Images, bool]:
     """One iteration, its images, and whether it wrote anything, such as a line of a log."""
-    config = pipeline.config
+    config = implementation.config
     num_noises = config.sampler.steps if config.sampler.eta > 0 else 0
-    batch = make_batch(config, index, pipeline.device, num_noises)
+    batch = make_batch(config, index, implementation.device, num_noises)
 
     def call(timer: StageTimer) -> Images:
-        return text_to_image(
-            pipeline, pipeline.sampler, config.workload.guidance_scale, batch, timer
-        )
+        return implementation.generate(batch, timer)
 
     with nullcontext() if watch is None else watch.counting():
         before = bytes_written()
-        iteration, images = timed_iteration(pipeline.device, call)
+        iteration, images = timed_iteration(implementation.device, call)
         has_written = bytes_written() != before
     return iteration, images, has_written
 
 
-def _unet_call(pipeline: Pipeline) -> Callable[[], torch.Tensor]:
+def _unet_call(implementation: Implementation) -> Callable[[], torch.Tensor]:
     """A guided UNet call with the very inputs of the first sampling step, ready to be made."""
-    batch = make_batch(pipeline.config, 0, pipeline.device)
-    context = pipeline.encode_text(torch.cat([batch.negative_tokens, batch.tokens]))
-    model = guided(pipeline, context, pipeline.config.workload.guidance_scale)
-    return lambda: model(batch.latents, max(pipeline.sampler.timesteps))
+    batch = make_batch(implementation.config, 0, implementation.device)
+    context = implementation.encode_text(torch.cat([batch.negative_tokens, batch.tokens]))
+    model = guided(implementation, context, implementation.config.workload.guidance_scale)
+    return lambda: model(batch.latents, max(implementation.sampler.timesteps))
 
 
 def _prove(
-    pipeline: Pipeline, call: Callable[[], torch.Tensor], first_run: FirstRun | None
+    implementation: Implementation, call: Callable[[], torch.Tensor], first_run: FirstRun | None
 ) -> tuple[float, KernelProof]:
-    """By one more call; where that replays a graph, by the run that the graph was recorded from."""
+    """By one more call; where that replays a graph, by the run that the graph was recorded from.
+
+    Where nothing can be seen, no call is made.
+    """
+    attention = implementation.config.attention
+    if implementation.unprovable is not None:
+        return 0.0, unprovable(attention, implementation.unprovable)
     if first_run is None:
-        seconds, ran = timed_call(pipeline.device, lambda: profile_call(pipeline.device, call))
+        seconds, ran = timed_call(
+            implementation.device, lambda: profile_call(implementation.device, call)
+        )
     else:
         seconds, ran = 0.0, first_run.profile
     proof = judge(
         ran,
-        pipeline.config.attention,
-        num_modules=sum(map(is_unet_attention, pipeline.unet.modules())),
-        compiled=pipeline.config.compile.mode != "off",
+        attention,
+        num_modules=len(implementation.attention_modules),
+        compiled=implementation.config.compile.mode != "off",
         has_sdpa=HAS_SDPA,
-        num_degenerate=_modules_with_one_query(pipeline.config),
+        num_degenerate=_modules_with_one_query(implementation.config),
     )
     return seconds, proof
 

@@ -7,7 +7,7 @@ import json
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile, record_function
 
+from sd_bench.implementations.protocol import Implementation
 from sd_bench.measurement.clock import synchronise
 from sd_bench.measurement.kernel_classes import ATTENTION_SCOPE, STEP_SCOPE, read_step
-from sd_bench.networks.attention import is_unet_attention
-from sd_bench.pipeline import Pipeline
 from sd_bench.records import Profile
 from sd_bench.sampling.inputs import make_batch
 from sd_bench.sampling.text_to_image import guided
@@ -36,17 +35,17 @@ _COMPILED_NOTE = (
 )
 
 
-def profile_step(pipeline: Pipeline, trace_file: Path) -> Profile:
-    """Take one step apart and keep its trace, gzipped; for use within ``pipeline.running()``.
+def profile_step(implementation: Implementation, trace_file: Path) -> Profile:
+    """Take one step apart and keep its trace, gzipped; for use within ``implementation.running()``.
 
     It is the second step, with one guided UNet call, or the first where there is no other. Raises
     OSError if the file cannot be written.
     """
-    compiled = pipeline.config.compile.mode != "off"
-    on_device = pipeline.device.type == "cuda"
-    with nullcontext() if compiled else attention_scopes(pipeline.unet):
+    compiled = implementation.config.compile.mode != "off"
+    on_device = implementation.device.type == "cuda"
+    with nullcontext() if compiled else attention_scopes(implementation.attention_modules):
         for _ in range(_MOST_TRIES):
-            trace = _trace_step(pipeline)
+            trace = _trace_step(implementation)
             step = read_step(json.loads(trace), on_device, compiled)
             if not step.num_lost:
                 break
@@ -67,8 +66,8 @@ def profile_step(pipeline: Pipeline, trace_file: Path) -> Profile:
 
 
 @contextmanager
-def attention_scopes(unet: nn.Module) -> Iterator[None]:
-    """A scope in the profiler's trace around each call of an attention module of ``unet``.
+def attention_scopes(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """A scope in the profiler's trace around each call of these attention modules.
 
     Hooks would make the compiler compile anew, so this is for networks that are not compiled.
     """
@@ -82,34 +81,34 @@ def attention_scopes(unet: nn.Module) -> Iterator[None]:
         scopes.pop().__exit__(None, None, None)
 
     with ExitStack() as hooks:
-        for module in filter(is_unet_attention, unet.modules()):
+        for module in modules:
             hooks.callback(module.register_forward_pre_hook(enter).remove)
             hooks.callback(module.register_forward_hook(leave).remove)
         yield
 
 
-def _trace_step(pipeline: Pipeline) -> bytes:
+def _trace_step(implementation: Implementation) -> bytes:
     """The trace of one step, in Chrome's format."""
     activities = [ProfilerActivity.CPU]
-    if pipeline.device.type == "cuda":
+    if implementation.device.type == "cuda":
         activities.append(ProfilerActivity.CUDA)
     profiler = profile(activities=activities)
     with ExitStack() as window:
 
         def begin(call: Callable[[], object]) -> None:
-            synchronise(pipeline.device)
+            synchronise(implementation.device)
             window.enter_context(profiler)
-            if pipeline.device.type == "cuda":
+            if implementation.device.type == "cuda":
                 call()
-                synchronise(pipeline.device)
+                synchronise(implementation.device)
                 time.sleep(_LEAD_IN_S)
             window.enter_context(record_function(STEP_SCOPE))
 
         def end() -> None:
-            synchronise(pipeline.device)
+            synchronise(implementation.device)
             window.close()
 
-        _run_one_step(pipeline, begin, end)
+        _run_one_step(implementation, begin, end)
     with tempfile.TemporaryDirectory(prefix="sd_bench-") as folder:
         file = Path(folder) / "trace.json"
         profiler.export_chrome_trace(str(file))
@@ -117,16 +116,18 @@ def _trace_step(pipeline: Pipeline) -> bytes:
 
 
 def _run_one_step(
-    pipeline: Pipeline, begin: Callable[[Callable[[], object]], None], end: Callable[[], None]
+    implementation: Implementation,
+    begin: Callable[[Callable[[], object]], None],
+    end: Callable[[], None],
 ) -> None:
     """The sampler's second step between ``begin`` and ``end``; the others go without a UNet.
 
     PLMS's first step is unlike all others: it calls the UNet twice. ``begin`` gets a UNet call.
     """
-    config, sampler = pipeline.config, pipeline.config.sampler
-    batch = make_batch(config, 0, pipeline.device, sampler.steps if sampler.eta > 0 else 0)
-    context = pipeline.encode_text(torch.cat([batch.negative_tokens, batch.tokens]))
-    model = guided(pipeline, context, config.workload.guidance_scale)
+    config, sampler = implementation.config, implementation.config.sampler
+    batch = make_batch(config, 0, implementation.device, sampler.steps if sampler.eta > 0 else 0)
+    context = implementation.encode_text(torch.cat([batch.negative_tokens, batch.tokens]))
+    model = guided(implementation, context, config.workload.guidance_scale)
     chosen = min(1, sampler.steps - 1)
     step = 0
 
@@ -142,8 +143,8 @@ def _run_one_step(
             begin(lead_in)
 
     def lead_in() -> Tensor:
-        return model(batch.latents, max(pipeline.sampler.timesteps))
+        return model(batch.latents, max(implementation.sampler.timesteps))
 
     if chosen == 0:
         begin(lead_in)
-    pipeline.sampler(predict, batch.latents, on_step, iter(batch.noises).__next__)
+    implementation.sampler(predict, batch.latents, on_step, iter(batch.noises).__next__)

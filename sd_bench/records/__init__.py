@@ -18,6 +18,7 @@ from sd_bench.records.schema import (
     SCHEMA_VERSION,
     STATUSES,
     Compilation,
+    Conversion,
     Energy,
     Failure,
     FirstAttempt,
@@ -25,6 +26,7 @@ from sd_bench.records.schema import (
     Iteration,
     KernelProof,
     Looks,
+    MatmulRate,
     Memory,
     Output,
     Profile,
@@ -34,8 +36,9 @@ from sd_bench.records.schema import (
 )
 
 __all__ = [
-    "RECORD_GLOB", "SCHEMA_VERSION", "STATUSES", "Compilation", "Energy", "Failure", "FirstAttempt",
-    "Flops", "Iteration", "KernelProof", "Looks", "Memory", "NewerRecordError", "Output", "Profile",
-    "Record", "RecordError", "Telemetry", "Times", "find_records", "read_record", "record_path",
-    "round_number", "write_atomically", "write_record",
+    "RECORD_GLOB", "SCHEMA_VERSION", "STATUSES", "Compilation", "Conversion", "Energy", "Failure",
+    "FirstAttempt", "Flops", "Iteration", "KernelProof", "Looks", "MatmulRate", "Memory",
+    "NewerRecordError", "Output", "Profile", "Record", "RecordError", "Telemetry", "Times",
+    "find_records", "read_record", "record_path", "round_number", "write_atomically",
+    "write_record",
 ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 #: Every way in which a round can end. Only ``ok`` carries times that may be compared.
 STATUSES = ("ok", "unsupported", "oom", "timeout", "crashed", "failed", "invalid")
@@ -17,6 +17,7 @@ class Iteration:
 
     ``total_s`` runs from tokens to image tensor with the device synchronised at both ends.
     ``steps_s`` has one entry a sampler step; PLMS's first step holds two UNet calls.
+    Stages are ``None`` and ``steps_s`` empty where an implementation is one call without stages.
     ``device_total_s`` is the same by the device's own clock (CUDA events). ``begun_s`` counts from
     the begin of the round's first timed iteration, on the clock of the telemetry: that of a
     warm-up is negative. ``flags`` say in a word or two what disturbed it ("throttled:
@@ -25,14 +26,23 @@ class Iteration:
     """
 
     total_s: float
-    text_encode_s: float
-    denoise_s: float
-    vae_decode_s: float
+    text_encode_s: float | None
+    denoise_s: float | None
+    vae_decode_s: float | None
     steps_s: list[float]
     device_total_s: float | None = None
     begun_s: float | None = None
     flags: list[str] = field(default_factory=list)
     counters: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def stages_s(self) -> tuple[float, float, float] | None:
+        """Text encoder, denoising and decoder, or ``None`` where there are no stages."""
+        stages = (self.text_encode_s, self.denoise_s, self.vae_decode_s)
+        text_encode_s, denoise_s, vae_decode_s = stages
+        if text_encode_s is None or denoise_s is None or vae_decode_s is None:
+            return None
+        return text_encode_s, denoise_s, vae_decode_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +135,21 @@ class Compilation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion:
+    """What an implementation took to turn our networks into its own, in seconds.
+
+    ``convert_s`` is the conversion itself and ``compile_s`` making it ready for the device;
+    ``cache`` says whether the conversion was found made ("warm") or not ("cold"). ``settings`` are
+    those that it was compiled with (precision hint, threads, ...).
+    """
+
+    convert_s: float
+    compile_s: float
+    cache: str
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """Where one sampler step's time went, in seconds by class of kernel (``profile=true``).
 
@@ -159,6 +184,8 @@ class Flops:
 class KernelProof:
     """What ran in one UNet call of the module that was timed, read from the profiler.
 
+    ``unprovable`` is the reason why nobody can see which kernels ran, where that is so: then
+    ``proven`` is false, and no fault of the round's.
     ``read_from`` is the file name of the record whose round was looked at, beside this one: its
     cell ran in the same kind of process. ``None`` where it was this round itself.
     """
@@ -170,13 +197,16 @@ class KernelProof:
     operators: dict[str, int]
     kernels: dict[str, int]
     read_from: str | None = None
+    unprovable: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
     """What the first timed iteration produced; file names are relative to the record.
 
-    Mean and deviation of the latents are ``None`` where they are not finite.
+    Mean and deviation of the latents are ``None`` where they are not finite. ``stage_sketches``
+    hold, for each stage whose output is known, a few sums of it that say how far two outputs are
+    apart (`sd_bench.measurement.sketches`); "unet_call" is the first call's.
     """
 
     latents_file: str | None
@@ -187,6 +217,20 @@ class Output:
     latents_mean: float | None
     latents_std: float | None
     negative_prompt: str = ""
+    stage_sketches: dict[str, list[float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatmulRate:
+    """How fast this device multiplies matrices, measured in the round: the ceiling of its FLOP/s.
+
+    ``flop_per_s`` by the dtype that the cell computes in (``dtype``), of square matrices of
+    ``size``; a multiply-add is 2.
+    """
+
+    dtype: str
+    size: int
+    flop_per_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,6 +310,8 @@ class Record:
     compilation: Compilation | None = None
     profile: Profile | None = None
     flops: Flops | None = None
+    conversion: Conversion | None = None
+    matmul_rate: MatmulRate | None = None
     warnings: list[str] = field(default_factory=list)
     looks: Looks | None = None
     first_attempt: FirstAttempt | None = None

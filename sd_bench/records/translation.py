@@ -45,6 +45,14 @@ def _from_3_to_4(data: dict[str, Any]) -> dict[str, Any]:
     return {**data, "schema_version": 4}
 
 
+def _from_4_to_5(data: dict[str, Any]) -> dict[str, Any]:
+    """Version 4 knew this project's own networks only, and none of their options."""
+    choices = data.get("choices")
+    if isinstance(choices, dict):
+        choices = {"implementation": "sd_bench", "optimizations": None, **choices}
+    return {**data, "schema_version": 5, "choices": choices}
+
+
 def _with_presets(choices: Any) -> Any:
     if not isinstance(choices, dict):
         return choices
@@ -84,4 +92,5 @@ _TO_NEXT: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     1: _from_1_to_2,
     2: _from_2_to_3,
     3: _from_3_to_4,
+    4: _from_4_to_5,
 }

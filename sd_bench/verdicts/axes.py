@@ -21,7 +21,8 @@ PICTURE_AXES = (
 
 #: Every axis: those that a record's ``choices`` may hold, and those of the picture.
 AXES = (
-    *("gpu", "model_version", "preset", "attention", "compile", "precision", "torch_env"),
+    *("gpu", "model_version", "preset", "implementation", "attention", "compile"),
+    *("optimizations", "precision", "torch_env"),
     *("allocator", "sampler", "steps", "height", "width", "n_iter", "batch_size", "weights"),
     "upcast",
     *PICTURE_AXES,
@@ -48,6 +49,9 @@ _ORDER: dict[str, tuple[str, ...]] = {
         *("original_no_checkpointing_pt2", "original_half_attention_pt2"),
         *("optimized_math", "optimized", "optimized_compile"),
     ),
+    "implementation": (
+        *("sd_bench", "diffusers", "diffusers_documented", "diffusers_pipeline", "openvino"),
+    ),
     "attention": tuple(backend.name for backend in BACKENDS),
     "compile": ("off", "default", "reduce_overhead", "max_autotune"),
     "precision": ("fp32", "autocast", "fp16", "bf16"),
@@ -58,7 +62,7 @@ _ORDER: dict[str, tuple[str, ...]] = {
 }
 
 #: What a record chose that is older than an axis.
-_BEFORE: dict[str, Choice] = {"allocator": "default"}
+_BEFORE: dict[str, Choice] = {"allocator": "default", "implementation": "sd_bench"}
 
 _LARGEST_EXACT_INT = 2**53
 

@@ -27,18 +27,18 @@ class Chosen(Protocol):
 
 #: The axes that name a series where no preset does, or where one preset varies.
 NAMING_AXES = (
-    *("attention", "upcast", "compile", "precision", "torch_env", "allocator"),
-    *("sampler", "weights"),
+    *("implementation", "attention", "upcast", "compile", "optimizations", "precision"),
+    *("torch_env", "allocator", "sampler", "weights"),
     *PICTURE_AXES,
 )
 
 #: What needs no word where all cells share it: a setting that nobody made...
-_UNSAID = {"allocator": "default"}
+_UNSAID = {"allocator": "default", "implementation": "sd_bench"}
 #: ... and settings that follow from the model as a rule.
 _SAID_WHERE_THEY_VARY = ("guidance_scale", "eta", "weights_seed")
 
 #: The axes whose values say by themselves what they are.
-_SPEAK_FOR_THEMSELVES = ("precision", "sampler")
+_SPEAK_FOR_THEMSELVES = ("implementation", "optimizations", "precision", "sampler")
 
 _SPELLED = {"negative_prompt": "negative prompt"}
 

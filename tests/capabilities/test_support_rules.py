@@ -8,7 +8,13 @@ from sd_bench.capabilities.support_rules import Host, unsupported_reason, with_s
 from tests.support.composition import Compose
 
 
-def host(kind: str = "cuda", capability: str = "8.0", torch: str = "2.5", **facts: bool) -> Host:
+def host(
+    kind: str = "cuda",
+    capability: str = "8.0",
+    torch: str = "2.5",
+    packages: frozenset[str] = frozenset(),
+    **facts: bool,
+) -> Host:
     def pair(version: str) -> tuple[int, int]:
         major, minor = version.split(".")
         return int(major), int(minor)
@@ -18,6 +24,7 @@ def host(kind: str = "cuda", capability: str = "8.0", torch: str = "2.5", **fact
         kind=kind,
         capability=pair(capability) if kind == "cuda" else None,
         torch=pair(torch),
+        packages=packages,
         **known,
     )
 

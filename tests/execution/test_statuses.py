@@ -108,9 +108,9 @@ def test_another_kernel_than_the_label_says_is_invalid(
     command: Command, inject: Inject, tmp_path: Path
 ) -> None:
     inject(
-        "from sd_bench import pipeline\n"
-        "real = pipeline.sdpa_backends\n"
-        "pipeline.sdpa_backends = lambda allowed, *rest: real(('math',), *rest)\n"
+        "from sd_bench.implementations import torch_networks\n"
+        "real = torch_networks.sdpa_backends\n"
+        "torch_networks.sdpa_backends = lambda allowed, *rest: real(('math',), *rest)\n"
     )
     assert command(*SMOKE, "attention=flash").returncode == 1
     (record,) = records(tmp_path)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sd_bench.capabilities.torch_compat import sdpa_backends
 from sd_bench.config.schema import Config
-from sd_bench.pipeline import build_networks
+from sd_bench.implementations.our_networks import build_networks
 from sd_bench.sampling.tokens import tokenise
 from sd_bench.weights.parts import AUTOENCODER, UNET
 from sd_bench.weights.random_weights import fill_random

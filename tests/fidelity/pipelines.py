@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from sd_bench.config.schema import Config
-from sd_bench.pipeline import Pipeline
+from sd_bench.implementations.ours import Ours
 from sd_bench.sampling.inputs import make_batch
 from sd_bench.sampling.text_to_image import Images, text_to_image
 from tests.fidelity import peers, schedulers
@@ -36,9 +36,9 @@ class Unmarked:
         return
 
 
-def our_images(config: Config) -> tuple[Pipeline, Images]:
+def our_images(config: Config) -> tuple[Ours, Images]:
     """A pipeline, and the images of its first iteration."""
-    pipeline = Pipeline(config, CPU)
+    pipeline = Ours(config, CPU)
     batch = make_batch(config, 0, CPU)
     with pipeline.running():
         images = text_to_image(
@@ -47,7 +47,7 @@ def our_images(config: Config) -> tuple[Pipeline, Images]:
     return pipeline, images
 
 
-def their_images(config: Config, ours: Pipeline, scheduler: Any) -> tuple[Tensor, Tensor]:
+def their_images(config: Config, ours: Ours, scheduler: Any) -> tuple[Tensor, Tensor]:
     """The last latents and the pixels that diffusers makes of the same weights and noise."""
     model, last = config.model_version, []
     pipe = _stable_diffusion(config, ours, scheduler)
@@ -71,7 +71,7 @@ def their_images(config: Config, ours: Pipeline, scheduler: Any) -> tuple[Tensor
     return last[-1], pixels
 
 
-def _stable_diffusion(config: Config, ours: Pipeline, scheduler: Any) -> Any:
+def _stable_diffusion(config: Config, ours: Ours, scheduler: Any) -> Any:
     from diffusers import StableDiffusionPipeline
 
     model = config.model_version

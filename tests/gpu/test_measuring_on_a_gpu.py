@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from sd_bench.implementations.ours import Ours
 from sd_bench.measurement.environment_facts import describe_environment
 from sd_bench.measurement.kernel_classes import CLASSES
 from sd_bench.measurement.round import measure_round
 from sd_bench.measurement.step_profile import profile_step
 from sd_bench.measurement.telemetry_summary import CLOCK_EVENT_REASONS
-from sd_bench.pipeline import Pipeline
 from tests.support.composition import Compose
 
 pytestmark = pytest.mark.gpu
@@ -61,7 +61,7 @@ def test_a_steps_classes_add_up_from_the_devices_kernels(
     on_gpu: Compose, device: torch.device, attention: str, tmp_path: Path
 ) -> None:
     config = on_gpu("model_version=sd2_tiny", "precision=fp16", f"attention={attention}")
-    pipeline = Pipeline(config, device)
+    pipeline = Ours(config, device)
     with pipeline.running():
         profile_step(pipeline, tmp_path / "warm-up.json.gz")
         found = profile_step(pipeline, tmp_path / "round-0-trace.json.gz")

@@ -11,11 +11,11 @@ import torch
 from sd_bench.capabilities.support_rules import has_cpp_compiler
 from sd_bench.capabilities.torch_compat import HAS_COMPILE, HAS_SDPA
 from sd_bench.config.schema import ATTENTION_BACKENDS, AttentionConfig
+from sd_bench.implementations.ours import Ours
 from sd_bench.measurement.compilation import why_not_compiled
 from sd_bench.measurement.kernel_proof import MATH_OPERATOR, CallCounts, judge, profile_call
 from sd_bench.measurement.round import measure_round
 from sd_bench.networks.attention import is_unet_attention
-from sd_bench.pipeline import Pipeline
 from tests.support.composition import QUICK_TO_COMPILE, Compose
 from tests.support.runnable import CPU_BACKENDS
 
@@ -23,7 +23,7 @@ CPU = torch.device("cpu")
 
 
 def eager_profile(tiny: Compose, attention: str) -> CallCounts:
-    pipeline = Pipeline(tiny(f"attention={attention}"), CPU)
+    pipeline = Ours(tiny(f"attention={attention}"), CPU)
     x = torch.randn(2, 4, 8, 8)
     context = torch.randn(2, 77, pipeline.unet.config.context_dim)
     with pipeline.running():
@@ -215,5 +215,5 @@ def test_auto_with_flash_disabled_is_not_proven_by_flash() -> None:
 
 
 def test_the_pipeline_has_32_attention_modules(tiny: Compose) -> None:
-    pipeline = Pipeline(tiny("attention=original"), CPU)
+    pipeline = Ours(tiny("attention=original"), CPU)
     assert sum(map(is_unet_attention, pipeline.unet.modules())) == 32

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from sd_bench.implementations.ours import Ours
 from sd_bench.measurement.kernel_classes import (
     ATTENTION_SCOPE,
     CLASSES,
@@ -20,7 +21,6 @@ from sd_bench.measurement.kernel_classes import (
 )
 from sd_bench.measurement.step_profile import profile_step
 from sd_bench.networks.attention import is_unet_attention
-from sd_bench.pipeline import Pipeline
 from sd_bench.records import Profile
 from tests.support.composition import Compose
 from tests.support.runnable import CPU_BACKENDS
@@ -28,7 +28,7 @@ from tests.support.runnable import CPU_BACKENDS
 CPU = torch.device("cpu")
 
 
-def profile_of(pipeline: Pipeline, folder: Path) -> Profile:
+def profile_of(pipeline: Ours, folder: Path) -> Profile:
     with pipeline.running():
         return profile_step(pipeline, folder / "round-0-trace.json.gz")
 
@@ -42,7 +42,7 @@ def trace_of(folder: Path) -> list[dict[str, Any]]:
 def test_the_classes_of_a_real_step_add_up_to_its_wall_time(
     tiny: Compose, tmp_path: Path, attention: str
 ) -> None:
-    found = profile_of(Pipeline(tiny(f"attention={attention}"), CPU), tmp_path)
+    found = profile_of(Ours(tiny(f"attention={attention}"), CPU), tmp_path)
     assert found.seconds_by_class.keys() == set(CLASSES)
     assert sum(found.seconds_by_class.values()) == pytest.approx(found.step_s)
     worked = ("attention", "matrix_products", "convolutions", "normalisation", "element_wise")
@@ -65,7 +65,7 @@ def test_without_attention_modules_no_time_is_attentions(
     tiny: Compose, tmp_path: Path, attention: str
 ) -> None:
     """So what the test above sees is theirs, and the projections' products are not counted in."""
-    pipeline = Pipeline(tiny(f"attention={attention}"), CPU)
+    pipeline = Ours(tiny(f"attention={attention}"), CPU)
     for parent in list(pipeline.unet.modules()):
         for name, child in list(parent.named_children()):
             if is_unet_attention(child):
@@ -78,12 +78,12 @@ def test_without_attention_modules_no_time_is_attentions(
 @pytest.mark.parametrize("sampler", ["plms", "ddim", "dpm_solver"])
 def test_a_sampler_of_one_step_is_profiled_too(tiny: Compose, tmp_path: Path, sampler: str) -> None:
     config = tiny("attention=original", f"sampler={sampler}", "sampler.steps=1")
-    found = profile_of(Pipeline(config, CPU), tmp_path)
+    found = profile_of(Ours(config, CPU), tmp_path)
     assert found.seconds_by_class["attention"] > 0
 
 
 def test_no_hook_is_left_on_the_unet(tiny: Compose, tmp_path: Path) -> None:
-    pipeline = Pipeline(tiny("attention=original"), CPU)
+    pipeline = Ours(tiny("attention=original"), CPU)
     profile_of(pipeline, tmp_path)
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in pipeline.unet.modules())
 

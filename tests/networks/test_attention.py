@@ -14,12 +14,12 @@ from sd_bench.capabilities.torch_compat import (
     uninitialised,
 )
 from sd_bench.capabilities.torch_features import can
+from sd_bench.implementations.our_networks import build_networks
 from sd_bench.measurement.kernel_proof import FUSED_OPERATORS, MATH_OPERATOR, profile_call
 from sd_bench.networks import attention as attention_module
 from sd_bench.networks.attention import attention_factory, is_unet_attention
 from sd_bench.networks.attention_probe import head_widths, why_backend_fails
 from sd_bench.networks.unet import UNet
-from sd_bench.pipeline import build_networks
 from sd_bench.weights.random_weights import fill_random
 from tests.support.composition import Compose
 from tests.support.runnable import CPU_BACKENDS, needs_cpu_flash, needs_sdpa

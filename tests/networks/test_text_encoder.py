@@ -8,8 +8,8 @@ import open_clip.model
 import pytest
 import torch
 
+from sd_bench.implementations.our_networks import build_networks
 from sd_bench.measurement.kernel_proof import profile_call
-from sd_bench.pipeline import build_networks
 from sd_bench.sampling.tokens import tokenise
 from tests.support.composition import Compose
 

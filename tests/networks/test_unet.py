@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sd_bench.config.schema import Config
+from sd_bench.implementations.our_networks import build_networks
 from sd_bench.networks.transformer import TransformerBlock
 from sd_bench.networks.unet import UNet, timestep_embedding
-from sd_bench.pipeline import build_networks
 from tests.support.composition import Compose
 
 CPU = torch.device("cpu")

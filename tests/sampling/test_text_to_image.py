@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from sd_bench.config.schema import Config
-from sd_bench.pipeline import Pipeline
+from sd_bench.implementations.ours import Ours
 from sd_bench.sampling.inputs import image_seeds, make_batch
 from sd_bench.sampling.text_to_image import Images, guided, text_to_image
 from tests.support.composition import Compose
@@ -30,7 +30,7 @@ class Recorder:
 
 
 def generate(config: Config, iteration: int = 0, timer: Recorder | None = None) -> Images:
-    pipeline = Pipeline(config, CPU)
+    pipeline = Ours(config, CPU)
     batch = make_batch(config, iteration, CPU)
     with pipeline.running():
         return text_to_image(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from sd_bench.config.schema import Config
-from sd_bench.pipeline import build_networks
+from sd_bench.implementations.our_networks import build_networks
 from sd_bench.weights.layout import part_keys
 from sd_bench.weights.model_parts import parts
 from sd_bench.weights.parts import AUTOENCODER, TEXT_ENCODER, UNET

@@ -15,7 +15,7 @@ from sd_bench.config.conversion import known_models
 from sd_bench.config.schema import Config
 from sd_bench.errors import WeightsError
 from sd_bench.execution.pinning import pinned
-from sd_bench.pipeline import build_networks
+from sd_bench.implementations.our_networks import build_networks
 from sd_bench.weights.checkpoint import digest, open_checkpoint
 from sd_bench.weights.checkpoint_fit import recognise
 from tests.support.composition import Compose

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from sd_bench.implementations.our_networks import build_networks
+from sd_bench.implementations.ours import Ours
 from sd_bench.networks.attention import CrossAttention
-from sd_bench.pipeline import Pipeline, build_networks
 from sd_bench.sampling.inputs import make_batch
 from sd_bench.sampling.text_to_image import text_to_image
 from sd_bench.weights.random_weights import TABLE_SIZE, fill_random, standard_values
@@ -109,7 +110,7 @@ def test_attention_logits_spread_by_one_to_three(
     )  # fmt: skip
     if model_version == "sd2":
         config = compose_config("gpu=cpu", "attention=original", "sampler.steps=1")
-    pipeline = Pipeline(config, CPU)
+    pipeline = Ours(config, CPU)
     spreads: dict[str, float] = {}
 
     def watch(name: str, module: CrossAttention) -> None:

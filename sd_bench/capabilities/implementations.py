@@ -1,0 +1,93 @@
+"""The implementations that can be measured: ours, the peers, and those of other packages.
+
+Read without importing torch. Another package adds its own through an entry point of the group
+``sd_bench.implementations`` that names an ``Entry`` (docs/extending.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from sd_bench.config.schema import OUR_IMPLEMENTATION, Config
+from sd_bench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sd_bench.capabilities.support_rules import Host
+
+#: Where other packages name theirs.
+ENTRY_POINTS = "sd_bench.implementations"
+
+
+def _can_all(config: Config, host: Host) -> str | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One implementation.
+
+    ``factory`` is where a worker finds what builds it, as "package.module:name"
+    (`sd_bench.implementations.protocol.Factory`). ``packages`` are the modules that have to be
+    importable there, ``install`` the command that installs them. ``why_not`` gives the reason why
+    it cannot run a cell, or ``None``; what every implementation has in common is checked before.
+    ``conf`` is the search path of its options for Hydra ("pkg://package.conf"), with a file
+    ``implementation/NAME.yaml``, where they are not in this project's own conf/.
+    """
+
+    name: str
+    factory: str
+    packages: tuple[str, ...] = ()
+    install: str = ""
+    why_not: Callable[[Config, Host], str | None] = _can_all
+    conf: str | None = None
+
+
+_OWN = (Entry(name=OUR_IMPLEMENTATION, factory="sd_bench.implementations.ours:Ours"),)
+
+
+@cache
+def list_implementations() -> dict[str, Entry]:
+    """Every implementation by its name, ours first.
+
+    Raises ConfigError for an entry point that cannot be used.
+    """
+    found = {entry.name: entry for entry in _OWN}
+    for point in metadata.entry_points(group=ENTRY_POINTS):
+        try:
+            entry = point.load()
+        except Exception as error:
+            raise _unusable(point, f"cannot be loaded ({type(error).__name__}: {error})") from None
+        if not isinstance(entry, Entry):
+            raise _unusable(point, f"is a {type(entry).__name__}, no Entry")
+        if entry.name in found:
+            raise _unusable(point, f"names {entry.name}, which there is already")
+        found[entry.name] = entry
+    return found
+
+
+def _unusable(point: metadata.EntryPoint, why: str) -> ConfigError:
+    owner = "" if point.dist is None else f" of {point.dist.name}"
+    return ConfigError(
+        f"{ENTRY_POINTS}: the entry point {point.name}{owner} {why}; mend or uninstall that package"
+    )
+
+
+def needed_packages() -> tuple[str, ...]:
+    """Every module that some implementation needs."""
+    return tuple(sorted({p for entry in list_implementations().values() for p in entry.packages}))
+
+
+def why_implementation_cannot(config: Config, host: Host) -> str | None:
+    """Why the cell's implementation cannot run on ``host``, or None."""
+    name = config.implementation.name
+    entry = list_implementations().get(name)
+    if entry is None:
+        return f"no implementation is called {name}: {', '.join(list_implementations())} are"
+    if missing := [package for package in entry.packages if package not in host.packages]:
+        are = "is" if len(missing) == 1 else "are"
+        return f"{' and '.join(missing)} {are} not installed: {entry.install}"
+    return entry.why_not(config, host)

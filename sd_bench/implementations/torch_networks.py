@@ -1,0 +1,111 @@
+"""Any three networks of PyTorch's under our axes: precision, attention, compile, optimizations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sd_bench.capabilities.torch_compat import (
+    CompiledCalls,
+    Watcher,
+    compiled,
+    sdpa_backends,
+)
+from sd_bench.config.schema import Config
+from sd_bench.implementations.precision import WEIGHT_DTYPES, compute_dtype
+from sd_bench.implementations.protocol import Staged
+from sd_bench.records import Conversion
+from sd_bench.sampling.sampler_table import make_sampler
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TorchNetworks:
+    """Networks with their weights on the device, in the precision's dtype, in eval mode.
+
+    ``encode_text`` takes tokens [B, 77] and gives [B, 77, D]; ``unet`` takes latents, timesteps and
+    context and gives a prediction; ``decode`` takes unscaled latents and gives images around -1..1.
+    ``modules`` are all networks with parameters, ``attention_modules`` the UNet's, and
+    ``repeated_blocks`` those that ``optimizations.regional_compile`` compiles one by one.
+    """
+
+    encode_text: Callable[[Tensor], Tensor]
+    unet: nn.Module
+    decode: Callable[[Tensor], Tensor]
+    modules: Sequence[nn.Module]
+    attention_modules: list[nn.Module]
+    repeated_blocks: Sequence[nn.Module]
+
+
+class TorchImplementation(Staged):
+    """What ours and every peer in PyTorch share.
+
+    ``running()`` holds the autocast context, whose cache of cast weights lives as long as the
+    context does. ``watcher`` is told each run of a graph that the compiler has made.
+    """
+
+    conversion: Conversion | None = None
+    unprovable: str | None = None
+
+    def __init__(
+        self,
+        config: Config,
+        device: torch.device,
+        networks: TorchNetworks,
+        watcher: Watcher | None = None,
+    ) -> None:
+        self.config = config
+        self.device = device
+        self.dtype = WEIGHT_DTYPES[config.precision.name]
+        self.latent_scale = config.model_version.latent_scale
+        self.sampler = make_sampler(config.sampler, config.model_version)
+        self.networks = networks
+        chosen = config.optimizations
+        if chosen.channels_last:
+            for module in networks.modules:
+                module.to(memory_format=torch.channels_last)
+        self._run_unet = compiled(
+            networks.unet,
+            config.compile.mode,
+            keep_unfused=config.attention.backend in ("original", "math"),
+            watcher=watcher,
+            blocks=networks.repeated_blocks if chosen.regional_compile else None,
+            freezing=chosen.freezing,
+        )
+
+    @property
+    def attention_modules(self) -> list[nn.Module]:
+        return self.networks.attention_modules
+
+    @property
+    def compiled_calls(self) -> CompiledCalls | None:
+        """What became of the UNet's calls where it is compiled."""
+        return self._run_unet if isinstance(self._run_unet, CompiledCalls) else None
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """No gradients, and autocast where the precision says so."""
+        with torch.no_grad(), self._autocast():
+            yield
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        if self.config.precision.name != "autocast":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=compute_dtype(self.config, self.device))
+
+    def encode_text(self, tokens: Tensor) -> Tensor:
+        with sdpa_backends((self.config.model_version.text_encoder.attention,)):
+            return self.networks.encode_text(tokens)
+
+    def predict(self, x: Tensor, timesteps: Tensor, context: Tensor) -> Tensor:
+        attention = self.config.attention
+        with sdpa_backends(attention.allowed_sdpa_backends, attention.upcast):
+            output: Tensor = self._run_unet(x.to(self.dtype), timesteps, context)
+            return output.float()
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return self.networks.decode(latents.to(self.dtype))
