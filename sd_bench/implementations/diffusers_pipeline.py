@@ -42,6 +42,8 @@ class DiffusersPipeline(Diffusers):
             requires_safety_checker=False,
         )
         self.pipeline.set_progress_bar_config(disable=True)
+        with self.pipeline.progress_bar(total=0):  # even the first of those makes a lock in a file
+            pass
         self.pipeline.unet = _AttendingUNet(config, self.peer.unet, self._run_unet)
 
     def encode_text(self, tokens: Tensor) -> Tensor:
