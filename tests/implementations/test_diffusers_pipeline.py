@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
 
 from sd_bench.implementations.building import build
 from sd_bench.sampling.inputs import make_batch
 from sd_bench.sampling.tokens import tokenise
-from tests.fidelity.comparison import relative_error
+from tests.fidelity.comparison import TRAJECTORY, relative_error
 from tests.support.composition import Compose
 from tests.support.implementations import CPU, NoTimer, eager_proof, images_of, one_call
 from tests.support.runnable import CPU_BACKENDS
@@ -19,9 +20,9 @@ pytest.importorskip("diffusers")
 @pytest.mark.parametrize(
     ("model", "sampler", "limit"),
     [
-        ("sd1_tiny", "plms", 5e-5),
-        ("sd2_tiny", "ddim", 5e-5),
-        ("sd2_768_tiny", "ddim", 5e-5),
+        ("sd1_tiny", "plms", TRAJECTORY.limit),
+        ("sd2_tiny", "ddim", TRAJECTORY.limit),
+        ("sd2_768_tiny", "ddim", TRAJECTORY.limit),
         ("sd2_tiny", "dpm_solver", 1e-2),  # it rounds timesteps: 749.25 to 749
     ],
 )
@@ -52,14 +53,18 @@ def test_the_call_before_is_the_one_that_the_pipeline_makes(
     tiny: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a compiled UNet would compile again for the first timed iteration."""
-    peer = build(tiny("implementation=diffusers_pipeline", "sampler.steps=2"), CPU)
+    from sd_bench.implementations.diffusers_pipeline import DiffusersPipeline
+
+    peer = DiffusersPipeline(tiny("implementation=diffusers_pipeline", "sampler.steps=2"), CPU)
     calls: list[list[tuple[torch.Size, torch.dtype]]] = []
-    run = peer._run_unet  # type: ignore[attr-defined]
-    monkeypatch.setattr(
-        peer.pipeline.unet,  # type: ignore[attr-defined]
-        "run",
-        lambda *inputs: calls.append([(i.shape, i.dtype) for i in inputs]) or run(*inputs),
-    )
+    unet = peer.networks.unet
+    run = unet.forward
+
+    def spying(*inputs: Tensor) -> Tensor:
+        calls.append([(i.shape, i.dtype) for i in inputs])
+        return run(*inputs)
+
+    monkeypatch.setattr(unet, "forward", spying)
     one_call(peer)
     images_of(peer.config, peer)
     assert len(calls) == 4  # of it three in two steps of PLMS
@@ -70,9 +75,19 @@ def test_the_call_before_is_the_one_that_the_pipeline_makes(
 def test_its_tokenizer_pads_and_cuts_as_the_model_was_published(tiny: Compose, model: str) -> None:
     from sd_bench.implementations.clip_tokenizer import make_clip_tokenizer
 
-    prompts = ["", "A photo of a small boat, 4 oars!", "an endless prompt about nothing, " * 30]
+    prompts = ["", "A photo of a small boat, 4 oars", "an endless prompt about nothing, " * 30]
     config = tiny(f"model_version={model}").model_version.text_encoder
     told = make_clip_tokenizer(config)(
         prompts, padding="max_length", truncation=True, return_tensors="pt"
     )
     assert torch.equal(told.input_ids, tokenise(prompts, config))
+
+
+def test_an_exclamation_mark_is_padding_to_its_sd2_tokenizer_as_published(tiny: Compose) -> None:
+    from sd_bench.implementations.clip_tokenizer import make_clip_tokenizer
+
+    config = tiny().model_version.text_encoder
+    told = make_clip_tokenizer(config)(["oars!"], return_tensors="pt").input_ids[0]
+    (ours,) = tokenise(["oars!"], config)
+    assert told[-2] == config.pad_token
+    assert ours[len(told) - 2] != config.pad_token

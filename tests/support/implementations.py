@@ -37,13 +37,12 @@ def images_of(config: Config, implementation: Implementation | None = None) -> I
 
 
 def one_call(implementation: Implementation) -> torch.Tensor:
-    """A UNet call on noise that is always the same: [2, 4, 8, 8]."""
-    config = implementation.config
-    noise = torch.Generator().manual_seed(0)
-    x = torch.randn(2, 4, 8, 8, generator=noise)
-    context = torch.randn(2, 77, config.model_version.unet.context_dim, generator=noise)
+    """A UNet call on the first noise of its cell, twice, and no words."""
+    batch = make_batch(implementation.config, 0, CPU)
     with implementation.running():
-        return implementation.predict(x, torch.tensor([500, 500]), context.to(x))
+        context = implementation.encode_text(torch.cat([batch.negative_tokens] * 2))
+        x = torch.cat([batch.latents] * 2)
+        return implementation.predict(x, torch.tensor([500, 500]), context)
 
 
 def eager_proof(implementation: Implementation) -> KernelProof:
