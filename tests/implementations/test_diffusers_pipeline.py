@@ -35,7 +35,7 @@ def test_its_images_are_ours(tiny: Compose, model: str, sampler: str, limit: flo
     assert relative_error(images.pixels, expected.pixels) < limit
 
 
-@pytest.mark.parametrize("attention", CPU_BACKENDS)
+@pytest.mark.parametrize("attention", CPU_BACKENDS[::2])
 def test_the_kernels_that_are_named_run_in_its_unet_and_no_stage_is_told(
     tiny: Compose, attention: str
 ) -> None:
