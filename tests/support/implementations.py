@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from sd_bench.capabilities.torch_compat import HAS_SDPA
@@ -36,17 +38,27 @@ def images_of(config: Config, implementation: Implementation | None = None) -> I
         return implementation.generate(make_batch(config, 0, CPU), NoTimer())
 
 
-def one_call(implementation: Implementation) -> torch.Tensor:
-    """A UNet call on the first noise of its cell, twice, and no words."""
+def unet_call(implementation: Implementation) -> Callable[[], torch.Tensor]:
+    """A UNet call on the first noise of its cell, twice, and no words, ready to be made."""
     batch = make_batch(implementation.config, 0, CPU)
     with implementation.running():
         context = implementation.encode_text(torch.cat([batch.negative_tokens] * 2))
-        x = torch.cat([batch.latents] * 2)
-        return implementation.predict(x, torch.tensor([500, 500]), context)
+    x = torch.cat([batch.latents] * 2)
+
+    def call() -> torch.Tensor:
+        with implementation.running():
+            return implementation.predict(x, torch.tensor([500, 500]), context)
+
+    return call
+
+
+def one_call(implementation: Implementation) -> torch.Tensor:
+    """What ``unet_call`` gives."""
+    return unet_call(implementation)()
 
 
 def eager_proof(implementation: Implementation) -> KernelProof:
     """Of one UNet call that is not compiled."""
-    ran = profile_call(CPU, lambda: one_call(implementation))
+    ran = profile_call(CPU, unet_call(implementation))
     attention, modules = implementation.config.attention, implementation.attention_modules
     return judge(ran, attention, len(modules), compiled=False, has_sdpa=HAS_SDPA)
