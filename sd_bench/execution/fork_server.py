@@ -23,6 +23,7 @@ from pathlib import Path  # noqa: E402
 from typing import Any, NoReturn  # noqa: E402
 
 from sd_bench.execution import worker  # noqa: E402
+from sd_bench.execution.address_layout import shift_addresses  # noqa: E402
 from sd_bench.execution.shared_pages import copy_shared_pages  # noqa: E402
 
 #: What every round imports. Not xFormers, whose import touches the device, and nothing that only a
@@ -142,6 +143,7 @@ def _become_worker(
         _tell(launcher, {"pid": os.getpid()})
         launcher.close()
         copy_shared_pages()
+        shift_addresses()
     except BaseException:
         traceback.print_exc()
         os._exit(1)

@@ -1,0 +1,37 @@
+"""Processes forked from one and the same place what they allocate at addresses of their own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.support.commands import REPOSITORY
+
+#: Forks a process again and again, each of which tells where a large tensor of its own lies.
+_FORK = """\
+import os, sys
+import torch
+from sd_bench.execution.address_layout import shift_addresses
+for _ in range(8):
+    if os.fork() == 0:
+        if sys.argv[1] == "shifted":
+            shift_addresses()
+        print(torch.empty(10_000_000, dtype=torch.uint8).data_ptr(), flush=True)
+        os._exit(0)
+    os.wait()
+"""
+
+
+def _addresses(how: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", _FORK, how],
+        cwd=REPOSITORY, capture_output=True, text=True, timeout=100, check=True,
+    )  # fmt: skip
+    return done.stdout.split()
+
+
+def test_a_tensor_lies_elsewhere_in_each_forked_process() -> None:
+    alike, apart = _addresses("alike"), _addresses("shifted")
+    assert len(alike) == len(apart) == 8
+    assert len(set(alike)) == 1
+    assert len(set(apart)) >= 6
