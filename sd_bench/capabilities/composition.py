@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 
 from sd_bench.capabilities import devices
 from sd_bench.capabilities.allocators import cpu_allocator
+from sd_bench.capabilities.implementations import list_implementations
 from sd_bench.capabilities.support_rules import with_stand_ins
 from sd_bench.config.conversion import from_hydra
 from sd_bench.config.hydra_arguments import arguments_for_hydra
@@ -31,6 +32,13 @@ def register() -> None:
         lambda names: with_stand_ins(names, devices.present_capability()),
         replace=True,
     )
+    for name, resolve in (
+        ("here", lambda on_cpu, on_cuda: on_cuda if devices.cuda_devices() else on_cpu),
+        ("implementations", lambda: ",".join(list_implementations())),
+        ("by_kind", lambda kind, on_cpu, on_cuda: on_cpu if kind == "cpu" else on_cuda),
+        ("compiled_on_a_cpu", lambda kind, mode: kind == "cpu" and mode != "off"),
+    ):
+        OmegaConf.register_new_resolver(f"sd_bench.{name}", resolve, replace=True)
 
 
 def _field_of_allocator(name: str, field: str) -> Any:

@@ -16,8 +16,10 @@ from sd_bench.verdicts.cells import Cell
 #: ``batch_size`` and ``n_iter`` are not among them: they say how much work a round does.
 _PREFERRED: dict[str, tuple[str, ...]] = {
     "preset": ("original_xformers", "original_xformers_pt2", "original_no_xformers"),
+    "implementation": ("sd_bench",),
     "attention": ("original", "math"),
     "compile": ("off",),
+    "optimizations": ("none",),
     "precision": ("fp32", "autocast"),
     "torch_env": ("original",),
     "allocator": ("default",),
@@ -37,7 +39,10 @@ _PLACES = ("torch", "env", "device")
 _AMOUNTS = ("n_iter", "batch_size")
 
 #: What a preset bundles: need not be equal in its baseline, but is preferred to be.
-_BUNDLED = ("attention", "compile", "precision", "torch_env", "upcast")
+_BUNDLED = (
+    *("implementation", "attention", "compile", "optimizations", "precision", "torch_env"),
+    "upcast",
+)
 
 #: Baseline axes across which the environment differs by nature.
 _ACROSS_ENVIRONMENTS = ("preset", "torch_env", "gpu", *_PLACES)
@@ -224,6 +229,8 @@ def _held_equal(cell: Cell, baseline: Baseline) -> tuple[Any, ...]:
         loose.add("torch_env")
     if baseline.axis == "model_version":
         loose.add("guidance_scale")  # each model has its own
+    if baseline.axis == "compile":
+        loose.add("optimizations")  # some are ways of the compiler, and eager has its own
     if baseline.axis == "device":
         loose.add("gpu")
     if baseline.axis == "attention":
