@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from sd_bench.capabilities import devices
 from sd_bench.capabilities.allocators import cpu_allocator
 from sd_bench.capabilities.implementations import list_implementations
+from sd_bench.capabilities.nvidia_driver import cuda_devices
 from sd_bench.capabilities.support_rules import with_stand_ins
 from sd_bench.config.conversion import from_hydra
 from sd_bench.config.hydra_arguments import arguments_for_hydra
@@ -33,7 +34,7 @@ def register() -> None:
         replace=True,
     )
     for name, resolve in (
-        ("here", lambda on_cpu, on_cuda: on_cuda if devices.cuda_devices() else on_cpu),
+        ("here", lambda on_cpu, on_cuda: on_cuda if cuda_devices() else on_cpu),
         ("implementations", lambda: ",".join(list_implementations())),
         ("by_kind", lambda kind, on_cpu, on_cuda: on_cpu if kind == "cpu" else on_cuda),
         ("compiled_on_a_cpu", lambda kind, mode: kind == "cpu" and mode != "off"),

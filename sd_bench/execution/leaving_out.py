@@ -1,4 +1,4 @@
-"""Cells that cannot run here and are left out of a matrix, where the configuration asks for that."""
+"""Cells that cannot run here: left out of a matrix where the configuration asks for that."""
 
 from __future__ import annotations
 

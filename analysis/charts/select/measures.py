@@ -12,7 +12,7 @@ from analysis.charts.kinds.bars import Bar, BarChart
 from analysis.charts.kinds.base import Chart
 from analysis.charts.kinds.roofline import Roofline
 from analysis.charts.kinds.stacks import StackChart
-from analysis.charts.select.captions import note_origin
+from analysis.charts.select.captions import make_caption, note_origin
 from analysis.charts.select.file_names import find_unused, name_file
 from analysis.charts.select.quantities import (
     chart_energy,
@@ -68,9 +68,15 @@ def _stages(cells: pd.DataFrame, colours: dict[str, str]) -> StackChart | None:
             }
             for row in list_rows(known)
         },
-        caption=["Means over rounds and timed iterations."],
+        caption=make_caption("Means over rounds and timed iterations.", _without_stages(cells)),
         origin=note_origin(known),
     )
+
+
+def _without_stages(cells: pd.DataFrame) -> str:
+    """Which cells the chart does not have: those that are one call."""
+    names = list(dict.fromkeys(cells.loc[cells["denoise_s"].isna(), "series"].astype(str)))
+    return f"Not here, since timed as one call without stages: {', '.join(names)}." if names else ""
 
 
 def _break_even(cells: pd.DataFrame, colours: dict[str, str]) -> BarChart | None:
