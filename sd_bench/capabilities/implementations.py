@@ -12,6 +12,11 @@ from functools import cache
 from importlib import metadata
 from typing import TYPE_CHECKING
 
+from sd_bench.capabilities.diffusers_rules import (
+    why_documented_cannot,
+    why_networks_cannot,
+    why_pipeline_cannot,
+)
 from sd_bench.config.schema import OUR_IMPLEMENTATION, Config
 from sd_bench.errors import ConfigError
 
@@ -46,7 +51,28 @@ class Entry:
     conf: str | None = None
 
 
-_OWN = (Entry(name=OUR_IMPLEMENTATION, factory="sd_bench.implementations.ours:Ours"),)
+def _of_diffusers(
+    name: str, factory: str, why_not: Callable[[Config, Host], str | None]
+) -> Entry:
+    return Entry(
+        name=name,
+        factory=f"sd_bench.implementations.{factory}",
+        packages=("diffusers", "transformers"),
+        install="pip install -e '.[diffusers]'",
+        why_not=why_not,
+    )
+
+
+_OWN = (
+    Entry(name=OUR_IMPLEMENTATION, factory="sd_bench.implementations.ours:Ours"),
+    _of_diffusers("diffusers", "diffusers_networks:Diffusers", why_networks_cannot),
+    _of_diffusers(
+        "diffusers_documented", "diffusers_documented:DiffusersDocumented", why_documented_cannot
+    ),
+    _of_diffusers(
+        "diffusers_pipeline", "diffusers_pipeline:DiffusersPipeline", why_pipeline_cannot
+    ),
+)
 
 
 @cache

@@ -209,6 +209,7 @@ def _measure(
     began: float,
 ) -> Record:
     """Measure the round. ``keep`` gets the record before a step is profiled, if one is."""
+    from sd_bench.implementations.building import find_factory
     from sd_bench.implementations.precision import compute_dtype
     from sd_bench.measurement.environment_facts import describe_environment, with_load_at_end
     from sd_bench.measurement.flops import count_flops
@@ -218,6 +219,7 @@ def _measure(
     from sd_bench.networks.attention_probe import why_backend_fails
     from sd_bench.sampling.inputs import cut_prompts, image_prompts, image_seeds
 
+    find_factory(config)
     import_s = time.perf_counter() - began
     device = device_of(config)
     variables = without_allocator(config.allocator, os.environ)

@@ -17,6 +17,11 @@ def build(config: Config, device: torch.device, watcher: Watcher | None = None) 
 
     Raises WeightsError if ``config.weights`` names a checkpoint that cannot be used.
     """
+    return find_factory(config)(config, device, watcher)
+
+
+def find_factory(config: Config) -> Factory:
+    """What builds the cell's implementation; this imports its library, which may take seconds."""
     module, _, name = list_implementations()[config.implementation.name].factory.partition(":")
     factory: Factory = getattr(importlib.import_module(module), name)
-    return factory(config, device, watcher)
+    return factory

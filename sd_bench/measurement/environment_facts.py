@@ -36,7 +36,8 @@ from sd_bench.paths import PACKAGE_DIR
 _PACKAGES = (
     "torch", "torchvision", "triton", "xformers", "open_clip_torch", "timm", "numpy", "pillow",
     "safetensors", "hydra-core", "omegaconf", "nvidia-ml-py", "nvidia-cudnn-cu12",
-    "nvidia-cudnn-cu13", "nvidia-cublas-cu12", "nvidia-cublas", "mkl", "sd_bench",
+    "nvidia-cudnn-cu13", "nvidia-cublas-cu12", "nvidia-cublas", "mkl", "sd_bench", "diffusers",
+    "transformers", "accelerate",
 )  # fmt: skip
 _VARIABLE_PREFIXES = (
     "TORCH", "PYTORCH", "ATEN", "CUDA", "CUDNN", "CUBLAS", "NVIDIA", "TRITON", "OMP", "GOMP", "KMP",

@@ -56,10 +56,13 @@ def make_batch(config: Config, iteration: int, device: torch.device, num_noises:
     def noise() -> Tensor:
         return torch.stack([torch.randn(shape, generator=g) for g in generators]).to(device)
 
-    negative = [config.negative_prompt] * workload.batch_size
+    prompts = image_prompts(config, iteration)
+    negative_prompts = [config.negative_prompt] * workload.batch_size
     return Batch(
-        tokens=tokenise(image_prompts(config, iteration), text).to(device),
-        negative_tokens=tokenise(negative, text).to(device),
+        prompts=tuple(prompts),
+        negative_prompts=tuple(negative_prompts),
+        tokens=tokenise(prompts, text).to(device),
+        negative_tokens=tokenise(negative_prompts, text).to(device),
         latents=noise(),
         noises=tuple(noise() for _ in range(num_noises)),
     )

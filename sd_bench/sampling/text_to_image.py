@@ -39,9 +39,12 @@ class StageTimer(Protocol):
 class Batch:
     """The input of one call: prompt tokens [B, 77], those of the negative prompt [B, 77], and the
     initial latents [B, 4, H, W] in fp32; ``noises`` are as many more, one a step, for a stochastic
-    sampler.
+    sampler. ``prompts`` and ``negative_prompts`` are the texts of the tokens, for an implementation
+    that has a tokenizer of its own.
     """
 
+    prompts: tuple[str, ...]
+    negative_prompts: tuple[str, ...]
     tokens: Tensor
     negative_tokens: Tensor
     latents: Tensor

@@ -1,0 +1,89 @@
+"""What diffusers cannot do of our axes, and why; read without importing it, or torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sd_bench.config.schema import Config
+
+if TYPE_CHECKING:
+    from sd_bench.capabilities.support_rules import Host
+
+Rule = tuple[Callable[[Config], bool], str]
+
+#: What the documentation of diffusers recommends, as the cell's own choices say it.
+DOCUMENTED_OPTIMIZATIONS = ("channels_last", "fused_projections")
+
+_NETWORKS: tuple[Rule, ...] = (
+    (
+        lambda c: c.optimizations.fused_projections and not c.attention.uses_multihead_attention,
+        "diffusers' fused projections compute attention by scaled_dot_product_attention alone: "
+        "take attention=auto or one of its backends",
+    ),
+    (
+        lambda c: (
+            c.attention.backend == "original"
+            and c.attention.upcast is True
+            and c.precision.name == "autocast"
+        ),
+        "autocast undoes diffusers' upcast of attention: take attention.upcast=false or another "
+        "precision",
+    ),
+    (
+        lambda c: c.model_version.unet.use_checkpoint,
+        "diffusers checkpoints activations in training only: take "
+        "model_version.unet.use_checkpoint=false",
+    ),
+    (
+        lambda c: c.model_version.autoencoder.embed_dim != c.model_version.autoencoder.z_channels,
+        "diffusers' autoencoder has latents as wide as its bottleneck: embed_dim=z_channels",
+    ),
+)
+_DOCUMENTED: tuple[Rule, ...] = (
+    (
+        lambda c: c.compile.mode != "max_autotune",
+        "diffusers_documented is compile=max_autotune, as its documentation has it: take "
+        "implementation=diffusers for any other",
+    ),
+    (
+        lambda c: c.optimizations.names != DOCUMENTED_OPTIMIZATIONS,
+        "diffusers_documented is optimizations=diffusers_documented and no others: take "
+        "implementation=diffusers for those",
+    ),
+)
+_PIPELINE: tuple[Rule, ...] = (
+    (
+        lambda c: c.workload.guidance_scale <= 1,
+        "diffusers' pipeline leaves guidance out, and with it half of each UNet call, where "
+        "workload.guidance_scale is 1 or less",
+    ),
+    (
+        lambda c: c.sampler.eta > 0,
+        "diffusers' pipeline draws the noise of sampler.eta itself, another than the others'",
+    ),
+    (
+        lambda c: c.sampler.name == "plms" and c.sampler.steps == 1,
+        "diffusers' PLMS takes a single step with one UNet call instead of two: take "
+        "sampler.steps=2 or more",
+    ),
+)
+
+
+def why_networks_cannot(config: Config, host: Host) -> str | None:
+    """Why ``implementation=diffusers`` cannot run the cell, or None."""
+    return _first(_NETWORKS, config)
+
+
+def why_documented_cannot(config: Config, host: Host) -> str | None:
+    """Why ``implementation=diffusers_documented`` cannot run the cell, or None."""
+    return _first((*_DOCUMENTED, *_NETWORKS), config)
+
+
+def why_pipeline_cannot(config: Config, host: Host) -> str | None:
+    """Why ``implementation=diffusers_pipeline`` cannot run the cell, or None."""
+    return _first((*_PIPELINE, *_NETWORKS), config)
+
+
+def _first(rules: tuple[Rule, ...], config: Config) -> str | None:
+    return next((reason for applies, reason in rules if applies(config)), None)

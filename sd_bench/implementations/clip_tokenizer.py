@@ -1,0 +1,26 @@
+"""transformers' CLIP tokenizer, made of the vocabulary that comes with open_clip."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from open_clip.tokenizer import SimpleTokenizer
+from transformers import CLIPTokenizer
+
+from sd_bench.config.schema import TextEncoderConfig
+
+#: CLIP's own spelling of the two tokens that open_clip spells otherwise.
+_SPELLING = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}
+
+
+def make_clip_tokenizer(config: TextEncoderConfig) -> Any:
+    """A CLIPTokenizer that pads as the model was published; it reads no file and no network."""
+    known = SimpleTokenizer()
+    vocabulary = {_SPELLING.get(word, word): number for word, number in known.encoder.items()}
+    (pad_token,) = (word for word, number in vocabulary.items() if number == config.pad_token)
+    return CLIPTokenizer(
+        vocab=vocabulary,
+        merges=list(known.bpe_ranks),
+        pad_token=pad_token,
+        model_max_length=config.context_length,
+    )
