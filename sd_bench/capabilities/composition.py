@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
@@ -47,6 +48,19 @@ def _field_of_allocator(name: str, field: str) -> Any:
     option = OmegaConf.load(CONF_DIR / "allocator" / f"{name}.yaml")
     default = OmegaConf.structured(AllocatorConfig)[field]
     return OmegaConf.select(option, field, default=default)
+
+
+def add_options_of_packages(search_path: ConfigSearchPath) -> None:
+    """Let Hydra find the options of implementations that other packages bring.
+
+    Hydra asks for any program that runs in this interpreter; another's is left as it is. Raises
+    ConfigError for an entry point that cannot be used.
+    """
+    if all(str(part.path).removeprefix("file://") != str(CONF_DIR) for part in search_path.get_path()):
+        return
+    for entry in list_implementations().values():
+        if entry.conf is not None:
+            search_path.append(provider=entry.name, path=entry.conf)
 
 
 def compose_config(*overrides: str) -> Config:
