@@ -69,19 +69,21 @@ def read_measures(record: Record) -> dict[str, Any]:
 
 
 def _ready(record: Record) -> dict[str, Any]:
-    """What compiling or converting took, by whether something of it was found made.
+    """What compiling and converting took, by whether all of it was found made.
 
     Of a compiler it is the first UNet call, which holds the compilation.
     """
     times, conversion = record.times, record.conversion
     assert times is not None
+    parts: list[tuple[str, float]] = []
     if conversion is not None:
-        cache, seconds = conversion.cache, conversion.convert_s + conversion.compile_s
-    elif times.compile_cache and times.first_call_s is not None:
-        cache, seconds = times.compile_cache, times.first_call_s
-    else:
+        parts.append((conversion.cache, conversion.convert_s + conversion.compile_s))
+    if times.compile_cache and times.first_call_s is not None:
+        parts.append((times.compile_cache, times.first_call_s))
+    if not parts:
         return {}
-    return {f"ready_{cache}_s": seconds} if cache in ("cold", "warm") else {}
+    is_warm = all(cache == "warm" for cache, _ in parts)
+    return {f"ready_{'warm' if is_warm else 'cold'}_s": sum(seconds for _, seconds in parts)}
 
 
 def _times(times: Times) -> dict[str, Any]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import pandas as pd
 
+from analysis.comparison.deltas import name_cell
 from analysis.comparison.peers import Peers
 from analysis.formatting import factor, interval, seconds
 from analysis.rows import Row, list_rows
@@ -45,13 +47,14 @@ def make_whole_table(peers: Peers) -> Table:
     columns = [
         *_verdict_columns(),
         _iteration(),
+        Column("against", lambda row: str(row["against"])),
         Column("compile or convert, cold [s]", lambda row: seconds(row["ready_cold_s"]), True),
         Column("warm [s]", lambda row: seconds(row["ready_warm_s"]), True),
         Column("kernel proof", lambda row: row["kernel_proof"] if _is_ok(row) else NOTHING),
         Column("parity", show_parity),
         Column("note", _note),
     ]
-    title = f"Whole iterations, against {peers.reference} with the same settings"
+    title = f"Whole iterations against {peers.reference}"
     return _table(title, peers.deltas, columns)
 
 
@@ -85,9 +88,11 @@ def make_best_table(peers: Peers) -> Table:
 
 
 def _table(title: str, cells: pd.DataFrame, columns: list[Column]) -> Table:
-    words = [answer.word for answer in answer_rows(cells)]
-    cells = cells.assign(answer=pd.Series(words, index=cells.index, dtype=object))
-    rows = list_rows(cells)
+    names = {name_cell(row): str(row["series"]) for row in list_rows(cells)}
+    rows = [
+        row | {"answer": answer.word, "against": _name_other(row, names)}
+        for row, answer in zip(list_rows(cells), answer_rows(cells), strict=True)
+    ]
     shown = [cell_column(cells), *keep_filled(columns, rows)]
     return Table(
         title=title,
@@ -95,6 +100,10 @@ def _table(title: str, cells: pd.DataFrame, columns: list[Column]) -> Table:
         rows=[[column.text(row) for column in shown] for row in rows],
         numeric=frozenset(column.heading for column in shown if column.numeric),
     )
+
+
+def _name_other(row: Row, names: Mapping[str, str]) -> str:
+    return NOTHING if row["is_baseline"] else names.get(str(row["baseline_cell"]), NOTHING)
 
 
 def _verdict_columns() -> list[Column]:

@@ -17,10 +17,10 @@ _FARES = {"faster": "loses to", "same": "is level with", "slower": "is ahead of"
 
 PEERS_NOTE = (
     "An iteration is one timed call, from tokens to the image tensor of one batch; stages are its "
-    "parts. Each cell is compared with the reference implementation with the same settings, where "
-    "there is one. Compile or convert: the first UNet call of a compiled cell, which holds the "
-    "compilation, or conversion and compilation of a converted one; cold with nothing kept, warm "
-    "with what the round before has kept. It is in no other time here."
+    "parts. Each cell is compared with the reference implementation's of the same settings, or the "
+    "likest where there is none. Compile or convert: conversion and compilation, of a compiled UNet "
+    "its first call, which holds the compilation; cold with nothing kept, warm with what an earlier "
+    "round has kept. It is in no other time here."
 )
 
 BEST_NOTE = (
@@ -63,9 +63,8 @@ def _of_the_fastest(cells: Sequence[tuple[Row, Compared, Answer]], place: str) -
     if len(comparable) > 1:
         row, each = min(comparable, key=lambda cell: cell[0]["typical_s"])
         iteration_s = row["typical_s"] / (row["n_iter"] or 1)
-        yield f"Shortest time {place}: {each.name}, {seconds(iteration_s)} s an iteration.".replace(
-            "  ", " "
-        )
+        where = f" {place}" if place else ""
+        yield f"Shortest time{where}: {each.name}, {seconds(iteration_s)} s per iteration."
 
 
 def _of_the_reference(
@@ -85,7 +84,8 @@ def _of_the_reference(
     ]:
         fares.append(f"has no verdict yet against {_join(undecided)}")
     if fares:
-        yield f"Each at its best {place}, {peers.reference} {_join(fares)}.".replace("  ", " ")
+        begin = f"{place[:1].upper()}{place[1:]}, each" if place else "Each"
+        yield f"{begin} at its best, {peers.reference} {_join(fares)}."
 
 
 def _join(parts: Sequence[str]) -> str:

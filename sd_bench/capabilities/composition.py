@@ -36,11 +36,16 @@ def register() -> None:
     )
     for name, resolve in (
         ("here", lambda on_cpu, on_cuda: on_cuda if cuda_devices() else on_cpu),
-        ("implementations", lambda: ",".join(list_implementations())),
+        ("implementations_but", _implementations_but),
         ("by_kind", lambda kind, on_cpu, on_cuda: on_cpu if kind == "cpu" else on_cuda),
         ("compiled_on_a_cpu", lambda kind, mode: kind == "cpu" and mode != "off"),
     ):
         OmegaConf.register_new_resolver(f"sd_bench.{name}", resolve, replace=True)
+
+
+def _implementations_but(names: str) -> str:
+    """Every implementation but these, a comma between each two."""
+    return ",".join(name for name in list_implementations() if name not in names.split(","))
 
 
 def _field_of_allocator(name: str, field: str) -> Any:
@@ -56,7 +61,9 @@ def add_options_of_packages(search_path: ConfigSearchPath) -> None:
     Hydra asks for any program that runs in this interpreter; another's is left as it is. Raises
     ConfigError for an entry point that cannot be used.
     """
-    if all(str(part.path).removeprefix("file://") != str(CONF_DIR) for part in search_path.get_path()):
+    if all(
+        str(part.path).removeprefix("file://") != str(CONF_DIR) for part in search_path.get_path()
+    ):
         return
     for entry in list_implementations().values():
         if entry.conf is not None:

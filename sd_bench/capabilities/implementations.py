@@ -52,9 +52,7 @@ class Entry:
     conf: str | None = None
 
 
-def _of_diffusers(
-    name: str, factory: str, why_not: Callable[[Config, Host], str | None]
-) -> Entry:
+def _of_diffusers(name: str, factory: str, why_not: Callable[[Config, Host], str | None]) -> Entry:
     return Entry(
         name=name,
         factory=f"sd_bench.implementations.{factory}",

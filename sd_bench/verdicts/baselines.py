@@ -44,6 +44,9 @@ _BUNDLED = (
     "upcast",
 )
 
+#: How an implementation is made fast is its own: preferred to be equal, where both can do the same.
+_OWN_WAYS = ("compile", "optimizations")
+
 #: Baseline axes across which the environment differs by nature.
 _ACROSS_ENVIRONMENTS = ("preset", "torch_env", "gpu", *_PLACES)
 
@@ -225,6 +228,8 @@ def _held_equal(cell: Cell, baseline: Baseline) -> tuple[Any, ...]:
     loose = {baseline.axis, "preset"}
     if baseline.axis == "preset":
         loose.update(_BUNDLED)
+    if baseline.axis == "implementation":
+        loose.update(_OWN_WAYS)
     if baseline.axis in _PLACES:
         loose.add("torch_env")
     if baseline.axis == "model_version":
@@ -240,7 +245,9 @@ def _held_equal(cell: Cell, baseline: Baseline) -> tuple[Any, ...]:
     return axes if baseline.axis in ("gpu", *_PLACES) else (cell[place], *axes)
 
 
-def _likeness(cell: Cell, candidate: Cell) -> tuple[int, bool, bool]:
+def _likeness(cell: Cell, candidate: Cell) -> tuple[int, bool, bool, bool]:
+    """Compiled cells are more like compiled ones, however they are compiled."""
+    regimes_agree = (cell["compile"] == "off") == (candidate["compile"] == "off")
     same = sum(cell[axis] == candidate[axis] for axis in ("preset", *_BUNDLED))
     shared_sweep = not cell.sweep_folders.isdisjoint(candidate.sweep_folders)
-    return (same, cell.env == candidate.env, shared_sweep)
+    return (same, regimes_agree, cell.env == candidate.env, shared_sweep)

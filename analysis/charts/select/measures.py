@@ -12,7 +12,7 @@ from analysis.charts.kinds.bars import Bar, BarChart
 from analysis.charts.kinds.base import Chart
 from analysis.charts.kinds.roofline import Roofline
 from analysis.charts.kinds.stacks import StackChart
-from analysis.charts.select.captions import make_caption, note_origin
+from analysis.charts.select.captions import note_origin
 from analysis.charts.select.file_names import find_unused, name_file
 from analysis.charts.select.quantities import (
     chart_energy,
@@ -63,20 +63,20 @@ def _stages(cells: pd.DataFrame, colours: dict[str, str]) -> StackChart | None:
         title=f"Stages of an iteration {name_place(cells)}",
         x_label="Seconds of an iteration",
         bars={
-            f"{row['series']}, batch {row['batch_size']}": {
-                stage: row[column] for stage, column in _STAGES.items()
-            }
+            _name_bar(row): {stage: row[column] for stage, column in _STAGES.items()}
             for row in list_rows(known)
         },
-        caption=make_caption("Means over rounds and timed iterations.", _without_stages(cells)),
+        gaps={
+            _name_bar(row): "one call, without stages"
+            for row in list_rows(cells[cells["denoise_s"].isna()])
+        },
+        caption=["Means over rounds and timed iterations."],
         origin=note_origin(known),
     )
 
 
-def _without_stages(cells: pd.DataFrame) -> str:
-    """Which cells the chart does not have: those that are one call."""
-    names = list(dict.fromkeys(cells.loc[cells["denoise_s"].isna(), "series"].astype(str)))
-    return f"Not here, since timed as one call without stages: {', '.join(names)}." if names else ""
+def _name_bar(row: Row) -> str:
+    return f"{row['series']}, batch {row['batch_size']}"
 
 
 def _break_even(cells: pd.DataFrame, colours: dict[str, str]) -> BarChart | None:
@@ -153,9 +153,7 @@ def _kernels(cells: pd.DataFrame, colours: dict[str, str]) -> StackChart | None:
     return StackChart(
         title=f"Where a step's time goes {name_place(cells)}",
         x_label="Seconds of one sampler step, under the profiler",
-        bars={
-            f"{row['series']}, batch {row['batch_size']}": _spell(row["profile"]) for row in rows
-        },
+        bars={_name_bar(row): _spell(row["profile"]) for row in rows},
         caption=["By class of kernel; idle is what no kernel filled."],
         origin=note_origin(cells),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pandas as pd
 
@@ -23,6 +24,7 @@ from sd_bench.verdicts.axes import WORKLOAD_AXES
 from sd_bench.verdicts.comparisons import Difference
 
 _WHOLE = "whole iteration"
+_PLACE = ("machine", *WORKLOAD_AXES, "batch_size")
 
 
 def select_peer_charts(deltas: pd.DataFrame) -> dict[str, SpeedupChart]:
@@ -38,8 +40,7 @@ def select_peer_charts(deltas: pd.DataFrame) -> dict[str, SpeedupChart]:
         stages=pd.Series(peers.stages, index=peers.deltas.index, dtype=object)
     )
     compared = answered[[bool(name_verdict(row)) for row in list_rows(answered)]]
-    place = ["machine", *WORKLOAD_AXES, "batch_size"]
-    for _, cells in compared.groupby(place, sort=False, dropna=False):
+    for _, cells in compared.groupby([*_PLACE], sort=False, dropna=False):
         first = list_rows(cells)[0]
         begin = f"peers_{first['machine']}_batch_{first['batch_size']}"
         charts[find_unused(name_file(begin, first, deltas), charts)] = _chart(cells, peers)
@@ -51,14 +52,16 @@ def _chart(cells: pd.DataFrame, peers: Peers) -> SpeedupChart:
     rows = sorted(list_rows(cells), key=lambda row: series.index(str(row["series"])))
     first = rows[0]
     place = f"at batch size {first['batch_size']}"
-    told = [sentence for sentence in state_peers(peers) if place in sentence]
+    of_place = [all(row[axis] == first[axis] for axis in _PLACE) for row in list_rows(peers.best)]
+    best = peers.best[of_place]
+    told = state_peers(replace(peers, best=best)) if len(best) else []
     without = [str(row["series"]) for row in rows if not row["stages"]]
     no_stages = f"Without stages, so not among them: {', '.join(without)}." if without else ""
     return SpeedupChart(
         title=(told[-1] if told else f"Implementations {place}").rstrip("."),
         subtitle=f"{describe_workload(first, 'sampler', 'precision')}, {place}, on "
         f"{first['machine']}",
-        x_label=f"Times as fast as {peers.reference} with the same settings, with 95 % interval",
+        x_label=f"Times as fast as {peers.reference}, with its 95 % interval",
         rows=list(_rows(rows)),
         colours=colour_series(series),
         caption=make_caption(
