@@ -4,8 +4,8 @@ A mark is ``<!-- analysis: WHAT ... -->``, the end of its part ``<!-- /analysis 
 line of its own. FOLDER and pictures are relative to the document. WHAT is one of
 
 - ``table summary FOLDER``, ``table delta FOLDER [BASELINE]``: a table of these records;
-- ``peers findings FOLDER``, ``peers whole FOLDER``, ``peers stages FOLDER``, ``peers best FOLDER``:
-  how implementations compare, in sentences and in tables;
+- ``peers PART FOLDER``: how implementations compare; PART is ``findings``, one of the tables
+  ``whole``, ``stages``, ``best``, ``chart``, or ``short``, which is what a README needs;
 - ``findings FOLDER [BASELINE]``: the summary in sentences;
 - ``chart NAME FOLDER [BASELINE]``: a chart by its file name, as a picture in ``images/``;
 - ``published table NAME``, ``published notes``, ``published chart NAME``: the published study.
@@ -26,6 +26,7 @@ import pandas as pd
 from analysis.charts.kinds.base import Chart
 from analysis.charts.kinds.sheet import DPI, silence_fonts
 from analysis.charts.select.all_groups import select_charts
+from analysis.charts.select.peers import select_peer_charts
 from analysis.comparison.deltas import compare
 from analysis.comparison.peers import Peers, find_peers
 from analysis.errors import AnalysisError
@@ -40,7 +41,12 @@ from analysis.published.pages import (
 from analysis.tables.markup import table_to_markdown, to_markdown
 from analysis.tables.page import Page
 from analysis.tables.pages import make_delta_page, make_summary_page
-from analysis.tables.peers import make_best_table, make_stage_table, make_whole_table
+from analysis.tables.peers import (
+    make_best_table,
+    make_short_table,
+    make_stage_table,
+    make_whole_table,
+)
 from analysis.wording.findings import state_findings
 from analysis.wording.peers import describe_sweep, state_peers
 
@@ -127,6 +133,9 @@ def _follow(words: list[str], folder: Path, published: Published, load: _Load) -
         case ["findings", records, *baseline] if len(baseline) < 2:
             _, deltas = _compared(load(folder / records), *baseline)
             return "\n".join(f"- {_plain(sentence)}" for sentence in state_findings(deltas))
+        case ["peers", "chart", records]:
+            charts = select_peer_charts(_compared(load(folder / records))[1])
+            return "\n\n".join(_picture(name, charts, folder, published) for name in charts)
         case ["peers", part, records] if part in _PEERS:
             return _PEERS[part](_peers(load(folder / records)))
         case ["chart", name, records, *baseline] if len(baseline) < 2:
@@ -158,6 +167,7 @@ def _say_peers(peers: Peers) -> str:
 
 _PEERS: dict[str, Callable[[Peers], str]] = {
     "findings": _say_peers,
+    "short": lambda peers: f"{_say_peers(peers)}\n\n{table_to_markdown(make_short_table(peers))}",
     "whole": lambda peers: table_to_markdown(make_whole_table(peers)),
     "stages": lambda peers: table_to_markdown(make_stage_table(peers)),
     "best": lambda peers: table_to_markdown(make_best_table(peers)),

@@ -47,7 +47,7 @@ def make_whole_table(peers: Peers) -> Table:
     columns = [
         *_verdict_columns(),
         _iteration(),
-        Column("against", lambda row: str(row["against"])),
+        _against(),
         Column("compile or convert, cold [s]", lambda row: seconds(row["ready_cold_s"]), True),
         Column("warm [s]", lambda row: seconds(row["ready_warm_s"]), True),
         Column("kernel proof", lambda row: row["kernel_proof"] if _is_ok(row) else NOTHING),
@@ -56,6 +56,12 @@ def make_whole_table(peers: Peers) -> Table:
     ]
     title = f"Whole iterations against {peers.reference}"
     return _table(title, peers.deltas, columns)
+
+
+def make_short_table(peers: Peers) -> Table:
+    """As `make_whole_table`, with no more than a reader in a hurry needs."""
+    columns = [_iteration(), *_verdict_columns(), _against()]
+    return _table("", peers.deltas[peers.deltas["status"] == "ok"], columns)
 
 
 def make_stage_table(peers: Peers) -> Table:
@@ -118,6 +124,10 @@ def _iteration() -> Column:
     return Column(
         "iteration [s]", lambda row: seconds(row["typical_s"] / (row["n_iter"] or 1)), True
     )
+
+
+def _against() -> Column:
+    return Column("against", lambda row: str(row["against"]))
 
 
 def _claimed(row: Row, text: str) -> str:

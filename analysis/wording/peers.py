@@ -17,10 +17,10 @@ _FARES = {"faster": "loses to", "same": "is level with", "slower": "is ahead of"
 
 PEERS_NOTE = (
     "An iteration is one timed call, from tokens to the image tensor of one batch; stages are its "
-    "parts. Each cell is compared with the reference implementation's of the same settings, or the "
-    "likest where there is none. Compile or convert: conversion and compilation, of a compiled UNet "
-    "its first call, which holds the compilation; cold with nothing kept, warm with what an earlier "
-    "round has kept. It is in no other time here."
+    "parts. Each cell is compared with the reference implementation's of the same settings, or "
+    "the likest where there is none. Compile or convert: conversion and compilation, of a compiled "
+    "UNet its first call, which holds the compilation; cold with nothing kept, warm with what an "
+    "earlier round has kept. It is in no other time here."
 )
 
 BEST_NOTE = (
