@@ -4,7 +4,7 @@
 
 SWEEP is the folder of `python -m sd_bench experiment=peers`. Its records, with the latents that
 parity is judged by, replace those in multirun_outputs/results_peers, which are committed; then
-every document that has marks of them is written again. ``--check`` says whether they are up to date.
+every document that has marks of them is written again. ``--check`` says whether that was done.
 """
 
 from __future__ import annotations
