@@ -1,4 +1,4 @@
-"""``implementation=diffusers_pipeline``: the whole StableDiffusionPipeline, as its users call it."""
+"""``implementation=diffusers_pipeline``: StableDiffusionPipeline whole, as its users call it."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ class _AttendingUNet(nn.Module):
     """The pipeline's UNet, compiled where the cell says so, with the cell's attention backends.
 
     Around the UNet and no more, as for every implementation: flash can compute neither the text
-    encoder's masks on CUDA nor the autoencoder's one wide head. ``run`` is ``unet`` as the cell runs
-    it.
+    encoder's masks on CUDA nor the autoencoder's one wide head. ``run`` is ``unet`` as it is run in
+    this cell.
     """
 
     def __init__(self, config: Config, unet: Any, run: Callable[..., Tensor]) -> None:

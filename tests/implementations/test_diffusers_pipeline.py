@@ -1,0 +1,78 @@
+"""implementation=diffusers_pipeline: one call, with our latents and the sampler that matches."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from sd_bench.implementations.building import build
+from sd_bench.sampling.inputs import make_batch
+from sd_bench.sampling.tokens import tokenise
+from tests.fidelity.comparison import relative_error
+from tests.support.composition import Compose
+from tests.support.implementations import CPU, NoTimer, eager_proof, images_of, one_call
+from tests.support.runnable import CPU_BACKENDS
+
+pytest.importorskip("diffusers")
+
+
+@pytest.mark.parametrize(
+    ("model", "sampler", "limit"),
+    [
+        ("sd1_tiny", "plms", 5e-5),
+        ("sd2_tiny", "ddim", 5e-5),
+        ("sd2_768_tiny", "ddim", 5e-5),
+        ("sd2_tiny", "dpm_solver", 1e-2),  # it rounds timesteps: 749.25 to 749
+    ],
+)
+def test_its_images_are_ours(tiny: Compose, model: str, sampler: str, limit: float) -> None:
+    cell = (f"model_version={model}", f"sampler={sampler}", "sampler.steps=4", "batch_size=2")
+    words = ("prompt=[a small boat,a painting of oars]", "negative_prompt=grey")
+    expected = images_of(tiny("attention=math", *cell, *words))
+    images = images_of(tiny("implementation=diffusers_pipeline", "attention=math", *cell, *words))
+    assert relative_error(images.latents, expected.latents) < limit
+    assert relative_error(images.pixels, expected.pixels) < limit
+
+
+@pytest.mark.parametrize("attention", CPU_BACKENDS)
+def test_the_kernels_that_are_named_run_in_its_unet_and_no_stage_is_told(
+    tiny: Compose, attention: str
+) -> None:
+    cell = ("implementation=diffusers_pipeline", f"attention={attention}", "sampler.steps=2")
+    peer = build(tiny(*cell), CPU)
+    proof = eager_proof(peer)
+    assert proof.proven, proof.detail
+    timer = NoTimer()
+    with peer.running():
+        peer.generate(make_batch(peer.config, 0, CPU), timer)
+    assert timer.told == 0
+
+
+def test_the_call_before_is_the_one_that_the_pipeline_makes(
+    tiny: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a compiled UNet would compile again for the first timed iteration."""
+    peer = build(tiny("implementation=diffusers_pipeline", "sampler.steps=2"), CPU)
+    calls: list[list[tuple[torch.Size, torch.dtype]]] = []
+    run = peer._run_unet  # type: ignore[attr-defined]
+    monkeypatch.setattr(
+        peer.pipeline.unet,  # type: ignore[attr-defined]
+        "run",
+        lambda *inputs: calls.append([(i.shape, i.dtype) for i in inputs]) or run(*inputs),
+    )
+    one_call(peer)
+    images_of(peer.config, peer)
+    assert len(calls) == 4  # of it three in two steps of PLMS
+    assert all(call == calls[0] for call in calls)
+
+
+@pytest.mark.parametrize("model", ["sd1_tiny", "sd2_tiny"])
+def test_its_tokenizer_pads_and_cuts_as_the_model_was_published(tiny: Compose, model: str) -> None:
+    from sd_bench.implementations.clip_tokenizer import make_clip_tokenizer
+
+    prompts = ["", "A photo of a small boat, 4 oars!", "an endless prompt about nothing, " * 30]
+    config = tiny(f"model_version={model}").model_version.text_encoder
+    told = make_clip_tokenizer(config)(
+        prompts, padding="max_length", truncation=True, return_tensors="pt"
+    )
+    assert torch.equal(told.input_ids, tokenise(prompts, config))
