@@ -59,9 +59,9 @@ def keep(sweep: Path, folder: Path) -> None:
             place = fresh / path.parent.relative_to(sweep)
             place.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, place)
-            output = read_record(path).output
-            if output is not None and output.latents_file and "round-0" in output.latents_file:
-                shutil.copy(path.parent / output.latents_file, place)
+            record = read_record(path)
+            if record.round == 0 and record.output is not None and record.output.latents_file:
+                shutil.copy(path.parent / record.output.latents_file, place)
         (fresh / "README.md").write_text(f"`experiment=peers`. {describe_sweep(peers)}\n")
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(fresh, folder)

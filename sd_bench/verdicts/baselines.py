@@ -219,6 +219,9 @@ def _offer(cells: Sequence[Cell]) -> str:
     upcasts = (len({cell["upcast"] for cell in group}) for group in _grouped(cells, "attention"))
     if max(upcasts, default=0) < 2:  # it follows from the attention
         axes.remove("upcast")
+    for axis in ("implementation", "optimizations"):
+        if len(_values(cells, axis)) < 2:  # most sweeps know of no other
+            axes.remove(axis)
     offered = (str(Baseline(axis, value)) for axis in axes for value in _values(cells, axis))
     return ", ".join(map(shlex.quote, offered))
 
