@@ -8,7 +8,7 @@ import pytest
 
 from analysis import load_records, summarise
 from analysis.comparison.peers import find_peers
-from benchmarks.publish_peers import keep
+from benchmarks.publish_peers import keep, without_paths
 from tests.support.peers import CELLS, write_peers
 from tests.support.records import write_main_sweep
 
@@ -30,6 +30,14 @@ def test_records_and_first_latents_replace_what_was_there(tmp_path: Path) -> Non
     assert after is not None
     assert list(after.deltas["parity"]) == list(before.deltas["parity"])
     assert "Measured on AMD EPYC" in (kept / "README.md").read_text()
+
+
+def test_no_path_of_the_machine_is_kept() -> None:
+    environment = {"interpreter": "/home/me/venv/bin/python", "host": {"paths": ["/a/b", "b/c"]}}
+    assert without_paths(environment) == {
+        "interpreter": "python",
+        "host": {"paths": ["b", "b/c"]},
+    }
 
 
 def test_a_sweep_of_one_implementation_is_refused_and_nothing_is_lost(tmp_path: Path) -> None:
