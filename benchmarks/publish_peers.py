@@ -3,8 +3,9 @@
     python -m benchmarks.publish_peers SWEEP [--check]
 
 SWEEP is the folder of `python -m sd_bench experiment=peers`. Its records, without paths of the
-machine, and the latents that parity is judged by replace those in multirun_outputs/results_peers, which are committed; then
-every document that has marks of them is written again. ``--check`` says whether that was done.
+machine, and the latents that parity is judged by replace those in multirun_outputs/results_peers,
+which are committed; then every document that has marks of them is written again. ``--check`` says
+whether that was done.
 """
 
 from __future__ import annotations
