@@ -148,7 +148,7 @@ def _is_ok(row: Row) -> bool:
 
 
 def _note(row: Row) -> str:
-    if _is_ok(row) and not any(map(math.isfinite, row["stage_runs"]["denoise_s"].values())):
+    if row["iterations"] and not any(map(math.isfinite, row["stage_runs"]["denoise_s"].values())):
         return "one call, without stages"
     return str(row["reason"] or row["no_delta_reason"])
 

@@ -69,6 +69,7 @@ def _stages(cells: pd.DataFrame, colours: dict[str, str]) -> StackChart | None:
         gaps={
             _name_bar(row): "one call, without stages"
             for row in list_rows(cells[cells["denoise_s"].isna()])
+            if row["iterations"]  # old files have sums only
         },
         caption=["Means over rounds and timed iterations."],
         origin=note_origin(known),
