@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sd_bench.records import Conversion, Iteration
+from sd_bench.records import Conversion, Iteration, Record
 from tests.support.records import (
     sample_environment,
     sample_latents,
@@ -62,9 +62,10 @@ def write_peers(
     return root
 
 
-def _record(cell: PeerCell, batch_size: int, number: int) -> Any:
+def _record(cell: PeerCell, batch_size: int, number: int) -> Record:
     total_s = batch_size * cell.seconds * (1 + 0.002 * (number % 4))
-    stages = [None] * 3 if cell.shares is None else [share * total_s for share in cell.shares]
+    shares = cell.shares or (None, None, None)
+    stages = [None if share is None else share * total_s for share in shares]
     iteration = Iteration(
         total_s=total_s,
         text_encode_s=stages[0],

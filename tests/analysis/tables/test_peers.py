@@ -74,7 +74,8 @@ def test_the_short_table_has_five_columns(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("has_peers", [True, False])
 def test_files_of_peers_are_written_where_there_are_any(tmp_path: Path, has_peers: bool) -> None:
-    root = (write_peers if has_peers else write_main_sweep)(tmp_path / "sweep")
+    sweep = tmp_path / "sweep"
+    root = write_peers(sweep) if has_peers else write_main_sweep(sweep)
     rounds = load_records(root)
     cells = summarise(rounds)
     written = write_tables(
