@@ -7,10 +7,7 @@ def main() -> int:
     """Print help or version at once, or hand the command line to Hydra; gives the exit code."""
     try:
         if {"-h", "--help"} & set(sys.argv[1:]):
-            from sd_bench.cli.help_text import help_text
-
-            print(help_text(), end="")
-            return 0
+            return _help()
         if "--version" in sys.argv[1:]:
             from sd_bench.cli.help_text import version_text
 
@@ -22,6 +19,18 @@ def main() -> int:
     except KeyboardInterrupt:  # before anything has begun
         print("interrupted", file=sys.stderr)
         return 130
+
+
+def _help() -> int:
+    from sd_bench.cli.help_text import help_text
+    from sd_bench.errors import ConfigError
+
+    try:
+        print(help_text(), end="")
+    except ConfigError as error:  # of another package's entry point
+        print(f"sd_bench: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":

@@ -42,6 +42,8 @@ _PRESETS = {
     "optimized_math": _COLOUR_OF_BACKEND["math"],
     "optimized": _COLOUR_OF_BACKEND["auto"],
     "optimized_compile": MAGENTA,
+    **{"diffusers_sdpa": CRIMSON, "diffusers_sdpa_compile": CRIMSON},
+    **{"diffusers_xformers": ROSE, "diffusers_xformers_compile": ROSE},
 }
 
 _IMPLEMENTATIONS = {
@@ -76,6 +78,7 @@ _LISTED = {**_OTHER_CHOICES, **_IMPLEMENTATIONS, **_PRESETS, **_BACKENDS}
 #: What tells a series from another of its colour has a number of its own: of hatch and marker.
 _VARIANTS = {
     **{"compile default": 1, "compile reduce_overhead": 2, "compile max_autotune": 3},
+    **{"diffusers_sdpa_compile": 1, "diffusers_xformers_compile": 1},
     **{"original_no_checkpointing": 4, "original_half_attention": 5, "_pt2": 6},
 }
 

@@ -19,6 +19,7 @@ from analysis.cli.history import tell_history
 from analysis.cli.screen import new_console, print_deltas, print_page
 from analysis.comparison.deltas import compare, compare_by_axis
 from analysis.comparison.gate import Condition, Gate, judge_gate
+from analysis.comparison.peers import find_peers
 from analysis.comparison.two_sweeps import compare_scales, compare_sweeps, explain_no_comparison
 from analysis.errors import AnalysisError
 from analysis.ingest.cells import summarise
@@ -37,6 +38,7 @@ from analysis.tables.two_sweeps import Sweep, make_two_sweeps_page
 from analysis.wording.cell_names import name_cells
 from analysis.wording.gate import say_failed, say_undecided
 from analysis.wording.notes import note_value
+from analysis.wording.peers import state_peers
 from sd_bench.records import write_atomically
 from sd_bench.records.old_names import rename_baseline
 from sd_bench.screens.lines import print_line
@@ -68,6 +70,9 @@ def _analyse(options: argparse.Namespace) -> int:
     _tell_old_words(options.baseline)
     groups = list_environments(rounds)
     console = new_console()
+    if (peers := find_peers(deltas, options.margin)) is not None:
+        for sentence in state_peers(peers):
+            print_line(console, sentence)
     print_deltas(deltas, console)
     by_axis = compare_by_axis(cells, options.margin)
     with _writing_to(out, "--out DIR"):

@@ -26,12 +26,15 @@ from sd_bench.verdicts.cells import Cell
 from sd_bench.verdicts.comparisons import (
     Comparison,
     Difference,
+    Sides,
     compare_cells,
     find_margin,
     improvement_percent,
+    judge_sides,
 )
 from sd_bench.verdicts.judgement import Verdict
 from sd_bench.verdicts.parity import read_latents
+from sd_bench.verdicts.planned_looks import PlannedLooks
 
 #: The columns of a judged difference where there is none.
 NOT_JUDGED: Row = {
@@ -83,21 +86,76 @@ def compare(
         comparisons = compare_cells(compared, baseline, margin)
     except BaselineError as error:
         raise AnalysisError(str(error)) from error
+    _describe(row_of, comparisons, margin)
+    _judge_parity_elsewhere(row_of)
+    return _to_frame(rows, cells)
+
+
+def compare_with(
+    deltas: pd.DataFrame, partners: Mapping[int, int], baseline: Baseline
+) -> pd.DataFrame:
+    """Rows of a table of `compare` against others of it, whatever the two differ in.
+
+    ``partners`` are the numbers of rows, each with that of the row it is held against; the result
+    has a row for each of them, with the columns of `compare`. Those of a machine are one family,
+    judged at the looks that their rounds were planned with.
+    """
+    rows = list_rows(deltas)
+    chosen = {at: dict(rows[at]) for at in partners}
+    cells = {at: row["comparison"].cell for at, row in chosen.items()}
+    others = {at: rows[partner]["comparison"].cell for at, partner in partners.items()}
+    margin = float(deltas["margin"].iloc[0])
+    differences = judge_sides(
+        [
+            Sides(baseline_s=others[at].runs, cell_s=cell.runs, planned=_plan_of(rows[at]))
+            for at, cell in cells.items()
+        ],
+        [cell.machine for cell in cells.values()],
+        margin,
+    )
+    comparisons = [
+        Comparison(
+            cell=cell,
+            baseline=baseline,
+            baseline_cell=others[at],
+            reason="",
+            difference=difference,
+            verdict=None if difference is None else difference.verdict,
+        )
+        for (at, cell), difference in zip(cells.items(), differences, strict=True)
+    ]
+    row_of = {rows[at]["comparison"].cell: rows[at] for at in partners.values()}
+    row_of |= {cell: chosen[at] for at, cell in cells.items()}
+    _describe(row_of, comparisons, margin)
+    return _to_frame([*chosen.values()], deltas)
+
+
+def _plan_of(row: Row) -> PlannedLooks | None:
+    difference = row["difference"]
+    return None if difference is None or difference.sides is None else difference.sides.planned
+
+
+def _describe(row_of: Mapping[Cell, Row], comparisons: Sequence[Comparison], margin: float) -> None:
+    """Set what each comparison has come to in the row of its cell."""
     read = lru_cache(maxsize=4)(read_latents)  # a baseline serves many cells
-    for row, comparison in zip(rows, comparisons, strict=True):
-        base = comparison.baseline_cell
+    for comparison in comparisons:
+        row, base = row_of[comparison.cell], comparison.baseline_cell
         partner = None if base is None else row_of[base]
         row.update(_delta(comparison, partner))
         row.update(judge_parity(row, partner, read))
         row.update(NOT_JUDGED, difference=None, margin=margin, cell_s=row["typical_s"])
         row.update(describe_difference(comparison.difference))
-    _name_baselines(rows, {name_cell(row): str(row["attention_dtype"]) for row in rows})
-    _judge_parity_elsewhere(row_of)
+    dtypes = {name_cell(row): str(row["attention_dtype"]) for row in row_of.values()}
+    _name_baselines([row_of[comparison.cell] for comparison in comparisons], dtypes)
+
+
+def _to_frame(rows: list[Row], cells: pd.DataFrame) -> pd.DataFrame:
+    """The rows with their flags; ``cells`` say which of their columns are numbers."""
     add_flags(rows)
     new = ["baseline_s", "cell_s", "improvement_percent", "speedup", "parity", "parity_allowed"]
     new += [name for name, nothing in NOT_JUDGED.items() if nothing is None]
-    numbers = [*cells.select_dtypes(float).columns, *new]
-    return pd.DataFrame(rows, dtype=object).astype(dict.fromkeys(numbers, float)).copy()
+    numbers = dict.fromkeys([*cells.select_dtypes(float).columns, *new], float)
+    return pd.DataFrame(rows, dtype=object).astype(numbers).copy()
 
 
 def compare_by_axis(cells: pd.DataFrame, margin: float | None = None) -> dict[str, pd.DataFrame]:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.errors import AnalysisError
-from analysis.ingest.measures import BETWEEN_FLAGS, NUMBERS, THROTTLED_WORD
+from analysis.ingest.measures import BETWEEN_FLAGS, NUMBERS, STAGES, THROTTLED_WORD
 from analysis.ingest.pictures import Picture
 from analysis.rows import Row, list_rows
 from analysis.series import label_series
@@ -28,6 +28,7 @@ from sd_bench.verdicts.rounds import name_rounds
 VALUES = {"runtime": "runtime_s", "median-iteration": "median_iteration_s"}
 
 _CELL_KEY = ("cell_hash", "env", *AXES)
+_OF_PLACE = ("device", "torch", "python", "fingerprint", "peer_versions")
 _INTERVAL = ("mean_s", "sd_s", "ci_low_s", "ci_high_s", "typical_s")
 _RATES = ("images_per_s", "unet_calls_per_s")
 
@@ -38,7 +39,8 @@ def summarise(rounds: pd.DataFrame, value: str = "runtime") -> pd.DataFrame:
     ``value`` says what a round counts as: its ``runtime``, or its ``median-iteration``. ``mean_s``,
     ``sd_s``, ``ci_low_s`` and ``ci_high_s`` are seconds of that over the ``ok`` rounds (95 % t
     interval, NaN with fewer than two rounds), ``typical_s`` is the geometric mean without disturbed
-    rounds; ``runs`` has each by (sweep's folder, round), ``planned`` the looks planned for it.
+    rounds; ``runs`` has each by (sweep's folder, round), ``stage_runs`` the same of each of
+    `measures.STAGES`, ``planned`` the looks planned for it.
     ``images_per_s`` is at the mean, ``unet_calls_per_s`` in the denoising stage. The columns of
     `measures.NUMBERS` are means over rounds, ``drift_rounds`` and ``drift_iterations`` the change
     from first to last. Rounds of the same cell and environment pool, from however many sweeps. A
@@ -79,6 +81,10 @@ def _cell(rows: list[Row], column: str) -> Row:
         "ci_high_s": interval.high,
         "typical_s": typical_runtime(list(runs.values())).seconds if runs else math.nan,
         "runs": runs,
+        "stage_runs": {
+            stage: {name: row[stage] for name, row in zip(names, ok, strict=True)}
+            for stage in STAGES
+        },
         "planned": {n: row["planned"] for n, row in zip(names, ok, strict=True) if row["planned"]},
         "worker_s": mean_known(row["worker_s"] for row in ok),
         "counters": {n: row["counters"] or {} for n, row in zip(names, ok, strict=True)},
@@ -98,7 +104,7 @@ def _cell(rows: list[Row], column: str) -> Row:
         "sweeps": tuple(sorted({row["sweep"] for row in rows})),
         "scales": tuple(sorted({row["scale"] for row in rows if row["scale"]})),
         "sweep_folders": tuple(sorted({row["sweep_folder"] for row in rows})),
-        **{name: place[name] for name in ("device", "torch", "python", "fingerprint")},
+        **{name: place[name] for name in _OF_PLACE},
         "device_name": first["device_name"],
         "env_number": min(row["env_number"] for row in rows),
         "cell_hash": first["cell_hash"],

@@ -19,7 +19,7 @@ from sd_bench.verdicts.axes import to_one_line
 NUMBERS = (
     *("median_iteration_s", "text_encode_s", "denoise_s", "vae_decode_s", "step_s", "first_call_s"),
     *("peak_bytes", "joules_per_image", "unet_call_flop", "iteration_flop"),
-    *("peak_flop_per_s", "bandwidth_byte_per_s"),
+    *("peak_flop_per_s", "bandwidth_byte_per_s", "ready_cold_s", "ready_warm_s"),
 )
 
 #: The columns that hold something else than one number.
@@ -58,7 +58,32 @@ def read_measures(record: Record) -> dict[str, Any]:
     found["warnings"] = tuple(to_one_line(warning) for warning in record.warnings)
     if record.status != "ok" or record.times is None or not record.times.iterations:
         return found
-    return found | _times(record.times) | _memory(record) | _work(record) | _profile(record)
+    return {
+        **found,
+        **_times(record.times),
+        **_ready(record),
+        **_memory(record),
+        **_work(record),
+        **_profile(record),
+    }
+
+
+def _ready(record: Record) -> dict[str, Any]:
+    """What compiling and converting took, by whether all of it was found made.
+
+    Of a compiler it is the first UNet call, which holds the compilation.
+    """
+    times, conversion = record.times, record.conversion
+    assert times is not None
+    parts: list[tuple[str, float]] = []
+    if conversion is not None:
+        parts.append((conversion.cache, conversion.convert_s + conversion.compile_s))
+    if times.compile_cache and times.first_call_s is not None:
+        parts.append((times.compile_cache, times.first_call_s))
+    if not parts:
+        return {}
+    is_warm = all(cache == "warm" for cache, _ in parts)
+    return {f"ready_{'warm' if is_warm else 'cold'}_s": sum(seconds for _, seconds in parts)}
 
 
 def _times(times: Times) -> dict[str, Any]:

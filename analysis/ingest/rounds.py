@@ -29,7 +29,12 @@ ROUND_COLUMNS = (
     *("started_at", *AXES, "runtime_s", *NUMBERS, *OTHERS, "kernel_proof", "proof_detail"),
     *("latents_path", "pictures", "scaled", "fingerprint", "torch", "python", "device", "commit"),
     *("worker_s", "planned", "scale", "env", "machine", "device_name", "env_number"),
+    "peer_versions",
 )
+
+
+#: The packages whose versions a comparison of implementations has to name.
+_PEERS = ("diffusers", "transformers", "openvino", "onnxruntime")
 
 
 def _warn(message: str) -> None:
@@ -150,6 +155,7 @@ def _row(path: Path, record: Record) -> dict[str, Any]:
         "scaled": tuple(to_one_line(sentence) for sentence in record.scaled),
         "python": to_one_line(record.environment.get("python") or UNKNOWN),
         "commit": _commit(record.environment.get("project")),
+        "peer_versions": _peer_versions(record.environment.get("packages")),
     }
 
 
@@ -163,6 +169,12 @@ def _latents_path(path: Path, record: Record) -> str | None:
     if record.output is None or not record.output.latents_file:
         return None
     return str(path.parent / record.output.latents_file)
+
+
+def _peer_versions(packages: Any) -> str:
+    """The installed peers with their versions: ``diffusers 0.42.1, openvino 2026.4.1``."""
+    known = packages if isinstance(packages, dict) else {}
+    return ", ".join(f"{name} {to_one_line(known[name])}" for name in _PEERS if known.get(name))
 
 
 def _commit(project: Any) -> str:

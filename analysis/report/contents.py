@@ -9,6 +9,7 @@ from itertools import accumulate
 import pandas as pd
 
 from analysis.charts.kinds.base import Chart
+from analysis.comparison.peers import Peers, find_peers
 from analysis.rows import list_rows
 from analysis.truncation import LONGEST, cut
 
@@ -23,6 +24,11 @@ class ReportData:
     charts: dict[str, Chart]
     left_out: Sequence[str]
     num_charts_not_drawn: int = 0
+
+    @property
+    def peers(self) -> Peers | None:
+        """The implementations, where there are several."""
+        return find_peers(self.deltas, float(self.deltas["margin"].iloc[0]))
 
 
 def list_excluded(data: ReportData) -> list[str]:

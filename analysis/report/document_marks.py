@@ -4,6 +4,8 @@ A mark is ``<!-- analysis: WHAT ... -->``, the end of its part ``<!-- /analysis 
 line of its own. FOLDER and pictures are relative to the document. WHAT is one of
 
 - ``table summary FOLDER``, ``table delta FOLDER [BASELINE]``: a table of these records;
+- ``peers PART FOLDER``: how implementations compare; PART is ``findings``, one of the tables
+  ``whole``, ``stages``, ``best``, ``chart``, or ``short``, which is what a README needs;
 - ``findings FOLDER [BASELINE]``: the summary in sentences;
 - ``chart NAME FOLDER [BASELINE]``: a chart by its file name, as a picture in ``images/``;
 - ``published table NAME``, ``published notes``, ``published chart NAME``: the published study.
@@ -24,7 +26,9 @@ import pandas as pd
 from analysis.charts.kinds.base import Chart
 from analysis.charts.kinds.sheet import DPI, silence_fonts
 from analysis.charts.select.all_groups import select_charts
+from analysis.charts.select.peers import select_peer_charts
 from analysis.comparison.deltas import compare
+from analysis.comparison.peers import Peers, find_peers
 from analysis.errors import AnalysisError
 from analysis.ingest.cells import summarise
 from analysis.ingest.environments import list_environments
@@ -37,7 +41,14 @@ from analysis.published.pages import (
 from analysis.tables.markup import table_to_markdown, to_markdown
 from analysis.tables.page import Page
 from analysis.tables.pages import make_delta_page, make_summary_page
+from analysis.tables.peers import (
+    make_best_table,
+    make_short_table,
+    make_stage_table,
+    make_whole_table,
+)
 from analysis.wording.findings import state_findings
+from analysis.wording.peers import describe_sweep, state_peers
 
 #: A mark, or the end of a part: all of a line, or of the lines that a mark runs over.
 _MARK = re.compile(
@@ -122,6 +133,11 @@ def _follow(words: list[str], folder: Path, published: Published, load: _Load) -
         case ["findings", records, *baseline] if len(baseline) < 2:
             _, deltas = _compared(load(folder / records), *baseline)
             return "\n".join(f"- {_plain(sentence)}" for sentence in state_findings(deltas))
+        case ["peers", "chart", records]:
+            charts = select_peer_charts(_compared(load(folder / records))[1])
+            return "\n\n".join(_picture(name, charts, folder, published) for name in charts)
+        case ["peers", part, records] if part in _PEERS:
+            return _PEERS[part](_peers(load(folder / records)))
         case ["chart", name, records, *baseline] if len(baseline) < 2:
             charts = select_charts(*_compared(load(folder / records), *baseline))
             return _picture(name, charts, folder, published)
@@ -134,6 +150,28 @@ def _follow(words: list[str], folder: Path, published: Published, load: _Load) -
             both: dict[str, Chart] = {**make_published_charts(), **make_published_run_charts()}
             return _picture(name, both, folder, published)
     raise AnalysisError("not understood; docs/analysis.md lists the marks")
+
+
+def _peers(rounds: pd.DataFrame) -> Peers:
+    _, deltas = _compared(rounds)
+    peers = find_peers(deltas)
+    if peers is None:
+        raise AnalysisError("these records hold one implementation only")
+    return peers
+
+
+def _say_peers(peers: Peers) -> str:
+    sentences = [*state_peers(peers), describe_sweep(peers)]
+    return "\n".join(f"- {_plain(sentence)}" for sentence in sentences)
+
+
+_PEERS: dict[str, Callable[[Peers], str]] = {
+    "findings": _say_peers,
+    "short": lambda peers: f"{_say_peers(peers)}\n\n{table_to_markdown(make_short_table(peers))}",
+    "whole": lambda peers: table_to_markdown(make_whole_table(peers)),
+    "stages": lambda peers: table_to_markdown(make_stage_table(peers)),
+    "best": lambda peers: table_to_markdown(make_best_table(peers)),
+}
 
 
 def _compared(

@@ -18,6 +18,7 @@ from analysis.tables.pages import (
     make_resources_page,
     make_summary_page,
 )
+from analysis.tables.peers import make_peers_page
 from analysis.wording.answers import answer_rows
 from analysis.wording.judgements import note_verdicts
 from analysis.wording.notes import (
@@ -28,6 +29,7 @@ from analysis.wording.notes import (
     note_scaling,
     note_value,
 )
+from analysis.wording.peers import state_peers
 from analysis.wording.reading import (
     explain_few_rounds,
     explain_headings,
@@ -35,7 +37,7 @@ from analysis.wording.reading import (
     list_covered_notes,
 )
 from analysis.wording.shared_facts import Fact, list_shared_facts
-from sd_bench.verdicts.answers import Answer
+from sd_bench.verdicts.answers import IS_BASELINE, Answer
 
 #: Answers beyond this are in the tables only.
 MOST_ANSWERS = 30
@@ -73,19 +75,25 @@ def make_outline(data: ReportData) -> Outline:
 
 
 def _answers(data: ReportData) -> list[Answer]:
-    """Each sentence once, those first that claim a difference.
+    """Each sentence once: how implementations compare, then those that claim a difference.
 
     Where nothing has a baseline of its own, the answers are those on single axes.
     """
     has_own = (data.deltas["method"] != "").any()
     tables = [data.deltas] if has_own else [data.deltas, *data.by_axis.values()]
     found = {a.sentence: a for table in tables for a in answer_rows(table) if a.sentence}
-    return sorted(found.values(), key=lambda answer: not answer.claims_difference)
+    told = [] if data.peers is None else state_peers(data.peers)
+    return [
+        *(Answer(sentence=sentence, word=IS_BASELINE) for sentence in told),
+        *sorted(found.values(), key=lambda answer: not answer.claims_difference),
+    ]
 
 
 def _pages(data: ReportData) -> list[Page]:
-    """Differences, one axis at a time, every cell, and what else was measured of it."""
-    pages = [make_delta_page(data.deltas, data.environments)]
+    """Implementations, differences, one axis at a time, every cell, and what else was measured."""
+    peers = data.peers
+    pages = [] if peers is None else [make_peers_page(peers)]
+    pages.append(make_delta_page(data.deltas, data.environments))
     if len(data.by_axis) > 1:
         pages.append(make_axes_page(data.by_axis))
     summary = make_summary_page(data.deltas, data.environments)

@@ -161,7 +161,7 @@ def _rounds(cells: pd.DataFrame) -> list[Column]:
 def _trust(note: Callable[[Row], str]) -> list[Column]:
     """Parity, proof and notes."""
     return [
-        Column("parity", _parity),
+        Column("parity", show_parity),
         Column(
             "kernel proof", lambda row: row["kernel_proof"] if row["status"] == "ok" else NOTHING
         ),
@@ -218,7 +218,8 @@ def _speedup_interval(row: Row) -> str:
     return interval(row["speedup_low"], row["speedup_high"])
 
 
-def _parity(row: Row) -> str:
+def show_parity(row: Row) -> str:
+    """The distance from the baseline's output, or why it is not known."""
     if row["status"] != "ok":
         return NOTHING
     if math.isnan(row["parity"]):

@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.comparison.peers import STAGE_COLUMNS, add_stages, find_peers
+from analysis.ingest.measures import STAGES
 from analysis.rows import Row, list_rows
 from analysis.tables.markup import to_html, to_latex, to_markdown
 from analysis.tables.page import Page
@@ -17,6 +19,7 @@ from analysis.tables.pages import (
     make_resources_page,
     make_summary_page,
 )
+from analysis.tables.peers import make_peers_page
 from sd_bench.records import write_atomically
 from sd_bench.verdicts.axes import AXES
 
@@ -48,6 +51,12 @@ _RESOURCES = (
     *("denoise_s", "vae_decode_s", "first_call_s", "peak_bytes", "memory_kind"),
     *("joules_per_image", "unet_call_flop", "iteration_flop"),
 )
+_PEERS = (
+    *(*_PLACE, "implementation", "optimizations", *_CHOICES, "status", "rounds", "verdict"),
+    *("speedup", "speedup_low", "speedup_high", "cell_s", "baseline_s", "is_baseline"),
+    *(f"{stage}{what}" for stage in STAGES for what in STAGE_COLUMNS),
+    *("ready_cold_s", "ready_warm_s", "kernel_proof", "parity", "parity_ok", "reason"),
+)
 #: Columns that stand last since they are long, and those that no other file names.
 _LAST = (
     *("reason", "proof_detail", "parity_reason", "no_delta_reason"),
@@ -55,7 +64,7 @@ _LAST = (
 )
 _INNER = (
     *("full_reason", "baseline_cell", "sweep_folders", "latents_path", "verdict_said", "runs"),
-    *("planned", "profile", "comparison", "difference", "pictures"),
+    *("stage_runs", "planned", "profile", "comparison", "difference", "pictures"),
 )
 
 #: What begins a formula in a spreadsheet.
@@ -68,7 +77,8 @@ def write_tables(
     by_axis: dict[str, pd.DataFrame],
     folder: Path,
 ) -> list[Path]:
-    """Write summary, delta and resources, and, where ``by_axis`` says more, one axis at a time.
+    """Write summary, delta and resources, and, where ``by_axis`` says more, one axis at a time;
+    of several implementations how they compare.
 
     The CSV files of summary and delta have the columns that people use, ``summary_full.csv`` and
     ``delta_full.csv`` all of them. Raises OSError.
@@ -97,6 +107,10 @@ def write_tables(
         columns = ("axis", *_DELTA_FULL)
         page, compared = make_axes_page(by_axis), table[table["speedup"].notna()]
         paths += _write("delta_by_axis", page, {"delta_by_axis": columns}, compared, folder)
+    peers = find_peers(deltas, float(deltas["margin"].iloc[0]))
+    if peers is not None:
+        page = make_peers_page(peers)
+        paths += _write("peers", page, {"peers": _PEERS}, add_stages(peers), folder)
     return paths
 
 

@@ -9,7 +9,7 @@ from analysis.series import find_naming_axes, shorten_texts
 from analysis.truncation import cut
 from sd_bench.verdicts.attention_dtype import name_attention
 from sd_bench.verdicts.axes import AXES
-from sd_bench.verdicts.names import name_workload
+from sd_bench.verdicts.names import name_optimizations, name_workload
 
 #: Characters of a prompt that all cells share.
 _LONGEST_PROMPT = 60
@@ -21,6 +21,7 @@ def name_choices(row: Row) -> dict[str, str]:
     named = {axis: f"{axis} {row[axis]}" for axis in said}
     named |= name_picture(row)
     named |= name_workload(row) | {"batch_size": f"batch size {row['batch_size']}"}
+    named["optimizations"] = name_optimizations(row["optimizations"])
     named["attention"] = name_attention(str(row["attention"]), row["attention_dtype"])
     return {axis: named.get(axis, str(row[axis])) for axis in AXES if row[axis] is not None}
 

@@ -15,7 +15,7 @@ from analysis.wording.disturbances import note_disturbances
 from sd_bench.verdicts.attention_dtype import name_attention
 from sd_bench.verdicts.axes import WORKLOAD_AXES
 from sd_bench.verdicts.judgement import ROUNDS_FOR_A_VERDICT
-from sd_bench.verdicts.names import is_worth_saying, name_workload
+from sd_bench.verdicts.names import is_worth_saying, name_optimizations, name_workload
 
 DELTA_NOTE = (
     "Improvement is (baseline - x) / baseline * 100, positive is faster; speed-up is baseline / x. "
@@ -87,6 +87,7 @@ def note_common(cells: pd.DataFrame, environments: pd.DataFrame) -> list[str]:
         "compile": f"compile {first['compile']}",
         "torch_env": f"torch_env {first['torch_env']}",
         "allocator": f"allocator {first['allocator']}",
+        "optimizations": name_optimizations(first["optimizations"]),
         "weights": f"weights {first['weights']}",
         **name_picture(first),
         "rounds": count_rounds(first["rounds"]),

@@ -14,7 +14,7 @@ from analysis.wording.cell_names import name_picture
 from analysis.wording.notes import describe_value, group_scaling, note_baseline
 from sd_bench.verdicts.attention_dtype import name_attention
 from sd_bench.verdicts.axes import PICTURE_AXES
-from sd_bench.verdicts.names import is_worth_saying, name_workload
+from sd_bench.verdicts.names import is_worth_saying, name_optimizations, name_workload
 
 
 class Fact(NamedTuple):
@@ -85,6 +85,7 @@ def _choices(cells: pd.DataFrame, first: Row) -> Iterator[tuple[str, str]]:
         "compile": f"compile {first['compile']}",
         "torch_env": f"torch_env {first['torch_env']}",
         "allocator": f"allocator {first['allocator']}",
+        "optimizations": name_optimizations(first["optimizations"]),
         "weights": f"{first['weights']} weights",
         **name_picture(first),
     }

@@ -6,12 +6,14 @@ The work is in sd_bench; this is what Hydra needs to hand it over.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
@@ -75,10 +77,19 @@ def distinct_labels(jobs: Sequence[Sequence[str]]) -> list[str]:
 
 
 class MatrixSweeper(BasicSweeper):
-    """Hydra's own sweeper, all jobs in one batch; takes its folder back if nothing came of it."""
+    """Hydra's own sweeper, all jobs in one batch; takes its folder back if nothing came of it.
 
-    def __init__(self, params: dict[str, str] | None = None) -> None:
+    ``matrices`` are several matrices instead of one, each beside ``params``; what is typed holds in
+    all of them.
+    """
+
+    def __init__(
+        self,
+        params: dict[str, str] | None = None,
+        matrices: Sequence[Mapping[str, str]] | None = None,
+    ) -> None:
         super().__init__(max_batch_size=None, params=params)
+        self.matrices = matrices or [{}]
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -111,6 +122,20 @@ class MatrixSweeper(BasicSweeper):
                     own_file.write_bytes(before)
             elif is_unused:
                 own_file.unlink(missing_ok=True)
+
+    def split_arguments(  # type: ignore[override]
+        self, overrides: Sequence[Override], max_batch_size: int | None
+    ) -> list[list[list[str]]]:
+        """The jobs of every matrix, each once; ``overrides`` are ``params``, then what is typed."""
+        assert self.hydra_context is not None
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        of_params, typed = overrides[: len(self.params)], overrides[len(self.params) :]
+        jobs: list[list[str]] = []
+        for matrix in self.matrices:
+            own = parser.parse_overrides([f"{name}={values}" for name, values in matrix.items()])
+            (batch,) = super().split_arguments([*of_params, *own, *typed], max_batch_size)
+            jobs += [job for job in batch if job not in jobs]
+        return [jobs]
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Our launcher composes all jobs before any of them runs: once is enough."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from sd_bench.capabilities import devices
 from sd_bench.capabilities.allocators import cpu_allocator
+from sd_bench.capabilities.implementations import list_implementations
+from sd_bench.capabilities.nvidia_driver import cuda_devices
 from sd_bench.capabilities.support_rules import with_stand_ins
 from sd_bench.config.conversion import from_hydra
 from sd_bench.config.hydra_arguments import arguments_for_hydra
@@ -31,6 +34,18 @@ def register() -> None:
         lambda names: with_stand_ins(names, devices.present_capability()),
         replace=True,
     )
+    for name, resolve in (
+        ("here", lambda on_cpu, on_cuda: on_cuda if cuda_devices() else on_cpu),
+        ("implementations_but", _implementations_but),
+        ("by_kind", lambda kind, on_cpu, on_cuda: on_cpu if kind == "cpu" else on_cuda),
+        ("compiled_on_a_cpu", lambda kind, mode: kind == "cpu" and mode != "off"),
+    ):
+        OmegaConf.register_new_resolver(f"sd_bench.{name}", resolve, replace=True)
+
+
+def _implementations_but(names: str) -> str:
+    """Every implementation but these, a comma between each two."""
+    return ",".join(name for name in list_implementations() if name not in names.split(","))
 
 
 def _field_of_allocator(name: str, field: str) -> Any:
@@ -38,6 +53,21 @@ def _field_of_allocator(name: str, field: str) -> Any:
     option = OmegaConf.load(CONF_DIR / "allocator" / f"{name}.yaml")
     default = OmegaConf.structured(AllocatorConfig)[field]
     return OmegaConf.select(option, field, default=default)
+
+
+def add_options_of_packages(search_path: ConfigSearchPath) -> None:
+    """Let Hydra find the options of implementations that other packages bring.
+
+    Hydra asks for any program that runs in this interpreter; another's is left as it is. Raises
+    ConfigError for an entry point that cannot be used.
+    """
+    if all(
+        str(part.path).removeprefix("file://") != str(CONF_DIR) for part in search_path.get_path()
+    ):
+        return
+    for entry in list_implementations().values():
+        if entry.conf is not None:
+            search_path.append(provider=entry.name, path=entry.conf)
 
 
 def compose_config(*overrides: str) -> Config:

@@ -38,13 +38,17 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
+def cpu_flags() -> set[str]:
+    """Every word that Linux says of the processor, its instruction sets among them."""
+    try:
+        return set(Path("/proc/cpuinfo").read_text().split())
+    except OSError:
+        return set()
+
+
 def cpu_precision() -> str:
     """``bf16`` where the processor computes in it, else ``fp32``."""
-    try:
-        flags = set(Path("/proc/cpuinfo").read_text().split())
-    except OSError:
-        return "fp32"
-    return "bf16" if flags & _CPU_BF16_FLAGS else "fp32"
+    return "bf16" if cpu_flags() & _CPU_BF16_FLAGS else "fp32"
 
 
 def detected_gpu() -> str:

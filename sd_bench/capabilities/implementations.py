@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
+from importlib import metadata, resources
 from typing import TYPE_CHECKING
 
 from sd_bench.capabilities.diffusers_rules import (
@@ -17,6 +17,7 @@ from sd_bench.capabilities.diffusers_rules import (
     why_networks_cannot,
     why_pipeline_cannot,
 )
+from sd_bench.capabilities.openvino_rules import why_openvino_cannot
 from sd_bench.config.schema import OUR_IMPLEMENTATION, Config
 from sd_bench.errors import ConfigError
 
@@ -39,8 +40,8 @@ class Entry:
     (`sd_bench.implementations.protocol.Factory`). ``packages`` are the modules that have to be
     importable there, ``install`` the command that installs them. ``why_not`` gives the reason why
     it cannot run a cell, or ``None``; what every implementation has in common is checked before.
-    ``conf`` is the search path of its options for Hydra ("pkg://package.conf"), with a file
-    ``implementation/NAME.yaml``, where they are not in this project's own conf/.
+    ``conf`` is the search path of its options for Hydra ("pkg://package.conf": a package, with a
+    file ``implementation/NAME.yaml``), where they are not in this project's own conf/.
     """
 
     name: str
@@ -70,6 +71,13 @@ _OWN = (
     _of_diffusers(
         "diffusers_pipeline", "diffusers_pipeline:DiffusersPipeline", why_pipeline_cannot
     ),
+    Entry(
+        name="openvino",
+        factory="sd_bench.implementations.openvino_networks:OpenVino",
+        packages=("openvino",),
+        install="pip install -e '.[openvino]'",
+        why_not=why_openvino_cannot,
+    ),
 )
 
 
@@ -89,6 +97,9 @@ def list_implementations() -> dict[str, Entry]:
             raise _unusable(point, f"is a {type(entry).__name__}, no Entry")
         if entry.name in found:
             raise _unusable(point, f"names {entry.name}, which there is already")
+        if not _has_option(entry):
+            wanted = f"implementation/{entry.name}.yaml in a package"
+            raise _unusable(point, f"has conf={entry.conf}, which must be pkg:// and {wanted}")
         found[entry.name] = entry
     return found
 
@@ -98,6 +109,17 @@ def _unusable(point: metadata.EntryPoint, why: str) -> ConfigError:
     return ConfigError(
         f"{ENTRY_POINTS}: the entry point {point.name}{owner} {why}; mend or uninstall that package"
     )
+
+
+def _has_option(entry: Entry) -> bool:
+    """Whether Hydra will find the option of another package's ``entry``."""
+    scheme, _, package = str(entry.conf).partition("://")
+    try:
+        conf = resources.files(package.replace("/", "."))
+        option = conf / "implementation" / f"{entry.name}.yaml"
+        return scheme == "pkg" and (conf / "__init__.py").is_file() and option.is_file()
+    except (ImportError, ValueError, TypeError):
+        return False
 
 
 def needed_packages() -> tuple[str, ...]:
@@ -114,4 +136,10 @@ def why_implementation_cannot(config: Config, host: Host) -> str | None:
     if missing := [package for package in entry.packages if package not in host.packages]:
         are = "is" if len(missing) == 1 else "are"
         return f"{' and '.join(missing)} {are} not installed: {entry.install}"
-    return entry.why_not(config, host)
+    try:
+        return entry.why_not(config, host)
+    except Exception as error:
+        raise ConfigError(
+            f"implementation={name}: its why_not failed ({type(error).__name__}: {error}); mend or "
+            "uninstall that package"
+        ) from error

@@ -32,6 +32,7 @@ from sd_bench.config.hydra_arguments import arguments_for_hydra, with_present_na
 from sd_bench.config.schema import Config
 from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Cell, EndedJobs, Job
+from sd_bench.execution.leaving_out import find_unsupported, say_left_out
 from sd_bench.execution.pinning import pinned, recognised_model
 from sd_bench.execution.slots import slots_for
 from sd_bench.execution.sweep import (
@@ -43,6 +44,7 @@ from sd_bench.execution.sweep import (
 )
 from sd_bench.execution.time_estimate import estimates
 from sd_bench.paths import CONF_DIR
+from sd_bench.screens.lines import print_line
 
 EXIT_OK, EXIT_FAILED_CELL, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -179,6 +181,11 @@ def _default_label(config: Config) -> str:
 def _run(jobs: Sequence[Job], folder: Path, typed: list[str]) -> SweepResult:
     console = make_console()
     cells = [_cell(job) for job in jobs]
+    if left_out := find_unsupported(cells):
+        for line in say_left_out(cells, left_out):
+            print_line(console, line)
+        jobs = [job for at, job in enumerate(jobs) if at not in left_out]
+        cells = [cell for at, cell in enumerate(cells) if at not in left_out]
     if any(cell.config.dry_run for cell in cells):
         plan, finished = plan_sweep(cells, folder)
         slots_for([cell.config for cell in cells])  # whether there are as many GPUs as asked for

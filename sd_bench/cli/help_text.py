@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import metadata
 
+from sd_bench.capabilities.implementations import list_implementations
 from sd_bench.paths import CONF_DIR
 
 _HEADER = """\
@@ -39,10 +40,14 @@ All values: python -m sd_bench --cfg job. Hydra's own flags: python -m sd_bench 
 
 
 def help_text() -> str:
-    """The whole help: header, the groups with their options, single values."""
+    """The whole help: header, the groups with their options, single values.
+
+    Raises ConfigError if another package's entry point cannot be used.
+    """
     groups: dict[str, list[str]] = {}
     for file in sorted(CONF_DIR.glob("*/*.yaml")):
         groups.setdefault(file.parent.name, []).append(file.stem)
+    groups["implementation"] += [e.name for e in list_implementations().values() if e.conf]
     lines = [f"  {group:15}{', '.join(_sorted(options))}" for group, options in groups.items()]
     return "\n".join([_HEADER, *lines, _FOOTER])
 

@@ -283,8 +283,9 @@ class Config:
     a file. ``telemetry`` samples device and host while the timed iterations run; ``profile``
     takes one sampler step apart after them, in the first round that is measured. ``scale`` names
     the workload that was chosen where the device's own is scaled down. ``more_rounds`` is how many
-    a resumed sweep adds to the cells whose comparisons are undecided. ``verbose`` shows spreads,
-    kernel proofs and where the time went at the end.
+    a resumed sweep adds to the cells whose comparisons are undecided. ``leave_out_unsupported``
+    takes cells that cannot run here out of a matrix; the command says why. ``verbose`` shows
+    spreads, kernel proofs and where the time went at the end.
     """
 
     gpu: GpuConfig = field(default_factory=GpuConfig)
@@ -316,6 +317,7 @@ class Config:
     resume: bool = False
     retry_failed: bool = False
     more_rounds: int = 0
+    leave_out_unsupported: bool = False
     mix_environments: bool = False
     num_gpus: str = "1"
     traceback: bool = False

@@ -17,7 +17,7 @@ from sd_bench.config.schema import OUR_IMPLEMENTATION, Config, OptimizationsConf
 _NOT_IDENTITY = (
     "preset", "experiment", "images", "telemetry", "profile", "time_file", "dry_run",
     "traceback", "verbose", "resume", "retry_failed", "more_rounds", "mix_environments", "num_gpus",
-    "prompt_file", "scale",
+    "prompt_file", "scale", "leave_out_unsupported",
     "weights",  # its digest is in
 )  # fmt: skip
 _NOT_IDENTITY_INSIDE = {
@@ -169,6 +169,7 @@ def preset_name(config: Config) -> str | None:
     """The preset's name, with every choice in which the cell departs from its bundle."""
     attention = config.attention
     chosen = {
+        "implementation": config.implementation.name,
         "attention": attention.backend,
         "compile": config.compile.mode,
         "precision": config.precision.name,

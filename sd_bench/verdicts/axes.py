@@ -48,11 +48,14 @@ _ORDER: dict[str, tuple[str, ...]] = {
         *("original_xformers", "original_xformers_pt2"),
         *("original_no_checkpointing_pt2", "original_half_attention_pt2"),
         *("optimized_math", "optimized", "optimized_compile"),
+        *("diffusers_xformers", "diffusers_xformers_compile"),
+        *("diffusers_sdpa", "diffusers_sdpa_compile"),
     ),
     "implementation": (
         *("sd_bench", "diffusers", "diffusers_documented", "diffusers_pipeline", "openvino"),
     ),
     "attention": tuple(backend.name for backend in BACKENDS),
+    "optimizations": ("none",),
     "compile": ("off", "default", "reduce_overhead", "max_autotune"),
     "precision": ("fp32", "autocast", "fp16", "bf16"),
     "allocator": ("default", "keep", "jemalloc", "tcmalloc"),
@@ -61,8 +64,10 @@ _ORDER: dict[str, tuple[str, ...]] = {
     "upcast": ("true", "default", "false"),
 }
 
-#: What a record chose that is older than an axis.
-_BEFORE: dict[str, Choice] = {"allocator": "default", "implementation": "sd_bench"}
+#: What a record chose that is older than an axis, or that says nothing of it.
+_BEFORE: dict[str, Choice] = {
+    **{"allocator": "default", "implementation": "sd_bench", "optimizations": "none"}
+}
 
 _LARGEST_EXACT_INT = 2**53
 

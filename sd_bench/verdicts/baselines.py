@@ -16,8 +16,10 @@ from sd_bench.verdicts.cells import Cell
 #: ``batch_size`` and ``n_iter`` are not among them: they say how much work a round does.
 _PREFERRED: dict[str, tuple[str, ...]] = {
     "preset": ("original_xformers", "original_xformers_pt2", "original_no_xformers"),
+    "implementation": ("sd_bench",),
     "attention": ("original", "math"),
     "compile": ("off",),
+    "optimizations": ("none",),
     "precision": ("fp32", "autocast"),
     "torch_env": ("original",),
     "allocator": ("default",),
@@ -37,7 +39,13 @@ _PLACES = ("torch", "env", "device")
 _AMOUNTS = ("n_iter", "batch_size")
 
 #: What a preset bundles: need not be equal in its baseline, but is preferred to be.
-_BUNDLED = ("attention", "compile", "precision", "torch_env", "upcast")
+_BUNDLED = (
+    *("implementation", "attention", "compile", "optimizations", "precision", "torch_env"),
+    "upcast",
+)
+
+#: How an implementation is made fast is its own: preferred to be equal, where both can do the same.
+_OWN_WAYS = ("compile", "optimizations")
 
 #: Baseline axes across which the environment differs by nature.
 _ACROSS_ENVIRONMENTS = ("preset", "torch_env", "gpu", *_PLACES)
@@ -211,6 +219,9 @@ def _offer(cells: Sequence[Cell]) -> str:
     upcasts = (len({cell["upcast"] for cell in group}) for group in _grouped(cells, "attention"))
     if max(upcasts, default=0) < 2:  # it follows from the attention
         axes.remove("upcast")
+    for axis in ("implementation", "optimizations"):
+        if len(_values(cells, axis)) < 2:  # most sweeps know of no other
+            axes.remove(axis)
     offered = (str(Baseline(axis, value)) for axis in axes for value in _values(cells, axis))
     return ", ".join(map(shlex.quote, offered))
 
@@ -220,10 +231,14 @@ def _held_equal(cell: Cell, baseline: Baseline) -> tuple[Any, ...]:
     loose = {baseline.axis, "preset"}
     if baseline.axis == "preset":
         loose.update(_BUNDLED)
+    if baseline.axis == "implementation":
+        loose.update(_OWN_WAYS)
     if baseline.axis in _PLACES:
         loose.add("torch_env")
     if baseline.axis == "model_version":
         loose.add("guidance_scale")  # each model has its own
+    if baseline.axis == "compile":
+        loose.add("optimizations")  # some are ways of the compiler, and eager has its own
     if baseline.axis == "device":
         loose.add("gpu")
     if baseline.axis == "attention":
@@ -233,7 +248,9 @@ def _held_equal(cell: Cell, baseline: Baseline) -> tuple[Any, ...]:
     return axes if baseline.axis in ("gpu", *_PLACES) else (cell[place], *axes)
 
 
-def _likeness(cell: Cell, candidate: Cell) -> tuple[int, bool, bool]:
+def _likeness(cell: Cell, candidate: Cell) -> tuple[int, bool, bool, bool]:
+    """Compiled cells are more like compiled ones, however they are compiled."""
+    regimes_agree = (cell["compile"] == "off") == (candidate["compile"] == "off")
     same = sum(cell[axis] == candidate[axis] for axis in ("preset", *_BUNDLED))
     shared_sweep = not cell.sweep_folders.isdisjoint(candidate.sweep_folders)
-    return (same, cell.env == candidate.env, shared_sweep)
+    return (same, regimes_agree, cell.env == candidate.env, shared_sweep)

@@ -33,12 +33,15 @@ NAMING_AXES = (
 )
 
 #: What needs no word where all cells share it: a setting that nobody made...
-_UNSAID = {"allocator": "default", "implementation": "sd_bench"}
+_UNSAID = {"allocator": "default", "implementation": "sd_bench", "optimizations": "none"}
 #: ... and settings that follow from the model as a rule.
 _SAID_WHERE_THEY_VARY = ("guidance_scale", "eta", "weights_seed")
 
 #: The axes whose values say by themselves what they are.
-_SPEAK_FOR_THEMSELVES = ("implementation", "optimizations", "precision", "sampler")
+_SPEAK_FOR_THEMSELVES = ("implementation", "precision", "sampler")
+
+#: What a cell is called that has none, where nothing else names it.
+_NO_OPTIMIZATIONS = "no optimizations"
 
 _SPELLED = {"negative_prompt": "negative prompt"}
 
@@ -76,6 +79,11 @@ def name_workload(row: Chosen) -> dict[str, str]:
         "n_iter": f"n_iter {row['n_iter']}",
     }
     return {axis: text for axis, text in words.items() if row[axis] is not None}
+
+
+def name_optimizations(value: Any) -> str:
+    """Those that are on, as people read them: ``channels_last + freezing``."""
+    return _NO_OPTIMIZATIONS if value in (None, "none") else str(value).replace("+", " + ")
 
 
 def name_place(cell: Chosen, varying: set[str]) -> str:
@@ -126,8 +134,9 @@ def _label(row: Row, varying: list[str]) -> str:
     preset = row["preset"]
     parts = [] if preset is None else [str(preset)]
     parts += [_word(axis, row) for axis in varying]
-    if len(parts) > 1 and "compile off" in parts:
-        parts.remove("compile off")
+    for nothing in (_NO_OPTIMIZATIONS, "compile off"):
+        if len(parts) > 1 and nothing in parts:
+            parts.remove(nothing)
     return ", ".join(parts or [_word("attention", row)])
 
 
@@ -139,6 +148,8 @@ def _word(axis: str, row: Row) -> str:
         return name_attention(backend.label if backend else str(value), row["attention_dtype"])
     if value is None and axis in PICTURE_AXES:
         return f"no {_SPELLED.get(axis, axis)}"
+    if axis == "optimizations":
+        return name_optimizations(value)
     if axis in _TEXTS:
         return f'{_SPELLED.get(axis, axis)} "{value}"'
     return str(value) if axis in _SPEAK_FOR_THEMSELVES else f"{_SPELLED.get(axis, axis)} {value}"

@@ -102,6 +102,33 @@ def test_a_preset_that_varies_says_how(tmp_path: Path) -> None:
     ]
 
 
+def test_implementations_are_named_with_what_is_on(tmp_path: Path) -> None:
+    cells = [
+        ("openvino", "off", None),
+        ("diffusers", "default", "channels_last+freezing"),
+        ("diffusers", "off", None),
+        ("sd_bench", "off", "channels_last"),
+    ]
+    assert sweep(tmp_path, ("implementation", "compile", "optimizations"), cells) == [
+        "sd_bench, channels_last",
+        "diffusers",
+        "diffusers, compile default, channels_last + freezing",
+        "openvino",
+    ]
+
+
+def test_no_optimizations_are_named_where_nothing_else_is(tmp_path: Path) -> None:
+    cells = [(None,), ("channels_last",)]
+    assert sweep(tmp_path, ("optimizations",), cells) == ["no optimizations", "channels_last"]
+
+
+def test_records_older_than_implementations_keep_their_names(tmp_path: Path) -> None:
+    write_sweep(tmp_path / "old", {("math",): [1.0], ("flash",): [1.0]}, axes=("attention",))
+    assert series(tmp_path) == ["math", "flash"]
+    (row, _) = list_rows(summarise(load_records(tmp_path)))
+    assert (row["implementation"], row["optimizations"]) == ("sd_bench", "none")
+
+
 def test_the_attention_original_is_not_taken_for_the_preset(tmp_path: Path) -> None:
     cells = [("original",), ("flash",)]
     assert sweep(tmp_path, ("attention",), cells) == ["attention original", "flash"]

@@ -64,6 +64,54 @@ def test_an_unknown_baseline_lists_those_there_are_on_one_line() -> None:
         assert offered in str(error.value)
 
 
+def with_settings(implementation: str, compile: str = "off", optimizations: str = "") -> Record:
+    return sample_record(
+        1.0, implementation=implementation, compile=compile, optimizations=optimizations or None
+    )
+
+
+def test_the_usual_baseline_of_several_implementations_is_ours() -> None:
+    records = [with_settings(name) for name in ("openvino", "sd_bench", "diffusers")]
+    assert chosen(records) == Baseline("implementation", "sd_bench")
+    assert chosen([*records[::2]]) == Baseline("implementation", "diffusers")
+
+
+def test_a_peer_is_held_against_the_likest_cell_of_ours() -> None:
+    eager, compiled = ("sd_bench",), ("sd_bench", "default", "channels_last+freezing")
+    ours = [with_settings(*eager), with_settings(*compiled)]
+    for peer, expected in (
+        (with_settings("diffusers"), 0),
+        (with_settings("diffusers", *compiled[1:]), 1),
+        (with_settings("documented", "max_autotune", "channels_last"), 1),
+        (with_settings("openvino", "off", "fused_projections"), 0),
+    ):
+        first, second, of_peer = compare_cells(
+            pool_records([*ours, peer]), "implementation=sd_bench"
+        )
+        assert of_peer.baseline_cell is (first, second)[expected].cell
+
+
+def test_what_only_a_compiler_has_does_not_keep_compiled_from_eager() -> None:
+    records = [with_settings("sd_bench"), with_settings("sd_bench", "default", "freezing")]
+    eager, compiled = compare_cells(pool_records(records), "compile=off")
+    assert compiled.baseline_cell is eager.cell
+
+
+def test_none_is_a_baseline_of_optimizations() -> None:
+    records = [with_settings("sd_bench"), with_settings("sd_bench", "off", "channels_last")]
+    assert chosen(records) == Baseline("optimizations", "none")
+    plain, fast = compare_cells(pool_records(records))
+    assert fast.baseline_cell is plain.cell
+
+
+def test_implementations_are_offered_where_there_are_several() -> None:
+    with pytest.raises(BaselineError) as one:
+        chosen([with_settings("sd_bench")], "seed=9")
+    assert "implementation" not in str(one.value)
+    with pytest.raises(BaselineError, match="implementation=sd_bench, implementation=openvino"):
+        chosen([with_settings("sd_bench"), with_settings("openvino")], "seed=9")
+
+
 def test_a_seed_is_offered_and_never_chosen_unasked() -> None:
     records = [
         sample_record(1.0, config={"workload": {"seed": seed}}, cell_hash=str(seed))

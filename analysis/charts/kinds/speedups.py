@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from matplotlib.axes import Axes
@@ -15,6 +15,7 @@ from analysis.charts.kinds.base import MARKERS, Chart, join_values, vary
 from analysis.charts.kinds.sheet import (
     LABEL_SIZE,
     MARGIN_IN,
+    ORIGIN_SIZE,
     TICK_SIZE,
     Sheet,
     line_height_in,
@@ -194,12 +195,12 @@ def _draw_names(
     """Names left of the axes; a group's above its first row."""
     group = None
     for row, y in zip(rows, places, strict=True):
-        lines = [(y, sheet.cut(row.name, LABEL_SIZE, names_in), INK)]
+        lines = list(_place_name(sheet, row.name, y, names_in))
         if headed and row.group != group:
             group = row.group
             header = sheet.cut(group, LABEL_SIZE, names_in)
-            lines.append((y - (_ROW_IN + _HEADER_IN) / 2, header, FAINT_INK))
-        for place, text, colour in lines:
+            lines.append((y - (_ROW_IN + _HEADER_IN) / 2, header, LABEL_SIZE, FAINT_INK))
+        for place, text, size, colour in lines:
             axes.annotate(
                 text,
                 (0.0, place),
@@ -208,10 +209,26 @@ def _draw_names(
                 textcoords="offset points",
                 ha="right",
                 va="center",
-                fontsize=LABEL_SIZE,
+                fontsize=size,
                 color=colour,
                 parse_math=False,
             )
+
+
+def _place_name(
+    sheet: Sheet, name: str, y: float, width_in: float
+) -> Iterator[tuple[float, str, float, str]]:
+    """Place, text, size and colour of a row's name: on two lines of small type if it is long."""
+    if sheet.text_width(name, LABEL_SIZE) <= width_in:
+        yield y, name, LABEL_SIZE, INK
+        return
+    first, *others = sheet.wrap(name, ORIGIN_SIZE, width_in)
+    if not others:
+        yield y, first, ORIGIN_SIZE, INK
+        return
+    apart_in = line_height_in(ORIGIN_SIZE) / 2
+    yield y - apart_in, first, ORIGIN_SIZE, INK
+    yield y + apart_in, sheet.cut(" ".join(others), ORIGIN_SIZE, width_in), ORIGIN_SIZE, INK
 
 
 def _draw_rows(axes: Axes, chart: SpeedupChart, places: Sequence[float]) -> None:

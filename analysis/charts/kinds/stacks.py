@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from analysis.charts.colours import GRID, INK, PAPER, colour_parts
+from analysis.charts.colours import FAINT_INK, GRID, INK, PAPER, colour_parts
 from analysis.charts.kinds.base import HATCHES, Chart, fill_area, join_values, name_axes, vary
 from analysis.charts.kinds.sheet import (
     LABEL_SIZE,
@@ -26,10 +26,14 @@ _NAMES_SHARE, _RIGHT_IN = 0.3, 0.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackChart(Chart):
-    """Seconds by part for each bar; every part is in every bar's legend once."""
+    """Seconds by part for each bar; every part is in every bar's legend once.
+
+    ``gaps`` stand below the bars: names that have no parts, with a word why.
+    """
 
     x_label: str
     bars: dict[str, dict[str, float]]
+    gaps: dict[str, str] = field(default_factory=dict)
 
     @property
     def parts(self) -> list[str]:
@@ -40,7 +44,9 @@ class StackChart(Chart):
         sheet = Sheet(_WIDTH_IN)
         looks = _looks(self.parts)
         most_in = _WIDTH_IN * _NAMES_SHARE
-        names = ["\n".join(sheet.wrap(name, TICK_SIZE, most_in)) for name in self.bars]
+        names = [
+            "\n".join(sheet.wrap(name, TICK_SIZE, most_in)) for name in (*self.bars, *self.gaps)
+        ]
         lines = [line for name in names for line in name.split("\n")]
         left_in = MARGIN_IN + 0.08 + max(sheet.text_width(line, TICK_SIZE) for line in lines)
         height_in = sum(max(_BAR_IN, 0.16 * (name.count("\n") + 1)) for name in names) + 0.2
@@ -70,6 +76,9 @@ class StackChart(Chart):
                         fontsize=VALUE_SIZE, color=INK,
                     )  # fmt: skip
                 begin += value
+        for at, word in enumerate(self.gaps.values(), len(self.bars)):
+            place = 0.05 / room_in
+            axes.text(place, at, word, va="center", fontsize=VALUE_SIZE, color=FAINT_INK)
         axes.set_yticks(range(len(names)), names, parse_math=False)
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_xlim(left=0)
@@ -85,6 +94,7 @@ class StackChart(Chart):
             name: [f"{part} {seconds(value)}" for part, value in bar.items()]
             for name, bar in self.bars.items()
         }
+        values |= {name: [word] for name, word in self.gaps.items()}
         return f"{self.x_label}. {join_values(values)}"
 
 

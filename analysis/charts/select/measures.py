@@ -63,14 +63,21 @@ def _stages(cells: pd.DataFrame, colours: dict[str, str]) -> StackChart | None:
         title=f"Stages of an iteration {name_place(cells)}",
         x_label="Seconds of an iteration",
         bars={
-            f"{row['series']}, batch {row['batch_size']}": {
-                stage: row[column] for stage, column in _STAGES.items()
-            }
+            _name_bar(row): {stage: row[column] for stage, column in _STAGES.items()}
             for row in list_rows(known)
+        },
+        gaps={
+            _name_bar(row): "one call, without stages"
+            for row in list_rows(cells[cells["denoise_s"].isna()])
+            if row["iterations"]  # old files have sums only
         },
         caption=["Means over rounds and timed iterations."],
         origin=note_origin(known),
     )
+
+
+def _name_bar(row: Row) -> str:
+    return f"{row['series']}, batch {row['batch_size']}"
 
 
 def _break_even(cells: pd.DataFrame, colours: dict[str, str]) -> BarChart | None:
@@ -147,9 +154,7 @@ def _kernels(cells: pd.DataFrame, colours: dict[str, str]) -> StackChart | None:
     return StackChart(
         title=f"Where a step's time goes {name_place(cells)}",
         x_label="Seconds of one sampler step, under the profiler",
-        bars={
-            f"{row['series']}, batch {row['batch_size']}": _spell(row["profile"]) for row in rows
-        },
+        bars={_name_bar(row): _spell(row["profile"]) for row in rows},
         caption=["By class of kernel; idle is what no kernel filled."],
         origin=note_origin(cells),
     )

@@ -8,9 +8,11 @@ import pytest
 
 from analysis.__main__ import main
 from analysis.report.document_marks import publish
+from tests.support.peers import write_peers
 from tests.support.records import write_main_sweep
 
 DOCS = Path(__file__).parents[3] / "docs"
+RESULTS = DOCS.parent / "multirun_outputs" / "results_peers"
 
 
 def document(root: Path, mark: str, old: str = "old numbers\n") -> Path:
@@ -52,6 +54,33 @@ def test_a_chart_is_a_picture_with_words(tmp_path: Path) -> None:
     assert "](images/stages_EPYC_n_iter_1_sd2.png)" in path.read_text()
 
 
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (
+            "findings",
+            "- At batch size 1, each at its best, sd_bench loses to diffusers and is ahead",
+        ),
+        ("short", "| openvino | 2.51 | faster |"),
+        ("whole", "| diffusers_pipeline | slower |"),
+        ("stages", "| diffusers_pipeline | 8.02 | - | - | - |"),
+        ("best", "| openvino | slower |"),
+        ("chart", "](images/peers_EPYC_batch_1_n_iter_1_sd2.png)"),
+    ],
+)
+def test_how_implementations_compare(tmp_path: Path, wanted: str, expected: str) -> None:
+    path = tmp_path / "page.md"
+    path.write_text(f"<!-- analysis: peers {wanted} records -->\n<!-- /analysis -->\n")
+    write_peers(tmp_path / "records")
+    assert expected in part(path)
+
+
+def test_the_page_of_peers_is_up_to_date() -> None:
+    if not RESULTS.is_dir():
+        pytest.skip("no sweep of peers is published")
+    assert main(["publish", "--check", str(DOCS / "peers.md")]) == 0
+
+
 def test_check_writes_nothing_and_fails_until_the_document_is_up_to_date(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -71,6 +100,8 @@ def test_check_writes_nothing_and_fails_until_the_document_is_up_to_date(
         ("table delta nowhere", "no folder"),
         ("table delta records attention=cudnn", "there are: attention=math"),
         ("chart nothing records", "there are: speedup_EPYC"),
+        ("peers whole records", "one implementation only"),
+        ("peers nothing records", "docs/analysis.md lists the marks"),
         ("published table nothing", "there are: sd2, batch size 1"),
         ('table "delta', "No closing quotation"),
     ],

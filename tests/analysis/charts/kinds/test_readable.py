@@ -48,6 +48,7 @@ CHARTS: dict[str, Chart] = {
             for name in SERIES
             for size in (1.0, 4.0)
         },
+        gaps={"diffusers_pipeline, batch 1": "one call, without stages"},
         **ALL,  # type: ignore[arg-type]
     ),
     "waterfall": Waterfall(

@@ -117,6 +117,13 @@ def test_a_small_difference_does_not_fill_the_chart() -> None:
     assert high > 1.07
 
 
+def test_a_long_name_stands_whole_on_two_lines() -> None:
+    name = "diffusers, compile default, channels_last + freezing"
+    written = written_on(axes_of(chart(row(1.1, name=name), row(1.2))))
+    assert name not in written
+    assert " ".join(text for text in written if text in name) == name
+
+
 def test_the_words_say_everything() -> None:
     assert chart(*MIXED).alt() == (
         "Chart of speed-ups. flash is 1.16 times as fast as math at batch size 4. Times as fast as "

@@ -1,0 +1,109 @@
+"""Implementations side by side: each cell against the reference's, as a whole and by stage."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from analysis.comparison.deltas import compare, compare_with
+from analysis.ingest.measures import STAGES
+from analysis.rows import Row, list_rows
+from sd_bench.verdicts.axes import WORKLOAD_AXES, order_values
+from sd_bench.verdicts.baselines import Baseline
+from sd_bench.verdicts.comparisons import Difference, Sides, judge_sides
+
+#: What is known of a stage beside its seconds, by what stands behind its name.
+STAGE_COLUMNS = ("", "_speedup", "_low", "_high", "_verdict")
+
+_AXIS = "implementation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peers:
+    """A sweep that holds several implementations.
+
+    ``deltas`` is the table of `compare` against the ``reference`` implementation with the same
+    settings; ``stages`` has for each of its rows the differences of `measures.STAGES`, as far as
+    both sides have them. ``best`` holds the fastest cell of each implementation at each place,
+    against the fastest of the reference there.
+    """
+
+    reference: str
+    deltas: pd.DataFrame
+    stages: list[dict[str, Difference]]
+    best: pd.DataFrame
+
+
+def find_peers(cells: pd.DataFrame, margin: float | None = None) -> Peers | None:
+    """The implementations of a table of cells; ``None`` where fewer than two were measured.
+
+    ``margin`` is that of `compare`.
+    """
+    measured = order_values(_AXIS, cells.loc[cells["status"] == "ok", _AXIS])
+    if len(measured) < 2:
+        return None
+    reference = str(measured[0])
+    deltas = compare(cells, f"{_AXIS}={reference}", margin)
+    return Peers(
+        reference=reference,
+        deltas=deltas,
+        stages=_compare_stages(deltas),
+        best=compare_with(deltas, dict(_pair_best(deltas, reference)), Baseline(_AXIS, reference)),
+    )
+
+
+def add_stages(peers: Peers) -> pd.DataFrame:
+    """The table of ``peers`` with a column for each stage and each of `STAGE_COLUMNS`."""
+    columns: dict[str, list[Any]] = {}
+    for stage in STAGES:
+        found = [differences.get(stage) for differences in peers.stages]
+        columns[f"{stage}_speedup"] = [d.speedup if d else math.nan for d in found]
+        columns[f"{stage}_low"] = [d.interval.low if d else math.nan for d in found]
+        columns[f"{stage}_high"] = [d.interval.high if d else math.nan for d in found]
+        columns[f"{stage}_verdict"] = [d.verdict.word if d and d.verdict else "" for d in found]
+    return peers.deltas.assign(**columns)
+
+
+def _pair_best(deltas: pd.DataFrame, reference: str) -> Iterator[tuple[int, int]]:
+    """The row of each implementation's fastest cell, with that of the reference's, by place."""
+    rows = list_rows(deltas.assign(at=range(len(deltas))))
+    measured = pd.DataFrame([row for row in rows if row["status"] == "ok"], dtype=object)
+    place = ["machine", *WORKLOAD_AXES, "batch_size", "weights"]
+    for _, group in measured.groupby(place, sort=False, dropna=False):
+        best: dict[str, Row] = {}
+        for row in sorted(list_rows(group), key=lambda row: row["typical_s"]):
+            best.setdefault(str(row[_AXIS]), row)
+        if reference in best:
+            partner = best[reference]["at"]
+            yield from ((best[str(name)]["at"], partner) for name in order_values(_AXIS, best))
+
+
+def _compare_stages(deltas: pd.DataFrame) -> list[dict[str, Difference]]:
+    """The differences of each row by stage; all stages of a machine are one family."""
+    rows = list_rows(deltas)
+    by_cell = {row["comparison"].cell: row for row in rows}
+    found: list[dict[str, Difference]] = [{} for _ in rows]
+    sides: dict[tuple[int, str], Sides] = {}
+    for at, row in enumerate(rows):
+        comparison, difference = row["comparison"], row["difference"]
+        if not comparison.is_comparison or difference is None or difference.sides is None:
+            continue
+        base = by_cell[comparison.baseline_cell]
+        for stage in STAGES:
+            both = base["stage_runs"][stage], row["stage_runs"][stage]
+            if not any(math.isnan(s) or s <= 0 for runs in both for s in runs.values()):
+                sides[at, stage] = Sides(
+                    baseline_s=both[0], cell_s=both[1], planned=difference.sides.planned
+                )
+    if not sides:
+        return found
+    machines = [rows[at]["machine"] for at, _ in sides]
+    judged = judge_sides([*sides.values()], machines, float(deltas["margin"].iloc[0]))
+    for (at, stage), difference in zip(sides, judged, strict=True):
+        if difference is not None:
+            found[at][stage] = difference
+    return found

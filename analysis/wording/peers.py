@@ -1,0 +1,93 @@
+"""How implementations compare, in sentences: what a reader should take from a sweep of peers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from analysis.comparison.peers import Peers
+from analysis.formatting import count_rounds, seconds
+from analysis.rows import Row, list_rows
+from analysis.wording.answers import compare_rows
+from analysis.wording.cell_names import describe_workload
+from sd_bench.verdicts.answers import IS_BASELINE, NO_CLAIM, Answer, Compared, answer_all
+
+#: How the reference fares against those whose answer has this word.
+_FARES = {"faster": "loses to", "same": "is level with", "slower": "is ahead of"}
+
+PEERS_NOTE = (
+    "An iteration is one timed call, from tokens to the image tensor of one batch; stages are its "
+    "parts. Each cell is compared with the reference implementation's of the same settings, or "
+    "the likest where there is none. Compile or convert: conversion and compilation, of a compiled "
+    "UNet its first call, which holds the compilation; cold with nothing kept, warm with what an "
+    "earlier round has kept. It is in no other time here."
+)
+
+BEST_NOTE = (
+    "Best of each: the cell with the shortest time of each implementation, picked by these same "
+    "rounds, against the reference's."
+)
+
+
+def state_peers(peers: Peers) -> list[str]:
+    """For each place who is fastest and what the reference loses and wins, each at its best."""
+    rows, compared = list_rows(peers.best), compare_rows(peers.best)
+    answers = answer_all(compared)
+    places: dict[str, list[int]] = defaultdict(list)
+    for at, each in enumerate(compared):
+        places[each.place].append(at)
+    sentences: list[str] = []
+    for place, members in places.items():
+        chosen = [(rows[at], compared[at], answers[at]) for at in members]
+        sentences += [*_of_the_fastest(chosen, place), *_of_the_reference(chosen, peers, place)]
+    return sentences
+
+
+def describe_sweep(peers: Peers) -> str:
+    """Machine, versions, date, work and rounds of the measured cells, in one sentence."""
+    rows = [row for row in list_rows(peers.deltas) if row["status"] == "ok"]
+    versions = {f"PyTorch {row['torch']}": None for row in rows}
+    versions |= {row["peer_versions"]: None for row in rows if row["peer_versions"]}
+    days = sorted({start[:10] for row in rows for start in row["started_at"]})
+    least, most = (end(int(row["rounds"]) for row in rows) for end in (min, max))
+    rounds = count_rounds(least) if least == most else f"{least} to {most} rounds"
+    where = ", ".join([*dict.fromkeys(str(row["device"]) for row in rows), *versions])
+    when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    work = describe_workload(rows[0], "sampler", "precision")
+    return f"Measured on {where}, {when}: {work}, {rounds} per cell."
+
+
+def _of_the_fastest(cells: Sequence[tuple[Row, Compared, Answer]], place: str) -> Iterator[str]:
+    """Which cell has the shortest time, of those that may be compared."""
+    comparable = [(row, each) for row, each, answer in cells if answer.word != NO_CLAIM]
+    if len(comparable) > 1:
+        row, each = min(comparable, key=lambda cell: cell[0]["typical_s"])
+        iteration_s = row["typical_s"] / (row["n_iter"] or 1)
+        where = f" {place}" if place else ""
+        yield f"Shortest time{where}: {each.name}, {seconds(iteration_s)} s per iteration."
+
+
+def _of_the_reference(
+    cells: Sequence[tuple[Row, Compared, Answer]], peers: Peers, place: str
+) -> Iterator[str]:
+    """What the reference loses, wins and leaves open, each implementation at its best settings."""
+    named: dict[str, list[str]] = defaultdict(list)
+    for row, _, answer in cells:
+        if answer.word != IS_BASELINE:
+            named[answer.word].append(str(row["implementation"]))
+    fares = [f"{how} {_join(named[word])}" for word, how in _FARES.items() if named[word]]
+    if no_claim := named[NO_CLAIM]:
+        fares.append(f"cannot be compared fairly with {_join(no_claim)}")
+    settled = {*_FARES, NO_CLAIM}
+    if undecided := [
+        name for word, names in named.items() if word not in settled for name in names
+    ]:
+        fares.append(f"has no verdict yet against {_join(undecided)}")
+    if fares:
+        begin = f"{place[:1].upper()}{place[1:]}, each" if place else "Each"
+        yield f"{begin} at its best, {peers.reference} {_join(fares)}."
+
+
+def _join(parts: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))

@@ -1,0 +1,84 @@
+"""docs/peers.md, the README's table and their pictures, made again from one sweep of peers.
+
+    python -m benchmarks.publish_peers SWEEP [--check]
+
+SWEEP is the folder of `python -m sd_bench experiment=peers`. Its records, without paths of the
+machine, and the latents that parity is judged by replace those in multirun_outputs/results_peers,
+which are committed; then every document that has marks of them is written again. ``--check`` says
+whether that was done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from analysis.comparison.deltas import compare
+from analysis.comparison.peers import find_peers
+from analysis.ingest.cells import summarise
+from analysis.ingest.rounds import load_records
+from analysis.wording.peers import describe_sweep
+from sd_bench.records import find_records, read_record, write_record
+
+_ROOT = Path(__file__).parents[1]
+#: Where the records are committed, and the documents that hold their numbers.
+RECORDS = _ROOT / "multirun_outputs" / "results_peers"
+DOCUMENTS = (_ROOT / "docs" / "peers.md", _ROOT / "README.md")
+
+
+def main() -> int:
+    """Publish a sweep; the exit code is that of `python -m analysis publish`."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("sweep", type=Path, nargs="?", help="the sweep's folder")
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    options = parser.parse_args()
+    if options.sweep is None and not options.check:
+        parser.error("name the folder of a sweep, or --check")
+    if options.sweep is not None and not options.check:
+        keep(options.sweep, RECORDS)
+    documents = [str(path) for path in DOCUMENTS if "<!-- analysis: peers" in path.read_text()]
+    flags = ["--check"] if options.check else []
+    command = [sys.executable, "-m", "analysis", "publish", *flags, *documents]
+    return subprocess.run(command, cwd=_ROOT, check=False).returncode
+
+
+def keep(sweep: Path, folder: Path) -> None:
+    """Put records and latents of ``sweep`` into ``folder``, in place of what it held.
+
+    Exits with one line where the sweep holds fewer than two implementations.
+    """
+    peers = find_peers(compare(summarise(load_records(sweep))))
+    if peers is None:
+        sys.exit(f"{sweep}: holds one implementation only; give a sweep of experiment=peers")
+    with tempfile.TemporaryDirectory() as temporary:
+        fresh = Path(temporary) / "fresh"
+        for path in find_records(sweep):
+            place = fresh / path.parent.relative_to(sweep)
+            place.mkdir(parents=True, exist_ok=True)
+            record = read_record(path)
+            environment = without_paths(record.environment)
+            write_record(place / path.name, dataclasses.replace(record, environment=environment))
+            if record.round == 0 and record.output is not None and record.output.latents_file:
+                shutil.copy(path.parent / record.output.latents_file, place)
+        (fresh / "README.md").write_text(f"`experiment=peers`. {describe_sweep(peers)}\n")
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(fresh, folder)
+
+
+def without_paths(value: Any) -> Any:
+    """An environment in which a path of the machine is its last part only."""
+    if isinstance(value, dict):
+        return {name: without_paths(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [without_paths(each) for each in value]
+    return Path(value).name if isinstance(value, str) and value.startswith("/") else value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""Cells that a matrix loses where the configuration asks for it: unsupported or asked for twice."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from sd_bench.execution.cell import Cell, CellKey
+from sd_bench.execution.plan import make_plan
+
+#: Why a cell is left out that is the same as an earlier one: nobody needs to be told.
+_TWICE = ""
+
+
+def find_unsupported(cells: Sequence[Cell]) -> dict[int, str]:
+    """The cells to leave out, by their place in ``cells``, each with the reason.
+
+    None where no cell would be left: they are declared unsupported then, as any other matrix is.
+    Raises ConfigError for a cell that no machine can run.
+    """
+    if not any(cell.config.leave_out_unsupported for cell in cells):
+        return {}
+    found: dict[int, str] = {}
+    seen: set[CellKey] = set()
+    for at, planned in enumerate(make_plan(list(cells))):
+        if planned.reason is not None:
+            found[at] = planned.reason
+        elif planned.cell.key in seen:
+            found[at] = _TWICE
+        seen.add(planned.cell.key)
+    return {} if len(found) == len(cells) else found
+
+
+def say_left_out(cells: Sequence[Cell], reasons: Mapping[int, str]) -> list[str]:
+    """One line for each implementation and reason: ``left out: openvino: ... (2 cells)``."""
+    counts: dict[tuple[str, str], int] = defaultdict(int)
+    for at, reason in reasons.items():
+        if reason != _TWICE:
+            counts[cells[at].config.implementation.name, reason] += 1
+    return [
+        f"left out: {name}: {reason} ({count} cell{'' if count == 1 else 's'})"
+        for (name, reason), count in counts.items()
+    ]

@@ -1,0 +1,137 @@
+"""``implementation=openvino``: our networks, converted by OpenVINO and run by its CPU plugin."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sd_bench.capabilities.torch_compat import CompiledCalls, Watcher
+from sd_bench.config.schema import Config
+from sd_bench.implementations.conversion_cache import conversion_key, converted
+from sd_bench.implementations.openvino_conversion import NETWORKS, convert_apart
+from sd_bench.implementations.openvino_library import openvino
+from sd_bench.implementations.protocol import Staged
+from sd_bench.records import Conversion
+from sd_bench.sampling.sampler_table import make_sampler
+
+#: What the precisions are called there.
+_HINTS = {"fp32": "f32", "bf16": "bf16"}
+#: What the record says of the compiled UNet, beside the version.
+_RECORDED = (
+    "INFERENCE_PRECISION_HINT", "INFERENCE_NUM_THREADS", "PERFORMANCE_HINT", "EXECUTION_MODE_HINT",
+    "NUM_STREAMS", "ENABLE_CPU_PINNING", "ENABLE_HYPER_THREADING", "SCHEDULING_CORE_TYPE",
+)  # fmt: skip
+
+
+class OpenVino(Staged):
+    """The three networks of one cell, compiled for the CPU.
+
+    Raises ConversionError where they cannot be converted, RuntimeError where OpenVINO computes in
+    another precision than the cell's, WeightsError as ``build_networks`` does.
+    """
+
+    attention_modules: list[nn.Module] = []  # noqa: RUF012
+    compiled_calls: CompiledCalls | None = None
+    unprovable: str | None = "OpenVINO runs kernels of its own, none of PyTorch's"
+
+    def __init__(
+        self, config: Config, device: torch.device, watcher: Watcher | None = None
+    ) -> None:
+        self.config = config
+        self.device = device
+        self.latent_scale = config.model_version.latent_scale
+        self.sampler = make_sampler(config.sampler, config.model_version)
+        core = openvino.Core()
+        began = time.perf_counter()
+        models, cache = _read_models(core, config)
+        compiling = time.perf_counter()
+        hints = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": _HINTS[config.precision.name],
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        }
+        compiled = [core.compile_model(models.pop(0), "CPU", hints) for _ in NETWORKS]
+        ended = time.perf_counter()
+        _, unet, _ = compiled
+        settings = {name: _text(unet.get_property(name)) for name in _RECORDED}
+        _check_precision(hints["INFERENCE_PRECISION_HINT"], settings["INFERENCE_PRECISION_HINT"])
+        self.conversion: Conversion | None = Conversion(
+            convert_s=compiling - began,
+            compile_s=ended - compiling,
+            cache=cache,
+            settings={"openvino": openvino.get_version(), **settings},
+        )
+        self._text_encoder, self._unet, self._decoder = map(_Network, compiled)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        with torch.no_grad():
+            yield
+
+    def encode_text(self, tokens: Tensor) -> Tensor:
+        return self._text_encoder(tokens)
+
+    def predict(self, x: Tensor, timesteps: Tensor, context: Tensor) -> Tensor:
+        return self._unet(x, timesteps.float(), context)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return self._decoder(latents)
+
+
+class _Network:
+    """A compiled network on PyTorch's tensors: they are read, and written, where they lie."""
+
+    def __init__(self, compiled: openvino.CompiledModel) -> None:
+        self._request = compiled.create_infer_request()
+        self._shape = tuple(compiled.output(0).shape)
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        output = torch.empty(self._shape)
+        for index, tensor in enumerate(inputs):
+            self._request.set_input_tensor(index, _shared(tensor.contiguous()))
+        self._request.set_output_tensor(0, _shared(output))
+        self._request.infer()
+        return output
+
+
+def _shared(tensor: Tensor) -> openvino.Tensor:
+    return openvino.Tensor(tensor.numpy(), shared_memory=True)
+
+
+def _read_models(core: openvino.Core, config: Config) -> tuple[list[openvino.Model], str]:
+    """The networks, and whether they were found converted; what does not read is made anew."""
+
+    def make(folder: Path) -> None:
+        convert_apart(config, folder)
+
+    key = conversion_key(config, "openvino", openvino.get_version())
+    folder, cache = converted(key, make)
+    try:
+        return _read(core, folder), cache
+    except RuntimeError:
+        if cache == "cold":
+            raise
+    folder, cache = converted(key, make, anew=True)
+    return _read(core, folder), cache
+
+
+def _read(core: openvino.Core, folder: Path) -> list[openvino.Model]:
+    return [core.read_model(folder / f"{name}.xml") for name in NETWORKS]
+
+
+def _check_precision(asked: object, used: str) -> None:
+    if used != asked:
+        raise RuntimeError(f"OpenVINO computes in {used} on this processor, not in {asked}")
+
+
+def _text(value: Any) -> str:
+    """A property's value as one writes it: ``bf16`` rather than ``<Type: 'bfloat16'>``."""
+    if isinstance(value, openvino.Type):
+        return str(value.to_string())
+    return str(getattr(value, "name", value))

@@ -1,0 +1,82 @@
+"""The matrix of experiment=peers: here, on a GPU, and with what is typed beside it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from importlib import util
+from pathlib import Path
+
+import pytest
+
+from sd_bench.capabilities.implementations import list_implementations
+from tests.support.commands import Command
+from tests.support.composition import Compose
+from tests.support.machines import H100_SXM, set_up
+
+OTHERS = [name for name in list_implementations() if name not in ("sd_bench", "diffusers")]
+
+
+def cells(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """The choices of each cell of a dry run."""
+    assert done.returncode == 0, done.stderr
+    lines = [line.split("|") for line in done.stdout.splitlines() if re.match(r"\| \d", line)]
+    return [columns[2].strip() for columns in lines]
+
+
+def has(name: str) -> bool:
+    return all(util.find_spec(module) for module in list_implementations()[name].packages)
+
+
+def test_every_implementation_is_in_the_matrix_or_named_with_what_installs_it(
+    command: Command,
+) -> None:
+    done = command("experiment=peers", "gpu=cpu", "precision=fp32", "dry_run=true", COLUMNS="300")
+    found = cells(done)
+    for name in list_implementations():
+        of_it = [cell for cell in found if f"implementation={name}" in cell.split()]
+        if has(name):
+            assert of_it, done.stdout
+        else:
+            install = list_implementations()[name].install
+            told = " ".join(done.stdout.split())
+            assert not of_it
+            assert f"left out: {name}: " in told
+            assert install in told
+    assert "unsupported" not in done.stdout
+    assert any("compile=default" in c for c in found) or "torch.compile needs" in done.stdout
+
+
+def test_only_what_has_our_axes_is_compiled_and_only_by_itself(command: Command) -> None:
+    found = cells(command("experiment=peers", "gpu=cpu", "dry_run=true", COLUMNS="300"))
+    for name in OTHERS:
+        of_it = [cell for cell in found if f"implementation={name}" in cell.split()]
+        assert len(of_it) == (1 if has(name) and name != "openvino" else len(of_it))
+        assert not any("compile=" in cell for cell in of_it)
+
+
+def test_what_is_typed_holds_in_both_matrices(command: Command) -> None:
+    typed = ("implementation=sd_bench", "attention=math", "compile=off")
+    found = cells(command("experiment=peers", *typed, "gpu=cpu", "dry_run=true", COLUMNS="300"))
+    assert len(found) == 1  # asked for by both, measured once
+
+
+def test_on_a_gpu_it_is_batch_sizes_1_2_4_in_fp16(command: Command, tmp_path: Path) -> None:
+    variables = set_up(H100_SXM, tmp_path / "machine")
+    done = command("experiment=peers", "dry_run=true", COLUMNS="300", **variables)
+    found = cells(done)
+    sizes = [cell for cell in found if "implementation=sd_bench" in cell and "off" in cell]
+    assert len(sizes) in (0, 3)
+    assert "precision fp16" in done.stdout
+    assert "256x256" not in done.stdout
+    assert "left out: openvino: " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"), [("off", ()), ("default", ("channels_last", "freezing"))]
+)
+def test_on_a_cpu_compiled_means_with_what_wins_there(
+    compose_config: Compose, mode: str, expected: tuple[str, ...]
+) -> None:
+    config = compose_config("gpu=cpu", "optimizations=auto", f"compile={mode}")
+    assert config.optimizations.names == expected
