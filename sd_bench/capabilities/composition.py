@@ -48,7 +48,9 @@ def add_options_of_packages(search_path: ConfigSearchPath) -> None:
     Hydra asks for any program that runs in this interpreter; another's is left as it is. Raises
     ConfigError for an entry point that cannot be used.
     """
-    if all(str(part.path).removeprefix("file://") != str(CONF_DIR) for part in search_path.get_path()):
+    if all(
+        str(part.path).removeprefix("file://") != str(CONF_DIR) for part in search_path.get_path()
+    ):
         return
     for entry in list_implementations().values():
         if entry.conf is not None:

@@ -209,6 +209,7 @@ def _measure(
     began: float,
 ) -> Record:
     """Measure the round. ``keep`` gets the record before a step is profiled, if one is."""
+    from sd_bench.implementations.building import factory_of
     from sd_bench.implementations.precision import compute_dtype
     from sd_bench.measurement.environment_facts import describe_environment, with_load_at_end
     from sd_bench.measurement.flops import count_flops
@@ -218,6 +219,7 @@ def _measure(
     from sd_bench.networks.attention_probe import why_backend_fails
     from sd_bench.sampling.inputs import cut_prompts, image_prompts, image_seeds
 
+    factory_of(config)  # building imports nothing any more
     import_s = time.perf_counter() - began
     device = device_of(config)
     variables = without_allocator(config.allocator, os.environ)
@@ -283,9 +285,11 @@ def _measure(
         keep_measured,
         known_proof,
     )
-    if finished is None:
-        return completed(measured)
-    return replace(finished, profile=measured.profile)
+    if finished is not None:
+        return replace(finished, profile=measured.profile)
+    record = completed(measured)
+    why = measured.kernel_proof.unprovable
+    return without_profile(record, why) if request.profile and why is not None else record
 
 
 def _memory_of(measured: Measured, worker: dict[str, str]) -> Memory:

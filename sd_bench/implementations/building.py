@@ -17,6 +17,11 @@ def build(config: Config, device: torch.device, watcher: Watcher | None = None) 
 
     Raises WeightsError if ``config.weights`` names a checkpoint that cannot be used.
     """
+    return factory_of(config)(config, device, watcher)
+
+
+def factory_of(config: Config) -> Factory:
+    """What builds the cell's implementation, its library imported."""
     module, _, name = list_implementations()[config.implementation.name].factory.partition(":")
     factory: Factory = getattr(importlib.import_module(module), name)
-    return factory(config, device, watcher)
+    return factory
