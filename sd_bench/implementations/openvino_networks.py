@@ -48,7 +48,7 @@ class OpenVino(ConvertedImplementation):
         compiled = {name: core.compile_model(models.pop(name), "CPU", hints) for name in NETWORKS}
         ended = time.perf_counter()
         settings = {name: _text(compiled["unet"].get_property(name)) for name in _RECORDED}
-        _check_precision(hints["INFERENCE_PRECISION_HINT"], settings["INFERENCE_PRECISION_HINT"])
+        check_precision(hints["INFERENCE_PRECISION_HINT"], settings["INFERENCE_PRECISION_HINT"])
         conversion = Conversion(
             convert_s=compiling - began,
             compile_s=ended - compiling,
@@ -105,7 +105,8 @@ def _read(core: openvino.Core, folder: Path) -> dict[str, openvino.Model]:
     return {name: core.read_model(folder / f"{name}.xml") for name in NETWORKS}
 
 
-def _check_precision(asked: object, used: str) -> None:
+def check_precision(asked: object, used: str) -> None:
+    """Refuse to call one precision by the name of another. Raises RuntimeError."""
     if used != asked:
         raise RuntimeError(f"OpenVINO computes in {used} on this processor, not in {asked}")
 
