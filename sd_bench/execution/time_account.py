@@ -48,6 +48,9 @@ class Account:
             return None
         sums = {name: sum(parts[name] for parts in known) for name in known[0]}
         sums["imports"] += servers_import_s
+        conversions = [r.conversion for r in records if r.conversion is not None]
+        if conversions:
+            sums["converting"] = sum(c.convert_s + c.compile_s for c in conversions)
         if calibration_s:
             sums = {"calibration": calibration_s, **sums}
         total_s += calibration_s

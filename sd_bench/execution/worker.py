@@ -285,9 +285,11 @@ def _measure(
         keep_measured,
         known_proof,
     )
-    if finished is None:
-        return completed(measured)
-    return replace(finished, profile=measured.profile)
+    if finished is not None:
+        return replace(finished, profile=measured.profile)
+    record = completed(measured)
+    why = measured.kernel_proof.unprovable
+    return without_profile(record, why) if request.profile and why is not None else record
 
 
 def _memory_of(measured: Measured, worker: dict[str, str]) -> Memory:

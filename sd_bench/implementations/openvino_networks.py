@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from sd_bench.capabilities.torch_compat import CompiledCalls, Watcher
+from sd_bench.capabilities.torch_compat import Watcher
 from sd_bench.config.schema import Config
 from sd_bench.implementations.conversion_cache import conversion_key, converted
-from sd_bench.implementations.openvino_conversion import NETWORKS, convert_apart
+from sd_bench.implementations.converted_networks import NETWORKS, ConvertedImplementation
+from sd_bench.implementations.openvino_conversion import convert_apart
 from sd_bench.implementations.openvino_library import openvino
-from sd_bench.implementations.protocol import Staged
 from sd_bench.records import Conversion
-from sd_bench.sampling.sampler_table import make_sampler
 
 #: What the precisions are called there.
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
@@ -29,24 +26,16 @@ _RECORDED = (
 )  # fmt: skip
 
 
-class OpenVino(Staged):
+class OpenVino(ConvertedImplementation):
     """The three networks of one cell, compiled for the CPU.
 
     Raises ConversionError where they cannot be converted, RuntimeError where OpenVINO computes in
     another precision than the cell's, WeightsError as ``build_networks`` does.
     """
 
-    attention_modules: list[nn.Module] = []  # noqa: RUF012
-    compiled_calls: CompiledCalls | None = None
-    unprovable: str | None = "OpenVINO runs kernels of its own, none of PyTorch's"
-
     def __init__(
         self, config: Config, device: torch.device, watcher: Watcher | None = None
     ) -> None:
-        self.config = config
-        self.device = device
-        self.latent_scale = config.model_version.latent_scale
-        self.sampler = make_sampler(config.sampler, config.model_version)
         core = openvino.Core()
         began = time.perf_counter()
         models, cache = _read_models(core, config)
@@ -56,32 +45,23 @@ class OpenVino(Staged):
             "INFERENCE_PRECISION_HINT": _HINTS[config.precision.name],
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         }
-        compiled = [core.compile_model(models.pop(0), "CPU", hints) for _ in NETWORKS]
+        compiled = {name: core.compile_model(models.pop(name), "CPU", hints) for name in NETWORKS}
         ended = time.perf_counter()
-        _, unet, _ = compiled
-        settings = {name: _text(unet.get_property(name)) for name in _RECORDED}
-        _check_precision(hints["INFERENCE_PRECISION_HINT"], settings["INFERENCE_PRECISION_HINT"])
-        self.conversion: Conversion | None = Conversion(
+        settings = {name: _text(compiled["unet"].get_property(name)) for name in _RECORDED}
+        check_precision(hints["INFERENCE_PRECISION_HINT"], settings["INFERENCE_PRECISION_HINT"])
+        conversion = Conversion(
             convert_s=compiling - began,
             compile_s=ended - compiling,
             cache=cache,
             settings={"openvino": openvino.get_version(), **settings},
         )
-        self._text_encoder, self._unet, self._decoder = map(_Network, compiled)
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        with torch.no_grad():
-            yield
-
-    def encode_text(self, tokens: Tensor) -> Tensor:
-        return self._text_encoder(tokens)
-
-    def predict(self, x: Tensor, timesteps: Tensor, context: Tensor) -> Tensor:
-        return self._unet(x, timesteps.float(), context)
-
-    def decode(self, latents: Tensor) -> Tensor:
-        return self._decoder(latents)
+        super().__init__(
+            config,
+            device,
+            {name: _Network(model) for name, model in compiled.items()},
+            conversion,
+            unprovable="OpenVINO runs kernels of its own, none of PyTorch's",
+        )
 
 
 class _Network:
@@ -104,28 +84,29 @@ def _shared(tensor: Tensor) -> openvino.Tensor:
     return openvino.Tensor(tensor.numpy(), shared_memory=True)
 
 
-def _read_models(core: openvino.Core, config: Config) -> tuple[list[openvino.Model], str]:
+def _read_models(core: openvino.Core, config: Config) -> tuple[dict[str, openvino.Model], str]:
     """The networks, and whether they were found converted; what does not read is made anew."""
 
-    def make(folder: Path) -> None:
+    def convert(folder: Path) -> None:
         convert_apart(config, folder)
 
     key = conversion_key(config, "openvino", openvino.get_version())
-    folder, cache = converted(key, make)
+    folder, cache = converted(key, convert)
     try:
         return _read(core, folder), cache
     except RuntimeError:
         if cache == "cold":
             raise
-    folder, cache = converted(key, make, anew=True)
+    folder, cache = converted(key, convert, anew=True)
     return _read(core, folder), cache
 
 
-def _read(core: openvino.Core, folder: Path) -> list[openvino.Model]:
-    return [core.read_model(folder / f"{name}.xml") for name in NETWORKS]
+def _read(core: openvino.Core, folder: Path) -> dict[str, openvino.Model]:
+    return {name: core.read_model(folder / f"{name}.xml") for name in NETWORKS}
 
 
-def _check_precision(asked: object, used: str) -> None:
+def check_precision(asked: object, used: str) -> None:
+    """Refuse to call one precision by the name of another. Raises RuntimeError."""
     if used != asked:
         raise RuntimeError(f"OpenVINO computes in {used} on this processor, not in {asked}")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from sd_bench.config.scaling import Size
-from sd_bench.config.schema import Config
+from sd_bench.config.schema import OUR_IMPLEMENTATION, Config, ImplementationConfig
 from sd_bench.implementations.building import build
 from sd_bench.implementations.protocol import Implementation
 from sd_bench.measurement.clock import timed_call
@@ -40,15 +40,19 @@ class Measured:
 def measure_sizes(
     config: Config, device: torch.device, sizes: Sequence[Size], limit_s: float
 ) -> Measured:
-    """Measure ``sizes`` in their order on the networks of ``config``, eager.
+    """Measure ``sizes`` in their order on our networks for ``config``, eager.
+
+    A peer's may be made for a single size; what ours take is near enough to choose a scale by.
 
     No size is begun that would, by the time of those before it, end after ``limit_s`` seconds.
     """
     began = time.monotonic()
-    eager = dataclasses.replace(config.compile, mode="off")
-    build_s, implementation = timed_call(
-        device, lambda: build(dataclasses.replace(config, compile=eager), device)
+    config = dataclasses.replace(
+        config,
+        compile=dataclasses.replace(config.compile, mode="off"),
+        implementation=ImplementationConfig(name=OUR_IMPLEMENTATION),
     )
+    build_s, implementation = timed_call(device, lambda: build(config, device))
     points: list[Point] = []
     with implementation.running():
         for size in sizes:

@@ -17,6 +17,7 @@ import torch
 from sd_bench.attention_backends import measured_facts
 from sd_bench.capabilities.allocators import mapped_allocator
 from sd_bench.capabilities.devices import cpu_name
+from sd_bench.capabilities.implementations import needed_packages
 from sd_bench.capabilities.nvidia_driver import first_uuid
 from sd_bench.capabilities.torch_compat import HAS_COMPILE, math_attention_reduces_in_half
 from sd_bench.measurement.gpu_facts import INSTANCE, SETTINGS, gpu_facts
@@ -43,7 +44,7 @@ _VARIABLE_PREFIXES = (
     "TORCH", "PYTORCH", "ATEN", "CUDA", "CUDNN", "CUBLAS", "NVIDIA", "TRITON", "OMP", "GOMP", "KMP",
     "MKL", "DNNL", "ONEDNN", "OPENBLAS", "BLIS", "VECLIB", "XFORMERS", "KINETO", "MALLOC",
     "MIMALLOC", "TCMALLOC", "GLIBC_TUNABLES", "LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT",
-    "LD_DEBUG", "LD_PROFILE", "LD_BIND_NOW", "DISABLE_ADDMM",
+    "LD_DEBUG", "LD_PROFILE", "LD_BIND_NOW", "DISABLE_ADDMM", "OV_", "OPENVINO", "TBB", "ORT_",
 )  # fmt: skip
 #: What the launcher itself sets for a cell, and which of several equal GPUs runs.
 _NOT_OF_THE_ENVIRONMENT = (
@@ -78,7 +79,11 @@ def describe_environment(
         "python": platform.python_version(),
         "torch": torch.__version__,
         "torch_build": torch.__config__.show(),
-        "packages": {name: version for name in _PACKAGES if (version := _version(name))},
+        "packages": {
+            name: version
+            for name in dict.fromkeys((*_PACKAGES, *needed_packages()))
+            if (version := _version(name))
+        },
         "cuda": torch.version.cuda,
         "cudnn": torch.backends.cudnn.version() if device.type == "cuda" else None,
         "device": {**_describe_device(device), **{n: facts[n] for n in SETTINGS if n in facts}},

@@ -82,7 +82,8 @@ def measure_round(
     With ``known_proof``, of another round of the cell, the extra call that proves the kernel is
     left out; where the proof costs no call it is made all the same. With ``trace_file`` one sampler
     step is profiled into it, after everything else, and ``keep`` gets all that was measured before:
-    what a profiler does to the process costs no measurement.
+    what a profiler does to the process costs no measurement. Where PyTorch's profiler sees no
+    kernels, no step is profiled.
     """
     with watching(device, config.telemetry) as watch:
         report("build")
@@ -104,6 +105,9 @@ def measure_round(
             else:
                 report("prove the kernel")
                 proof_s, proof = _prove(implementation, unet_call, first_run)
+            conversion = implementation.conversion
+            if conversion is not None:
+                build_s -= conversion.convert_s + conversion.compile_s
             times = Times(
                 import_s=import_s,
                 build_s=build_s,
@@ -123,12 +127,12 @@ def measure_round(
                 finite=timed.finite,
                 constant=timed.constant,
                 compilation=compilation,
-                conversion=implementation.conversion,
+                conversion=conversion,
                 telemetry=timed.telemetry,
                 energy=timed.energy,
                 profile=None,
             )
-            if trace_file is None:
+            if trace_file is None or implementation.unprovable is not None:
                 return measured
             keep(measured)
             report("profile a step")

@@ -177,8 +177,11 @@ class UNet(nn.Module):
         return blocks
 
     def forward(self, x: Tensor, timesteps: Tensor, context: Tensor) -> Tensor:
-        emb = timestep_embedding(timesteps, self.model_channels).to(x.dtype)
-        emb = self.time_embed(emb)
+        return self.predict(x, timestep_embedding(timesteps, self.model_channels), context)
+
+    def predict(self, x: Tensor, sinusoids: Tensor, context: Tensor) -> Tensor:
+        """``forward`` from the timesteps' sinusoids [B, model_channels] on, which are fp32."""
+        emb = self.time_embed(sinusoids.to(x.dtype))
         skips = []
         for block in self.input_blocks:
             x = block(x, emb, context)

@@ -6,6 +6,9 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import torch
+
 from sd_bench.records import Record, find_records, read_record
 
 REPOSITORY = Path(__file__).parents[2]
@@ -34,3 +37,11 @@ Inject = Callable[[str], None]
 
 def records(folder: Path) -> list[Record]:
     return [read_record(path) for path in find_records(folder / "sweep")]
+
+
+def final_latents(folder: Path, record: Record) -> torch.Tensor:
+    """What the round of ``record`` kept for parity, of the sweep that a test has run."""
+    assert record.output is not None
+    assert record.output.latents_file is not None
+    file = folder / "sweep" / record.job / record.output.latents_file
+    return torch.from_numpy(np.load(file))

@@ -1,0 +1,1 @@
+"""The options that this package brings, where Hydra finds them."""
