@@ -75,8 +75,10 @@ def compare(
     ``adjusted_low`` to ``adjusted_high``, ``widening``, ``disturbed`` (rounds set aside),
     ``doubtful``; ``margin`` (0.01 is 1 %; left out: what was planned, or 1 %); ``parity`` (relative
     L2 distance of the final latents), ``parity_allowed``, ``parity_reason``, ``parity_ok`` (of a
-    cell without a baseline too, if it is at parity with one that is), ``baseline_proof``,
-    ``flags``, ``baseline_flags`` and ``best``. Raises AnalysisError if the baseline is unknown.
+    cell without a baseline too, if it is at parity with one that is), ``parity_stage``,
+    ``parity_stage_distance`` and ``parity_where`` (the stage from which on the output differs),
+    ``baseline_proof``, ``flags``, ``baseline_flags`` and ``best``. Raises AnalysisError if the
+    baseline is unknown.
     """
     rows = list_rows(cells)
     compared = _cells(rows)
@@ -153,6 +155,7 @@ def _to_frame(rows: list[Row], cells: pd.DataFrame) -> pd.DataFrame:
     """The rows with their flags; ``cells`` say which of their columns are numbers."""
     add_flags(rows)
     new = ["baseline_s", "cell_s", "improvement_percent", "speedup", "parity", "parity_allowed"]
+    new.append("parity_stage_distance")
     new += [name for name, nothing in NOT_JUDGED.items() if nothing is None]
     numbers = dict.fromkeys([*cells.select_dtypes(float).columns, *new], float)
     return pd.DataFrame(rows, dtype=object).astype(numbers).copy()

@@ -9,8 +9,13 @@ from typing import Any
 
 from analysis.rows import Row
 from sd_bench.verdicts.axes import WORKLOAD_AXES
+from sd_bench.verdicts.proofs import ALLOW_A_CLAIM
+from sd_bench.verdicts.proofs import UNPROVEN as UNPROVEN_WORD
 
+#: The kernels that ran were seen and are others, or nobody looked.
 UNPROVEN = "†"
+#: Nobody can see the kernels, and the cell names none.
+UNSEEN = "◊"
 NOT_AT_PARITY = "‡"
 THROTTLED = "§"
 DRIFTING = "~"
@@ -22,6 +27,7 @@ PARITY_UNKNOWN = "?"
 #: What each sign says below a table or chart.
 EXPLANATIONS = {
     UNPROVEN: "the attention kernels that ran are not proven to be the ones named",
+    UNSEEN: "unproven: nobody can see which attention kernels ran, and the cell names none",
     NOT_AT_PARITY: (
         "the output differs from the baseline's by more than its precision explains "
         "(provisional tolerance)"
@@ -33,9 +39,9 @@ EXPLANATIONS = {
 }
 
 BOLD_EXPLANATION = (
-    "Bold: the fastest of its batch size among the cells with proven kernels and parity, "
-    "its interval below all of theirs; none where it is slower than its baseline, or where a cell "
-    "of unknown parity may be faster."
+    "Bold: the fastest of its batch size among the cells with proven kernels (or none named that "
+    "could be seen) and parity, its interval below all of theirs; none where it is slower than its "
+    "baseline, or where a cell of unknown parity may be faster."
 )
 
 
@@ -61,9 +67,9 @@ def add_flags(rows: list[Row]) -> None:
 
 
 def is_trusted(row: Row) -> bool:
-    """Whether the kernels of a measured cell are proven and its output is not known to differ."""
-    proven = row["status"] == "ok" and row["kernel_proof"] == "proven"
-    return proven and row["parity_ok"] is not False
+    """Whether a claim on a measured cell is allowed, and its output is not known to differ."""
+    allowed = row["status"] == "ok" and row["kernel_proof"] in ALLOW_A_CLAIM
+    return allowed and row["parity_ok"] is not False
 
 
 def explain(flags: Iterable[str]) -> list[str]:
@@ -77,7 +83,8 @@ def flag_cell(row: Row) -> str:
     if row["status"] != "ok":
         return ""
     found = {
-        UNPROVEN: row["kernel_proof"] != "proven",
+        UNPROVEN: row["kernel_proof"] not in ALLOW_A_CLAIM,
+        UNSEEN: row["kernel_proof"] == UNPROVEN_WORD,
         NOT_AT_PARITY: row["parity_ok"] is False,
         THROTTLED: row["throttled"] > 0,
         DRIFTING: not (math.isnan(row["drift_rounds"]) and math.isnan(row["drift_iterations"])),
@@ -89,7 +96,7 @@ def _flag_comparison(row: Row) -> str:
     if math.isnan(row["speedup"]) or row["is_baseline"]:
         return ""
     found = {
-        BASELINE_UNPROVEN: row["baseline_proof"] != "proven",
+        BASELINE_UNPROVEN: row["baseline_proof"] not in ALLOW_A_CLAIM,
         PARITY_UNKNOWN: row["parity_ok"] is None,
     }
     return "".join(sign for sign, applies in found.items() if applies)

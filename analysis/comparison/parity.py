@@ -12,7 +12,9 @@ from sd_bench.verdicts.parity import NO_REFERENCE, OWN_REFERENCE, KeptLatents, L
 
 def judge_parity(cell: Row, reference: Row | None, read: Callable[[str], Latents | str]) -> Row:
     """``parity`` against the reference cell, ``parity_reason`` if there is none, ``parity_ok``,
-    and the largest distance that would be, ``parity_allowed``.
+    and the largest distance that would be, ``parity_allowed``. Where the output differs,
+    ``parity_stage`` is the first stage that does, ``parity_stage_distance`` how far, and
+    ``parity_where`` both in words.
     """
     if reference is None:
         found = NO_REFERENCE
@@ -27,17 +29,27 @@ def judge_parity(cell: Row, reference: Row | None, read: Callable[[str], Latents
         "parity_reason": found.reason,
         "parity_ok": found.ok,
         "parity_allowed": found.allowed,
+        "parity_stage": found.stage,
+        "parity_stage_distance": found.stage_distance,
+        "parity_where": found.where,
     }
 
 
 def to_parity(row: Row) -> Parity:
     """The columns of `judge_parity` put together again."""
     return Parity(
-        distance=row["parity"], allowed=row["parity_allowed"], reason=row["parity_reason"]
+        distance=row["parity"],
+        allowed=row["parity_allowed"],
+        reason=row["parity_reason"],
+        stage=row["parity_stage"],
+        stage_distance=row["parity_stage_distance"],
     )
 
 
 def _kept(row: Row) -> KeptLatents:
     return KeptLatents(
-        path=row["latents_path"], reason=str(row["latents_reason"]), precision=row["precision"]
+        path=row["latents_path"],
+        reason=str(row["latents_reason"]),
+        precision=row["precision"],
+        sketches=row["sketches"],
     )

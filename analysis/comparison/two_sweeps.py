@@ -18,6 +18,7 @@ from sd_bench.verdicts.axes import AXES, PICTURE_AXES, order_values
 from sd_bench.verdicts.comparisons import Sides, judge_sides
 from sd_bench.verdicts.judgement import DEFAULT_MARGIN
 from sd_bench.verdicts.parity import read_latents
+from sd_bench.verdicts.proofs import PROVEN, say_proof
 from sd_bench.verdicts.rounds import RoundKey
 
 Value = TypeVar("Value")
@@ -124,20 +125,23 @@ def _row(old: list[Row], new: list[Row]) -> Row:
         "speedup": math.nan,
         "old_proof": _proof(before),
         "new_proof": _proof(after),
+        "new_proof_said": _say_proof(after),
         "parity_ok": None,
         "parity": math.nan,
         "parity_reason": "",
         "outcome": _without_partner(old, new),
         "note": "; ".join(note for note in _notes(old, new) if note),
         "failed": bool(before) and any(cell["rounds_without_times"] for cell in new),
-        "unproven": any(cell["kernel_proof"] != "proven" for cell in after),
+        "unproven": any(cell["kernel_proof"] != PROVEN for cell in after),
     }
-    return row if row["outcome"] else row | _compared(before[0], after[0])
+    return row if row["outcome"] else row | _compared(row, before[0], after[0])
 
 
-def _compared(before: Row, after: Row) -> Row:
+def _compared(row: Row, before: Row, after: Row) -> Row:
     parity = judge_parity(after, before, read_latents)
+    notes = (text for text in (row["note"], parity["parity_where"]) if text)
     return parity | {
+        "note": "; ".join(notes),
         "counters": _unpaired(after["counters"]),
         "baseline_counters": before["counters"],
         "old_marks": _flags(before, None),
@@ -157,6 +161,11 @@ def _unpaired(of_rounds: Mapping[RoundKey, Value]) -> dict[RoundKey, Value]:
 
 def _proof(measured: list[Row]) -> str:
     return ", ".join(sorted({str(cell["kernel_proof"]) for cell in measured}))
+
+
+def _say_proof(measured: list[Row]) -> str:
+    said = {say_proof(str(c["kernel_proof"]), str(c["proof_detail"])) for c in measured}
+    return ", ".join(sorted(said))
 
 
 def _flags(cell: Row, parity_ok: bool | None) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.errors import AnalysisError
+from analysis.ingest.efficiency import EFFICIENCY, efficiency_columns
 from analysis.ingest.measures import BETWEEN_FLAGS, NUMBERS, STAGES, THROTTLED_WORD
 from analysis.ingest.pictures import Picture
 from analysis.rows import Row, list_rows
@@ -42,7 +43,8 @@ def summarise(rounds: pd.DataFrame, value: str = "runtime") -> pd.DataFrame:
     rounds; ``runs`` has each by (sweep's folder, round), ``stage_runs`` the same of each of
     `measures.STAGES`, ``planned`` the looks planned for it.
     ``images_per_s`` is at the mean, ``unet_calls_per_s`` in the denoising stage. The columns of
-    `measures.NUMBERS` are means over rounds, ``drift_rounds`` and ``drift_iterations`` the change
+    `measures.NUMBERS` are means over rounds, those of `efficiency.EFFICIENCY` follow from them,
+    ``drift_rounds`` and ``drift_iterations`` the change
     from first to last. Rounds of the same cell and environment pool, from however many sweeps. A
     cell without an ``ok`` round keeps its row, with ``status`` and ``reason``. Raises KeyError
     for an unknown value, AnalysisError if a round does not have it.
@@ -54,12 +56,14 @@ def summarise(rounds: pd.DataFrame, value: str = "runtime") -> pd.DataFrame:
     for row in list_rows(rounds):
         members[tuple(row[column] for column in _CELL_KEY)].append(row)
     cells = [_cell(rows, column) | {"value": value} for rows in members.values()]
+    for cell in cells:
+        cell |= efficiency_columns(cell)
     first_of: dict[str, int] = {}
     for cell in sorted(cells, key=lambda cell: cell["env_number"]):
         first_of.setdefault(cell["machine"], cell["env_number"])
     cells.sort(key=lambda cell: _display_order(cell, first_of[cell["machine"]]))
     frame = pd.DataFrame(cells, dtype=object)
-    numbers = (*_INTERVAL, *_RATES, *NUMBERS, "drift_rounds", "drift_iterations")
+    numbers = (*_INTERVAL, *_RATES, *NUMBERS, *EFFICIENCY, "drift_rounds", "drift_iterations")
     return label_series(frame.astype(dict.fromkeys(numbers, float)))
 
 
@@ -203,10 +207,14 @@ def _proof(ok: list[Row]) -> Row:
 
 
 def _latents(rows: list[Row]) -> Row:
-    """The file of final latents of round 0, or why there is none."""
-    rounds = ((row["round"], row["status"], row["latents_path"]) for row in rows)
+    """The file of final latents of round 0, or why there is none, and its sketches."""
+    rounds = ((r["round"], r["status"], r["latents_path"], r["sketches"]) for r in rows)
     kept = find_latents(rounds, rows[0]["precision"])
-    return {"latents_path": kept.path, "latents_reason": kept.reason}
+    return {
+        "latents_path": kept.path,
+        "latents_reason": kept.reason,
+        "sketches": kept.sketches,
+    }
 
 
 def _pictures(rows: list[Row]) -> tuple[Picture, ...]:

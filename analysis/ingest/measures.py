@@ -11,15 +11,18 @@ import statistics
 from collections.abc import Iterable
 from typing import Any
 
-from sd_bench.records import Iteration, Record, Times
+from sd_bench.records import Iteration, Profile, Record, Times
 from sd_bench.verdicts.attention_dtype import attention_dtype
 from sd_bench.verdicts.axes import to_one_line
 
-#: The columns that a cell averages over its rounds: seconds, bytes, joules, FLOP, FLOP/s, byte/s.
+#: The columns that a cell averages over its rounds: seconds, bytes, joules, FLOP, FLOP/s, byte/s,
+#: percent of a step.
 NUMBERS = (
     *("median_iteration_s", "text_encode_s", "denoise_s", "vae_decode_s", "step_s", "first_call_s"),
     *("peak_bytes", "joules_per_image", "unet_call_flop", "iteration_flop"),
-    *("peak_flop_per_s", "bandwidth_byte_per_s", "ready_cold_s", "ready_warm_s"),
+    *("text_encode_flop", "denoise_flop", "vae_decode_flop"),
+    *("peak_flop_per_s", "matmul_flop_per_s", "bandwidth_byte_per_s", "gpu_idle_percent"),
+    *("ready_cold_s", "ready_warm_s"),
 )
 
 #: The columns that hold something else than one number.
@@ -134,11 +137,16 @@ def _memory(record: Record) -> dict[str, Any]:
 
 
 def _work(record: Record) -> dict[str, Any]:
-    """Counted operations, the energy of an image, and the device's datasheet."""
+    """Counted operations, the energy of an image, the matmul rate, and the device's datasheet."""
     found: dict[str, Any] = {}
     if record.flops is not None:
         found["unet_call_flop"] = record.flops.unet_call
         found["iteration_flop"] = record.flops.iteration
+        found["text_encode_flop"] = text = record.flops.text_encode
+        found["vae_decode_flop"] = decode = record.flops.vae_decode
+        found["denoise_flop"] = record.flops.iteration - text - decode
+    if record.matmul_rate is not None:
+        found["matmul_flop_per_s"] = record.matmul_rate.flop_per_s
     if record.energy is not None and record.energy.joules_per_image is not None:
         found["joules_per_image"] = record.energy.joules_per_image
     gpu = record.config.get("gpu")
@@ -161,7 +169,17 @@ def _profile(record: Record) -> dict[str, Any]:
     if profile is None:
         return {}
     seconds = {to_one_line(name): seconds for name, seconds in profile.seconds_by_class.items()}
-    return {"profile": seconds or None}
+    return {"profile": seconds or None, "gpu_idle_percent": _gpu_idle_percent(record, profile)}
+
+
+def _gpu_idle_percent(record: Record, profile: Profile) -> float:
+    """The share of a step in which no kernel ran on the GPU; NaN on a CPU."""
+    device = record.environment.get("device")
+    on_gpu = isinstance(device, dict) and device.get("kind") == "cuda"
+    idle_s = profile.seconds_by_class.get("idle")
+    if not on_gpu or idle_s is None or not profile.step_s > 0:
+        return math.nan
+    return 100 * idle_s / profile.step_s
 
 
 def _mean_known(values: Iterable[float | None]) -> float:

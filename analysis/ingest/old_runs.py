@@ -149,6 +149,7 @@ def _row(path: Path, choices: dict[str, Any], runtime_s: float, number: int, ord
         "kernel_proof": "none",
         "proof_detail": "",
         "latents_path": None,
+        "sketches": {},
         "scaled": (),
         "planned": None,
         "scale": "",

@@ -27,7 +27,17 @@ from sd_bench.verdicts.rounds import find_upcasts, read_round
 ROUND_COLUMNS = (
     *("path", "sweep", "sweep_folder", "job", "cell_hash", "round", "status", "reason"),
     *("started_at", *AXES, "runtime_s", *NUMBERS, *OTHERS, "kernel_proof", "proof_detail"),
-    *("latents_path", "pictures", "scaled", "fingerprint", "torch", "python", "device", "commit"),
+    *(
+        "latents_path",
+        "sketches",
+        "pictures",
+        "scaled",
+        "fingerprint",
+        "torch",
+        "python",
+        "device",
+        "commit",
+    ),
     *("worker_s", "planned", "scale", "env", "machine", "device_name", "env_number"),
     "peer_versions",
 )
@@ -151,6 +161,7 @@ def _row(path: Path, record: Record) -> dict[str, Any]:
         **read_measures(record),
         **_proof(record),
         "latents_path": _latents_path(path, record),
+        "sketches": {} if record.output is None else record.output.stage_sketches,
         "pictures": list_pictures(path, record),
         "scaled": tuple(to_one_line(sentence) for sentence in record.scaled),
         "python": to_one_line(record.environment.get("python") or UNKNOWN),

@@ -45,6 +45,10 @@ def _numbers(record: Record) -> Iterator[_Number]:
     if record.flops is not None:
         yield "flops.unet_call", record.flops.unet_call, _ONE
         yield "flops.iteration", record.flops.iteration, _ONE
+        yield "flops.text_encode", record.flops.text_encode, 0.0
+        yield "flops.vae_decode", record.flops.vae_decode, 0.0
+    if record.matmul_rate is not None:
+        yield "matmul_rate.flop_per_s", record.matmul_rate.flop_per_s, _ONE
     if record.profile is not None:
         for name, seconds in record.profile.seconds_by_class.items():
             yield f"profile.seconds_by_class.{name}", seconds, 0.0

@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis.report.contents import ReportData, name_report
 from analysis.rows import list_rows
+from analysis.tables.efficiency import ABOVE_NOTE, EFFICIENCY_NOTE, make_efficiency_page
 from analysis.tables.page import Page
 from analysis.tables.pages import (
     make_axes_page,
@@ -39,6 +40,9 @@ from analysis.wording.reading import (
 from analysis.wording.shared_facts import Fact, list_shared_facts
 from sd_bench.verdicts.answers import IS_BASELINE, Answer
 
+#: The notes that stay with their table: what shares mean.
+_BELOW_THEIR_TABLE = (EFFICIENCY_NOTE, ABOVE_NOTE)
+
 #: Answers beyond this are in the tables only.
 MOST_ANSWERS = 30
 
@@ -47,7 +51,7 @@ MOST_ANSWERS = 30
 class Outline:
     """What the report says.
 
-    ``shared`` holds for all cells; ``sections`` are pages of tables without notes; ``reading``
+    ``shared`` holds for all cells; ``sections`` are pages of tables with few notes; ``reading``
     says what their headings and signs mean, ``remarks`` what was special about this sweep.
     """
 
@@ -90,7 +94,8 @@ def _answers(data: ReportData) -> list[Answer]:
 
 
 def _pages(data: ReportData) -> list[Page]:
-    """Implementations, differences, one axis at a time, every cell, and what else was measured."""
+    """Implementations, differences, one axis at a time, every cell, and what else was measured and
+    follows."""
     peers = data.peers
     pages = [] if peers is None else [make_peers_page(peers)]
     pages.append(make_delta_page(data.deltas, data.environments))
@@ -98,16 +103,17 @@ def _pages(data: ReportData) -> list[Page]:
         pages.append(make_axes_page(data.by_axis))
     summary = make_summary_page(data.deltas, data.environments)
     pages.append(dataclasses.replace(summary, title=summary.tables[0].title))
-    resources = make_resources_page(data.deltas)
-    return [*pages, resources] if resources.tables else pages
+    others = (make_resources_page(data.deltas), make_efficiency_page(data.deltas))
+    return [*pages, *(page for page in others if page.tables)]
 
 
 def _sections(pages: list[Page], environments: pd.DataFrame) -> Iterator[Page]:
-    """The pages without their notes; which environment is which stands once, behind them."""
+    """The pages with few notes; which environment is which stands once, behind them."""
     which_is_which = make_environment_table(environments)
     for page in pages:
         tables = [table for table in page.tables if table != which_is_which]
-        yield dataclasses.replace(page, tables=tables, notes=[])
+        notes = [note for note in page.notes if note in _BELOW_THEIR_TABLE]
+        yield dataclasses.replace(page, tables=tables, notes=notes)
     if len(environments) > 1:
         yield Page(title=which_is_which.title, tables=[which_is_which])
 
@@ -139,5 +145,6 @@ def _remarks(data: ReportData, pages: list[Page]) -> list[str]:
         DELTA_NOTE,
         RESOURCES_NOTE,
         note_runtime(data.deltas),
+        *_BELOW_THEIR_TABLE,
     }
     return [*dict.fromkeys(n for page in pages for n in page.notes if n not in said)]

@@ -143,4 +143,7 @@ def _say_parity(row: Row) -> str:
     allowed = f"{row['parity_allowed']:g}"
     if row["parity_ok"]:
         return f"Same picture: the latents differ by {row['parity']:.2g}, of {allowed} allowed."
-    return f"Another picture: the latents differ by {row['parity']:.2g}, of {allowed} allowed."
+    where = f"; {row['parity_where']}" if row["parity_where"] else ""
+    return (
+        f"Another picture: the latents differ by {row['parity']:.2g}, of {allowed} allowed{where}."
+    )

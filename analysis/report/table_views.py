@@ -17,7 +17,7 @@ _MOST_ROWS, _MOST_CHARACTERS = 3500, 1_400_000
 #: Characters that a cell of a table costs in HTML besides its text.
 _CELL_MARKUP = 24
 
-_NUMBER = re.compile(r"[<+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?: ?[%x†‡§~]+)*")
+_NUMBER = re.compile(r"[<+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?: ?[%x†‡§~◊▲]+)*")
 
 #: Characters beyond which a text wraps wherever it must.
 _LONG = 24

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.comparison.flags import NOT_AT_PARITY, UNPROVEN
+from analysis.comparison.flags import NOT_AT_PARITY, UNPROVEN, UNSEEN
 from analysis.formatting import factor, interval, percent, seconds, seconds_interval
 from analysis.rows import Row, varies
 from analysis.series import find_naming_axes, name_env_within
 from sd_bench.statistics.digits import count_digits
 from sd_bench.verdicts.judgement import ROUNDS_FOR_A_VERDICT, Verdict
+from sd_bench.verdicts.proofs import say_proof
 
 #: The headings of the columns of verdicts, and of what would decide.
 VERDICT, DECIDES = "verdict", "what would decide"
@@ -113,8 +114,8 @@ def resource_columns() -> list[Column]:
         Column("denoising [s]", lambda row: seconds(row["denoise_s"]), True),
         Column("autoencoder [s]", lambda row: seconds(row["vae_decode_s"]), True),
         Column("first UNet call [s]", lambda row: seconds(row["first_call_s"]), True),
-        Column("peak memory [GiB]", lambda row: _amount(row["peak_bytes"] / _GIB), True),
-        Column("energy per image [J]", lambda row: _amount(row["joules_per_image"]), True),
+        Column("peak memory [GiB]", lambda row: amount(row["peak_bytes"] / _GIB), True),
+        Column("energy per image [J]", lambda row: amount(row["joules_per_image"]), True),
     ]
 
 
@@ -149,8 +150,8 @@ def what_decides(row: Row) -> str:
 
 
 def _delta_note(row: Row) -> str:
-    told = (str(row["reason"] or row["no_delta_reason"]), str(row["pairing"]))
-    return "; ".join(text for text in told if text)
+    told = (row["reason"] or row["no_delta_reason"], row["pairing"], row["parity_where"])
+    return "; ".join(str(text) for text in told if text)
 
 
 def _rounds(cells: pd.DataFrame) -> list[Column]:
@@ -162,11 +163,15 @@ def _trust(note: Callable[[Row], str]) -> list[Column]:
     """Parity, proof and notes."""
     return [
         Column("parity", show_parity),
-        Column(
-            "kernel proof", lambda row: row["kernel_proof"] if row["status"] == "ok" else NOTHING
-        ),
+        Column("kernel proof", _proof),
         Column("note", note),
     ]
+
+
+def _proof(row: Row) -> str:
+    if row["status"] != "ok":
+        return NOTHING
+    return say_proof(str(row["kernel_proof"]), str(row["proof_detail"]))
 
 
 def _flagged(text: str, row: Row) -> str:
@@ -192,8 +197,8 @@ def _images_per_s(row: Row) -> str:
     return seconds(rate, rate * mean_s / row["ci_high_s"], rate * mean_s / low_s)
 
 
-def _amount(value: float) -> str:
-    """A number of three significant digits."""
+def amount(value: float) -> str:
+    """A number of three significant digits; `NOTHING` for NaN."""
     return NOTHING if math.isnan(value) else f"{value:.{count_digits(value)}f}"
 
 
@@ -209,8 +214,8 @@ def _speedup(row: Row) -> str:
 
 
 def _distrust(row: Row) -> str:
-    """The flags that mean a speed-up must not be trusted."""
-    own = "".join(sign for sign in (UNPROVEN, NOT_AT_PARITY) if sign in row["flags"])
+    """The flags that a reader of a speed-up must see."""
+    own = "".join(sign for sign in (UNPROVEN, UNSEEN, NOT_AT_PARITY) if sign in row["flags"])
     return f"{own}{row['baseline_flags']}"
 
 

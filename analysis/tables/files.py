@@ -11,6 +11,7 @@ import pandas as pd
 from analysis.comparison.peers import STAGE_COLUMNS, add_stages, find_peers
 from analysis.ingest.measures import STAGES
 from analysis.rows import Row, list_rows
+from analysis.tables.efficiency import make_efficiency_page
 from analysis.tables.markup import to_html, to_latex, to_markdown
 from analysis.tables.page import Page
 from analysis.tables.pages import (
@@ -43,8 +44,17 @@ _DELTA_FULL = (
     *("improvement_high", "speedup", "speedup_low", "speedup_high", "verdict", "margin"),
     *("further_rounds", "new_sweep_rounds", "method", "pairs", "pairing", "unplanned", "p"),
     *("level", "adjusted_low", "adjusted_high", "widening", "disturbed", "doubtful"),
-    *("kernel_proof", "baseline_proof", "parity", "parity_allowed", "parity_ok", "flags"),
-    *("baseline_flags", "best", "reason", "parity_reason", "no_delta_reason", "cell_hash"),
+    *("kernel_proof", "baseline_proof", "parity", "parity_allowed", "parity_ok", "parity_stage"),
+    *(
+        "parity_stage_distance",
+        "flags",
+        "baseline_flags",
+        "best",
+        "reason",
+        "proof_detail",
+        "parity_reason",
+    ),
+    *("no_delta_reason", "cell_hash"),
 )
 _RESOURCES = (
     *(*_PLACE, *_CHOICES, "images_per_s", "unet_calls_per_s", "step_s", "text_encode_s"),
@@ -57,6 +67,11 @@ _PEERS = (
     *(f"{stage}{what}" for stage in STAGES for what in STAGE_COLUMNS),
     *("ready_cold_s", "ready_warm_s", "kernel_proof", "parity", "parity_ok", "reason"),
 )
+_EFFICIENCY = (
+    *(*_PLACE, *_CHOICES, "tflop_per_s", "text_encode_tflop_per_s", "denoise_tflop_per_s"),
+    *("vae_decode_tflop_per_s", "matmul_tflop_per_s", "matmul_percent", "peak_percent"),
+    "gpu_idle_percent",
+)
 #: Columns that stand last since they are long, and those that no other file names.
 _LAST = (
     *("reason", "proof_detail", "parity_reason", "no_delta_reason"),
@@ -64,7 +79,8 @@ _LAST = (
 )
 _INNER = (
     *("full_reason", "baseline_cell", "sweep_folders", "latents_path", "verdict_said", "runs"),
-    *("stage_runs", "planned", "profile", "comparison", "difference", "pictures"),
+    *("stage_runs", "planned", "profile", "comparison", "difference", "pictures", "sketches"),
+    "parity_where",
 )
 
 #: What begins a formula in a spreadsheet.
@@ -77,8 +93,8 @@ def write_tables(
     by_axis: dict[str, pd.DataFrame],
     folder: Path,
 ) -> list[Path]:
-    """Write summary, delta and resources, and, where ``by_axis`` says more, one axis at a time;
-    of several implementations how they compare.
+    """Write summary, delta, resources and efficiency, and one axis at a time where ``by_axis`` says
+    more than the delta; of several implementations how they compare.
 
     The CSV files of summary and delta have the columns that people use, ``summary_full.csv`` and
     ``delta_full.csv`` all of them. Raises OSError.
@@ -101,6 +117,10 @@ def write_tables(
     if resources.tables:
         measured = deltas[deltas["status"] == "ok"]
         paths += _write("resources", resources, {"resources": _RESOURCES}, measured, folder)
+    efficiency = make_efficiency_page(deltas)
+    if efficiency.tables:
+        counted = deltas[deltas["tflop_per_s"].notna() & (deltas["status"] == "ok")]
+        paths += _write("efficiency", efficiency, {"efficiency": _EFFICIENCY}, counted, folder)
     said = {str(baseline).partition("=")[0] for baseline in deltas["baseline"]}
     if not said.issuperset(by_axis):
         table = pd.concat([d.assign(axis=axis) for axis, d in by_axis.items()], ignore_index=True)

@@ -21,6 +21,8 @@ _LATEX_SIGNS = {
     "‡": r"\ddag{}",
     "§": r"\S{}",
     "¶": r"\P{}",
+    "◊": r"\ensuremath{\diamond}",
+    "▲": r"\ensuremath{\triangle}",
 }
 _LATEX_TABLE = str.maketrans(_LATEX_SIGNS)
 

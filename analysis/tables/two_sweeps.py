@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.comparison.flags import NOT_AT_PARITY, UNPROVEN, explain
+from analysis.comparison.flags import NOT_AT_PARITY, UNPROVEN, UNSEEN, explain
 from analysis.formatting import factor, interval, join_sweeps, percent, seconds
 from analysis.rows import Row, list_rows, varies
 from analysis.tables.columns import NOTHING, VERDICT, what_decides
@@ -114,16 +114,16 @@ def _cells(row: Row, in_name: Sequence[str]) -> dict[str, str]:
 
 
 def _distrust(row: Row) -> str:
-    """The signs of either side that forbid to believe a speed-up."""
+    """The signs of either side that a reader of a speed-up must see."""
     signs = f"{row['old_marks']}{row['new_marks']}"
-    return "".join(sign for sign in (UNPROVEN, NOT_AT_PARITY) if sign in signs)
+    return "".join(sign for sign in (UNPROVEN, UNSEEN, NOT_AT_PARITY) if sign in signs)
 
 
 def _proof(row: Row) -> str:
     """NEW's, and OLD's where it is another."""
     if not row["new_proof"] or row["old_proof"] in ("", row["new_proof"]):
-        return row["new_proof"] or "-"
-    return f"{row['new_proof']} (OLD: {row['old_proof']})"
+        return row["new_proof_said"] or "-"
+    return f"{row['new_proof_said']} (OLD: {row['old_proof']})"
 
 
 def _parity(row: Row) -> str:

@@ -26,4 +26,9 @@ def compare_rows(deltas: pd.DataFrame) -> list[Compared]:
 
 
 def _facts(row: Row) -> Facts:
-    return Facts(name=str(row["series"]), proof=str(row["kernel_proof"]), parity=to_parity(row))
+    return Facts(
+        name=str(row["series"]),
+        proof=str(row["kernel_proof"]),
+        proof_detail=str(row["proof_detail"]),
+        parity=to_parity(row),
+    )

@@ -7,6 +7,7 @@ import math
 from analysis.comparison.gate import Gate
 from analysis.formatting import interval
 from analysis.rows import Row
+from sd_bench.verdicts.proofs import UNPROVEN
 
 #: Cells that are named; the others are in the table.
 _MOST_NAMED = 3
@@ -44,6 +45,8 @@ def _name(row: Row) -> str:
         why += f", takes {interval(least, most)} times as long"
     elif not math.isnan(least):
         why += f", takes {interval(100 * (least - 1), 100 * (most - 1), ' %')} longer"
+    if row["new_proof"] == UNPROVEN:
+        why += f", {row['new_proof_said']}"
     return f"{row['series']} at batch {row['batch_size']} on {row['gpu']} ({why})"
 
 

@@ -22,6 +22,7 @@ from sd_bench.verdicts.parity import (
     OWN_REFERENCE,
     KeptLatents,
     Parity,
+    Sketches,
     find_latents,
     judge_parity,
 )
@@ -57,7 +58,7 @@ def show_cells(
     facts = {
         comparison.cell: Facts(
             name=name,
-            proof=pool_proofs(name_proof(each.record.kernel_proof) for each in rounds),
+            **_proof(rounds),
             parity=_parity(comparison, latents),
         )
         for comparison, name, rounds in zip(ordered, names, measured.values(), strict=True)
@@ -94,9 +95,24 @@ def _row(cell: Cell, rounds: Sequence[_Measured]) -> dict[str, object]:
     }
 
 
+def _proof(rounds: Sequence[_Measured]) -> dict[str, str]:
+    """The word of the cell's proofs, and the detail of the first that it is of."""
+    words = [name_proof(each.record.kernel_proof) for each in rounds]
+    pooled = pool_proofs(words)
+    details = (
+        each.record.kernel_proof.detail
+        for each, word in zip(rounds, words, strict=True)
+        if word == pooled and each.record.kernel_proof is not None
+    )
+    return {"proof": pooled, "proof_detail": next(details, "")}
+
+
 def _latents(cell: Cell, rounds: Sequence[_Measured]) -> KeptLatents:
-    paths = ((each.record.round, each.record.status, _latents_path(each)) for each in rounds)
-    return find_latents(paths, cell["precision"])
+    kept = (
+        (each.record.round, each.record.status, _latents_path(each), _sketches(each))
+        for each in rounds
+    )
+    return find_latents(kept, cell["precision"])
 
 
 def _latents_path(measured: _Measured) -> str | None:
@@ -104,6 +120,11 @@ def _latents_path(measured: _Measured) -> str | None:
     if output is None or not output.latents_file:
         return None
     return str(measured.folder / output.latents_file)
+
+
+def _sketches(measured: _Measured) -> Sketches:
+    output = measured.record.output
+    return {} if output is None else output.stage_sketches
 
 
 def _parity(comparison: Comparison, latents: dict[Cell, KeptLatents]) -> Parity:

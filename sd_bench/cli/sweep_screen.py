@@ -27,6 +27,7 @@ from sd_bench.screens.tables import ScreenTable, print_unbroken
 from sd_bench.verdicts.attention_dtype import attention_dtype, name_attention
 from sd_bench.verdicts.comparisons import Comparison
 from sd_bench.verdicts.further_rounds import find_what_decides
+from sd_bench.verdicts.proofs import NOT_PROVEN, name_proof, pool_proofs
 
 #: Characters that a cell's name has before its status, on the line of a round.
 _NAME_WIDTH = 42
@@ -253,5 +254,6 @@ def _proof(records: list[Record]) -> str:
     proofs = [r.kernel_proof for r in records if r.kernel_proof is not None]
     if not proofs:
         return "-"
-    word = "proven" if all(p.proven for p in proofs) else "MISSED"
-    return f"{word}: {proofs[0].detail}"
+    word = pool_proofs(map(name_proof, proofs))
+    detail = next(proof.detail for proof in proofs if name_proof(proof) == word)
+    return f"{'MISSED' if word == NOT_PROVEN else word}: {detail}"

@@ -211,8 +211,8 @@ def _measure(
     """Measure the round. ``keep`` gets the record before a step is profiled, if one is."""
     from sd_bench.implementations.building import find_factory
     from sd_bench.implementations.precision import compute_dtype
+    from sd_bench.measurement.efficiency import with_efficiency
     from sd_bench.measurement.environment_facts import describe_environment, with_load_at_end
-    from sd_bench.measurement.flops import count_flops
     from sd_bench.measurement.output_files import save_output
     from sd_bench.measurement.round import measure_round
     from sd_bench.measurement.round_warnings import remarks
@@ -249,6 +249,7 @@ def _measure(
             image_seeds(config, 0),
             config.negative_prompt,
             {"cell_hash": record.cell_hash, **record.choices} if config.images else None,
+            measured.stage_sketches,
         )
         done = replace(
             record,
@@ -262,9 +263,10 @@ def _measure(
             conversion=measured.conversion,
             telemetry=measured.telemetry,
             energy=measured.energy,
-            flops=count_flops(config, folder.parent) if is_first else None,
             output=output,
         )
+        if is_first:
+            done = with_efficiency(done, config, device, folder.parent)
         warnings = [*done.warnings, *cut_prompts(config), *remarks(done)]
         return _judged(replace(done, warnings=warnings), measured)
 

@@ -25,6 +25,7 @@ def save_output(
     seeds: list[int],
     negative_prompt: str,
     facts: dict[str, Any] | None,
+    stage_sketches: dict[str, list[float]] | None = None,
 ) -> Output:
     """Save latents as float32 ``.npy`` [B, 4, H, W] and, with ``facts``, each image as PNG.
 
@@ -56,6 +57,7 @@ def save_output(
         negative_prompt=negative_prompt,
         latents_mean=_finite(latents.mean(dtype=np.float64)),
         latents_std=_finite(latents.std(dtype=np.float64)),
+        stage_sketches=stage_sketches or {},
     )
 
 

@@ -18,6 +18,7 @@ from sd_bench.measurement.compilation import read_compilation
 from sd_bench.measurement.kernel_proof import FirstRun, judge, profile_call, unprovable
 from sd_bench.measurement.memory import read_memory, reset_device_peak
 from sd_bench.measurement.printing import bytes_written, flag_printed
+from sd_bench.measurement.sketches import sketch_stages
 from sd_bench.measurement.step_profile import profile_step
 from sd_bench.measurement.telemetry import RoundWatch, watching
 from sd_bench.measurement.telemetry_summary import (
@@ -26,6 +27,7 @@ from sd_bench.measurement.telemetry_summary import (
     telemetry_record,
     with_counters,
 )
+from sd_bench.measurement.unet_call import UNetCall
 from sd_bench.records import (
     Compilation,
     Conversion,
@@ -38,7 +40,7 @@ from sd_bench.records import (
     Times,
 )
 from sd_bench.sampling.inputs import PIXELS_PER_LATENT, make_batch
-from sd_bench.sampling.text_to_image import Images, StageTimer, guided
+from sd_bench.sampling.text_to_image import Images, StageTimer
 
 #: Told what the round is doing, always outside the timed region.
 Report = Callable[[str], None]
@@ -51,13 +53,14 @@ class Measured:
     """What one round gives; ``images`` are those of the first timed iteration.
 
     ``finite`` says whether latents and pixels of every timed iteration are finite numbers,
-    ``constant`` whether any of their images is a single colour.
+    ``constant`` whether any of their images is a single colour. ``stage_sketches`` are a record's.
     """
 
     times: Times
     memory: Memory
     kernel_proof: KernelProof
     images: Images
+    stage_sketches: dict[str, list[float]]
     finite: bool
     constant: bool
     compilation: Compilation | None
@@ -92,8 +95,9 @@ def measure_round(
         reset_device_peak(device)
         with implementation.running():
             report("warm up")
-            prepare_s, unet_call = timed_call(device, lambda: _unet_call(implementation))
+            prepare_s, unet_call = timed_call(device, lambda: UNetCall(implementation))
             calls_s = [timed_call(device, unet_call)[0] for _ in range(_warmup_calls(config))]
+            unet_call.keep_prediction()
             warmup = [_iterate(implementation, 0, None)[0] for _ in range(config.protocol.warmup)]
             timed = _time_iterations(implementation, watch, report)
             memory = read_memory(device)
@@ -124,6 +128,7 @@ def measure_round(
                 memory=memory,
                 kernel_proof=proof,
                 images=timed.first_images,
+                stage_sketches=_sketch_stages(unet_call, timed.first_images),
                 finite=timed.finite,
                 constant=timed.constant,
                 compilation=compilation,
@@ -222,12 +227,15 @@ def _iterate(
     return iteration, images, has_written
 
 
-def _unet_call(implementation: Implementation) -> Callable[[], torch.Tensor]:
-    """A guided UNet call with the very inputs of the first sampling step, ready to be made."""
-    batch = make_batch(implementation.config, 0, implementation.device)
-    context = implementation.encode_text(torch.cat([batch.negative_tokens, batch.tokens]))
-    model = guided(implementation, context, implementation.config.workload.guidance_scale)
-    return lambda: model(batch.latents, max(implementation.sampler.timesteps))
+def _sketch_stages(unet_call: UNetCall, images: Images) -> dict[str, list[float]]:
+    return sketch_stages(
+        {
+            "text_encode": unet_call.context,
+            "unet_call": unet_call.prediction,
+            "denoise": images.latents,
+            "vae_decode": images.pixels,
+        }
+    )
 
 
 def _prove(

@@ -19,6 +19,7 @@ from sd_bench.records.schema import (
     STATUSES,
     Compilation,
     Conversion,
+    Efficiency,
     Energy,
     Failure,
     FirstAttempt,
@@ -36,9 +37,9 @@ from sd_bench.records.schema import (
 )
 
 __all__ = [
-    "RECORD_GLOB", "SCHEMA_VERSION", "STATUSES", "Compilation", "Conversion", "Energy", "Failure",
-    "FirstAttempt", "Flops", "Iteration", "KernelProof", "Looks", "MatmulRate", "Memory",
-    "NewerRecordError", "Output", "Profile", "Record", "RecordError", "Telemetry", "Times",
-    "find_records", "read_record", "record_path", "round_number", "write_atomically",
-    "write_record",
+    "RECORD_GLOB", "SCHEMA_VERSION", "STATUSES", "Compilation", "Conversion", "Efficiency",
+    "Energy", "Failure", "FirstAttempt", "Flops", "Iteration", "KernelProof", "Looks",
+    "MatmulRate", "Memory", "NewerRecordError", "Output", "Profile", "Record", "RecordError",
+    "Telemetry", "Times", "find_records", "read_record", "record_path", "round_number",
+    "write_atomically", "write_record",
 ]  # fmt: skip

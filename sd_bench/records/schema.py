@@ -222,15 +222,30 @@ class Output:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatmulRate:
-    """How fast this device multiplies matrices, measured in the round: the ceiling of its FLOP/s.
+    """How fast this device multiplies matrices, measured in the sweep: the ceiling of its FLOP/s.
 
-    ``flop_per_s`` by the dtype that the cell computes in (``dtype``), of square matrices of
+    ``flop_per_s`` in the dtype that the cell computes in (``dtype``), of square matrices of
     ``size``; a multiply-add is 2.
     """
 
     dtype: str
     size: int
     flop_per_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Efficiency:
+    """Counted operations over measured seconds, of the timed iterations, by the part of them.
+
+    Parts are "iteration" (over its median time) and, where there are stages, "text_encode",
+    "denoise" and "vae_decode" (over their mean times). ``share_of_matmul`` is the part of the
+    machine's ``matmul_rate``, ``share_of_peak`` that of the datasheet's peak for the precision; 1
+    is all of it, and more than 1 says that the rate or the peak is not the ceiling.
+    """
+
+    flop_per_s: dict[str, float]
+    share_of_matmul: dict[str, float] = field(default_factory=dict)
+    share_of_peak: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,6 +327,7 @@ class Record:
     flops: Flops | None = None
     conversion: Conversion | None = None
     matmul_rate: MatmulRate | None = None
+    efficiency: Efficiency | None = None
     warnings: list[str] = field(default_factory=list)
     looks: Looks | None = None
     first_attempt: FirstAttempt | None = None

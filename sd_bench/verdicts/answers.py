@@ -2,7 +2,8 @@
 
 A difference is claimed only where a verdict was reached, the kernels of both sides are proven and
 both draw the same picture. Where one of these is missing, the sentence says so first and names no
-speed-up.
+speed-up. A side that names no kernel and whose kernels nobody can see forbids no claim: the
+sentence then ends with a remark.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from sd_bench.verdicts.comparisons import Comparison, Difference
 from sd_bench.verdicts.judgement import ROUNDS_FOR_A_VERDICT, Verdict
 from sd_bench.verdicts.names import name_place
 from sd_bench.verdicts.parity import NO_REFERENCE, Parity
-from sd_bench.verdicts.proofs import NO_PROOF, PROVEN
+from sd_bench.verdicts.proofs import ALLOW_A_CLAIM, NO_PROOF, PROVEN, UNPROVEN
 
 #: The words of an answer beside those of verdicts and statuses.
 NO_CLAIM, NO_BASELINE, IS_BASELINE = "no claim", "no baseline", "baseline"
@@ -44,7 +45,7 @@ class Compared:
 
     ``name`` and ``baseline_name`` are what people call the two cells ("flash", "math (fp32
     inside)"), ``place`` is where both stand ("at batch size 4", or empty). The proofs are words of
-    `sd_bench.verdicts.proofs`.
+    `sd_bench.verdicts.proofs`, and their details those of the rounds' proofs.
     """
 
     comparison: Comparison
@@ -53,6 +54,8 @@ class Compared:
     place: str = ""
     proof: str = PROVEN
     baseline_proof: str = PROVEN
+    proof_detail: str = ""
+    baseline_proof_detail: str = ""
     parity: Parity = NO_REFERENCE
 
     @property
@@ -73,6 +76,7 @@ class Facts:
     name: str
     proof: str
     parity: Parity
+    proof_detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +122,8 @@ def _put_together(
         place=name_place(comparison.cell, varying),
         proof=of_cell.proof,
         baseline_proof=NO_PROOF if of_baseline is None else of_baseline.proof,
+        proof_detail=of_cell.proof_detail,
+        baseline_proof_detail="" if of_baseline is None else of_baseline.proof_detail,
         parity=of_cell.parity,
     )
 
@@ -188,15 +194,36 @@ def _missing(compared: Compared) -> Iterator[str]:
     """What forbids a claim."""
     parity = compared.parity
     if parity.ok is False:
-        yield (
-            f"they draw different pictures (distance {_distance(parity.distance)}, at most "
-            f"{_distance(parity.allowed)} allowed)"
-        )
+        yield f"they draw different pictures ({_how_different(parity)})"
     elif parity.ok is None:
         yield f"whether they draw the same picture is not known ({parity.reason})"
     sides = {compared.name: compared.proof, compared.baseline_name: compared.baseline_proof}
-    if unproven := [name for name, proof in sides.items() if proof != PROVEN]:
-        yield f"the attention kernels of {' and '.join(unproven)} are not proven"
+    if missed := [name for name, proof in sides.items() if proof not in ALLOW_A_CLAIM]:
+        yield f"the attention kernels of {' and '.join(missed)} are not proven"
+
+
+def _how_different(parity: Parity) -> str:
+    allowed = f"at most {_distance(parity.allowed)} allowed"
+    if parity.distance > parity.allowed:
+        far = f"distance {_distance(parity.distance)}, {allowed}"
+        return f"{far}; {parity.where}" if parity.where else far
+    return f"{parity.where}, {allowed}"
+
+
+def _remark(compared: Compared) -> str:
+    """What has to be said beside a claim: whose kernels nobody can see, and why."""
+    sides = (
+        (compared.name, compared.proof, compared.proof_detail),
+        (compared.baseline_name, compared.baseline_proof, compared.baseline_proof_detail),
+    )
+    unseen = [
+        f"{name} ({reason.rstrip(' .')})" if reason else name
+        for name, proof, reason in sides
+        if proof == UNPROVEN
+    ]
+    if not unseen:
+        return ""
+    return f"; unproven: nobody can see the attention kernels of {' and '.join(unseen)}"
 
 
 def _decided(compared: Compared, difference: Difference, verdict: Verdict) -> str:
@@ -221,7 +248,8 @@ def _decided(compared: Compared, difference: Difference, verdict: Verdict) -> st
             f"{format_factors(1 / high, 1 / low)}"
         )
     paired = f" ({difference.pairing})" if difference.pairing else ""
-    return f"{told}{paired}; same picture within {_distance(compared.parity.allowed)}."
+    picture = f"same picture within {_distance(compared.parity.allowed)}"
+    return f"{told}{paired}; {picture}{_remark(compared)}."
 
 
 def _undecided(compared: Compared, difference: Difference, verdict: Verdict) -> str:
@@ -233,7 +261,7 @@ def _undecided(compared: Compared, difference: Difference, verdict: Verdict) -> 
         estimate = f"between {ends} times as fast"
     return (
         f"No verdict on {compared.both}: {estimate} after {_rounds(difference)}; "
-        f"{_what_decides(verdict)}."
+        f"{_what_decides(verdict)}{_remark(compared)}."
     )
 
 

@@ -1,10 +1,14 @@
-"""Parity: how far the final latents of a cell are from those of its baseline cell."""
+"""Parity: how far the output of a cell is from that of its baseline cell, and from where on.
+
+The final latents decide, which lie beside the records. Sketches in the records say at which stage
+two cells begin to differ, and whether the decoder differs where the latents do not.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,50 +20,83 @@ from sd_bench.verdicts.axes import Choice
 #: is held to the looser of its two precisions, a precision that is not listed to the strictest.
 TOLERANCES = {"fp32": 1e-3, "autocast": 5e-2, "fp16": 5e-2, "bf16": 5e-2}
 
+#: What two distances of one stage may differ by if one of them was told from sketches.
+SKETCH_ERROR = 0.3
+
+#: The stages whose output is sketched, in order, and what it means to differ from there on.
+STAGES = {
+    "text_encode": "it differs from the text encoder on, by {}",
+    "unet_call": "the UNet's first call already differs by {}",
+    "denoise": "it differs from a later UNet call on, or by the sampler",
+    "vae_decode": "only the decoder differs, by {}",
+}
+
 Latents = NDArray[np.float64]
+#: The sketch of each stage's output (`sd_bench.measurement.sketches`).
+Sketches = Mapping[str, Sequence[float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptLatents:
-    """The file of a cell's final latents, or the ``reason`` in words why there is none."""
+    """The file of a cell's final latents, or the ``reason`` in words why there is none.
+
+    ``sketches`` are of the same round; a record may have none.
+    """
 
     path: str | None
     reason: str = ""
     precision: Choice = None
+    sketches: Sketches = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parity:
     """The relative L2 distance from the baseline, and the largest ``allowed`` one.
 
-    The distance is NaN where nobody knows it, for the ``reason`` given.
+    The distance is that of the final latents, NaN where nobody knows it, for the ``reason`` given.
+    Where the output differs, ``stage`` is the first of `STAGES` that does, as far as that is known
+    (else empty), and ``stage_distance`` how far, told from sketches (NaN: not known).
     """
 
     distance: float = math.nan
     allowed: float = math.nan
     reason: str = ""
+    stage: str = ""
+    stage_distance: float = math.nan
 
     @property
     def ok(self) -> bool | None:
         """Whether the output is the same for all that matters; ``None`` where it is not known."""
-        return None if math.isnan(self.distance) else self.distance <= self.allowed
+        if math.isnan(self.distance):
+            return None
+        return self.distance <= self.allowed and not self.stage
 
+    @property
+    def where(self) -> str:
+        """From where on the output differs, in words; empty where it does not, or nobody knows."""
+        return STAGES[self.stage].format(_percent(self.stage_distance)) if self.stage else ""
+
+
+#: Beyond so many times the reference's own size a distance says no more.
+_FAR = 10.0
 
 #: Without a baseline, and of a cell with itself.
 NO_REFERENCE = Parity(reason="no baseline")
 OWN_REFERENCE = Parity(distance=0.0, allowed=0.0, reason="reference")
 
 
-def find_latents(rounds: Iterable[tuple[int, str, str | None]], precision: Choice) -> KeptLatents:
+def find_latents(
+    rounds: Iterable[tuple[int, str, str | None, Sketches]], precision: Choice
+) -> KeptLatents:
     """The final latents that a cell is judged by, those of its round 0.
 
-    ``rounds`` have number, status and the path of their latents' file each.
+    ``rounds`` have number, status, the path of their latents' file and their sketches each.
     """
-    first = [(status, path) for number, status, path in rounds if number == 0]
-    ok = [path for status, path in first if status == "ok"]
-    kept = [path for path in ok if path]
-    if kept:
-        return KeptLatents(path=kept[0], precision=precision)
+    first = [(status, path, sketches) for number, status, path, sketches in rounds if number == 0]
+    ok = [(path, sketches) for status, path, sketches in first if status == "ok"]
+    for path, sketches in ok:
+        if path:
+            return KeptLatents(path=path, precision=precision, sketches=sketches)
     reason = "latents not kept" if ok else f"round 0 {first[0][0]}" if first else "no round 0"
     return KeptLatents(path=None, reason=reason, precision=precision)
 
@@ -91,6 +128,30 @@ def read_latents(path: str) -> Latents | str:
     return array.astype(np.float64)
 
 
+def find_stage(
+    sketches: Sketches, reference: Sketches, allowed: float, latents_differ: bool
+) -> tuple[str, float]:
+    """The first of `STAGES` whose output differs, and by how much; ``("", nan)`` if none does.
+
+    What is told from sketches counts as different only beyond the error of such a distance. Where
+    the latents differ and no stage before them is known to, it is a later part of denoising; but
+    without the sketches of those stages nobody knows, and the stage is empty.
+    """
+    distances = {
+        stage: relative_l2(np.array(sketches[stage]), np.array(reference[stage]))
+        for stage in STAGES
+        if stage in sketches and len(sketches[stage]) == len(reference.get(stage, ()))
+    }
+    apart = {stage: d for stage, d in distances.items() if d > (1 + SKETCH_ERROR) * allowed}
+    if not latents_differ:
+        found = "vae_decode" if "vae_decode" in apart else ""
+    else:
+        is_known = {"text_encode", "unet_call"} <= distances.keys()
+        later = "denoise" if is_known else ""
+        found = next((s for s in ("text_encode", "unet_call") if s in apart), later)
+    return found, distances.get(found, math.nan)
+
+
 def judge_parity(
     kept: KeptLatents,
     reference: KeptLatents,
@@ -113,4 +174,14 @@ def judge_parity(
     distance = relative_l2(latents, expected)
     if not math.isfinite(distance):
         return Parity(allowed=allowed, reason="latents not finite, or all zero")
-    return Parity(distance=distance, allowed=allowed)
+    stage, stage_distance = find_stage(
+        kept.sketches, reference.sketches, allowed, latents_differ=distance > allowed
+    )
+    return Parity(distance=distance, allowed=allowed, stage=stage, stage_distance=stage_distance)
+
+
+def _percent(share: float) -> str:
+    """``12 %``, ``0.3 %``; ``more than 1000 %`` where nothing is alike."""
+    if share > _FAR:
+        return f"more than {100 * _FAR:.0f} %"
+    return f"{100 * share:.2g} %" if share < 1 else f"{100 * share:.0f} %"

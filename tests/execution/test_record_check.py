@@ -34,6 +34,14 @@ def test_a_round_as_it_should_be_is_taken(tmp_path: Path) -> None:
     assert left(tmp_path / "round-0.json", result(), result()) == result()
 
 
+def test_a_proof_that_nobody_can_have_is_no_fault_and_a_missed_one_is(tmp_path: Path) -> None:
+    unseen = replace(result(), kernel_proof=sample_record(1.0, unprovable="why").kernel_proof)
+    assert left(tmp_path / "round-0.json", unseen, unseen) == unseen
+    missed = replace(result(), kernel_proof=sample_record(1.0, proven=False).kernel_proof)
+    with pytest.raises(NotTheRecordError, match="without a kernel proof"):
+        left(tmp_path / "round-1.json", missed, missed)
+
+
 def with_iterations(**changes: Any) -> Callable[[Record], Record]:
     def change(record: Record) -> Record:
         assert record.times is not None

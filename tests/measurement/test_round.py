@@ -14,12 +14,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from sd_bench.implementations.building import build
 from sd_bench.measurement.memory import read_memory
 from sd_bench.measurement.output_files import save_output
 from sd_bench.measurement.round import measure_round
 from sd_bench.measurement.round_warnings import remarks
+from sd_bench.measurement.sketches import sketch
 from sd_bench.networks.unet import UNet
-from sd_bench.sampling.text_to_image import Images
+from sd_bench.sampling.inputs import make_batch
+from sd_bench.sampling.text_to_image import Images, guided
+from sd_bench.verdicts.parity import STAGES
 from tests.support.composition import Compose
 from tests.support.records import sample_record
 
@@ -73,6 +77,44 @@ def test_what_is_slow_only_at_first_is_noticed_where_it_was_timed(
     times = replace(times, iterations=[replace(iteration, flags=[])])
     sentences = remarks(replace(sample_record(1.0, sampler="plms"), times=times))
     assert any("warm-up may not have ended: the first step" in s for s in sentences)
+
+
+@pytest.mark.parametrize("warmup_calls", [0, 2])
+def test_each_stage_leaves_the_sketch_of_its_output(tiny: Compose, warmup_calls: int) -> None:
+    config = tiny(
+        "attention=original", "sampler.steps=2", f"protocol.warmup_unet_calls={warmup_calls}"
+    )
+    measured = measure_round(config, CPU, 0.0, None, lambda phase: None)
+    implementation = build(config, CPU)
+    with implementation.running():
+        batch = make_batch(config, 0, CPU)
+        context = implementation.encode_text(torch.cat([batch.negative_tokens, batch.tokens]))
+        model = guided(implementation, context, config.workload.guidance_scale)
+        prediction = model(batch.latents, max(implementation.sampler.timesteps))
+    assert measured.stage_sketches == {
+        "text_encode": sketch(context),
+        "unet_call": sketch(prediction),
+        "denoise": sketch(measured.images.latents),
+        "vae_decode": sketch(measured.images.pixels),
+    }
+    assert list(measured.stage_sketches) == list(STAGES)
+
+
+def test_a_known_proof_and_no_warm_up_cost_one_more_call_after_the_timed_ones(
+    tiny: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward, calls = UNet.forward, count()
+
+    def counted(unet: UNet, *inputs: Tensor) -> Tensor:
+        next(calls)
+        return forward(unet, *inputs)
+
+    monkeypatch.setattr(UNet, "forward", counted)
+    config = tiny("protocol.warmup=0", "protocol.warmup_unet_calls=0", "sampler=ddim")
+    known = sample_record(1.0).kernel_proof
+    measured = measure_round(config, CPU, 0.0, None, lambda phase: None, known_proof=known)
+    assert next(calls) == config.sampler.steps + 1
+    assert "unet_call" in measured.stage_sketches
 
 
 def test_images_carry_the_cells_facts_prompt_and_seed(tmp_path: Path) -> None:

@@ -94,6 +94,8 @@ def sample_record(
     sweep: str = "2026-11-23/10-00-00",
     environment: Mapping[str, Any] | None = None,
     proven: bool | None = True,
+    unprovable: str | None = None,
+    stage_sketches: Mapping[str, list[float]] | None = None,
     latents_file: str | None = "latents-0.npy",
     scaled: Sequence[str] = (),
     started_at: str | None = None,
@@ -102,7 +104,8 @@ def sample_record(
     extra: Mapping[str, Any] | None = None,
     **choices: Any,
 ) -> Record:
-    """A record of one round; ``choices`` replace those of `CHOICES`. ``proven=None``: no proof.
+    """A record of one round; ``choices`` replace those of `CHOICES`. ``proven=None``: no proof;
+    with ``unprovable`` nobody can see its kernels, for this reason.
 
     ``extra`` are further fields of the record, or others than the sample's.
     """
@@ -127,8 +130,8 @@ def sample_record(
             device_peak_allocated_bytes=None,
             device_peak_reserved_bytes=None,
         ),
-        kernel_proof=_proof(str(chosen["attention"]), proven) if ok else None,
-        output=_output(latents_file) if ok else None,
+        kernel_proof=_proof(str(chosen["attention"]), proven, unprovable) if ok else None,
+        output=_output(latents_file, stage_sketches or {}) if ok else None,
     )
     return dataclasses.replace(record, **(extra or {}))
 
@@ -207,7 +210,17 @@ def _iteration(total_s: float) -> Iteration:
     )
 
 
-def _proof(attention: str, proven: bool | None) -> KernelProof | None:
+def _proof(attention: str, proven: bool | None, unprovable: str | None) -> KernelProof | None:
+    if unprovable is not None:
+        return KernelProof(
+            expected=attention,
+            proven=False,
+            detail=unprovable,
+            num_attention_modules=0,
+            operators={},
+            kernels={},
+            unprovable=unprovable,
+        )
     if proven is None:
         return None
     return KernelProof(
@@ -220,7 +233,7 @@ def _proof(attention: str, proven: bool | None) -> KernelProof | None:
     )
 
 
-def _output(latents_file: str | None) -> Output:
+def _output(latents_file: str | None, stage_sketches: Mapping[str, list[float]]) -> Output:
     return Output(
         latents_file=latents_file,
         latents_sha256="",
@@ -229,4 +242,5 @@ def _output(latents_file: str | None) -> Output:
         prompts=["A photo"],
         latents_mean=0.0,
         latents_std=1.0,
+        stage_sketches=dict(stage_sketches),
     )

@@ -107,7 +107,7 @@ def test_too_few_rounds_claim_nothing(count: int, estimate: str) -> None:
             {"parity": UNKNOWN_PICTURE},
             "whether they draw the same picture is not known (latents not kept)",
         ),
-        ({"proof": "not proven"}, "the attention kernels of flash are not proven"),
+        ({"proof": "missed"}, "the attention kernels of flash are not proven"),
         ({"proof": "none"}, "the attention kernels of flash are not proven"),
         (
             {"baseline_proof": "none"},
@@ -129,6 +129,80 @@ def test_a_doubt_comes_first_and_forbids_every_claim(
         f"No claim on flash against math (fp32 inside) at batch size 4: {why}."
     )
     assert "times as" not in found.sentence
+
+
+WHY = "it runs none of PyTorch's"
+
+
+@pytest.mark.parametrize(
+    ("facts", "whose"),
+    [
+        ({"proof": "unproven", "proof_detail": WHY}, f"flash ({WHY})"),
+        ({"baseline_proof": "unproven"}, "math (fp32 inside)"),
+        (
+            {"proof": "unproven", "baseline_proof": "unproven"},
+            "flash and math (fp32 inside)",
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    ("mean_s", "count", "spread", "word"),
+    [
+        (1.6, 10, 0.005, "faster"),
+        (2.6, 10, 0.005, "slower"),
+        (2.0, 10, 0.002, "same"),
+        (1.6, 3, 0.005, "too few rounds"),
+    ],
+)
+def test_kernels_that_nobody_can_see_leave_the_sentence_with_a_remark(
+    mean_s: float, count: int, spread: float, word: str, facts: dict[str, Any], whose: str
+) -> None:
+    comparison = against(mean_s, count, spread)
+    found = answer(comparison, **facts)
+    assert found.word == word == answer(comparison).word
+    remark = f"; unproven: nobody can see the attention kernels of {whose}."
+    assert found.sentence == answer(comparison).sentence.removesuffix(".") + remark
+
+
+@pytest.mark.parametrize(
+    ("parity", "why"),
+    [
+        (
+            Parity(distance=0.31, allowed=0.05, stage="text_encode", stage_distance=0.2),
+            "distance 0.31, at most 5e-2 allowed; it differs from the text encoder on, by 20 %",
+        ),
+        (
+            Parity(distance=0.31, allowed=0.05, stage="unet_call", stage_distance=0.12),
+            "distance 0.31, at most 5e-2 allowed; the UNet's first call already differs by 12 %",
+        ),
+        (
+            Parity(distance=0.31, allowed=0.05, stage="denoise", stage_distance=0.3),
+            "distance 0.31, at most 5e-2 allowed; it differs from a later UNet call on, or by the "
+            "sampler",
+        ),
+        (
+            Parity(distance=0.01, allowed=0.05, stage="vae_decode", stage_distance=0.12),
+            "only the decoder differs, by 12 %, at most 5e-2 allowed",
+        ),
+    ],
+)
+def test_a_peer_that_differs_is_told_with_the_stage_and_without_a_speed_up(
+    parity: Parity, why: str
+) -> None:
+    records = [
+        sample_record(second, implementation=name, round_index=at)
+        for name, mean_s in (("sd_bench", 2.0), ("diffusers", 1.6))
+        for at, second in enumerate(rounds(mean_s, spread=0.0 if name == "sd_bench" else 0.005))
+    ]
+    comparisons = compare_cells(pool_records(records), "implementation=sd_bench")
+    (peer,) = (c for c in comparisons if c.cell["implementation"] == "diffusers")
+    assert peer.verdict is not None
+    assert peer.verdict.word == "faster"
+    found = answer(peer, name="diffusers", baseline_name="sd_bench", place="", parity=parity)
+    assert (found.word, found.claims_difference) == ("no claim", False)
+    assert found.sentence == (
+        f"No claim on diffusers against sd_bench: they draw different pictures ({why})."
+    )
 
 
 def test_the_digits_of_a_distance_are_those_of_tolerances() -> None:

@@ -10,8 +10,10 @@ import pytest
 from sd_bench.verdicts.parity import (
     NO_REFERENCE,
     OWN_REFERENCE,
+    STAGES,
     TOLERANCES,
     Parity,
+    find_stage,
     relative_l2,
     tolerance,
 )
@@ -50,3 +52,54 @@ def test_a_distance_that_nobody_knows_is_neither_within_nor_beyond() -> None:
     assert Parity(distance=0.051, allowed=0.05).ok is False
     assert Parity(allowed=0.05, reason="latents not kept").ok is None
     assert (NO_REFERENCE.ok, OWN_REFERENCE.ok) == (None, True)
+
+
+SAME = {stage: [3.0, 4.0] for stage in STAGES}
+
+
+def sketches(**changed: float) -> dict[str, list[float]]:
+    """The sketch of each stage, with those that are named so far away."""
+    return SAME | {stage: [3.0 + 5.0 * by, 4.0] for stage, by in changed.items()}
+
+
+@pytest.mark.parametrize(
+    ("changed", "latents_differ", "stage"),
+    [
+        ({"text_encode": 0.2, "unet_call": 0.3, "denoise": 0.4}, True, "text_encode"),
+        ({"unet_call": 0.12, "denoise": 0.4, "vae_decode": 0.3}, True, "unet_call"),
+        ({"denoise": 0.4, "vae_decode": 0.3}, True, "denoise"),
+        ({"vae_decode": 0.12}, False, "vae_decode"),
+        ({"text_encode": 0.2, "unet_call": 0.3}, False, ""),
+        ({"text_encode": 0.04, "denoise": 0.06}, True, "denoise"),
+        ({"vae_decode": 0.06}, False, ""),  # within the error of a sketch
+        ({}, False, ""),
+    ],
+)
+def test_the_first_stage_that_differs_is_found(
+    changed: dict[str, float], latents_differ: bool, stage: str
+) -> None:
+    found, distance = find_stage(sketches(**changed), SAME, 0.05, latents_differ)
+    assert found == stage
+    assert math.isnan(distance) if not stage else distance == pytest.approx(changed[stage])
+
+
+@pytest.mark.parametrize("known", [{}, {"text_encode": [3.0, 4.0]}, {"unet_call": [3.0]}])
+def test_without_sketches_of_the_stages_before_nobody_knows(known: dict[str, list[float]]) -> None:
+    assert find_stage(known, SAME, 0.05, latents_differ=True)[0] == ""
+    assert find_stage(SAME, known, 0.05, latents_differ=True)[0] == ""
+
+
+def test_a_decoder_that_differs_is_no_parity_whatever_the_latents() -> None:
+    differs = Parity(distance=0.0, allowed=0.05, stage="vae_decode", stage_distance=0.12)
+    assert differs.ok is False
+    assert differs.where == "only the decoder differs, by 12 %"
+    assert Parity(distance=0.0, allowed=0.05).where == ""
+
+
+@pytest.mark.parametrize(
+    ("distance", "text"),
+    [(0.0031, "0.31 %"), (0.12, "12 %"), (1.5, "150 %"), (37.0, "more than 1000 %")],
+)
+def test_a_distance_in_percent(distance: float, text: str) -> None:
+    parity = Parity(distance=1.0, allowed=0.05, stage="unet_call", stage_distance=distance)
+    assert parity.where == f"the UNet's first call already differs by {text}"

@@ -15,6 +15,7 @@ from analysis.comparison.flags import (
     PARITY_UNKNOWN,
     THROTTLED,
     UNPROVEN,
+    UNSEEN,
 )
 from analysis.formatting import count_rounds
 from sd_bench.verdicts.judgement import ROUNDS_FOR_A_VERDICT
@@ -30,6 +31,7 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 #: What each sign says in a few words; the report's "How to read this" says it in full.
 _SIGNS = {
     UNPROVEN: "kernels not proven",
+    UNSEEN: "unproven: kernels cannot be seen",
     NOT_AT_PARITY: "output differs",
     THROTTLED: "throttled",
     DRIFTING: "times drift",

@@ -105,7 +105,7 @@ def _efficiency(cells: pd.DataFrame, colours: dict[str, str]) -> BarChart | None
             return Bar(gap="operations not counted")
         if math.isnan(row["peak_flop_per_s"]):
             return Bar(gap="peak unknown")
-        share = 100 * achieved_flop_per_s(row) / row["peak_flop_per_s"]
+        share = row["peak_percent"]
         text = f"{share:.0f}" if share >= 10 else f"{share:.1f}"
         return Bar(value=share, text=f"{text}{row['flags']}")
 
@@ -116,11 +116,6 @@ def _efficiency(cells: pd.DataFrame, colours: dict[str, str]) -> BarChart | None
     if all(bar(row).gap for row in list_rows(cells)):
         return None
     return make_bars(cells, colours, "Share of the device's peak FLOP/s", "% of peak", bar, caption)
-
-
-def achieved_flop_per_s(row: Row) -> float:
-    """FLOP/s of a whole iteration."""
-    return float(row["iteration_flop"] / row["median_iteration_s"])
 
 
 def _roofline(cells: pd.DataFrame, colours: dict[str, str]) -> Roofline | None:
@@ -135,7 +130,7 @@ def _roofline(cells: pd.DataFrame, colours: dict[str, str]) -> Roofline | None:
     rows = list_rows(known[known["batch_size"] == size])
     return Roofline(
         title=f"Roofline {name_place(cells)}, batch size {size}",
-        achieved={str(row["series"]): achieved_flop_per_s(row) for row in rows},
+        achieved={str(row["series"]): 1e12 * row["tflop_per_s"] for row in rows},
         peaks={str(row["precision"]): row["peak_flop_per_s"] for row in rows},
         bandwidth=rows[0]["bandwidth_byte_per_s"],
         colours=colours,

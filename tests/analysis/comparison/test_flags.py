@@ -45,8 +45,9 @@ def best(*rows: dict[Any, Any]) -> list[bool]:
     ("changes", "flags"),
     [
         ({}, ""),
-        ({"kernel_proof": "not proven"}, "†"),
+        ({"kernel_proof": "missed"}, "†"),
         ({"kernel_proof": "none"}, "†"),
+        ({"kernel_proof": "unproven"}, "◊"),
         ({"parity_ok": False}, "‡"),
         ({"parity_ok": None}, ""),
         ({"kernel_proof": "none", "parity_ok": False}, "†‡"),
@@ -78,7 +79,7 @@ def test_the_fastest_with_an_interval_of_its_own_is_bold() -> None:
 @pytest.mark.parametrize(
     "doubt",
     [
-        {"kernel_proof": "not proven"},
+        {"kernel_proof": "missed"},
         {"kernel_proof": "none"},
         {"parity_ok": False},
         {"status": "failed", "mean_s": math.nan, "speedup": math.nan},
@@ -86,6 +87,15 @@ def test_the_fastest_with_an_interval_of_its_own_is_bold() -> None:
 )
 def test_a_doubtful_cell_is_never_bold(doubt: dict[str, Any]) -> None:
     assert best(cell(2.0), cell(1.0, **doubt), cell(3.0)) == [True, False, False]
+
+
+def test_a_cell_whose_kernels_nobody_can_see_is_flagged_and_may_be_the_fastest() -> None:
+    unseen = cell(1.0, kernel_proof="unproven")
+    assert best(cell(2.0), unseen, cell(3.0)) == [False, True, False]
+    assert unseen["flags"] == "◊"
+    assert explain(["◊"]) == [
+        "◊ unproven: nobody can see which attention kernels ran, and the cell names none."
+    ]
 
 
 def test_nothing_is_bold_where_a_cell_of_unknown_parity_may_be_faster() -> None:
@@ -103,8 +113,9 @@ def test_what_is_slower_than_its_baseline_is_not_bold() -> None:
     ("changes", "baseline_flags"),
     [
         ({}, ""),
-        ({"baseline_proof": "not proven"}, "¶"),
+        ({"baseline_proof": "missed"}, "¶"),
         ({"baseline_proof": "none"}, "¶"),
+        ({"baseline_proof": "unproven"}, ""),
         ({"parity_ok": None}, "?"),
         ({"baseline_proof": "none", "parity_ok": None}, "¶?"),
         ({"parity_ok": None, "speedup": math.nan}, ""),

@@ -13,8 +13,14 @@ from analysis.comparison.parity import judge_parity, to_parity
 from sd_bench.verdicts.parity import read_latents
 
 
-def cell(path: Path | None, precision: str = "fp32", reason: str = "") -> dict[Any, Any]:
+def cell(
+    path: Path | None,
+    precision: str = "fp32",
+    reason: str = "",
+    sketches: dict[str, list[float]] | None = None,
+) -> dict[Any, Any]:
     return {
+        "sketches": sketches or {},
         "latents_path": None if path is None else str(path),
         "latents_reason": reason,
         "precision": precision,
@@ -92,3 +98,25 @@ def test_latents_that_are_not_finite_have_no_distance(tmp_path: Path, value: flo
         assert math.isnan(parity)
         assert reason == "latents not finite, or all zero"
         assert ok is None
+
+
+def test_where_two_rows_begin_to_differ_is_a_column_and_comes_back(tmp_path: Path) -> None:
+    same = {"text_encode": [1.0, 0.0], "unet_call": [1.0, 0.0]}
+    reference = cell(saved(tmp_path / "reference.npy", 1.0, 0.0), sketches=same)
+    other = same | {"unet_call": [1.12, 0.0]}
+    far = cell(saved(tmp_path / "far.npy", 1.5, 0.0), sketches=other)
+    columns = judge_parity(far, reference, read_latents)
+    assert columns["parity_stage"] == "unet_call"
+    assert columns["parity_stage_distance"] == pytest.approx(0.12)
+    assert columns["parity_where"] == "the UNet's first call already differs by 12 %"
+    assert to_parity(far | columns).where == columns["parity_where"]
+
+
+def test_a_decoder_that_differs_is_another_output(tmp_path: Path) -> None:
+    reference = cell(
+        saved(tmp_path / "reference.npy", 1.0, 0.0), sketches={"vae_decode": [1.0, 0.0]}
+    )
+    other = cell(saved(tmp_path / "other.npy", 1.0, 0.0), sketches={"vae_decode": [1.1, 0.0]})
+    columns = judge_parity(other, reference, read_latents)
+    assert (columns["parity"], columns["parity_ok"]) == (0.0, False)
+    assert columns["parity_where"] == "only the decoder differs, by 10 %"

@@ -251,11 +251,29 @@ def test_a_speed_up_without_proof_is_marked_and_explained_and_can_fail(
     text = printed(capsys, *folders)
     (flash,) = (cell for cell in cells_of(text) if cell["cell"] == "flash")
     assert flash["speed-up"] == "1.500x †"
-    assert flash["kernel proof"] == "not proven (OLD: proven)"
+    assert flash["kernel proof"] == "missed (OLD: proven)"
     assert "2 cells: 1 same †, 1 faster †" in text
     assert "\n† the attention kernels that ran are not proven" in text
     assert main(["compare", *folders, "--fail-if", "unproven"]) == 1
     assert "without a proof of the attention kernels" in capsys.readouterr().err
+
+
+def test_kernels_that_nobody_can_see_fail_the_gate_and_say_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = [str(tmp_path / side) for side in ("old", "new")]
+    unseen: dict[str, Any] = {"attention": "auto", "unprovable": "it runs none of PyTorch's"}
+    for folder in folders:
+        axes = ("batch_size", "implementation")
+        seconds = {(1, "openvino"): ten(2.0), (2, "openvino"): ten(3.0)}
+        write_sweep(Path(folder), seconds, axes, sweep=folder[-3:], **unseen)
+    text = printed(capsys, *folders)
+    assert {cell["kernel proof"] for cell in cells_of(text)} == {
+        "unproven (it runs none of PyTorch's)"
+    }
+    assert "◊ unproven: nobody can see" in text
+    assert main(["compare", *folders, "--fail-if", "unproven"]) == 1
+    assert "unproven (it runs none of PyTorch's)" in capsys.readouterr().err
 
 
 def test_a_speed_up_over_an_unproven_old_is_marked_too(
@@ -264,7 +282,7 @@ def test_a_speed_up_over_an_unproven_old_is_marked_too(
     new, old = write_two(tmp_path, proven=False)
     text = printed(capsys, old, new, "--fail-if", "unproven")
     assert {cell["speed-up"][-1] for cell in cells_of(text)} == {"†"}
-    assert {cell["kernel proof"] for cell in cells_of(text)} == {"proven (OLD: not proven)"}
+    assert {cell["kernel proof"] for cell in cells_of(text)} == {"proven (OLD: missed)"}
 
 
 def test_another_output_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

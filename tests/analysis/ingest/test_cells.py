@@ -118,7 +118,7 @@ def test_reasons_that_differ_in_their_numbers_are_one_and_the_whole_text_is_kept
     ("proofs", "expected"),
     [
         ([True, None], "proven"),
-        ([True, False], "not proven"),
+        ([True, False], "missed"),
         ([None, None], "none"),
     ],
 )

@@ -184,10 +184,19 @@ def test_unproven_kernels_are_marked(tmp_path: Path) -> None:
     write_sample(tmp_path, sample_record(1.0, proven=False))
     write_sample(tmp_path, sample_record(1.0, proven=None, attention="math"))
     page = make_summary_page(*frames(tmp_path))
-    assert [row["kernel proof"] for row in rows(page)] == ["none", "not proven"]
+    assert [row["kernel proof"] for row in rows(page)] == ["none", "missed"]
     assert all(row["runtime [s]"] == "1.00 †" for row in rows(page))
     assert "† the attention kernels" in notes(page)
     assert page.tables[0].bold == frozenset()
+
+
+def test_kernels_that_nobody_can_see_are_unproven_with_the_reason(tmp_path: Path) -> None:
+    write_sample(tmp_path, sample_record(1.0, attention="auto", unprovable="none of PyTorch's"))
+    page = make_summary_page(*frames(tmp_path))
+    (row,) = rows(page)
+    assert row["kernel proof"] == "unproven (none of PyTorch's)"
+    assert row["runtime [s]"] == "1.00 ◊"
+    assert "◊ unproven: nobody can see" in notes(page)
 
 
 def test_missing_parity_has_its_reason_in_the_cell(tmp_path: Path) -> None:
