@@ -60,7 +60,7 @@ _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _DRAWING_S = 0.005
 _PR_SET_PDEATHSIG = 1
 #: How PyTorch says that memory ran out, on CUDA and on a CPU.
-_OOM_WORDS = ("out of memory", "can't allocate memory")
+_OOM_WORDS = ("out of memory", "can't allocate memory", "alloc_failed", "allocation_failed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +209,7 @@ def _measure(
     began: float,
 ) -> Record:
     """Measure the round. ``keep`` gets the record before a step is profiled, if one is."""
+    from sd_bench.capabilities.torch_compat import why_no_kernels
     from sd_bench.implementations.precision import compute_dtype
     from sd_bench.measurement.environment_facts import describe_environment, with_load_at_end
     from sd_bench.measurement.flops import count_flops
@@ -220,6 +221,8 @@ def _measure(
 
     import_s = time.perf_counter() - began
     device = device_of(config)
+    if (why := why_no_kernels(device)) is not None:
+        return replace(record, status="unsupported", reason=why)
     variables = without_allocator(config.allocator, os.environ)
     environment = {**describe_environment(device, variables), "worker": request.worker}
     record = replace(record, environment=environment)

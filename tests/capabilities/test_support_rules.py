@@ -53,8 +53,10 @@ def host(
         (
             "attention=original",
             host(torch="1.12", capability="9.0"),
-            "stop at compute capability 8.6",
+            "none for compute capability 9.0: no wheel of PyTorch 1.12 has",
         ),
+        ("compile=default", host(has_c_compiler=False), "needs a C compiler"),
+        ("attention=math", host(has_c_compiler=False), None),
         ("attention=flash", host("cpu", torch="2.0"), "needs PyTorch 2.1"),
         ("attention=flash", host("cpu", torch="2.1"), None),
         ("precision=autocast", host("cpu", torch="1.12"), None),
