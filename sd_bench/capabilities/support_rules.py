@@ -48,11 +48,19 @@ def _below(host: Host, capability: SM) -> bool:
     return host.kind == "cuda" and host.capability is not None and host.capability < capability
 
 
+def _widest_head(config: Config) -> int:
+    return max(config.model_version.unet.head_widths)
+
+
 def _is_unmet(need: Need, config: Config, host: Host) -> bool:
     """Whether the cell lacks what its attention backend needs."""
     if need.device not in (None, host.kind):
         return False
     if need.since is not None and not can(host.torch, need.since):
+        return False
+    if need.before is not None and can(host.torch, need.before):
+        return False
+    if need.below is not None and not _below(host, need.below):
         return False
     return (
         need.runs_on not in (None, host.kind)
@@ -60,6 +68,7 @@ def _is_unmet(need: Need, config: Config, host: Host) -> bool:
         or (need.capability is not None and _below(host, need.capability))
         or (need.package == "xformers" and not host.has_xformers)
         or (need.precisions is not None and config.precision.name not in need.precisions)
+        or (need.head_width is not None and _widest_head(config) > need.head_width)
     )
 
 

@@ -224,9 +224,9 @@ def compiled(
 
         mock.patch.object(fuse_attention, "_sfdp_init", return_value=None).start()
     if freezing:
-        import torch._inductor.config
+        from torch._inductor import config  # "import torch._inductor.config" would bind torch
 
-        torch._inductor.config.freezing = True
+        config.freezing = True
     calls = CompiledCalls()
     options: dict[str, Any] = {"dynamic": False}
     if watcher is not None:
