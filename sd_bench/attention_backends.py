@@ -131,6 +131,12 @@ BACKENDS = (
                 runs_on="cuda",
             ),
             Need(
+                reason="xFormers for PyTorch 1.12 is built for conda alone: conda env create --file "
+                "environment-original.yml",
+                before="scaled_dot_product_attention",
+                package="xformers",
+            ),
+            Need(
                 reason="xFormers is not installed: pip install 'sd_bench[xformers]'",
                 package="xformers",
             ),

@@ -122,7 +122,7 @@ RULES: tuple[Rule, ...] = (
     ),
     (
         lambda c, h: c.compile.mode != "off" and _below(h, (7, 0)),
-        "torch.compile needs compute capability 7.0",
+        "torch.compile needs compute capability 7.0: take compile=off",
     ),
     (
         lambda c, h: c.compile.mode != "off" and h.kind == "cpu" and not h.has_compiler,

@@ -152,6 +152,13 @@ def newest_capability(version: Version) -> Version:
     return max(c for wheels in wheels_of(version, machine="x86_64") for c in wheels.capabilities)
 
 
+def newest_wheels_for(capability: Version, machine: str | None = None) -> Wheels | None:
+    """The newest wheels that have kernels for it, the package index's among equals."""
+    here = machine or platform.machine()
+    able = [w for w in WHEELS if w.machine == here and w.has_kernels_for(capability)]
+    return max(able, key=lambda w: (w.last, w.on_index, w.cuda), default=None)
+
+
 def why_build_cannot(
     version: Version, build: Build | None, capability: Version | None, machine: str | None = None
 ) -> str | None:
@@ -202,11 +209,9 @@ def _mend(version: Version, capability: Version, machine: str | None) -> str:
     """What to install for a GPU of ``capability`` instead of a PyTorch of ``version``."""
     if version < (2, 0):
         return _mend_of_original(version, capability, machine)
-    here = machine or platform.machine()
-    able = [w for w in WHEELS if w.machine == here and w.has_kernels_for(capability)]
-    if not able:
+    best = newest_wheels_for(capability, machine)
+    if best is None:
         return "no wheel has; PyTorch has to be built from source for it"
-    best = max(able, key=lambda wheels: (wheels.last, wheels.on_index, wheels.cuda))
     index = "" if best.on_index else f" --index-url {index_url(best.cuda)}"
     older = "" if best.last == max(w.last for w in WHEELS) else " or older"
     return (
