@@ -131,8 +131,8 @@ BACKENDS = (
                 runs_on="cuda",
             ),
             Need(
-                reason="xFormers for PyTorch 1.12 is built for conda alone: conda env create --file "
-                "environment-original.yml",
+                reason="xFormers for PyTorch 1.12 is built for conda alone: conda env create "
+                "--file environment-original.yml",
                 before="scaled_dot_product_attention",
                 package="xformers",
             ),
