@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from sd_bench.attention_backends import BACKENDS_BY_NAME, Need
 from sd_bench.capabilities.implementations import why_implementation_cannot
+from sd_bench.capabilities.other_makers import why_other_maker_cannot
 from sd_bench.capabilities.torch_builds import Build, newest_capability, why_build_cannot
 from sd_bench.capabilities.torch_features import can
 from sd_bench.config.schema import OUR_IMPLEMENTATION, Config
@@ -149,6 +150,8 @@ RULES: tuple[Rule, ...] = (
 def unsupported_reason(config: Config, host: Host) -> str | None:
     """Why ``config`` cannot run on ``host``, or None."""
     if host.kind == "cuda" and (why := why_build_cannot(host.torch, host.build, host.capability)):
+        return why
+    if (why := why_other_maker_cannot(config, host.build)) is not None:
         return why
     needs = BACKENDS_BY_NAME[config.attention.backend].needs
     reasons = [need.reason for need in needs if _is_unmet(need, config, host)]

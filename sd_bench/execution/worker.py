@@ -26,6 +26,7 @@ from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING, Any, NoReturn  # noqa: E402
 
 from sd_bench.capabilities.allocators import why_not_had, without_allocator  # noqa: E402
+from sd_bench.capabilities.other_makers import torch_type  # noqa: E402
 from sd_bench.capabilities.support_rules import compile_switch  # noqa: E402
 from sd_bench.config.conversion import from_dict, to_dict  # noqa: E402
 from sd_bench.config.scaling import scaled_sentences  # noqa: E402
@@ -362,7 +363,8 @@ def device_of(config: Config) -> torch.device:
     """The device of a cell; a worker sees one GPU only."""
     import torch
 
-    return torch.device(config.gpu.kind, *([0] if config.gpu.kind == "cuda" else []))
+    name = torch_type(config.gpu.kind)
+    return torch.device(name, *([0] if name in ("cuda", "xpu") else []))
 
 
 class _Reporter:
