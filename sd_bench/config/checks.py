@@ -105,6 +105,13 @@ def check(config: Config) -> None:
         raise ConfigError(
             'prompt: write a text, or a list of texts as in \'prompt=["a cat","a dog"]\''
         )
+    if any(
+        "\ud800" <= letter <= "\udfff" for letter in "".join([*prompts, config.negative_prompt])
+    ):
+        raise ConfigError(
+            "prompt: holds letters that this locale cannot read; set PYTHONUTF8=1, or write the "
+            "prompts into a file (prompt_file=FILE)"
+        )
     if config.time_file is not None and Path(config.time_file).is_dir():
         raise ConfigError(f"time_file={config.time_file}: is a folder; name a file")
     if config.time_file is not None and not Path(config.time_file).absolute().parent.is_dir():

@@ -43,6 +43,7 @@ class GpuDefaults:
     warmup_unet_calls: int = 0
     precision: str = "autocast"
     allocator: str = "default"
+    worker: str = "spawn"
 
 
 @dataclass
@@ -272,7 +273,7 @@ class ProtocolConfig:
     warmup_unet_calls: int = MISSING
     order_seed: int = 0
     time_limit_s: float | None = None
-    worker: str = "spawn"
+    worker: str = II("gpu.workload_defaults.worker")
 
 
 @dataclass
