@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from sd_bench.capabilities.torch_builds import name_build
+from sd_bench.capabilities.torch_compat import this_build
 from sd_bench.config.schema import TorchEnvConfig
 from sd_bench.environments import creation, locations
 from sd_bench.environments.__main__ import main
@@ -234,3 +236,4 @@ def test_check_shows_what_each_environment_can_run(capsys: pytest.CaptureFixture
     assert sys.executable[:20] in out
     for row in ("attention=math", "compile=default", "precision=bf16", "xformers"):
         assert row in out
+    assert name_build(this_build()) in " ".join(out.split())
