@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -53,6 +54,7 @@ def main() -> int:
     """
     register()
     results: list[SweepResult] = []
+    begun_with: list[str] = []
     wants_traceback = "traceback=true" in sys.argv or "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of exiting
     for stream in (sys.stdout, sys.stderr):
@@ -63,6 +65,9 @@ def main() -> int:
         present = [with_present_names(argument) for argument in sys.argv[1:]]
         old_words = [(o, n) for o, n in zip(sys.argv[1:], present, strict=True) if o != n]
         typed = resumed_arguments(present)
+        begun_with = stored_arguments(typed)
+        if set(typed) - {*present, "resume=true"} and typed != present:
+            print(f"going on with: {shlex.join(['python', '-m', 'sd_bench', *typed])}")
         sys.argv[1:] = arguments_for_hydra(typed)
         _check_flags(sys.argv[1:])
         sys.argv[1:] += _recognised(sys.argv[1:])
@@ -84,7 +89,7 @@ def main() -> int:
 
         hydra.main(config_path=str(CONF_DIR), config_name="config", version_base="1.3")(task)()
     except KeyboardInterrupt as interrupt:
-        print(_last_words(interrupt), file=sys.stderr)
+        print(_last_words(interrupt, begun_with), file=sys.stderr)
         return EXIT_INTERRUPTED
     except Exception as error:
         if wants_traceback or not is_users_fault(error):
@@ -105,12 +110,12 @@ def _recognised(arguments: Sequence[str]) -> list[str]:
     return [f"model_version={name}"]
 
 
-def _last_words(interrupt: KeyboardInterrupt) -> str:
+def _last_words(interrupt: KeyboardInterrupt, begun_with: Sequence[str]) -> str:
     if not isinstance(interrupt, SweepInterrupted):
         return "interrupted"
     return (
         "interrupted; the records of finished rounds are kept, go on with: "
-        f"{command_to_resume(interrupt.folder)}"
+        f"{command_to_resume(interrupt.folder, begun_with)}"
     )
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+import difflib
+import re
 import traceback
+from collections.abc import Iterable, Iterator
+from typing import get_type_hints
 
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from sd_bench.config.schema import Config
 from sd_bench.errors import ConfigError
+from sd_bench.paths import CONF_DIR
 
 #: What a request that cannot be carried out raises, a file of it that does not read included.
 _USERS_ERRORS = (
@@ -38,8 +45,43 @@ def one_line(error: Exception) -> str:
         first, *_ = str(error.__cause__).splitlines()
         text = f"{text}: {first}"
     words = " ".join(text.split())
+    if (unknown := _unknown_name(words)) is not None:
+        return unknown
     hint = next((hint for mark, hint in _HINTS.items() if mark in words), None)
     return words if hint is None else f"{words} ({hint})"
+
+
+def _unknown_name(words: str) -> str | None:
+    """What to say of a group, a value or an option that there is not, or ``None``."""
+    if found := re.search(r"Could not override '([^']+)'", words):
+        return (
+            f"{found[1]}: there is no such choice{_nearest(found[1], _names())}; "
+            "python -m sd_bench --help lists the groups, --cfg job all values"
+        )
+    if found := re.search(r"Could not find '([\w/]+)/([^/']+)' Available options", words):
+        options = sorted(file.stem for file in (CONF_DIR / found[1]).glob("*.yaml"))
+        if not found[2].isdigit() and (nearest := _nearest(found[2], options)):
+            return f"{found[1]}={found[2]}: there is no such option{nearest}; {', '.join(options)}"
+    return None
+
+
+def _nearest(name: str, names: Iterable[str]) -> str:
+    found = difflib.get_close_matches(name, list(names), n=1)
+    return f" (did you mean {found[0]}?)" if found else ""
+
+
+def _names() -> list[str]:
+    """Every group, and every value by its whole name."""
+    groups = {file.parent.name for file in CONF_DIR.glob("*/*.yaml")}
+    return sorted(groups | set(_names_in(Config, "")))
+
+
+def _names_in(cls: type, prefix: str) -> Iterator[str]:
+    for name, kind in get_type_hints(cls).items():
+        yield f"{prefix}{name}"
+        if dataclasses.is_dataclass(kind):
+            assert isinstance(kind, type)
+            yield from _names_in(kind, f"{prefix}{name}.")
 
 
 def _our_own(error: BaseException | None) -> ConfigError | None:
@@ -53,7 +95,6 @@ _HINTS = {
     "Could not find 'batch_size/": "for another size of 1 or more use workload.batch_size=N",
     "Could not find '": "python -m sd_bench --help lists the groups",
     "Config group override must be a string": "name one of the group's options, see --help",
-    "Could not override": "python -m sd_bench --cfg job lists all names",
     "Error merging override": "python -m sd_bench --cfg job lists all values",
     "Error parsing override": "write NAME=VALUE, see --help",
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import metadata
+
 from sd_bench.paths import CONF_DIR
 
 _HEADER = """\
@@ -43,6 +45,19 @@ def help_text() -> str:
         groups.setdefault(file.parent.name, []).append(file.stem)
     lines = [f"  {group:15}{', '.join(_sorted(options))}" for group, options in groups.items()]
     return "\n".join([_HEADER, *lines, _FOOTER])
+
+
+def version_text() -> str:
+    """This project's version, and those of what it stands on."""
+    names = ("sd_bench", "torch", "hydra-core")
+    return ", ".join(f"{name} {_version(name)}" for name in names)
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def _sorted(options: list[str]) -> list[str]:

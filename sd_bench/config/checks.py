@@ -32,7 +32,7 @@ LARGEST_COUNT = 2**20
 LARGEST_SIZE = 2**40
 
 _ALLOWED: dict[str, tuple[str, ...]] = {
-    "gpu.kind": ("cuda", "cpu"),
+    "gpu.kind": ("cuda", "cpu", "rocm", "mps", "xpu"),
     "attention.backend": ATTENTION_BACKENDS,
     "compile.mode": COMPILE_MODES,
     "precision.name": PRECISIONS,
@@ -104,6 +104,13 @@ def check(config: Config) -> None:
     if not prompts or not all(isinstance(prompt, str) for prompt in prompts):
         raise ConfigError(
             'prompt: write a text, or a list of texts as in \'prompt=["a cat","a dog"]\''
+        )
+    if any(
+        "\ud800" <= letter <= "\udfff" for letter in "".join([*prompts, config.negative_prompt])
+    ):
+        raise ConfigError(
+            "prompt: holds letters that this locale cannot read; set PYTHONUTF8=1, or write the "
+            "prompts into a file (prompt_file=FILE)"
         )
     if config.time_file is not None and Path(config.time_file).is_dir():
         raise ConfigError(f"time_file={config.time_file}: is a folder; name a file")

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import math
 import re
+import shlex
 from collections.abc import Sequence
+from functools import cache
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString, RangeSweep
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from sd_bench.errors import ConfigError
 from sd_bench.paths import CONF_DIR
 from sd_bench.records.old_names import rename_presets, rename_setting
 
 #: Other names that a group goes by, too.
 _ALIASES = {"attention_backend": "attention"}
+#: Hydra's flags that take a value, by all their names.
+_FLAGS_WITH_VALUE = {
+    "--config-dir": "--config-dir", "-cd": "--config-dir",
+    "--config-path": "--config-path", "-cp": "--config-path",
+    "--config-name": "--config-name", "-cn": "--config-name",
+    "--package": "--package", "-p": "--package", "--cfg": "--cfg", "-c": "--cfg",
+    "--experimental-rerun": "--experimental-rerun",
+}  # fmt: skip
+#: How many values a range may stand for.
+MOST_VALUES = 10_000
 _OVERRIDE = re.compile(r"(?P<prefix>\+{0,2}|~)(?P<name>[\w.]+)(?:=(?P<value>.*))?", re.DOTALL)
 
 
@@ -34,20 +54,114 @@ def _without_alias(argument: str) -> str:
 def arguments_for_hydra(arguments: Sequence[str]) -> list[str]:
     """What was typed, as Hydra can read it.
 
-    ``-m`` goes first, since Hydra's parser gives up on overrides on both sides of a flag. Options
+    Flags go first, since Hydra's parser gives up on overrides on both sides of one. Options
     that are named by numbers are quoted (``batch_size=1,2`` as ``batch_size='1','2'``), since it
     takes a bare number for no option's name. Words of earlier versions and other names of a group
-    are replaced.
+    are replaced. Raises ConfigError for what Hydra could not read.
     """
     arguments = [_without_alias(with_present_names(argument)) for argument in arguments]
-    flags = ["-m"] if {"-m", "--multirun"} & set(arguments) else []
-    numbered = {file.parent.name for file in CONF_DIR.glob("*/*.yaml") if file.stem.isdigit()}
-    rest = []
+    flags, overrides = split_flags(arguments)
+    return [*flags, *map(_readable, overrides)]
+
+
+def split_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The flags of a command line, each once and with its value as one word, and the rest."""
+    flags, overrides, rest = [], [], iter(arguments)
+    for argument in rest:
+        name, equals, _ = argument.partition("=")
+        if not argument.startswith("-"):
+            overrides.append(argument)
+        elif name in _FLAGS_WITH_VALUE and not equals and (value := next(rest, None)) is not None:
+            flags.append(f"{_FLAGS_WITH_VALUE[name]}={value}")
+        else:
+            flags.append({"--multirun": "-m"}.get(argument, argument))
+    return list(dict.fromkeys(flags)), overrides
+
+
+def parse_argument(argument: str) -> Override | None:
+    """What Hydra reads in ``NAME=VALUE``; ``None`` for what is no such argument.
+
+    Raises ConfigError, with the way to quote it, for a value that Hydra cannot read.
+    """
+    found = _OVERRIDE.fullmatch(argument)
+    if found is None or found["value"] is None:
+        return None
+    try:
+        return OverridesParser.create().parse_override(argument)
+    except HydraException:
+        # In Hydra's quotes a backslash escapes a quote, or backslashes before one, and no more.
+        value = re.sub(r'(\\*)("|$)', lambda m: 2 * m[1] + ('\\"' if m[2] else ""), found["value"])
+        quoted = shlex.quote(f'{found["prefix"]}{found["name"]}="{value}"')
+        raise ConfigError(
+            f"{argument}: its value has characters that stand for something; quote it as {quoted}"
+        ) from None
+
+
+def _readable(argument: str) -> str:
+    parsed = parse_argument(argument)
+    if parsed is None:
+        return argument
+    group, value = parsed.key_or_group, parsed.value()
+    if isinstance(value, RangeSweep):
+        _check_length(argument, value)
+    if group not in _groups():
+        return argument
+    if isinstance(value, list):
+        ways = ",".join(map(str, value))
+        raise ConfigError(
+            f"{argument}: is a list, and one cell takes one option; write -m {group}={ways} to "
+            "measure each"
+        )
+    if not any(option.isdigit() for option in _groups()[group]):
+        return argument
+    if isinstance(value, RangeSweep):
+        numbers = value.range()
+        return f"{group}={','.join(map(_quoted, numbers))}"
+    if isinstance(value, ChoiceSweep):
+        options = ",".join(map(_quoted, value.list))
+        return f"{group}=shuffle({options})" if value.shuffle else f"{group}={options}"
+    return f"{group}={_quoted(value)}" if isinstance(value, int) else argument
+
+
+def _check_length(argument: str, sweep: RangeSweep) -> None:
+    """Refuse a range that no sweep can end, before it is written out. Raises ConfigError."""
+    assert sweep.start is not None
+    assert sweep.stop is not None
+    count = math.ceil((sweep.stop - sweep.start) / sweep.step)
+    if count > MOST_VALUES:
+        raise ConfigError(
+            f"{argument}: stands for {count:,} values; an axis takes {MOST_VALUES:,} at most"
+        )
+
+
+def _quoted(value: object) -> str:
+    text = value.text if isinstance(value, QuotedString) else str(value).strip()
+    return f"'{text}'" if re.fullmatch(r"-?\d+", text) else text
+
+
+@cache
+def _groups() -> dict[str, tuple[str, ...]]:
+    """The options of each group in conf/."""
+    groups: dict[str, tuple[str, ...]] = {}
+    for file in sorted(CONF_DIR.glob("*/*.yaml")):
+        groups[file.parent.name] = (*groups.get(file.parent.name, ()), file.stem)
+    return groups
+
+
+def typed_value(arguments: Sequence[str], name: str) -> str | None:
+    """The last single value that ``arguments`` give to ``name``, with interpolations resolved.
+
+    ``None`` where they give it none, or several to sweep over. Raises ConfigError for a value that
+    Hydra cannot read.
+    """
+    value = None
     for argument in arguments:
-        group, equals, values = argument.partition("=")
-        if equals and group in numbered:
-            names = (f"'{v}'" if re.fullmatch(r"\s*-?\d+\s*", v) else v for v in values.split(","))
-            argument = f"{group}={','.join(names)}"
-        if argument not in ("-m", "--multirun"):
-            rest.append(argument)
-    return [*flags, *rest]
+        parsed = parse_argument(argument)
+        if parsed is not None and parsed.key_or_group == name:
+            value = None if parsed.is_sweep_override() else parsed.value()
+    if not isinstance(value, str):
+        return None if value is None else str(value)
+    try:
+        return str(OmegaConf.create({"value": value})["value"])
+    except OmegaConfBaseException:  # it reaches into the configuration, which is not there yet
+        return None

@@ -43,6 +43,7 @@ class GpuDefaults:
     warmup_unet_calls: int = 0
     precision: str = "autocast"
     allocator: str = "default"
+    worker: str = "spawn"
 
 
 @dataclass
@@ -94,6 +95,15 @@ class UNetConfig:
     context_dim: int = MISSING
     use_linear_in_transformer: bool = MISSING
     use_checkpoint: bool = False
+
+    @property
+    def head_widths(self) -> list[int]:
+        """The widths of the attention heads, ascending."""
+        if self.num_head_channels is not None:
+            return [self.num_head_channels]
+        assert self.num_heads is not None
+        channels = {self.model_channels * multiplier for multiplier in self.channel_mult}
+        return sorted(width // self.num_heads for width in channels)
 
 
 @dataclass
@@ -263,7 +273,7 @@ class ProtocolConfig:
     warmup_unet_calls: int = MISSING
     order_seed: int = 0
     time_limit_s: float | None = None
-    worker: str = "spawn"
+    worker: str = II("gpu.workload_defaults.worker")
 
 
 @dataclass

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sd_bench.config.conversion import known_models
+from sd_bench.config.hydra_arguments import typed_value
 from sd_bench.config.schema import DEFAULT_PROMPT, RANDOM_WEIGHTS, Config
 from sd_bench.errors import ConfigError
 from sd_bench.weights.checkpoint import digest, open_checkpoint
@@ -51,11 +52,9 @@ def recognised_model(arguments: Sequence[str]) -> tuple[str, list[str]] | None:
 
     Raises ConfigError if it cannot be read. None: there is nothing to recognise.
     """
-    given = dict(a.partition("=")[::2] for a in arguments if "=" in a)
-    weights = given.get("weights", RANDOM_WEIGHTS).strip("'\"")
-    if {"model_version", "experiment"} & set(given) or weights in ("", RANDOM_WEIGHTS):
+    names_given = {argument.lstrip("+").partition("=")[0] for argument in arguments}
+    weights = typed_value(arguments, "weights") or RANDOM_WEIGHTS
+    if {"model_version", "experiment"} & names_given or weights == RANDOM_WEIGHTS:
         return None
-    if "," in weights:
-        return None  # a sweep over several, which may hold different models
     names = recognise(open_checkpoint(Path(weights)), known_models())
     return (weights, names) if names else None

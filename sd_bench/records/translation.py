@@ -46,11 +46,8 @@ def _from_3_to_4(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _from_4_to_5(data: dict[str, Any]) -> dict[str, Any]:
-    """Version 4 knew this project's own networks only, and none of their options."""
-    choices = data.get("choices")
-    if isinstance(choices, dict):
-        choices = {"implementation": "sd_bench", "optimizations": None, **choices}
-    return {**data, "schema_version": 5, "choices": choices}
+    """Version 4 knew this project's own networks only, and stages in every iteration."""
+    return {**data, "schema_version": 5}
 
 
 def _with_presets(choices: Any) -> Any:

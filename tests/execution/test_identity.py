@@ -15,13 +15,12 @@ from tests.support.composition import Compose
 #: Hashes that cells had in November 2026, before any word of the configuration was renamed.
 FIRST_HASHES = {
     "gpu=a100": "e9b7b4925e80f85a",
-    "gpu=cpu allocator=default model_version=sd1 attention=math batch_size=4 compile=default "
-    "precision=bf16": "87b15f9d815898f4",
+    "gpu=cpu allocator=default protocol.worker=spawn model_version=sd1 attention=math batch_size=4 "
+    "compile=default precision=bf16": "87b15f9d815898f4",
     "gpu=h100 model_version=sd2_768 sampler=ddim attention=auto attention.disable_flash=true "
     "workload.seed=7 negative_prompt=blurry": "f52e8a94e3c8263f",
-    "gpu=cpu allocator=default preset=original_no_xformers_pt2 workload.guidance_scale=5": (
-        "f009af590ccca550"
-    ),
+    "gpu=cpu allocator=default protocol.worker=spawn preset=original_no_xformers_pt2 "
+    "workload.guidance_scale=5": "f009af590ccca550",
     "gpu=v100 model_version=sd1 preset=original_xformers batch_size=4 sampler=ddim": (
         "8c74f63f21b5a56d"
     ),

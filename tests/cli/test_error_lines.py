@@ -1,0 +1,33 @@
+"""What a user is told of a name that there is not."""
+
+from __future__ import annotations
+
+import pytest
+from hydra.errors import HydraException
+
+from sd_bench.cli.error_lines import one_line
+from tests.support.composition import Compose
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("atention=flash", "atention: there is no such choice (did you mean attention?);"),
+        ("workload.hieght=64", "(did you mean workload.height?)"),
+        ("protocol.round=6", "(did you mean protocol.rounds?)"),
+        ("quite_another=1", "quite_another: there is no such choice; python -m sd_bench --help"),
+        (
+            "attention=flahs",
+            "attention=flahs: there is no such option (did you mean flash?); ",
+        ),
+        ("compile=max-autotune", "(did you mean max_autotune?)"),
+        ("batch_size=3", "for another size of 1 or more use workload.batch_size=N"),
+    ],
+)
+def test_the_nearest_name_is_told(compose_config: Compose, typed: str, words: str) -> None:
+    with pytest.raises(HydraException) as error:
+        compose_config("gpu=cpu", typed)
+    line = one_line(error.value)
+    assert words in line
+    assert "+" not in line
+    assert "\n" not in line

@@ -1,0 +1,90 @@
+"""What a command that goes on with a sweep takes from its folder, and what it does not."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from sd_bench.cli.resume_arguments import (
+    command_to_resume,
+    resumed_arguments,
+    stored_arguments,
+)
+from sd_bench.errors import ConfigError
+from sd_bench.execution.sweep_folder import start_sweep
+
+_MATRIX = ["-m", "attention=math,flash"]
+
+
+def resuming(folder: Path, *typed: str) -> list[str]:
+    return ["resume=true", f"hydra.sweep.dir={folder}", *typed]
+
+
+@pytest.mark.parametrize(
+    "dangerous",
+    [
+        "torch_env.python=/tmp/other", "++torch_env.python=/tmp/other", "time_file=/etc/motd",
+        "hydra.launcher._target_=os.system", "hydra/launcher=theirs", "hydra.sweeper._target_=x",
+        "+hydra.callbacks.x._target_=x", "--config-dir=/tmp/theirs",
+    ],
+)  # fmt: skip
+def test_what_runs_or_is_written_is_never_taken_from_a_folder(
+    tmp_path: Path, dangerous: str
+) -> None:
+    start_sweep(tmp_path, [*_MATRIX, dangerous])
+    with pytest.raises(ConfigError, match="type it again to go on with that, as in") as error:
+        resumed_arguments(resuming(tmp_path))
+    _, _, line = str(error.value).partition("as in python -m sd_bench ")
+    typed = shlex.split(line)
+    assert dangerous in typed
+    assert set(resumed_arguments(typed)) == {*_MATRIX, *typed}
+
+
+def test_a_relative_folder_of_configurations_is_found_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    stored = stored_arguments(["attention=flash", "preset=mine", "--config-dir", "my"])
+    assert stored == [f"--config-dir={tmp_path}/my", "attention=flash", "preset=mine"]
+    (tmp_path / "sweep").mkdir()
+    start_sweep(tmp_path / "sweep", stored)
+    line = command_to_resume(tmp_path / "sweep", stored)
+    monkeypatch.chdir("/")
+    typed = shlex.split(line)[3:]
+    assert set(resumed_arguments(typed)) == {*stored, *typed}
+    monkeypatch.chdir(tmp_path)
+    assert "--config-dir=my" in resumed_arguments(resuming(Path("sweep"), "--config-dir=my"))
+
+
+def test_a_longer_sweep_needs_no_matrix_again(tmp_path: Path) -> None:
+    start_sweep(tmp_path, _MATRIX)
+    typed = resuming(tmp_path, "protocol.rounds=9")
+    assert resumed_arguments(typed) == [*_MATRIX, *typed]
+    other = resuming(tmp_path, "attention=cudnn")
+    assert resumed_arguments(other) == other
+
+
+def test_a_mistyped_folder_begins_no_sweep(tmp_path: Path) -> None:
+    missing = tmp_path / "mistyped"
+    with pytest.raises(ConfigError, match="there is no sweep to go on with; without resume=true"):
+        resumed_arguments([*_MATRIX, *resuming(missing)])
+
+
+@pytest.mark.parametrize("word", ["false", "no", "off", "No", "0", "'false'"])
+def test_no_is_no(word: str) -> None:
+    assert resumed_arguments([*_MATRIX, f"resume={word}"]) == [*_MATRIX, f"resume={word}"]
+
+
+@pytest.mark.parametrize("word", ["true", "yes", "on", "1", "True"])
+def test_yes_is_yes(tmp_path: Path, word: str) -> None:
+    start_sweep(tmp_path, _MATRIX)
+    typed = [f"resume={word}", f"hydra.sweep.dir={tmp_path}"]
+    assert resumed_arguments(typed) == [*_MATRIX, *typed]
+
+
+def test_what_is_neither_is_one_line() -> None:
+    with pytest.raises(ConfigError, match=re.escape("resume=maybe: write resume=true, or")):
+        resumed_arguments(["resume=maybe"])
