@@ -67,7 +67,8 @@ _KERNELS = _table(
     # FlashAttention, cutlass' fmha, cuDNN's sdpa, FlashInfer; then the Triton kernels of xFormers
     # and FlashAttention, and what cuDNN runs beside the backward pass
     (rf"{_SOFTMAX}|fmha|kvcache|(?<![a-z])mha(?![a-z])", "attention"),
-    (r"^_?(?:fwd|bwd)_(?:kernel|preprocess)|^_?splitk_reduce|dot_do_o|convert_dq", "attention"),
+    (r"^_?(?:fwd|bwd)_(?:kernel|preprocess)|fwd_kernel_splitk|^_?splitk_reduce", "attention"),
+    (r"dot_do_o|convert_dq", "attention"),
     (r"native(?:::|\d+)reduce_kernel", "other"),  # whatever it reduces with, a norm too
     (rf"{_NORM}|(?<![a-z])bn_[fb]w|gammabeta", "normalisation"),
     (r"compute(?:backward)?fusedparams|computeinternalgradients", "normalisation"),

@@ -187,23 +187,27 @@ def test_without_nvml_there_is_one_note_and_no_reading(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("machine", "code", "words"),
+    ("machine", "gpu", "code", "words"),
     [
-        (CORRUPT_INFOROM, 0, "t4"),
-        (A100_DIVIDED, 2, "is in MIG mode, and slices are not supported"),
+        (CORRUPT_INFOROM, "t4", 0, "| yes "),
+        (CORRUPT_INFOROM, "v100", 2, "the device here is 'Tesla T4'; use gpu=t4"),
+        (A100_DIVIDED, "a100", 2, "is in MIG mode, and slices are not supported"),
     ],
-    ids=["corrupt infoROM", "divided"],
+    ids=["corrupt infoROM", "another", "divided"],
 )
 def test_the_command_answers_on_such_a_machine(
-    tmp_path: Path, machine: Machine, code: int, words: str
+    tmp_path: Path, machine: Machine, gpu: str, code: int, words: str
 ) -> None:
+    """In the dry run; a GPU that is named and not there is refused, so the first one is there."""
     environment = {**os.environ, **set_up(machine, tmp_path)}
     environment.pop("CUDA_VISIBLE_DEVICES", None)
+    command = [sys.executable, "-m", "sd_bench", f"gpu={gpu}", "model_version=sd2_tiny"]
     answer = subprocess.run(
-        [sys.executable, "-m", "sd_bench", "model_version=sd2_tiny", "dry_run=true"],
+        [*command, "dry_run=true"],
         cwd=REPOSITORY, capture_output=True, text=True, timeout=100, env=environment,
     )  # fmt: skip
     assert answer.returncode == code, answer.stdout + answer.stderr
     assert words in (answer.stdout if code == 0 else answer.stderr)
     if code:
-        assert len(answer.stderr.splitlines()) == 1
+        (line,) = answer.stderr.splitlines()
+        assert line.startswith(f"sd_bench: gpu={gpu}: ")
