@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
+from sd_bench.measurement import step_profile
 from sd_bench.measurement.kernel_classes import Step, read_step
 from sd_bench.measurement.step_profile import notes_on
 from sd_bench.measurement.trace_events import ATTENTION_SCOPE, STEP_SCOPE
@@ -124,6 +130,32 @@ def test_kernels_that_were_launched_and_not_seen_are_counted(written: Format) ->
     assert (step.num_launched, step.num_lost) == (12, 3)
     note = notes_on(step, on_device=True, compiled=False)["kernels"]
     assert note.startswith("the profiler lost 3 of 12 kernels")
+
+
+@pytest.mark.parametrize(
+    ("lost_in", "tries", "noted"), [(0, 1, False), (2, 3, False), (3, 3, True)]
+)
+def test_a_step_with_lost_kernels_is_profiled_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost_in: int, tries: int, noted: bool
+) -> None:
+    lost = [replace(k, is_lost=k.name == GEMM) for k in EAGER_KERNELS]
+    made: list[bytes] = []
+
+    def trace_step(_: object) -> bytes:
+        kernels = lost if len(made) < lost_in else EAGER_KERNELS
+        made.append(json.dumps(trace_of(FORMATS["2.7"], EAGER_HOST, kernels)).encode())
+        return made[-1]
+
+    monkeypatch.setattr(step_profile, "_trace_step", trace_step)
+    on_a_gpu: Any = SimpleNamespace(
+        config=SimpleNamespace(compile=SimpleNamespace(mode="off")),
+        device=torch.device("cuda"),
+        attention_modules=[],
+    )
+    profile = step_profile.profile_step(on_a_gpu, tmp_path / "trace.json.gz")
+    assert len(made) == tries
+    assert ("kernels" in profile.notes) == noted
+    assert gzip.decompress((tmp_path / "trace.json.gz").read_bytes()) == made[-1]
 
 
 #: A compiled step: Triton's kernels have an operator of their own name around their launch, what
