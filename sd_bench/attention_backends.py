@@ -20,8 +20,9 @@ class Need:
     It concerns ``device`` ("cpu" or "cuda") only, if that is named, and PyTorch from the version on
     that has the feature ``since``, if that is. Of the rest each is needed where it is not None: a
     kind of device, a ``feature`` of PyTorch (both features by their name in the table of what its
-    versions can do), a compute ``capability`` on CUDA, an installed ``package``, or a precision
-    among ``precisions``.
+    versions can do), a compute ``capability`` on CUDA, an installed ``package``, a precision among
+    ``precisions``, or heads no wider than ``head_width``. It concerns PyTorch ``before`` a feature
+    only, if that is named, and GPUs below the capability ``below`` only, if that is.
     """
 
     reason: str
@@ -32,6 +33,9 @@ class Need:
     capability: tuple[int, int] | None = None
     package: str | None = None
     precisions: tuple[str, ...] | None = None
+    head_width: int | None = None
+    before: str | None = None
+    below: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +131,12 @@ BACKENDS = (
                 runs_on="cuda",
             ),
             Need(
+                reason="xFormers for PyTorch 1.12 is built for conda alone: conda env create "
+                "--file environment-original.yml",
+                before="scaled_dot_product_attention",
+                package="xformers",
+            ),
+            Need(
                 reason="xFormers is not installed: pip install 'sd_bench[xformers]'",
                 package="xformers",
             ),
@@ -170,6 +180,12 @@ BACKENDS = (
             ),
             _FLASH_ATTENTION_2,
             Need(reason="needs compute capability 7.5", capability=(7, 5)),
+            Need(
+                reason="FlashAttention-1, which PyTorch before 2.2 has, takes heads up to 128 wide",
+                device="cuda",
+                before="flash attention by FlashAttention-2",
+                head_width=128,
+            ),
             _HALF,
         ),
     ),
@@ -184,6 +200,11 @@ BACKENDS = (
             Need(reason="cuDNN attention needs PyTorch 2.5", feature="cudnn attention"),
             _CUDA,
             _FLASH_ATTENTION_2,
+            Need(
+                reason="cuDNN attention takes heads up to 128 wide below compute capability 9.0",
+                below=(9, 0),
+                head_width=128,
+            ),
             _HALF,
         ),
     ),

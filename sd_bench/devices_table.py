@@ -19,10 +19,28 @@ def list_devices() -> tuple[str, ...]:
 
     That is the published study's order too: P100, T4, A10, V100, A100.
     """
+    return tuple(device["name"] for device in sorted(_devices(), key=_display_order))
+
+
+@cache
+def list_capabilities() -> dict[str, tuple[int, int]]:
+    """The compute capability of each device that has one."""
+    return {
+        device["name"]: _pair(device["compute_capability"])
+        for device in _devices()
+        if "compute_capability" in device
+    }
+
+
+def _devices() -> list[dict[str, Any]]:
     files = sorted((CONF_DIR / "gpu").glob("*.yaml"))
     options = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in files]
-    devices = [option for option in options if "name" in option]
-    return tuple(device["name"] for device in sorted(devices, key=_display_order))
+    return [option for option in options if "name" in option]
+
+
+def _pair(capability: str) -> tuple[int, int]:
+    major, minor = capability.split(".")
+    return int(major), int(minor)
 
 
 def _display_order(device: dict[str, Any]) -> tuple[bool, bool, float, float, str]:

@@ -45,9 +45,16 @@ def test_what_is_fused_has_operators_that_prove_it() -> None:
 
 def test_every_need_names_one_thing_and_known_features() -> None:
     for need in (need for backend in BACKENDS for need in backend.needs):
-        wanted = (need.runs_on, need.feature, need.capability, need.package, need.precisions)
+        wanted = (
+            need.runs_on,
+            need.feature,
+            need.capability,
+            need.package,
+            need.precisions,
+            need.head_width,
+        )
         assert sum(value is not None for value in wanted) == 1, need
-        assert {need.feature, need.since} - {None} <= SINCE.keys()
+        assert {need.feature, need.since, need.before} - {None} <= SINCE.keys()
 
 
 def test_a_backend_of_sdpa_with_a_flag_can_be_switched_off() -> None:

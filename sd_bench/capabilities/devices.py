@@ -86,7 +86,7 @@ def matching_devices(gpu: GpuConfig) -> tuple[Device, ...]:
 
 def check_present(gpu: GpuConfig) -> None:
     """Refuse a ``gpu`` that no device present is. Raises ConfigError."""
-    if gpu.kind == "cpu":
+    if gpu.kind != "cuda":  # of other makers' GPUs only PyTorch can tell
         return
     found = cuda_devices()
     if not found and (why := detect().why_none):

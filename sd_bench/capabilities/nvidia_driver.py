@@ -13,8 +13,18 @@ from pathlib import Path
 from typing import Any
 
 _FIELDS = ("index", "name", "uuid", "compute_cap", "memory.total", "driver_version")
+#: Whether a GPU is divided into slices. Only drivers from 450 on know it.
+_MIG = "mig.mode.current"
+#: What is asked, until a driver answers: old ones refuse a question with a field they do not know.
+_QUESTIONS = (
+    (*_FIELDS, _MIG),
+    _FIELDS,
+    tuple(field for field in (*_FIELDS, _MIG) if field != "compute_cap"),
+    tuple(field for field in _FIELDS if field != "compute_cap"),
+)
 _APP_FIELDS = ("gpu_uuid", "pid", "process_name")
 _TIMEOUT_S = 60
+_EXIT_CODE = "ended with exit code"
 _FULL_UUID = re.compile(r"GPU-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 #: What stands here where a GPU does: its device file, and the driver's own entry of it.
 _SIGNS_OF_A_DEVICE = ("/dev/nvidia[0-9]*", "/proc/driver/nvidia/gpus/*")
@@ -22,7 +32,10 @@ _SIGNS_OF_A_DEVICE = ("/dev/nvidia[0-9]*", "/proc/driver/nvidia/gpus/*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """One CUDA device as its driver names it; an old driver does not tell the capability."""
+    """One CUDA device as its driver names it; an old driver does not tell the capability.
+
+    ``is_divided`` says whether it is in MIG mode: then a process gets a slice of it at most.
+    """
 
     index: str
     name: str
@@ -30,6 +43,7 @@ class Device:
     compute_capability: str | None
     memory_mib: str
     driver: str
+    is_divided: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +77,27 @@ def ask_nvidia_smi(*arguments: str) -> tuple[str, str | None]:
     if answer.returncode == 0:
         return answer.stdout, None
     words = " ".join(f"{answer.stdout} {answer.stderr}".split())
-    return answer.stdout, f"nvidia-smi ended with exit code {answer.returncode}: {words[:200]}"
+    return answer.stdout, f"nvidia-smi {_EXIT_CODE} {answer.returncode}: {words[:200]}"
 
 
 @lru_cache(maxsize=1)
 def detect() -> Detection:
     """Ask the driver once for the devices that are here."""
     there: tuple[Device, ...] = ()
-    for fields in (_FIELDS, [f for f in _FIELDS if f != "compute_cap"]):  # old drivers lack it
+    for fields in _QUESTIONS:
         query = f"--query-gpu={','.join(fields)}"
         text, trouble = ask_nvidia_smi(query, "--format=csv,noheader,nounits")
         there = parse_nvidia_smi(text, fields)
-        if there:
+        if there or (trouble is not None and _EXIT_CODE not in trouble):  # it said nothing at all
             break
     if not there:
         return Detection((), _why_unread(trouble))
     selection = os.environ.get("CUDA_VISIBLE_DEVICES")
     chosen = visible(there, selection)
-    return Detection(chosen, None if chosen else _why_hidden(there, selection or ""))
+    whole = tuple(device for device in chosen if not device.is_divided)
+    if chosen and not whole:
+        return Detection((), _why_divided(chosen))
+    return Detection(whole, None if whole else _why_hidden(there, selection or ""))
 
 
 def cuda_devices() -> tuple[Device, ...]:
@@ -114,6 +131,14 @@ def _why_hidden(there: tuple[Device, ...], selection: str) -> str | None:
     return f"CUDA_VISIBLE_DEVICES={selection} selects none of the devices here: {names}"
 
 
+def _why_divided(chosen: tuple[Device, ...]) -> str:
+    names = ", ".join(f"{device.index} ({device.name})" for device in chosen)
+    return (
+        f"GPU {names} is in MIG mode, and slices are not supported: select another GPU, or have an "
+        f"administrator end it (nvidia-smi --id={chosen[0].index} --multi-instance-gpu=0)"
+    )
+
+
 def parse_nvidia_smi(text: str, fields: Sequence[str] = ()) -> tuple[Device, ...]:
     """The devices in the CSV that nvidia-smi prints for ``fields``, all by default."""
     names = fields or _FIELDS
@@ -127,6 +152,7 @@ def parse_nvidia_smi(text: str, fields: Sequence[str] = ()) -> tuple[Device, ...
             compute_capability=fact.get("compute_cap"),
             memory_mib=fact["memory.total"],
             driver=fact["driver_version"],
+            is_divided=fact.get(_MIG) == "Enabled",
         )
         for fact in facts
         if fact["uuid"].startswith("GPU-")

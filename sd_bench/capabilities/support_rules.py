@@ -8,12 +8,15 @@ input before it builds anything, and calls the cell unsupported with PyTorch's o
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sd_bench.attention_backends import BACKENDS_BY_NAME, Need
 from sd_bench.capabilities.implementations import why_implementation_cannot
+from sd_bench.capabilities.other_makers import why_other_maker_cannot
+from sd_bench.capabilities.torch_builds import Build, newest_capability, why_build_cannot
 from sd_bench.capabilities.torch_features import can
 from sd_bench.config.schema import OUR_IMPLEMENTATION, Config
 from sd_bench.records.old_names import rename_presets
@@ -25,7 +28,8 @@ SM = tuple[int, int]
 class Host:
     """What the rules need to know of the device and of the interpreter that runs the worker.
 
-    ``packages`` are those that it can import, of those that implementations need.
+    ``packages`` are those that it can import, of those that implementations need; ``build`` is
+    what its PyTorch was made for, None if that cannot be read.
     """
 
     kind: str
@@ -34,6 +38,8 @@ class Host:
     has_xformers: bool
     has_compiler: bool
     packages: frozenset[str] = frozenset()
+    build: Build | None = None
+    has_c_compiler: bool = True
 
 
 Rule = tuple[Callable[[Config, Host], bool], str]
@@ -43,11 +49,19 @@ def _below(host: Host, capability: SM) -> bool:
     return host.kind == "cuda" and host.capability is not None and host.capability < capability
 
 
+def _widest_head(config: Config) -> int:
+    return max(config.model_version.unet.head_widths)
+
+
 def _is_unmet(need: Need, config: Config, host: Host) -> bool:
     """Whether the cell lacks what its attention backend needs."""
     if need.device not in (None, host.kind):
         return False
     if need.since is not None and not can(host.torch, need.since):
+        return False
+    if need.before is not None and can(host.torch, need.before):
+        return False
+    if need.below is not None and not _below(host, need.below):
         return False
     return (
         need.runs_on not in (None, host.kind)
@@ -55,6 +69,7 @@ def _is_unmet(need: Need, config: Config, host: Host) -> bool:
         or (need.capability is not None and _below(host, need.capability))
         or (need.package == "xformers" and not host.has_xformers)
         or (need.precisions is not None and config.precision.name not in need.precisions)
+        or (need.head_width is not None and _widest_head(config) > need.head_width)
     )
 
 
@@ -64,17 +79,9 @@ def _switches_one_off(config: Config) -> bool:
 
 
 #: The newest compute capability that the wheels of PyTorch 1.12 are built for.
-TORCH_1_12_CAPABILITY = (8, 6)
+TORCH_1_12_CAPABILITY = newest_capability((1, 12))
 
 RULES: tuple[Rule, ...] = (
-    (
-        lambda c, h: (
-            h.torch < (2, 0)
-            and h.kind == "cuda"
-            and (h.capability or (0, 0)) > TORCH_1_12_CAPABILITY
-        ),
-        "the wheels of PyTorch 1.12 stop at compute capability 8.6",
-    ),
     (
         lambda c, h: _switches_one_off(c) and not can(h.torch, "scaled_dot_product_attention"),
         "PyTorch before 2.0 has no attention backends to switch off",
@@ -116,11 +123,16 @@ RULES: tuple[Rule, ...] = (
     ),
     (
         lambda c, h: c.compile.mode != "off" and _below(h, (7, 0)),
-        "torch.compile needs compute capability 7.0",
+        "torch.compile needs compute capability 7.0: take compile=off",
     ),
     (
         lambda c, h: c.compile.mode != "off" and h.kind == "cpu" and not h.has_compiler,
         "torch.compile on a CPU needs a C++ compiler: install g++",
+    ),
+    (
+        lambda c, h: c.compile.mode != "off" and h.kind == "cuda" and not h.has_c_compiler,
+        "torch.compile on a GPU needs a C compiler, by which Triton builds its launchers: install "
+        "gcc, or name one in the variable CC",
     ),
     (
         lambda c, h: (
@@ -137,6 +149,10 @@ RULES: tuple[Rule, ...] = (
 
 def unsupported_reason(config: Config, host: Host) -> str | None:
     """Why ``config`` cannot run on ``host``, or None."""
+    if host.kind == "cuda" and (why := why_build_cannot(host.torch, host.build, host.capability)):
+        return why
+    if (why := why_other_maker_cannot(config, host.build)) is not None:
+        return why
     needs = BACKENDS_BY_NAME[config.attention.backend].needs
     reasons = [need.reason for need in needs if _is_unmet(need, config, host)]
     if (why := why_implementation_cannot(config, host)) is not None:
@@ -178,3 +194,8 @@ def compile_switch(variables: Mapping[str, str]) -> str | None:
 def has_cpp_compiler() -> bool:
     """Whether torch.compile would find a C++ compiler here."""
     return any(map(shutil.which, ("g++", "clang++", "c++")))
+
+
+def has_c_compiler() -> bool:
+    """Whether Triton would find a C compiler here (its own search: CC, gcc, clang)."""
+    return bool(os.environ.get("CC")) or any(map(shutil.which, ("gcc", "clang")))

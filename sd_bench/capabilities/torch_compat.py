@@ -13,6 +13,12 @@ from unittest import mock
 import torch
 
 from sd_bench.attention_backends import BACKENDS
+from sd_bench.capabilities.torch_builds import (
+    Build,
+    name_build,
+    why_architectures_cannot,
+    why_build_cannot,
+)
 from sd_bench.capabilities.torch_features import can, version_tuple
 
 TORCH_VERSION = version_tuple(torch.__version__)
@@ -20,6 +26,9 @@ TORCH_VERSION = version_tuple(torch.__version__)
 HAS_SDPA = can(TORCH_VERSION, "scaled_dot_product_attention")
 HAS_COMPILE = can(TORCH_VERSION, "torch.compile")
 HAS_FLOP_COUNTER = can(TORCH_VERSION, "flop_counter")
+
+#: How PyTorch says that the driver does not know its CUDA version.
+_OLD_DRIVER = "driver on your system is too old"
 
 #: The switch of each attention backend in ``torch.backends.cuda``; they steer the CPU's too.
 _SDPA_SWITCHES = {b.name: b.sdpa_switch for b in BACKENDS if b.sdpa_switch is not None}
@@ -105,6 +114,35 @@ def math_attention_reduces_in_half() -> bool:
     if not can(TORCH_VERSION, "upcast of math attention as a switch"):
         return True
     return bool(torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed())
+
+
+def this_build() -> Build:
+    """What this PyTorch was made for."""
+    return Build(
+        version=TORCH_VERSION,
+        cuda=None if torch.version.cuda is None else version_tuple(torch.version.cuda),
+        hip=torch.version.hip,
+        xpu=getattr(torch.version, "xpu", None),
+    )
+
+
+def why_no_kernels(device: torch.device) -> str | None:
+    """Why this PyTorch cannot compute on an NVIDIA GPU at all, or None.
+
+    It is not made for such GPUs, has no kernels for this one, or is newer than the driver.
+    """
+    build = this_build()
+    if device.type != "cuda" or build.hip is not None:
+        return None
+    if build.cuda is None:
+        return why_build_cannot(build.version, build, None)
+    try:
+        capability = torch.cuda.get_device_capability(device)
+    except RuntimeError as error:
+        if _OLD_DRIVER not in str(error):
+            raise
+        return f"{name_build(build)}: {' '.join(str(error).split())[:400]}"
+    return why_architectures_cannot(build, torch.cuda.get_arch_list(), capability)
 
 
 class Watcher(Protocol):

@@ -32,7 +32,7 @@ LARGEST_COUNT = 2**20
 LARGEST_SIZE = 2**40
 
 _ALLOWED: dict[str, tuple[str, ...]] = {
-    "gpu.kind": ("cuda", "cpu"),
+    "gpu.kind": ("cuda", "cpu", "rocm", "mps", "xpu"),
     "attention.backend": ATTENTION_BACKENDS,
     "compile.mode": COMPILE_MODES,
     "precision.name": PRECISIONS,

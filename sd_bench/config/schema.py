@@ -96,6 +96,15 @@ class UNetConfig:
     use_linear_in_transformer: bool = MISSING
     use_checkpoint: bool = False
 
+    @property
+    def head_widths(self) -> list[int]:
+        """The widths of the attention heads, ascending."""
+        if self.num_head_channels is not None:
+            return [self.num_head_channels]
+        assert self.num_heads is not None
+        channels = {self.model_channels * multiplier for multiplier in self.channel_mult}
+        return sorted(width // self.num_heads for width in channels)
+
 
 @dataclass
 class AutoencoderConfig:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sd_bench.environments.creation import create
+from sd_bench.environments.creation import create, find_conda
+from sd_bench.environments.cuda_builds import describe_build
 from sd_bench.environments.definition import NAMES, definition
 from sd_bench.environments.locks import lock_all
 from sd_bench.environments.support_table import support_table
@@ -21,8 +22,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     try:
         if options.command == "create":
-            folder = create(definition(options.name), options.at, options.python)
-            print(f"made {folder}")
+            wanted = definition(options.name)
+            by_conda = find_conda() is not None and options.python is None
+            folder = create(wanted, options.at, options.python, options.cuda)
+            print(f"made {folder}: {describe_build(wanted, options.cuda, by_conda)}")
             if options.at is not None:
                 print(f"use it with torch_env.python={folder} torch_env={options.name}")
         elif options.command == "lock":
@@ -44,6 +47,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     make.add_argument("name", choices=NAMES)
     make.add_argument("--at", type=Path, help="where (default: .envs/NAME in the checkout)")
     make.add_argument("--python", help="make a virtual environment with this interpreter")
+    make.add_argument("--cuda", help="CUDA version of its PyTorch, as in --cuda 11.3 for original")
     commands.add_parser("check", help="what is there, and what each can run on this device")
     lock = commands.add_parser("lock", help="write the version of every package of both anew")
     lock.add_argument("--upgrade", action="store_true", help="take the newest that fit")

@@ -7,31 +7,42 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from sd_bench.environments.cuda_builds import check_cuda, pip_lines
 from sd_bench.environments.definition import CHECKOUT, Definition
 from sd_bench.errors import ConfigError
 
 _CONDAS = ("mamba", "micromamba", "conda")
 
 
-def create(wanted: Definition, at: Path | None, python: str | None) -> Path:
+def create(
+    wanted: Definition, at: Path | None, python: str | None, cuda: str | None = None
+) -> Path:
     """Make the environment and give its folder (``at``, or the usual place).
 
     ``python`` names the interpreter to make a virtual environment with; it also says not to use
-    conda. Raises ConfigError if it cannot be made.
+    conda. ``cuda`` names the CUDA version that its PyTorch is made with; without it that is conda's
+    or the package index's. Raises ConfigError if it cannot be made.
     """
+    if cuda is not None:
+        check_cuda(wanted, cuda)
     folder = at or wanted.folder
     if folder.exists():
         raise ConfigError(f"{folder}: exists already; remove it first, or name another with --at")
-    conda = next((found for name in _CONDAS if (found := shutil.which(name))), None)
-    if conda is not None and python is None:
+    conda = find_conda()
+    if conda is not None and python is None and cuda in (None, wanted.conda_cuda):
         _run([conda, "env", "create", "--file", str(wanted.file), "--prefix", str(folder)])
         return folder
     interpreter = python or _interpreter(wanted.python)
     _check_version(interpreter, wanted)
     _run([interpreter, "-m", "venv", str(folder)])
-    arguments = [part for line in wanted.pip for part in _pip_arguments(line)]
+    arguments = [part for line in pip_lines(wanted, cuda) for part in _pip_arguments(line)]
     _run([str(folder / "bin" / "python"), "-m", "pip", "install", *arguments])
     return folder
+
+
+def find_conda() -> str | None:
+    """The fastest of conda's commands that is on the PATH."""
+    return next((found for name in _CONDAS if (found := shutil.which(name))), None)
 
 
 def _pip_arguments(line: str) -> list[str]:

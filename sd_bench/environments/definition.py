@@ -20,8 +20,9 @@ CHECKOUT = PACKAGE_DIR.parent
 class Definition:
     """``python`` is the wanted version (major.minor), ``pip`` the lines of the pip section.
 
-    ``conda_name`` is what conda calls the environment; ``folder`` where it is made without conda;
-    ``lock`` the file with the version of every package.
+    ``conda_name`` is what conda calls the environment, ``conda_cuda`` the CUDA version that conda
+    takes for it, if the yml names one; ``folder`` is where it is made without conda, ``lock`` the
+    file with the version of every package.
     """
 
     name: str
@@ -31,6 +32,13 @@ class Definition:
     pip: list[str]
     folder: Path
     lock: Path
+    conda_cuda: str | None = None
+
+    @property
+    def torch(self) -> str:
+        """The version of PyTorch that pip installs. Raises StopIteration where it is not pinned."""
+        pin = next(line for line in self.pip if line.startswith("torch=="))
+        return pin.removeprefix("torch==")
 
 
 def definition(name: str) -> Definition:
@@ -43,8 +51,9 @@ def definition(name: str) -> Definition:
     content = yaml.safe_load(file.read_text(encoding="utf-8"))
     dependencies: list[Any] = content["dependencies"]
     pip = next(entry["pip"] for entry in dependencies if isinstance(entry, dict))
-    plain = (entry for entry in dependencies if isinstance(entry, str))
+    plain = [entry for entry in dependencies if isinstance(entry, str)]
     python = next(entry for entry in plain if entry.startswith("python="))
+    cuda = (entry.partition("=")[2] for entry in plain if entry.startswith("cudatoolkit="))
     return Definition(
         name=name,
         file=file,
@@ -53,4 +62,5 @@ def definition(name: str) -> Definition:
         pip=[str(line) for line in pip],
         folder=CHECKOUT / ".envs" / name,
         lock=CHECKOUT / f"requirements-{name}.txt",
+        conda_cuda=next(cuda, None),
     )

@@ -10,10 +10,12 @@ import sys
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import metadata
+from pathlib import Path
 
 from sd_bench.capabilities.devices import matching_devices
 from sd_bench.capabilities.implementations import needed_packages
-from sd_bench.capabilities.support_rules import Host, has_cpp_compiler
+from sd_bench.capabilities.support_rules import Host, has_c_compiler, has_cpp_compiler
+from sd_bench.capabilities.torch_builds import Build, read_build
 from sd_bench.capabilities.torch_features import version_tuple
 from sd_bench.config.schema import Config, TorchEnvConfig
 from sd_bench.environments.locations import default_executable, find_executable
@@ -23,24 +25,34 @@ from sd_bench.paths import IS_CHECKOUT
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interpreter:
-    """A Python executable and the packages that matter."""
+    """A Python executable and the packages that matter.
+
+    ``build`` is what its PyTorch was made for; None if its ``torch/version.py`` cannot be read.
+    """
 
     executable: str
     torch: str
     has_xformers: bool
     packages: frozenset[str]
+    build: Build | None = None
 
 
 _ASK = """
 import importlib.util, json, sys
 from importlib import metadata
+from pathlib import Path
 def version(name):
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
+def version_file():
+    spec = importlib.util.find_spec("torch")
+    folders = (spec.submodule_search_locations or []) if spec else []
+    files = [Path(folder) / "version.py" for folder in folders]
+    return next((f.read_text(encoding="utf-8") for f in files if f.is_file()), "")
 print(json.dumps({"torch": version("torch"), "xformers": version("xformers"),
-                  "sd_bench": version("sd_bench"),
+                  "sd_bench": version("sd_bench"), "version_file": version_file(),
                   "packages": [n for n in sys.argv[1:] if importlib.util.find_spec(n) is not None],
                   "missing": [n for n in ("omegaconf", "open_clip", "numpy", "PIL")
                               if importlib.util.find_spec(n) is None]}))
@@ -88,7 +100,16 @@ def _current() -> Interpreter:
         torch=torch,
         has_xformers=importlib.util.find_spec("xformers") is not None,
         packages=frozenset(n for n in needed_packages() if importlib.util.find_spec(n) is not None),
+        build=read_build(_version_file()),
     )
+
+
+def _version_file() -> str:
+    """The text of this interpreter's ``torch/version.py``, found without importing torch."""
+    spec = importlib.util.find_spec("torch")
+    folders = (spec.submodule_search_locations or []) if spec is not None else []
+    files = [Path(folder) / "version.py" for folder in folders]
+    return next((f.read_text(encoding="utf-8") for f in files if f.is_file()), "")
 
 
 @cache
@@ -123,6 +144,7 @@ def _other(python: str) -> Interpreter:
         torch=facts["torch"],
         has_xformers=facts["xformers"] is not None,
         packages=frozenset(facts["packages"]),
+        build=read_build(facts["version_file"]),
     )
 
 
@@ -141,4 +163,6 @@ def host_of(config: Config, interpreter: Interpreter) -> Host:
         has_xformers=interpreter.has_xformers,
         has_compiler=has_cpp_compiler(),
         packages=interpreter.packages,
+        build=interpreter.build,
+        has_c_compiler=has_c_compiler(),
     )

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from sd_bench.capabilities.composition import compose_config
 from sd_bench.capabilities.support_rules import unsupported_reason
+from sd_bench.capabilities.torch_builds import name_build
 from sd_bench.config.schema import ATTENTION_BACKENDS, COMPILE_MODES, PRECISIONS
 from sd_bench.environments.interpreter import Interpreter, find_interpreter, host_of
 from sd_bench.errors import ConfigError
@@ -29,6 +30,7 @@ def support_table() -> Table:
     table.add_row("interpreter", *map(escape, executables))
     facts: tuple[tuple[str, Callable[[Interpreter], str]], ...] = (
         ("torch", lambda i: i.torch),
+        ("its build", lambda i: "unknown" if i.build is None else name_build(i.build)),
         ("xformers", lambda i: "yes" if i.has_xformers else "no"),
     )
     for name, fact in facts:

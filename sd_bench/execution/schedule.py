@@ -61,7 +61,11 @@ class Schedule:
         for round_index in count():
             if self.looks.is_look(round_index):
                 self._look(round_index)
-            indices = [i for i, target in enumerate(self._targets) if round_index < target]
+            indices = [
+                index
+                for index, target in enumerate(self._targets)
+                if round_index < target and not self._cannot_run(index, round_index)
+            ]
             if not indices:
                 return
             turns = []
@@ -76,6 +80,11 @@ class Schedule:
                 return
             if turns:
                 yield turns
+
+    def _cannot_run(self, index: int, round_index: int) -> bool:
+        """Whether an earlier round's worker has found that the cell cannot run here."""
+        earlier = (self.records.get((index, other)) for other in range(round_index))
+        return any(record is not None and record.status == "unsupported" for record in earlier)
 
     def _turn(self, index: int, round_index: int, place: int, profiled: bool) -> Turn:
         """A turn; in another matrix than before its position follows all that there are."""

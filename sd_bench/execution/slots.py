@@ -32,7 +32,7 @@ class Slot:
 
     def suits(self, gpu: GpuConfig) -> bool:
         if self.device is None:
-            return gpu.kind == "cpu"
+            return gpu.kind != "cuda"
         return gpu.kind == "cuda" and fits(gpu, self.device)
 
 
@@ -117,14 +117,14 @@ def slots_for(configs: Sequence[Config]) -> Slots:
             found[device.uuid] = Slot(
                 device=device, environment=environment, claims=claims_on(device)
             )
-    if any(config.gpu.kind == "cpu" for config in configs):
+    if any(config.gpu.kind != "cuda" for config in configs):
         return Slots([*found.values(), Slot(claims=claims_on(None))], at_once=1, locks=folder)
     return Slots(list(found.values()), at_once, folder)
 
 
 def _devices(config: Config) -> Sequence[Device]:
     wanted, gpu = config.num_gpus, config.gpu
-    if gpu.kind == "cpu":
+    if gpu.kind != "cuda":
         if wanted not in ("1", "all"):
             raise ConfigError(f"num_gpus={wanted}: gpu={gpu.name} runs one worker at a time")
         return ()

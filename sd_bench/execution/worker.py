@@ -26,6 +26,7 @@ from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING, Any, NoReturn  # noqa: E402
 
 from sd_bench.capabilities.allocators import why_not_had, without_allocator  # noqa: E402
+from sd_bench.capabilities.other_makers import torch_type  # noqa: E402
 from sd_bench.capabilities.support_rules import compile_switch  # noqa: E402
 from sd_bench.config.conversion import from_dict, to_dict  # noqa: E402
 from sd_bench.config.scaling import scaled_sentences  # noqa: E402
@@ -60,7 +61,7 @@ _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _DRAWING_S = 0.005
 _PR_SET_PDEATHSIG = 1
 #: How PyTorch says that memory ran out, on CUDA and on a CPU.
-_OOM_WORDS = ("out of memory", "can't allocate memory")
+_OOM_WORDS = ("out of memory", "can't allocate memory", "alloc_failed", "allocation_failed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +210,7 @@ def _measure(
     began: float,
 ) -> Record:
     """Measure the round. ``keep`` gets the record before a step is profiled, if one is."""
+    from sd_bench.capabilities.torch_compat import why_no_kernels
     from sd_bench.implementations.building import find_factory
     from sd_bench.implementations.precision import compute_dtype
     from sd_bench.measurement.efficiency import with_efficiency
@@ -222,6 +224,8 @@ def _measure(
     find_factory(config)
     import_s = time.perf_counter() - began
     device = device_of(config)
+    if (why := why_no_kernels(device)) is not None:
+        return replace(record, status="unsupported", reason=why)
     variables = without_allocator(config.allocator, os.environ)
     environment = {**describe_environment(device, variables), "worker": request.worker}
     record = replace(record, environment=environment)
@@ -365,7 +369,8 @@ def device_of(config: Config) -> torch.device:
     """The device of a cell; a worker sees one GPU only."""
     import torch
 
-    return torch.device(config.gpu.kind, *([0] if config.gpu.kind == "cuda" else []))
+    name = torch_type(config.gpu.kind)
+    return torch.device(name, *([0] if name in ("cuda", "xpu") else []))
 
 
 class _Reporter:

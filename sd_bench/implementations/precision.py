@@ -13,7 +13,12 @@ WEIGHT_DTYPES = {
     "bf16": torch.bfloat16,
     "fp32": torch.float32,
 }
-_AUTOCAST_DTYPES = {"cuda": torch.float16, "cpu": torch.bfloat16}
+_AUTOCAST_DTYPES = {
+    "cuda": torch.float16,
+    "mps": torch.float16,
+    "xpu": torch.float16,
+    "cpu": torch.bfloat16,
+}
 
 
 def compute_dtype(config: Config, device: torch.device) -> torch.dtype:

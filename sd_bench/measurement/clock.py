@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 
@@ -20,6 +20,8 @@ def synchronise(device: torch.device) -> None:
     """Wait until ``device`` has done all its work. A CPU has, always."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+    elif device.type != "cpu":
+        getattr(torch, device.type).synchronize()
 
 
 class _Timer(Protocol):
@@ -50,11 +52,12 @@ class _CpuTimer:
         return [(name, (t - self._begin) / 1e9) for name, t in self._times]
 
 
-class _CudaTimer:
+class _EventTimer:
     """Events in the stream: the device stamps them as it gets there."""
 
-    def __init__(self) -> None:
-        self._events: list[tuple[str, torch.cuda.Event]] = []
+    def __init__(self, device: torch.device) -> None:
+        self._make_event: Callable[..., Any] = getattr(torch, device.type).Event
+        self._events: list[tuple[str, Any]] = []
 
     def start(self) -> None:
         self.stage("start")
@@ -63,7 +66,7 @@ class _CudaTimer:
         self.stage("step")
 
     def stage(self, name: str) -> None:
-        event = torch.cuda.Event(enable_timing=True)
+        event = self._make_event(enable_timing=True)
         event.record()
         self._events.append((name, event))
 
@@ -86,14 +89,14 @@ def timed_iteration(device: torch.device, call: Callable[[_Timer], T]) -> tuple[
 
     ``begun_s`` is on the clock itself; a round counts it from its first timed iteration.
     """
-    timer: _Timer = _CudaTimer() if device.type == "cuda" else _CpuTimer()
+    timer: _Timer = _CpuTimer() if device.type == "cpu" else _EventTimer(device)
     synchronise(device)
     begin = time.perf_counter_ns()
     timer.start()
     result = call(timer)
     synchronise(device)
     total_s = (time.perf_counter_ns() - begin) / 1e9
-    iteration = _iteration(total_s, timer.seconds(), device.type == "cuda")
+    iteration = _iteration(total_s, timer.seconds(), device.type != "cpu")
     return replace(iteration, begun_s=begin / 1e9), result
 
 

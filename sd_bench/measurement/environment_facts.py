@@ -143,14 +143,22 @@ def _version(package: str) -> str | None:
 def _describe_device(device: torch.device) -> dict[str, Any]:
     if device.type == "cpu":
         return {"kind": "cpu", "name": cpu_name()}
+    if device.type != "cuda":
+        return {"kind": device.type, "name": _device_name(device)}
     properties = torch.cuda.get_device_properties(device)
     return {
-        "kind": "cuda",
+        "kind": "cuda" if torch.version.hip is None else "rocm",
         "name": properties.name,
         "compute_capability": f"{properties.major}.{properties.minor}",
         "memory_bytes": properties.total_memory,
         "multiprocessors": properties.multi_processor_count,
     }
+
+
+def _device_name(device: torch.device) -> str:
+    """What PyTorch calls it; Apple's GPU is part of the processor, and has its name."""
+    named = getattr(getattr(torch, device.type), "get_device_name", None)
+    return cpu_name() if named is None else str(named(device))
 
 
 def _settings() -> dict[str, Any]:

@@ -21,6 +21,7 @@ SETTINGS = {
 INSTANCE = {
     "uuid": "uuid",
     "persistence_mode": "persistence_mode",
+    "compute_mode": "compute_mode",
     "sm_clock_mhz": "clocks.current.sm",
     "memory_clock_mhz": "clocks.current.memory",
     "temperature_c": "temperature.gpu",

@@ -25,6 +25,8 @@ def read_memory(device: torch.device) -> Memory:
     if device.type != "cuda":
         notes["device_peak_allocated_bytes"] = notes["device_peak_reserved_bytes"] = (
             "the device is the CPU: its memory is the process's"
+            if device.type == "cpu"
+            else f"no peak is read of a device that PyTorch calls {device.type}"
         )
         return Memory(
             process_peak_bytes=process_peak,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from sd_bench.capabilities.other_makers import OTHER_MAKERS, why_unprovable
 from sd_bench.capabilities.torch_compat import HAS_SDPA, uses_cuda_graphs
 from sd_bench.config.schema import Config
 from sd_bench.implementations.building import build
@@ -176,6 +177,9 @@ def _time_iterations(implementation: Implementation, watch: RoundWatch, report: 
         constant = constant or holds_constant_image(images.pixels)
     assert first_images is not None
     observed = watch.stop()
+    if (maker := OTHER_MAKERS.get(implementation.config.gpu.kind)) is not None:
+        notes = {**observed.notes, "joules": f"not read of {maker.gpus}"}
+        observed = replace(observed, readings=[], notes=notes)
     iterations = flag_printed(with_counters(iterations, observed, implementation.device), written)
     if watch.observer is None:
         return _Timed(iterations, first_images, finite, constant, None, energy_not_read())
@@ -246,8 +250,9 @@ def _prove(
     Where nothing can be seen, no call is made.
     """
     attention = implementation.config.attention
-    if implementation.unprovable is not None:
-        return 0.0, unprovable(attention, implementation.unprovable)
+    why = implementation.unprovable or why_unprovable(implementation.config.gpu.kind)
+    if why is not None:
+        return 0.0, unprovable(attention, why)
     if first_run is None:
         seconds, ran = timed_call(
             implementation.device, lambda: profile_call(implementation.device, call)

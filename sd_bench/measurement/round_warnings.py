@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 from sd_bench.measurement.disturbances import busy_host
 from sd_bench.records import Record
@@ -25,6 +26,8 @@ _CHATTY = (
     "CUDNN_LOGINFO_DBG", "CUDNN_LOGLEVEL_DBG", "LD_DEBUG", "MALLOC_CHECK_", "MALLOC_PERTURB_",
     "PYTORCH_NO_CUDA_MEMORY_CACHING",
 )  # fmt: skip
+#: The first cuDNN, as PyTorch numbers it, whose attention takes any number of keys.
+_SOUND_CUDNN = 91501
 _NO = ("", "0", "none", "off", "error", "fatal")
 
 
@@ -32,6 +35,7 @@ def remarks(record: Record) -> list[str]:
     """One sentence for each thing that has disturbed the round, or that its times hide."""
     return [
         *_of_environment(record),
+        *_of_numbers(record),
         *_of_iterations(record),
         *_of_warmup(record),
         *_of_compilation(record),
@@ -49,6 +53,32 @@ def _of_environment(record: Record) -> Iterator[str]:
     if switches := record.environment.get("python_switches"):
         told = ", ".join(n if v is True else f"{n} {v}" for n, v in switches.items())
         yield f"Python is slowed by its switches: {told}"
+
+
+def _of_numbers(record: Record) -> Iterator[str]:
+    """What was computed otherwise than the choices' names say."""
+    device, settings = (record.environment.get(n, {}) for n in ("device", "settings"))
+    if record.choices.get("precision") == "fp32" and _has_tf32(device):
+        names = {"cudnn_tf32": "convolutions", "matmul_tf32": "matrix products"}
+        in_tf32 = [what for name, what in names.items() if settings.get(name)]
+        if in_tf32:
+            yield (
+                f"precision=fp32 computed {' and '.join(in_tf32)} in TF32 (10 bits of mantissa), "
+                "as PyTorch does on this GPU unless told otherwise: the GPU's fp32 peak is no "
+                "bound for them"
+            )
+    version, proof = record.environment.get("cudnn"), record.kernel_proof
+    operators = () if proof is None else proof.operators
+    if version and version < _SOUND_CUDNN and any("cudnn_attention" in name for name in operators):
+        yield (
+            f"cuDNN {version} attends to 77 keys: before 9.15.1 it may read beyond the last where "
+            "128 does not divide their number (pytorch/pytorch#171627), so its images may be wrong"
+        )
+
+
+def _has_tf32(device: dict[str, Any]) -> bool:
+    major = str(device.get("compute_capability", "")).partition(".")[0]
+    return device.get("kind") == "cuda" and major.isdigit() and int(major) >= 8
 
 
 def _of_iterations(record: Record) -> Iterator[str]:

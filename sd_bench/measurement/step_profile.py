@@ -18,7 +18,8 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from sd_bench.implementations.protocol import Implementation
 from sd_bench.measurement.clock import synchronise
-from sd_bench.measurement.kernel_classes import ATTENTION_SCOPE, STEP_SCOPE, read_step
+from sd_bench.measurement.kernel_classes import Step, read_step
+from sd_bench.measurement.trace_events import ATTENTION_SCOPE, STEP_SCOPE
 from sd_bench.records import Profile
 from sd_bench.sampling.inputs import make_batch
 from sd_bench.sampling.text_to_image import guided
@@ -32,6 +33,10 @@ _COMPILED_NOTE = (
     "compiled: attention is told by the names of operators and kernels alone; what torch.compile "
     "generates for a CPU counts as other, and a matrix product of attention that a CUDA graph "
     "replays as a matrix product"
+)
+_IDLE_NOTE = (
+    "the profiler slows each launch: where launches bound a step, idle is longer than it was when "
+    "the step was timed (compare step_s with times.iterations.steps_s)"
 )
 
 
@@ -50,19 +55,38 @@ def profile_step(implementation: Implementation, trace_file: Path) -> Profile:
             if not step.num_lost:
                 break
     trace_file.write_bytes(gzip.compress(trace, compresslevel=6))
-    notes = {"classes": _COMPILED_NOTE} if compiled else {}
-    if step.num_lost:
-        notes["kernels"] = (
-            f"the profiler lost {step.num_lost} of {step.num_launched} kernels that were launched: "
-            "their time counts as idle"
-        )
     return Profile(
         trace_file=trace_file.name,
         step_s=step.seconds,
         seconds_by_class=step.by_class,
         kernels=dict(Counter(step.by_kernel).most_common(_NUM_KERNELS_KEPT)),
-        notes=notes,
+        notes=notes_on(step, on_device, compiled),
     )
+
+
+def notes_on(step: Step, on_device: bool, compiled: bool) -> dict[str, str]:
+    """What a reader of the step's classes must know, in words."""
+    notes = {}
+    if compiled:
+        notes["classes"] = _COMPILED_NOTE
+    if on_device:
+        notes["idle"] = _IDLE_NOTE
+    if step.num_lost:
+        notes["kernels"] = (
+            f"the profiler lost {step.num_lost} of {step.num_launched} kernels that were launched: "
+            "their time counts as idle"
+        )
+    if step.num_unjoined and on_device:
+        notes["operators"] = (
+            f"the trace does not say which operator launched {step.num_unjoined} of "
+            f"{step.num_kernels} kernels: their names alone tell their class"
+        )
+    if step.num_replayed:
+        notes["graph"] = (
+            f"a CUDA graph replayed {step.num_replayed} of {step.num_kernels} kernels: "
+            "their names alone tell their class"
+        )
+    return notes
 
 
 @contextmanager

@@ -151,7 +151,7 @@ def add_gpu(
         "sm_clock_mhz": lambda: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_SM),
         "memory_clock_mhz": lambda: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_MEM),
         "temperature_c": lambda: nvml.nvmlDeviceGetTemperature(gpu, nvml.NVML_TEMPERATURE_GPU),
-        "power_w": lambda: nvml.nvmlDeviceGetPowerUsage(gpu) / 1e3,
+        "power_w": power_reading(nvml, gpu, notes),
         "gpu_utilisation_percent": lambda: nvml.nvmlDeviceGetUtilizationRates(gpu).gpu,
         "memory_utilisation_percent": lambda: nvml.nvmlDeviceGetUtilizationRates(gpu).memory,
         "clock_event_reasons": lambda: _clock_event_reasons(nvml, gpu),
@@ -160,6 +160,26 @@ def add_gpu(
         ),
     }
     counters["joules"] = lambda: nvml.nvmlDeviceGetTotalEnergyConsumption(gpu) / 1e3
+
+
+def power_reading(nvml: Any, gpu: Any, notes: dict[str, str]) -> Reading:
+    """Watts of this moment, or, with a note, what a driver without that reading tells."""
+
+    def instant() -> float:
+        (power,) = nvml.nvmlDeviceGetFieldValues(gpu, [nvml.NVML_FI_DEV_POWER_INSTANT])
+        if power.nvmlReturn != 0:
+            raise nvml.NVMLError(power.nvmlReturn)
+        return float(power.value.uiVal) / 1e3
+
+    try:
+        instant()
+    except Exception as error:  # an older NVML, driver or GPU has none
+        notes["power_w"] = (
+            f"no reading of the moment ({type(error).__name__}: {error}): nvmlDeviceGetPowerUsage "
+            "instead, which on Ampere and later (but the A100) is the mean of the last second"
+        )
+        return lambda: nvml.nvmlDeviceGetPowerUsage(gpu) / 1e3
+    return instant
 
 
 def other_processes(pids: list[int]) -> int:

@@ -14,15 +14,6 @@ _QUERIES, _KEYS = 64, 77
 _NOT_THE_BACKENDS_FAULT = ("out of memory", "cuda error", "cublas_status", "cudnn_status_alloc")
 
 
-def head_widths(unet: UNetConfig) -> list[int]:
-    """The widths of the UNet's attention heads, ascending."""
-    channels = {unet.model_channels * multiplier for multiplier in unet.channel_mult}
-    if unet.num_head_channels is not None:
-        return [unet.num_head_channels]
-    assert unet.num_heads is not None
-    return sorted(width // unet.num_heads for width in channels)
-
-
 @torch.no_grad()
 def why_backend_fails(
     attention: AttentionConfig, unet: UNetConfig, device: torch.device, dtype: torch.dtype
@@ -32,7 +23,7 @@ def why_backend_fails(
         make = attention_factory(attention)
     except ImportError as error:
         return f"{attention.backend}: {error}"
-    for width in head_widths(unet):
+    for width in unet.head_widths:
         module = make(2 * width, width, 2).to(device, dtype).eval()
         x = torch.randn(1, _QUERIES, 2 * width, device=device, dtype=dtype)
         context = torch.randn(1, _KEYS, width, device=device, dtype=dtype)

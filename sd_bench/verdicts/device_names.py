@@ -10,7 +10,7 @@ from sd_bench.devices_table import list_devices
 UNKNOWN = "unknown"
 
 #: Values of ``gpu`` that name a kind of device and no model.
-_KINDS = {"cpu": "CPU", "cuda": "GPU"}
+_KINDS = {"cpu": "CPU", **dict.fromkeys(("cuda", "rocm", "mps", "xpu"), "GPU")}
 
 _MARKS = re.compile(r"\((?:R|TM|C)\)", re.IGNORECASE)
 _CLOCK = re.compile(r"\bCPU\b(?: @.*)?|@ .*")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+import yaml
 
 from sd_bench.capabilities import devices
 from sd_bench.capabilities.devices import check_present, option_for
 from sd_bench.capabilities.nvidia_driver import Device, parse_nvidia_smi, visible
+from sd_bench.devices_table import list_capabilities
 from sd_bench.errors import ConfigError
+from sd_bench.paths import CONF_DIR
 from tests.support.composition import Compose
 
 SMI = """\
@@ -19,24 +24,72 @@ SMI = """\
 @pytest.mark.parametrize(
     ("name", "option"),
     [
-        ("Tesla P100-PCIE-16GB", "p100"),
+        ("Tesla P100-SXM2-16GB", "p100"),
+        ("Tesla P100-PCIE-16GB", "p100_pcie"),
+        ("Tesla P100-PCIE-12GB", "cuda"),
         ("Tesla T4", "t4"),
+        ("NVIDIA T4G", "t4g"),
+        ("GRID T4-16C", "cuda"),
         ("Tesla V100-SXM2-16GB", "v100"),
+        ("Tesla V100-SXM2-32GB", "v100_32gb"),
+        ("Tesla V100-PCIE-16GB", "v100_pcie"),
+        ("Tesla V100S-PCIE-32GB", "cuda"),
         ("NVIDIA A10", "a10"),
+        ("NVIDIA A10-24Q", "cuda"),
         ("NVIDIA A10G", "a10g"),
+        ("A100-SXM4-40GB", "a100"),
         ("NVIDIA A100-SXM4-40GB", "a100"),
-        ("NVIDIA A100 80GB PCIe", "a100"),
+        ("NVIDIA A100-PCIE-40GB", "a100"),
+        ("NVIDIA A100-SXM4-40GB MIG 3g.20gb", "cuda"),
+        ("GRID A100-40C", "cuda"),
+        ("NVIDIA A100-SXM4-80GB", "a100_80gb"),
+        ("NVIDIA A100-SXM4-80GB MIG 1g.10gb", "cuda"),
+        ("NVIDIA A100 80GB PCIe", "a100_80gb_pcie"),
+        ("NVIDIA A800-SXM4-80GB", "cuda"),
         ("NVIDIA H100 80GB HBM3", "h100"),
+        ("NVIDIA H100 80GB HBM3 MIG 1g.10gb", "cuda"),
+        ("NVIDIA H100 PCIe", "h100_pcie"),
+        ("NVIDIA H100 NVL", "h100_nvl"),
         ("NVIDIA H200", "h200"),
+        ("NVIDIA H200 NVL", "h200_nvl"),
+        ("NVIDIA GH200 480GB", "gh200"),
+        ("NVIDIA GH200 144G HBM3e", "cuda"),
+        ("NVIDIA B200", "b200"),
+        ("NVIDIA GB200", "cuda"),
         ("NVIDIA L4", "l4"),
-        ("NVIDIA L40S", "cuda"),
+        ("NVIDIA L40", "cuda"),
+        ("NVIDIA L40S", "l40s"),
+        ("NVIDIA RTX A6000", "a6000"),
+        ("NVIDIA RTX 6000 Ada Generation", "cuda"),
         ("NVIDIA GeForce RTX 3090", "rtx_3090"),
         ("NVIDIA GeForce RTX 3090 Ti", "cuda"),
+        ("NVIDIA GeForce RTX 4080", "rtx_4080"),
+        ("NVIDIA GeForce RTX 4080 SUPER", "cuda"),
+        ("NVIDIA GeForce RTX 4090 Laptop GPU", "cuda"),
+        ("NVIDIA GeForce RTX 5090", "rtx_5090"),
+        ("NVIDIA GeForce RTX 5090 D", "cuda"),
         ("NVIDIA GeForce GTX 1080", "cuda"),
     ],
 )
 def test_a_drivers_name_finds_its_option(name: str, option: str) -> None:
     assert option_for(name) == option
+
+
+@pytest.mark.parametrize("option", sorted(list_capabilities()))
+def test_a_device_of_the_table_has_facts_that_fit_together(option: str) -> None:
+    """Dense rates with fp32 accumulation: a sparse one would be twice what its chip can do."""
+    text = (CONF_DIR / "gpu" / f"{option}.yaml").read_text()
+    assert re.match(r"# NVIDIA .*\n# Source: .*\n", text)
+    facts = yaml.safe_load(text)
+    assert facts["name"] == option
+    major = int(facts["compute_capability"].partition(".")[0])
+    peaks = facts["peak_tflops"]
+    assert (peaks["bf16"] is None) == (major < 8)
+    assert peaks["bf16"] in (None, peaks["fp16"])
+    assert peaks["fp32"] < peaks["fp16"]
+    most = {"6.0": 2, "7.0": 8, "7.5": 8, "8.0": 16, "8.6": 4, "8.9": 4, "9.0": 15, "10.0": 30}
+    assert peaks["fp16"] / peaks["fp32"] <= 1.03 * most.get(facts["compute_capability"], 2)
+    assert 100 < facts["bandwidth_gb_per_s"] < 10_000
 
 
 def test_nvidia_smi_and_the_selection_of_devices() -> None:

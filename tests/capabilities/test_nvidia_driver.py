@@ -151,6 +151,43 @@ def test_a_selection_of_nothing_that_is_here_is_refused_in_one_line(
     assert words in line
 
 
+SLICED = f"{H100}, Enabled"
+WHOLE = (
+    "1, NVIDIA H100 80GB HBM3, GPU-11111111-89ab-cdef-0123-456789abcdef, 9.0, 81559, 570, Disabled"
+)
+
+
+def test_a_gpu_in_mig_mode_is_not_measured_as_a_whole_one(fake_smi: FakeSmi) -> None:
+    fake_smi(f"echo '{SLICED}'")
+    with pytest.raises(ConfigError) as refused:
+        detected_gpu()
+    assert str(refused.value).startswith(
+        "gpu=auto: GPU 0 (NVIDIA H100 80GB HBM3) is in MIG mode, and slices are not supported"
+    )
+    detect.cache_clear()
+    fake_smi(f"echo '{SLICED}'; echo '{WHOLE}'")
+    assert [device.index for device in cuda_devices()] == ["1"]
+
+
+def test_a_driver_that_does_not_know_a_field_is_asked_without_it(fake_smi: FakeSmi) -> None:
+    refuses = 'echo "Field \\"$1\\" is not a valid field to query."; exit 2'
+    old = f"0, Tesla T4, {UUID}, 15109, 418.67"
+    calls = fake_smi(f'case "$1" in *compute_cap*|*mig*) {refuses};; esac; echo "{old}"')
+    (device,) = cuda_devices()
+    assert (device.name, device.compute_capability, device.driver) == ("Tesla T4", None, "418.67")
+    assert not device.is_divided
+    assert len(calls.read_text().splitlines()) == 4
+
+
+def test_a_driver_that_hangs_is_asked_once(
+    fake_smi: FakeSmi, device_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nvidia_driver, "_TIMEOUT_S", 0.2)
+    calls = fake_smi("exec sleep 5")
+    assert "gave no answer" in str(detect().why_none)
+    assert len(calls.read_text().splitlines()) == 1
+
+
 def test_a_worker_asks_nvidia_smi_once(fake_smi: FakeSmi, monkeypatch: pytest.MonkeyPatch) -> None:
     """The launcher has told it which GPU is its own."""
     values = ", ".join(["700.00"] * len({**SETTINGS, **INSTANCE}))

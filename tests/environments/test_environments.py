@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from sd_bench.capabilities.torch_builds import name_build
+from sd_bench.capabilities.torch_compat import this_build
 from sd_bench.config.schema import TorchEnvConfig
-from sd_bench.environments import locations
+from sd_bench.environments import creation, locations
 from sd_bench.environments.__main__ import main
 from sd_bench.environments.creation import create
+from sd_bench.environments.cuda_builds import describe_build
 from sd_bench.environments.definition import CHECKOUT, NAMES, Definition, definition
 from sd_bench.environments.interpreter import find_interpreter
 from sd_bench.environments.locations import default_executable, find_executable
@@ -129,6 +132,86 @@ def test_create_installs_the_lines_of_the_pip_section(tmp_path: Path) -> None:
         create(small(tmp_path), None, sys.executable)
 
 
+def commands_of(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cuda: str | None, conda: str | None = None
+) -> list[list[str]]:
+    """What ``create original`` would run, with or without conda."""
+    ran: list[list[str]] = []
+    monkeypatch.setattr(creation, "_run", ran.append)
+    monkeypatch.setattr(creation, "find_conda", lambda: conda)
+    monkeypatch.setattr(creation, "_interpreter", lambda version: f"python{version}")
+    monkeypatch.setattr(creation, "_check_version", lambda *_: None)
+    creation.create(definition("original"), tmp_path / "made", None, cuda)
+    return ran
+
+
+def test_another_cuda_comes_from_pytorchs_own_index(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No machine of ours reaches that index: what is run there is all that can be looked at."""
+    venv, pip = commands_of(monkeypatch, tmp_path, "11.3")
+    assert venv == ["python3.10", "-m", "venv", str(tmp_path / "made")]
+    assert pip[:6] == [
+        str(tmp_path / "made" / "bin" / "python"), "-m", "pip", "install",
+        "--extra-index-url", "https://download.pytorch.org/whl/cu113",
+    ]  # fmt: skip
+    assert "torch==1.12.1+cu113" in pip
+    assert "torchvision==0.13.1+cu113" in pip
+    assert not {"torch==1.12.1", "torchvision==0.13.1"} & set(pip)
+    assert pip[-2:] == ["-e", "."]
+
+
+def test_without_a_cuda_the_package_indexs_build_stays(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _, plain = commands_of(monkeypatch, tmp_path, None)
+    assert {"torch==1.12.1", "torchvision==0.13.1"} <= set(plain)
+    assert "--extra-index-url" not in plain
+    _, named = commands_of(monkeypatch, tmp_path, "10.2")
+    assert named == plain
+
+
+def test_conda_is_used_where_its_cuda_is_the_one_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (command,) = commands_of(monkeypatch, tmp_path, "11.3", conda="conda")
+    assert command[:3] == ["conda", "env", "create"]
+    assert len(commands_of(monkeypatch, tmp_path, "11.6", conda="conda")) == 2
+
+
+def test_a_cuda_that_no_wheel_has_is_refused_in_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["create", "original", "--at", str(tmp_path / "made"), "--cuda", "12.6"]) == 2
+    assert capsys.readouterr().err == (
+        "sd_bench: --cuda 12.6: no wheel of PyTorch 1.12.1 is made with it; use one of 10.2, "
+        "11.3, 11.6\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "cuda", "by_conda", "said"),
+    [
+        (
+            "original", None, False,
+            "its PyTorch 1.12.1 is made with CUDA 10.2: it drives p100, t4, v100; for a10, a100: "
+            "python -m sd_bench.environments create original --cuda 11.3; for h100: no wheel of "
+            "PyTorch 1.12 has; presets named *_pt2 run the original code on PyTorch 2",
+        ),
+        ("original", "11.3", False, "is made with CUDA 11.3: it drives p100, t4, a10, v100, a100;"),
+        ("original", None, True, "is made with CUDA 11.3: it drives p100, t4, a10, v100, a100;"),
+        (
+            "optimized", None, False,
+            "is made with CUDA 13.2: it drives t4, a10, a100, h100; for p100, v100: install 2.14",
+        ),
+    ],
+)  # fmt: skip
+def test_create_says_which_gpus_its_build_drives(
+    name: str, cuda: str | None, by_conda: bool, said: str
+) -> None:
+    assert said in describe_build(definition(name), cuda, by_conda)
+
+
 @pytest.mark.parametrize(
     ("python", "said"),
     [("/no/python", "is not a working Python"), ("/bin/false", "is not a working Python")],
@@ -153,3 +236,4 @@ def test_check_shows_what_each_environment_can_run(capsys: pytest.CaptureFixture
     assert sys.executable[:20] in out
     for row in ("attention=math", "compile=default", "precision=bf16", "xformers"):
         assert row in out
+    assert name_build(this_build()) in " ".join(out.split())

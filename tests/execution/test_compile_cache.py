@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sd_bench.execution.cell import Cell
 from sd_bench.execution.compile_cache import (
     cache_dir,
     make_cache,
@@ -17,7 +18,10 @@ from sd_bench.execution.compile_cache import (
     unused_caches,
     why_no_cache,
 )
+from sd_bench.execution.slots import Slot
 from sd_bench.execution.sweep_folder import locked
+from sd_bench.execution.worker_process import worker_environment
+from tests.support.composition import Compose
 
 
 @pytest.fixture(autouse=True)
@@ -110,3 +114,20 @@ def test_the_cache_of_a_killed_sweep_is_removed_by_the_next_command(
     (temporary / f"sd_bench-{os.getuid()}-other").mkdir()
     remove_orphans()
     assert [path.name for path in temporary.iterdir()] == [f"sd_bench-{os.getuid()}-other"]
+
+
+def test_a_compiled_workers_kernels_have_names_and_its_graphs_outlive_a_profiler(
+    compose_config: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyTorch guards graphs by itself only where its own option, not ``mode``, asks for them."""
+    for name in ("TORCHINDUCTOR_UNIQUE_KERNEL_NAMES", "TEARDOWN_CUPTI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DISABLE_CUPTI_LAZY_REINIT", "0")  # who says otherwise is heard
+    config = compose_config("compile=reduce_overhead")
+    cell = Cell(config=config, index=0, label="", folder=tmp_path / "0", sweep_folder=tmp_path)
+    compiled = worker_environment(config, Slot(), cell)
+    assert compiled["TORCHINDUCTOR_UNIQUE_KERNEL_NAMES"] == "1"
+    assert compiled["TEARDOWN_CUPTI"] == "0"
+    assert compiled["DISABLE_CUPTI_LAZY_REINIT"] == "0"
+    assert "TEARDOWN_CUPTI" not in worker_environment(config, Slot())
+    remove_cache(cell.folder)

@@ -144,6 +144,23 @@ def test_decided_cells_rest_and_the_undecided_go_on_to_the_last_look(
     assert {turn.looks.baseline for turn in turns if turn.looks is not None} == {"attention=math"}
 
 
+def test_a_cell_whose_worker_finds_that_it_cannot_run_has_one_round(
+    compose_config: Compose,
+) -> None:
+    """No rule knew it: every further round would start a process to find the same."""
+    plan, notes = sweep_plan(compose_config, "protocol.rounds=3"), Notes()
+    running = schedule(plan, plan_looks_of(plan, nothing_finished(), 3), notes)
+    rounds = Counter[int]()
+    for of_round in running.rounds():
+        for turn in of_round:
+            record = record_of(turn, 1.0)
+            if turn.cell_index == 2:
+                record = dataclasses.replace(record, status="unsupported", times=None)
+            running.records[turn.cell_index, turn.round] = record
+            rounds[turn.cell_index] += 1
+    assert [rounds[index] for index in range(6)] == [3, 3, 1, 3, 3, 3]
+
+
 def test_everything_rests_when_all_is_decided(compose_config: Compose) -> None:
     plan, notes = sweep_plan(compose_config), Notes()
     looks = plan_looks_of(plan, nothing_finished(), 30)

@@ -9,8 +9,10 @@ import torch
 
 from sd_bench.capabilities.support_rules import has_cpp_compiler
 from sd_bench.capabilities.torch_compat import HAS_COMPILE
+from sd_bench.execution.worker import blank_record, failed_record
 from sd_bench.measurement.round import holds_constant_image
 from tests.support.commands import SMOKE, TINY, Command, Inject, records
+from tests.support.composition import Compose
 from tests.support.runnable import needs_cpu_flash
 
 
@@ -28,6 +30,36 @@ def test_memory_that_runs_out_is_oom(command: Command, inject: Inject, tmp_path:
     (record,) = records(tmp_path)
     assert record.status == "oom", record.reason
     assert record.times is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CUDA out of memory. Tried to allocate 2.00 GiB",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+    ],
+)
+def test_memory_that_runs_out_in_a_library_of_cudas_is_oom(tiny: Compose, words: str) -> None:
+    record = blank_record(tiny(), "sweep", "0", 0, 0)
+    assert failed_record(record, RuntimeError(words)).status == "oom"
+    out_of_registers = "out of resource: shared memory, Required: 180224, Hardware limit: 101376"
+    assert failed_record(record, RuntimeError(out_of_registers)).status == "failed"
+
+
+def test_a_gpu_that_this_pytorch_has_no_kernels_for_is_unsupported(
+    command: Command, inject: Inject, tmp_path: Path
+) -> None:
+    """Where no dry run could know it: before anything is built, and no fault of the command's."""
+    inject(
+        "from sd_bench.capabilities import torch_compat\n"
+        "torch_compat.why_no_kernels = lambda device: f'no kernels for {device}'\n"
+    )
+    done = command(*SMOKE, "attention=math")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (record,) = records(tmp_path)
+    assert (record.status, record.reason) == ("unsupported", "no kernels for cpu")
 
 
 def test_a_worker_that_dies_is_a_record_with_its_signal_and_its_last_words(

@@ -9,7 +9,7 @@ import torch
 
 from sd_bench.implementations.ours import Ours
 from sd_bench.measurement.environment_facts import describe_environment
-from sd_bench.measurement.kernel_classes import CLASSES
+from sd_bench.measurement.kernel_names import CLASSES
 from sd_bench.measurement.round import measure_round
 from sd_bench.measurement.step_profile import profile_step
 from sd_bench.measurement.telemetry_summary import CLOCK_EVENT_REASONS

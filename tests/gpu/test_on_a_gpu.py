@@ -28,6 +28,7 @@ from sd_bench.records import find_records, read_record
 from sd_bench.sampling.inputs import make_batch
 from sd_bench.sampling.text_to_image import StageTimer
 from tests.support.composition import Compose
+from tests.support.runnable import why_no_second_process
 
 pytestmark = pytest.mark.gpu
 
@@ -207,6 +208,8 @@ def test_a_round_records_the_devices_memory_and_clock(
 
 
 def test_the_command_line_measures_a_cell_in_a_fresh_process(tmp_path: Path) -> None:
+    if why := why_no_second_process():
+        pytest.skip(why)
     command = [
         sys.executable, "-m", "sd_bench", "gpu=auto", "model_version=sd2_tiny", "attention=flash",
         "workload.height=128", "workload.width=128", "sampler.steps=4", "protocol=smoke",

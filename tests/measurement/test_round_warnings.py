@@ -121,6 +121,52 @@ def test_a_round_that_was_still_warming_up_says_so(record: Record, said: str | N
     assert only.startswith("steal 4%")
 
 
+@pytest.mark.parametrize(
+    ("precision", "capability", "settings", "said"),
+    [
+        ("fp32", "8.0", {"cudnn_tf32": True, "matmul_tf32": False}, "convolutions in TF32"),
+        (
+            "fp32", "9.0", {"cudnn_tf32": True, "matmul_tf32": True},
+            "computed convolutions and matrix products in TF32",
+        ),
+        ("fp32", "9.0", {"cudnn_tf32": False, "matmul_tf32": False}, None),
+        ("fp32", "7.5", {"cudnn_tf32": True, "matmul_tf32": False}, None),
+        ("autocast", "9.0", {"cudnn_tf32": True, "matmul_tf32": False}, None),
+    ],
+)  # fmt: skip
+def test_fp32_that_is_tf32_says_so(
+    precision: str, capability: str, settings: dict[str, bool], said: str | None
+) -> None:
+    device = {"kind": "cuda", "name": "a GPU", "compute_capability": capability}
+    record = a_record()
+    record = replace(
+        record,
+        choices={**record.choices, "precision": precision},
+        environment={**record.environment, "device": device, "settings": settings},
+    )
+    found = remarks(record)
+    assert len(found) == (said is not None)
+    assert all(str(said) in sentence for sentence in found)
+
+
+@pytest.mark.parametrize(("cudnn", "operator", "warns"), [
+    (91002, "aten::_scaled_dot_product_cudnn_attention", True),
+    (91501, "aten::_scaled_dot_product_cudnn_attention", False),
+    (91002, "aten::_scaled_dot_product_flash_attention", False),
+    (None, "aten::_scaled_dot_product_cudnn_attention", False),
+])  # fmt: skip
+def test_a_cudnn_whose_attention_reads_too_far_is_named(
+    cudnn: int | None, operator: str, warns: bool
+) -> None:
+    record = a_record()
+    assert record.kernel_proof is not None
+    proof = replace(record.kernel_proof, operators={operator: 32})
+    environment = {**record.environment, "cudnn": cudnn}
+    found = remarks(replace(record, kernel_proof=proof, environment=environment))
+    assert len(found) == warns
+    assert all("cuDNN 91002 attends to 77 keys" in sentence for sentence in found)
+
+
 def test_a_compiled_round_under_autocast_says_what_it_mixes() -> None:
     compiled = a_record(compilation=compilation(0, 0))
     under_autocast = replace(compiled, choices={**compiled.choices, "precision": "autocast"})

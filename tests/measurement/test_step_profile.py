@@ -12,14 +12,10 @@ import torch
 from torch import nn
 
 from sd_bench.implementations.ours import Ours
-from sd_bench.measurement.kernel_classes import (
-    ATTENTION_SCOPE,
-    CLASSES,
-    STEP_SCOPE,
-    class_of,
-    read_step,
-)
+from sd_bench.measurement.kernel_classes import read_step
+from sd_bench.measurement.kernel_names import CLASSES
 from sd_bench.measurement.step_profile import profile_step
+from sd_bench.measurement.trace_events import ATTENTION_SCOPE, STEP_SCOPE
 from sd_bench.networks.attention import is_unet_attention
 from sd_bench.records import Profile
 from tests.support.composition import Compose
@@ -86,42 +82,6 @@ def test_no_hook_is_left_on_the_unet(tiny: Compose, tmp_path: Path) -> None:
     pipeline = Ours(tiny("attention=original"), CPU)
     profile_of(pipeline, tmp_path)
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in pipeline.unet.modules())
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("void pytorch_flash::flash_fwd_kernel<Flash_fwd_kernel_traits<64>>", "attention"),
-        ("fmha_cutlassF_f16_aligned_64x64_rf_sm80(PyTorchMemEffAttention)", "attention"),
-        ("cudnn_generated_fort_native_sdpa_sm90_flash_fprop_wgmma_f16", "attention"),
-        ("void (anonymous)::softmax_warp_forward<c10::Half, float>", "attention"),
-        ("sm80_xmma_fprop_implicit_gemm_f16f16_f16f32_nhwckrsc", "convolutions"),
-        ("void implicit_convolve_sgemm<float, 128>", "convolutions"),
-        ("ampere_fp16_s16816gemm_fp16_128x64_ldg8_f2f_stages_64x4_tn", "matrix_products"),
-        ("nvjet_hsh_128x256_64x4_1x2_h_bz_coopA_TNT", "matrix_products"),
-        ("void cublasLt::splitKreduce_kernel<32, 16, int>", "matrix_products"),
-        ("void at::native::RowwiseMomentsCUDAKernel<c10::Half>", "normalisation"),
-        ("void at::native::vectorized_layer_norm_kernel<float>", "normalisation"),
-        ("void at::native::vectorized_elementwise_kernel<4, CUDAFunctor_add<Half>>",
-         "element_wise"),
-        ("void at::native::unrolled_elementwise_kernel<direct_copy_kernel_cuda>", "copies"),
-        ("void cudnn::engines_precompiled::nchwToNhwcKernel<__half>", "copies"),
-        ("void at::native::CatArrayBatchedCopy<OpaqueType<2u>>", "copies"),
-        ("Memcpy DtoD (Device -> Device)", "copies"),
-        ("triton_poi_fused_convolution_silu_3", "element_wise"),
-        ("triton_red_fused_native_group_norm_7", "normalisation"),
-        ("triton_per_fused__softmax_2", "attention"),
-        ("triton_tem_fused_addmm_1", "matrix_products"),
-        ("aten::mkldnn_convolution", "convolutions"),
-        ("aten::addmm", "matrix_products"),
-        ("aten::_softmax", "attention"),
-        ("aten::native_group_norm", "normalisation"),
-        ("aten::expand", "other"),
-        ("Torch-Compiled Region: 0/0", "other"),
-    ],
-)  # fmt: skip
-def test_names_have_their_class(name: str, expected: str) -> None:
-    assert class_of(name) == expected
 
 
 def event(category: str, name: str, ts: float, dur: float, **args: Any) -> dict[str, Any]:

@@ -9,13 +9,20 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from sd_bench.measurement.round import measure_round
 from sd_bench.measurement.telemetry import Observer, watching
-from sd_bench.measurement.telemetry_process import RaplZone, add_gpu, rapl_counters, read
+from sd_bench.measurement.telemetry_process import (
+    RaplZone,
+    add_gpu,
+    power_reading,
+    rapl_counters,
+    read,
+)
 from tests.support.composition import Compose
 
 CPU = torch.device("cpu")
@@ -198,3 +205,32 @@ def test_telemetry_can_be_switched_off(tiny: Compose) -> None:
     assert measured.energy.joules is None
     assert measured.energy.notes == {"joules": "not read: telemetry=false"}
     assert measured.times.iterations[0].counters["cpu_s"] > 0  # flags need no telemetry
+
+
+class Power:
+    """An NVML that tells the power of the moment, or refuses, and the mean of the last second."""
+
+    NVML_FI_DEV_POWER_INSTANT = 186
+    NVMLError = RuntimeError
+
+    def __init__(self, refuses_with: int) -> None:
+        self._returns = refuses_with
+
+    def nvmlDeviceGetFieldValues(self, gpu: str, fields: list[int]) -> list[SimpleNamespace]:  # noqa: N802
+        assert fields == [186]
+        return [SimpleNamespace(nvmlReturn=self._returns, value=SimpleNamespace(uiVal=612_500))]
+
+    def nvmlDeviceGetPowerUsage(self, gpu: str) -> int:  # noqa: N802
+        return 401_000
+
+
+def test_power_is_that_of_the_moment_where_the_driver_tells_it() -> None:
+    notes: dict[str, str] = {}
+    assert power_reading(Power(0), "gpu", notes)() == 612.5
+    assert notes == {}
+    assert power_reading(Power(3), "gpu", notes)() == 401.0
+    assert "the mean of the last second" in notes["power_w"]
+    notes.clear()
+    old = SimpleNamespace(nvmlDeviceGetPowerUsage=lambda gpu: 70_000)  # knows no fields
+    assert power_reading(old, "gpu", notes)() == 70.0
+    assert "AttributeError" in notes["power_w"]

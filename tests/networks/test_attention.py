@@ -18,7 +18,7 @@ from sd_bench.implementations.our_networks import build_networks
 from sd_bench.measurement.kernel_proof import FUSED_OPERATORS, MATH_OPERATOR, profile_call
 from sd_bench.networks import attention as attention_module
 from sd_bench.networks.attention import attention_factory, is_unet_attention
-from sd_bench.networks.attention_probe import head_widths, why_backend_fails
+from sd_bench.networks.attention_probe import why_backend_fails
 from sd_bench.networks.unet import UNet
 from sd_bench.weights.random_weights import fill_random
 from tests.support.composition import Compose
@@ -169,8 +169,8 @@ def test_the_probe_passes_what_runs(tiny: Compose, backend: str) -> None:
 
 def test_head_widths_are_the_published_ones(compose_config: Compose) -> None:
     sd1, sd2 = (compose_config(f"model_version={m}").model_version.unet for m in ("sd1", "sd2"))
-    assert head_widths(sd1) == [40, 80, 160]
-    assert head_widths(sd2) == [64]
+    assert sd1.head_widths == [40, 80, 160]
+    assert sd2.head_widths == [64]
 
 
 @needs_sdpa

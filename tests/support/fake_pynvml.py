@@ -1,17 +1,22 @@
-"""pynvml of a machine that is not there: what sd_bench asks of it. Its energy counter runs."""
+"""pynvml of a machine that is not there: what sd_bench asks of it. Its energy counter runs.
+
+What the machine's driver refuses raises the error that the real one does.
+"""
 
 from __future__ import annotations
 
+import functools
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 NVML_TEMPERATURE_GPU = 0
 NVML_CLOCK_SM, NVML_CLOCK_MEM = 1, 2
 NVML_FI_DEV_POWER_INSTANT = 186
-_ERROR_NOT_FOUND = 6
+_ERROR_NOT_FOUND, _ERROR_FUNCTION_NOT_FOUND = 6, 13
 _GPU_IDLE = 1
 _CLOCKS = {NVML_CLOCK_SM: "clocks.current.sm", NVML_CLOCK_MEM: "clocks.current.memory"}
 _BESIDE = Path(__file__).resolve().with_name("machine.json")
@@ -33,6 +38,25 @@ class NVMLError_NotFound(NVMLError):  # noqa: N801, N818
     pass
 
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _unless_refused(function: F) -> F:
+    """``function``, which raises the error that the machine has for its name, if it has one."""
+
+    @functools.wraps(function)
+    def asked(*arguments: Any) -> Any:
+        code = json.loads(_BESIDE.read_text())["nvml_refuses"].get(function.__name__)
+        if code == _ERROR_FUNCTION_NOT_FOUND:
+            raise NVMLError_FunctionNotFound(code)
+        if code is not None:
+            raise NVMLError(code)
+        return function(*arguments)
+
+    return asked  # type: ignore[return-value]
+
+
+@_unless_refused
 def nvmlInit() -> None:  # noqa: N802
     pass
 
@@ -77,19 +101,27 @@ def nvmlDeviceGetPowerUsage(gpu: dict[str, str]) -> int:  # noqa: N802
     return round(float(gpu["power.draw"]) * 1e3)
 
 
+@_unless_refused
 def nvmlDeviceGetTotalEnergyConsumption(gpu: dict[str, str]) -> int:  # noqa: N802
     """Millijoules since the host was started, at the power that it draws."""
     return round(float(gpu["power.draw"]) * time.monotonic() * 1e3)
 
 
+@_unless_refused
 def nvmlDeviceGetUtilizationRates(gpu: dict[str, str]) -> SimpleNamespace:  # noqa: N802
     return SimpleNamespace(gpu=0, memory=0)
 
 
+@_unless_refused
 def nvmlDeviceGetCurrentClocksEventReasons(gpu: dict[str, str]) -> int:  # noqa: N802
     return _GPU_IDLE
 
 
+def nvmlDeviceGetCurrentClocksThrottleReasons(gpu: dict[str, str]) -> int:  # noqa: N802
+    return _GPU_IDLE
+
+
+@_unless_refused
 def nvmlDeviceGetFieldValues(gpu: dict[str, str], fields: list[int]) -> list[Any]:  # noqa: N802
     """The instant power in milliwatts; other fields are not supported (3)."""
     power = SimpleNamespace(uiVal=nvmlDeviceGetPowerUsage(gpu))

@@ -20,20 +20,34 @@ HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gpu:
-    """One GPU. ``fields`` are nvidia-smi's, without units; what it does not list is "[N/A]"."""
+    """One GPU. ``fields`` are nvidia-smi's, without units; what it does not list is "[N/A]".
+
+    ``slices`` are those of its MIG mode, as profile and uuid.
+    """
 
     uuid: str
     fields: Mapping[str, str]
+    slices: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
     """``computing`` are the processes on the first GPU as pid and name; ``modules`` are names that
-    can be found by an import system there and that are empty here."""
+    can be found by an import system there and that are empty here.
+
+    Of nvidia-smi: ``warns`` comes before its answer, ``says_only`` instead of any, ``exit_code`` is
+    that of an answer, and a question with one of ``unknown_fields`` is refused as a whole.
+    ``nvml_refuses`` are functions of NVML by name, with NVML's return code.
+    """
 
     gpus: tuple[Gpu, ...]
     computing: tuple[tuple[int, str], ...] = ()
     modules: tuple[str, ...] = field(default=())
+    warns: str = ""
+    says_only: str = ""
+    exit_code: int = 0
+    unknown_fields: tuple[str, ...] = ()
+    nvml_refuses: Mapping[str, int] = field(default_factory=dict)
 
 
 #: Idle, as its nvidia-smi describes it: the name, memory and driver are those of a real machine.

@@ -1,11 +1,13 @@
-"""What the PyTorch that runs the tests can run on a CPU."""
+"""What the PyTorch that runs the tests can run on a CPU, and what the GPU here lets them do."""
 
 from __future__ import annotations
 
 import pytest
 
+from sd_bench.capabilities.nvidia_driver import first_uuid
 from sd_bench.capabilities.torch_compat import HAS_SDPA, TORCH_VERSION
 from sd_bench.capabilities.torch_features import can
+from sd_bench.measurement.gpu_facts import gpu_facts
 
 HAS_CPU_FLASH = can(TORCH_VERSION, "flash attention on a CPU")
 #: Those that a CPU runs if they are asked for, and nothing else.
@@ -20,3 +22,10 @@ needs_sdpa = pytest.mark.skipif(not HAS_SDPA, reason="PyTorch before 2.0 has no 
 needs_cpu_flash = pytest.mark.skipif(
     not HAS_CPU_FLASH, reason="before PyTorch 2.1 a CPU runs math whichever backend is allowed"
 )
+
+
+def why_no_second_process() -> str | None:
+    """Why no other process may compute on the GPU while the tests do, None if it may."""
+    uuid = first_uuid()
+    mode = None if uuid is None else gpu_facts(uuid, {"mode": "compute_mode"})["mode"]
+    return None if mode in (None, "Default") else f"the GPU's compute mode is {mode}"

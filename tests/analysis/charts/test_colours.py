@@ -17,7 +17,7 @@ from analysis.charts.colours import (
     number_variants,
 )
 from sd_bench.attention_backends import BACKENDS
-from sd_bench.measurement.kernel_classes import CLASSES
+from sd_bench.measurement.kernel_names import CLASSES
 from sd_bench.verdicts.axes import PUBLISHED_PRESETS
 from tests.support.colour_vision import SIGHTS, contrast, difference_seen
 

@@ -1,0 +1,73 @@
+"""GPUs that are not NVIDIA's: what cannot run there, and what cannot be seen. Needs no torch.
+
+Only eager cells run, with attention as PyTorch chooses it or one product after the other: a name
+such as flash could not be proven there.
+"""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+
+from sd_bench.attention_backends import BACKENDS_BY_NAME
+from sd_bench.capabilities.torch_builds import Build, name_build
+from sd_bench.config.schema import Config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maker:
+    """``torch_type`` is what PyTorch calls its devices, ``build`` what a PyTorch is made for."""
+
+    gpus: str
+    torch_type: str
+    build: str
+
+
+#: By the kind of device, as ``gpu.kind`` names it.
+OTHER_MAKERS = {
+    "rocm": Maker(gpus="AMD GPUs", torch_type="cuda", build="ROCm"),
+    "mps": Maker(gpus="Apple GPUs", torch_type="mps", build="macOS on Apple silicon"),
+    "xpu": Maker(gpus="Intel GPUs", torch_type="xpu", build="XPU"),
+}
+
+
+def torch_type(kind: str) -> str:
+    """What PyTorch calls devices of a kind."""
+    maker = OTHER_MAKERS.get(kind)
+    return kind if maker is None else maker.torch_type
+
+
+def why_unprovable(kind: str) -> str | None:
+    """Why nobody can see which kernels run on a device of this kind, or None."""
+    maker = OTHER_MAKERS.get(kind)
+    return None if maker is None else f"the names of kernels on {maker.gpus} are not known here"
+
+
+def why_other_maker_cannot(config: Config, build: Build | None) -> str | None:
+    """Why a cell cannot run on a GPU that is not NVIDIA's, or None; None for other devices."""
+    kind = config.gpu.kind
+    maker = OTHER_MAKERS.get(kind)
+    if maker is None:
+        return None
+    if not _is_made_for(kind, build):
+        named = "this PyTorch" if build is None else name_build(build)
+        return (
+            f"gpu={config.gpu.name} needs a PyTorch made for {maker.build}, this is {named}: "
+            "pytorch.org/get-started has the command that installs one"
+        )
+    if config.compile.mode != "off":
+        return f"torch.compile is not measured on {maker.gpus}: take compile=off"
+    if not BACKENDS_BY_NAME[config.attention.backend].may_be_unfused:
+        return (
+            f"attention={config.attention.backend} cannot be told from others on {maker.gpus}: "
+            "take auto, math or original"
+        )
+    return None
+
+
+def _is_made_for(kind: str, build: Build | None) -> bool:
+    if kind == "mps":
+        return (platform.system(), platform.machine()) == ("Darwin", "arm64")
+    if build is None:
+        return True  # nobody knows: the worker will
+    return (build.hip if kind == "rocm" else build.xpu) is not None
