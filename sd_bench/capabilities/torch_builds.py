@@ -116,7 +116,9 @@ def read_build(version_file: str) -> Build | None:
         statements = ast.parse(version_file).body
         found: dict[str, str | None] = {}
         for statement in statements:
-            target = statement.target if isinstance(statement, ast.AnnAssign) else None
+            target: ast.expr | None = None
+            if isinstance(statement, ast.AnnAssign):
+                target = statement.target
             if isinstance(statement, ast.Assign):
                 target = statement.targets[0]
             if isinstance(target, ast.Name) and isinstance(statement, ast.Assign | ast.AnnAssign):

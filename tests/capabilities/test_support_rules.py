@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from sd_bench.capabilities.support_rules import Host, unsupported_reason, with_stand_ins
@@ -19,14 +21,15 @@ def host(
         major, minor = version.split(".")
         return int(major), int(minor)
 
-    known = {"has_xformers": True, "has_compiler": True, **facts}
-    return Host(
+    known = Host(
         kind=kind,
         capability=pair(capability) if kind == "cuda" else None,
         torch=pair(torch),
+        has_xformers=True,
+        has_compiler=True,
         packages=packages,
-        **known,
     )
+    return dataclasses.replace(known, **facts)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_the_table_is_what_the_installed_pytorch_was_built_for() -> None:
     build = this_build()
     if build.cuda is None or not (known := wheels_of(build.version, build.cuda)):
         pytest.skip("not a wheel of the table")
-    flags = torch._C._cuda_getArchFlags().split()
+    flags = str(torch._C._cuda_getArchFlags()).split()
     binaries = {(int(f[3:-1]), int(f[-1])) for f in flags if f.startswith("sm_")}
     assert {c for wheels in known for c in wheels.capabilities} == binaries
 

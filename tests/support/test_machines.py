@@ -39,6 +39,7 @@ def test_sd_bench_finds_an_h100(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert detected_gpu() == "h100"
     facts = gpu_facts(device.uuid, {**SETTINGS, **INSTANCE})
     assert (facts["power_limit_w"], facts["mig_mode"]) == (700.0, "Disabled")
+    assert facts["compute_mode"] == "Default"
     assert facts["application_sm_clock_mhz"] is None
     assert facts["uuid"] == device.uuid
     assert foreign_processes(device) == []
