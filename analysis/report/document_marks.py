@@ -139,8 +139,8 @@ def _follow(words: list[str], folder: Path, published: Published, load: _Load) -
         case ["peers", part, records] if part in _PEERS:
             return _PEERS[part](_peers(load(folder / records)))
         case ["chart", name, records, *baseline] if len(baseline) < 2:
-            charts = select_charts(*_compared(load(folder / records), *baseline))
-            return _picture(name, charts, folder, published)
+            selected = select_charts(*_compared(load(folder / records), *baseline))
+            return _picture(name, selected, folder, published)
         case ["published", "table", title]:
             tables = {table.title: table for table in make_published_page().tables}
             return table_to_markdown(_one_of(tables, title))

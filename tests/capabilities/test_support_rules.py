@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ def host(
     capability: str = "8.0",
     torch: str = "2.5",
     packages: frozenset[str] = frozenset(),
-    **facts: bool,
+    **facts: Any,
 ) -> Host:
     def pair(version: str) -> tuple[int, int]:
         major, minor = version.split(".")

@@ -27,9 +27,10 @@ def test_a_chart_each_batch_size_with_whole_iterations_and_stages(tmp_path: Path
     assert groups == ["whole iteration", "text encoder", "denoising", "autoencoder"]
     assert [row.group for row in first.rows if row.series == PIPELINE] == ["whole iteration"]
     assert f"not among them: {PIPELINE}." in " ".join(first.caption)
-    openvino = {row.group: (row.word, row.value) for row in first.rows if row.name == "openvino"}
-    assert openvino["whole iteration"] == ("faster", pytest.approx(1.6))
-    assert openvino["text encoder"] == ("slower", pytest.approx(0.8))
+    openvino = {row.group: row for row in first.rows if row.name == "openvino"}
+    whole, text = openvino["whole iteration"], openvino["text encoder"]
+    assert (whole.word, text.word) == ("faster", "slower")
+    assert (whole.value, text.value) == (pytest.approx(1.6), pytest.approx(0.8))
     assert first.colours["openvino"] == colour_series(["openvino"])["openvino"]
 
 
