@@ -101,6 +101,12 @@ class MatrixSweeper(BasicSweeper):
         assert self.config is not None
         if not self.config.hydra.sweep.dir:
             raise ConfigError("hydra.sweep.dir: is empty; name a folder, or leave it out")
+        if self.config.hydra.job.env_set:
+            names = " ".join(f"{n}={v}" for n, v in self.config.hydra.job.env_set.items())
+            raise ConfigError(
+                f"hydra.job.env_set: no process of a round would get it; write {names} before the "
+                "command, which every round gets"
+            )
         if self.config.resume and not isinstance(self.launcher, FreshProcessLauncher):
             raise ConfigError("resume: only hydra/launcher=fresh_process can go on with a sweep")
         sweep_dir = Path(self.config.hydra.sweep.dir).absolute()

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from sd_bench.capabilities import devices
 from sd_bench.capabilities.allocators import cpu_allocator
+from sd_bench.capabilities.hydra_plugins import register_plugins
 from sd_bench.capabilities.implementations import list_implementations
 from sd_bench.capabilities.nvidia_driver import cuda_devices
 from sd_bench.capabilities.support_rules import with_stand_ins
@@ -21,7 +22,8 @@ from sd_bench.paths import CONF_DIR
 
 
 def register() -> None:
-    """Tell Hydra the schema and OmegaConf the resolvers that conf/ uses."""
+    """Tell Hydra the schema and our plugins, and OmegaConf the resolvers that conf/ uses."""
+    register_plugins()
     ConfigStore.instance().store(name="schema", node=Config)
     OmegaConf.register_new_resolver(
         "sd_bench.detected_gpu_path", lambda: f"/gpu/{devices.detected_gpu()}", replace=True
