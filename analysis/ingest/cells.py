@@ -64,7 +64,8 @@ def summarise(rounds: pd.DataFrame, value: str = "runtime") -> pd.DataFrame:
     cells.sort(key=lambda cell: _display_order(cell, first_of[cell["machine"]]))
     frame = pd.DataFrame(cells, dtype=object)
     numbers = (*_INTERVAL, *_RATES, *NUMBERS, *EFFICIENCY, "drift_rounds", "drift_iterations")
-    return label_series(frame.astype(dict.fromkeys(numbers, float)))
+    whole = frame.astype(dict.fromkeys(numbers, float)).copy()  # one block, not one a column
+    return label_series(whole)
 
 
 def _cell(rows: list[Row], column: str) -> Row:
