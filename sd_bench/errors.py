@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+#: Characters of a message, and of a text of a file's own inside of one.
+_LONGEST_MESSAGE, _LONGEST_QUOTED = 2000, 120
+
+
+def printable(text: object, most: int = _LONGEST_QUOTED) -> str:
+    """Any text as one line that a terminal shows and does not obey; of a long one both ends."""
+    line = str(text)
+    if len(line) > most:
+        line = f"{line[: most // 2]}...{line[-most // 2 :]}"
+    if line.isprintable():
+        return line
+    return "".join(c if c.isprintable() else _escaped(c) for c in line)
+
+
+def _escaped(character: str) -> str:
+    return " " if character.isspace() else character.encode("unicode_escape").decode()
+
 
 class ConfigError(ValueError):
     """What a user asked for cannot be done; the message is one line that says what to do."""
+
+    def __init__(self, message: object) -> None:
+        super().__init__(printable(message, _LONGEST_MESSAGE))
 
 
 class WeightsError(ConfigError):
@@ -13,6 +33,9 @@ class WeightsError(ConfigError):
 
 class RecordError(ValueError):
     """A file that is not a usable record; the message is one line and names the file."""
+
+    def __init__(self, message: object) -> None:
+        super().__init__(printable(message, _LONGEST_MESSAGE))
 
 
 class NewerRecordError(RecordError):

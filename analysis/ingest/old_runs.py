@@ -10,13 +10,14 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from analysis.ingest.measures import NOTHING
 from analysis.rows import Row
+from sd_bench.records import read_text, reason_of
 from sd_bench.records.old_names import PRESETS as OLD_PRESETS
 from sd_bench.records.old_names import name_published, rename_setting
 from sd_bench.verdicts.axes import AXES, PUBLISHED_PRESETS
@@ -31,6 +32,9 @@ _OF_FOLDER = re.compile(rf"(?P<gpu>\w+){_WORK}")
 _RUNS_NAME = re.compile(r"(?P<model_version>sd\w*?)_(?P<gpu>[A-Za-z0-9]+)_batch(?P<batch_size>\d+)")
 _FORM = "PRESET_GPU_n_samples_N_n_iter_N_MODEL"
 _SUFFIXES = (".txt", ".csv", "")
+
+#: Bytes of a file of runtimes, which is a few kB, and characters that an error shows of one.
+_LARGEST_FILE, _MOST_SHOWN = 2**24, 60
 
 #: Numbers of the choices; the others are text.
 _NUMBERS = ("batch_size", "n_iter")
@@ -57,21 +61,31 @@ def _is_own(path: Path) -> bool:
     return path.suffix == ".csv" and (beside.is_file() or all(form.is_file() for form in forms))
 
 
-def read_old_runs(path: Path, numbers: Iterator[int] | None = None) -> list[Row]:
+def read_old_runs(
+    path: Path,
+    numbers: Iterator[int] | None = None,
+    on_left_out: Callable[[str], None] | None = None,
+) -> list[Row]:
     """A row a runtime, with those columns of `rounds.ROUND_COLUMNS` that are known.
 
-    ``numbers`` continues the numbers of the rounds over several files. Raises OldRunsError.
+    ``numbers`` continues the numbers of the rounds over several files. ``on_left_out`` is told of
+    each row of a CSV that is not understood; without it such a row is an error. Raises
+    OldRunsError.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise OldRunsError(f"{path}: not readable ({error})") from error
-    read = _read_csv if path.suffix == ".csv" else _read_times
+        text = read_text(path, _LARGEST_FILE)
+    except OSError as error:
+        raise OldRunsError(f"{path}: not readable ({reason_of(error)})") from error
+    if path.suffix == ".csv":
+        try:
+            found = list(_read_csv(path, text, on_left_out))
+        except csv.Error as error:
+            raise OldRunsError(f"{path}: not a CSV of runtimes as published ({error})") from None
+    else:
+        found = list(_read_times(path, text))
     rows = [
         _row(path, choices, runtime_s, number, order)
-        for number, (choices, runtime_s, order) in zip(
-            numbers or count(), read(path, text), strict=False
-        )
+        for number, (choices, runtime_s, order) in zip(numbers or count(), found, strict=False)
     ]
     if not rows:
         raise OldRunsError(f"{path}: holds no runtime")
@@ -99,8 +113,10 @@ def _with_present_names(choices: dict[str, Any]) -> dict[str, Any]:
     return choices | {"preset": name_published(choices["preset"], str(choices["model_version"]))}
 
 
-def _read_csv(path: Path, text: str) -> Iterator[tuple[dict[str, Any], float, int]]:
-    lines = csv.DictReader(text.splitlines())
+def _read_csv(
+    path: Path, text: str, on_left_out: Callable[[str], None] | None
+) -> Iterator[tuple[dict[str, Any], float, int]]:
+    lines = csv.DictReader(text.splitlines(), delimiter=_delimiter(text))
     lines.fieldnames = [rename_setting(name) for name in lines.fieldnames or ()]
     columns = set(lines.fieldnames)
     of_name = _RUNS_NAME.match(path.stem)
@@ -110,21 +126,49 @@ def _read_csv(path: Path, text: str) -> Iterator[tuple[dict[str, Any], float, in
     } <= columns | named.keys():  # fmt: skip
         raise OldRunsError(f"{path}: not a CSV of runtimes as published")
     for at, line in enumerate(lines):
-        choices = named | {axis: line[axis] for axis in AXES if line.get(axis)}
-        yield (
-            _with_present_names(choices),
-            _seconds(path, line["runtime_s"]),
-            int(line.get("run_number") or at),
-        )
+        if not any(value for value in line.values()):
+            continue  # a last row of separators
+        try:
+            choices = named | {axis: line[axis].strip() for axis in AXES if line.get(axis)}
+            for axis in _NUMBERS:
+                if axis in choices:
+                    choices[axis] = _whole_number(axis, choices[axis])
+            seconds = _seconds(path, line["runtime_s"])
+            order = _whole_number("run_number", line.get("run_number") or str(at))
+            yield _with_present_names(choices), seconds, order
+        except OldRunsError as error:
+            reason = str(error).removeprefix(f"{path}: ")
+            told = f"{path}: row {lines.line_num}: {reason}"
+            if on_left_out is None:
+                raise OldRunsError(told) from None
+            on_left_out(told)
+
+
+def _delimiter(text: str) -> str:
+    """What separates the columns of the first row: spreadsheets of many countries write ``;``."""
+    first, *_ = text.splitlines() or [""]
+    return max((",", ";", "\t"), key=first.count)
+
+
+def _whole_number(name: str, text: str) -> int:
+    """A number that a spreadsheet may have written as ``4.0`` or ``4,0``."""
+    try:
+        number = float(text.replace(",", "."))
+    except ValueError:
+        number = math.nan
+    if not (number.is_integer() and 0 <= number < 2**53):
+        raise OldRunsError(f"{name} is {text[:_MOST_SHOWN]!r}, not a whole number")
+    return int(number)
 
 
 def _seconds(path: Path, text: str) -> float:
     try:
-        runtime_s = float(text)
-    except (TypeError, ValueError):
+        runtime_s = float(text.replace(",", "."))  # a decimal comma
+    except (AttributeError, ValueError):
         runtime_s = math.nan
     if not 0 < runtime_s < math.inf:
-        raise OldRunsError(f"{path}: {text!r} is no runtime in seconds")
+        shown = text[:_MOST_SHOWN] if isinstance(text, str) else text
+        raise OldRunsError(f"{path}: {shown!r} is no runtime in seconds")
     return runtime_s
 
 

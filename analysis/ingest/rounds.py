@@ -71,7 +71,7 @@ def load_records(*folders: Path | str, on_left_out: Callable[[str], None] = _war
                 rows.append(_round(path, seen) | {"given": given})
             else:
                 places = {"sweep_folder": os.path.realpath(path.parent), "given": given}
-                rows += [row | places for row in read_old_runs(path, numbers)]
+                rows += [row | places for row in read_old_runs(path, numbers, on_left_out)]
         except (ValueError, OverflowError, RecursionError) as error:
             reason = to_one_line(error)
             on_left_out(reason if str(path) in reason else f"{path}: {reason}")

@@ -49,6 +49,7 @@ from analysis.tables.peers import (
 )
 from analysis.wording.findings import state_findings
 from analysis.wording.peers import describe_sweep, state_peers
+from sd_bench.records import read_text
 
 #: A mark, or the end of a part: all of a line, or of the lines that a mark runs over.
 _MARK = re.compile(
@@ -57,6 +58,7 @@ _MARK = re.compile(
 )
 _END = "<!-- /analysis -->"
 _PICTURES = "images"
+_LARGEST_DOCUMENT = 2**24
 
 _Named = TypeVar("_Named")
 _Load = Callable[[Path], pd.DataFrame]
@@ -77,7 +79,7 @@ def publish(document: Path, on_left_out: Callable[[str], None] | None = None) ->
     a mark that cannot be followed, that has no end or another mark before it, and if there is
     none; OSError if the document cannot be read.
     """
-    old = document.read_text(encoding="utf-8")
+    old = read_text(document, _LARGEST_DOCUMENT)
     published, at = Published(""), 0
     load = partial(load_records, **({"on_left_out": on_left_out} if on_left_out else {}))
     for mark, end in _parts(document, old):

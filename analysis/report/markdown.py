@@ -12,7 +12,7 @@ from analysis.report.contents import (
     list_excluded_within,
 )
 from analysis.report.outline import make_outline
-from analysis.tables.markup import escape_markdown, table_to_markdown
+from analysis.tables.markup import escape_markdown, escape_paragraph, table_to_markdown
 from analysis.tables.page import Page
 from analysis.truncation import cut
 from analysis.wording.shared_facts import Fact
@@ -40,10 +40,10 @@ def write_markdown(data: ReportData) -> str:
             "see summary.csv",
         ),
     ]
-    notes = [*map(_fact, outline.reading), *map(escape_markdown, outline.remarks)]
+    notes = [*map(_fact, outline.reading), *map(escape_paragraph, outline.remarks)]
     tail = ["## How to read this", _items(notes, "see report.html")] if notes else []
     if num_excluded := len(list_excluded(data)):
-        listed = map(escape_markdown, list_excluded_within(data, _LONGEST_FOLD))
+        listed = map(escape_paragraph, list_excluded_within(data, _LONGEST_FOLD))
         lines = "\n\n".join(listed)
         tail.append(f"<details><summary>{num_excluded} excluded</summary>\n\n{lines}\n\n</details>")
     room = _LONGEST_MARKDOWN - sum(len(block) + 2 for block in (*head, *tail))
@@ -51,12 +51,13 @@ def write_markdown(data: ReportData) -> str:
 
 
 def _answer(answer: Answer) -> str:
-    sentence = escape_markdown(answer.sentence)
-    return f"**{escape_markdown(answer.word)}**: {sentence}" if answer.word else sentence
+    if not answer.word:
+        return escape_paragraph(answer.sentence)
+    return f"**{escape_markdown(answer.word)}**: {escape_markdown(answer.sentence)}"
 
 
 def _fact(fact: Fact) -> str:
-    return f"{escape_markdown(fact.term)}: {escape_markdown(fact.text)}"
+    return f"{escape_paragraph(fact.term)}: {escape_markdown(fact.text)}"
 
 
 def _items(texts: Sequence[str], where: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,13 @@ from PIL import Image, features
 from analysis.comparison.deltas import name_cell
 from analysis.ingest.pictures import Picture
 from analysis.rows import Row, list_rows
+from sd_bench.records import open_regular
 
 #: Comparisons that are shown at most, and characters of all their pictures together.
 _MOST_SHOWN, _MOST_CHARACTERS = 12, 500_000
+
+#: Bytes of a picture: 8192 x 8192 pixels without compression.
+_LARGEST_PICTURE = 2**28
 
 #: The longer side of a picture in a report, in pixels.
 _SIDE = 256
@@ -108,7 +113,10 @@ def _compare(baseline: Row, row: Row) -> Comparison | None:
 def _read(picture: Picture) -> _Pixels | None:
     """The pixels [H, W, 3] at most `_SIDE` large; nothing where there is no readable picture."""
     try:
-        with Image.open(picture.path) as image:
+        with (
+            open_regular(Path(picture.path), _LARGEST_PICTURE) as stream,
+            Image.open(stream) as image,
+        ):
             small = image.convert("RGB")
             small.thumbnail((_SIDE, _SIDE))
             return np.asarray(small, dtype=np.int16)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -83,8 +84,8 @@ _INNER = (
     "parity_where",
 )
 
-#: What begins a formula in a spreadsheet.
-_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
+#: Where a formula begins in a spreadsheet; the wide signs are of East Asian keyboards.
+_FORMULA_BEGIN = re.compile(r"(^\s*|;\s*)(?=[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])")
 
 
 def write_tables(
@@ -166,9 +167,15 @@ def _plain(value: Any) -> Any:
         value = [f"{text} ({count})" for text, count in value.items()]
     if isinstance(value, list | tuple):
         value = "; ".join(map(str, value))
-    if isinstance(value, str) and value.startswith(_FORMULA_SIGNS):
-        return f"'{value}"
-    return value
+    return harmless(value) if isinstance(value, str) else value
+
+
+def harmless(text: str) -> str:
+    """Text for a CSV file that no spreadsheet takes for a formula.
+
+    Where ``;`` separates columns a spreadsheet takes what follows it for a cell of its own.
+    """
+    return _FORMULA_BEGIN.sub(r"\1'", text)
 
 
 def _all_columns(deltas: pd.DataFrame) -> list[str]:

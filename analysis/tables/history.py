@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from analysis.formatting import seconds, seconds_interval
 from analysis.history.judgement import JudgedHistory, Shift
 from analysis.history.points import Point
+from analysis.tables.files import harmless
 from analysis.tables.page import Page, Table
 from analysis.wording.history import METHOD, name_commit, name_histories, name_sweeps, size_of
 from sd_bench.verdicts.axes import AXES
@@ -60,7 +61,8 @@ def make_history_csv(judged: Sequence[JudgedHistory]) -> str:
     lines.writeheader()
     for name, each in zip(name_histories(judged), judged, strict=True):
         for at, point in enumerate(each.history.points):
-            lines.writerow(_line(name, each, point, _shift_at(each, at)))
+            line = _line(name, each, point, _shift_at(each, at))
+            lines.writerow({k: harmless(v) if isinstance(v, str) else v for k, v in line.items()})
     return text.getvalue()
 
 

@@ -7,7 +7,11 @@ import re
 
 from analysis.tables.page import Page, Table
 
-_MARKDOWN_SIGNS = re.compile(r"[\\|<*`]|\b_|_\b|(?<=])\(")
+_MARKDOWN_SIGNS = re.compile(r"[\\|<*`]|\b_|_\b|(?<=])\(|&(?=#?\w+;)|~(?=~)|(?<=~)~")
+#: Headings, quotations, lists and rules begin so.
+_MARKDOWN_BEGIN = re.compile(
+    r"^(\s*|\s*\d{1,9}(?=[.)]\s))(#(?=#*(?:\s|$))|>|[-+](?=\s|$)|[-=](?=[-=\s]*$)|(?<=\d)[.)](?=\s))"
+)
 
 _LATEX_SIGNS = {
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
@@ -32,7 +36,7 @@ def to_markdown(page: Page) -> str:
     blocks = [f"# {escape_markdown(page.title)}"]
     for table in page.tables:
         blocks += [f"## {escape_markdown(table.title)}", table_to_markdown(table)]
-    blocks += [escape_markdown(note) for note in page.notes]
+    blocks += [escape_paragraph(note) for note in page.notes]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -52,7 +56,7 @@ def table_to_markdown(table: Table) -> str:
 
 def to_latex(page: Page) -> str:
     """The tables of the page in LaTeX's own ``tabular``, the notes as paragraphs."""
-    blocks = [f"% {page.title}"]
+    blocks = [f"% {' '.join(page.title.split())}"]
     for table in page.tables:
         columns = "".join("r" if heading in table.numeric else "l" for heading in table.headings)
         lines = [_latex_line(table.headings), r"\hline"]
@@ -93,6 +97,8 @@ def _html_row(table: Table, cells: list[str], tag: str, bold: bool) -> str:
 
 def _latex_line(cells: list[str], bold: bool = False) -> str:
     texts = [_latex(cell) for cell in cells]
+    if texts[0].startswith(("[", "*")):  # else an argument of the line break before it
+        texts[0] = "{}" + texts[0]
     return " & ".join(f"\\textbf{{{t}}}" if bold and t else t for t in texts) + r" \\"
 
 
@@ -103,6 +109,11 @@ def _latex(text: str) -> str:
 def _stressed(cell: str) -> str:
     """Bold where there is only text."""
     return f"**{cell}**" if cell else cell
+
+
+def escape_paragraph(text: str) -> str:
+    """Text at the begin of a line of Markdown, where more signs are markup."""
+    return _MARKDOWN_BEGIN.sub(r"\1\\\2", escape_markdown(text))
 
 
 def escape_markdown(text: str) -> str:

@@ -29,6 +29,7 @@ from sd_bench.cli.resume_arguments import (
 from sd_bench.cli.sweep_screen import Screen
 from sd_bench.config.conversion import at_scale, from_hydra
 from sd_bench.config.hydra_arguments import arguments_for_hydra, with_present_names
+from sd_bench.config.overrides import parse_overrides
 from sd_bench.config.schema import Config
 from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Cell, EndedJobs, Job
@@ -71,8 +72,7 @@ def main() -> int:
         if set(typed) - {*present, "resume=true"} and typed != present:
             print(f"going on with: {shlex.join(['python', '-m', 'sd_bench', *typed])}")
         sys.argv[1:] = arguments_for_hydra(typed)
-        _check_flags(sys.argv[1:])
-        sys.argv[1:] += _recognised(sys.argv[1:])
+        sys.argv[1:] += _recognised(_overrides_in(sys.argv[1:]))
 
         def task(jobs: DictConfig | Sequence[Job] | EndedJobs) -> None:
             """All jobs of the sweep from our launcher; one job from any other of Hydra's.
@@ -101,14 +101,13 @@ def main() -> int:
     return EXIT_FAILED_CELL if any(result.failed for result in results) else EXIT_OK
 
 
-def _recognised(arguments: Sequence[str]) -> list[str]:
+def _recognised(overrides: Sequence[str]) -> list[str]:
     """The model_version that a checkpoint on the command line holds, said on the screen."""
-    found = recognised_model(arguments)
+    found = recognised_model(parse_overrides(overrides))
     if found is None:
         return []
-    weights, (name, *others) = found
-    alike = "" if not others else f", or {', '.join(others)}, which have the same keys and shapes"
-    print(f"{weights} holds {name}{alike}")
+    weights, name = found
+    print(f"{weights} holds {name}")
     return [f"model_version={name}"]
 
 
@@ -121,15 +120,19 @@ def _last_words(interrupt: KeyboardInterrupt, begun_with: Sequence[str]) -> str:
     )
 
 
-def _check_flags(arguments: list[str]) -> None:
-    """Refuse what Hydra's parser would refuse with a page of usage. Raises ConfigError."""
+def _overrides_in(arguments: list[str]) -> list[str]:
+    """The arguments that are no flags.
+
+    Raises ConfigError for what Hydra's parser would refuse with a page of usage.
+    """
 
     def refuse(message: str) -> NoReturn:
         raise ConfigError(f"{message}; python -m sd_bench --help says what there is")
 
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign]
-    parser.parse_args(arguments)
+    overrides: list[str] = parser.parse_args(arguments).overrides
+    return overrides
 
 
 def _run_jobs(jobs: DictConfig | Sequence[Job], typed: list[str]) -> SweepResult:

@@ -14,13 +14,16 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from sd_bench.config.schema import Config
-from sd_bench.errors import ConfigError
+from sd_bench.errors import ConfigError, printable
 from sd_bench.paths import CONF_DIR
 
 #: What a request that cannot be carried out raises, a file of it that does not read included.
 _USERS_ERRORS = (
     ConfigError, HydraException, OmegaConfBaseException, OSError, YAMLError, UnicodeDecodeError,
 )  # fmt: skip
+
+
+_LONGEST = 4_000
 
 
 def is_users_fault(error: Exception) -> bool:
@@ -34,12 +37,13 @@ def is_users_fault(error: Exception) -> bool:
 def one_line(error: Exception) -> str:
     """What a user needs of an error, on one line, with a hint where Hydra's words lack one."""
     if isinstance(error, OSError) and error.filename is not None:
-        return (
+        return printable(
             f"{error.filename}: {error.strerror}; "
-            "make room there, or name another place (hydra.sweep.dir=FOLDER for the records)"
+            "make room there, or name another place (hydra.sweep.dir=FOLDER for the records)",
+            _LONGEST,
         )
     if (own := _our_own(error)) is not None:
-        return " ".join(str(own).split())
+        return printable(" ".join(str(own).split()), _LONGEST)
     text, _, _ = str(error).partition("Config search path:")
     if error.__cause__ is not None:  # Hydra's own words for what OmegaConf said better
         first, *_ = str(error.__cause__).splitlines()
@@ -48,7 +52,7 @@ def one_line(error: Exception) -> str:
     if (unknown := _unknown_name(words)) is not None:
         return unknown
     hint = next((hint for mark, hint in _HINTS.items() if mark in words), None)
-    return words if hint is None else f"{words} ({hint})"
+    return printable(words if hint is None else f"{words} ({hint})", _LONGEST)
 
 
 def _unknown_name(words: str) -> str | None:

@@ -22,6 +22,7 @@ from sd_bench.config.schema import (
     ModelConfig,
 )
 from sd_bench.errors import ConfigError
+from sd_bench.regular_files import what_else
 
 #: Seeds of a cell's images count up from the first; PyTorch takes 64 bits.
 LARGEST_SEED = 2**62
@@ -112,8 +113,8 @@ def check(config: Config) -> None:
             "prompt: holds letters that this locale cannot read; set PYTHONUTF8=1, or write the "
             "prompts into a file (prompt_file=FILE)"
         )
-    if config.time_file is not None and Path(config.time_file).is_dir():
-        raise ConfigError(f"time_file={config.time_file}: is a folder; name a file")
+    if config.time_file is not None and (kind := what_else(Path(config.time_file))) is not None:
+        raise ConfigError(f"time_file={config.time_file}: is {kind}; name a file")
     if config.time_file is not None and not Path(config.time_file).absolute().parent.is_dir():
         raise ConfigError(f"time_file={config.time_file}: its folder does not exist; make it first")
 

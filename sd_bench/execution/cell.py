@@ -18,7 +18,7 @@ _NOT_IDENTITY = (
     "preset", "experiment", "images", "telemetry", "profile", "time_file", "dry_run",
     "traceback", "verbose", "resume", "retry_failed", "more_rounds", "mix_environments", "num_gpus",
     "prompt_file", "scale", "leave_out_unsupported",
-    "weights",  # its digest is in
+    "weights", "ignore_extra_keys",  # its digest is in
 )  # fmt: skip
 _NOT_IDENTITY_INSIDE = {
     "protocol": (
@@ -48,6 +48,10 @@ _LATER: dict[str, dict[str, Any]] = {
     "implementation": {"name": OUR_IMPLEMENTATION},
     "optimizations": dict.fromkeys(vars(OptimizationsConfig()), False),
 }
+
+
+#: What files of weights are called after their name; a folder's name may hold a dot anywhere.
+_SUFFIXES = ("safetensors", "ckpt", "pt", "pth", "bin")
 
 
 class CellKey(NamedTuple):
@@ -155,8 +159,16 @@ def choices(config: Config) -> dict[str, Any]:
 
 
 def weights_name(config: Config) -> str:
-    """ "random", or the checkpoint's file or folder name without its suffix."""
-    return Path(config.weights).stem
+    """ "random", or what the checkpoint is called and the begin of its digest.
+
+    It is called as its folder, or as its file without the suffix: ``my model #1a2b3c4``. Other
+    weights have another name, and the same ones the same on every machine.
+    """
+    name = Path(config.weights).name or Path(config.weights).resolve().name
+    stem, dot, suffix = name.rpartition(".")
+    if dot and suffix.lower() in _SUFFIXES and stem:
+        name = stem
+    return name if config.weights_digest is None else f"{name} #{config.weights_digest[:7]}"
 
 
 def upcast_name(config: Config) -> str:

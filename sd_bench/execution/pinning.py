@@ -9,12 +9,20 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
 from sd_bench.config.conversion import known_models
-from sd_bench.config.hydra_arguments import typed_value
+from sd_bench.config.overrides import composed_values
 from sd_bench.config.schema import DEFAULT_PROMPT, RANDOM_WEIGHTS, Config
 from sd_bench.errors import ConfigError
+from sd_bench.regular_files import read_text, reason_of
 from sd_bench.weights.checkpoint import digest, open_checkpoint
 from sd_bench.weights.checkpoint_fit import check_fits, recognise
+
+#: Bytes: a hundred thousand prompts.
+_LARGEST_PROMPT_FILE = 2**24
 
 
 def pinned(config: Config) -> Config:
@@ -29,17 +37,17 @@ def pinned(config: Config) -> Config:
     if config.weights == RANDOM_WEIGHTS:
         return config
     path = Path(config.weights)
-    check_fits(open_checkpoint(path), config.model_version, known_models())
+    check_fits(
+        open_checkpoint(path), config.model_version, known_models(), config.ignore_extra_keys
+    )
     return dataclasses.replace(config, weights_digest=digest(path))
 
 
 def _read_prompts(path: Path) -> list[str]:
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise ConfigError(f"prompt_file={path}: is not text in UTF-8") from None
+        lines = read_text(path, _LARGEST_PROMPT_FILE).splitlines()
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = reason_of(error)
         raise ConfigError(f"prompt_file={path}: {reason}; name a text file") from None
     prompts = [line.strip() for line in lines if line.strip()]
     if not prompts:
@@ -47,14 +55,38 @@ def _read_prompts(path: Path) -> list[str]:
     return prompts
 
 
-def recognised_model(arguments: Sequence[str]) -> tuple[str, list[str]] | None:
-    """The checkpoint and the models it may hold, where the command line names it and no model.
+def recognised_model(overrides: Sequence[Override]) -> tuple[str, str] | None:
+    """The checkpoints that the command line names, and the model that they hold.
 
-    Raises ConfigError if it cannot be read. None: there is nothing to recognise.
+    ``None`` where there is nothing to recognise: no weights are named, or a model is. Raises
+    ConfigError if one cannot be read, if it may be either of two models, and if several hold
+    different ones.
     """
-    names_given = {argument.lstrip("+").partition("=")[0] for argument in arguments}
-    weights = typed_value(arguments, "weights") or RANDOM_WEIGHTS
-    if {"model_version", "experiment"} & names_given or weights == RANDOM_WEIGHTS:
+    named = {override.key_or_group for override in overrides if not override.is_delete()}
+    if {"model_version", "experiment"} & named or "weights" not in named:
         return None
-    names = recognise(open_checkpoint(Path(weights)), known_models())
-    return (weights, names) if names else None
+    models = known_models()
+    try:
+        composed = composed_values(overrides, "weights")
+    except (HydraException, OmegaConfBaseException):
+        return None  # made of what only the whole configuration says
+    found = {
+        weights: _only_model(weights, recognise(open_checkpoint(Path(weights)), models))
+        for weights in composed
+        if weights not in ("", RANDOM_WEIGHTS)
+    }
+    known = {weights: name for weights, name in found.items() if name is not None}
+    if len(set(known.values())) > 1:
+        held = ", ".join(f"{weights} holds {name}" for weights, name in known.items())
+        raise ConfigError(f"weights: {held}; sweep over the weights of one model")
+    return next(iter({", ".join(known): name for name in known.values()}.items()), None)
+
+
+def _only_model(weights: str, names: Sequence[str]) -> str | None:
+    if len(names) < 2:
+        return next(iter(names), None)
+    alike, either = " or ".join(names), " or ".join(f"model_version={name}" for name in names)
+    raise ConfigError(
+        f"{weights}: may hold {alike}, which have the same keys and shapes, and does not say which "
+        f"of them; add {either}"
+    )

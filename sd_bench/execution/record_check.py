@@ -10,9 +10,8 @@ from pathlib import Path
 
 from sd_bench.config.schema import OUR_IMPLEMENTATION
 from sd_bench.records import KernelProof, Record, RecordError, read_record
+from sd_bench.records.files import LARGEST_RECORD
 
-#: No round leaves more: a hundred thousand steps are 2 MB.
-_LARGEST_BYTES = 2**26
 #: How a worker may say that its round has ended; the launcher alone says the others.
 _WORKERS_STATUSES = ("ok", "unsupported", "oom", "failed", "invalid")
 #: What the launcher has asked for, and the record has to repeat.
@@ -49,7 +48,7 @@ def record_left(
     found = path.lstat()
     if not stat.S_ISREG(found.st_mode):
         raise NotTheRecordError("what it left is not a file")
-    if found.st_size > _LARGEST_BYTES:
+    if found.st_size > LARGEST_RECORD:
         raise NotTheRecordError(f"it left a record of {found.st_size} bytes")
     try:
         record = read_record(path)

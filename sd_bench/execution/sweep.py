@@ -36,6 +36,7 @@ from sd_bench.execution.time_account import Account
 from sd_bench.execution.timing import AtScale, Timing, TimingWatcher, find_timing
 from sd_bench.execution.worker_process import log_path
 from sd_bench.records import Record, RecordError, find_records, read_record
+from sd_bench.regular_files import open_to_append
 from sd_bench.verdicts.comparisons import Comparison
 
 #: Statuses that are no fault: the command's exit code stays 0.
@@ -259,7 +260,7 @@ def _append(time_file: str | None, text: str) -> None:
     if time_file is None:
         return
     try:
-        with Path(time_file).open("a", encoding="utf-8") as stream:
+        with open_to_append(Path(time_file)) as stream:
             stream.write(text)
     except OSError as error:
         raise OSError(error.errno, error.strerror, time_file) from None

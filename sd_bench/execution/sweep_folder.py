@@ -19,11 +19,14 @@ from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Cell, CellKey
 from sd_bench.records import RecordError, find_records, read_record, write_atomically
 from sd_bench.records.old_names import rename_presets, rename_setting
+from sd_bench.regular_files import UnusableFileError, open_to_append, read_json
 
 #: What says that a folder is a sweep's.
 MARKER = "sweep.json"
 #: What says that a folder is a cell's.
 CLAIM = ".sd_bench"
+#: Bytes of either: a command line has at most some 2 MB.
+_LARGEST_MARKER = 2**24
 #: Never removed: what locks the sweep is the open file, and a killed process leaves none open.
 LOCK = ".lock"
 
@@ -35,7 +38,7 @@ def locked(folder: Path) -> Iterator[None]:
     Raises ConfigError if another one runs there, OSError if the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("a") as stream:
+    with open_to_append(folder / LOCK) as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -85,9 +88,9 @@ def _read_marker(marker: Path) -> tuple[str, list[str]] | None:
     if not marker.exists():
         return None
     try:
-        data = json.loads(marker.read_text(encoding="utf-8"))
+        data = read_json(marker, _LARGEST_MARKER)
         return str(data["started_at"]), [str(argument) for argument in data["arguments"]]
-    except (ValueError, KeyError, TypeError):
+    except (UnusableFileError, KeyError, TypeError):
         raise ConfigError(
             f"{marker}: does not read; give the sweep's arguments and hydra.sweep.dir=FOLDER anew"
         ) from None
@@ -132,7 +135,7 @@ def covers(cells: Sequence[Cell], folder: Path) -> bool:
 
 def _key_in(claim: Path) -> CellKey | None:
     try:
-        stored = json.loads(claim.read_text(encoding="utf-8"))
+        stored = read_json(claim, _LARGEST_MARKER)
         key = CellKey(**{rename_setting(name): value for name, value in stored.items()})
     except (OSError, ValueError, TypeError, AttributeError):
         return None

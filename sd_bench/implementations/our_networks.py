@@ -47,6 +47,6 @@ def _filler(config: Config) -> Callable[[torch.nn.Module, str], None]:
     if config.weights == RANDOM_WEIGHTS:
         return lambda network, prefix: fill_random(network, prefix, config.weights_seed)
     checkpoint = open_checkpoint(Path(config.weights))
-    check_fits(checkpoint, config.model_version, known_models())
+    check_fits(checkpoint, config.model_version, known_models(), config.ignore_extra_keys)
     stored = stored_parts(checkpoint, config.model_version)
     return lambda network, prefix: fill_from(network, prefix, stored)

@@ -1,7 +1,7 @@
 """The record of one round: what it stores, and how it is written to and read from disk.
 
-Records are all of ``sd_bench``'s doing that ``analysis`` reads. May import ``errors``, and beside
-it the standard library only.
+Records are all of ``sd_bench``'s doing that ``analysis`` reads. May import ``errors``
+and ``regular_files``, and beside them the standard library only.
 """
 
 from sd_bench.errors import NewerRecordError, RecordError
@@ -35,11 +35,12 @@ from sd_bench.records.schema import (
     Telemetry,
     Times,
 )
+from sd_bench.regular_files import open_regular, read_text, reason_of
 
 __all__ = [
     "RECORD_GLOB", "SCHEMA_VERSION", "STATUSES", "Compilation", "Conversion", "Efficiency",
     "Energy", "Failure", "FirstAttempt", "Flops", "Iteration", "KernelProof", "Looks",
     "MatmulRate", "Memory", "NewerRecordError", "Output", "Profile", "Record", "RecordError",
-    "Telemetry", "Times", "find_records", "read_record", "record_path", "round_number",
-    "write_atomically", "write_record",
+    "Telemetry", "Times", "find_records", "open_regular", "read_record", "read_text", "reason_of",
+    "record_path", "round_number", "write_atomically", "write_record",
 ]  # fmt: skip

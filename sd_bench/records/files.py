@@ -13,9 +13,12 @@ from sd_bench.errors import NewerRecordError, RecordError
 from sd_bench.records.decoder import decoder
 from sd_bench.records.schema import SCHEMA_VERSION, STATUSES, Record
 from sd_bench.records.translation import translated
+from sd_bench.regular_files import UnusableFileError, read_json, reason_of
 
 #: Records are the files of this name pattern; everything else in a sweep's folder is not read.
 RECORD_GLOB = "round-*.json"
+#: No round leaves more: a hundred thousand steps are 2 MB.
+LARGEST_RECORD = 2**26
 
 
 def find_records(folder: Path) -> Iterator[Path]:
@@ -63,9 +66,11 @@ def read_record(path: Path) -> Record:
     Raises RecordError, naming the file, if it is torn, foreign or of a newer schema.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise RecordError(f"{path}: not readable as JSON ({error})") from error
+        data = read_json(path, LARGEST_RECORD)
+    except UnusableFileError as error:
+        raise RecordError(f"{path}: {reason_of(error)}") from None
+    except OSError as error:
+        raise RecordError(f"{path}: not readable ({reason_of(error)})") from error
     if not isinstance(data, dict) or "schema_version" not in data:
         raise RecordError(f"{path}: not a record of sd_bench (no schema_version)")
     version = data["schema_version"]

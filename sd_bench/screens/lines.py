@@ -9,10 +9,13 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from sd_bench.errors import printable
+
 #: How wide lines are where there is no terminal that says.
 _WIDTH_OF_A_FILE = 100
 
 _INDENT = "  "
+_LONGEST = 10_000
 
 
 def choose_width(is_terminal: bool) -> int | None:
@@ -28,6 +31,7 @@ def print_line(console: Console, text: str, copied: str = "", style: str = "") -
 
     ``text`` is wrapped at spaces. A word that is longer than the screen, such as a path, stays one.
     """
+    text, copied = printable(text, _LONGEST), printable(copied, _LONGEST)
     whole = f"{text} {copied}" if copied else text
     if cell_len(whole) <= console.width:
         lines = [whole]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rich.box import ASCII, SIMPLE_HEAD
 from rich.cells import cell_len
@@ -11,11 +11,16 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from sd_bench.errors import printable
+
 #: Spaces between two columns on a terminal.
 _BETWEEN_COLUMNS = 2
 
 #: So wide that no row of a table is broken in a file.
 _UNBROKEN = 1_000_000
+
+#: Characters of a cell.
+_LONGEST = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +42,7 @@ def draw_table(table: ScreenTable, console: Console, wraps: bool = True) -> Rich
 
     With ``wraps=False`` only a terminal wraps: elsewhere a row is a line, however long.
     """
+    table = replace(table, rows=[[printable(cell, _LONGEST) for cell in row] for row in table.rows])
     columns = list(zip(table.headings, *table.rows, strict=True))
     may_wrap = wraps or console.is_terminal
     shown = RichTable(

@@ -205,8 +205,13 @@ def _named(cells: Sequence[Cell], name: str) -> Baseline:
 
 
 def _matching(values: Sequence[Choice], axis: str, text: str) -> list[Choice]:
-    """The values that are meant: a version of PyTorch without its build, a device in any case."""
+    """The values that are meant.
+
+    A version of PyTorch goes without its build, weights without their digest, a device in any case.
+    """
     exact = [value for value in values if str(value) == text]
+    if axis == "weights" and not exact:  # without the begin of the digest
+        return [value for value in values if str(value).rpartition(" #")[0] == text]
     if exact or axis not in _PLACES:
         return exact
     if axis == "torch":

@@ -7,12 +7,15 @@ two cells begin to differ, and whether the decoder differs where the latents do 
 from __future__ import annotations
 
 import math
+import tokenize
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sd_bench.regular_files import open_regular
 from sd_bench.verdicts.axes import Choice
 
 #: The largest relative L2 distance that counts as the same output, by precision. Provisional:
@@ -34,6 +37,20 @@ STAGES = {
 Latents = NDArray[np.float64]
 #: The sketch of each stage's output (`sd_bench.measurement.sketches`).
 Sketches = Mapping[str, Sequence[float]]
+
+#: Bytes of a file of latents: 128 images of 8192 x 8192 pixels.
+_LARGEST_LATENTS = 2**31
+#: What numpy raises of a header or of numbers that are damaged.
+_UNREADABLE = (
+    *(OSError, ValueError, TypeError, KeyError, EOFError, MemoryError, OverflowError),
+    *(SyntaxError, RecursionError, tokenize.TokenError),
+)
+#: How numpy's archives of several arrays begin, and what reads the header of each version.
+_ARCHIVE = b"PK"
+_READ_HEADER = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,14 +135,22 @@ def tolerance(precision: Choice, reference_precision: Choice) -> float:
 def read_latents(path: str) -> Latents | str:
     """The numbers of an .npy file, or the reason in words why there are none."""
     try:
-        array = np.load(path, allow_pickle=False)
+        with open_regular(Path(path), _LARGEST_LATENTS) as stream:
+            if stream.read(len(_ARCHIVE)) == _ARCHIVE:
+                return "latents file holds no numbers"
+            stream.seek(0)
+            shape, _, dtype = _READ_HEADER[np.lib.format.read_magic(stream)](stream)
+            if dtype.kind not in "fiu":
+                return f"latents file {'not readable' if dtype.hasobject else 'holds no numbers'}"
+            begin = stream.tell()
+            if math.prod(shape) * dtype.itemsize != stream.seek(0, 2) - begin:
+                return "latents file not readable"
+            stream.seek(0)
+            return np.load(stream, allow_pickle=False).astype(np.float64)
     except FileNotFoundError:
         return "latents file missing"
-    except (OSError, ValueError, EOFError, MemoryError):
+    except _UNREADABLE:
         return "latents file not readable"
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
-        return "latents file holds no numbers"
-    return array.astype(np.float64)
 
 
 def find_stage(

@@ -9,55 +9,63 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sd_bench.errors import WeightsError
+from sd_bench.errors import WeightsError, printable
+from sd_bench.regular_files import open_regular, reason_of
 from sd_bench.weights.diffusers_folder import (
+    config_files,
     is_diffusers_folder,
     read_configs,
     read_diffusers_folder,
     weight_files,
 )
+from sd_bench.weights.key_names import with_present_keys
 from sd_bench.weights.parts import UNET
-from sd_bench.weights.safetensors_file import read_safetensors
-from sd_bench.weights.stored_tensor import StoredTensor
-from sd_bench.weights.torch_file import read_torch_file
+from sd_bench.weights.stored_tensor import LARGEST_FILE, StoredTensor
+from sd_bench.weights.weight_file import read_weight_file
 
-_SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
 _BLOCK = 1 << 22
+#: Keys that an error shows of a file without a Stable Diffusion.
+_MOST_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """``layout`` is one of ``parts.LAYOUTS``; ``tensors`` are named as the file names them.
+    """``layout`` is one of ``parts.LAYOUTS``; ``tensors`` have the names that it has for them.
 
-    ``configs`` are the settings in a diffusers folder, by network.
+    ``configs`` are the settings in a diffusers folder, by network; ``statements`` what a file says
+    of itself, by where it says it.
     """
 
     path: Path
     layout: str
     tensors: Mapping[str, StoredTensor]
     configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    statements: Mapping[str, str] = field(default_factory=dict)
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
     """Read the table of contents of a file or a diffusers folder.
 
-    Raises WeightsError, naming the path, for whatever is no readable checkpoint.
+    Raises WeightsError, naming the path, for whatever is not a readable checkpoint.
     """
     try:
         return _open(path, _stamp(path))
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from None
     except OSError as error:
-        raise WeightsError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        raise WeightsError(f"{path}: {reason_of(error)}") from None
+    except ValueError as error:  # a zero byte in the name
+        raise WeightsError(f"{path}: {error}") from None
 
 
 def _stamp(path: Path) -> tuple[tuple[str, int, int], ...]:
     """What changes when the checkpoint does."""
-    files = _files(path)
+    files = [*_files(path), *(config_files(path) if path.is_dir() else ())]
     return tuple((str(f), f.stat().st_mtime_ns, f.stat().st_size) for f in files)
 
 
 def _files(path: Path) -> list[Path]:
+    """The files of the weights, and the indices that say which holds which."""
     if not path.is_dir():
         return [path]
     if not is_diffusers_folder(path):
@@ -65,26 +73,25 @@ def _files(path: Path) -> list[Path]:
             "is a folder without unet/, vae/ and text_encoder/: name a file, or a folder that "
             "diffusers has saved"
         )
-    return [file for files in weight_files(path).values() for file in files]
+    found = weight_files(path).values()
+    return [f for each in found for f in (*each.files, *([each.index] if each.index else ()))]
 
 
 @lru_cache(maxsize=8)
 def _open(path: Path, stamp: tuple[tuple[str, int, int], ...]) -> Checkpoint:
     if path.is_dir():
-        tensors, configs = read_diffusers_folder(path), read_configs(path)
+        tensors, configs = with_present_keys(read_diffusers_folder(path)), read_configs(path)
         return Checkpoint(path=path, layout="diffusers", tensors=tensors, configs=configs)
-    if stamp[0][2] == 0:
-        raise WeightsError("is empty")
-    if path.suffix not in _SUFFIXES:
-        raise WeightsError(f"use a file of the kind {', '.join(_SUFFIXES)}, or a diffusers folder")
-    tensors = read_safetensors(path) if path.suffix == ".safetensors" else read_torch_file(path)
+    contents = read_weight_file(path)
+    tensors = with_present_keys(contents.tensors)
     if not any(key.startswith(UNET) for key in tensors):
+        shown = ", ".join(printable(key) for key in list(contents.tensors)[:_MOST_SHOWN])
         raise WeightsError(
             f"holds no Stable Diffusion: no key begins with {UNET} (a network of diffusers is "
-            "loaded with its whole folder)"
+            f"loaded with its whole folder), but there are {len(contents.tensors)}: {shown}"
         )
     layout = "multihead" if any(".mha." in key for key in tensors) else "published"
-    return Checkpoint(path=path, layout=layout, tensors=tensors)
+    return Checkpoint(path=path, layout=layout, tensors=tensors, statements=contents.statements)
 
 
 def digest(path: Path) -> str:
@@ -98,14 +105,14 @@ def digest(path: Path) -> str:
             _file_digest(file, file.stat().st_mtime_ns, file.stat().st_size) for file in files
         ]
     except OSError as error:
-        raise WeightsError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        raise WeightsError(f"{path}: {reason_of(error)}") from None
     return hashes[0] if path.is_file() else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 @lru_cache(maxsize=64)
-def _file_digest(file: str, mtime_ns: int, size: int) -> str:
+def _file_digest(file: Path, mtime_ns: int, size: int) -> str:
     digest = hashlib.sha256()
-    with Path(file).open("rb") as stream:
+    with open_regular(file, LARGEST_FILE) as stream:
         while block := stream.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()

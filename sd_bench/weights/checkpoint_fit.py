@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
 from sd_bench.config.schema import ModelConfig
-from sd_bench.errors import WeightsError
+from sd_bench.errors import WeightsError, printable
+from sd_bench.regular_files import open_regular
 from sd_bench.sampling.schedule import make_schedule
 from sd_bench.weights.checkpoint import Checkpoint
+from sd_bench.weights.key_names import is_left_aside
 from sd_bench.weights.layout import BIAS
 from sd_bench.weights.model_parts import parts
 from sd_bench.weights.parts import TEXT_ENCODER, Shape
-from sd_bench.weights.stored_tensor import STORABLE_DTYPES
+from sd_bench.weights.predictions import predictions_otherwise
+from sd_bench.weights.settings import settings_otherwise
+from sd_bench.weights.stored_tensor import LARGEST_FILE, STORABLE_DTYPES, StoredTensor
 
-#: What full checkpoints hold beside the networks: the noise schedule, other losses' weights, and
-#: parts of the text encoders that no image depends on.
-LEFTOVERS = re.compile(
-    r"model_ema\..*"
-    r"|(sqrt_|log_)?(one_minus_)?alphas_cumprod(_prev)?|betas|lvlb_weights|logvar|scale_factor"
-    r"|sqrt_recip(m1)?_alphas_cumprod"
-    r"|posterior_(variance|log_variance_clipped|mean_coef[12])"
-    r"|first_stage_model\.(loss|model_ema)\..*"
-    r"|cond_stage_model\.logit_scale"
-    r"|cond_stage_model\.model\.(logit_scale|text_projection|attn_mask)"
-    r"|cond_stage_model\.transformer\.(text_model\.embeddings\.position_ids|text_projection\.weight)"
-    r"|text_encoder/(text_model\.embeddings\.position_ids|text_projection\.weight)"
-)
+#: Keys that an error shows where there are too many.
+_MOST_SHOWN = 3
 
 
 def expected_shapes(model: ModelConfig, layout: str) -> dict[str, Shape]:
@@ -59,9 +50,10 @@ def likeness(checkpoint: Checkpoint, model: ModelConfig) -> float:
 
 
 def recognise(checkpoint: Checkpoint, models: Iterable[ModelConfig]) -> list[str]:
-    """The names of the models that it is most like; several where keys and shapes are the same.
+    """The names of the models that it is most like; several where nothing tells which it is.
 
-    Keys and shapes do not tell sd2 (512-base) from sd2_768: a diffusers folder's scheduler does.
+    Keys and shapes do not tell sd2 (512-base) from sd2_768: a diffusers folder's scheduler does,
+    and what a file says of its kind of prediction.
     """
     found = [(likeness(checkpoint, model), model) for model in models]
     best = max((share for share, _ in found), default=0.0)
@@ -70,10 +62,20 @@ def recognise(checkpoint: Checkpoint, models: Iterable[ModelConfig]) -> list[str
     return said or [m.name for m in names]
 
 
-def check_fits(checkpoint: Checkpoint, model: ModelConfig, models: Iterable[ModelConfig]) -> None:
-    """Raises WeightsError unless it holds exactly ``model``; ``models`` are those to suggest."""
+def check_fits(
+    checkpoint: Checkpoint,
+    model: ModelConfig,
+    models: Iterable[ModelConfig],
+    ignore_extra_keys: bool = False,
+) -> None:
+    """Raises WeightsError unless it holds exactly ``model``; ``models`` are those to suggest.
+
+    With ``ignore_extra_keys`` it may hold tensors, too, that nobody knows.
+    """
     named = f"{checkpoint.path}"
     problem = _misfit(checkpoint, model) or next(iter(contradictions(checkpoint, model)), None)
+    if problem is None and not ignore_extra_keys:
+        problem = _extra(checkpoint, model)
     if problem is None:
         return
     others = [name for name in recognise(checkpoint, models) if name != model.name]
@@ -86,88 +88,78 @@ def check_fits(checkpoint: Checkpoint, model: ModelConfig, models: Iterable[Mode
 
 
 def _misfit(checkpoint: Checkpoint, model: ModelConfig) -> str | None:
-    """The first tensors that are missing, of another shape, of no use as weights, or too many."""
+    """The first tensors that are missing, of another shape, or of no use as weights."""
     expected, tensors = expected_shapes(model, checkpoint.layout), checkpoint.tensors
     for key, shape in expected.items():
         if key in tensors and not same_numbers(tensors[key].shape, shape):
             return f"{key} has the shape {tensors[key].shape}, not {shape}"
     if missing := [key for key in expected if key not in tensors]:
         return f"it lacks {_some(missing)}"
-    if extra := [
-        k for k in tensors if k not in expected and not _may_be_left(k, checkpoint, model)
-    ]:
-        return f"it holds {_some(extra)}, which the model has not"
     for key in expected:
         if tensors[key].dtype not in STORABLE_DTYPES:
             return f"{key} is {tensors[key].dtype}; weights are {', '.join(STORABLE_DTYPES)}"
     return None
 
 
+def _extra(checkpoint: Checkpoint, model: ModelConfig) -> str | None:
+    """The tensors that nobody knows, and what to do about them."""
+    expected = expected_shapes(model, checkpoint.layout)
+    extra = [
+        key
+        for key, tensor in checkpoint.tensors.items()
+        if key not in expected and not _may_be_left(key, tensor, checkpoint, model)
+    ]
+    if not extra:
+        return None
+    return (
+        f"it holds {_some(extra)}, which the model does not have; if they change no image, "
+        "add ignore_extra_keys=true"
+    )
+
+
 def _some(keys: list[str]) -> str:
-    return keys[0] if len(keys) == 1 else f"{keys[0]} and {len(keys) - 1} more"
+    shown = ", ".join(printable(key) for key in keys[:_MOST_SHOWN])
+    return shown if len(keys) <= _MOST_SHOWN else f"{shown} and {len(keys) - _MOST_SHOWN} more"
 
 
-def _may_be_left(key: str, checkpoint: Checkpoint, model: ModelConfig) -> bool:
+def _may_be_left(
+    key: str, tensor: StoredTensor, checkpoint: Checkpoint, model: ModelConfig
+) -> bool:
     after_the_last_used = f"{TEXT_ENCODER}model.transformer.resblocks.{model.text_encoder.layers}."
     return (
-        LEFTOVERS.fullmatch(key) is not None
+        is_left_aside(key, tensor)
         or key.startswith(after_the_last_used)
         or (checkpoint.layout == "multihead" and key.endswith(BIAS))
     )
 
 
-_PREDICTIONS = {"eps": "epsilon", "v": "v_prediction"}
-_ACTIVATIONS = {"gelu": "gelu", "quick_gelu": "quick_gelu"}
-
-
 def contradictions(checkpoint: Checkpoint, model: ModelConfig) -> list[str]:
-    """What the settings in a diffusers folder say otherwise than ``model``, in words."""
-    unet, text, schedule = model.unet, model.text_encoder, model.schedule
-    widths = [unet.model_channels * m for m in unet.channel_mult]
-    heads = [unet.num_heads or width // (unet.num_head_channels or width) for width in widths]
-    wanted: dict[str, dict[str, Any]] = {
-        "scheduler": {
-            "prediction_type": _PREDICTIONS[model.prediction],
-            "num_train_timesteps": schedule.num_timesteps,
-            "beta_start": schedule.linear_start,
-            "beta_end": schedule.linear_end,
-            "beta_schedule": "scaled_linear",
-        },
-        "unet": {"attention_head_dim": heads},
-        "text_encoder": {
-            "hidden_act": _ACTIVATIONS[text.activation],
-            "num_attention_heads": text.heads,
-        },
-    }
-    said_otherwise = [
-        f"{network}'s {name} is {said[name]!r}, not {value!r}"
-        for network, values in wanted.items()
-        for name, value in values.items()
-        if name in (said := checkpoint.configs.get(network, {})) and not _agrees(said[name], value)
+    """What the checkpoint says of itself otherwise than ``model``, in words."""
+    found = [
+        *settings_otherwise(checkpoint.configs, model),
+        *predictions_otherwise(checkpoint, model),
     ]
-    return said_otherwise if _schedule_agrees(checkpoint, model) else [_OTHER_SCHEDULE]
+    return found if _schedule_agrees(checkpoint, model) else [_OTHER_SCHEDULE]
 
 
 _OTHER_SCHEDULE = "its noise schedule (alphas_cumprod) is another one"
 #: Half precision, in which small checkpoints keep their schedule, rounds by at most 5e-4.
 _SCHEDULE_TOLERANCE = 1e-3
+_SCHEDULE_DTYPES = ("float64", "float32", "float16")
 
 
 def _schedule_agrees(checkpoint: Checkpoint, model: ModelConfig) -> bool:
     """Whether the schedule that a Lightning file carries, if it does, is the model's."""
     stored = checkpoint.tensors.get("alphas_cumprod")
-    wanted = make_schedule(model.schedule).alphas_cumprod
-    if stored is None or stored.dtype not in ("float64", "float32", "float16"):
+    if stored is None or stored.dtype not in _SCHEDULE_DTYPES:
         return True
-    with stored.file.open("rb") as stream:
+    wanted = make_schedule(model.schedule).alphas_cumprod
+    if stored.shape != (len(wanted),) or stored.strides is not None:
+        return False
+    with open_regular(stored.file, LARGEST_FILE) as stream:
         stream.seek(stored.offset)
-        numbers = np.frombuffer(stream.read(stored.nbytes), dtype=np.dtype(stored.dtype))
-    return len(numbers) == len(wanted) and np.allclose(
-        numbers.astype(np.float64), wanted, rtol=0, atol=_SCHEDULE_TOLERANCE
-    )
-
-
-def _agrees(said: Any, wanted: Any) -> bool:
-    if isinstance(wanted, list):  # the number of heads, one for all levels or one for each
-        return said == wanted or (isinstance(said, int) and set(wanted) == {said})
-    return bool(said == wanted)
+        content = stream.read(stored.nbytes)
+    if len(content) < stored.nbytes:
+        raise WeightsError(f"{stored.file}: is cut off at byte {stored.offset + len(content)}")
+    numbers = np.frombuffer(content, dtype=np.dtype(stored.dtype)).astype(np.float64)
+    return np.allclose(numbers, wanted, rtol=0, atol=_SCHEDULE_TOLERANCE)

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from sd_bench.config.schema import ModelConfig
 from sd_bench.errors import WeightsError
+from sd_bench.regular_files import open_regular
 from sd_bench.weights.checkpoint import Checkpoint
 from sd_bench.weights.layout import BIAS, part_keys
 from sd_bench.weights.model_parts import parts
-from sd_bench.weights.stored_tensor import ITEM_SIZES, StoredTensor
+from sd_bench.weights.stored_tensor import ITEM_SIZES, LARGEST_FILE, StoredTensor
 
 
 def stored_parts(checkpoint: Checkpoint, model: ModelConfig) -> dict[str, StoredTensor]:
@@ -84,11 +85,11 @@ def read(stored: StoredTensor) -> Tensor:
 def _read_bytes(stored: StoredTensor, flat: Tensor, count: int) -> None:
     """Read ``count`` elements into the contiguous ``flat``."""
     buffer = flat.view(torch.uint8).numpy().data
-    with stored.file.open("rb", buffering=0) as stream:
+    with open_regular(stored.file, LARGEST_FILE, buffering=0) as stream:
         stream.seek(stored.offset)
         done, wanted = 0, count * ITEM_SIZES[stored.dtype]
         while done < wanted:
-            got = stream.readinto(buffer[done:])
+            got = stream.readinto(buffer[done:])  # type: ignore[attr-defined]
             if not got:
                 raise WeightsError(f"{stored.file}: is cut off at byte {stored.offset + done}")
             done += got

@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sd_bench.errors import WeightsError
-from sd_bench.weights.safetensors_file import read_safetensors
+from sd_bench.errors import WeightsError, printable
+from sd_bench.regular_files import read_json, reason_of
 from sd_bench.weights.stored_tensor import StoredTensor
-from sd_bench.weights.torch_file import read_torch_file
+from sd_bench.weights.weight_file import read_weight_file
 
-#: The names of the weights' files without their suffix.
+#: The names of the weights' files without their suffix: safetensors', torch's.
 _STEMS = {
-    "unet": "diffusion_pytorch_model",
-    "vae": "diffusion_pytorch_model",
-    "text_encoder": "model",
+    "unet": ("diffusion_pytorch_model", "diffusion_pytorch_model"),
+    "vae": ("diffusion_pytorch_model", "diffusion_pytorch_model"),
+    "text_encoder": ("model", "pytorch_model"),
 }
 _CONFIGS = {
     "unet": "config.json",
+    "vae": "config.json",
     "text_encoder": "config.json",
     "scheduler": "scheduler_config.json",
 }
-#: The autoencoder's attention in diffusers before 0.18.
-_OLD_NAMES = {
-    ".query.": ".to_q.", ".key.": ".to_k.", ".value.": ".to_v.", ".proj_attn.": ".to_out.0.",
-}  # fmt: skip
+#: Bytes of a JSON file there; an index of a whole pipeline has 200,000.
+_LARGEST_JSON = 4_000_000
+_SHARD = re.compile(r".*-(\d{1,9})-of-(\d{1,9})\.[a-z]+")
+
+
+@dataclass(frozen=True, slots=True)
+class WeightFiles:
+    """A network's files; where an ``index`` names them, ``shards`` say which holds which tensor."""
+
+    files: list[Path]
+    index: Path | None = None
+    shards: Mapping[str, str] | None = None
 
 
 def is_diffusers_folder(path: Path) -> bool:
@@ -33,23 +44,68 @@ def is_diffusers_folder(path: Path) -> bool:
     return all((path / name).is_dir() for name in _STEMS)
 
 
-def weight_files(path: Path) -> dict[str, list[Path]]:
-    """The files of each network's weights. Raises WeightsError if a network has none."""
-    return {network: _files(path / network, stem) for network, stem in _STEMS.items()}
+def weight_files(path: Path) -> dict[str, WeightFiles]:
+    """The files of each network's weights.
+
+    Raises WeightsError if a network has none, or not all of them, and OSError.
+    """
+    return {network: _weight_files(path / network) for network in _STEMS}
 
 
-def _files(folder: Path, stem: str) -> list[Path]:
-    torch_stem = "pytorch_model" if stem == "model" else stem
-    for pattern in (
-        f"{stem}.safetensors",
-        f"{stem}-*-of-*.safetensors",
-        f"{torch_stem}.bin",
-        f"{stem}.fp16.safetensors",
-        f"{torch_stem}.fp16.bin",
+def config_files(path: Path) -> Iterator[Path]:
+    """The settings that are there."""
+    files = (path / network / name for network, name in _CONFIGS.items())
+    return (file for file in files if file.exists())
+
+
+def _weight_files(folder: Path) -> WeightFiles:
+    safetensors, torch = _STEMS[folder.name]
+    for stem, suffix, variant in (
+        (safetensors, "safetensors", ""),
+        (torch, "bin", ""),
+        (safetensors, "safetensors", ".fp16"),
+        (torch, "bin", ".fp16"),
     ):
-        if found := sorted(folder.glob(pattern)):
-            return found
-    raise WeightsError(f"has no weights in {folder.name}/: no {stem}.safetensors there")
+        single = folder / f"{stem}{variant}.{suffix}"
+        index = folder / f"{stem}.{suffix}.index{variant}.json"
+        if index.exists() and not (single.exists() and folder.name == "text_encoder"):
+            return _indexed(index)  # transformers prefers a single file to an index, diffusers not
+        if single.exists():
+            return WeightFiles([single])
+        if shards := sorted(folder.glob(f"{stem}{variant}-*-of-*.{suffix}")):
+            return _whole_set(shards)
+    raise WeightsError(f"has no weights in {folder.name}/: no {safetensors}.safetensors there")
+
+
+def _indexed(index: Path) -> WeightFiles:
+    """What an index names. Raises WeightsError if it is none, or names a file that is missing."""
+    named = f"{index.parent.name}/{index.name}"
+    content = _read_json(index)
+    shards = content.get("weight_map") if isinstance(content, dict) else None
+    if not isinstance(shards, dict) or not shards:
+        raise WeightsError(f"{named} is not an index: it has no weight_map")
+    for shard in shards.values():
+        if not isinstance(shard, str) or Path(shard).name != shard:
+            raise WeightsError(f"refused: {named} names {printable(shard)}, which is not in there")
+    names = sorted(set(shards.values()))
+    if missing := [name for name in names if not (index.parent / name).exists()]:
+        raise WeightsError(
+            f"lacks {index.parent.name}/{printable(missing[0])}, which {named} names"
+        )
+    return WeightFiles([index.parent / name for name in names], index, shards)
+
+
+def _whole_set(shards: list[Path]) -> WeightFiles:
+    """The shards where there is no index: all of one save, and of no other."""
+    found = [_SHARD.fullmatch(shard.name) for shard in shards]
+    numbers = [(int(each[1]), int(each[2])) for each in found if each]
+    total = numbers[0][1] if numbers else 0
+    if sorted(numbers) != [(n, total) for n in range(1, len(shards) + 1)] or total != len(shards):
+        raise WeightsError(
+            f"has {len(shards)} shards in {shards[0].parent.name}/ that are not one whole save, "
+            "and no index.json that says which belong together"
+        )
+    return WeightFiles(shards)
 
 
 def read_diffusers_folder(path: Path) -> dict[str, StoredTensor]:
@@ -58,39 +114,53 @@ def read_diffusers_folder(path: Path) -> dict[str, StoredTensor]:
     Raises WeightsError and OSError.
     """
     tensors: dict[str, StoredTensor] = {}
-    for network, files in weight_files(path).items():
-        for file in files:
-            read = read_safetensors if file.suffix == ".safetensors" else read_torch_file
+    for network, found in weight_files(path).items():
+        for file in found.files:
             try:
-                tensors |= {f"{network}/{_name(network, k)}": t for k, t in read(file).items()}
+                contents = read_weight_file(file).tensors
             except WeightsError as error:
-                raise WeightsError(f"{network}/{file.name} {error}") from None
+                raise WeightsError(f"{network}/{printable(file.name)} {error}") from None
+            except OSError as error:
+                named = f"{network}/{printable(file.name)}"
+                raise WeightsError(f"{named}: {reason_of(error)}") from None
+            for key, tensor in _of_shard(found, file, contents).items():
+                if f"{network}/{key}" in tensors:
+                    raise WeightsError(f"has {network}/{printable(key)} in two shards")
+                tensors[f"{network}/{key}"] = tensor
     return tensors
 
 
-def _name(network: str, key: str) -> str:
-    if network == "text_encoder" and key.startswith(("embeddings.", "encoder.", "final_layer")):
-        return f"text_model.{key}"  # as transformers from version 5 on may write it
-    if network == "vae" and ".attentions." in key:
-        for old, new in _OLD_NAMES.items():
-            key = key.replace(old, new)
-    return key
+def _of_shard(
+    found: WeightFiles, file: Path, tensors: Mapping[str, StoredTensor]
+) -> Mapping[str, StoredTensor]:
+    """What the index takes from a shard; all of it where there is no index."""
+    if found.shards is None or found.index is None:
+        return tensors
+    wanted = [key for key, shard in found.shards.items() if shard == file.name]
+    if missing := [key for key in wanted if key not in tensors]:
+        named = f"{file.parent.name}/{printable(file.name)}"
+        raise WeightsError(
+            f"lacks {printable(missing[0])} in {named}, where {found.index.name} says that it is"
+        )
+    return {key: tensors[key] for key in wanted}
 
 
 def read_configs(path: Path) -> dict[str, dict[str, Any]]:
-    """What ``unet``, ``text_encoder`` and ``scheduler`` say of themselves; missing ones left out.
+    """What the networks and the scheduler say of themselves; missing ones left out.
 
-    Raises WeightsError if one is not JSON.
+    Raises WeightsError if one is not JSON, and OSError.
     """
     configs = {}
-    for network, name in _CONFIGS.items():
-        file = path / network / name
-        if not file.exists():
-            continue
-        try:
-            configs[network] = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError:
-            raise WeightsError(f"{network}/{name} is not JSON") from None
+    for file in config_files(path):
+        network = file.parent.name
+        configs[network] = _read_json(file)
         if not isinstance(configs[network], dict):
-            raise WeightsError(f"{network}/{name} is no table")
+            raise WeightsError(f"{network}/{file.name} is not a table")
     return configs
+
+
+def _read_json(file: Path) -> Any:
+    try:
+        return read_json(file, _LARGEST_JSON)
+    except OSError as error:
+        raise WeightsError(f"{file.parent.name}/{file.name} {reason_of(error)}") from None

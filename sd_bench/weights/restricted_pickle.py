@@ -2,58 +2,72 @@
 
 A pickle is a program. Its only way to code outside itself is to name a global (``module.name``)
 and call it. Here every name is looked up in the tables below and nowhere else: tensors become
-descriptions of where their numbers lie, containers become plain ones, the classes that Lightning
-checkpoints name become a placeholder that does nothing, and any other name is refused. No module
-is ever imported. It serves every version of PyTorch alike.
+descriptions of where their numbers lie, containers become plain ones, what trainers leave beside
+the weights becomes a placeholder that does nothing, and any other name is refused. No module is
+ever imported. It serves every version of PyTorch alike.
 """
 
 from __future__ import annotations
 
-import io
-import pickle
-import pickletools
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
 
-from sd_bench.errors import WeightsError
+from sd_bench.errors import WeightsError, printable
 from sd_bench.weights.parts import Shape
-from sd_bench.weights.stored_tensor import ITEM_SIZES
+from sd_bench.weights.pickle_machine import Inert, hashable, run_pickle, to_dict
+from sd_bench.weights.stored_tensor import ITEM_SIZES, MOST_AXES, is_a_shape
 
 _STORAGE_DTYPES = {
     "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16",
     "BFloat16Storage": "bfloat16", "LongStorage": "int64", "IntStorage": "int32",
     "ShortStorage": "int16", "CharStorage": "int8", "ByteStorage": "uint8", "BoolStorage": "bool",
     "ComplexFloatStorage": "complex64", "ComplexDoubleStorage": "complex128",
+    "UntypedStorage": "uint8",
 }  # fmt: skip
-#: Packages whose classes stand in real checkpoints beside the weights (callbacks, settings).
+#: Packages whose classes stand in real checkpoints beside the weights: callbacks, settings,
+#: optimizers, schedules of the learning rate.
 _PLACEHOLDER_PACKAGES = (
     "pytorch_lightning", "lightning", "lightning_fabric", "lightning_utilities", "torchmetrics",
-    "omegaconf", "ldm",
+    "omegaconf", "ldm", "transformers", "diffusers", "accelerate", "peft", "ema_pytorch",
+    "torch.optim", "torch.nn", "torch.amp", "torch.cuda.amp", "torch.utils.data",
 )  # fmt: skip
+_BUILTINS = ("builtins", "__builtin__")
 #: Other names that real checkpoints hold, of values that nobody needs here.
 _PLACEHOLDER_NAMES = frozenset({
-    "argparse.Namespace", "copyreg._reconstructor", "copy_reg._reconstructor", "typing.Any",
-    "pathlib.PosixPath", "pathlib.WindowsPath", "numpy.dtype", "numpy.ndarray",
-    "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar",
-    "numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct",
-    "_codecs.encode", "builtins.object", "__builtin__.object", "torch.device",
-    *(f"torch.{name}" for name in (
-        "float16", "float32", "float64", "bfloat16", "int8", "int16", "int32", "int64", "uint8",
-        "bool", "strided",
+    "argparse.Namespace", "types.SimpleNamespace", "copyreg._reconstructor",
+    "copy_reg._reconstructor", "typing.Any", "_codecs.encode",
+    *(f"pathlib.{name}" for name in (
+        "Path", "PurePath", "PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath",
     )),
-})  # fmt: skip
-#: What a program of these can do is build plain values, call what ``find_class`` gave and fill
-#: it. Left out are the opcodes that reach objects by number (EXT) and those no torch file has.
-_OPCODES = frozenset({
-    "PROTO", "FRAME", "STOP", "MARK", "POP", "POP_MARK", "DUP", "MEMOIZE", "PUT", "BINPUT",
-    "LONG_BINPUT", "GET", "BINGET", "LONG_BINGET", "NONE", "NEWTRUE", "NEWFALSE", "INT", "BININT",
-    "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT", "UNICODE", "BINUNICODE",
-    "SHORT_BINUNICODE", "BINUNICODE8", "STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES",
-    "SHORT_BINBYTES", "BINBYTES8", "EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE", "EMPTY_SET", "DICT",
-    "LIST", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "SETITEM", "SETITEMS", "APPEND", "APPENDS",
-    "ADDITEMS", "FROZENSET", "GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD", "NEWOBJ", "NEWOBJ_EX",
-    "BINPERSID",
+    *(f"pathlib._local.{name}" for name in ("PosixPath", "WindowsPath", "PurePosixPath")),
+    *(f"datetime.{name}" for name in ("datetime", "date", "time", "timedelta", "timezone")),
+    *("decimal.Decimal", "fractions.Fraction", "uuid.UUID", "collections.deque"),
+    *("uuid.SafeUUID", "zoneinfo.ZoneInfo._unpickle"),
+    *(f"{module}.{name}" for module in _BUILTINS for name in (
+        "object", "complex", "slice", "range", "xrange", "bytearray", "bytes", "list", "tuple",
+        "int", "long", "float", "str", "unicode", "bool", "type",
+    )),
+    *(f"numpy.{name}" for name in (
+        "dtype", "ndarray", "bool_", "float16", "float32", "float64", "int8", "int16", "int32",
+        "int64", "uint8", "uint16", "uint32", "uint64", "complex64", "complex128",
+    )),
+    *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in (
+        "scalar", "_reconstruct",
+    )),
+    *(f"numpy.{core}.numeric._frombuffer" for core in ("core", "_core")),
+    *(f"numpy.random._pickle.{name}" for name in (
+        "__randomstate_ctor", "__generator_ctor", "__bit_generator_ctor",
+    )),
+    *(f"numpy.random._{name}" for name in ("mt19937.MT19937", "pcg64.PCG64", "philox.Philox")),
+    *(f"torch.{name}" for name in (
+        "device", "strided", "sparse_coo", "contiguous_format", "preserve_format", "channels_last",
+        "Tensor", "Generator", "_C.Generator", "serialization._get_layout",
+    )),
+    *(f"torch._utils.{name}" for name in (
+        "_rebuild_sparse_tensor", "_rebuild_qtensor", "_rebuild_meta_tensor_no_storage",
+        "_rebuild_device_tensor_from_numpy",
+    )),
 })  # fmt: skip
 
 
@@ -76,120 +90,62 @@ class PickledTensor:
     strides: tuple[int, ...]
 
 
-class _Sealed(type):
-    """Makes classes that a pickle cannot change."""
-
-    def __setattr__(cls, name: str, value: object) -> None:
-        raise WeightsError("refused: it tries to change a placeholder")
-
-
-class Placeholder(metaclass=_Sealed):
-    """Stands for any object whose content is not needed; takes everything and does nothing."""
+class Placeholder(Inert):
+    """Stands for any object or class whose content is not needed."""
 
     __slots__ = ()
 
-    def __new__(cls, *_: object, **__: object) -> Placeholder:
-        return super().__new__(cls)
 
-    def __setstate__(self, state: object) -> None:
-        """Whatever state a pickle gives it is dropped."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Dtype(Inert):
+    """A dtype of torch, by its name."""
 
-    def __setitem__(self, key: object, value: object) -> None:
-        """So are entries."""
-
-    def append(self, value: object) -> None:
-        """So are elements."""
-
-    def extend(self, values: object) -> None:
-        """So are elements."""
-
-    def __call__(self, *_: object, **__: object) -> Placeholder:
-        return self
+    name: str
 
 
-class _Dict(dict[Any, Any], metaclass=_Sealed):
-    """A dictionary that drops the attributes which torch's own state dicts carry."""
-
-    __slots__ = ()
-
-    def __new__(cls, *_: object, **__: object) -> _Dict:
-        return super().__new__(cls)
-
-    def __init__(self, *arguments: object) -> None:
-        pairs = arguments[-1] if arguments else ()
-        super().__init__(pairs if isinstance(pairs, (list, tuple, dict)) else ())
-
-    def __setstate__(self, state: object) -> None:
-        """Dropped: ``_metadata`` and the like."""
-
-
-class _Call(metaclass=_Sealed):
+@dataclass(frozen=True, slots=True, eq=False)
+class _Call:
     """One of the functions below, as a thing that a pickle can call and not change."""
 
-    __slots__ = ("_function",)
-    _function: Callable[..., object]
+    function: Callable[..., object]
 
-    def __init__(self, function: Callable[..., object]) -> None:
-        object.__setattr__(self, "_function", function)
+    def called(self, *arguments: object) -> object:
+        return self.function(*arguments)
 
-    def __call__(self, *arguments: object) -> object:
-        return self._function(*arguments)
 
-    def __setattr__(self, name: str, value: object) -> None:
-        raise WeightsError("refused: it tries to change a function")
+class _Names:
+    """What the names in a torch file stand for."""
 
-    __setstate__ = None
+    def find(self, module: str, name: str) -> Any:
+        known = f"{module}.{name}"
+        if module in ("torch", "torch.storage") and name in _STORAGE_DTYPES:
+            return _STORAGE_DTYPES[name]
+        if module == "torch" and name in ITEM_SIZES:
+            return _Dtype(name)
+        if known in _CALLS:
+            return _Call(_CALLS[known])
+        if known in _PLACEHOLDER_NAMES or _is_placeholder_class(module, name):
+            return Placeholder()
+        raise WeightsError(f"refused: its pickle names {known[:200]!r}, which no weights need")
+
+    def refer(self, reference: Any) -> Storage:
+        match reference:
+            case ("storage", str(dtype), str(key), str(), int(count)) if (
+                dtype in ITEM_SIZES and is_a_shape((count,))
+            ):
+                return Storage(dtype, key, count)
+        raise WeightsError("refused: its pickle refers to something that is not a storage")
 
 
 def unpickle(data: bytes) -> Any:
     """The object in ``data``. Raises WeightsError if it is damaged or would run anything."""
-    _check_opcodes(data)
-    try:
-        return _RestrictedUnpickler(io.BytesIO(data), encoding="latin1").load()
-    except WeightsError:
-        raise
-    except Exception as error:  # whatever a damaged program makes the interpreter stumble over
-        raise WeightsError(f"its pickle is damaged ({type(error).__name__}: {error})") from None
-
-
-def _check_opcodes(data: bytes) -> None:
-    try:
-        for opcode, argument, _ in pickletools.genops(data):
-            if opcode.name not in _OPCODES:
-                named = "" if argument is None else f" {argument!r:.200}"
-                raise WeightsError(f"refused: its pickle uses {opcode.name}{named}")
-            if opcode.name in ("PUT", "LONG_BINPUT") and int(argument or 0) > len(data):
-                raise WeightsError("refused: its pickle asks for more memory than it can use")
-    except WeightsError:
-        raise
-    except Exception as error:
-        raise WeightsError(f"its pickle is damaged ({error})") from None
-
-
-class _RestrictedUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        known = f"{module}.{name}"
-        if module == "torch" and name in _STORAGE_DTYPES:
-            return _STORAGE_DTYPES[name]
-        if known in _CALLS:
-            return _Call(_CALLS[known])
-        if known in _DICTS:
-            return _Dict
-        if known in _PLACEHOLDER_NAMES or _is_placeholder_class(module, name):
-            return Placeholder
-        raise WeightsError(f"refused: its pickle names {known[:200]!r}, which no weights need")
-
-    def persistent_load(self, pid: Any) -> Storage:
-        match pid:
-            case ("storage", str(dtype), str(key), str(), int(count)) if dtype in ITEM_SIZES:
-                return Storage(dtype, key, count)
-        raise WeightsError("refused: its pickle refers to something that is no storage")
+    return run_pickle(data, _Names())
 
 
 def _is_placeholder_class(module: str, name: str) -> bool:
     """Classes only, which are named in capitals, and never a path into another module."""
-    package, *_ = module.split(".")
-    return package in _PLACEHOLDER_PACKAGES and name.isidentifier() and name[0].isupper()
+    packages = (module == each or module.startswith(f"{each}.") for each in _PLACEHOLDER_PACKAGES)
+    return any(packages) and name.isidentifier() and name[0].isupper()
 
 
 def _rebuild_tensor(
@@ -197,34 +153,73 @@ def _rebuild_tensor(
 ) -> PickledTensor:
     if not isinstance(storage, Storage):
         raise WeightsError("refused: a tensor of no storage")
-    numbers = (offset, *_tuple(shape), *_tuple(strides))
-    if not all(type(n) is int and n >= 0 for n in numbers):
-        raise WeightsError(f"refused: a tensor of storage {storage.key!r} has no proper shape")
-    if len(_tuple(shape)) != len(_tuple(strides)):
-        raise WeightsError(f"refused: a tensor of storage {storage.key!r} has no proper strides")
-    return PickledTensor(storage, offset, _tuple(shape), _tuple(strides))  # type: ignore[arg-type]
+    named = f"refused: a tensor of storage {printable(repr(storage.key))}"
+    sizes, steps = _axes(shape), _axes(strides)
+    if not is_a_shape((offset, *sizes)):
+        raise WeightsError(f"{named} has no proper shape")
+    if not is_a_shape(steps) or len(sizes) != len(steps):
+        raise WeightsError(f"{named} has no proper strides")
+    return PickledTensor(storage, offset, sizes, steps)  # type: ignore[arg-type]
 
 
-def _tuple(value: object) -> tuple[Any, ...]:
-    return tuple(value) if isinstance(value, (tuple, list)) else (None,)
+def _rebuild_typed(
+    storage: object, offset: object, shape: object, strides: object, *others: object
+) -> PickledTensor:
+    """A view of untyped bytes: its dtype is named, after the gradient's and the hooks."""
+    dtype = others[2] if len(others) > 2 else None
+    if not isinstance(storage, Storage) or not isinstance(dtype, _Dtype):
+        raise WeightsError("refused: a tensor of no storage or dtype")
+    count = storage.count * ITEM_SIZES[storage.dtype] // ITEM_SIZES[dtype.name]
+    typed = replace(storage, dtype=dtype.name, count=count)
+    return _rebuild_tensor(typed, offset, shape, strides)
+
+
+def _axes(value: object) -> tuple[Any, ...]:
+    is_listed = isinstance(value, (tuple, list)) and len(value) <= MOST_AXES
+    return tuple(value) if is_listed else (None,)  # type: ignore[arg-type]
 
 
 def _rebuild_parameter(tensor: object, *_: object) -> object:
     return tensor
 
 
+def _rebuild_with_attributes(function: object, _: object, arguments: object, *__: object) -> object:
+    """A tensor that has attributes of its own, which are dropped."""
+    if not isinstance(function, _Call) or function.function not in _REBUILD:
+        raise WeightsError("refused: a tensor of no known kind")
+    return function.called(*arguments) if isinstance(arguments, tuple) else _no_arguments()
+
+
+def _no_arguments() -> NoReturn:
+    raise WeightsError("refused: a tensor that is made of nothing")
+
+
+def _size(value: object = ()) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, (tuple, list)) else ()
+
+
 def _set(values: object = ()) -> frozenset[object]:
-    return frozenset(values) if isinstance(values, (list, tuple)) else frozenset()
+    return frozenset(map(hashable, values)) if isinstance(values, (list, tuple)) else frozenset()
 
 
+def _dict(*arguments: object) -> dict[Any, Any]:
+    """Of whatever kind: ordered, with a default, a counter."""
+    pairs = arguments[-1] if arguments else ()
+    if isinstance(pairs, dict):
+        return dict(pairs)
+    return to_dict(pairs) if isinstance(pairs, (list, tuple)) else {}
+
+
+_REBUILD = (_rebuild_tensor, _rebuild_typed, _rebuild_parameter)
 _CALLS: dict[str, Callable[..., object]] = {
     "torch._utils._rebuild_tensor": _rebuild_tensor,
     "torch._utils._rebuild_tensor_v2": _rebuild_tensor,
+    "torch._utils._rebuild_tensor_v3": _rebuild_typed,
     "torch._utils._rebuild_parameter": _rebuild_parameter,
     "torch._utils._rebuild_parameter_with_state": _rebuild_parameter,
-    "torch.Size": _tuple,
-    "builtins.set": _set,
-    "__builtin__.set": _set,
-    "builtins.frozenset": _set,
+    "torch._tensor._rebuild_from_type_v2": _rebuild_with_attributes,
+    "torch.Size": _size,
+    **{f"{module}.{name}": _set for module in _BUILTINS for name in ("set", "frozenset")},
+    **{f"{module}.dict": _dict for module in _BUILTINS},
+    **{f"collections.{name}": _dict for name in ("OrderedDict", "defaultdict", "Counter")},
 }
-_DICTS = ("collections.OrderedDict", "collections.defaultdict", "builtins.dict", "__builtin__.dict")

@@ -1,9 +1,10 @@
-"""A tensor where it lies in a file; needs no torch."""
+"""Where the numbers of a tensor lie in a file; needs no torch."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sd_bench.weights.parts import Shape
@@ -16,6 +17,10 @@ ITEM_SIZES = {
 }  # fmt: skip
 #: What weights may be stored as.
 STORABLE_DTYPES = ("float64", "float32", "float16", "bfloat16")
+#: No file of weights is larger: full ones with an optimizer's state have some 20 GB.
+LARGEST_FILE = 2**37
+#: Axes of a tensor, and the largest number of elements or place of one: 63 bits, as PyTorch's.
+MOST_AXES, LARGEST_NUMBER = 16, 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +52,24 @@ class StoredTensor:
             offset=self.offset + index * rows * stride * ITEM_SIZES[self.dtype],
             shape=(rows, *self.shape[1:]),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The tensors of a file by the names that it has for them, and what it says of itself.
+
+    ``statements`` are short texts by where they stand, such as ``modelspec.prediction_type``.
+    """
+
+    tensors: Mapping[str, StoredTensor]
+    statements: Mapping[str, str] = field(default_factory=dict)
+
+
+def is_a_shape(numbers: tuple[object, ...]) -> bool:
+    """Whether these may be sizes, strides or places of a tensor."""
+    return len(numbers) <= 2 * MOST_AXES + 1 and all(
+        type(n) is int and 0 <= n <= LARGEST_NUMBER for n in numbers
+    )
 
 
 def row_major(shape: Shape) -> tuple[int, ...]:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
+import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,12 +16,16 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from sd_bench.config.checks import check
+from sd_bench.config.overrides import parse_overrides
 from sd_bench.errors import ConfigError
+from sd_bench.execution.cell import weights_name
 from sd_bench.execution.pinning import pinned, recognised_model
 from sd_bench.records import find_records, read_record
 from sd_bench.sampling.inputs import cut_prompts, image_prompts, image_seeds
+from tests.support.checkpoints import save_folder, tiny_config, tiny_state
 from tests.support.composition import Compose
 from tests.support.state_dicts import state_dict
 
@@ -35,7 +44,8 @@ def test_a_prompt_file_holds_one_prompt_a_line(tiny: Compose, tmp_path: Path) ->
         (None, "no such file or directory; name a text file"),
         (b"", "holds no prompt"),
         (b"\n \n", "holds no prompt"),
-        (b"\xff\xfe\x00A", "is not text in UTF-8"),
+        (b"\xff\xfe\x00A", "is not text in UTF-8 but in UTF-16: save it as UTF-8"),
+        (b"caf\xe9\n", r"is not text in UTF-8 \(byte 3\)"),
     ],
 )
 def test_a_prompt_file_that_holds_none_is_refused(
@@ -76,15 +86,109 @@ def test_an_over_long_prompt_says_what_was_cut(tiny: Compose) -> None:
     assert cut_prompts(tiny("prompt=short")) == []
 
 
-def test_the_model_is_recognised_only_where_it_is_not_named(tiny: Compose, tmp_path: Path) -> None:
+def test_the_model_is_recognised_only_where_it_is_not_named(tmp_path: Path) -> None:
     file = tmp_path / "model.ckpt"
-    torch.save(state_dict(tiny()), file)
-    assert recognised_model([f"weights={file}"]) == (str(file), ["sd2_768_tiny", "sd2_tiny"])
-    assert recognised_model([f"weights='{file}'", "model_version=sd2"]) is None
-    assert recognised_model([f"weights={file}", "experiment=cpu_attention"]) is None
-    assert recognised_model([f"weights={file},{file}"]) is None
-    assert recognised_model(["batch_size=1"]) is None
-    assert recognised_model(["weights=random"]) is None
+    torch.save(tiny_state("sd1_tiny"), file)
+    assert recognised(f"weights={file}") == (str(file), "sd1_tiny")
+    assert recognised(f"weights='{file}'", "model_version=sd2") is None
+    assert recognised(f"weights={file}", "experiment=cpu_attention") is None
+    assert recognised("batch_size=1") is None
+    assert recognised("weights=random") is None
+
+
+def recognised(*arguments: str) -> tuple[str, str] | None:
+    return recognised_model(parse_overrides(arguments))
+
+
+@pytest.mark.parametrize(
+    ("name", "argument"),
+    [
+        ("what's {this}.safetensors", "weights='{folder}/what\\'s {{this}}.safetensors'"),
+        ("x.ckpt", "weights=${{oc.env:CHECKPOINTS}}/x.ckpt"),
+        ("x.ckpt", "++weights={folder}/x.ckpt"),
+        ("a, b.ckpt", "weights='{folder}/a, b.ckpt'"),
+        ("a=b.ckpt", "weights='{folder}/a=b.ckpt'"),
+        ("x.ckpt", "weights={folder}/${{negative_prompt}}.ckpt"),
+    ],
+)
+def test_the_model_is_recognised_from_the_composed_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, argument: str
+) -> None:
+    monkeypatch.setenv("CHECKPOINTS", str(tmp_path))
+    torch.save(tiny_state("sd1_tiny"), tmp_path / name)
+    found = recognised("negative_prompt=x", argument.format(folder=tmp_path))
+    assert found == (str(tmp_path / name), "sd1_tiny")
+
+
+def test_a_sweep_over_weights_of_one_model_is_recognised_and_of_two_refused(tmp_path: Path) -> None:
+    for name, model in (("a", "sd1_tiny"), ("b", "sd1_tiny"), ("c", "sd2_tiny")):
+        statements = {"modelspec.prediction_type": "epsilon"}
+        save_file(tiny_state(model), tmp_path / name, metadata=statements)
+    a, b, c = (tmp_path / name for name in "abc")
+    assert recognised(f"weights={a},{b}") == (f"{a}, {b}", "sd1_tiny")
+    assert recognised(f"weights=choice({a},{b})") == (f"{a}, {b}", "sd1_tiny")
+    with pytest.raises(ConfigError, match=r"a holds sd1_tiny, .*c holds sd2_tiny; sweep over"):
+        recognised(f"weights={a},{c}")
+
+
+def test_where_eps_and_v_cannot_be_told_apart_the_error_names_both(tmp_path: Path) -> None:
+    torch.save(tiny_state(), tmp_path / "m.ckpt")
+    with pytest.raises(ConfigError) as caught:
+        recognised(f"weights={tmp_path / 'm.ckpt'}")
+    assert "add model_version=sd2_768_tiny or model_version=sd2_tiny" in str(caught.value)
+
+
+@pytest.mark.parametrize("argument", ["weights=/x/my model (1) [6ce0].ckpt", "prompt=it's a cat"])
+def test_a_value_that_hydra_cannot_read_is_named_with_how_to_quote_it(argument: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_overrides([argument])
+    told, _, quoted = str(caught.value).partition("quote it as ")
+    assert told.startswith(f"{argument}: ")
+    (typed,) = shlex.split(quoted)
+    (override,) = parse_overrides([typed])
+    assert f"{override.key_or_group}={override.value()}" == argument
+
+
+def test_files_of_one_name_and_folders_with_a_dot_have_names_of_their_own(tmp_path: Path) -> None:
+    names = []
+    for folder, factor in (("A", 1.0), ("B", 2.0)):
+        (tmp_path / folder).mkdir()
+        state = {key: value * factor for key, value in tiny_state().items()}
+        torch.save(state, tmp_path / folder / "model.ckpt")
+        config = dataclasses.replace(tiny_config(), weights=str(tmp_path / folder / "model.ckpt"))
+        names.append(weights_name(pinned(config)))
+    assert len(set(names)) == 2
+    assert all(re.fullmatch(r"model #[0-9a-f]{7}", name) for name in names)
+    folders = [save_folder(tmp_path / f"stable-diffusion-v1.{n}") for n in (4, 5)]
+    found = [
+        weights_name(pinned(dataclasses.replace(tiny_config(), weights=str(f)))) for f in folders
+    ]
+    assert [name.partition(" #")[0] for name in found] == [f.name for f in folders]
+
+
+def test_a_name_of_weights_is_the_same_wherever_they_lie(tmp_path: Path) -> None:
+    torch.save(tiny_state(), tmp_path / "model.ckpt")
+    (tmp_path / "other").mkdir()
+    shutil.copy(tmp_path / "model.ckpt", tmp_path / "other" / "model.CKPT")
+    paths = (tmp_path / "model.ckpt", tmp_path / "other" / "model.CKPT")
+    configs = [pinned(dataclasses.replace(tiny_config(), weights=str(path))) for path in paths]
+    assert weights_name(configs[0]) == weights_name(configs[1])
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_a_prompt_file_and_a_time_file_are_files(tiny: Compose, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "p"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(ConfigError, match=f"prompt_file=.*is a {kind}, not a file"):
+        pinned(tiny(f"prompt_file={path}"))
+    with pytest.raises(ConfigError, match=f"time_file=.*is a {kind}; name a file"):
+        check(tiny(f"time_file={path}"))
 
 
 def facts_of(picture: Path) -> dict[str, Any]:
@@ -114,7 +218,8 @@ def test_a_users_own_checkpoint_and_prompts_make_the_images(
     (path,) = find_records(out)
     record = read_record(path)
     assert record.status == "ok"
-    assert record.choices["weights"] == "my model"
+    assert re.fullmatch(r"my model #[0-9a-f]{7}", record.choices["weights"])
+    assert record.choices["weights"].endswith(record.config["weights_digest"][:7])
     assert record.choices["model_version"] == "sd1_tiny"
     assert len(record.config["weights_digest"]) == 64
     assert record.output is not None

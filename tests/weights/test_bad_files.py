@@ -60,11 +60,11 @@ BAD: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "missing": ("a.ckpt", lambda p: None, "no such file or directory"),
     "empty ckpt": ("a.ckpt", lambda p: write(p, b""), "is empty"),
     "empty safetensors": ("a.safetensors", lambda p: write(p, b""), "is empty"),
-    "zero bytes ckpt": ("a.ckpt", lambda p: write(p, bytes(9999)), "neither a file of torch.save"),
-    "zero bytes safetensors": ("a.safetensors", lambda p: write(p, bytes(9999)), "not JSON"),
-    "text ckpt": ("a.ckpt", lambda p: write(p, b"version https://git-lfs"), "neither a file of"),
-    "text safetensors": ("a.safetensors", lambda p: write(p, b"<!DOCTYPE html>"), "no safetensors"),
-    "another kind": ("a.png", lambda p: write(p, b"\x89PNG"), "use a file of the kind"),
+    "zero bytes ckpt": ("a.ckpt", lambda p: write(p, bytes(9999)), "is neither a safetensors file"),
+    "zero bytes safetensors": ("a.safetensors", lambda p: write(p, bytes(9999)), "is neither"),
+    "git lfs": ("a.ckpt", lambda p: write(p, b"version https://git-lfs"), "a pointer of Git LFS"),
+    "a web page": ("a.safetensors", lambda p: write(p, b"<!DOCTYPE html>"), "is a web page"),
+    "another kind": ("a.png", lambda p: write(p, b"\x89PNG"), "is neither a safetensors file"),
     "truncated ckpt": (
         "a.ckpt", lambda p: write(p, sound_ckpt(p)[:-5000]), "is cut off or damaged",
     ),
@@ -74,7 +74,7 @@ BAD: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "truncated header": (
         "a.safetensors", lambda p: write(p, sound_safetensors(p)[:40]), "is cut off: its header",
     ),
-    "a few bytes": ("a.safetensors", lambda p: write(p, b"\x08\0\0"), "is no safetensors file"),
+    "a few bytes": ("a.safetensors", lambda p: write(p, b"\x08\0\0"), "is neither a safe"),
     "a folder": ("folder", lambda p: p.mkdir(), "is a folder without unet/, vae/ and"),
     "an old torch file": (
         "a.ckpt", lambda p: write(p, pickle.dumps(0x1950A86A20F9469CFC6C, 2)), "before 1.6",
@@ -98,11 +98,12 @@ BAD: dict[str, tuple[str, Callable[[Path], object], str]] = {
         "a.safetensors", lambda p: write(p, header(dtype="F31")), "is damaged at " + KEY,
     ),
     "a header that is a list": (
-        "a.safetensors", lambda p: write(p, struct.pack("<Q", 2) + b"[]"), "header is no table",
+        "a.safetensors", lambda p: write(p, struct.pack("<Q", 2) + b"[]"), "is neither a safe",
     ),
     "a deep header": (
         "a.safetensors",
-        lambda p: write(p, struct.pack("<Q", 200_000) + b"[" * 200_000), "header is not JSON",
+        lambda p: write(p, struct.pack("<Q", 200_005) + b'{"a":' + b"[" * 200_000),
+        "nested too deep",
     ),
 }  # fmt: skip
 

@@ -187,7 +187,7 @@ def change(state: dict[str, Tensor], how: str) -> dict[str, Tensor]:
     ("how", "said"),
     [
         ("missing", "lacks model.diffusion_model.out.2.bias"),
-        ("unexpected", "holds model.diffusion_model.control.weight, which the model has not"),
+        ("unexpected", "holds model.diffusion_model.control.weight, which the model does not have"),
         ("shape", r"model.diffusion_model.out.2.bias has the shape \(9,\), not \(4,\)"),
         ("dtype", "model.diffusion_model.out.2.bias is int64; weights are float64"),
         ("schedule", r"its noise schedule \(alphas_cumprod\) is another one"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,46 @@ def test_a_file_that_is_not_understood_is_named(
         load_records(tmp_path, on_left_out=left_out.append)
     assert said in left_out[0]
     assert name in left_out[0]
+
+
+HEADER = "preset,gpu,batch_size,model_version,n_iter,runtime_s"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeff" + HEADER.replace(",", ";") + "\noptimized;A10;4.0;sd2;2;7,25\n;;;;;\n",
+        HEADER.replace(",", "\t") + "\noptimized\tA10\t4\tsd2\t2,0\t7,25\n",
+        HEADER + '\noptimized, A10 ,4.0,sd2,2.0,"7,25"\n,,,,,\n',
+        HEADER + "\r\noptimized,A10,4,sd2,2,7.25\r\n\r\n",
+    ],
+    ids=["decimal commas and semicolons", "tabs", "a quoted comma", "lines of Windows"],
+)
+def test_a_csv_that_a_spreadsheet_has_written_again_is_read(tmp_path: Path, text: str) -> None:
+    (tmp_path / "runs.csv").write_text(text, newline="")
+    left_out: list[str] = []
+    (row,) = load_records(tmp_path, on_left_out=left_out.append).to_dict("records")
+    assert (row["runtime_s"], row["batch_size"], row["n_iter"]) == (7.25, 4, 2)
+    assert left_out == []
+
+
+def test_a_row_of_a_csv_that_is_not_understood_is_named_and_the_others_are_read(
+    tmp_path: Path,
+) -> None:
+    good = "optimized,A10,4,sd2,2,7.25"
+    bad = ["optimized,A10,4.5,sd2,2,7.25", "optimized,A10,4,sd2,2,n/a", "optimized,A10,4"]
+    (tmp_path / "runs.csv").write_text("\n".join([HEADER, good, *bad, good]))
+    left_out: list[str] = []
+    assert len(load_records(tmp_path, on_left_out=left_out.append)) == 2
+    reasons = ("batch_size is '4.5', not a whole number", "'n/a' is no runtime", "None is no runt")
+    for number, (told, reason) in enumerate(zip(left_out, reasons, strict=True), start=3):
+        assert f"runs.csv: row {number}: {reason}" in told
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_beside_the_files_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(write_times(tmp_path) / "pipe.txt")
+    assert len(load_records(tmp_path)) == 12
 
 
 def test_iterations_that_were_not_kept_cannot_be_asked_for(

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from html.parser import HTMLParser
 
+import pytest
+
+from analysis.tables.files import harmless
 from analysis.tables.markup import to_html, to_latex, to_markdown
 from analysis.tables.page import Page, Table
 
@@ -38,6 +42,42 @@ def test_markdown_cannot_be_broken_by_what_is_in_a_cell() -> None:
     row = to_markdown(page).splitlines()[6]
     expected = r"a\|b \<script> \*x\* \`y\` \_z\_ \\ [t]\(u) keep_this n_iter [s]"
     assert row == f"| {expected} |"
+
+
+@pytest.mark.parametrize(
+    "text", ["# a heading", "> a quotation", "- an item", "+ an item", "1. an item", "===", "---"]
+)
+def test_a_note_is_never_taken_for_a_block_of_markdown(text: str) -> None:
+    page = Page(title="t", tables=[], notes=[text])
+    (line,) = to_markdown(page).splitlines()[2:]
+    assert line.replace("\\", "") == text
+    assert not re.match(r"(#+|>|[-+]|\d+[.)])\s|[-=]+$", line)
+
+
+def test_signs_of_entities_and_of_struck_text_show_as_they_are() -> None:
+    page = Page(title="&lt;b&gt; ~~x~~ a & b", tables=[])
+    assert to_markdown(page) == "# \\&lt;b\\&gt; \\~\\~x\\~\\~ a & b\n"
+
+
+@pytest.mark.parametrize("cell", ["[1] x", "*x"])
+def test_the_first_cell_of_a_row_is_not_an_argument_of_latexs_line_break(cell: str) -> None:
+    table = Table(title="t", headings=["h"], rows=[["a"], [cell]])
+    assert f"{{}}{cell} \\\\" in to_latex(Page(title="t", tables=[table]))
+
+
+@pytest.mark.parametrize(
+    "begin", ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "x;=1", "x; -1", "\uff1d1"]
+)
+def test_no_text_of_a_csv_is_a_formula(begin: str) -> None:
+    text = harmless(begin)
+    cells = [text, *text.split(";")]
+    assert not any(cell.strip().startswith(tuple("=+-@\uff1d")) for cell in cells)
+    assert text.replace("'", "") == begin
+
+
+def test_a_prompt_is_left_as_it_is_in_a_csv() -> None:
+    text = "A photo, of a cat - at night; 1+1=2"
+    assert harmless(text) == text
 
 
 NASTY = r"a_b & 50 % <i>x</i> {y} #1 $z$ \ ~^|†"

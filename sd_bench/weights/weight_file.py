@@ -1,0 +1,43 @@
+"""A file of weights of any form: what it holds decides how it is read, never what it is called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sd_bench.errors import WeightsError
+from sd_bench.regular_files import open_regular
+from sd_bench.weights.safetensors_file import begins_safetensors, read_safetensors
+from sd_bench.weights.stored_tensor import LARGEST_FILE, Contents
+from sd_bench.weights.torch_file import read_torch_file
+
+#: What other files begin with that are taken for weights, in words.
+_OTHERS = {
+    b"version https://git-lfs": "is a pointer of Git LFS and not the file itself: git lfs pull",
+    b"<!DOCTYPE": "is a web page: download the file itself",
+    b"<!doctype": "is a web page: download the file itself",
+    b"<html": "is a web page: download the file itself",
+    b"GGUF": "is a GGUF file: use the safetensors file that it was made from",
+    b"\x89HDF": "is a Keras file: use the weights for PyTorch",
+    b"\x1f\x8b": "is compressed: unpack it first",
+    b"7z\xbc\xaf": "is compressed: unpack it first",
+    b"Rar!": "is compressed: unpack it first",
+    b"PK\x05\x06": "is an empty zip",
+    b"\x80": "is in the form of PyTorch before 1.6: load and save it with a newer one",
+}
+
+
+def read_weight_file(path: Path) -> Contents:
+    """Every tensor of a file by the name that it has there, and what the file says of itself.
+
+    Raises WeightsError if it is not a file of weights, and OSError.
+    """
+    with open_regular(path, LARGEST_FILE) as stream:
+        begin = stream.read(64)
+    if not begin:
+        raise WeightsError("is empty")
+    if begin.startswith(b"PK\x03\x04"):
+        return read_torch_file(path)
+    if begins_safetensors(begin):
+        return read_safetensors(path)
+    words = next((words for mark, words in _OTHERS.items() if begin.startswith(mark)), None)
+    raise WeightsError(words or "is neither a safetensors file nor one of torch.save")

@@ -1,0 +1,178 @@
+"""Sound checkpoints and records with something changed, and what a reader may make of them."""
+
+from __future__ import annotations
+
+import json
+import random
+import struct
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from sd_bench.config.conversion import known_models
+from sd_bench.errors import RecordError, WeightsError
+from sd_bench.records import find_records, read_record
+from sd_bench.weights.checkpoint import open_checkpoint
+from sd_bench.weights.checkpoint_fit import check_fits
+from sd_bench.weights.checkpoint_weights import read, stored_parts
+from tests.support.checkpoints import tiny_config, tiny_parts, tiny_state
+from tests.support.records import sample_record, write_sample
+
+#: Values that a field may be replaced by.
+ODD_VALUES: tuple[Any, ...] = (
+    None, True, -1, 0, 2**63, 2**70, 1e308, "", "x" * 1000, "\x1b[2J\n", [], {}, [[]], {"a": []},
+    "=1+1", "../../x", -1.5, [0] * 50,
+)  # fmt: skip
+
+#: Outcomes of a mutant.
+REFUSED, RIGHT, CHANGED = "refused in one line", "read, and right", "read, with changed numbers"
+
+
+@lru_cache(maxsize=1)
+def _sound() -> dict[str, bytes]:
+    with TemporaryDirectory() as folder:
+        torch.save({"state_dict": tiny_state(), "epoch": 1}, Path(folder) / "m")
+        return {"torch": (Path(folder) / "m").read_bytes(), "safetensors": save(tiny_state())}
+
+
+def checkpoint_mutant(seed: int) -> bytes:
+    """A tiny checkpoint of either form with something changed."""
+    rng = random.Random(seed)
+    form = rng.choice(("torch", "safetensors"))
+    return rng.choice(_MUTATIONS[form])(_sound()[form], rng)
+
+
+def judge_checkpoint(data: bytes, path: Path) -> str:
+    """What a reader makes of it. Raises AssertionError for a refusal that is not one line."""
+    path.write_bytes(data)
+    model = tiny_config().model_version
+    try:
+        checkpoint = open_checkpoint(path)
+        check_fits(checkpoint, model, known_models())
+        found = {key: read(stored) for key, stored in stored_parts(checkpoint, model).items()}
+    except WeightsError as error:
+        return _refused(str(error), path)
+    expected = tiny_parts()
+    assert found.keys() == expected.keys()
+    return RIGHT if all(_same(found[key], expected[key]) for key in expected) else CHANGED
+
+
+def _refused(said: str, path: Path) -> str:
+    assert said.startswith(f"{path}: "), said
+    assert said.isprintable(), said
+    assert len(said) < 2500, said[:200]
+    return REFUSED
+
+
+def _same(found: Tensor, expected: Tensor) -> bool:
+    return torch.equal(found.float().view(expected.shape), expected)
+
+
+def _flip(data: bytes, rng: random.Random) -> bytes:
+    changed = bytearray(data)
+    for _ in range(rng.choice((1, 1, 2, 8))):
+        changed[rng.randrange(_structure(data, rng))] = rng.randrange(256)
+    return bytes(changed)
+
+
+def _structure(data: bytes, rng: random.Random) -> int:
+    """How far changes reach: mostly the table of contents, seldom the numbers, too."""
+    if rng.random() < 0.1:
+        return len(data)
+    at = data.find(b"archive/data/0") if data.startswith(b"PK") else -1
+    return at if at > 0 else min(len(data), 8 + int.from_bytes(data[:8], "little") % len(data))
+
+
+def _flip_at_the_end(data: bytes, rng: random.Random) -> bytes:
+    changed = bytearray(data)
+    changed[-rng.randrange(1, 200_000)] = rng.randrange(256)
+    return bytes(changed)
+
+
+def _cut(data: bytes, rng: random.Random) -> bytes:
+    return data[: rng.randrange(len(data))]
+
+
+def _moved(data: bytes, rng: random.Random) -> bytes:
+    begin, length = rng.randrange(_structure(data, rng)), rng.randrange(1, 40)
+    piece = data[begin : begin + length]
+    return data[:begin] + piece * rng.choice((0, 2)) + data[begin + length :]
+
+
+def _header_changed(data: bytes, rng: random.Random) -> bytes:
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    key = rng.choice(list(header))
+    choice = rng.randrange(6)
+    if choice == 0:
+        header[key] = rng.choice(ODD_VALUES)
+    elif choice == 1:
+        del header[key]
+    elif choice == 2:
+        header[rng.choice(("v_pred", "control.a", "module." + key, "a" * 999))] = header[key]
+    elif choice == 3:
+        header["__metadata__"] = rng.choice(ODD_VALUES)
+    else:
+        header[key][rng.choice(("dtype", "shape", "data_offsets"))] = rng.choice(ODD_VALUES)
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data[8 + length :]
+
+
+_Mutation = Callable[[bytes, random.Random], bytes]
+_MUTATIONS: dict[str, tuple[_Mutation, ...]] = {
+    "torch": (_flip, _flip, _flip_at_the_end, _cut, _moved),
+    "safetensors": (_flip, _cut, _moved, _header_changed, _header_changed),
+}
+
+
+@lru_cache(maxsize=1)
+def _sound_record() -> str:
+    with TemporaryDirectory() as folder:
+        write_sample(Path(folder), sample_record(1.0, 1.1))
+        return next(find_records(Path(folder))).read_text()
+
+
+def record_mutant(seed: int) -> bytes:
+    """A record with a value replaced, a field gone, or bytes changed."""
+    rng = random.Random(seed)
+    text = _sound_record()
+    if rng.random() < 0.3:
+        return rng.choice((_flip_text, _cut, _moved))(text.encode(), rng)
+    data = json.loads(text)
+    holder, key = rng.choice(list(_places(data)))
+    if rng.random() < 0.2:
+        del holder[key]
+    else:
+        holder[key] = rng.choice(ODD_VALUES)
+    return json.dumps(data).encode()
+
+
+def _flip_text(data: bytes, rng: random.Random) -> bytes:
+    changed = bytearray(data)
+    changed[rng.randrange(len(data))] = rng.randrange(256)
+    return bytes(changed)
+
+
+def _places(value: Any) -> list[tuple[Any, Any]]:
+    items: Any = ()
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, list):
+        items = enumerate(value)
+    return [p for key, inner in items for p in ((value, key), *_places(inner))]
+
+
+def judge_record(data: bytes, path: Path) -> str:
+    """What a reader makes of it. Raises AssertionError for a refusal that is not one line."""
+    path.write_bytes(data)
+    try:
+        read_record(path)
+    except RecordError as error:
+        return _refused(str(error), path)
+    return RIGHT
