@@ -1,4 +1,4 @@
-"""Every colour of the charts, and which series has which.
+"""The colours of the charts, and which series has which; backends' own are in their table.
 
 A series' colour follows from its name alone, so it is the same in every chart of every report. All
 are of one palette of fourteen: any two of them differ for readers with normal sight, without green

@@ -290,8 +290,9 @@ class Config:
 
     ``prompt`` is a text or a list of texts; ``weights_digest`` is filled in where ``weights`` is
     a file, whose unknown tensors are refused unless ``ignore_extra_keys``. ``telemetry`` samples
-    device and host while the timed iterations run; ``profile`` takes one sampler step apart after them, in the first round that is measured. ``scale`` names
-    the workload that was chosen where the device's own is scaled down. ``more_rounds`` is how many
+    device and host while the timed iterations run; ``profile`` takes one sampler step apart after
+    them, in the first round that is measured. ``scale`` names the workload that was chosen where
+    the device's own is scaled down. ``more_rounds`` is how many
     a resumed sweep adds to the cells whose comparisons are undecided. ``leave_out_unsupported``
     takes cells that cannot run here out of a matrix; the command says why. ``verbose`` shows
     spreads, kernel proofs and where the time went at the end.

@@ -1,5 +1,5 @@
 """One round of one cell: clock, memory, telemetry, kernel proof, what it ran on.
 
-May import ``pipeline`` and what is below it. All of this room is in the fingerprint of the
+May import ``implementations`` and what is below it. All of this room is in the fingerprint of the
 measured code.
 """
