@@ -136,7 +136,8 @@ def wanted(project: Mapping[str, Any], with_xformers: bool, with_diffusers: bool
     extras = project["optional-dependencies"]
     also = [r for r in extras["pytest"] if Requirement(r).name in _OF_PYTEST]
     also += extras["xformers"] if with_xformers else []
-    also += [r for r in extras["test"] if with_diffusers and Requirement(r).name == "diffusers"]
+    if with_diffusers:
+        also += [r for r in extras["diffusers"] if Requirement(r).name == "diffusers"]
     return [*project["dependencies"], *also]
 
 

@@ -59,19 +59,28 @@ def _unknown_name(words: str) -> str | None:
     """What to say of a group, a value or an option that there is not, or ``None``."""
     if found := re.search(r"Could not override '([^']+)'", words):
         return (
-            f"{found[1]}: there is no such choice{_nearest(found[1], _names())}; "
+            f"{found[1]}: there is no such choice{_nearest(found[1], _names_beside(found[1]))}; "
             "python -m sd_bench --help lists the groups, --cfg job all values"
         )
     if found := re.search(r"Could not find '([\w/]+)/([^/']+)' Available options", words):
         options = sorted(file.stem for file in (CONF_DIR / found[1]).glob("*.yaml"))
-        if not found[2].isdigit() and (nearest := _nearest(found[2], options)):
+        if not found[2].lstrip("-").isdigit() and (nearest := _nearest(found[2], options)):
             return f"{found[1]}={found[2]}: there is no such option{nearest}; {', '.join(options)}"
     return None
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:
-    found = difflib.get_close_matches(name, list(names), n=1)
+    last = {other.rpartition(".")[2]: other for other in names}
+    close = difflib.get_close_matches(name.rpartition(".")[2], last, n=1)
+    found = [last[other] for other in close]
     return f" (did you mean {found[0]}?)" if found else ""
+
+
+def _names_beside(name: str) -> list[str]:
+    """What may have been meant: of a value in a group, the others in it."""
+    group, dot, _ = name.rpartition(".")
+    inside = [other for other in _names() if other.rpartition(".")[0] == group]
+    return inside if dot and inside else _names()
 
 
 def _names() -> list[str]:

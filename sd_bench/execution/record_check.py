@@ -8,8 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from sd_bench.config.schema import OUR_IMPLEMENTATION
-from sd_bench.records import KernelProof, Record, RecordError, read_record
+from sd_bench.records import Record, RecordError, read_record
 from sd_bench.records.files import LARGEST_RECORD
 
 #: How a worker may say that its round has ended; the launcher alone says the others.
@@ -82,18 +81,13 @@ def _faults(
         yield from _faults_of_a_result(record, lived_s)
 
 
-def _may_lack_proof(record: Record, proof: KernelProof) -> bool:
-    """Whether nobody can see its kernels, which our own networks have no reason to say."""
-    return proof.unprovable is not None and record.choices["implementation"] != OUR_IMPLEMENTATION
-
-
 def _faults_of_a_result(record: Record, lived_s: float) -> Iterator[str]:
     times, num_timed = record.times, record.config["protocol"]["n_iter"]
     if times is None or record.output is None or record.memory is None or not record.environment:
         yield "says ok, and lacks times, memory, output or environment"
         return
     proof = record.kernel_proof
-    if proof is None or not (proof.proven or _may_lack_proof(record, proof)):
+    if proof is None or not (proof.proven or proof.unprovable):
         yield "says ok without a kernel proof"
     if len(times.iterations) != num_timed:
         yield f"says ok with {len(times.iterations)} of {num_timed} timed iterations"

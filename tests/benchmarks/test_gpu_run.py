@@ -159,7 +159,7 @@ WRONG = {
     "no commit": (("--commit", "HEAD"), "'HEAD' is not a commit"),
     "nothing to go on with": (("--resume", "nowhere"), "nowhere: holds no results"),
     "another file": (("--resume", "other.tar.gz"), "other.tar.gz: does not unpack"),
-    "no such value": (("--only", "sd1", "--extra", "nothing=1"), "Could not override 'nothing'"),
+    "no such value": (("--only", "sd1", "--extra", "nothing=1"), "nothing: there is no such"),
     "no such option": (
         ("--only", "sd1", "--extra", "attention=no"),
         "Could not find 'attention/no",

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sd_bench.config.hydra_arguments import arguments_for_hydra
+from sd_bench.execution.sweep_folder import start_sweep
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -40,12 +41,12 @@ def test_help_lists_the_groups_and_imports_no_torch(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["attention=flsh"], "Available options in 'attention': auto cudnn flash math"),
+        (["attention=flsh"], "(did you mean flash?); auto, cudnn, flash, math"),
         (["batch_size=3"], "workload.batch_size=N"),
         (["batch_size=-1"], "workload.batch_size=N"),
         (["workload.batch_size=-1"], "workload.batch_size=-1: must be at least 1"),
-        (["colour=red"], "Could not override 'colour'"),
-        (["workload.typo=1"], "Key 'typo' not in 'WorkloadConfig'"),
+        (["colour=red"], "colour: there is no such choice"),
+        (["workload.typo=1"], "workload.typo: there is no such choice;"),
         (["workload.batch_size=many"], "could not be converted to Integer"),
         (["gpu=a100"], "gpu=a100: "),
         (["model_version=sd2_768"], "use sampler=ddim or sampler=dpm_solver"),
@@ -73,14 +74,13 @@ def test_help_lists_the_groups_and_imports_no_torch(tmp_path: Path) -> None:
         (["-m", "hydra.sweep.subdir=x", "attention=math,flash"], "several cells one folder"),
         (["gpu=cpu", "gpu.device_names=['(']"], "'(' is no regular expression"),
         ([f"workload.batch_size={10**23}"], "must be at most 1048576"),
-        (["hydra.sweeper.max_batch_size=2"], "Could not override"),
+        (["hydra.sweeper.max_batch_size=2"], "max_batch_size: there is no such choice"),
         (["resume=true"], "name the sweep's folder (hydra.sweep.dir=FOLDER)"),
         (["resume=last"], "there is no sweep in multirun_outputs/"),
         (["resume=last", "hydra.sweep.dir=x"], "write resume=true with hydra.sweep.dir"),
-        (["resume=true", "hydra.sweep.dir=x"], "no sweep to go on with; give its arguments"),
         (
-            ["hydra/launcher=basic", "hydra.sweep.dir=x", "gpu=cpu", "resume=true", "images=false"],
-            "only hydra/launcher=fresh_process",
+            ["resume=true", "hydra.sweep.dir=x"],
+            "there is no sweep to go on with; without resume=true one begins",
         ),
         (["gpu=cpu", "num_gpus=2"], "runs one worker at a time"),
         (["num_gpus=0"], "use all, or a number from 1"),
@@ -103,6 +103,15 @@ def test_a_plan_leaves_nothing(tmp_path: Path, launcher: str) -> None:
     assert done.returncode == 0, done.stderr
     assert "6 round(s) to run" in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_only_our_launcher_goes_on_with_a_sweep(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    start_sweep(tmp_path / "x", ["gpu=cpu"])
+    matrix = ("hydra/launcher=basic", "hydra.sweep.dir=x", "gpu=cpu", "images=false")
+    done = run(tmp_path, *matrix, "resume=true")
+    assert done.returncode == 2
+    assert "only hydra/launcher=fresh_process" in done.stderr
 
 
 def test_a_traceback_is_there_for_who_asks(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ needs_openvino = pytest.mark.skipif(
     importlib.util.find_spec("openvino") is None,
     reason="openvino is not installed: pip install -e '.[openvino]'",
 )
+#: OpenVINO traces a module that it converts.
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.*` is deprecated:FutureWarning")
 CPU = torch.device("cpu")
 SIZE = ("gpu=cpu", "workload.height=64", "workload.width=64", "sampler=ddim", "sampler.steps=2")
 

@@ -181,7 +181,7 @@ def test_where_all_records_are_left_out_they_are_named_too(
     (tmp_path / "page.md").write_text(f"{MARK}\n{END}\n")
     assert main(["publish", str(tmp_path / "page.md")]) == 2
     lines = capsys.readouterr().err.splitlines()
-    assert "round-8.json: not readable" in lines[0]
+    assert "round-8.json: is not readable as JSON" in lines[0]
     assert "no usable record" in lines[-1]
 
 

@@ -128,7 +128,7 @@ def test_a_faster_cell_with_another_output_does_not_win(tmp_path: Path) -> None:
 
 def test_what_was_excluded_is_named_with_its_reason(main_report: str) -> None:
     page = Page(main_report)
-    assert any("round-8.json: not readable as JSON" in text for text in page.texts)
+    assert any("round-8.json: is not readable as JSON" in text for text in page.texts)
     assert "Cell without times: flash at batch 8 on EPYC: oom: 12 GiB" in page.texts
 
 
