@@ -31,7 +31,10 @@ needs_openvino = pytest.mark.skipif(
     reason="openvino is not installed: pip install -e '.[openvino]'",
 )
 #: OpenVINO traces a module that it converts.
-pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.*` is deprecated:FutureWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:`torch.jit.*` is deprecated:FutureWarning"),
+    pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
+]
 CPU = torch.device("cpu")
 SIZE = ("gpu=cpu", "workload.height=64", "workload.width=64", "sampler=ddim", "sampler.steps=2")
 
