@@ -70,7 +70,8 @@ def _unknown_name(words: str) -> str | None:
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:
-    last = {other.rpartition(".")[2]: other for other in names}
+    outermost_last = sorted(names, key=lambda other: -other.count("."))
+    last = {other.rpartition(".")[2]: other for other in outermost_last}
     close = difflib.get_close_matches(name.rpartition(".")[2], last, n=1)
     found = [last[other] for other in close]
     return f" (did you mean {found[0]}?)" if found else ""
