@@ -57,7 +57,11 @@ def run_sweep(session: Session, step: Step, request: Request) -> Outcome:
 
 def in_folder(arguments: list[str], folder: Path) -> list[str]:
     """A sweep's arguments with its folder, which it goes on with if there is one."""
-    return [*arguments, *([RESUME] if folder.exists() else []), f"hydra.sweep.dir={folder}"]
+    return [
+        *arguments,
+        *([RESUME] if (folder / "sweep.json").exists() else []),
+        f"hydra.sweep.dir={folder}",
+    ]
 
 
 def under_way(folder: Path, cells: list[str]) -> str:

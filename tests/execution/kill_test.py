@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 
 from sd_bench.config.schema import WORKERS
-from sd_bench.execution.sweep_folder import is_sweep
+from sd_bench.execution.sweep_folder import CLAIM, is_sweep
 from sd_bench.records import RecordError, find_records, read_record
 
 REPOSITORY = Path(__file__).parents[2]
@@ -60,10 +60,12 @@ class Watched:
     def start(self) -> subprocess.Popen[bytes]:
         """The command that begins the sweep or goes on with it."""
         self.before = {pattern: stamped(self.folder, pattern) for pattern in EVENTS.values()}
-        matrix = () if is_sweep(self.folder) else (*MATRIX, f"protocol.worker={self.worker}")
+        begin = (*MATRIX, f"protocol.worker={self.worker}")
+        how = ("resume=true",) if is_sweep(self.folder) else begin
+        if not is_sweep(self.folder) and any(self.folder.rglob(CLAIM)):
+            how = (*begin, "resume=true")
         return subprocess.Popen(
-            [sys.executable, "-m", "sd_bench", *matrix, "resume=true",
-             f"hydra.sweep.dir={self.folder}"],
+            [sys.executable, "-m", "sd_bench", *how, f"hydra.sweep.dir={self.folder}"],
             cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             env={**os.environ, "SD_BENCH_KILL_TEST": self.mark, "OMP_NUM_THREADS": "1"},
         )  # fmt: skip
