@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,8 @@ from analysis.wording.peers import describe_sweep
 from sd_bench.records import find_records, read_record, write_record
 
 _ROOT = Path(__file__).parents[1]
+#: The folders that a path from the root names before its last part.
+_FOLDERS = re.compile(r"(?<![\w.:/+-])/(?:[\w.+-]+/)*(?=[\w.+-])")
 #: Where the records are committed, and the documents that hold their numbers.
 RECORDS = _ROOT / "multirun_outputs" / "results_peers"
 DOCUMENTS = (_ROOT / "docs" / "peers.md", _ROOT / "README.md")
@@ -72,12 +75,12 @@ def keep(sweep: Path, folder: Path) -> None:
 
 
 def without_paths(value: Any) -> Any:
-    """An environment in which a path of the machine is its last part only."""
+    """An environment in which a path, also one inside a text, is its last part only."""
     if isinstance(value, dict):
         return {name: without_paths(each) for name, each in value.items()}
     if isinstance(value, list):
         return [without_paths(each) for each in value]
-    return Path(value).name if isinstance(value, str) and value.startswith("/") else value
+    return _FOLDERS.sub("", value) if isinstance(value, str) else value
 
 
 if __name__ == "__main__":

@@ -46,3 +46,9 @@ def test_a_sweep_of_one_implementation_is_refused_and_nothing_is_lost(tmp_path: 
     with pytest.raises(SystemExit, match="holds one implementation only"):
         keep(write_main_sweep(tmp_path / "sweep"), tmp_path / "kept")
     assert (tmp_path / "kept" / "round-9.json").is_file()
+
+
+def test_a_path_inside_a_text_loses_its_folders_and_nothing_else_does() -> None:
+    built = "CXX_COMPILER=/opt/some/where/bin/c++, see https://example.org/a/b, 1/2, -I/a.b/c"
+    kept = "CXX_COMPILER=c++, see https://example.org/a/b, 1/2, -I/a.b/c"
+    assert without_paths({"torch_build": built}) == {"torch_build": kept}
