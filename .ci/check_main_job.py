@@ -4,14 +4,18 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from analysis.ingest.newest_sweep import find_newest
 from sd_bench.records import find_records, read_record
 
 #: Rounds of each cell that can decide, and the seconds of workers in a budget that was used up.
 ENOUGH_ROUNDS, SPENT_S = 6, 180
 
 
-def main(folder: Path) -> None:
-    """Raises AssertionError naming what is missing."""
+def main(outputs: Path) -> None:
+    """Raises AssertionError naming what is missing from the newest sweep, the one just run."""
+    newest = find_newest(outputs)
+    assert newest is not None, f"no sweep in {outputs}"
+    (folder,) = newest.folders
     records = [read_record(path) for path in find_records(folder)]
     rounds = Counter((r.choices["batch_size"], r.choices["attention"]) for r in records)
     assert rounds.keys() == {(b, a) for b in (1, 2, 4) for a in ("flash", "math")}, rounds

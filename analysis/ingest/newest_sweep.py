@@ -15,6 +15,9 @@ from sd_bench.verdicts.axes import Choice
 from sd_bench.verdicts.device_names import UNKNOWN
 from sd_bench.verdicts.rounds import Round, read_round
 
+#: How the folders in multirun_outputs are named whose results are kept with the project.
+KEPT_PREFIX = "results_"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundSweep:
@@ -41,8 +44,14 @@ class NewestSweep:
 
 
 def find_newest(root: Path) -> NewestSweep | None:
-    """The newest sweep below a folder; ``None`` where there is no record that can be read."""
-    found = sorted(_find_sweeps(root), key=lambda sweep: sweep.started_at, reverse=True)
+    """The newest sweep below a folder; ``None`` where there is no record that can be read.
+
+    Results that were kept, of whatever machine, are no sweep of the reader's: they count only where
+    there is no other.
+    """
+    everything = sorted(_find_sweeps(root), key=lambda sweep: sweep.started_at, reverse=True)
+    own = [sweep for sweep in everything if not _is_kept(sweep.folder.relative_to(root))]
+    found = own or everything
     if not found:
         return None
     together = _take_together(found)
@@ -50,6 +59,10 @@ def find_newest(root: Path) -> NewestSweep | None:
         folders=tuple(sweep.folder for sweep in together),
         others=tuple(sweep.folder for sweep in found[len(together) :]),
     )
+
+
+def _is_kept(folder: Path) -> bool:
+    return any(part.startswith(KEPT_PREFIX) for part in folder.parts)
 
 
 def _take_together(newest_first: Sequence[FoundSweep]) -> list[FoundSweep]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -124,6 +125,25 @@ def test_without_a_folder_the_newest_sweep_is_taken_and_the_others_are_told(
     said = " ".join(capsys.readouterr().out.split())
     assert f"{newest} is the newest of 2 sweeps in multirun_outputs." in said
     assert f"python -m analysis compare {older} {newest}" in said
+
+
+@pytest.mark.usefixtures("no_charts")
+def test_results_kept_with_the_project_are_no_sweep_of_the_readers(
+    two_sweeps: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    newest, older = two_sweeps
+    write_sweep(
+        tmp_path / "multirun_outputs", {(1, "math"): [4.0]}, sweep="results_h100/main",
+        started_at="2026-11-26T10:00:00+00:00",
+    )  # fmt: skip
+    assert main([]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"{newest} is the newest of 2 sweeps in multirun_outputs." in said
+    for own in (newest, older):
+        shutil.rmtree(own)
+    assert main([]) == 0
+    kept = tmp_path / "multirun_outputs" / "results_h100" / "main"
+    assert (kept / "analysis" / "summary.csv").is_file()
 
 
 @pytest.mark.usefixtures("no_charts")
