@@ -15,6 +15,8 @@ COMMANDS_S = {"wheels": 9.0, "dry run": 5.0, "comparison": 25.0, "tests": 200.0,
 LAUNCHER_S = 4.0
 #: Of a worker. The first one reads its libraries from a cold disk.
 FIRST_IMPORT_S, IMPORT_S = 30.0, 8.0
+#: Of a worker that a server forks which has imported everything.
+FORK_S = 0.5
 NVIDIA_SMI_S, CONTEXT_S, PROBE_S, BUILD_S, PROOF_S, WORK_S = 1.0, 1.5, 1.0, 1.5, 3.0, 1.5
 UNET_CALLS_PER_S = 50.0
 #: Of an iteration of one image besides its UNet calls.
@@ -33,8 +35,9 @@ def round_s(config: Config, is_first: bool) -> float:
     scale = (1 - _GROWING + _GROWING * batch) * (_SLOWER.get(backend, 1.0) if batch > 1 else 1.0)
     calls = config.sampler.steps + (config.sampler.name == "plms")
     iterations = config.protocol.n_iter + config.protocol.warmup
+    begin_s = FORK_S if config.protocol.worker == "fork" else IMPORT_S
     return (
-        (FIRST_IMPORT_S if is_first else IMPORT_S)
+        (FIRST_IMPORT_S if is_first else begin_s)
         + NVIDIA_SMI_S
         + CONTEXT_S
         + PROBE_S

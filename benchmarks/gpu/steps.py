@@ -34,11 +34,15 @@ class Step:
 STEPS = (
     Step("published", (f"{PRESET}={PRESETS}",)),
     Step("published_compiled", (f"{PRESET}={COMPILED_PRESET}", *_COMPILED)),
-    Step("kernels", ("attention=flash,math,mem_efficient,cudnn",)),
+    Step(
+        "kernels",
+        ("attention=flash,math,mem_efficient,cudnn", "protocol.worker=fork"),
+    ),
     Step("published_batch_4", (f"{PRESET}={PRESETS}", "batch_size=4")),
     Step("published_batch_2", (f"{PRESET}={PRESETS}", "batch_size=2")),
-    Step("unet_vs_diffusers", kind="comparison"),
+    Step("peers", ("implementation=sd_bench,diffusers,diffusers_pipeline", "precision=fp16")),
     Step("tests", kind="tests"),
+    Step("unet_vs_diffusers", kind="comparison"),
     Step("graphs", ("compile=reduce_overhead", "attention=flash,math", *_COMPILED)),
     Step("profiled", ("profile=true", "attention=flash,math")),
     Step("compiled_kernels", ("compile=default", "attention=flash,math", *_COMPILED)),
@@ -46,8 +50,15 @@ STEPS = (
     Step("sd1", ("model_version=sd1", "attention=flash,math")),
     Step("sd2_768", ("model_version=sd2_768", "sampler=ddim", "attention=flash,math")),
     Step(
-        "published_10_rounds",
-        (f"{PRESET}={PRESETS},{COMPILED_PRESET}", "protocol.rounds=10", *_COMPILED),
+        "published_verdicts",
+        (
+            f"{PRESET}={PRESETS},{COMPILED_PRESET}",
+            "protocol=standard",
+            "protocol.rounds=null",
+            "protocol.budget=5min",
+            "protocol.worker=fork",
+            *_COMPILED,
+        ),
     ),
 )
 EVERY_SWEEP = (

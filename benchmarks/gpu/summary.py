@@ -18,10 +18,10 @@ from steps import PRESET
 from sd_bench.records import Record, find_records, read_record
 
 _COLUMNS = (
-    "sweep", "model", "batch", "attention", "compile", PRESET, "status", "rounds", "runtime (s)",
-    "images/s", "kernel proof", "detail", "reason",
+    "sweep", "model", "batch", "implementation", "attention", "compile", PRESET, "status",
+    "rounds", "runtime (s)", "images/s", "kernel proof", "detail", "reason",
 )  # fmt: skip
-_CHOICES = ("model_version", "batch_size", "attention", "compile", PRESET)
+_CHOICES = ("model_version", "batch_size", "implementation", "attention", "compile", PRESET)
 #: Files beside the records that are kept too, if they are no larger than this.
 _BESIDE = ("*.log", "*-trace.json.gz", ".sd_bench")
 _OF_A_SWEEP = ("sweep.json",)
