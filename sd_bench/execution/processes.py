@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -25,6 +26,9 @@ _ANSWER_LIMIT_S = 10.0
 ROUNDS_OF_A_SERVER = 4
 #: Servers that are kept while nothing runs in them; each holds some hundreds of MB.
 _MOST_IDLE = 4
+
+#: Characters of what a server said last that are told.
+_LONGEST_LINE = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,11 +106,12 @@ class ForkServer:
         self._exit_code: int | None = None
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.setblocking(False)
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115: as long as the server
         with theirs:
             self._process = subprocess.Popen(
                 [start_up.executable, "-m", "sd_bench.execution.fork_server",
                  str(theirs.fileno())],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL, stdout=self._output, stderr=self._output,
                 pass_fds=(theirs.fileno(),),
                 env=dict(start_up.environment),
                 start_new_session=True,
@@ -152,11 +157,18 @@ class ForkServer:
             self._process.wait()
         self._why_lost = self._why_lost or "the server that forks rounds was ended"
         self._socket.close()
+        self._output.close()
 
     @property
     def is_usable(self) -> bool:
         """Whether it can fork another, and may."""
         return self._rounds_left > 0 and self._why_lost is None and self._process.poll() is None
+
+    def _last_line(self) -> str:
+        """What the server has said last, if it has said anything; of what it imports, mostly."""
+        self._output.seek(0)
+        lines = self._output.read().decode(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")[:_LONGEST_LINE]
 
     def _wait_for_its_end(self) -> None:
         until = time.monotonic() + _ANSWER_LIMIT_S
@@ -174,11 +186,14 @@ class ForkServer:
                 said = self._socket.recv(4096)
             except BlockingIOError:
                 return
+            except ConnectionResetError:  # once, before what it had said and left unread by us
+                continue
             except OSError:
                 said = b""
             if not said:
                 when = "after" if self.is_ready else "before"
-                self._why_lost = f"the server that forks rounds died {when} it was ready"
+                last = f": {line}" if (line := self._last_line()) else ""
+                self._why_lost = f"the server that forks rounds died {when} it was ready{last}"
                 return
             message = json.loads(said)
             if "ready" in message:

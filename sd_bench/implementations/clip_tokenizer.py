@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from open_clip.tokenizer import SimpleTokenizer
 from transformers import CLIPTokenizer
 
 from sd_bench.config.schema import TextEncoderConfig
+from sd_bench.sampling.clip_vocabulary import new_tokenizer
 
 #: CLIP's own spelling of the two tokens that open_clip spells otherwise.
 _SPELLING = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}
@@ -15,7 +15,7 @@ _SPELLING = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext
 
 def make_clip_tokenizer(config: TextEncoderConfig) -> Any:
     """A CLIPTokenizer that pads as the model was published; it reads no file and no network."""
-    known = SimpleTokenizer()
+    known = new_tokenizer()
     vocabulary = {_SPELLING.get(word, word): number for word, number in known.encoder.items()}
     (pad_token,) = (word for word, number in vocabulary.items() if number == config.pad_token)
     return CLIPTokenizer(

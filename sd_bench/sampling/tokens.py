@@ -9,13 +9,14 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import regex
 import torch
-from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor
 
 from sd_bench.config.schema import TextEncoderConfig
+from sd_bench.sampling.clip_vocabulary import new_tokenizer
 
 
 def tokenise(prompts: Sequence[str], config: TextEncoderConfig) -> Tensor:
@@ -40,16 +41,16 @@ def _room(config: TextEncoderConfig) -> int:
 
 
 @lru_cache(maxsize=2)
-def tokenizer_of(library: str) -> SimpleTokenizer:
+def tokenizer_of(library: str) -> Any:
     """Reading the vocabulary takes a few tenths of a second."""
-    tokenizer = SimpleTokenizer()
+    tokenizer = new_tokenizer()
     if library == "transformers":
         tokenizer.clean_fn = _cleaned_as_transformers_does
         _respell_special_tokens(tokenizer)
     return tokenizer
 
 
-def _respell_special_tokens(tokenizer: SimpleTokenizer) -> None:
+def _respell_special_tokens(tokenizer: Any) -> None:
     """Let CLIP's own spelling of start and end stand for them in a prompt, and no longer
     open_clip's."""
     spelling = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}

@@ -97,9 +97,14 @@ def wait(server: ForkServer, files: RoundFiles) -> int:
     return exit_code
 
 
+def sitecustomize(folder: Path, program: str) -> StartUp:
+    """A start-up whose interpreter runs ``program`` before anything else."""
+    (folder / "sitecustomize.py").write_text(program)
+    return StartUp.of(sys.executable, {**os.environ, "PYTHONPATH": str(folder)})
+
+
 def test_a_server_that_cannot_be_started_is_not_tried_again(tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text("import os; os._exit(3)")
-    start_up = StartUp.of(sys.executable, {**os.environ, "PYTHONPATH": str(tmp_path)})
+    start_up = sitecustomize(tmp_path, "import os; os._exit(3)")
     with ForkServers() as servers, tempfile.TemporaryFile() as file:
         server = servers.take(start_up)
         assert isinstance(server, ForkServer)
@@ -108,6 +113,33 @@ def test_a_server_that_cannot_be_started_is_not_tried_again(tmp_path: Path) -> N
             wait(server, files)
         servers.give_up(server, str(lost.value))
         assert servers.take(start_up) == str(lost.value)
+
+
+@pytest.mark.parametrize(
+    ("program", "told"),
+    [
+        (
+            "import threading, time\n"
+            "threading.Thread(target=time.sleep, args=(99,), daemon=True).start()\n",
+            "importing started 1 threads, which a forked process would lack",
+        ),
+        (
+            "import sys\nsys.modules['torch'] = None\n",
+            "the server that forks rounds died before it was ready: "
+            "ModuleNotFoundError: import of torch halted; None in sys.modules",
+        ),
+    ],
+)
+def test_why_a_server_does_not_fork_is_told(tmp_path: Path, program: str, told: str) -> None:
+    """The launcher has asked for a round long before the server knows, and it ends with that
+    unread: whatever it said before must be heard all the same."""
+    with ForkServers() as servers, tempfile.TemporaryFile() as file:
+        server = servers.take(sitecustomize(tmp_path, program))
+        assert isinstance(server, ForkServer)
+        files = RoundFiles(request=file.fileno(), output=file.fileno(), report=file.fileno())
+        with pytest.raises(ServerLostError) as lost:
+            wait(server, files)
+        assert str(lost.value) == told
 
 
 def test_a_kind_of_worker_that_there_is_not_is_one_line(compose_config: Compose) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import subprocess
+import sys
 
-import open_clip.model
 import pytest
 import torch
 
@@ -57,15 +59,26 @@ def test_each_model_pads_as_its_own_tokenizer_does(tiny: Compose) -> None:
     assert tokenise([""], sd2)[0].tolist() == [START, END] + [0] * 75
 
 
-def test_it_is_built_without_network_and_without_a_vision_tower(
-    tiny: Compose, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_is_built_without_network(tiny: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("tried to use the network")
 
     monkeypatch.setattr(socket, "socket", refuse)
-    monkeypatch.setattr(open_clip.model, "_build_vision_tower", refuse)
     encoder, _, _ = build_networks(tiny(), CPU)
     tokens = tokenise(["A photo"], tiny().model_version.text_encoder)
     with torch.no_grad():
         assert encoder(tokens).shape == (1, 77, 48)
+
+
+def test_an_eager_round_imports_no_compiler_and_no_library_of_other_networks() -> None:
+    program = (
+        "import json, sys, sd_bench.execution.fork_server as server; server._import_all(); "
+        "print(json.dumps(sorted(sys.modules)))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    imported = set(json.loads(answer.stdout))
+    assert "torch.nn" in imported
+    others = {"open_clip", "transformers", "torchvision", "timm", "diffusers", "torch._dynamo"}
+    assert not imported & others
