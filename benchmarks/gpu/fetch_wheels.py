@@ -7,6 +7,7 @@ torchvision and timm (with what those bring along) but no network.
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
@@ -57,6 +58,10 @@ MACHINE = "x86_64"
 LIMIT_MIB = 60
 #: What tests/gpu needs of what the tests need.
 _OF_PYTEST = ("pytest", "pytest-timeout")
+#: Where xFormers' wheel says what it was made with.
+_XFORMERS_NOTE = "xformers/cpp_lib.json"
+#: The runtime of a CUDA that the machine's PyTorch does not bring, by the major version.
+_RUNTIMES = {11: "nvidia-cuda-runtime-cu11", 12: "nvidia-cuda-runtime-cu12"}
 
 #: Gets one wheel for a requirement and says where it is.
 Fetch = Callable[[Requirement], Path]
@@ -87,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--python", default="3.12", help="the machine's Python (default: %(default)s)")
     add("--torch", default="2.11", type=_version, help="its torch (default: %(default)s)")
+    add("--cuda", default=13, type=int, help="the major version of its CUDA (default: %(default)s)")
     add("--out", type=Path, default=HERE / "wheels", help="the folder; its old wheels go")
     add("--has", nargs="+", default=[], metavar="NAME", help="packages that it has, such as scipy")
     add("--lacks", nargs="+", default=[], metavar="NAME", help="packages it lacks besides")
@@ -120,6 +126,8 @@ def fill(options: argparse.Namespace) -> list[Path]:
             present,
             options.python,
         )
+        majors = {cuda_of(wheel) for wheel in wheels} - {options.cuda}
+        wheels += [fetch(Requirement(_RUNTIMES[m])) for m in majors if m in _RUNTIMES]
         if _total_mib(wheels) > LIMIT_MIB:
             raise FetchError(
                 f"{_total_mib(wheels):.0f} MiB of wheels, more than {LIMIT_MIB}: "
@@ -188,6 +196,16 @@ def fitting(requirement: Requirement, torch: Version, fetch: Fetch) -> Path:
         wheel.unlink()
         wheel = fetch(requirement)
     return wheel
+
+
+def cuda_of(wheel: Path) -> int | None:
+    """The major version of CUDA whose runtime the wheel's operators are linked to, as xFormers
+    notes it; None where there is no such note."""
+    with zipfile.ZipFile(wheel) as archive:
+        if _XFORMERS_NOTE not in archive.namelist():
+            return None
+        version = json.loads(archive.read(_XFORMERS_NOTE))["version"].get("cuda")
+    return None if version is None else int(version) // 100
 
 
 def _goes_with(requirements: Iterable[str], torch: Version) -> bool:

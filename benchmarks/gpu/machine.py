@@ -40,6 +40,8 @@ def install(session: Session, wheels: Path, site: Path) -> None:
             raise SetupError(f"{wheels}: not installed within the time limit; give more time")
         if answer.code != 0:
             raise SetupError(f"{wheels}: cannot be installed: {answer.last_line}")
+    # CUDA's runtime has an empty one, which would hide what the machine itself has of nvidia.
+    (site / "nvidia" / "__init__.py").unlink(missing_ok=True)
     sys.path[:0] = [str(site), str(ROOT)]
     importlib.invalidate_caches()
     if missing := [name for name in MODULES if importlib.util.find_spec(name) is None]:

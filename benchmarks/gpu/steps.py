@@ -43,6 +43,17 @@ STEPS = (
     Step("peers", ("implementation=sd_bench,diffusers,diffusers_pipeline", "precision=fp16")),
     Step("tests", kind="tests"),
     Step("unet_vs_diffusers", kind="comparison"),
+    Step(
+        "fastest",
+        (
+            "precision=fp16",
+            "attention=auto",
+            "optimizations.cuda_graph=false,true",
+            "compile=off,default",
+            "protocol.worker=fork",
+            *_COMPILED,
+        ),
+    ),
     Step("graphs", ("compile=reduce_overhead", "attention=flash,math", *_COMPILED)),
     Step("profiled", ("profile=true", "attention=flash,math")),
     Step("compiled_kernels", ("compile=default", "attention=flash,math", *_COMPILED)),

@@ -116,6 +116,15 @@ RULES: tuple[Rule, ...] = (
         "freezing is a way of torch.compile: needs compile=default",
     ),
     (
+        lambda c, h: c.optimizations.cuda_graph and h.kind != "cuda",
+        "cuda_graph records kernels of CUDA: needs an NVIDIA GPU",
+    ),
+    (
+        lambda c, h: c.optimizations.cuda_graph and c.compile.records_cuda_graphs,
+        "compile=reduce_overhead and max_autotune record CUDA graphs themselves: take cuda_graph "
+        "with compile=off or default",
+    ),
+    (
         lambda c, h: (
             c.optimizations.fused_projections and c.implementation.name == OUR_IMPLEMENTATION
         ),

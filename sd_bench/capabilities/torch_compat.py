@@ -151,11 +151,6 @@ class Watcher(Protocol):
     def watch(self, run: Callable[..., Any]) -> Callable[..., Any]: ...
 
 
-def uses_cuda_graphs(mode: str) -> bool:
-    """Whether torch.compile in ``mode`` replays CUDA graphs, where the device is CUDA."""
-    return mode in ("reduce_overhead", "max_autotune")
-
-
 class CompiledCalls:
     """A module under torch.compile, which counts what became of its calls.
 

@@ -188,6 +188,11 @@ class AttentionConfig:
 class CompileConfig:
     mode: str = MISSING
 
+    @property
+    def records_cuda_graphs(self) -> bool:
+        """Whether torch.compile replays CUDA graphs in this mode, where the device is CUDA's."""
+        return self.mode in ("reduce_overhead", "max_autotune")
+
 
 @dataclass
 class ImplementationConfig:
@@ -202,13 +207,15 @@ class OptimizationsConfig:
 
     ``channels_last`` keeps images of all networks with their channels last, ``fused_projections``
     computes q, k and v in one product, ``freezing`` lets torch.compile take weights for constants,
-    ``regional_compile`` compiles the UNet's transformer blocks one by one instead of all of it.
+    ``regional_compile`` compiles the UNet's transformer blocks one by one instead of all of it,
+    ``cuda_graph`` records the kernels of a UNet call once and replays them.
     """
 
     channels_last: bool = False
     fused_projections: bool = False
     freezing: bool = False
     regional_compile: bool = False
+    cuda_graph: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -106,7 +106,7 @@ class ForkServer:
         self._exit_code: int | None = None
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.setblocking(False)
-        self._output = tempfile.TemporaryFile()  # noqa: SIM115: as long as the server
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115
         with theirs:
             self._process = subprocess.Popen(
                 [start_up.executable, "-m", "sd_bench.execution.fork_server",

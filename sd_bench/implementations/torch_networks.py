@@ -17,6 +17,7 @@ from sd_bench.capabilities.torch_compat import (
     sdpa_backends,
 )
 from sd_bench.config.schema import Config
+from sd_bench.implementations.cuda_graphs import GraphedCalls
 from sd_bench.implementations.precision import WEIGHT_DTYPES, compute_dtype
 from sd_bench.implementations.protocol import Staged
 from sd_bench.records import Conversion
@@ -68,14 +69,16 @@ class TorchImplementation(Staged):
         if chosen.channels_last:
             for module in networks.modules:
                 module.to(memory_format=torch.channels_last)
-        self._run_unet = compiled(
+        self._unet = compiled(
             networks.unet,
             config.compile.mode,
             keep_unfused=config.attention.backend in ("original", "math"),
-            watcher=watcher,
+            watcher=None if chosen.cuda_graph else watcher,
             blocks=networks.repeated_blocks if chosen.regional_compile else None,
             freezing=chosen.freezing,
         )
+        self._graphed = GraphedCalls(self._unet, device, watcher) if chosen.cuda_graph else None
+        self._run_unet: Callable[..., Tensor] = self._graphed or self._unet
 
     @property
     def attention_modules(self) -> list[nn.Module]:
@@ -84,13 +87,17 @@ class TorchImplementation(Staged):
     @property
     def compiled_calls(self) -> CompiledCalls | None:
         """What became of the UNet's calls where it is compiled."""
-        return self._run_unet if isinstance(self._run_unet, CompiledCalls) else None
+        return self._unet if isinstance(self._unet, CompiledCalls) else None
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """No gradients, and autocast where the precision says so."""
-        with torch.no_grad(), self._autocast():
-            yield
+        try:
+            with torch.no_grad(), self._autocast():
+                yield
+        finally:
+            if self._graphed is not None:
+                self._graphed.forget()
 
     def _autocast(self) -> AbstractContextManager[Any]:
         if self.config.precision.name != "autocast":

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from sd_bench.capabilities.other_makers import OTHER_MAKERS, why_unprovable
-from sd_bench.capabilities.torch_compat import HAS_SDPA, uses_cuda_graphs
+from sd_bench.capabilities.torch_compat import HAS_SDPA
 from sd_bench.config.schema import Config
 from sd_bench.implementations.building import build
 from sd_bench.implementations.protocol import Implementation
@@ -91,7 +91,7 @@ def measure_round(
     """
     with watching(device, config.telemetry) as watch:
         report("build")
-        first_run = FirstRun() if uses_cuda_graphs(config.compile.mode) else None
+        first_run = FirstRun() if _replays_a_graph(config) else None
         build_s, implementation = timed_call(device, lambda: build(config, device, first_run))
         reset_device_peak(device)
         with implementation.running():
@@ -193,9 +193,14 @@ def _time_iterations(implementation: Implementation, watch: RoundWatch, report: 
 def _warmup_calls(config: Config) -> int:
     """Untimed calls: enough that no timed one compiles, or records a CUDA graph."""
     needed = int(config.compile.mode != "off")
-    if uses_cuda_graphs(config.compile.mode):
+    if _replays_a_graph(config):
         needed = _CALLS_BEFORE_REPLAY + 1
     return max(config.protocol.warmup_unet_calls, needed)
+
+
+def _replays_a_graph(config: Config) -> bool:
+    """Whether a UNet call replays a CUDA graph, which has kernels and no operators."""
+    return config.compile.records_cuda_graphs or config.optimizations.cuda_graph
 
 
 def _is_finite(images: Images) -> bool:

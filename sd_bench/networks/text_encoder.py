@@ -1,7 +1,7 @@
 """CLIP's text tower, in the names of open_clip's, as Stable Diffusion uses it.
 
-open_clip has this tower too. Importing it brings along torchvision, timm, transformers and PyTorch's
-compiler: more than half of what an eager round would import.
+open_clip has this tower too. Importing it brings along torchvision, timm, transformers and
+PyTorch's compiler: more than half of what an eager round would import.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ACTIVATIONS = {"gelu": nn.GELU, "quick_gelu": QuickGELU}
 
 
 class ResidualBlock(nn.Module):
-    """Attention over the tokens, then two linear layers; each adds to hidden states [B, T, width]."""
+    """Attention over the tokens, then two linear layers; each adds to the states [B, T, width]."""
 
     def __init__(self, config: TextEncoderConfig) -> None:
         super().__init__()
@@ -51,6 +51,19 @@ class ResidualBlock(nn.Module):
         return x + self.mlp(self.ln_2(x))
 
 
+class Transformer(nn.Module):
+    """The blocks, one after another."""
+
+    def __init__(self, config: TextEncoderConfig) -> None:
+        super().__init__()
+        self.resblocks = nn.ModuleList(ResidualBlock(config) for _ in range(config.layers))
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        for block in self.resblocks:
+            x = block(x, mask)
+        return x
+
+
 class TextTower(nn.Module):
     """The parameters, by open_clip's names, and the mask that lets no token see a later one."""
 
@@ -61,17 +74,13 @@ class TextTower(nn.Module):
         length = config.context_length
         self.token_embedding = nn.Embedding(config.vocab_size, config.width)
         self.positional_embedding = nn.Parameter(torch.empty(length, config.width))
-        blocks = nn.ModuleList(ResidualBlock(config) for _ in range(config.layers))
-        self.transformer = nn.ModuleDict({"resblocks": blocks})
+        self.transformer = Transformer(config)
         self.ln_final = LayerNorm(config.width)
         self.register_buffer("attn_mask", torch.empty(length, length), persistent=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
         x = self.token_embedding(tokens) + self.positional_embedding
-        mask = self.attn_mask.to(x.dtype)
-        for block in self.transformer.resblocks:  # type: ignore[union-attr]
-            x = block(x, mask)
-        return self.ln_final(x)  # type: ignore[no-any-return]
+        return self.ln_final(self.transformer(x, self.attn_mask.to(x.dtype)))
 
 
 class TextEncoder(nn.Module):
@@ -104,4 +113,4 @@ class TextEncoder(nn.Module):
         return self
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return self.model(tokens)  # type: ignore[no-any-return]
+        return self.model(tokens)

@@ -61,7 +61,7 @@ class Watched:
         """The command that begins the sweep or goes on with it."""
         self.before = {pattern: stamped(self.folder, pattern) for pattern in EVENTS.values()}
         begin = (*MATRIX, f"protocol.worker={self.worker}")
-        how = ("resume=true",) if is_sweep(self.folder) else begin
+        how: tuple[str, ...] = ("resume=true",) if is_sweep(self.folder) else begin
         if not is_sweep(self.folder) and any(self.folder.rglob(CLAIM)):
             how = (*begin, "resume=true")
         return subprocess.Popen(

@@ -19,7 +19,7 @@ from sd_bench.implementations.our_networks import build_networks
 from sd_bench.implementations.ours import Ours
 from sd_bench.implementations.precision import compute_dtype
 from sd_bench.measurement.clock import timed_call, timed_iteration
-from sd_bench.measurement.kernel_proof import CallCounts, judge, profile_call
+from sd_bench.measurement.kernel_proof import CallCounts, FirstRun, judge, profile_call
 from sd_bench.measurement.round import measure_round
 from sd_bench.networks.attention import is_unet_attention
 from sd_bench.networks.attention_probe import why_backend_fails
@@ -242,3 +242,26 @@ def test_a_compiled_backend_is_proven_too(
     proof = judge(profile, config.attention, num_modules, compiled=True, has_sdpa=True)
     assert proof.proven, proof.detail
     assert proof.kernels
+
+
+@pytest.mark.parametrize("precision", ["fp16", "autocast"])
+def test_a_cuda_graph_computes_what_its_calls_do_and_is_proven(
+    on_gpu: Compose, device: torch.device, precision: str
+) -> None:
+    common = ("model_version=sd2_tiny", f"precision={precision}", "attention=flash")
+    plain = Ours(on_gpu(*common), device)
+    first_run = FirstRun()
+    graphed = Ours(on_gpu(*common, "optimizations.cuda_graph=true"), device, first_run)
+    with plain.running(), graphed.running():
+        call, replayed = unet_call(plain), unet_call(graphed)
+        expected = call()
+        assert torch.equal(replayed(), expected)
+        counted = profile_call(device, replayed)
+        assert torch.equal(replayed(), expected)
+    assert not counted.fused, "a replay runs no operators"
+    config = on_gpu(*common)
+    num_modules = sum(map(is_unet_attention, plain.unet.modules()))
+    proof = judge(first_run.profile, config.attention, num_modules, False, True)
+    assert proof.proven, proof.detail
+    with graphed.running():  # the casts of weights of the first time are gone
+        assert torch.equal(unet_call(graphed)(), expected)
