@@ -149,15 +149,9 @@ def asked_for(options: argparse.Namespace) -> list[Step]:
 def _environment(site: Path, options: argparse.Namespace) -> dict[str, str]:
     paths = [str(site), str(ROOT), os.environ.get("PYTHONPATH", "")]
     commit = options.commit or read_commit(ROOT, options.wheels)
-    # xFormers may be linked to another CUDA runtime than PyTorch, which comes with the wheels.
-    libraries = [
-        str(site / "nvidia" / "cuda_runtime" / "lib"),
-        os.environ.get("LD_LIBRARY_PATH", ""),
-    ]
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-        "LD_LIBRARY_PATH": os.pathsep.join(filter(None, libraries)),
         **({VARIABLE: commit} if commit else {}),
     }
 

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sd_bench.config.schema import AttentionConfig
+from sd_bench.networks.xformers_loading import memory_efficient_attention
 
 
 class AttentionFactory(Protocol):
@@ -118,11 +119,11 @@ def _weighted(scores: Tensor, v: Tensor) -> Tensor:
 
 def xformers_core() -> AttentionCore:
     """xformers.ops.memory_efficient_attention. Raises ImportError without xFormers."""
-    from xformers.ops import memory_efficient_attention
+    attend = memory_efficient_attention()
 
     def core(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         q, k, v = (t.transpose(1, 2) for t in (q, k, v))  # xFormers wants [B, N, H, C/H]
-        return memory_efficient_attention(q, k, v).transpose(1, 2)
+        return attend(q, k, v).transpose(1, 2)
 
     return core
 

@@ -9,6 +9,7 @@ import torch
 from sd_bench.capabilities.torch_compat import sdpa_backends
 from sd_bench.config.schema import AttentionConfig, UNetConfig
 from sd_bench.networks.attention import attention_factory
+from sd_bench.networks.xformers_loading import why_no_operators
 
 _QUERIES, _KEYS = 64, 77
 _NOT_THE_BACKENDS_FAULT = ("out of memory", "cuda error", "cublas_status", "cudnn_status_alloc")
@@ -24,7 +25,7 @@ def why_backend_fails(
     except ImportError as error:
         return f"{attention.backend}: {error}"
     needs_operators = attention.backend == "xformers" and device.type == "cuda"
-    if needs_operators and (why := _why_xformers_has_no_operators()) is not None:
+    if needs_operators and (why := why_no_operators()) is not None:
         return why
     for width in unet.head_widths:
         module = make(2 * width, width, 2).to(device, dtype).eval()
@@ -42,20 +43,3 @@ def why_backend_fails(
                 words = " ".join(" ".join(said).split())
                 return f"{attention.backend} at head width {width} in {dtype}: {words[:400]}"
     return None
-
-
-def _why_xformers_has_no_operators() -> str | None:
-    """What xFormers would hide in a list of operators that are all refused, or None."""
-    import xformers
-    from xformers import _cpp_lib
-
-    error = getattr(_cpp_lib, "_cpp_library_load_exception", None)
-    if error is None:
-        return None
-    built = getattr(error, "build_info", None)
-    for_what = f", made for PyTorch {built.torch_version}" if built is not None else ""
-    return (
-        f"xFormers {xformers.__version__}{for_what}, cannot load its operators under PyTorch "
-        f"{torch.__version__}: install the xFormers that is made for this PyTorch, or the CUDA "
-        "runtime that it was made with"
-    )
