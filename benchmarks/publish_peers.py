@@ -11,27 +11,22 @@ whether that was done.
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from analysis.comparison.deltas import compare
 from analysis.comparison.peers import find_peers
 from analysis.ingest.cells import summarise
 from analysis.ingest.rounds import load_records
 from analysis.wording.peers import describe_sweep
-from sd_bench.records import find_records, read_record, write_record
+from benchmarks.keep_records import OUTPUTS, copy_records
 
 _ROOT = Path(__file__).parents[1]
-#: The folders that a path from the root names before its last part.
-_FOLDERS = re.compile(r"(?<![\w.:/+-])/(?:[\w.+-]+/)*(?=[\w.+-])")
 #: Where the records are committed, and the documents that hold their numbers.
-RECORDS = _ROOT / "multirun_outputs" / "results_peers"
+RECORDS = OUTPUTS / "results_peers"
 DOCUMENTS = (_ROOT / "docs" / "peers.md", _ROOT / "README.md")
 
 
@@ -61,26 +56,10 @@ def keep(sweep: Path, folder: Path) -> None:
         sys.exit(f"{sweep}: holds one implementation only; give a sweep of experiment=peers")
     with tempfile.TemporaryDirectory() as temporary:
         fresh = Path(temporary) / "fresh"
-        for path in find_records(sweep):
-            place = fresh / path.parent.relative_to(sweep)
-            place.mkdir(parents=True, exist_ok=True)
-            record = read_record(path)
-            environment = without_paths(record.environment)
-            write_record(place / path.name, dataclasses.replace(record, environment=environment))
-            if record.round == 0 and record.output is not None and record.output.latents_file:
-                shutil.copy(path.parent / record.output.latents_file, place)
+        copy_records(sweep, fresh)
         (fresh / "README.md").write_text(f"`experiment=peers`. {describe_sweep(peers)}\n")
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(fresh, folder)
-
-
-def without_paths(value: Any) -> Any:
-    """An environment in which a path, also one inside a text, is its last part only."""
-    if isinstance(value, dict):
-        return {name: without_paths(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [without_paths(each) for each in value]
-    return _FOLDERS.sub("", value) if isinstance(value, str) else value
 
 
 if __name__ == "__main__":

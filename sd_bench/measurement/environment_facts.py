@@ -194,11 +194,11 @@ def _memory_bytes() -> int | None:
 def _project() -> dict[str, Any]:
     """The commit of the checkout that sd_bench runs from; ``None`` where nobody knows it.
 
-    Of a tree without its repository the variable SD_BENCH_COMMIT tells: "<hash> clean", or
-    "<hash> changed".
+    The variable SD_BENCH_COMMIT tells it of a tree that has travelled without its repository, or
+    into another: "<hash> clean", or "<hash> changed".
     """
-    if not (PACKAGE_DIR.parent / ".git").exists():
-        known, _, state = os.environ.get("SD_BENCH_COMMIT", "").partition(" ")
+    known, _, state = os.environ.get("SD_BENCH_COMMIT", "").partition(" ")
+    if known or not (PACKAGE_DIR.parent / ".git").exists():
         return {"git_commit": known or None, "dirty": _DIRTY.get(state)}
     commit = _git("rev-parse", "HEAD")
     changes = _git("status", "--porcelain", "--untracked-files=no")

@@ -8,7 +8,8 @@ import pytest
 
 from analysis import load_records, summarise
 from analysis.comparison.peers import find_peers
-from benchmarks.publish_peers import keep, without_paths
+from benchmarks.keep_records import without_paths
+from benchmarks.publish_peers import keep
 from tests.support.peers import CELLS, write_peers
 from tests.support.records import write_main_sweep
 

@@ -79,8 +79,16 @@ def profile_of(config: Config, device: torch.device) -> tuple[CallCounts, int]:
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("backend", [*BACKENDS[1:], "auto"])
 def test_a_backend_computes_what_the_original_code_does(
-    on_gpu: Compose, device: torch.device, backend: str, model: str, precision: str
+    on_gpu: Compose,
+    device: torch.device,
+    backend: str,
+    model: str,
+    precision: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Without TF32, in which PyTorch computes fp32 convolutions unless told otherwise: what it
+    rounds off hides whether attention is computed alike."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     common = (f"model_version={model}", f"precision={precision}")
     config = on_gpu(*common, f"attention={backend}")
     skip_if_unsupported(config, device)

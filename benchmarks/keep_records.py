@@ -1,0 +1,89 @@
+"""Records kept with the project, without paths of the machine that measured them.
+
+    python -m benchmarks.keep_records results_NAME FOLDER...
+
+Each FOLDER, a sweep or one of several, goes to multirun_outputs/results_NAME/ under its own
+name: its records, and of each cell the latents that parity is judged by. README.md there says
+which machine and versions it was and when; a text that is there already stays below it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import re
+import shutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from analysis.ingest.newest_sweep import KEPT_PREFIX
+from sd_bench.records import Record, find_records, read_record, write_record
+
+OUTPUTS = Path(__file__).parents[1] / "multirun_outputs"
+#: The folders that a path from the root names before its last part.
+_FOLDERS = re.compile(r"(?<![\w./+-])/(?!/)(?:[\w.+-]+/)*(?=[\w.+-])")
+_PACKAGES = ("torch", "xformers", "diffusers", "triton")
+
+
+def main() -> int:
+    """Keep records; exit code 2 with one line where that is asked for wrongly."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("name", help=f"of the folder, {KEPT_PREFIX}...")
+    parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
+    options = parser.parse_args()
+    if not options.name.startswith(KEPT_PREFIX) or "/" in options.name:
+        parser.error(f"{options.name}: the name of a folder that begins with {KEPT_PREFIX}")
+    if empty := [folder for folder in options.folders if not list(find_records(folder))]:
+        parser.error(f"{empty[0]}: holds no record")
+    kept = OUTPUTS / options.name
+    for folder in options.folders:
+        copy_records(folder, kept / folder.name)
+    lines = describe_machines(read_record(path) for path in find_records(kept))
+    note = kept / "README.md"
+    own = note.read_text().partition("\n\n")[2] if note.exists() else ""
+    note.write_text("\n".join(lines) + "\n" + (f"\n{own}" if own else ""))
+    return 0
+
+
+def copy_records(sweep: Path, place: Path) -> None:
+    """Put the records of ``sweep``, and each cell's latents, into ``place``, as they lie there."""
+    for path in find_records(sweep):
+        folder = place / path.parent.relative_to(sweep)
+        folder.mkdir(parents=True, exist_ok=True)
+        record = read_record(path)
+        environment = without_paths(record.environment)
+        write_record(folder / path.name, dataclasses.replace(record, environment=environment))
+        if record.round == 0 and record.output is not None and record.output.latents_file:
+            shutil.copy(path.parent / record.output.latents_file, folder)
+
+
+def describe_machines(records: Iterable[Record]) -> list[str]:
+    """A line for each device, versions and day: what the records were measured with."""
+    found: dict[str, int] = {}
+    for record in records:
+        environment = record.environment
+        if not environment:
+            continue
+        versions = environment.get("packages", {})
+        packages = ", ".join(f"{name} {versions[name]}" for name in _PACKAGES if name in versions)
+        device = environment["device"]
+        driver = f", driver {device['driver']}" if device.get("driver") else ""
+        day = record.started_at[:10]
+        text = f"{device['name']}{driver}; Python {environment['python']}, {packages}; {day}"
+        found[text] = found.get(text, 0) + 1
+    return [f"{text}: {count} records." for text, count in sorted(found.items())]
+
+
+def without_paths(value: Any) -> Any:
+    """An environment in which a path, also one inside a text, is its last part only."""
+    if isinstance(value, dict):
+        return {name: without_paths(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [without_paths(each) for each in value]
+    return _FOLDERS.sub("", value) if isinstance(value, str) else value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
