@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -28,14 +29,15 @@ def compose_jobs(
         sharing[composition.sharing(overrides)].append(at)
     one_combination_after_another = [at for places in sharing.values() for at in places]
     jobs = {}
-    for at in counted(one_combination_after_another, "cells composed"):
-        overrides, index = job_overrides[at], first_index + at
-        jobs[at] = Job(
-            config=composition.config(overrides),
-            at_scale=partial(composition.config, overrides),
-            index=index,
-            label=labels[at],
-            folder=sweep_folder / composition.subdir(overrides, index),
-            sweep_folder=sweep_folder,
-        )
+    with closing(counted(one_combination_after_another, "cells composed")) as places:
+        for at in places:
+            overrides, index = job_overrides[at], first_index + at
+            jobs[at] = Job(
+                config=composition.config(overrides),
+                at_scale=partial(composition.config, overrides),
+                index=index,
+                label=labels[at],
+                folder=sweep_folder / composition.subdir(overrides, index),
+                sweep_folder=sweep_folder,
+            )
     return [jobs[at] for at in range(len(job_overrides))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
 from typing import TypeVar
 
@@ -25,11 +25,12 @@ def counted(
     what: str,
     console: Console | None = None,
     clock: Callable[[], float] = time.monotonic,
-) -> Iterator[_Item]:
+) -> Generator[_Item, None, None]:
     """The items; after two seconds it is said how many are done, as in ``312 of 1000 cells``.
 
     On a terminal that is a bar, which is gone at the end; elsewhere a line, and another each time
-    that as long again has passed. It goes to standard error unless a console is named.
+    that as long again has passed. It goes to standard error unless a console is named. Close it
+    (``contextlib.closing``), so that no bar stands there when an error is printed.
     """
     console = console or _error_console()
     began = clock()
