@@ -26,6 +26,7 @@ from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING, Any, NoReturn  # noqa: E402
 
 from sd_bench.capabilities.allocators import why_not_had, without_allocator  # noqa: E402
+from sd_bench.capabilities.fastest import why_fastest_may_not_be  # noqa: E402
 from sd_bench.capabilities.other_makers import torch_type  # noqa: E402
 from sd_bench.capabilities.support_rules import compile_switch  # noqa: E402
 from sd_bench.config.conversion import from_dict, to_dict  # noqa: E402
@@ -271,7 +272,9 @@ def _measure(
         )
         if is_first:
             done = with_efficiency(done, config, device, folder.parent)
+        unknown = why_fastest_may_not_be(config, record.environment["device"]["name"])
         warnings = [*done.warnings, *cut_prompts(config), *remarks(done)]
+        warnings += [] if unknown is None else [unknown]
         return _judged(replace(done, warnings=warnings), measured)
 
     finished: Record | None = None
