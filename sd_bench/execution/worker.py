@@ -225,11 +225,17 @@ def _measure(
     find_factory(config)
     import_s = time.perf_counter() - began
     device = device_of(config)
-    if (why := why_no_kernels(device)) is not None:
-        return replace(record, status="unsupported", reason=why)
     variables = without_allocator(config.allocator, os.environ)
-    environment = {**describe_environment(device, variables), "worker": request.worker}
+    why = why_no_kernels(device)
+    try:
+        environment = {**describe_environment(device, variables), "worker": request.worker}
+    except (RuntimeError, AssertionError):  # of a PyTorch that cannot even ask the device
+        if why is None:
+            raise
+        return replace(record, status="unsupported", reason=why)
     record = replace(record, environment=environment)
+    if why is not None:
+        return replace(record, status="unsupported", reason=why)
     if request.fingerprints and record.environment["fingerprint"] not in request.fingerprints:
         report.tell({"environment": record.environment})
         raise _OtherEnvironmentError
