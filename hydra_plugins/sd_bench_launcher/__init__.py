@@ -17,10 +17,13 @@ from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig
 
+from sd_bench.config.overrides import check_num_cells
+from sd_bench.config.shared_composition import SharedComposition
 from sd_bench.errors import ConfigError
-from sd_bench.execution.cell import EndedJobs, Job
+from sd_bench.execution.cell import EndedJobs
+from sd_bench.execution.jobs import compose_jobs
 from sd_bench.execution.sweep_folder import LOCK
 
 
@@ -37,37 +40,12 @@ class FreshProcessLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
+        composition = SharedComposition(self.hydra_context.config_loader, self.config)
         sweep_dir = Path(self.config.hydra.sweep.dir).absolute()
-        indexed = list(enumerate(job_overrides, start=initial_job_idx))
-        returns = [self._compose(index, list(overrides)) for index, overrides in indexed]
-        self.task_function(_jobs(indexed, returns, sweep_dir))  # ours takes a whole sweep
-        return returns
-
-    def _compose(self, index: int, overrides: list[str]) -> JobReturn:
-        composed = self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
-        with read_write(composed), open_dict(composed):
-            composed.hydra.job.id = composed.hydra.job.num = index
-        job = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
-        job.hydra_cfg = OmegaConf.masked_copy(composed, "hydra")
-        job.cfg = composed.copy()
-        with read_write(job.cfg), open_dict(job.cfg):
-            del job.cfg["hydra"]
-        return job
-
-
-def _jobs(
-    indexed: Sequence[tuple[int, Sequence[str]]], returns: Sequence[JobReturn], sweep_dir: Path
-) -> list[Job]:
-    labels = distinct_labels([filter_overrides(overrides) for _, overrides in indexed])
-    jobs = []
-    for (index, _), label, job in zip(indexed, labels, returns, strict=True):
-        assert job.cfg is not None
-        assert job.hydra_cfg is not None
-        folder = sweep_dir / str(job.hydra_cfg.hydra.sweep.subdir)
-        jobs.append(
-            Job(config=job.cfg, index=index, label=label, folder=folder, sweep_folder=sweep_dir)
-        )
-    return jobs
+        labels = distinct_labels([filter_overrides(overrides) for overrides in job_overrides])
+        jobs = compose_jobs(composition, job_overrides, labels, initial_job_idx, sweep_dir)
+        self.task_function(jobs)  # ours takes a whole sweep
+        return [JobReturn(overrides=o, status=JobStatus.COMPLETED) for o in job_overrides]
 
 
 def distinct_labels(jobs: Sequence[Sequence[str]]) -> list[str]:
@@ -136,12 +114,16 @@ class MatrixSweeper(BasicSweeper):
         assert self.hydra_context is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         of_params, typed = overrides[: len(self.params)], overrides[len(self.params) :]
-        jobs: list[list[str]] = []
-        for matrix in self.matrices:
-            own = parser.parse_overrides([f"{name}={values}" for name, values in matrix.items()])
-            (batch,) = super().split_arguments([*of_params, *own, *typed], max_batch_size)
-            jobs += [job for job in batch if job not in jobs]
-        return [jobs]
+        matrices = [
+            [*of_params, *parser.parse_overrides([f"{n}={v}" for n, v in own.items()]), *typed]
+            for own in self.matrices
+        ]
+        check_num_cells(matrices)
+        jobs: dict[tuple[str, ...], None] = {}
+        for matrix in matrices:
+            (batch,) = super().split_arguments(matrix, max_batch_size)
+            jobs |= dict.fromkeys(map(tuple, batch))
+        return [list(map(list, jobs))]
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Our launcher composes all jobs before any of them runs: once is enough."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from functools import cache
 from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from sd_bench.capabilities import devices
 from sd_bench.capabilities.allocators import cpu_allocator
@@ -53,11 +55,16 @@ def _implementations_but(names: str) -> str:
     return ",".join(name for name in list_implementations() if name not in names.split(","))
 
 
+@cache
+def _allocator_option(name: str) -> DictConfig | ListConfig:
+    return OmegaConf.load(CONF_DIR / "allocator" / f"{name}.yaml")
+
+
 def _field_of_allocator(name: str, field: str) -> Any:
     """A field of the option ``name`` of the group allocator."""
-    option = OmegaConf.load(CONF_DIR / "allocator" / f"{name}.yaml")
+    option = _allocator_option(name)
     default = OmegaConf.structured(AllocatorConfig)[field]
-    return OmegaConf.select(option, field, default=default)
+    return deepcopy(OmegaConf.select(option, field, default=default))  # it may be changed there
 
 
 def add_options_of_packages(search_path: ConfigSearchPath) -> None:

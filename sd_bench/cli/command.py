@@ -154,7 +154,8 @@ def _single_job(config: DictConfig) -> Job:
     runtime = HydraConfig.get()
     folder = Path(runtime.runtime.output_dir)
     return Job(
-        config=config,
+        config=from_hydra(config),
+        at_scale=lambda scale: from_hydra(at_scale(config, scale)),
         index=0 if OmegaConf.is_missing(runtime.job, "num") else runtime.job.num,
         label=runtime.job.override_dirname,
         folder=folder,
@@ -163,8 +164,7 @@ def _single_job(config: DictConfig) -> Job:
 
 
 def _cell(job: Job, scale: str | None = None) -> Cell:
-    composed = job.config if scale is None else at_scale(job.config, scale)
-    config = pinned(from_hydra(composed))
+    config = pinned(job.config if scale is None else job.at_scale(scale))
     return Cell(
         config=config,
         index=job.index,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import cache
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, read_write
@@ -12,20 +13,28 @@ from sd_bench.errors import ConfigError
 from sd_bench.paths import CONF_DIR
 
 
-def known_models() -> list[ModelConfig]:
+@cache
+def known_models() -> tuple[ModelConfig, ...]:
     """Every option of the group model_version."""
     schema = OmegaConf.structured(ModelConfig)
     files = sorted((CONF_DIR / "model_version").glob("*.yaml"))
     models = [OmegaConf.to_object(OmegaConf.merge(schema, OmegaConf.load(f))) for f in files]
-    return [model for model in models if isinstance(model, ModelConfig)]
+    return tuple(model for model in models if isinstance(model, ModelConfig))
+
+
+@cache
+def scale_option(scale: str) -> DictConfig:
+    """What an option of the group scale says."""
+    option = OmegaConf.load(CONF_DIR / "scale" / f"{scale}.yaml")
+    assert isinstance(option, DictConfig)
+    return option
 
 
 def at_scale(composed: DictConfig, scale: str) -> DictConfig:
     """What Hydra composed, with the workload of this scale where nothing else was asked for."""
-    option = OmegaConf.load(CONF_DIR / "scale" / f"{scale}.yaml")
     copy = composed.copy()
     with read_write(copy):
-        copy.merge_with(option)
+        copy.merge_with(scale_option(scale))
     return copy
 
 

@@ -123,11 +123,16 @@ def _readable(argument: str) -> str:
     return f"{group}={_quoted(value)}" if isinstance(value, int) else argument
 
 
-def _check_length(argument: str, sweep: RangeSweep) -> None:
-    """Refuse a range that no sweep can end, before it is written out. Raises ConfigError."""
+def range_length(sweep: RangeSweep) -> int:
+    """How many values a range stands for, without writing it out."""
     assert sweep.start is not None
     assert sweep.stop is not None
-    count = math.ceil((sweep.stop - sweep.start) / sweep.step)
+    return max(0, math.ceil((sweep.stop - sweep.start) / sweep.step))
+
+
+def _check_length(argument: str, sweep: RangeSweep) -> None:
+    """Refuse a range that no sweep can end, before it is written out. Raises ConfigError."""
+    count = range_length(sweep)
     if count > MOST_VALUES:
         raise ConfigError(
             f"{argument}: stands for {count:,} values; an axis takes {MOST_VALUES:,} at most"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
-from hydra.core.override_parser.types import Override, Transformer
+from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep, Transformer
 from omegaconf import OmegaConf
 
-from sd_bench.config.hydra_arguments import parse_argument
+from sd_bench.config.hydra_arguments import parse_argument, range_length
+from sd_bench.errors import ConfigError
+
+#: Cells of one command.
+MOST_CELLS = 10_000
 
 
 def parse_overrides(arguments: Sequence[str]) -> list[Override]:
@@ -45,3 +50,29 @@ def _interpolated(given: Mapping[str, object], name: str, value: object) -> str:
 def _plain(value: object) -> object:
     """A quoted text of Hydra's as the text."""
     return getattr(value, "text", value)
+
+
+def check_num_cells(matrices: Sequence[Sequence[Override]]) -> None:
+    """Refuse what no sweep can end, before it is written out. Raises ConfigError."""
+    count = sum(map(_num_cells, matrices))
+    if count > MOST_CELLS:
+        raise ConfigError(
+            f"these values make {count:,} cells; one command takes {MOST_CELLS:,} at most: take "
+            "fewer values, or several commands"
+        )
+
+
+def _num_cells(matrix: Sequence[Override]) -> int:
+    last = {override.get_key_element(): override for override in matrix}
+    return math.prod(map(_num_values, last.values()))
+
+
+def _num_values(override: Override) -> int:
+    value = override.value()
+    if not override.is_sweep_override():
+        return 1
+    if isinstance(value, RangeSweep):
+        return range_length(value)
+    if isinstance(value, ChoiceSweep):
+        return len(value.list)
+    return sum(1 for _ in override.sweep_iterator())

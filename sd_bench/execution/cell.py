@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
-
-from omegaconf import DictConfig
 
 from sd_bench.config.conversion import to_dict
 from sd_bench.config.schema import OUR_IMPLEMENTATION, Config, OptimizationsConfig
@@ -92,9 +91,13 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One job of a Hydra multirun, composed; ``folder`` is where its records go."""
+    """One job of a Hydra multirun, composed; ``folder`` is where its records go.
 
-    config: DictConfig
+    ``at_scale`` composes it with the workload of a scale that is chosen later.
+    """
+
+    config: Config
+    at_scale: Callable[[str], Config]
     index: int
     label: str
     folder: Path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, zip_longest
 from pathlib import Path
@@ -86,8 +86,9 @@ def find_finished(plan: Sequence[PlannedCell], folder: Path, retry_failed: bool)
     """
     read: dict[Path, Record | str] = {path: _read(path) for path in find_records(folder)}
     finished = nothing_finished()
+    there = _rounds_by_folder(read)
     for index, planned in enumerate(plan):
-        for round_index in _rounds_there(planned, read):
+        for round_index in _rounds_to_find(planned, there):
             path = record_path(planned.cell.folder, round_index)
             found = read.get(path)
             if isinstance(found, Record):
@@ -107,12 +108,19 @@ def find_finished(plan: Sequence[PlannedCell], folder: Path, retry_failed: bool)
     return finished
 
 
-def _rounds_there(planned: PlannedCell, read: Iterable[Path]) -> Iterable[int]:
-    """The rounds to look for: those that are asked for, or all there are where none are named."""
+def _rounds_to_find(planned: PlannedCell, there: Mapping[Path, Sequence[int]]) -> Iterable[int]:
+    """The rounds that are asked for, or all there are where none are named."""
     if planned.rounds is not None:
         return range(planned.rounds)
-    numbers = (round_number(path) for path in read if path.parent == planned.cell.folder)
-    return sorted(number for number in numbers if number is not None)
+    return sorted(there.get(planned.cell.folder, ()))
+
+
+def _rounds_by_folder(files: Iterable[Path]) -> dict[Path, list[int]]:
+    numbers: dict[Path, list[int]] = {}
+    for path in files:
+        if (number := round_number(path)) is not None:
+            numbers.setdefault(path.parent, []).append(number)
+    return numbers
 
 
 def _read(path: Path) -> Record | str:

@@ -162,8 +162,9 @@ def placed(cells: Sequence[Cell], folder: Path, resume: bool) -> list[Cell]:
             f"hydra.sweep.subdir={cells[0].job}: gives several cells one folder; leave it out, or "
             "let it hold ${hydra.job.num}"
         )
+    resolved = folder.resolve()
     for cell in cells:
-        if not cell.folder.resolve().is_relative_to(folder.resolve()):
+        if not cell.folder.resolve().is_relative_to(resolved):
             raise ConfigError(
                 f"hydra.sweep.subdir: {cell.folder} is not inside the sweep's folder {folder}; "
                 "leave it out, or name a folder in there"

@@ -1,0 +1,70 @@
+"""How far a command is, before it has anything to show: said where it takes more than a moment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from sd_bench.screens.lines import choose_width, print_line
+
+_Item = TypeVar("_Item")
+
+#: Seconds that nobody needs to be told of.
+_MOMENT_S = 2.0
+#: Seconds between two pictures of a bar.
+_REFRESH_S = 0.2
+
+
+def counted(
+    items: Sequence[_Item],
+    what: str,
+    console: Console | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Generator[_Item, None, None]:
+    """The items; after two seconds it is said how many are done, as in ``312 of 1000 cells``.
+
+    On a terminal that is a bar, which is gone at the end; elsewhere a line, and another each time
+    that as long again has passed. It goes to standard error unless a console is named. Close it
+    (``contextlib.closing``), so that no bar stands there when an error is printed.
+    """
+    console = console or _error_console()
+    began = clock()
+    due = began + _MOMENT_S
+    with ExitStack() as shown:
+        bar: Progress | None = None
+        for done, item in enumerate(items):
+            now = clock()
+            if now >= due and console.is_terminal:
+                if bar is None:
+                    bar = shown.enter_context(_bar(what, len(items), console))
+                bar.update(bar.task_ids[0], completed=done, refresh=True)
+                due = now + _REFRESH_S
+            elif now >= due:
+                print_line(console, f"{done} of {len(items)} {what}")
+                due = now + (now - began)
+            yield item
+
+
+def _bar(what: str, total: int, console: Console) -> Progress:
+    bar = Progress(
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn(what),
+        console=console,
+        auto_refresh=False,
+        transient=True,
+    )
+    bar.add_task("", total=total)
+    return bar
+
+
+def _error_console() -> Console:
+    console = Console(stderr=True, highlight=False)
+    if (width := choose_width(console.is_terminal)) is not None:
+        console.width = width
+    return console

@@ -1,0 +1,64 @@
+"""The jobs of a command line, as Hydra and our sweeper make them, and their composition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from hydra import initialize_config_dir
+from hydra._internal.callbacks import Callbacks
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.types import HydraContext, RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from sd_bench.capabilities.composition import register
+from sd_bench.config.conversion import at_scale, from_hydra
+from sd_bench.config.hydra_arguments import arguments_for_hydra
+from sd_bench.config.schema import Config
+from sd_bench.paths import CONF_DIR
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """``master`` is composed for the whole command, ``jobs`` are its cells' overrides."""
+
+    loader: ConfigLoader
+    master: DictConfig
+    jobs: list[list[str]]
+
+    def by_hydra_alone(self, at: int, scale: str | None = None) -> tuple[Config, str]:
+        """The configuration of a job, and its folder's name, with nothing shared."""
+        composed = self.loader.load_sweep_config(self.master, self.jobs[at])
+        with read_write(composed), open_dict(composed):
+            composed.hydra.job.id = composed.hydra.job.num = at
+        hydra_config = OmegaConf.masked_copy(composed, "hydra")
+        config = composed.copy()
+        with read_write(config), open_dict(config):
+            del config["hydra"]
+        resolved = from_hydra(config if scale is None else at_scale(config, scale))
+        return resolved, str(hydra_config.hydra.sweep.subdir)
+
+
+@contextmanager
+def matrix_of(*arguments: str) -> Iterator[Matrix]:
+    """What ``python -m sd_bench -m`` makes of these arguments."""
+    register()
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        loader = hydra.config_loader
+        typed = arguments_for_hydra(arguments)
+        master = loader.load_configuration("config", typed, RunMode.MULTIRUN)
+        context = HydraContext(config_loader=loader, callbacks=Callbacks())
+        sweeper = Plugins.instance().instantiate_sweeper(
+            config=master, hydra_context=context, task_function=lambda _: None
+        )
+        parser = OverridesParser.create(config_loader=loader)
+        params = [f"{name}={values}" for name, values in sweeper.params.items()]
+        overrides = parser.parse_overrides([*params, *master.hydra.overrides.task])
+        (jobs,) = sweeper.split_arguments(overrides, None)
+        yield Matrix(loader, master, jobs)
