@@ -1,10 +1,29 @@
 """``python -m sd_bench``."""
 
 import sys
+from typing import TextIO
 
 
 def main() -> int:
     """Print help or version at once, or hand the command line to Hydra; gives the exit code."""
+    try:
+        return _run()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            _flush(stream)
+
+
+def _flush(stream: TextIO) -> None:
+    """A reader that has gone away (``| head``) is no error."""
+    try:
+        stream.flush()
+    except BrokenPipeError:
+        from sd_bench.screens.console import is_reader_gone  # rich takes a moment to import
+
+        is_reader_gone()
+
+
+def _run() -> int:
     try:
         if {"-h", "--help"} & set(sys.argv[1:]):
             return _help()

@@ -13,6 +13,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from sd_bench.command_lines import shown
 from sd_bench.config.schema import Config
 from sd_bench.errors import ConfigError, printable
 from sd_bench.paths import CONF_DIR
@@ -52,7 +53,9 @@ def one_line(error: Exception) -> str:
     if (unknown := _unknown_name(words)) is not None:
         return unknown
     hint = next((hint for mark, hint in _HINTS.items() if mark in words), None)
-    return printable(words if hint is None else f"{words} ({hint})", _LONGEST)
+    if hint is None:
+        return printable(words, _LONGEST)
+    return printable(f"{words} ({hint.format(program=shown('sd_bench'))})", _LONGEST)
 
 
 def _unknown_name(words: str) -> str | None:
@@ -60,7 +63,7 @@ def _unknown_name(words: str) -> str | None:
     if found := re.search(r"Could not override '([^']+)'", words):
         return (
             f"{found[1]}: there is no such choice{_nearest(found[1], _names_beside(found[1]))}; "
-            "python -m sd_bench --help lists the groups, --cfg job all values"
+            f"{shown('sd_bench', '--help')} lists the groups, --cfg job all values"
         )
     if found := re.search(r"Could not find '([\w/]+)/([^/']+)' Available options", words):
         options = sorted(file.stem for file in (CONF_DIR / found[1]).glob("*.yaml"))
@@ -107,8 +110,8 @@ def _our_own(error: BaseException | None) -> ConfigError | None:
 
 _HINTS = {
     "Could not find 'batch_size/": "for another size of 1 or more use workload.batch_size=N",
-    "Could not find '": "python -m sd_bench --help lists the groups",
+    "Could not find '": "{program} --help lists the groups",
     "Config group override must be a string": "name one of the group's options, see --help",
-    "Error merging override": "python -m sd_bench --cfg job lists all values",
+    "Error merging override": "{program} --cfg job lists all values",
     "Error parsing override": "write NAME=VALUE, see --help",
 }

@@ -13,8 +13,9 @@ from sd_bench.cli.resume_arguments import (
     resumed_arguments,
     stored_arguments,
 )
+from sd_bench.command_lines import shown
 from sd_bench.errors import ConfigError
-from sd_bench.execution.sweep_folder import start_sweep
+from sd_bench.records.sweep_file import start_sweep
 
 _MATRIX = ["-m", "attention=math,flash"]
 
@@ -37,7 +38,7 @@ def test_what_runs_or_is_written_is_never_taken_from_a_folder(
     start_sweep(tmp_path, [*_MATRIX, dangerous])
     with pytest.raises(ConfigError, match="type it again to go on with that, as in") as error:
         resumed_arguments(resuming(tmp_path))
-    _, _, line = str(error.value).partition("as in python -m sd_bench ")
+    _, _, line = str(error.value).partition(f"as in {shown('sd_bench')} ")
     typed = shlex.split(line)
     assert dangerous in typed
     assert set(resumed_arguments(typed)) == {*_MATRIX, *typed}
@@ -53,7 +54,7 @@ def test_a_relative_folder_of_configurations_is_found_from_anywhere(
     start_sweep(tmp_path / "sweep", stored)
     line = command_to_resume(tmp_path / "sweep", stored)
     monkeypatch.chdir("/")
-    typed = shlex.split(line)[3:]
+    typed = shlex.split(line.removeprefix(shown("sd_bench")))
     assert set(resumed_arguments(typed)) == {*stored, *typed}
     monkeypatch.chdir(tmp_path)
     assert "--config-dir=my" in resumed_arguments(resuming(Path("sweep"), "--config-dir=my"))

@@ -28,8 +28,9 @@ from pathlib import Path
 import numpy as np
 
 from sd_bench.config.schema import WORKERS
-from sd_bench.execution.sweep_folder import CLAIM, is_sweep
+from sd_bench.execution.sweep_folder import CLAIM
 from sd_bench.records import RecordError, find_records, read_record
+from sd_bench.records.sweep_file import is_sweep
 
 REPOSITORY = Path(__file__).parents[2]
 CELLS, ROUNDS = 2, 2
