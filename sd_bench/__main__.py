@@ -1,26 +1,20 @@
 """``python -m sd_bench``."""
 
 import sys
-from typing import TextIO
 
 
 def main() -> int:
     """Print help or version at once, or hand the command line to Hydra; gives the exit code."""
+    code = 0
     try:
-        return _run()
-    finally:
-        for stream in (sys.stdout, sys.stderr):
-            _flush(stream)
-
-
-def _flush(stream: TextIO) -> None:
-    """A reader that has gone away (``| head``) is no error."""
-    try:
-        stream.flush()
+        code = _run()
+        sys.stdout.flush()
     except BrokenPipeError:
         from sd_bench.screens.console import is_reader_gone  # rich takes a moment to import
 
-        is_reader_gone()
+        if not is_reader_gone():
+            raise
+    return code
 
 
 def _run() -> int:

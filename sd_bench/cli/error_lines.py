@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import errno
+import os
 import re
 import traceback
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import get_type_hints
 
 from hydra.errors import HydraException
@@ -25,6 +28,10 @@ _USERS_ERRORS = (
 
 
 _LONGEST = 4_000
+_MENDS = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room there"),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "make it writable"),
+}
 
 
 def is_users_fault(error: Exception) -> bool:
@@ -38,11 +45,8 @@ def is_users_fault(error: Exception) -> bool:
 def one_line(error: Exception) -> str:
     """What a user needs of an error, on one line, with a hint where Hydra's words lack one."""
     if isinstance(error, OSError) and error.filename is not None:
-        return printable(
-            f"{error.filename}: {error.strerror}; "
-            "make room there, or name another place (hydra.sweep.dir=FOLDER for the records)",
-            _LONGEST,
-        )
+        how = "name another place (hydra.sweep.dir=FOLDER for the records)"
+        return printable(f"{_what(error)}: {_why(error)}, or {how}", _LONGEST)
     if (own := _our_own(error)) is not None:
         return printable(" ".join(str(own).split()), _LONGEST)
     text, _, _ = str(error).partition("Config search path:")
@@ -56,6 +60,26 @@ def one_line(error: Exception) -> str:
     if hint is None:
         return printable(words, _LONGEST)
     return printable(f"{words} ({hint.format(program=shown('sd_bench'))})", _LONGEST)
+
+
+def _what(error: OSError) -> str:
+    """The file or folder; of those that are missing, the outermost."""
+    path = Path(os.fsdecode(error.filename))
+    missing = [path, *path.parents] if error.errno == errno.ENOENT else []
+    return str(next((p for p in reversed(missing) if not os.path.lexists(p)), path))
+
+
+def _why(error: OSError) -> str:
+    """Why a file or folder cannot be used, and what would help."""
+    path = Path(os.fsdecode(error.filename))
+    if path.is_symlink() and not path.exists():
+        return f"is a link to {path.readlink()}, where nothing is; make that folder"
+    if error.errno == errno.EEXIST and path.is_file():
+        return "is a file, not a folder; rename it"
+    if error.errno == errno.ENOENT:
+        return "cannot be made, or was deleted while the sweep ran; begin again"
+    mend = _MENDS.get(error.errno or 0)
+    return str(error.strerror) if mend is None else f"{error.strerror}; {mend}"
 
 
 def _unknown_name(words: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 from contextlib import suppress
 from typing import IO
@@ -31,14 +32,22 @@ def say(text: str, stream: IO[str] | None = None) -> None:
 
 def is_reader_gone() -> bool:
     """Whether nobody reads stdout or stderr any more; what is left for them is dropped then."""
-    gone = False
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except BrokenPipeError:
-            _give_up(stream)
-            gone = True
-    return gone
+    gone = [stream for stream in (sys.stdout, sys.stderr) if _has_no_reader(stream)]
+    for stream in gone:
+        _give_up(stream)
+    return bool(gone)
+
+
+def _has_no_reader(stream: IO[str]) -> bool:
+    try:
+        stream.flush()
+        poll = select.poll()
+        poll.register(stream.fileno(), 0)
+    except BrokenPipeError:
+        return True
+    except (OSError, ValueError):  # no file of the system's
+        return False
+    return any(happened & (select.POLLERR | select.POLLHUP) for _, happened in poll.poll(0))
 
 
 class _Console(Console):
