@@ -93,7 +93,9 @@ def test_flags_that_were_typed_last_are_gone_on_with_from_another_folder(tmp_pat
     """The line that is printed is run as it is, in a shell."""
     mine, elsewhere, sweep = tmp_path / "it's mine", tmp_path / "elsewhere", tmp_path / "a sweep"
     (mine / "my" / "preset").mkdir(parents=True)
-    (mine / "my" / "preset" / "mine.yaml").write_text("name: mine\nbundle: {attention: original}\n")
+    (mine / "my" / "preset" / "mine.yaml").write_text(
+        "# @package _global_\npreset: {name: mine, bundle: {attention: original}}\n"
+    )
     elsewhere.mkdir()
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
 
