@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from analysis.cli.arguments import parse
 from analysis.errors import AnalysisError
+from sd_bench.screens.console import is_reader_gone, say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,12 +20,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # a narrow encoding must not end the analysis
         sys.stdout.reconfigure(errors="replace")
     try:
+        return _run(arguments)
+    finally:
+        is_reader_gone()  # of what argparse and libraries have printed
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
         options = parse(sys.argv[1:] if arguments is None else arguments)
         from analysis.cli.commands import COMMANDS
 
         return COMMANDS[options.command](options)
     except AnalysisError as error:
-        print(f"analysis: {error}", file=sys.stderr)
+        say(f"analysis: {error}", sys.stderr)
         return 2
 
 

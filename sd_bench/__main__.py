@@ -5,6 +5,19 @@ import sys
 
 def main() -> int:
     """Print help or version at once, or hand the command line to Hydra; gives the exit code."""
+    code = 0
+    try:
+        code = _run()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        from sd_bench.screens.console import is_reader_gone  # rich takes a moment to import
+
+        if not is_reader_gone():
+            raise
+    return code
+
+
+def _run() -> int:
     try:
         if {"-h", "--help"} & set(sys.argv[1:]):
             return _help()

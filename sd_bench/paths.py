@@ -25,7 +25,14 @@ SWEEP_FOLDER = "hydra.sweep.dir"
 
 def folder_argument(folder: Path) -> str:
     """``folder`` as Hydra can read it, whatever characters it is made of."""
-    if re.fullmatch(r"[\w/.:@%+-]+", str(folder)):
-        return f"{SWEEP_FOLDER}={folder}"
-    escaped = str(folder).replace("'", "\\'")
-    return f"{SWEEP_FOLDER}='{escaped}'"
+    return f"{SWEEP_FOLDER}={quoted_for_hydra(str(folder))}"
+
+
+def quoted_for_hydra(text: str) -> str:
+    """A value that Hydra reads as ``text``: in quotes where a character stands for something."""
+    if re.fullmatch(r"[\w/.:@%+-]*/[\w/.:@%+-]*", text, re.ASCII):
+        return text
+    text = re.sub(r"(\\*)\$\{", lambda m: 2 * m[1] + "\\${", text)  # no interpolation
+    # In Hydra's quotes a backslash escapes a quote, or backslashes before one, and no more.
+    escaped = re.sub(r"(\\*)('|$)", lambda m: 2 * m[1] + ("\\'" if m[2] else ""), text)
+    return f"'{escaped}'"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from analysis.errors import AnalysisError
+from sd_bench.command_lines import shown
 
 #: What a round's value may be: the keys of `ingest.cells.VALUES`.
 _VALUES = ("runtime", "median-iteration")
@@ -40,11 +41,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _analyse_parser() -> _Parser:
     parser = _Parser(
-        prog="python -m analysis",
+        prog=shown("analysis"),
         description="Charts, tables and a report from the records of sd_bench.",
-        epilog="Further commands: python -m analysis compare OLD NEW, python -m analysis history "
-        "FOLDER, python -m analysis publish FILE; each has a --help. A folder of that name: write "
-        "./compare.",
+        epilog=f"Further commands: {shown('analysis')} compare OLD NEW, ... history FOLDER, "
+        "... publish FILE; each has a --help. A folder of that name: write ./compare.",
     )
     parser.add_argument(
         "folders",
@@ -88,7 +88,7 @@ def _analyse_parser() -> _Parser:
 
 def _compare_parser() -> _Parser:
     parser = _Parser(
-        prog="python -m analysis compare",
+        prog=shown("analysis", "compare"),
         description="Two sweeps, cell by cell, as Markdown. The exit code is 1 if a cell is as "
         "--fail-if says, 3 if that cannot be told, 2 if no cell can be compared.",
     )
@@ -118,7 +118,7 @@ def _compare_parser() -> _Parser:
 
 def _history_parser() -> _Parser:
     parser = _Parser(
-        prog="python -m analysis history",
+        prog=shown("analysis", "history"),
         description="Every cell over many sweeps by date and commit: where it changed, and by how "
         "much. The exit code is 1 if a cell is as --fail-if says, 2 for a user's mistake.",
     )
@@ -147,7 +147,7 @@ def _history_parser() -> _Parser:
 
 def _publish_parser() -> _Parser:
     parser = _Parser(
-        prog="python -m analysis publish",
+        prog=shown("analysis", "publish"),
         description="Write tables and charts anew between the marks of Markdown files; "
         "docs/analysis.md says how marks are written.",
     )

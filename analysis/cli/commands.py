@@ -16,7 +16,7 @@ from rich.console import Console
 from analysis.charts.drawing import draw_charts
 from analysis.charts.select.all_groups import select_charts
 from analysis.cli.history import tell_history
-from analysis.cli.screen import new_console, print_deltas, print_page
+from analysis.cli.screen import print_deltas, print_page
 from analysis.comparison.deltas import compare, compare_by_axis
 from analysis.comparison.gate import Condition, Gate, judge_gate
 from analysis.comparison.peers import find_peers
@@ -39,8 +39,10 @@ from analysis.wording.cell_names import name_cells
 from analysis.wording.gate import say_failed, say_undecided
 from analysis.wording.notes import note_value
 from analysis.wording.peers import state_peers
+from sd_bench.command_lines import shown
 from sd_bench.records import write_atomically
 from sd_bench.records.old_names import rename_baseline
+from sd_bench.screens.console import make_console, say
 from sd_bench.screens.lines import print_line
 from sd_bench.verdicts.further_rounds import find_what_decides
 from sd_bench.verdicts.judgement import DEFAULT_MARGIN
@@ -52,9 +54,9 @@ _PUBLISHED_OUT = Path("multirun_outputs/published_study")
 def _tell_old_words(baseline: str | None) -> None:
     """A line for a baseline in words of an earlier version, which works all the same."""
     if baseline is not None and (present := rename_baseline(baseline)) != baseline:
-        print(
+        say(
             f"analysis: --baseline {baseline} is now {present}; the old words work until 1.0",
-            file=sys.stderr,
+            sys.stderr,
         )
 
 
@@ -69,11 +71,6 @@ def _analyse(options: argparse.Namespace) -> int:
     deltas = compare(cells, options.baseline, options.margin)
     _tell_old_words(options.baseline)
     groups = list_environments(rounds)
-    console = new_console()
-    if (peers := find_peers(deltas, options.margin)) is not None:
-        for sentence in state_peers(peers):
-            print_line(console, sentence)
-    print_deltas(deltas, console)
     by_axis = compare_by_axis(cells, options.margin)
     with _writing_to(out, "--out DIR"):
         out.mkdir(parents=True, exist_ok=True)
@@ -90,6 +87,11 @@ def _analyse(options: argparse.Namespace) -> int:
             num_charts_not_drawn=len(called_for) - len(charts),
         )
         written += write_report(data, out)
+    console = make_console()
+    if (peers := find_peers(deltas, options.margin)) is not None:
+        for sentence in state_peers(peers):
+            print_line(console, sentence)
+    print_deltas(deltas, console)
     report = shlex.quote(str(out / "report.html"))
     print_line(console, f"Report, with {len(written) - 1} more files beside it:", report)
     for sentence, command in find_what_decides(deltas["comparison"]):
@@ -116,20 +118,20 @@ def _tell_others(newest: NewestSweep, console: Console) -> None:
         return
     of = f"the newest of {len(used) + len(others)} sweeps in {_DEFAULT_FOLDER}"
     this = f"{used[0]} is" if len(used) == 1 else "They are"
-    before = shlex.join(["python", "-m", "analysis", "compare", str(others[0]), str(used[0])])
+    before = shown("analysis", "compare", str(others[0]), str(used[0]))
     print_line(console, f"{this} {of}. To compare it with the one before:", before)
     if len(others) > 1:
-        print_line(console, "All together:", f"python -m analysis {_DEFAULT_FOLDER}")
+        print_line(console, "All together:", shown("analysis", str(_DEFAULT_FOLDER)))
 
 
 def _published(options: argparse.Namespace) -> int:
     out = options.out or _PUBLISHED_OUT
-    console = new_console()
-    print_page(make_published_page(), console)
     with _writing_to(out, "--out DIR"):
         out.mkdir(parents=True, exist_ok=True)
         written = write_published(out)
-    console.print(f"{len(written)} files in {out}")
+    console = make_console()
+    print_page(make_published_page(), console)
+    print_line(console, f"{len(written)} files in", str(out))
     return 0
 
 
@@ -145,10 +147,10 @@ def _compare(options: argparse.Namespace) -> int:
     ]
     scales = compare_scales(old, new)
     text = to_markdown(make_two_sweeps_page(compared, sweeps, scales))
-    print(text, end="")
     if options.out is not None:
         with _writing_to(options.out, "--out FILE"):
             write_atomically(options.out, text)
+    say(text.removesuffix("\n"))
     if why := explain_no_comparison(compared):
         raise AnalysisError(f"{why}; {scales}" if scales else why)
     conditions = [Condition(word, slowdown or margin) for word, slowdown in options.fail_if]
@@ -159,11 +161,11 @@ def _compare(options: argparse.Namespace) -> int:
 def _pass_gate(gate: Gate, allow_undecided: bool) -> int:
     """The exit code: 1 if a cell fails, 3 if one may; a line on stderr for either."""
     if gate.failed:
-        print(f"analysis: {say_failed(gate)}", file=sys.stderr)
+        say(f"analysis: {say_failed(gate)}", sys.stderr)
         return 1
     if gate.undecided:
         how = "passed by" if allow_undecided else "to pass nevertheless:"
-        print(f"analysis: {say_undecided(gate)}; {how} --allow-undecided", file=sys.stderr)
+        say(f"analysis: {say_undecided(gate)}; {how} --allow-undecided", sys.stderr)
         return 0 if allow_undecided else 3
     return 0
 
@@ -189,9 +191,9 @@ def _publish(options: argparse.Namespace) -> int:
                 else:
                     written = save_pictures(published)
                     write_atomically(document, published.text)
-                    print(f"{document}: written, with {len(written)} pictures")
+                    say(f"{document}: written, with {len(written)} pictures")
     if stale:
-        print(f"analysis: not up to date: {', '.join(stale)}", file=sys.stderr)
+        say(f"analysis: not up to date: {', '.join(stale)}", sys.stderr)
     return 1 if stale else 0
 
 
@@ -217,10 +219,10 @@ def _telling_what_is_left_out() -> Iterator[list[str]]:
     finally:
         each = dict.fromkeys(left_out)
         for reason in each:
-            print(f"analysis: left out: {reason}", file=sys.stderr)
+            say(f"analysis: left out: {reason}", sys.stderr)
         if each:
             records = "record" if len(each) == 1 else "records"
-            print(f"analysis: warning: {len(each)} {records} left out", file=sys.stderr)
+            say(f"analysis: warning: {len(each)} {records} left out", sys.stderr)
 
 
 @contextmanager

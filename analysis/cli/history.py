@@ -10,13 +10,14 @@ import pandas as pd
 
 from analysis.charts.drawing import draw_charts
 from analysis.charts.select.history import select_history_charts
-from analysis.cli.screen import new_console, print_page
+from analysis.cli.screen import print_page
 from analysis.history.judgement import judge_histories
 from analysis.history.points import gather_histories
 from analysis.tables.history import make_history_csv, make_history_page
 from analysis.tables.markup import to_markdown
 from analysis.wording.history import say_histories, say_slower
 from sd_bench.records import write_atomically
+from sd_bench.screens.console import make_console, say
 from sd_bench.screens.lines import print_line
 
 
@@ -28,19 +29,19 @@ def tell_history(rounds: pd.DataFrame, value: str, out: Path, fail_if: str | Non
     """
     judged = judge_histories(gather_histories(rounds, value))
     sentences, page = say_histories(judged), make_history_page(judged)
-    console = new_console()
-    for sentence in sentences:
-        print_line(console, sentence)
-    console.print()
-    print_page(page, console)
     document = replace(page, notes=[*sentences, *page.notes])
     out.mkdir(parents=True, exist_ok=True)
     texts = {"history.csv": make_history_csv(judged), "history.md": to_markdown(document)}
     for name, text in texts.items():
         write_atomically(out / name, text)
     written = draw_charts(select_history_charts(judged, value), out)
+    console = make_console()
+    for sentence in sentences:
+        print_line(console, sentence)
+    console.print()
+    print_page(page, console)
     print_line(console, f"{len(texts) + len(written)} files in", str(out))
     slower = say_slower(judged) if fail_if else ""
     if slower:
-        print(f"analysis: {slower}", file=sys.stderr)
+        say(f"analysis: {slower}", sys.stderr)
     return 1 if slower else 0

@@ -12,7 +12,7 @@ from analysis.tables.page import Page, Table
 from analysis.wording.answers import compare_rows
 from analysis.wording.notes import name_value
 from sd_bench.screens.answers import ShownCell, print_answers
-from sd_bench.screens.lines import choose_width, print_line
+from sd_bench.screens.lines import print_line
 from sd_bench.screens.tables import ScreenTable, print_unbroken
 from sd_bench.verdicts.answers import answer_all
 
@@ -62,11 +62,3 @@ def _to_screen(table: Table) -> ScreenTable:
         numeric=table.numeric,
         bold=table.bold,
     )
-
-
-def new_console() -> Console:
-    """A console on stdout; where there is no terminal its lines are as long as those of a file."""
-    console = Console(highlight=False, markup=False, emoji=False)
-    if (width := choose_width(console.is_terminal)) is not None:
-        console.width = width
-    return console

@@ -17,6 +17,7 @@ from analysis.ingest.measures import NUMBERS, OTHERS, read_measures
 from analysis.ingest.old_runs import find_old_runs, read_old_runs
 from analysis.ingest.pictures import list_pictures
 from analysis.ingest.validity import check_numbers
+from sd_bench.command_lines import shown
 from sd_bench.records import RECORD_GLOB, Record, RecordError, find_records, read_record
 from sd_bench.verdicts.axes import AXES, to_one_line
 from sd_bench.verdicts.environments import UNKNOWN, Place, label_environments
@@ -122,7 +123,8 @@ def _files(folders: list[Path]) -> dict[Path, int]:
     for given_as, folder in enumerate(folders):
         if not folder.is_dir():
             raise AnalysisError(
-                f"no folder {folder}: name a sweep's folder, or run `python -m sd_bench -m` first"
+                f"no folder {folder}: name a sweep's folder, or run "
+                f"`{shown('sd_bench', '-m')}` first"
             )
         found = list(find_records(folder)) or find_old_runs(folder)
         if not found:

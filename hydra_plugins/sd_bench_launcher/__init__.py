@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,14 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from sd_bench.capabilities.hydra_plugins import check_sweeper
 from sd_bench.config.overrides import check_num_cells
 from sd_bench.config.shared_composition import SharedComposition
 from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import EndedJobs
 from sd_bench.execution.jobs import compose_jobs
 from sd_bench.execution.sweep_folder import LOCK
+from sd_bench.paths import folder_argument
 
 
 class FreshProcessLauncher(Launcher):
@@ -33,6 +36,7 @@ class FreshProcessLauncher(Launcher):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
+        check_sweeper(config.hydra.sweeper)
         self.hydra_context = hydra_context
         self.task_function = task_function
         self.config = config
@@ -88,9 +92,14 @@ class MatrixSweeper(BasicSweeper):
         if self.config.resume and not isinstance(self.launcher, FreshProcessLauncher):
             raise ConfigError("resume: only hydra/launcher=fresh_process can go on with a sweep")
         sweep_dir = Path(self.config.hydra.sweep.dir).absolute()
+        made = [folder for folder in (sweep_dir, *sweep_dir.parents) if not folder.exists()]
+        if self._is_named_by_the_time() and not (self.config.dry_run or self.config.resume):
+            own = make_own_folder(sweep_dir)
+            self._move_to(own)
+            made = [own, *(folder for folder in made if folder != sweep_dir)]
+            sweep_dir = own
         own_file = sweep_dir / "multirun.yaml"
         before = own_file.read_bytes() if own_file.exists() else None
-        made = [folder for folder in (sweep_dir, *sweep_dir.parents) if not folder.exists()]
         try:
             returns = super().sweep(arguments)
             if not isinstance(self.launcher, FreshProcessLauncher) and not self.config.dry_run:
@@ -106,6 +115,19 @@ class MatrixSweeper(BasicSweeper):
                     own_file.write_bytes(before)
             elif is_unused:
                 own_file.unlink(missing_ok=True)
+
+    def _is_named_by_the_time(self) -> bool:
+        """Whether the folder is to be a new one, and not one that somebody has named."""
+        assert self.config is not None
+        return "${now:" in str(OmegaConf.to_container(self.config.hydra.sweep, resolve=False))
+
+    def _move_to(self, sweep_dir: Path) -> None:
+        """Have this sweep, and the jobs that are composed for it, in another folder."""
+        assert self.config is not None
+        argument = folder_argument(sweep_dir)
+        with read_write(self.config), open_dict(self.config):
+            self.config.hydra.sweep.dir = str(sweep_dir).replace("${", "\\${")
+            self.config.hydra.overrides.hydra.append(argument)
 
     def split_arguments(  # type: ignore[override]
         self, overrides: Sequence[Override], max_batch_size: int | None
@@ -135,6 +157,20 @@ def _folder_of(job: JobReturn, sweep_dir: Path) -> Path:
     """Where another launcher has run ``job``; at worst, somewhere in the sweep's folder."""
     folder = None if job.hydra_cfg is None else job.hydra_cfg.hydra.runtime.get("output_dir")
     return sweep_dir if folder is None else Path(folder)
+
+
+def make_own_folder(folder: Path) -> Path:
+    """Make ``folder``, or the next that is free if another command made it in the same second.
+
+    Raises OSError.
+    """
+    for number in count(1):
+        own = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+        own.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError, FileNotFoundError):  # another one takes its folders back
+            own.mkdir()
+            return own
+    raise AssertionError
 
 
 def _take_back(made: list[Path]) -> None:

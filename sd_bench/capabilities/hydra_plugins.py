@@ -9,13 +9,39 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import sys
+from collections.abc import Sequence
 
 from hydra.core.plugins import Plugins
 from hydra.plugins.plugin import Plugin
+from omegaconf import DictConfig
 
+from sd_bench.errors import ConfigError
 from sd_bench.paths import PACKAGE_DIR
 
 _FOLDER = PACKAGE_DIR.parent / "hydra_plugins"
+_SWEEPER, _OURS = "hydra/sweeper", "matrix"
+_OUR_SWEEPER = "hydra_plugins.sd_bench_launcher.MatrixSweeper"
+
+
+def check_sweeper_typed(overrides: Sequence[str]) -> None:
+    """Raises ConfigError for a sweeper that is not ours, before Hydra has begun anything."""
+    for argument in overrides:
+        name, _, option = argument.lstrip("+").partition("=")
+        if name == _SWEEPER and option.strip("'\"") != _OURS:
+            raise _not_ours(argument)
+
+
+def check_sweeper(sweeper: DictConfig) -> None:
+    """The same of what was composed, wherever it is chosen. Raises ConfigError."""
+    if sweeper._target_ != _OUR_SWEEPER:
+        raise _not_ours(f"hydra.sweeper._target_={sweeper._target_}")
+
+
+def _not_ours(argument: str) -> ConfigError:
+    return ConfigError(
+        f"{argument}: only {_SWEEPER}={_OURS} measures here, since every round holds all cells; "
+        "leave it out, and name what to measure: -m NAME=VALUE,VALUE"
+    )
 
 
 def register_plugins() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from sd_bench.capabilities.composition import register
-from sd_bench.cli.console import make_console
+from sd_bench.capabilities.hydra_plugins import check_sweeper, check_sweeper_typed
 from sd_bench.cli.error_lines import is_users_fault, one_line
 from sd_bench.cli.plan_screen import show_plan
 from sd_bench.cli.resume_arguments import (
@@ -27,6 +26,7 @@ from sd_bench.cli.resume_arguments import (
     stored_arguments,
 )
 from sd_bench.cli.sweep_screen import Screen
+from sd_bench.command_lines import shown
 from sd_bench.config.conversion import at_scale, from_hydra
 from sd_bench.config.hydra_arguments import arguments_for_hydra, with_present_names
 from sd_bench.config.overrides import parse_overrides
@@ -45,6 +45,7 @@ from sd_bench.execution.sweep import (
 )
 from sd_bench.execution.time_estimate import estimates
 from sd_bench.paths import CONF_DIR
+from sd_bench.screens.console import is_reader_gone, make_console, say
 from sd_bench.screens.lines import print_line
 
 EXIT_OK, EXIT_FAILED_CELL, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
@@ -70,9 +71,11 @@ def main() -> int:
         typed = resumed_arguments(present)
         begun_with = stored_arguments(typed)
         if set(typed) - {*present, "resume=true"} and typed != present:
-            print(f"going on with: {shlex.join(['python', '-m', 'sd_bench', *typed])}")
+            say(f"going on with: {shown('sd_bench', *typed)}")
         sys.argv[1:] = arguments_for_hydra(typed)
-        sys.argv[1:] += _recognised(_overrides_in(sys.argv[1:]))
+        overrides = _overrides_in(sys.argv[1:])
+        check_sweeper_typed(overrides)
+        sys.argv[1:] += _recognised(overrides)
 
         def task(jobs: DictConfig | Sequence[Job] | EndedJobs) -> None:
             """All jobs of the sweep from our launcher; one job from any other of Hydra's.
@@ -86,17 +89,19 @@ def main() -> int:
             while old_words:
                 old, new = old_words.pop(0)
                 words = f"{old} is now {new}; the old words work until 1.0"
-                print(f"sd_bench: {words}", file=sys.stderr)
+                say(f"sd_bench: {words}", sys.stderr)
             results.append(_run_jobs(jobs, typed))
 
         hydra.main(config_path=str(CONF_DIR), config_name="config", version_base="1.3")(task)()
     except KeyboardInterrupt as interrupt:
-        print(_last_words(interrupt, begun_with), file=sys.stderr)
+        say(_last_words(interrupt, begun_with), sys.stderr)
         return EXIT_INTERRUPTED
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and is_reader_gone():  # of what Hydra prints
+            return EXIT_OK
         if wants_traceback or not is_users_fault(error):
             raise
-        print(f"sd_bench: {one_line(error)}", file=sys.stderr)
+        say(f"sd_bench: {one_line(error)}", sys.stderr)
         return EXIT_USAGE
     return EXIT_FAILED_CELL if any(result.failed for result in results) else EXIT_OK
 
@@ -107,7 +112,7 @@ def _recognised(overrides: Sequence[str]) -> list[str]:
     if found is None:
         return []
     weights, name = found
-    print(f"{weights} holds {name}")
+    say(f"{weights} holds {name}")
     return [f"model_version={name}"]
 
 
@@ -127,7 +132,7 @@ def _overrides_in(arguments: list[str]) -> list[str]:
     """
 
     def refuse(message: str) -> NoReturn:
-        raise ConfigError(f"{message}; python -m sd_bench --help says what there is")
+        raise ConfigError(f"{message}; {shown('sd_bench', '--help')} says what there is")
 
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign]
@@ -137,6 +142,7 @@ def _overrides_in(arguments: list[str]) -> list[str]:
 
 def _run_jobs(jobs: DictConfig | Sequence[Job], typed: list[str]) -> SweepResult:
     if isinstance(jobs, DictConfig):  # another launcher of Hydra's: each job is its own sweep
+        check_sweeper(HydraConfig.get().sweeper)
         job = _single_job(jobs)
         return _run([job], job.folder, typed)
     if not jobs:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import errno
+import os
 import re
 import traceback
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import get_type_hints
 
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from sd_bench.command_lines import shown
 from sd_bench.config.schema import Config
 from sd_bench.errors import ConfigError, printable
 from sd_bench.paths import CONF_DIR
@@ -24,6 +28,10 @@ _USERS_ERRORS = (
 
 
 _LONGEST = 4_000
+_MENDS = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room there"),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "make it writable"),
+}
 
 
 def is_users_fault(error: Exception) -> bool:
@@ -37,11 +45,8 @@ def is_users_fault(error: Exception) -> bool:
 def one_line(error: Exception) -> str:
     """What a user needs of an error, on one line, with a hint where Hydra's words lack one."""
     if isinstance(error, OSError) and error.filename is not None:
-        return printable(
-            f"{error.filename}: {error.strerror}; "
-            "make room there, or name another place (hydra.sweep.dir=FOLDER for the records)",
-            _LONGEST,
-        )
+        how = "name another place (hydra.sweep.dir=FOLDER for the records)"
+        return printable(f"{_what(error)}: {_why(error)}, or {how}", _LONGEST)
     if (own := _our_own(error)) is not None:
         return printable(" ".join(str(own).split()), _LONGEST)
     text, _, _ = str(error).partition("Config search path:")
@@ -52,7 +57,29 @@ def one_line(error: Exception) -> str:
     if (unknown := _unknown_name(words)) is not None:
         return unknown
     hint = next((hint for mark, hint in _HINTS.items() if mark in words), None)
-    return printable(words if hint is None else f"{words} ({hint})", _LONGEST)
+    if hint is None:
+        return printable(words, _LONGEST)
+    return printable(f"{words} ({hint.format(program=shown('sd_bench'))})", _LONGEST)
+
+
+def _what(error: OSError) -> str:
+    """The file or folder; of those that are missing, the outermost."""
+    path = Path(os.fsdecode(error.filename))
+    missing = [path, *path.parents] if error.errno == errno.ENOENT else []
+    return str(next((p for p in reversed(missing) if not os.path.lexists(p)), path))
+
+
+def _why(error: OSError) -> str:
+    """Why a file or folder cannot be used, and what would help."""
+    path = Path(os.fsdecode(error.filename))
+    if path.is_symlink() and not path.exists():
+        return f"is a link to {path.readlink()}, where nothing is; make that folder"
+    if error.errno == errno.EEXIST and path.is_file():
+        return "is a file, not a folder; rename it"
+    if error.errno == errno.ENOENT:
+        return "cannot be made, or was deleted while the sweep ran; begin again"
+    mend = _MENDS.get(error.errno or 0)
+    return str(error.strerror) if mend is None else f"{error.strerror}; {mend}"
 
 
 def _unknown_name(words: str) -> str | None:
@@ -60,7 +87,7 @@ def _unknown_name(words: str) -> str | None:
     if found := re.search(r"Could not override '([^']+)'", words):
         return (
             f"{found[1]}: there is no such choice{_nearest(found[1], _names_beside(found[1]))}; "
-            "python -m sd_bench --help lists the groups, --cfg job all values"
+            f"{shown('sd_bench', '--help')} lists the groups, --cfg job all values"
         )
     if found := re.search(r"Could not find '([\w/]+)/([^/']+)' Available options", words):
         options = sorted(file.stem for file in (CONF_DIR / found[1]).glob("*.yaml"))
@@ -107,8 +134,8 @@ def _our_own(error: BaseException | None) -> ConfigError | None:
 
 _HINTS = {
     "Could not find 'batch_size/": "for another size of 1 or more use workload.batch_size=N",
-    "Could not find '": "python -m sd_bench --help lists the groups",
+    "Could not find '": "{program} --help lists the groups",
     "Config group override must be a string": "name one of the group's options, see --help",
-    "Error merging override": "python -m sd_bench --cfg job lists all values",
+    "Error merging override": "{program} --cfg job lists all values",
     "Error parsing override": "write NAME=VALUE, see --help",
 }

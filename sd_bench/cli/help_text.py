@@ -5,16 +5,13 @@ from __future__ import annotations
 from importlib import metadata
 
 from sd_bench.capabilities.implementations import list_implementations
+from sd_bench.command_lines import shown
 from sd_bench.paths import CONF_DIR
 
 _HEADER = """\
 sd_bench measures Stable Diffusion: every point of a matrix of choices, each in a fresh process.
 
-  python -m sd_bench                                              one cell
-  python -m sd_bench -m batch_size=1,2,4 attention=flash,math     a matrix
-  python -m sd_bench -m dry_run=true attention=flash,xformers     what would run here
-  python -m analysis                                              charts, tables, a report
-
+{examples}
 Choices: GROUP=OPTION, and with -m GROUP=OPTION,OPTION. What stands later wins:
 the gpu's defaults, scale, protocol, preset, experiment, the command line.
 """
@@ -35,8 +32,15 @@ a record are not run again; retry_failed=true runs those that failed; mix_enviro
 rounds of another machine or of other packages join; more_rounds=N adds rounds to the cells whose
 comparisons are undecided.
 
-All values: python -m sd_bench --cfg job. Hydra's own flags: python -m sd_bench --hydra-help.
+All values: {program} --cfg job. Hydra's own flags: {program} --hydra-help.
 """
+#: What may follow the module's name, and what that gives.
+_EXAMPLES = (
+    ("sd_bench", "", "one cell"),
+    ("sd_bench", " -m batch_size=1,2,4 attention=flash,math", "a matrix"),
+    ("sd_bench", " -m dry_run=true attention=flash,xformers", "what would run here"),
+    ("analysis", "", "charts, tables, a report"),
+)
 
 
 def help_text() -> str:
@@ -49,7 +53,15 @@ def help_text() -> str:
         groups.setdefault(file.parent.name, []).append(file.stem)
     groups["implementation"] += [e.name for e in list_implementations().values() if e.conf]
     lines = [f"  {group:15}{', '.join(_sorted(options))}" for group, options in groups.items()]
-    return "\n".join([_HEADER, *lines, _FOOTER])
+    footer = _FOOTER.replace("{program}", shown("sd_bench"))
+    return "\n".join([_HEADER.replace("{examples}", _examples()), *lines, footer])
+
+
+def _examples() -> str:
+    typed = [f"{shown(module)}{arguments}" for module, arguments, _ in _EXAMPLES]
+    width = max(map(len, typed)) + 4
+    meanings = (meaning for _, _, meaning in _EXAMPLES)
+    return "".join(f"  {line:{width}}{m}\n" for line, m in zip(typed, meanings, strict=True))
 
 
 def version_text() -> str:

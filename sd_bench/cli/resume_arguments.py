@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from sd_bench.config.hydra_arguments import split_flags
+from hydra.core.override_parser.types import ChoiceSweep, QuotedString
+
+from sd_bench.command_lines import (
+    is_only_typed,
+    name_of,
+    only_typed,
+    shown,
+    words_to_resume,
+)
+from sd_bench.config.hydra_arguments import parse_argument, split_flags, typed_value
+from sd_bench.config.schema import RANDOM_WEIGHTS
 from sd_bench.errors import ConfigError
-from sd_bench.execution.sweep_folder import CLAIM, newest_sweep, started_with
+from sd_bench.execution.sweep_folder import CLAIM
 from sd_bench.paths import SWEEP_FOLDER as _FOLDER
-from sd_bench.paths import folder_argument
+from sd_bench.paths import folder_argument, quoted_for_hydra
+from sd_bench.records.sweep_file import newest_sweep, started_with
 
 #: Where sweeps go by default (conf/config.yaml).
 OUTPUTS = Path("multirun_outputs")
@@ -25,9 +34,8 @@ _HOW_LONG = (
     "protocol.rounds", "protocol.min_rounds", "protocol.max_rounds", "protocol.budget",
     "protocol.retry_disturbed", "protocol.time_limit_s", "profile", "telemetry",
 )  # fmt: skip
-#: What decides which program runs and which file is written: never taken from a folder.
-_ONLY_TYPED = ("torch_env.python", "time_file")
-_ONLY_TYPED_BEGINS = ("--config-", "hydra.launcher", "hydra.sweeper", "hydra.callbacks", "hydra/")
+#: What names a file, a folder or a program by its path, relative to where it is typed.
+_PATHS = ("weights", "prompt_file", "time_file", "torch_env.python", "allocator.library")
 #: How Hydra's configurations spell a boolean.
 _YES = ("true", "yes", "y", "on", "1")
 _NO = ("false", "no", "n", "off", "0", "")
@@ -59,7 +67,7 @@ def resumed_arguments(typed: Sequence[str]) -> list[str]:
             f"resume=true: name the sweep's folder ({_FOLDER}=FOLDER), or write resume=last"
         )
     else:
-        folder = _folder_in(values[_FOLDER])
+        folder = _folder_in(typed)
     stored = started_with(folder)
     if stored is None and not any(folder.glob(f"**/{CLAIM}")):
         raise ConfigError(
@@ -70,7 +78,7 @@ def resumed_arguments(typed: Sequence[str]) -> list[str]:
     if stored is None:
         raise ConfigError(f"{_FOLDER}={folder}: no sweep to go on with; give its arguments")
     _refuse_what_a_folder_may_not_say(folder, stored, typed)
-    return [*stored, *typed]
+    return [*(argument for argument in stored if argument not in typed), *typed]
 
 
 def _refuse_what_a_folder_may_not_say(
@@ -80,7 +88,7 @@ def _refuse_what_a_folder_may_not_say(
 
     Raises ConfigError.
     """
-    now = only_typed(stored_arguments(typed))
+    now = {*typed, *stored_arguments(typed)}
     for argument in only_typed(stored):
         if argument not in now:
             raise ConfigError(
@@ -93,44 +101,56 @@ def matrix_arguments(typed: Sequence[str]) -> list[str]:
     """What of a command line says which cells it is about."""
     _, overrides = split_flags(typed)
     names = (*_HOW, *_HOW_LONG)
-    return [a for a in overrides if _name(a) not in names and not _is_only_typed(a)]
-
-
-def only_typed(arguments: Sequence[str]) -> list[str]:
-    """What of a command line decides which program runs or which file is written."""
-    flags, overrides = split_flags(arguments)
-    return [argument for argument in (*flags, *overrides) if _is_only_typed(argument)]
-
-
-def _is_only_typed(argument: str) -> bool:
-    name = _name(argument)
-    return name in _ONLY_TYPED or name.startswith(_ONLY_TYPED_BEGINS)
-
-
-def _name(argument: str) -> str:
-    return argument.lstrip("+~").partition("=")[0]
+    return [a for a in overrides if name_of(a) not in names and not is_only_typed(a)]
 
 
 def stored_arguments(typed: Sequence[str]) -> list[str]:
-    """What of a command line holds for those that go on with its sweep, too, from any folder."""
+    """What of a command line holds for those that go on with its sweep, too, from any folder.
+
+    Flags come first, each as one word; what leads to a file does so from everywhere.
+    """
     flags, overrides = split_flags(typed)
-    kept = {name for name in _HOW if name != "num_gpus"}
-    return [*map(_absolute, flags), *(a for a in overrides if _name(a) not in kept)]
+    forgotten = {name for name in _HOW if name != "num_gpus"}
+    kept = (argument for argument in overrides if name_of(argument) not in forgotten)
+    return [*map(_absolute_flag, flags), *map(_absolute_paths, kept)]
 
 
-def _absolute(flag: str) -> str:
+def _absolute_flag(flag: str) -> str:
     name, _, value = flag.partition("=")
     is_folder = name in ("--config-dir", "--config-path") and "://" not in value
     return f"{name}={Path(value).absolute()}" if is_folder else flag
 
 
+def _absolute_paths(argument: str) -> str:
+    """``argument`` as it is where it names no files, or interpolates their names."""
+    parsed = parse_argument(argument) if name_of(argument) in _PATHS else None
+    if parsed is None or "${" in argument:
+        return argument
+    value = parsed.value()
+    values = value.list if isinstance(value, ChoiceSweep) and not value.shuffle else [value]
+    if not all(isinstance(each, (str, QuotedString)) for each in values):
+        return argument
+    paths = ",".join(_absolute(str(getattr(each, "text", each)), argument) for each in values)
+    return f"{argument.partition('=')[0]}={paths}"
+
+
+def _absolute(value: str, argument: str) -> str:
+    """As Hydra reads it; what need be no path (``weights=random``) stays where there is none."""
+    is_word = value in ("", RANDOM_WEIGHTS) or ("/" not in value and not Path(value).exists())
+    is_file = name_of(argument) in ("time_file", "prompt_file")
+    if is_word and not (is_file and value):
+        return value
+    return quoted_for_hydra(str(Path(value).absolute()))
+
+
 def command_to_resume(folder: Path, begun_with: Sequence[str] = ()) -> str:
     """The command line, for a shell, that goes on with the sweep in ``folder``."""
-    words = ["python", "-m", "sd_bench", "resume=true", folder_argument(folder)]
-    return shlex.join([*words, *only_typed(begun_with)])
+    return shown("sd_bench", *words_to_resume(folder, begun_with))
 
 
-def _folder_in(value: str) -> Path:
-    """The inverse of ``folder_argument``, for what a user may have typed too."""
-    quoted = re.fullmatch(r"(['\"])(.*)\1", value)
-    return Path(value if quoted is None else quoted[2].replace("\\" + quoted[1], quoted[1]))
+def _folder_in(typed: Sequence[str]) -> Path:
+    """The folder that is typed, less Hydra's quotes."""
+    value = typed_value(typed, _FOLDER)
+    if value is None:
+        raise ConfigError(f"{_FOLDER}: name one folder, as it is called")
+    return Path(value)

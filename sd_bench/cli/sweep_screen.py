@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from sd_bench.cli.plan_screen import say_scaled, verdicts_ahead
 from sd_bench.cli.shown_cells import show_cells
+from sd_bench.command_lines import as_operand, shown
 from sd_bench.config.scaling import SCALES
 from sd_bench.execution.finished_rounds import Finished
 from sd_bench.execution.plan import PlannedCell, flaws_in
@@ -148,7 +149,7 @@ class Screen:
         self._console.print()
         print_answers(show_cells(comparisons, self._looks, plan, records), self._console)
         folder = plan[0].cell.sweep_folder
-        self._say("Charts and a report:", f"python -m analysis {shlex.quote(str(folder))}")
+        self._say("Charts and a report:", shown("analysis", *as_operand(folder)))
         for kind, files in _files(plan, records).items():
             self._say(f"{kind} ({len(files)}), the first:", shlex.quote(str(files[0])))
         for sentence, command in find_what_decides(comparisons, folder):
@@ -190,7 +191,7 @@ def _on_time(
         return
     budget = f"protocol.budget={timing.budget_s:.0f}s"
     if timing.scale is not None:
-        again = shlex.join(["python", "-m", "sd_bench", *arguments, f"scale={timing.scale}"])
+        again = shown("sd_bench", *arguments, f"scale={timing.scale}")
         yield f"scale={timing.scale}, of {', '.join(SCALES)}; the same again:", again
     yield (
         f"time: about {timing.least_s + timing.calibration_s:.0f} s with {looks.first} rounds of "

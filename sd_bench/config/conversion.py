@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, read_write
 
+from sd_bench.command_lines import shown
 from sd_bench.config.schema import Config, ModelConfig
 from sd_bench.errors import ConfigError
 from sd_bench.paths import CONF_DIR
@@ -52,7 +53,8 @@ def from_hydra(composed: DictConfig) -> Config:
         added = set(value) - set(known[name]) if isinstance(known.get(name), dict) else set()
         if name not in known or added:
             unknown = f"{name}.{min(added)}" if added else name
-            raise ConfigError(f"{unknown}: no such value; python -m sd_bench --cfg job lists all")
+            how = shown("sd_bench", "--cfg", "job")
+            raise ConfigError(f"{unknown}: no such value; {how} lists all")
     return config
 
 

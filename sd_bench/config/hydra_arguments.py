@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString, RangeSweep
@@ -89,8 +90,11 @@ def parse_argument(argument: str) -> Override | None:
     try:
         return OverridesParser.create().parse_override(argument)
     except HydraException:
+        value = found["value"]
+        if value.startswith("~/"):  # which no shell puts in behind a name with a dot
+            value = str(Path(value).expanduser())
         # In Hydra's quotes a backslash escapes a quote, or backslashes before one, and no more.
-        value = re.sub(r'(\\*)("|$)', lambda m: 2 * m[1] + ('\\"' if m[2] else ""), found["value"])
+        value = re.sub(r'(\\*)("|$)', lambda m: 2 * m[1] + ('\\"' if m[2] else ""), value)
         quoted = shlex.quote(f'{found["prefix"]}{found["name"]}="{value}"')
         raise ConfigError(
             f"{argument}: its value has characters that stand for something; quote it as {quoted}"

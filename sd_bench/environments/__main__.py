@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from sd_bench.command_lines import shown
 from sd_bench.environments.creation import create, find_conda
 from sd_bench.environments.cuda_builds import describe_build
 from sd_bench.environments.definition import NAMES, definition
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m sd_bench.environments")
+    parser = argparse.ArgumentParser(prog=shown("sd_bench.environments"))
     commands = parser.add_subparsers(dest="command", required=True)
     make = commands.add_parser("create", help="make an environment from its yml")
     make.add_argument("name", choices=NAMES)

@@ -6,8 +6,11 @@ So it lies in the cell's folder only where the path is plain and the mount lets 
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import functools
 import hashlib
+import mmap
 import os
 import re
 import shutil
@@ -128,9 +131,20 @@ def _suits(cache: Path) -> bool:
     """Whether compiled kernels can be made in ``cache`` and loaded from it."""
     if not _PLAIN.fullmatch(str(cache)):
         return False
-    there = next(path for path in (cache, *cache.parents) if path.exists())
+    return _can_execute(next(path for path in (cache, *cache.parents) if path.exists()))
+
+
+@functools.cache
+def _can_execute(folder: Path) -> bool:
+    """Whether a file that is written in ``folder`` may be loaded as code, by doing so.
+
+    Neither the mount's options nor the permissions say what a container or a security module adds.
+    """
     try:
-        is_noexec = os.statvfs(there).f_flag & getattr(os, "ST_NOEXEC", 0)
-    except OSError:
-        return False
-    return not is_noexec and os.access(there, os.W_OK | os.X_OK)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.truncate(mmap.PAGESIZE)
+            how = mmap.PROT_READ | mmap.PROT_EXEC
+            mmap.mmap(file.fileno(), mmap.PAGESIZE, flags=mmap.MAP_PRIVATE, prot=how).close()
+    except OSError as error:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)  # it is full, which is said elsewhere
+    return True

@@ -21,22 +21,14 @@ from sd_bench.execution.processes import ForkServers
 from sd_bench.execution.round_loop import Repeats, RoundWatcher, run_rounds
 from sd_bench.execution.schedule import LookWatcher, Schedule
 from sd_bench.execution.slots import Slots, slots_for
-from sd_bench.execution.sweep_folder import (
-    claim,
-    covers,
-    is_sweep,
-    locked,
-    placed,
-    start_sweep,
-    stored_scale,
-    unclaim,
-)
+from sd_bench.execution.sweep_folder import claim, covers, locked, placed, unclaim
 from sd_bench.execution.sweep_looks import SweepLooks, plan_looks_of
 from sd_bench.execution.time_account import Account
+from sd_bench.execution.time_file import add_missing_times, add_time, check_takes_lines
 from sd_bench.execution.timing import AtScale, Timing, TimingWatcher, find_timing
 from sd_bench.execution.worker_process import log_path
 from sd_bench.records import Record, RecordError, find_records, read_record
-from sd_bench.regular_files import open_to_append
+from sd_bench.records.sweep_file import is_sweep, start_sweep, stored_scale
 from sd_bench.verdicts.comparisons import Comparison
 
 #: Statuses that are no fault: the command's exit code stays 0.
@@ -115,7 +107,7 @@ def run_sweep(
     make_plan(placed(cells, folder, config.resume))  # refused before anything is made
     slots = slots or slots_for([cell.config for cell in cells])
     for cell in cells:
-        _append(cell.config.time_file, "")  # it is better to know now that it cannot be written
+        check_takes_lines(cell.config.time_file)  # it is better to know now
     with locked(folder), _temporary_files_of(slots):
         if config.resume and (stored := stored_scale(folder)) and config.scale == AUTO_SCALE:
             cells = at_scale(stored) if at_scale else cells
@@ -212,6 +204,10 @@ def _prepare(plan: list[PlannedCell], finished: Finished, folder: Path) -> list[
             log_path(plan[index].cell.folder, round_index).unlink(missing_ok=True)
     for path in finished.unusable:
         set_aside(path)
+    add_missing_times(
+        (plan[index].cell.config.time_file, record.runtime_s)
+        for (index, _), record in sorted(finished.records.items(), key=lambda each: each[0])
+    )
     return claims
 
 
@@ -240,11 +236,10 @@ def _run(
                 start_sweep(folder, grown)
             records[turn.cell_index, turn.round] = record
             measured.append(record)
-            if record.runtime_s is not None:  # the published flag --time_file
-                try:
-                    _append(turn.planned.cell.config.time_file, f"{record.runtime_s}\n")
-                except OSError as error:
-                    watcher.warned(f"time_file={error.filename}: {error.strerror}; left out there")
+            try:
+                add_time(turn.planned.cell.config.time_file, record.runtime_s)
+            except OSError as error:
+                watcher.warned(f"time_file={error.filename}: {error.strerror}; left out there")
             watcher.round_ended(turn.planned, record)
     total_s = (time.monotonic() - began) * slots.at_once
     account = Account.of(measured, total_s, servers.import_s, timing.calibration_s)
@@ -253,14 +248,3 @@ def _run(
         of_cells[index].append(record)
     watcher.ended(list(plan), of_cells, account, schedule.looks.judge(records.values()))
     return SweepResult(of_cells)
-
-
-def _append(time_file: str | None, text: str) -> None:
-    """Raises OSError, with the file's name."""
-    if time_file is None:
-        return
-    try:
-        with open_to_append(Path(time_file)) as stream:
-            stream.write(text)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, time_file) from None

@@ -1,7 +1,6 @@
-"""A sweep's folder: whose it is, what it was started with, and which part of it is which cell's.
+"""A sweep's folder: who may work in it, and which part of it is which cell's.
 
-``sweep.json`` says that a folder is a sweep's and holds the arguments that it was started with.
-``.sd_bench`` in a cell's folder holds the cell's key. Both are written whole or not at all.
+``.sd_bench`` in a cell's folder holds the cell's key. It is written whole or not at all.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import json
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timezone
 from itertools import chain, count
 from pathlib import Path
 
@@ -19,14 +17,13 @@ from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Cell, CellKey
 from sd_bench.records import RecordError, find_records, read_record, write_atomically
 from sd_bench.records.old_names import rename_presets, rename_setting
-from sd_bench.regular_files import UnusableFileError, open_to_append, read_json
+from sd_bench.records.sweep_file import is_sweep
+from sd_bench.regular_files import open_to_append, read_json
 
-#: What says that a folder is a sweep's.
-MARKER = "sweep.json"
 #: What says that a folder is a cell's.
 CLAIM = ".sd_bench"
-#: Bytes of either: a command line has at most some 2 MB.
-_LARGEST_MARKER = 2**24
+#: Bytes of it.
+_LARGEST_CLAIM = 2**16
 #: Never removed: what locks the sweep is the open file, and a killed process leaves none open.
 LOCK = ".lock"
 
@@ -47,53 +44,6 @@ def locked(folder: Path) -> Iterator[None]:
                 "name another folder"
             ) from None
         yield
-
-
-def is_sweep(folder: Path) -> bool:
-    return (folder / MARKER).exists()
-
-
-def start_sweep(folder: Path, arguments: Sequence[str]) -> None:
-    """Make ``folder`` the sweep's that was started with ``arguments``. Raises OSError."""
-    now = datetime.now(timezone.utc).isoformat()
-    text = json.dumps({"started_at": now, "arguments": list(arguments)}, indent=1)
-    write_atomically(folder / MARKER, text + "\n")
-
-
-def started_with(folder: Path) -> list[str] | None:
-    """The arguments that the sweep in ``folder`` was last started with; ``None`` if there is none.
-
-    Raises ConfigError if they do not read.
-    """
-    found = _read_marker(folder / MARKER)
-    return None if found is None else found[1]
-
-
-def stored_scale(folder: Path) -> str | None:
-    """The scale that the sweep in ``folder`` was started with, or that was chosen for it."""
-    named = [a for a in started_with(folder) or [] if a.startswith("scale=")]
-    return named[-1].partition("=")[2] if named else None
-
-
-def newest_sweep(root: Path) -> Path | None:
-    """The sweep that was started last, among those in ``root`` and in the folders inside it."""
-    markers = (
-        m for pattern in (MARKER, f"*/{MARKER}", f"*/*/{MARKER}") for m in root.glob(pattern)
-    )
-    dated = ((found[0], m.parent) for m in markers if (found := _read_marker(m)) is not None)
-    return max(dated, default=(None, None))[1]
-
-
-def _read_marker(marker: Path) -> tuple[str, list[str]] | None:
-    if not marker.exists():
-        return None
-    try:
-        data = read_json(marker, _LARGEST_MARKER)
-        return str(data["started_at"]), [str(argument) for argument in data["arguments"]]
-    except (UnusableFileError, KeyError, TypeError):
-        raise ConfigError(
-            f"{marker}: does not read; give the sweep's arguments and hydra.sweep.dir=FOLDER anew"
-        ) from None
 
 
 def claim(cell: Cell) -> bool:
@@ -135,7 +85,7 @@ def covers(cells: Sequence[Cell], folder: Path) -> bool:
 
 def _key_in(claim: Path) -> CellKey | None:
     try:
-        stored = read_json(claim, _LARGEST_MARKER)
+        stored = read_json(claim, _LARGEST_CLAIM)
         key = CellKey(**{rename_setting(name): value for name, value in stored.items()})
     except (OSError, ValueError, TypeError, AttributeError):
         return None

@@ -303,6 +303,8 @@ def _try_to_write(folder: Path) -> None:
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             os.posix_fallocate(file.fileno(), 0, _ROUND_BYTES)
+    except FileNotFoundError as error:  # it was deleted meanwhile
+        raise FileNotFoundError(error.errno, error.strerror, str(folder)) from None
     except OSError:
         message = "the disk is full or read-only"
         raise OSError(errno.ENOSPC, message, str(folder)) from None

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import shlex
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sd_bench.paths import folder_argument
+from sd_bench.command_lines import shown, words_to_resume
+from sd_bench.errors import ConfigError
+from sd_bench.records.sweep_file import started_with
 from sd_bench.verdicts.cells import Cell
 from sd_bench.verdicts.comparisons import Comparison
 
@@ -33,9 +35,20 @@ class FurtherRounds:
 
     @property
     def command(self) -> str:
-        """The line, for a shell, that adds just them."""
-        how = ("resume=true", f"more_rounds={self.rounds}", folder_argument(self.folder))
-        return shlex.join(["python", "-m", "sd_bench", *how])
+        """The line that adds just them, in the shell that this program is in, from any folder."""
+        return shown("sd_bench", *self._words(self.folder.absolute()))
+
+    @property
+    def command_elsewhere(self) -> str:
+        """The same as a document says it, which is read on other machines too."""
+        return shlex.join(["python", "-m", "sd_bench", *self._words(_shorten(self.folder))])
+
+    def _words(self, folder: Path) -> list[str]:
+        try:
+            begun_with = started_with(self.folder) or []
+        except (ConfigError, OSError):  # it has the records, all the same
+            begun_with = []
+        return words_to_resume(folder, begun_with, self.rounds)
 
     @property
     def sentence(self) -> str:
@@ -66,16 +79,17 @@ def find_further_rounds(
             rounds=max(c.verdict.further_rounds or 0 for c in listed if c.verdict),
             num_comparisons=len(listed),
             cells=tuple(dict.fromkeys(cell for c in listed for cell in c.both_cells)),
-            folder=folder or _shorten(Path(sweep)),
+            folder=folder or Path(sweep),
         )
         for sweep, listed in undecided.items()
     ]
 
 
 def say_what_decides(comparisons: Iterable[Comparison], folder: Path | None = None) -> list[str]:
-    """What `find_what_decides` finds, a line each, for below a table."""
-    found = find_what_decides(comparisons, folder)
-    return [" ".join(part for part in parts if part) for parts in found]
+    """What `find_what_decides` finds, a line each, for below a table in a document."""
+    listed = list(comparisons)
+    further = find_further_rounds(listed, folder)
+    return [*(f"{each.sentence} {each.command_elsewhere}" for each in further), *_beyond(listed)]
 
 
 def find_what_decides(
@@ -86,16 +100,20 @@ def find_what_decides(
     """
     listed = list(comparisons)
     lines = [(each.sentence, each.command) for each in find_further_rounds(listed, folder)]
+    return [*lines, *((sentence, "") for sentence in _beyond(listed))]
+
+
+def _beyond(listed: Sequence[Comparison]) -> list[str]:
+    """What a new sweep would decide, if anything."""
     verdicts = [c.verdict for c in listed if c.verdict and not c.verdict.is_settled]
     beyond = [verdict for verdict in verdicts if not verdict.further_rounds]
     if rounds := [each.new_sweep_rounds for each in beyond if each.new_sweep_rounds]:
         about = _about(max(rounds) * _round_s(cell for c in listed for cell in c.both_cells))
-        sentence = (
+        return [
             f"A new sweep with protocol.rounds={max(rounds)}{about} would probably decide "
             f"{_comparisons(len(rounds))}."
-        )
-        lines.append((sentence, ""))
-    return lines
+        ]
+    return []
 
 
 def _comparisons(count: int) -> str:

@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
+from sd_bench.command_lines import shown
 from sd_bench.errors import ConfigError, WeightsError
 from sd_bench.weights.checkpoint import Checkpoint, open_checkpoint
 from sd_bench.weights.checkpoint_weights import read
@@ -38,7 +39,7 @@ _Recipe = tuple[str, list[StoredTensor]]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Convert, and give the exit code: 0, or 2 with one line that says what is wrong."""
     parser = argparse.ArgumentParser(
-        prog="python -m sd_bench.weights.convert",
+        prog=shown("sd_bench.weights.convert"),
         description="Convert a checkpoint between the published layout of the UNet's attention "
         "and nn.MultiheadAttention's, without loss.",
     )

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from sd_bench.command_lines import shown
 from sd_bench.config.hydra_arguments import arguments_for_hydra
-from sd_bench.execution.sweep_folder import start_sweep
+from sd_bench.records.sweep_file import start_sweep
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -68,7 +69,7 @@ def test_help_lists_the_groups_and_imports_no_torch(tmp_path: Path) -> None:
         (["attention=flash", "attention.upcast=true"], "only original, math and auto have"),
         (["attention=original", "attention.upcast=null"], "use true or false"),
         (["-m", "preset=a,b"], "Could not find 'preset/a'"),
-        (["--foo"], "unrecognized arguments: --foo; python -m sd_bench --help"),
+        (["--foo"], f"unrecognized arguments: --foo; {shown('sd_bench', '--help')}"),
         (["--config-name"], "expected one argument"),
         (["hydra.sweep.dir="], "hydra.sweep.dir: is empty; name a folder"),
         (["-m", "hydra.sweep.subdir=x", "attention=math,flash"], "several cells one folder"),

@@ -6,7 +6,10 @@ import pytest
 from hydra.errors import HydraException
 
 from sd_bench.cli.error_lines import one_line
+from sd_bench.command_lines import shown
 from tests.support.composition import Compose
+
+HELP = shown("sd_bench", "--help")
 
 
 @pytest.mark.parametrize(
@@ -15,7 +18,7 @@ from tests.support.composition import Compose
         ("atention=flash", "atention: there is no such choice (did you mean attention?);"),
         ("workload.hieght=64", "(did you mean workload.height?)"),
         ("protocol.round=6", "(did you mean protocol.rounds?)"),
-        ("quite_another=1", "quite_another: there is no such choice; python -m sd_bench --help"),
+        ("quite_another=1", f"quite_another: there is no such choice; {HELP}"),
         (
             "attention=flahs",
             "attention=flahs: there is no such option (did you mean flash?); ",

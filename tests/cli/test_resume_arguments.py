@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,11 @@ from sd_bench.cli.resume_arguments import (
     resumed_arguments,
     stored_arguments,
 )
+from sd_bench.command_lines import shown
 from sd_bench.errors import ConfigError
-from sd_bench.execution.sweep_folder import start_sweep
+from sd_bench.paths import folder_argument
+from sd_bench.records.sweep_file import start_sweep, started_with
+from tests.support.commands import REPOSITORY, SMOKE
 
 _MATRIX = ["-m", "attention=math,flash"]
 
@@ -37,7 +42,7 @@ def test_what_runs_or_is_written_is_never_taken_from_a_folder(
     start_sweep(tmp_path, [*_MATRIX, dangerous])
     with pytest.raises(ConfigError, match="type it again to go on with that, as in") as error:
         resumed_arguments(resuming(tmp_path))
-    _, _, line = str(error.value).partition("as in python -m sd_bench ")
+    _, _, line = str(error.value).partition(f"as in {shown('sd_bench')} ")
     typed = shlex.split(line)
     assert dangerous in typed
     assert set(resumed_arguments(typed)) == {*_MATRIX, *typed}
@@ -53,10 +58,64 @@ def test_a_relative_folder_of_configurations_is_found_from_anywhere(
     start_sweep(tmp_path / "sweep", stored)
     line = command_to_resume(tmp_path / "sweep", stored)
     monkeypatch.chdir("/")
-    typed = shlex.split(line)[3:]
+    typed = shlex.split(line.removeprefix(shown("sd_bench")))
     assert set(resumed_arguments(typed)) == {*stored, *typed}
     monkeypatch.chdir(tmp_path)
     assert "--config-dir=my" in resumed_arguments(resuming(Path("sweep"), "--config-dir=my"))
+
+
+@pytest.mark.parametrize(
+    ("typed", "stored"),
+    [
+        ("weights=a.ckpt", "weights={here}/a.ckpt"),
+        ("weights=a.ckpt,'b c.ckpt'", "weights={here}/a.ckpt,'{here}/b c.ckpt'"),
+        ("weights=choice(a.ckpt,random)", "weights={here}/a.ckpt,random"),
+        ("weights=random", "weights=random"),
+        ("weights=${oc.env:HOME}/a.ckpt", "weights=${oc.env:HOME}/a.ckpt"),
+        ("weights=/x/a.ckpt", "weights=/x/a.ckpt"),
+        ("++prompt_file=p.txt", "++prompt_file={here}/p.txt"),
+        ("time_file='my times.txt'", "time_file='{here}/my times.txt'"),
+        ("torch_env.python=python3", "torch_env.python=python3"),
+        ("torch_env.python=envs/old", "torch_env.python={here}/envs/old"),
+    ],
+)
+def test_what_leads_to_a_file_does_so_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str, stored: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.ckpt", "b c.ckpt"):
+        (tmp_path / name).touch()
+    assert stored_arguments([typed]) == [stored.replace("{here}", str(tmp_path))]
+
+
+@pytest.mark.slow
+def test_flags_that_were_typed_last_are_gone_on_with_from_another_folder(tmp_path: Path) -> None:
+    """The line that is printed is run as it is, in a shell."""
+    mine, elsewhere, sweep = tmp_path / "it's mine", tmp_path / "elsewhere", tmp_path / "a sweep"
+    (mine / "my" / "preset").mkdir(parents=True)
+    (mine / "my" / "preset" / "mine.yaml").write_text(
+        "# @package _global_\npreset: {name: mine, bundle: {attention: original}}\n"
+    )
+    elsewhere.mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+
+    def run(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-c", line], cwd=folder, env=environment, capture_output=True, text=True,
+            timeout=120,
+        )  # fmt: skip
+
+    matrix = (*SMOKE, "attention=original", "preset=mine", folder_argument(sweep))
+    begun = run(shown("sd_bench", *matrix, "-m", "--config-dir", "my"), mine)
+    assert begun.returncode == 0, begun.stderr
+    line = command_to_resume(sweep, started_with(sweep) or [])
+    for folder in (elsewhere, mine):
+        again = run(f"{line} protocol.rounds=2 dry_run=true", folder)
+        assert again.returncode == 0, again.stderr
+        assert "1 round(s) to run" in again.stdout
+    without = run(shown("sd_bench", "resume=true", folder_argument(sweep)), elsewhere)
+    assert without.returncode == 2
+    assert without.stderr.endswith(f"as in {line}\n")
 
 
 def test_a_longer_sweep_needs_no_matrix_again(tmp_path: Path) -> None:

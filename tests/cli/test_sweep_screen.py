@@ -16,7 +16,6 @@ import pytest
 
 from analysis import compare, load_records, summarise
 from analysis.wording.answers import answer_rows
-from sd_bench.cli.console import make_console
 from sd_bench.cli.shown_cells import show_cells
 from sd_bench.cli.sweep_screen import summary_table
 from sd_bench.execution.cell import Cell
@@ -25,6 +24,7 @@ from sd_bench.execution.plan import PlannedCell
 from sd_bench.execution.sweep_looks import plan_looks_of
 from sd_bench.paths import folder_argument
 from sd_bench.records import Record, record_path, write_record
+from sd_bench.screens.console import make_console
 from sd_bench.screens.tables import print_unbroken
 from sd_bench.verdicts.cells import pool_records
 from sd_bench.verdicts.comparisons import compare_cells

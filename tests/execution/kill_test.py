@@ -28,8 +28,9 @@ from pathlib import Path
 import numpy as np
 
 from sd_bench.config.schema import WORKERS
-from sd_bench.execution.sweep_folder import CLAIM, is_sweep
+from sd_bench.execution.sweep_folder import CLAIM
 from sd_bench.records import RecordError, find_records, read_record
+from sd_bench.records.sweep_file import is_sweep
 
 REPOSITORY = Path(__file__).parents[2]
 CELLS, ROUNDS = 2, 2
@@ -60,8 +61,9 @@ class Watched:
     def start(self) -> subprocess.Popen[bytes]:
         """The command that begins the sweep or goes on with it."""
         self.before = {pattern: stamped(self.folder, pattern) for pattern in EVENTS.values()}
-        begin = (*MATRIX, f"protocol.worker={self.worker}")
-        how: tuple[str, ...] = ("resume=true",) if is_sweep(self.folder) else begin
+        times = f"time_file={self.times}"
+        begin = (*MATRIX, f"protocol.worker={self.worker}", times)
+        how: tuple[str, ...] = ("resume=true", times) if is_sweep(self.folder) else begin
         if not is_sweep(self.folder) and any(self.folder.rglob(CLAIM)):
             how = (*begin, "resume=true")
         return subprocess.Popen(
@@ -69,6 +71,11 @@ class Watched:
             cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             env={**os.environ, "SD_BENCH_KILL_TEST": self.mark, "OMP_NUM_THREADS": "1"},
         )  # fmt: skip
+
+    @property
+    def times(self) -> Path:
+        """The file that has a line for every record."""
+        return self.folder.with_name(f"{self.folder.name}.txt")
 
     def has_new(self, pattern: str) -> bool:
         """Whether a file that matches ``pattern`` has been written since the start."""
@@ -92,6 +99,8 @@ class Watched:
         records = [read_record(path) for path in self.seen]
         rounds = Counter((record.cell_hash, record.round) for record in records)
         assert len(rounds) == CELLS * ROUNDS == len(records), rounds
+        runtimes = sorted(str(record.runtime_s) for record in records)
+        assert sorted(self.times.read_text().splitlines()) == runtimes
         assert {record.status for record in records} == {"ok"}, [r.reason for r in records]
         assert sorted(record.position for record in records) == list(range(CELLS * ROUNDS))
         assert len({record.environment["fingerprint"] for record in records}) == 1

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import mmap
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -58,18 +64,51 @@ def test_what_a_compiler_would_want_quoted_is_not_named_to_it(
     assert list(temporary.iterdir()) == []
 
 
-def _noexec_mount() -> Path | None:
-    """A folder on a mount from which nothing may be executed, if this machine has one."""
-    mounts = (line.split() for line in Path("/proc/self/mounts").read_text().splitlines())
-    points = (Path(fields[1]) for fields in mounts if "noexec" in fields[3].split(","))
-    return next((point for point in points if point.is_dir() and os.access(point, os.W_OK)), None)
+@pytest.fixture
+def noexec(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a mount from which nothing may be executed."""
+    folder = tmp_path / "noexec"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "noexec", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("a noexec mount needs root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_what_may_not_be_executed_is_not_compiled_there(temporary: Path) -> None:
-    mount = _noexec_mount()
-    if mount is None:
-        pytest.skip("no noexec mount that can be written here")
-    assert cache_dir(mount / "sweep" / "0").parent == temporary
+def test_what_may_not_be_executed_is_not_compiled_there(noexec: Path, temporary: Path) -> None:
+    assert cache_dir(noexec / "sweep" / "0").parent == temporary
+    assert list(noexec.iterdir()) == []
+
+
+def test_a_users_cache_that_may_not_be_executed_is_not_the_place(
+    noexec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(noexec))
+    folder = tmp_path / "sweep" / "0"
+    assert cache_dir(folder) == folder / ".compile_cache"
+
+
+def test_what_the_kernel_refuses_to_load_as_code_is_not_the_place(
+    tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the mount's options say nothing of it, as under a security module."""
+    executable, real = [temporary], mmap.mmap
+
+    def loaded(descriptor: int, *how: Any, **named: Any) -> Any:
+        place = Path(f"/proc/self/fd/{descriptor}").readlink()
+        if named.get("prot", 0) & mmap.PROT_EXEC and not place.is_relative_to(executable[0]):
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        return real(descriptor, *how, **named)
+
+    monkeypatch.setattr("mmap.mmap", loaded)
+    assert cache_dir(tmp_path / "sweep" / "0").parent == temporary
+    assert why_no_cache(tmp_path / "sweep" / "0") is None
+
+
+def test_a_full_disk_is_not_taken_for_one_that_executes_nothing(tmp_path: Path) -> None:
+    with mock.patch("tempfile.TemporaryFile", side_effect=OSError(errno.ENOSPC, "full")):
+        assert cache_dir(tmp_path / "0") == tmp_path / "0" / ".compile_cache"
 
 
 def test_where_no_place_fits_the_plan_says_so(

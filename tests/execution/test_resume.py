@@ -23,17 +23,10 @@ from sd_bench.cli.resume_arguments import (
 from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Cell
 from sd_bench.execution.finished_rounds import differences
-from sd_bench.execution.sweep_folder import (
-    CLAIM,
-    MARKER,
-    claim,
-    locked,
-    newest_sweep,
-    placed,
-    start_sweep,
-)
+from sd_bench.execution.sweep_folder import CLAIM, claim, locked, placed
 from sd_bench.paths import folder_argument
 from sd_bench.records import find_records, read_record, write_record
+from sd_bench.records.sweep_file import MARKER, newest_sweep, start_sweep
 from tests.support.commands import REPOSITORY, SMOKE, Command, records
 from tests.support.composition import Compose
 

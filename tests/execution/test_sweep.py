@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import subprocess
 import sys
 import time
@@ -15,7 +14,9 @@ import pytest
 from sd_bench.capabilities.composition import compose_config
 from sd_bench.capabilities.support_rules import unsupported_reason
 from sd_bench.capabilities.torch_compat import HAS_FLOP_COUNTER
+from sd_bench.command_lines import shown
 from sd_bench.environments.interpreter import find_interpreter, host_of
+from sd_bench.paths import folder_argument
 from sd_bench.records import find_records
 from tests.support.commands import REPOSITORY, TINY, Command, records
 from tests.support.composition import QUICK_TO_COMPILE
@@ -158,7 +159,8 @@ def test_a_terminated_sweep_ends_its_worker_and_keeps_what_is_done(
     assert process.returncode == 130, said
     assert "records of finished rounds are kept" in said
     assert said.count("\n") == 1
-    assert said.endswith(f"python -m sd_bench resume=true hydra.sweep.dir={tmp_path / 'sweep'}\n")
+    going_on = shown("sd_bench", "resume=true", folder_argument(tmp_path / "sweep"))
+    assert said.endswith(f"{going_on}\n")
     assert "Traceback" not in said
     kept = records(tmp_path)
     assert kept
@@ -225,7 +227,7 @@ def test_the_five_published_commands_run(command: Command, tmp_path: Path) -> No
         *QUICK_TO_COMPILE, f'hydra.sweep.dir="{folder}"', TMPDIR=str(temporary),
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"python -m analysis {shlex.quote(str(folder))}\n" in done.stdout
+    assert f"{shown('analysis', str(folder))}\n" in done.stdout
     status = {r.choices["preset"]: r.status for r in records(tmp_path)}
     on_1, on_2 = _expected("original"), _expected("optimized")
     assert status == {

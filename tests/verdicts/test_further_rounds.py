@@ -11,7 +11,11 @@ import numpy as np
 import pytest
 
 from analysis.__main__ import main
+from sd_bench.cli.resume_arguments import resumed_arguments
+from sd_bench.command_lines import shown
+from sd_bench.paths import folder_argument
 from sd_bench.records import Record, read_record
+from sd_bench.records.sweep_file import start_sweep
 from sd_bench.statistics.sequential import plan_looks
 from sd_bench.verdicts.cells import pool_records, pool_rounds
 from sd_bench.verdicts.comparisons import Comparison, compare_cells
@@ -49,7 +53,7 @@ def test_further_rounds_are_of_the_undecided_cells_and_their_baseline() -> None:
     assert further.num_comparisons == 1
     assert [cell["attention"] for cell in further.cells] == ["math", "cudnn"]
     assert further.seconds == further.rounds * 2 * 30.0
-    assert f"{further.sentence} {further.command}" == (
+    assert f"{further.sentence} {further.command_elsewhere}" == (
         f"{further.rounds} more rounds of 2 cells, about {further.rounds} min, would probably "
         "decide 1 comparison: python -m sd_bench resume=true "
         f"more_rounds={further.rounds} hydra.sweep.dir=multirun_outputs/a"
@@ -63,19 +67,34 @@ def test_where_no_record_says_how_long_nothing_is_said_of_it() -> None:
 
 
 @pytest.mark.parametrize("name", ["plain", "a folder", "it's here", "$HOME (1)"])
-def test_the_folder_survives_the_shell_and_is_short_where_it_lies_below(
+def test_the_folder_survives_the_shell_and_is_the_same_from_anywhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     paths = [write_sample(tmp_path / name, each) for each in records()]
     cells = pool_rounds(read_round(read_record(path), path) for path in paths)
     sweep = f"{name}/2026-11-23/10-00-00"
     escaped = sweep.replace("'", "\\'")
+    quote = "" if name == "plain" else "'"
     for here, begin in ((tmp_path, ""), (Path("/"), f"{tmp_path}/".lstrip("/"))):
         monkeypatch.chdir(here)
         (further,) = find_further_rounds(compare_cells(cells))
         *_, folder = shlex.split(further.command)
-        quote = "" if name == "plain" else "'"
+        assert folder == f"hydra.sweep.dir={quote}{tmp_path}/{escaped}{quote}"
+        *_, folder = shlex.split(further.command_elsewhere)  # short, in a document
         assert folder == f"hydra.sweep.dir={quote}{begin}{escaped}{quote}"
+
+
+@pytest.mark.parametrize("typed", ["time_file=/x/t.txt", "--config-dir=/my", "hydra/launcher=mine"])
+def test_what_only_a_person_may_type_is_in_the_line_for_further_rounds(
+    tmp_path: Path, typed: str
+) -> None:
+    begun_with = ["-m", "attention=math,flash", typed]
+    start_sweep(tmp_path, begun_with)
+    (further,) = find_further_rounds(compared(records()), tmp_path)
+    words = shlex.split(further.command.removeprefix(shown("sd_bench")))
+    assert words[:2] == ["resume=true", f"more_rounds={further.rounds}"]
+    assert words[2:] == [folder_argument(tmp_path), typed]
+    assert set(resumed_arguments(words)) == {*begun_with, *words}
 
 
 def test_beyond_the_plan_a_new_sweep_is_named() -> None:
@@ -100,8 +119,10 @@ def test_the_analysis_prints_the_line_once_and_writes_it_below_the_table(
     for each in records():
         write_sample(tmp_path, each)
     assert main([str(tmp_path), "--most-charts", "0"]) == 0
-    said = " would probably decide 1 comparison: python -m sd_bench resume=true more_rounds="
-    assert " ".join(capsys.readouterr().out.split()).count(said) == 1
+    begin = " would probably decide 1 comparison: "
+    here = f"{begin}{shown('sd_bench', 'resume=true')} more_rounds="
+    assert " ".join(capsys.readouterr().out.split()).count(here) == 1
+    said = f"{begin}python -m sd_bench resume=true more_rounds="
     for name in ("delta.md", "report.md", "report.html"):
         text = (tmp_path / "analysis" / name).read_text().replace("\\", "")
         assert text.count(said) == 1, name

@@ -15,6 +15,7 @@ import pytest
 
 import analysis
 from analysis.__main__ import main
+from sd_bench.command_lines import shown
 from tests.support.records import (
     sample_environment,
     sample_record,
@@ -124,7 +125,7 @@ def test_without_a_folder_the_newest_sweep_is_taken_and_the_others_are_told(
     assert not (older / "analysis").exists()
     said = " ".join(capsys.readouterr().out.split())
     assert f"{newest} is the newest of 2 sweeps in multirun_outputs." in said
-    assert f"python -m analysis compare {older} {newest}" in said
+    assert f"{shown('analysis', 'compare')} {older} {newest}" in said
 
 
 @pytest.mark.usefixtures("no_charts")

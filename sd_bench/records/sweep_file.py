@@ -1,0 +1,64 @@
+"""What a sweep was started with: ``sweep.json`` in its folder, which makes the folder a sweep's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+from sd_bench.errors import ConfigError
+from sd_bench.records.files import write_atomically
+from sd_bench.regular_files import UnusableFileError, read_json
+
+#: What says that a folder is a sweep's. It is written whole or not at all.
+MARKER = "sweep.json"
+#: Bytes: a command line has at most some 2 MB.
+_LARGEST = 2**24
+
+
+def is_sweep(folder: Path) -> bool:
+    return (folder / MARKER).exists()
+
+
+def start_sweep(folder: Path, arguments: Sequence[str]) -> None:
+    """Make ``folder`` the sweep's that was started with ``arguments``. Raises OSError."""
+    now = datetime.now(timezone.utc).isoformat()
+    text = json.dumps({"started_at": now, "arguments": list(arguments)}, indent=1)
+    write_atomically(folder / MARKER, text + "\n")
+
+
+def started_with(folder: Path) -> list[str] | None:
+    """The arguments that the sweep in ``folder`` was last started with; ``None`` if there is none.
+
+    Raises ConfigError if they do not read.
+    """
+    found = _read_marker(folder / MARKER)
+    return None if found is None else found[1]
+
+
+def stored_scale(folder: Path) -> str | None:
+    """The scale that the sweep in ``folder`` was started with, or that was chosen for it."""
+    named = [a for a in started_with(folder) or [] if a.startswith("scale=")]
+    return named[-1].partition("=")[2] if named else None
+
+
+def newest_sweep(root: Path) -> Path | None:
+    """The sweep that was started last, among those in ``root`` and in the folders inside it."""
+    markers = (
+        m for pattern in (MARKER, f"*/{MARKER}", f"*/*/{MARKER}") for m in root.glob(pattern)
+    )
+    dated = ((found[0], m.parent) for m in markers if (found := _read_marker(m)) is not None)
+    return max(dated, default=(None, None))[1]
+
+
+def _read_marker(marker: Path) -> tuple[str, list[str]] | None:
+    if not marker.exists():
+        return None
+    try:
+        data = read_json(marker, _LARGEST)
+        return str(data["started_at"]), [str(argument) for argument in data["arguments"]]
+    except (UnusableFileError, KeyError, TypeError):
+        raise ConfigError(
+            f"{marker}: does not read; give the sweep's arguments and hydra.sweep.dir=FOLDER anew"
+        ) from None

@@ -1,0 +1,65 @@
+"""What all output goes through; a reader that goes away (``| head``) ends nothing."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from contextlib import suppress
+from typing import IO
+
+from rich.console import Console
+
+from sd_bench.screens.lines import choose_width
+
+
+def make_console() -> Console:
+    """A console on stdout that never cuts off what goes to a file or a pipe."""
+    console = _Console(highlight=False, markup=False, emoji=False)
+    if (width := choose_width(console.is_terminal)) is not None:
+        console.width = width
+    return console
+
+
+def say(text: str, stream: IO[str] | None = None) -> None:
+    """Print a line, on stdout where no ``stream`` is named."""
+    stream = sys.stdout if stream is None else stream
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError:
+        _give_up(stream)
+
+
+def is_reader_gone() -> bool:
+    """Whether nobody reads stdout or stderr any more; what is left for them is dropped then."""
+    gone = [stream for stream in (sys.stdout, sys.stderr) if _has_no_reader(stream)]
+    for stream in gone:
+        _give_up(stream)
+    return bool(gone)
+
+
+def _has_no_reader(stream: IO[str]) -> bool:
+    try:
+        stream.flush()
+        poll = select.poll()
+        poll.register(stream.fileno(), 0)
+    except BrokenPipeError:
+        return True
+    except (OSError, ValueError):  # no file of the system's
+        return False
+    return any(happened & (select.POLLERR | select.POLLHUP) for _, happened in poll.poll(0))
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Go on measuring, and say no more."""
+        _give_up(self.file)
+
+
+def _give_up(stream: IO[str]) -> None:
+    """Send what is left, and all that follows, nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+    with suppress(BrokenPipeError):
+        stream.flush()
