@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from sd_bench.capabilities.composition import register
 from sd_bench.cli.console import make_console
-from sd_bench.cli.error_lines import is_users_fault, one_line
+from sd_bench.cli.error_lines import SEVERAL_VALUES, is_users_fault, one_line
 from sd_bench.cli.plan_screen import show_plan
 from sd_bench.cli.resume_arguments import (
     OUTPUTS,
@@ -131,7 +131,10 @@ def _overrides_in(arguments: list[str]) -> list[str]:
 
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign]
-    overrides: list[str] = parser.parse_args(arguments).overrides
+    parsed = parser.parse_args(arguments)
+    if parsed.experimental_rerun is not None:
+        refuse("--experimental-rerun is not for this command: resume=true goes on with a sweep")
+    overrides: list[str] = parsed.overrides
     return overrides
 
 
@@ -143,10 +146,7 @@ def _run_jobs(jobs: DictConfig | Sequence[Job], typed: list[str]) -> SweepResult
         raise ConfigError("no cells: a range or glob on the command line matches nothing")
     is_sweep = {"-m", "--multirun"} & set(typed)
     if len(jobs) > 1 and not is_sweep and all(job.config.experiment is None for job in jobs):
-        raise ConfigError(
-            "several values for one cell: add -m to sweep over them, or quote a value that "
-            "holds a comma, as in 'prompt=\"A cat, sitting\"'"
-        )
+        raise ConfigError(SEVERAL_VALUES)
     return _run(jobs, jobs[0].sweep_folder, typed)
 
 
