@@ -57,6 +57,8 @@ def main() -> int:
     """
     register()
     results: list[SweepResult] = []
+    refused: list[Exception] = []
+    here = os.getpid()
     begun_with: list[str] = []
     wants_traceback = "traceback=true" in sys.argv or "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of exiting
@@ -80,6 +82,8 @@ def main() -> int:
             Of the latter the sweeper tells at the end where they ran: not here, perhaps, but in
             another process, which had a list of results of its own.
             """
+            if refused:  # Hydra's launchers go on with the next job
+                return
             if isinstance(jobs, EndedJobs):
                 results.append(result_in(jobs.folders))
                 return
@@ -87,9 +91,16 @@ def main() -> int:
                 old, new = old_words.pop(0)
                 words = f"{old} is now {new}; the old words work until 1.0"
                 print(f"sd_bench: {words}", file=sys.stderr)
-            results.append(_run_jobs(jobs, typed))
+            try:
+                results.append(_run_jobs(jobs, typed))
+            except Exception as error:
+                if not isinstance(jobs, DictConfig) or os.getpid() != here:
+                    raise
+                refused.append(error)  # Hydra's launchers would print a line of their own
 
         hydra.main(config_path=str(CONF_DIR), config_name="config", version_base="1.3")(task)()
+        if refused:
+            raise refused[0]
     except KeyboardInterrupt as interrupt:
         print(_last_words(interrupt, begun_with), file=sys.stderr)
         return EXIT_INTERRUPTED

@@ -58,8 +58,16 @@ def one_line(error: Exception) -> str:
     words = " ".join(text.split())
     if (ours := _in_our_words(words)) is not None:
         return ours
+    words = _with_the_name_first(words)
     hint = next((hint for mark, hint in _HINTS.items() if mark in words), None)
     return printable(words if hint is None else f"{words} ({hint})", _LONGEST)
+
+
+def _with_the_name_first(words: str) -> str:
+    """OmegaConf's words, which end with where it happened and in which classes."""
+    said, is_placed, place = words.partition(" full_key: ")
+    name, *_ = place.split() or [""]
+    return f"{name}: {said}" if is_placed else words
 
 
 def _in_our_words(words: str) -> str | None:
@@ -110,7 +118,7 @@ def _names_in(cls: type, prefix: str) -> Iterator[str]:
 
 
 def _met(error: BaseException | None, kind: type[BaseException]) -> BaseException | None:
-    """The error of that kind that Hydra met, in a resolver for one, and wrapped in its own words."""
+    """The error of that kind that Hydra met, as in a resolver, and wrapped in its own words."""
     while error is not None and not isinstance(error, kind):
         error = error.__cause__ or error.__context__
     return error

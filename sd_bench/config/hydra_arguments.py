@@ -118,7 +118,9 @@ def _readable(argument: str) -> str:
     if isinstance(value, RangeSweep):
         _check_length(argument, value)
     if isinstance(value, IntervalSweep):
-        raise ConfigError(f"{argument}: stands for any number in between; write range(...) or choice(...)")
+        raise ConfigError(
+            f"{argument}: stands for any number in between; write range(...) or choice(...)"
+        )
     if group in _groups() and (parsed.is_add() or parsed.is_force_add()):
         raise ConfigError(f"{argument}: there is a {group} already; write it without +")
     if group not in _groups():

@@ -41,49 +41,55 @@ _NOT_FOR_USERS = (
 _LEFT_OUT = {"dry_run", "plan"}
 
 _ODD_VALUES = (
-    "", " ", "null", "true", "false", "nan", "inf", "-inf", "1e400", "-1", "0", "3", "0x10", "1_000",
-    "1e3", "2.5", str(10**30), "???", "none", "'", '"', "''", "it's", "A cat, sitting", "a b", "a  b ",
-    "(", ")", "[", "]", "{", "}", "[]", "{}", "[1,2]", "[a,[b]]", "{a:1}", "{a:{b:[1]}}", "[" * 300,
-    "{a:" * 200, "$", "${", "${}", "${nope}", "${nope:1}", "${batch_size}", "${workload.batch_size}",
-    "${oc.env:HOME}", "${oc.env:NOT_SET}", "${oc.env:NOT_SET,5}", "${oc.decode:'['}", "${now:%Y}",
-    "${hydra:job.num}", "${hydra:runtime.cwd}", "${.a}", "${..a}", "${...}", "${sd_bench.nope}",
-    "${workload}", "${gpu.kind}", "${sd_bench.allocator:nope,x}", "${oc.select:a,b}", r"\\", r"\n", "\\",
-    "#", "a#b", "a=b", "a:b", "a,b", "a,,b", ",", ",,", "1,2", "1, 2", " 1 , 2 ", "~", "@", "%", "*",
-    "../x", "/", "/dev/zero", "/proc/self/mem", "a/b.safetensors", "x" * 20_000, "1," * 300 + "1",
-    "🐈", "e\u0301", "\u202etxt", "\u00a0", "\ufeff1", "１", "ⅷ", "\x1b[2J", "a\nb", "\t", "\r", "\x07",
-    "\udcff", "\ud83d", "日本語", "\u2028", "choice", "choice(", "choice()", "range()", "glob()",
+    "", " ", "null", "true", "false", "nan", "inf", "-inf", "1e400", "-1", "0", "3", "0x10",
+    "1_000", "1e3", "2.5", str(10**30), "???", "none", "'", '"', "''", "it's", "A cat, sitting",
+    "a b", "a  b ", "(", ")", "[", "]", "{", "}", "[]", "{}", "[1,2]", "[a,[b]]", "{a:1}",
+    "{a:{b:[1]}}", "[" * 300, "{a:" * 200, "$", "${", "${}", "${nope}", "${nope:1}",
+    "${batch_size}", "${workload.batch_size}", "${oc.env:HOME}", "${oc.env:NOT_SET}",
+    "${oc.env:NOT_SET,5}", "${oc.decode:'['}", "${now:%Y}", "${hydra:job.num}",
+    "${hydra:runtime.cwd}", "${.a}", "${..a}", "${...}", "${sd_bench.nope}", "${workload}",
+    "${gpu.kind}", "${sd_bench.allocator:nope,x}", "${oc.select:a,b}", r"\\", r"\n", "\\", "#",
+    "a#b", "a=b", "a:b", "a,b", "a,,b", ",", ",,", "1,2", "1, 2", " 1 , 2 ", "~", "@", "%", "*",
+    "../x", "/", "/dev/zero", "/proc/self/mem", "a/b.safetensors", "x" * 20_000, "1," * 300+"1",
+    "🐈", "e\u0301", "\u202etxt", "\u00a0", "\ufeff1", "\uff11", "ⅷ", "\x1b[2J", "a\nb", "\t", "\r",
+    "\x07", "\udcff", "\ud83d", "日本語", "\u2028", "choice", "choice(", "choice()", "range()",
+    "glob()",
 )  # fmt: skip
 _NUMBERS = ("1", "2", "3", "4", "64", "128", "0.5", "true", "null", "auto")
 _SWEEPS = (
     "choice({0},{1})", "choice({0}, {1})", "{0},{1}", "{0}, {1}", "{0},{0}", "'{0},{1}'", '"{0}"',
-    "[{0},{1}]", "choice([{0},{1}])", "shuffle({0},{1})", "shuffle(choice({0},{1}))", "sort({1},{0})",
-    "sort({0},{1},reverse=true)", "tag(a,choice({0},{1}))", "tag({0})", "choice(a={0})", "str({0})",
-    "int({0})", "float({0})", "bool({0})", "json_str({0})", "glob({0})", "glob(*)", "glob([{0},{1}])",
-    "glob(*,exclude={0})", "glob([*],exclude=[{0},*{1}])", "range({0})", "range({0},{1})", "nope({0})",
-    "choice(choice({0}))", "{{a:{0}}}", "{{{0}:{1}}}", "${{oc.decode:{0}}}", "${{{0}}}", "'{0}", '{0}"',
-    "\\'{0}\\'", "interval({0},{1})", "range(1,3)", "range(3)", "range(3,1)", "range(1,9,0)",
-    "range(1,3,-1)", "range(0.1,0.3,0.1)", "range(start=1,stop=3)", "range(1,1000000000)", "range(a,b)",
-    "interval(0,1)", "extend_list({0})", "shuffle(range(1,4))", "sort(range(1,4))", "choice(1,2,a)",
+    "[{0},{1}]", "choice([{0},{1}])", "shuffle({0},{1})", "shuffle(choice({0},{1}))",
+    "sort({1},{0})", "sort({0},{1},reverse=true)", "tag(a,choice({0},{1}))", "tag({0})",
+    "choice(a={0})", "str({0})", "int({0})", "float({0})", "bool({0})", "json_str({0})",
+    "glob({0})", "glob(*)", "glob([{0},{1}])", "glob(*,exclude={0})",
+    "glob([*],exclude=[{0},*{1}])", "nope({0})", "choice(choice({0}))", "{{a:{0}}}", "{{{0}:{1}}}",
+    "${{oc.decode:{0}}}", "${{{0}}}", "'{0}", '{0}"', "\\'{0}\\'", "interval({0},{1})",
+    "range(1,3)", "range(3)", "range(3,1)", "range(1,9,0)", "range(1,3,-1)", "range(0.1,0.3,0.1)",
+    "range(start=1,stop=3)", "range(1,1000000000)", "range(a,b)", "interval(0,1)",
+    "extend_list({0})", "shuffle(range(1,4))", "sort(range(1,4))", "choice(1,2,a)",
 )  # fmt: skip
 _HYDRA = (
     "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.run.dir", "hydra.job.name", "hydra.job.chdir",
     "hydra.mode", "hydra.verbose", "hydra.output_subdir", "hydra.searchpath", "hydra.job.num",
     "hydra.job.env_set.X", "hydra.job.env_copy", "hydra.launcher.nope", "hydra.sweeper.nope",
-    "hydra.sweeper.params", "hydra.callbacks", "hydra.nope", "hydra", "hydra/launcher", "hydra/sweeper",
-    "hydra/env", "hydra/help", "hydra/nope", "hydra.job.config.override_dirname.exclude_keys",
-    "hydra.job.override_dirname", "hydra.runtime.cwd", "hydra.overrides.task",
+    "hydra.sweeper.params", "hydra.callbacks", "hydra.nope", "hydra", "hydra/launcher",
+    "hydra/sweeper", "hydra/env", "hydra/help", "hydra/nope",
+    "hydra.job.config.override_dirname.exclude_keys", "hydra.job.override_dirname",
+    "hydra.runtime.cwd", "hydra.overrides.task",
 )  # fmt: skip
 _HYDRA_VALUES = (
     "basic", "fresh_process", "matrix", "nope", "RUN", "MULTIRUN", "x", "x/y", "${now:%H}", "true",
     "null", "[]", "{}", "pkg://nope", "file:///nope", "[pkg://nope]", "[file://x]", "default",
 )  # fmt: skip
 _FLAGS: tuple[tuple[str, ...], ...] = (
-    ("-m",), ("-m",), ("-m",), ("-m",), ("--multirun",), ("--foo",), ("-x",), ("-",), ("--",), ("--run",),
-    ("-r",), ("-r", "-m"), ("--cfg", "job"), ("--cfg", "nope"), ("--cfg=hydra",), ("-c", "job", "--resolve"),
-    ("--resolve",), ("--package", "workload"), ("-c", "job", "-p", "workload"), ("-c", "job", "-p", "nope"),
-    ("--config-name", "nope"), ("-cn", "config"), ("--config-dir", "nope"), ("--config-dir=.",),
-    ("--config-path", "nope"), ("-cp", "."), ("--config-name",), ("--cfg",), ("--info", "nope"),
-    ("--experimental-rerun", "nope"), ("-mm",), ("--multi",), ("-h",), ("--version",), ("--dry-run",),
+    ("-m",), ("-m",), ("-m",), ("-m",), ("--multirun",), ("--foo",), ("-x",), ("-",), ("--",),
+    ("--run",), ("-r",), ("-r", "-m"), ("--cfg", "job"), ("--cfg", "nope"), ("--cfg=hydra",),
+    ("-c", "job", "--resolve"), ("--resolve",), ("--package", "workload"),
+    ("-c", "job", "-p", "workload"), ("-c", "job", "-p", "nope"), ("--config-name", "nope"),
+    ("-cn", "config"), ("--config-dir", "nope"), ("--config-dir=.",), ("--config-path", "nope"),
+    ("-cp", "."), ("--config-name",), ("--cfg",), ("--info", "nope"),
+    ("--experimental-rerun", "nope"), ("-mm",), ("--multi",), ("-h",), ("--version",),
+    ("--dry-run",),
 )  # fmt: skip
 
 
@@ -114,7 +120,7 @@ def command_line(seed: int) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Typist:
-    """Types arguments; ``oddness`` is the share of what is wrong or strange in each of their parts."""
+    """Types arguments; ``oddness`` is the share of what is wrong in each of their parts."""
 
     rng: random.Random
     oddness: float
@@ -219,15 +225,19 @@ def judge_command_line(arguments: Sequence[str], folder: Path) -> str:
 def run_here(arguments: Sequence[str], folder: Path) -> Ended:
     """Run the command in this process as if typed in ``folder``; it never measures."""
     out, err = StringIO(), StringIO()
-    with _as_it_was(folder), redirect_stdout(out), redirect_stderr(err):
-        with patch.object(sys, "argv", ["sd_bench", *arguments]):
-            with patch.object(command, "run_sweep", _never):
-                with warnings.catch_warnings(record=True) as caught:
-                    warnings.simplefilter("always")
-                    try:
-                        code = main()
-                    except SystemExit as ending:
-                        code = 0 if ending.code is None else ending.code  # type: ignore[assignment]
+    with (
+        _as_it_was(folder),
+        redirect_stdout(out),
+        redirect_stderr(err),
+        patch.object(sys, "argv", ["sd_bench", *arguments]),
+        patch.object(command, "run_sweep", _never),
+        warnings.catch_warnings(record=True) as caught,
+    ):
+        warnings.simplefilter("always")
+        try:
+            code = main()
+        except SystemExit as ending:
+            code = 0 if ending.code is None else ending.code  # type: ignore[assignment]
     err.write("".join(f"warning: {warning.message}\n" for warning in caught))
     return Ended(exit_code=code, out=out.getvalue(), err=err.getvalue())
 
