@@ -23,11 +23,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from sd_bench.config.schema import WORKERS
 from sd_bench.records import find_records
 from tests.execution.kill_test import LONGEST_WAIT_S, Watched, kill_tree, run, tree
+from tests.support.commands import INJECTED
 
 _STOPPED_S = 3.0
 _FLOOD_BYTES = 2**28
@@ -41,6 +43,7 @@ while left > 0:
     left -= os.write(1, b"x" * 65535 + b"\\n")
 """
 End = Callable[[subprocess.Popen[bytes], str], bytes]
+Hit = Callable[[Watched, random.Random], str]
 
 
 def main() -> int:
@@ -54,7 +57,7 @@ def main() -> int:
     parser.add_argument("--worker", choices=WORKERS, default="spawn")
     options = parser.parse_args()
     trials: dict[str, Callable[[Path], str]] = {
-        f"{options.kills} times {name}": lambda folder, end=end: _killed(folder, end, options)
+        f"{options.kills} times {name}": partial(_killed, end, options)
         for name, end in KILLS.items()
         if options.kills
     }
@@ -64,7 +67,7 @@ def main() -> int:
         (f"{options.corruptions} times a record corrupted", options.corruptions, _corrupt),
     ):
         if count:
-            trials[name] = lambda folder, count=count, hit=hit: _each(folder, count, hit, options)
+            trials[name] = partial(_each, count, hit, options)
     lost = 0
     for name, trial in trials.items():
         began = time.monotonic()
@@ -78,7 +81,7 @@ def main() -> int:
     return 1 if lost else 0
 
 
-def _killed(folder: Path, end: End, options: argparse.Namespace) -> str:
+def _killed(end: End, options: argparse.Namespace, folder: Path) -> str:
     printed: Counter[str] = Counter()
 
     def heard(launcher: subprocess.Popen[bytes], mark: str) -> bytes:
@@ -149,12 +152,7 @@ def _ended(launcher: subprocess.Popen[bytes], mark: str) -> bytes:
     return said
 
 
-def _each(
-    folder: Path,
-    count: int,
-    hit: Callable[[Watched, random.Random], str],
-    options: argparse.Namespace,
-) -> str:
+def _each(count: int, hit: Hit, options: argparse.Namespace, folder: Path) -> str:
     rng = random.Random(options.seed)
     outcomes: Counter[str] = Counter()
     for index in range(count):
@@ -195,8 +193,6 @@ def _flood(watched: Watched, rng: random.Random) -> str:
 
 @contextmanager
 def _injected(code: str) -> Iterator[None]:
-    from tests.support.commands import INJECTED
-
     before = os.environ.get("PYTHONPATH")
     with tempfile.TemporaryDirectory() as site:
         Path(site, "sitecustomize.py").write_text(INJECTED.format(code=code))
@@ -215,15 +211,16 @@ def _corrupt(watched: Watched, rng: random.Random) -> str:
     watched.check_complete()
     path = rng.choice(sorted(watched.seen))
     content = watched.seen.pop(path)
-    rng.choice(
-        (
-            lambda: path.write_bytes(content[: rng.randrange(len(content))]),
-            lambda: path.write_bytes(b""),
-            lambda: path.write_bytes(content.replace(b":", b"\xff", 3)),
-            lambda: (path.unlink(), path.mkdir()),
-            lambda: (path.unlink(), os.mkfifo(path)),
-        )
-    )()
+    path.unlink()
+    kind = rng.choice(("cut", "empty", "overwritten", "a folder", "a pipe"))
+    if kind == "a folder":
+        path.mkdir()
+    elif kind == "a pipe":
+        os.mkfifo(path)
+    else:
+        cut = content[: rng.randrange(1, len(content))]
+        written = {"cut": cut, "empty": b"", "overwritten": b"\xff" * 9 + content[9:]}
+        path.write_bytes(written[kind])
     _to_its_end(watched)
     watched.check()
     aside = [p.name for p in watched.folder.rglob("unreadable-*")]

@@ -35,7 +35,7 @@ _LONGEST_LINE = 4_200
 #: Words of libraries that help nobody who typed a command.
 _NOT_FOR_USERS = (
     "Exception", "viable alternative", "extraneous input", "mismatched input", "<EOF>", "token rec",
-    "object at 0x", "<class", "full_key", "object_type", "Structured config", "multirun",
+    "object at 0x", "<class", "full_key", "object_type", "Structured config", "Ambiguous value",
 )  # fmt: skip
 #: Never typed: what would measure, and what writes into a user's home.
 _LEFT_OUT = {"dry_run", "plan"}
