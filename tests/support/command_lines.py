@@ -197,12 +197,16 @@ class Ended:
 
 
 def judge_command_line(arguments: Sequence[str], folder: Path) -> str:
-    """What the command makes of it in ``folder``, which is empty.
+    """What the command makes of it in ``folder``, which is empty. Raises as ``judge`` does."""
+    return judge(run_here(arguments, folder), folder)
+
+
+def judge(ended: Ended, folder: Path) -> str:
+    """The outcome of a command that has run in ``folder``.
 
     Raises AssertionError for anything but a plan, something shown, or a refusal of one line with
     exit code 2, and if anything was written.
     """
-    ended = run_here(arguments, folder)
     left = [str(path.relative_to(folder)) for path in folder.rglob("*")]
     assert not left, f"written: {left}"
     lines = [line for line in ended.err.split("\n")[:-1] if not line.endswith(_OLD_WORDS)]
