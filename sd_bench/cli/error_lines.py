@@ -77,7 +77,7 @@ def _in_our_words(words: str) -> str | None:
             f"{found[1]}: there is no such choice{_nearest(found[1], _names_beside(found[1]))}; "
             "python -m sd_bench --help lists the groups, --cfg job all values"
         )
-    if found := re.search(r"has missing mandatory value: name full_key: (\w+)\.name", words):
+    if found := re.search(r"has missing mandatory value: \w+ full_key: (\w+)\.\w+ ", words):
         return f"~{found[1]}: every group is needed; name another option instead"
     if re.search(r"^Ambiguous value for argument|requires --multirun$", words):
         return SEVERAL_VALUES
