@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from sd_bench.capabilities import devices
 from sd_bench.capabilities.allocators import cpu_allocator
+from sd_bench.capabilities.fastest import choice_here
 from sd_bench.capabilities.hydra_plugins import register_plugins
 from sd_bench.capabilities.implementations import list_implementations
 from sd_bench.capabilities.nvidia_driver import cuda_devices
@@ -41,6 +42,8 @@ def register() -> None:
         ("implementations_but", _implementations_but),
         ("by_kind", lambda kind, on_cpu, on_cuda: on_cpu if kind == "cpu" else on_cuda),
         ("compiled_on_a_cpu", lambda kind, mode: kind == "cpu" and mode != "off"),
+        ("graphed_on_cuda", lambda kind, mode: kind == "cuda" and mode in ("off", "default")),
+        ("fastest", choice_here),
     ):
         OmegaConf.register_new_resolver(f"sd_bench.{name}", resolve, replace=True)
 

@@ -185,6 +185,7 @@ def preset_name(config: Config) -> str | None:
         "attention": attention.backend,
         "compile": config.compile.mode,
         "precision": config.precision.name,
+        "optimizations": "+".join(config.optimizations.names),
         "torch_env": config.torch_env.name,
         "checkpointing": str(config.model_version.unet.use_checkpoint).lower(),
         "disabled": "+".join(attention.disabled),

@@ -1,8 +1,10 @@
 """Which rounds come next: the whole matrix again, less the cells whose verdicts are in.
 
-The first rounds are for all cells. At each planned look the comparisons are judged by the rule that
-the analysis judges by; cells of which every comparison is decided rest, and the others get rounds
-up to the next look, while there is time.
+The first round is for all cells, and so are those up to the first look, unless the budget has no
+room for that: then the cells whose rounds take longest rest after the first one, so that what is
+left comes to verdicts. At each planned look the comparisons are judged by the rule that the
+analysis judges by; cells of which every comparison is decided rest, and the others get rounds up to
+the next look, while there is time.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ class LookWatcher(Protocol):
 
     def budget_spent(self) -> None: ...
 
+    def resting(self, cells: Sequence[PlannedCell], rounds: int) -> None: ...
+
 
 @dataclass(slots=True)
 class Schedule:
@@ -59,6 +63,8 @@ class Schedule:
         profiled = {index for (index, _), record in self.records.items() if record.profile}
         position = 0
         for round_index in count():
+            if round_index == 1:
+                self._rest_what_does_not_fit()
             if self.looks.is_look(round_index):
                 self._look(round_index)
             indices = [
@@ -80,6 +86,33 @@ class Schedule:
                 return
             if turns:
                 yield turns
+
+    def _rest_what_does_not_fit(self) -> None:
+        """Let the costliest cells rest, if the first look's rounds of all of them take too long.
+
+        A cell that is left with nothing to be compared with rests too. Where no comparison would
+        be left, all cells go on: estimates of all are worth more than of a few.
+        """
+        if self.deadline is None:
+            return
+        left_s = self.deadline - time.monotonic()
+        going_on = {i for i, n in enumerate(self._targets) if n > 1 and not self._cannot_run(i, 1)}
+        costs = {index: self._rounds_ahead_s(index) for index in going_on}
+        kept = set(going_on)
+        while kept and sum(costs[index] for index in kept) > left_s:
+            kept.remove(max(kept, key=lambda index: (costs[index], index)))
+            kept = self.looks.compared_within(kept)
+        if not kept or kept == going_on:
+            return
+        resting = sorted(going_on - kept)
+        for index in resting:
+            self._targets[index] = 1
+        self.watcher.resting([self.plan[index] for index in resting], self.looks.first)
+
+    def _rounds_ahead_s(self, index: int) -> float:
+        """How long the rounds of a cell up to the first look take that have no record yet."""
+        ahead = [n for n in range(1, self._targets[index]) if (index, n) not in self.records]
+        return len(ahead) * self._expected_round_s(index) / self.at_once
 
     def _cannot_run(self, index: int, round_index: int) -> bool:
         """Whether an earlier round's worker has found that the cell cannot run here."""
@@ -122,15 +155,15 @@ class Schedule:
 
     def _expected_s(self, turns: Sequence[Turn]) -> float:
         """How long these turns will take, by the earlier rounds of their cells."""
-        total_s = 0.0
-        for turn in turns:
-            earlier = [
-                record.times.worker_s + _AROUND_A_WORKER_S
-                for (index, _), record in self.records.items()
-                if index == turn.cell_index and record.times and record.times.worker_s
-            ]
-            total_s += sum(earlier[-3:]) / max(1, len(earlier[-3:]))
-        return total_s / self.at_once
+        return sum(self._expected_round_s(turn.cell_index) for turn in turns) / self.at_once
+
+    def _expected_round_s(self, cell_index: int) -> float:
+        earlier = [
+            record.times.worker_s + _AROUND_A_WORKER_S
+            for (index, _), record in self.records.items()
+            if index == cell_index and record.times and record.times.worker_s
+        ]
+        return sum(earlier[-3:]) / max(1, len(earlier[-3:]))
 
 
 def shuffle_round(

@@ -97,6 +97,15 @@ class SweepLooks:
         )
         return {index for cell in members for index in self.indices_of(cell)}
 
+    def compared_within(self, indices: set[int]) -> set[int]:
+        """Those of the cells with these numbers that are compared with another of them."""
+        found: set[int] = set()
+        for pair in self.pairs:
+            numbers = {index for cell in pair.both_cells for index in self.indices_of(cell)}
+            if pair.is_comparison and numbers <= indices:
+                found |= numbers
+        return found
+
     def indices_of(self, cell: Cell) -> list[int]:
         """The numbers that a cell has in the plan; it may have been asked for more than once."""
         return self._indices.get((cell.cell_hash, cell.choices["preset"]), [])

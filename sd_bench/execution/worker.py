@@ -26,6 +26,7 @@ from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING, Any, NoReturn  # noqa: E402
 
 from sd_bench.capabilities.allocators import why_not_had, without_allocator  # noqa: E402
+from sd_bench.capabilities.fastest import why_fastest_may_not_be  # noqa: E402
 from sd_bench.capabilities.other_makers import torch_type  # noqa: E402
 from sd_bench.capabilities.support_rules import compile_switch  # noqa: E402
 from sd_bench.config.conversion import from_dict, to_dict  # noqa: E402
@@ -224,11 +225,17 @@ def _measure(
     find_factory(config)
     import_s = time.perf_counter() - began
     device = device_of(config)
-    if (why := why_no_kernels(device)) is not None:
-        return replace(record, status="unsupported", reason=why)
     variables = without_allocator(config.allocator, os.environ)
-    environment = {**describe_environment(device, variables), "worker": request.worker}
+    why = why_no_kernels(device)
+    try:
+        environment = {**describe_environment(device, variables), "worker": request.worker}
+    except (RuntimeError, AssertionError):  # of a PyTorch that cannot even ask the device
+        if why is None:
+            raise
+        return replace(record, status="unsupported", reason=why)
     record = replace(record, environment=environment)
+    if why is not None:
+        return replace(record, status="unsupported", reason=why)
     if request.fingerprints and record.environment["fingerprint"] not in request.fingerprints:
         report.tell({"environment": record.environment})
         raise _OtherEnvironmentError
@@ -271,7 +278,9 @@ def _measure(
         )
         if is_first:
             done = with_efficiency(done, config, device, folder.parent)
+        unknown = why_fastest_may_not_be(config, record.environment["device"]["name"])
         warnings = [*done.warnings, *cut_prompts(config), *remarks(done)]
+        warnings += [] if unknown is None else [unknown]
         return _judged(replace(done, warnings=warnings), measured)
 
     finished: Record | None = None

@@ -14,6 +14,7 @@ from functools import cache
 
 import pytest
 
+import sd_bench.execution.schedule as schedule_module
 from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Cell, choices
 from sd_bench.execution.finished_rounds import Finished, nothing_finished
@@ -36,12 +37,16 @@ Runtime = Callable[[PlannedCell, int], float]
 class Notes:
     looks: list[tuple[int, int]] = field(default_factory=list)
     is_over_budget: bool = False
+    rested: list[str] = field(default_factory=list)
 
     def looked(self, rounds: int, comparisons: Sequence[Comparison], going_on: int) -> None:
         self.looks.append((rounds, going_on))
 
     def budget_spent(self) -> None:
         self.is_over_budget = True
+
+    def resting(self, cells: Sequence[PlannedCell], rounds: int) -> None:
+        self.rested += [planned.cell.label for planned in cells]
 
 
 @cache
@@ -192,21 +197,88 @@ def test_an_interrupted_sweep_goes_on_with_the_same_rounds_in_the_same_places(
     ]
 
 
+class Clock:
+    """A monotonic clock on which each turn takes what its record says, and what is around it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(schedule_module.time, "monotonic", lambda: self.now)
+
+    def run(self, running: Schedule, worker_s: Callable[[PlannedCell], float]) -> list[Turn]:
+        """All turns of a schedule, whose cells' workers live so long."""
+        turns: list[Turn] = []
+        for of_round in running.rounds():
+            for turn in of_round:
+                record = record_of(turn, clear_but_for_batch_4(turn.planned, turn.round))
+                assert record.times is not None
+                lived_s = worker_s(turn.planned)
+                times = dataclasses.replace(record.times, worker_s=lived_s)
+                record = dataclasses.replace(record, times=times)
+                running.records[turn.cell_index, turn.round] = record
+                turns.append(turn)
+                self.now += lived_s + 0.5
+        return turns
+
+
+@pytest.mark.parametrize(
+    ("seconds_after_the_first_look", "rounds_of_batch_4", "over_budget"),
+    [(12, 7, True), (8, 6, True), (1000, 10, False)],
+)
 def test_after_the_first_look_no_round_begins_that_would_end_after_the_deadline(
     compose_config: Compose,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds_after_the_first_look: float,
+    rounds_of_batch_4: int,
+    over_budget: bool,
 ) -> None:
-    plan = sweep_plan(compose_config)
+    """A round of the two cells that go on takes 11 s, of all six 33 s."""
+    plan, notes, clock = sweep_plan(compose_config), Notes(), Clock(monkeypatch)
+    looks = plan_looks_of(plan, nothing_finished(), 10)
+    deadline = clock.now + 6 * 33 + seconds_after_the_first_look
+    turns = clock.run(schedule(plan, looks, notes, deadline=deadline), lambda planned: 5.0)
+    per_cell = Counter(turn.cell_index for turn in turns)
+    assert [per_cell[index] for index in range(6)] == [6, 6, 6, 6, *[rounds_of_batch_4] * 2]
+    assert (notes.is_over_budget, notes.rested) == (over_budget, [])
+
+
+def test_a_deadline_that_is_over_begins_no_round(compose_config: Compose) -> None:
+    plan, notes = sweep_plan(compose_config), Notes()
     looks = plan_looks_of(plan, nothing_finished(), 30)
-    notes = Notes()
-    soon = time.monotonic() + 20  # a round of the two that go on takes 11 s, of all six 33 s
-    turns = run(schedule(plan, looks, notes, deadline=soon), clear_but_for_batch_4)
-    assert notes.is_over_budget is False or len(turns) > 36
-    notes = Notes()
-    turns = run(schedule(plan, looks, notes, deadline=time.monotonic() + 8), clear_but_for_batch_4)
-    assert (len(turns), notes.is_over_budget) == (36, True)
-    notes = Notes()
     turns = run(schedule(plan, looks, notes, deadline=time.monotonic()), clear_but_for_batch_4)
     assert (turns, notes.is_over_budget) == ([], True)
+
+
+def test_where_the_budget_has_no_room_for_all_the_costliest_cells_rest(
+    compose_config: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batch 4 takes 60 s a cell. With one of its two cells gone the other has no peer."""
+
+    def worker_s(planned: PlannedCell) -> float:
+        return 60.0 if planned.cell.config.workload.batch_size == 4 else 5.0
+
+    plan, notes, clock = sweep_plan(compose_config), Notes(), Clock(monkeypatch)
+    looks = plan_looks_of(plan, nothing_finished(), 10)
+    running = schedule(plan, looks, notes, deadline=clock.now + 300)
+    began = clock.now
+    per_cell = Counter(turn.cell_index for turn in clock.run(running, worker_s))
+    assert [per_cell[index] for index in range(6)] == [6, 6, 6, 6, 1, 1]
+    assert clock.now - began <= 300
+    assert len(notes.rested) == 2
+    assert all("batch_size=4" in label for label in notes.rested)
+    verdicts = compare_cells(pool_records(running.records.values()))
+    decided = [c.cell.choices["batch_size"] for c in verdicts if c.difference and c.is_settled]
+    assert set(decided) >= {1, 2}
+
+
+def test_where_no_comparison_would_be_left_every_cell_gets_what_fits(
+    compose_config: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, notes, clock = sweep_plan(compose_config), Notes(), Clock(monkeypatch)
+    looks = plan_looks_of(plan, nothing_finished(), 10)
+    running = schedule(plan, looks, notes, deadline=clock.now + 100)
+    per_cell = Counter(turn.cell_index for turn in clock.run(running, lambda planned: 8.0))
+    assert [per_cell[index] for index in range(6)] == [2, 2, 2, 2, 2, 2]
+    assert (notes.is_over_budget, notes.rested) == (True, [])
 
 
 def test_more_rounds_are_for_the_undecided_and_stay_within_the_plan(

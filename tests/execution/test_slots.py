@@ -50,6 +50,9 @@ class Diary:
     def budget_spent(self) -> None:
         self.events.append(("budget spent", 0))
 
+    def resting(self, cells: Sequence[PlannedCell], rounds: int) -> None:
+        self.events.append(("resting", len(cells)))
+
     def measuring_again(self, planned: PlannedCell, reasons: list[str]) -> None:
         self.events.append(("again", 0))
 

@@ -60,6 +60,22 @@ def test_a_gpu_that_this_pytorch_has_no_kernels_for_is_unsupported(
     assert done.returncode == 0, done.stdout + done.stderr
     (record,) = records(tmp_path)
     assert (record.status, record.reason) == ("unsupported", "no kernels for cpu")
+    assert record.environment["device"]["kind"] == "cpu", "it is no machine of its own"
+
+
+def test_where_not_even_the_device_can_be_asked_the_reason_is_kept(
+    command: Command, inject: Inject, tmp_path: Path
+) -> None:
+    inject(
+        "from sd_bench.capabilities import torch_compat\n"
+        "from sd_bench.measurement import environment_facts\n"
+        "torch_compat.why_no_kernels = lambda device: f'no kernels for {device}'\n"
+        "def ask(*_): raise RuntimeError('the driver is too old')\n"
+        "environment_facts.describe_environment = ask\n"
+    )
+    assert command(*SMOKE, "attention=math").returncode == 0
+    (record,) = records(tmp_path)
+    assert (record.status, record.reason) == ("unsupported", "no kernels for cpu")
 
 
 def test_a_worker_that_dies_is_a_record_with_its_signal_and_its_last_words(

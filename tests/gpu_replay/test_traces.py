@@ -148,7 +148,9 @@ def test_a_step_with_lost_kernels_is_profiled_again(
 
     monkeypatch.setattr(step_profile, "_trace_step", trace_step)
     on_a_gpu: Any = SimpleNamespace(
-        config=SimpleNamespace(compile=SimpleNamespace(mode="off")),
+        config=SimpleNamespace(
+            compile=SimpleNamespace(mode="off"), optimizations=SimpleNamespace(cuda_graph=False)
+        ),
         device=torch.device("cuda"),
         attention_modules=[],
     )
@@ -218,6 +220,51 @@ def test_what_a_cuda_graph_replays_is_told_by_names_and_said(written: Format) ->
     notes = notes_on(step, on_device=True, compiled=True)
     assert "a CUDA graph replayed 7 of 7 kernels" in notes["graph"]
     assert "operators" not in notes
+
+
+@pytest.mark.parametrize(
+    ("seen", "tries", "kept", "note"),
+    [
+        ([7, 7], 2, 0, None),
+        ([6, 7, 7], 3, 1, None),
+        ([7, 5, 7], 3, 0, None),
+        ([5, 7, 6], 3, 1, "each profile saw another number of the graph's kernels (5, 7, 6): some"),
+    ],
+)
+def test_a_graph_is_profiled_until_two_steps_saw_as_many_kernels(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    seen: list[int],
+    tries: int,
+    kept: int,
+    note: str | None,
+) -> None:
+    """Nothing else says how many a graph has: it is launched as one."""
+    made: list[bytes] = []
+
+    def trace_step(_: object) -> bytes:
+        replayed = [
+            replace(kernel, launched=130, call="cudaGraphLaunch", graph=4, is_lost=index >= count)
+            for count in [seen[len(made)]]
+            for index, kernel in enumerate(COMPILED_KERNELS)
+        ]
+        made.append(json.dumps(trace_of(FORMATS["2.7"], [STEP], replayed)).encode())
+        return made[-1]
+
+    monkeypatch.setattr(step_profile, "_trace_step", trace_step)
+    on_a_gpu: Any = SimpleNamespace(
+        config=SimpleNamespace(
+            compile=SimpleNamespace(mode="off"), optimizations=SimpleNamespace(cuda_graph=True)
+        ),
+        device=torch.device("cuda"),
+        attention_modules=None,  # their hooks would see nothing
+    )
+    profile = step_profile.profile_step(on_a_gpu, tmp_path / "trace.json.gz")
+    assert len(made) == tries
+    assert gzip.decompress((tmp_path / "trace.json.gz").read_bytes()) == made[kept]
+    assert f"{max(seen)} of {max(seen)} kernels" in profile.notes["graph"]
+    assert profile.notes.get("graph_kernels", "").startswith(note or "")
+    assert ("graph_kernels" in profile.notes) == (note is not None)
 
 
 def test_a_graphs_kernel_is_known_by_its_number_where_the_call_is_missing() -> None:
