@@ -56,6 +56,7 @@ def test_a_dash_and_two_separate_flags_from_overrides_as_shells_do(tmp_path: Pat
         (["+preset=none"], "+preset=none: there is a preset already; write it without +"),
         (["allocator==auto"], "allocator==auto: write one ="),
         (["~precision"], "~precision: every group is needed"),
+        (["hydra.searchpath=[file://x]"], "hydra.searchpath: there is no x; name a folder"),
         (["~compile"], "~compile: every group is needed"),
         (["--experimental-rerun", "x.pickle"], "resume=true goes on with a sweep"),
         (["implementation=4", "precision=autocast,auto"], "add -m to sweep over them"),

@@ -7,6 +7,7 @@ import os
 import shlex
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -65,6 +66,8 @@ def main() -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a prompt may hold what the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
+    # Hydra warns of a folder that is not there, and goes on without the options that are in it.
+    warnings.filterwarnings("error", "provider=hydra.searchpath", UserWarning)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: end the worker, tidy up
     try:
         present = [with_present_names(argument) for argument in sys.argv[1:]]

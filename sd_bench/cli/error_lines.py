@@ -57,7 +57,7 @@ def one_line(error: Exception) -> str:
         text = f"{text}: {first}"
     words = " ".join(text.split())
     if (ours := _in_our_words(words)) is not None:
-        return ours
+        return printable(ours, _LONGEST)
     words = _with_the_name_first(words)
     hint = next((hint for mark, hint in _HINTS.items() if mark in words), None)
     return printable(words if hint is None else f"{words} ({hint})", _LONGEST)
@@ -81,6 +81,8 @@ def _in_our_words(words: str) -> str | None:
         return f"~{found[1]}: every group is needed; name another option instead"
     if re.search(r"^Ambiguous value for argument|requires --multirun$", words):
         return SEVERAL_VALUES
+    if found := re.match(r"provider=hydra\.searchpath .*path=(.*) is not available", words):
+        return f"hydra.searchpath: there is no {found[1]}; name a folder, or a package installed"
     if found := re.search(r"Could not find '([\w/]+)/([^/']+)' Available options", words):
         options = sorted(file.stem for file in (CONF_DIR / found[1]).glob("*.yaml"))
         if not found[2].lstrip("-").isdigit() and (nearest := _nearest(found[2], options)):
