@@ -8,7 +8,8 @@ import shlex
 import signal
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import NoReturn
 
@@ -101,7 +102,7 @@ def main() -> int:
                     raise
                 refused.append(error)  # Hydra's launchers would print a line of their own
 
-        hydra.main(config_path=str(CONF_DIR), config_name="config", version_base="1.3")(task)()
+        _run_hydra(task)
         if refused:
             raise refused[0]
     except KeyboardInterrupt as interrupt:
@@ -113,6 +114,25 @@ def main() -> int:
         print(f"sd_bench: {one_line(error)}", file=sys.stderr)
         return EXIT_USAGE
     return EXIT_FAILED_CELL if any(result.failed for result in results) else EXIT_OK
+
+
+def _run_hydra(task: Callable[..., None]) -> None:
+    """Let Hydra compose what is on the command line, and hand it to ``task``.
+
+    Raises ConfigError for a part of the configuration that is to be shown and is not there.
+    """
+    run = hydra.main(config_path=str(CONF_DIR), config_name="config", version_base="1.3")(task)
+    package = next((a for a in sys.argv if a.startswith("--package=")), None)
+    if package is None or not any(a.startswith("--cfg=") for a in sys.argv):
+        run()
+        return
+    try:
+        with redirect_stderr(io.StringIO()):  # where Hydra says it in a line of its own, and exits
+            run()
+    except SystemExit as ending:
+        if not ending.code:
+            raise
+        raise ConfigError(f"{package}: there is no such part; --cfg job shows them all") from None
 
 
 def _recognised(overrides: Sequence[str]) -> list[str]:
