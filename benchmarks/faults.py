@@ -1,72 +1,232 @@
-"""Feeds the readers thousands of mutants and prints what came of them.
+"""Kills, stops, floods and corrupts real sweeps in a loop, and prints what was lost.
 
-``python benchmarks/faults.py [--checkpoints N] [--records N] [--seed N]``. A mutant that is
-neither refused in one line nor read is listed with its seed, and the exit code is 1. Where bytes
-of the numbers themselves were changed, a checkpoint reads with changed numbers: no form of file
-has a sum over them.
+    python -m benchmarks.faults [--kills 17] [--stops 3] [--floods 3] [--corruptions 6] [--seed 0]
+
+Small sweeps of a tiny model run one after another. ``--kills`` is the number for each of six ways:
+SIGKILL to all processes, to the launcher alone and to the worker alone; Ctrl-C and a closed
+terminal (SIGHUP) to all; SIGTERM to the launcher. The moments are seeded: times after the start, or
+when a record or its latents are being written. After each the sweep is resumed until it is done,
+and then has exactly one sound record per round, its latents, and no litter. The exit code is 1 if
+that does not hold.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import random
+import signal
+import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from tests.support.mutants import (
-    checkpoint_mutant,
-    judge_checkpoint,
-    judge_record,
-    record_mutant,
-)
+from sd_bench.config.schema import WORKERS
+from sd_bench.records import find_records
+from tests.execution.kill_test import LONGEST_WAIT_S, Watched, kill_tree, run, tree
+from tests.support.commands import INJECTED
 
-_SLOW_S = 2.0
-_MOST_SHOWN = 10
+_STOPPED_S = 3.0
+_FLOOD_BYTES = 2**28
+_LARGEST_LOG = 2**25
+_LONGEST_END_S = 120.0
+#: Both kinds of worker run this as they begin: 256 MB to the standard output.
+_FLOODING = f"""
+import os
+left = {_FLOOD_BYTES}
+while left > 0:
+    left -= os.write(1, b"x" * 65535 + b"\\n")
+"""
+End = Callable[[subprocess.Popen[bytes], str], bytes]
+Hit = Callable[[Watched, random.Random], str]
 
 
 def main() -> int:
-    """Run both kinds; 1 if one has escaped."""
+    """The command; 1 if anything was lost."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--checkpoints", type=int, default=2000, help="how many (default: 2000)")
-    parser.add_argument("--records", type=int, default=2000, help="how many (default: 2000)")
-    parser.add_argument("--seed", type=int, default=0, help="of the first mutant (default: 0)")
+    parser.add_argument("--kills", type=int, default=17, help="of each way (default: 17)")
+    parser.add_argument("--stops", type=int, default=3)
+    parser.add_argument("--floods", type=int, default=3)
+    parser.add_argument("--corruptions", type=int, default=6)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--worker", choices=WORKERS, default="spawn")
     options = parser.parse_args()
-    first = options.seed
-    with TemporaryDirectory() as folder:
-        escaped = [
-            *feed(
-                "checkpoints", range(first, first + options.checkpoints),
-                lambda seed: judge_checkpoint(checkpoint_mutant(seed), Path(folder, "m.ckpt")),
-            ),
-            *feed(
-                "records", range(first, first + options.records),
-                lambda seed: judge_record(record_mutant(seed), Path(folder, "round-0.json")),
-            ),
-        ]  # fmt: skip
-    for line in escaped[:_MOST_SHOWN]:
-        print(line)
-    return 1 if escaped else 0
+    trials: dict[str, Callable[[Path], str]] = {
+        f"{options.kills} times {name}": partial(_killed, end, options)
+        for name, end in KILLS.items()
+        if options.kills
+    }
+    for name, count, hit in (
+        (f"{options.stops} times a worker stopped for {_STOPPED_S:g} s", options.stops, _stop),
+        (f"{options.floods} times 256 MB printed by each worker", options.floods, _flood),
+        (f"{options.corruptions} times a record corrupted", options.corruptions, _corrupt),
+    ):
+        if count:
+            trials[name] = partial(_each, count, hit, options)
+    lost = 0
+    for name, trial in trials.items():
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                outcome = trial(Path(folder))
+            except AssertionError as error:
+                lost += 1
+                outcome = f"LOST: {error}"
+        print(f"{name}: {outcome}; {time.monotonic() - began:.0f} s", flush=True)
+    return 1 if lost else 0
 
 
-def feed(kind: str, seeds: range, judge: Callable[[int], str]) -> list[str]:
-    """Judge a mutant of each seed, print the counts, and return those that escaped."""
-    counts: Counter[str] = Counter()
-    escaped, slowest_s = [], 0.0
-    for seed in seeds:
-        began = time.process_time()
+def _killed(end: End, options: argparse.Namespace, folder: Path) -> str:
+    printed: Counter[str] = Counter()
+
+    def heard(launcher: subprocess.Popen[bytes], mark: str) -> bytes:
+        said = end(launcher, mark)
+        printed["tracebacks" if b"Traceback" in said else "no traceback"] += 1
+        return said
+
+    resume = ("resume=true", "retry_failed=true") if end is kill_worker else ("resume=true",)
+    sweeps = run(folder, options.kills, options.seed, options.worker, lambda _: None, heard, resume)
+    told = ", ".join(f"{count} with {words}" for words, count in sorted(printed.items()))
+    return f"{sweeps} sweeps complete, none lost or torn ({told})"
+
+
+def kill_launcher(launcher: subprocess.Popen[bytes], mark: str) -> bytes:
+    """SIGKILL to the launcher: its processes have to end by themselves."""
+    launcher.kill()
+    return _ended(launcher, mark)
+
+
+def kill_worker(launcher: subprocess.Popen[bytes], mark: str) -> bytes:
+    """SIGKILL to all but the launcher, which goes on with the other rounds."""
+    _signal_all(mark, signal.SIGKILL, but=launcher.pid)
+    return _ended(launcher, mark)
+
+
+def interrupt(launcher: subprocess.Popen[bytes], mark: str) -> bytes:
+    """Ctrl-C: the terminal tells all of them."""
+    _signal_all(mark, signal.SIGINT)
+    return _ended(launcher, mark)
+
+
+def hang_up(launcher: subprocess.Popen[bytes], mark: str) -> bytes:
+    """The terminal is closed."""
+    _signal_all(mark, signal.SIGHUP)
+    return _ended(launcher, mark)
+
+
+def terminate(launcher: subprocess.Popen[bytes], mark: str) -> bytes:
+    """As a batch system does it, and ``kill``."""
+    launcher.terminate()
+    return _ended(launcher, mark)
+
+
+KILLS: dict[str, End] = {
+    "SIGKILL to all": kill_tree,
+    "SIGKILL to the launcher": kill_launcher,
+    "SIGKILL to the worker": kill_worker,
+    "Ctrl-C": interrupt,
+    "SIGTERM to the launcher": terminate,
+    "a closed terminal": hang_up,
+}
+
+
+def _signal_all(mark: str, number: int, but: int | None = None) -> None:
+    for process in tree(mark):
+        if process != but:
+            with suppress(ProcessLookupError):
+                os.kill(process, number)
+
+
+def _ended(launcher: subprocess.Popen[bytes], mark: str) -> bytes:
+    """What the launcher has printed, once no process of its own is left."""
+    said, _ = launcher.communicate(timeout=_LONGEST_END_S)
+    deadline = time.monotonic() + 30
+    while left := tree(mark):
+        assert time.monotonic() < deadline, f"still there: {left}"
+        time.sleep(0.01)
+    return said
+
+
+def _each(count: int, hit: Hit, options: argparse.Namespace, folder: Path) -> str:
+    rng = random.Random(options.seed)
+    outcomes: Counter[str] = Counter()
+    for index in range(count):
+        mark = f"{os.getpid()}-{hit.__name__}-{index}"
+        outcomes[hit(Watched(folder / str(index), mark, options.worker), rng)] += 1
+    return ", ".join(f"{number} {outcome}" for outcome, number in outcomes.most_common())
+
+
+def _to_its_end(watched: Watched) -> None:
+    launcher = watched.start()
+    said, _ = launcher.communicate()
+    assert launcher.returncode == 0, said.decode(errors="replace")
+
+
+def _stop(watched: Watched, rng: random.Random) -> str:
+    launcher = watched.start()
+    time.sleep(rng.uniform(0, LONGEST_WAIT_S))
+    stopped = [process for process in tree(watched.mark) if process != launcher.pid]
+    for number in (signal.SIGSTOP, signal.SIGCONT):
+        for process in stopped:
+            with suppress(ProcessLookupError):
+                os.kill(process, number)
+        time.sleep(_STOPPED_S if number == signal.SIGSTOP else 0)
+    said, _ = launcher.communicate()
+    assert launcher.returncode == 0, said.decode(errors="replace")
+    watched.check()
+    return f"complete, {len(watched.seen)} records" if stopped else "complete, nothing to stop yet"
+
+
+def _flood(watched: Watched, rng: random.Random) -> str:
+    with _injected(_FLOODING):
+        _to_its_end(watched)
+    watched.check()
+    largest = max((log.stat().st_size for log in watched.folder.rglob("*.log")), default=0)
+    assert largest < _LARGEST_LOG, f"a log of {largest} bytes"
+    return f"complete, {len(watched.seen)} records, no log above {_LARGEST_LOG >> 20} MB"
+
+
+@contextmanager
+def _injected(code: str) -> Iterator[None]:
+    before = os.environ.get("PYTHONPATH")
+    with tempfile.TemporaryDirectory() as site:
+        Path(site, "sitecustomize.py").write_text(INJECTED.format(code=code))
+        os.environ["PYTHONPATH"] = site
         try:
-            counts[judge(seed)] += 1
-        except Exception as error:
-            escaped.append(f"{kind}, seed {seed}: {type(error).__name__}: {error}"[:300])
-        slowest_s = max(slowest_s, time.process_time() - began)
-        if slowest_s > _SLOW_S and len(escaped) < _MOST_SHOWN:
-            escaped.append(f"{kind}, seed {seed}: {slowest_s:.1f} s")
-    listed = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
-    print(f"{len(seeds)} {kind}: {listed}; {len(escaped)} escaped; slowest {slowest_s:.2f} s")
-    return escaped
+            yield
+        finally:
+            os.environ.pop("PYTHONPATH")
+            if before is not None:
+                os.environ["PYTHONPATH"] = before
+
+
+def _corrupt(watched: Watched, rng: random.Random) -> str:
+    """A record cut, emptied, overwritten, or replaced: measured again, the others kept."""
+    _to_its_end(watched)
+    watched.check_complete()
+    path = rng.choice(sorted(watched.seen))
+    content = watched.seen.pop(path)
+    path.unlink()
+    kind = rng.choice(("cut", "empty", "overwritten", "a folder", "a pipe"))
+    if kind == "a folder":
+        path.mkdir()
+    elif kind == "a pipe":
+        os.mkfifo(path)
+    else:
+        cut = content[: rng.randrange(1, len(content))]
+        written = {"cut": cut, "empty": b"", "overwritten": b"\xff" * 9 + content[9:]}
+        path.write_bytes(written[kind])
+    _to_its_end(watched)
+    watched.check()
+    aside = [p.name for p in watched.folder.rglob("unreadable-*")]
+    assert len(list(find_records(watched.folder))) == len(watched.seen), watched.seen
+    assert aside, "what was there is gone"
+    return f"{len(watched.seen)} records, the corrupt one set aside"
 
 
 if __name__ == "__main__":

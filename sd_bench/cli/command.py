@@ -6,7 +6,9 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from sd_bench.capabilities.composition import register
 from sd_bench.capabilities.hydra_plugins import check_sweeper, check_sweeper_typed
-from sd_bench.cli.error_lines import is_users_fault, one_line
+from sd_bench.cli.error_lines import SEVERAL_VALUES, is_users_fault, one_line
 from sd_bench.cli.plan_screen import show_plan
 from sd_bench.cli.resume_arguments import (
     OUTPUTS,
@@ -58,12 +60,16 @@ def main() -> int:
     """
     register()
     results: list[SweepResult] = []
+    refused: list[Exception] = []
+    here = os.getpid()
     begun_with: list[str] = []
     wants_traceback = "traceback=true" in sys.argv or "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of exiting
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a prompt may hold what the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
+    # Hydra warns of a folder that is not there, and goes on without the options that are in it.
+    warnings.filterwarnings("error", "provider=hydra.searchpath", UserWarning)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: end the worker, tidy up
     try:
         present = [with_present_names(argument) for argument in sys.argv[1:]]
@@ -83,6 +89,8 @@ def main() -> int:
             Of the latter the sweeper tells at the end where they ran: not here, perhaps, but in
             another process, which had a list of results of its own.
             """
+            if refused:  # Hydra's launchers go on with the next job
+                return
             if isinstance(jobs, EndedJobs):
                 results.append(result_in(jobs.folders))
                 return
@@ -90,9 +98,16 @@ def main() -> int:
                 old, new = old_words.pop(0)
                 words = f"{old} is now {new}; the old words work until 1.0"
                 say(f"sd_bench: {words}", sys.stderr)
-            results.append(_run_jobs(jobs, typed))
+            try:
+                results.append(_run_jobs(jobs, typed))
+            except Exception as error:
+                if not isinstance(jobs, DictConfig) or os.getpid() != here:
+                    raise
+                refused.append(error)  # Hydra's launchers would print a line of their own
 
-        hydra.main(config_path=str(CONF_DIR), config_name="config", version_base="1.3")(task)()
+        _run_hydra(task)
+        if refused:
+            raise refused[0]
     except KeyboardInterrupt as interrupt:
         say(_last_words(interrupt, begun_with), sys.stderr)
         return EXIT_INTERRUPTED
@@ -104,6 +119,25 @@ def main() -> int:
         say(f"sd_bench: {one_line(error)}", sys.stderr)
         return EXIT_USAGE
     return EXIT_FAILED_CELL if any(result.failed for result in results) else EXIT_OK
+
+
+def _run_hydra(task: Callable[..., None]) -> None:
+    """Let Hydra compose what is on the command line, and hand it to ``task``.
+
+    Raises ConfigError for a part of the configuration that is to be shown and is not there.
+    """
+    run = hydra.main(config_path=str(CONF_DIR), config_name="config", version_base="1.3")(task)
+    package = next((a for a in sys.argv if a.startswith("--package=")), None)
+    if package is None or not any(a.startswith("--cfg=") for a in sys.argv):
+        run()
+        return
+    try:
+        with redirect_stderr(io.StringIO()):  # where Hydra says it in a line of its own, and exits
+            run()
+    except SystemExit as ending:
+        if not ending.code:
+            raise
+        raise ConfigError(f"{package}: there is no such part; --cfg job shows them all") from None
 
 
 def _recognised(overrides: Sequence[str]) -> list[str]:
@@ -136,7 +170,10 @@ def _overrides_in(arguments: list[str]) -> list[str]:
 
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign]
-    overrides: list[str] = parser.parse_args(arguments).overrides
+    parsed = parser.parse_args(arguments)
+    if parsed.experimental_rerun is not None:
+        refuse("--experimental-rerun is not for this command: resume=true goes on with a sweep")
+    overrides: list[str] = parsed.overrides
     return overrides
 
 
@@ -149,10 +186,7 @@ def _run_jobs(jobs: DictConfig | Sequence[Job], typed: list[str]) -> SweepResult
         raise ConfigError("no cells: a range or glob on the command line matches nothing")
     is_sweep = {"-m", "--multirun"} & set(typed)
     if len(jobs) > 1 and not is_sweep and all(job.config.experiment is None for job in jobs):
-        raise ConfigError(
-            "several values for one cell: add -m to sweep over them, or quote a value that "
-            "holds a comma, as in 'prompt=\"A cat, sitting\"'"
-        )
+        raise ConfigError(SEVERAL_VALUES)
     return _run(jobs, jobs[0].sweep_folder, typed)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import get_type_hints
 
 from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 from yaml import YAMLError
 
 from sd_bench.command_lines import shown
@@ -32,6 +32,10 @@ _MENDS = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room there"),
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "make it writable"),
 }
+SEVERAL_VALUES = (
+    "several values for one cell: add -m to sweep over them, or quote a value that holds a comma, "
+    "as in 'prompt=\"A cat, sitting\"'"
+)
 
 
 def is_users_fault(error: Exception) -> bool:
@@ -47,15 +51,19 @@ def one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         how = "name another place (hydra.sweep.dir=FOLDER for the records)"
         return printable(f"{_what(error)}: {_why(error)}, or {how}", _LONGEST)
-    if (own := _our_own(error)) is not None:
+    if (own := _met(error, ConfigError)) is not None:
         return printable(" ".join(str(own).split()), _LONGEST)
     text, _, _ = str(error).partition("Config search path:")
-    if error.__cause__ is not None:  # Hydra's own words for what OmegaConf said better
+    if _met(error, GrammarParseError) is not None:
+        text = "the configuration" if isinstance(error, GrammarParseError) else text
+        text = f"{text}: an interpolation cannot be read; write ${{NAME}}, as in ${{oc.env:HOME}}"
+    elif error.__cause__ is not None:  # Hydra's own words for what OmegaConf said better
         first, *_ = str(error.__cause__).splitlines()
         text = f"{text}: {first}"
     words = " ".join(text.split())
-    if (unknown := _unknown_name(words)) is not None:
-        return unknown
+    if (ours := _in_our_words(words)) is not None:
+        return printable(ours, _LONGEST)
+    words = _with_the_name_first(words)
     hint = next((hint for mark, hint in _HINTS.items() if mark in words), None)
     if hint is None:
         return printable(words, _LONGEST)
@@ -82,13 +90,26 @@ def _why(error: OSError) -> str:
     return str(error.strerror) if mend is None else f"{error.strerror}; {mend}"
 
 
-def _unknown_name(words: str) -> str | None:
-    """What to say of a group, a value or an option that there is not, or ``None``."""
+def _with_the_name_first(words: str) -> str:
+    """OmegaConf's words, which end with where it happened and in which classes."""
+    said, is_placed, place = words.partition(" full_key: ")
+    name, *_ = place.split() or [""]
+    return f"{name}: {said}" if is_placed else words
+
+
+def _in_our_words(words: str) -> str | None:
+    """What to say instead of Hydra's words where those help nobody, or ``None``."""
     if found := re.search(r"Could not override '([^']+)'", words):
         return (
             f"{found[1]}: there is no such choice{_nearest(found[1], _names_beside(found[1]))}; "
             f"{shown('sd_bench', '--help')} lists the groups, --cfg job all values"
         )
+    if found := re.search(r"has missing mandatory value: \w+ full_key: (\w+)\.\w+ ", words):
+        return f"~{found[1]}: every group is needed; name another option instead"
+    if re.search(r"^Ambiguous value for argument|requires --multirun$", words):
+        return SEVERAL_VALUES
+    if found := re.match(r"provider=hydra\.searchpath .*path=(.*) is not available", words):
+        return f"hydra.searchpath: there is no {found[1]}; name a folder, or a package installed"
     if found := re.search(r"Could not find '([\w/]+)/([^/']+)' Available options", words):
         options = sorted(file.stem for file in (CONF_DIR / found[1]).glob("*.yaml"))
         if not found[2].lstrip("-").isdigit() and (nearest := _nearest(found[2], options)):
@@ -125,9 +146,9 @@ def _names_in(cls: type, prefix: str) -> Iterator[str]:
             yield from _names_in(kind, f"{prefix}{name}.")
 
 
-def _our_own(error: BaseException | None) -> ConfigError | None:
-    """The error of ours that Hydra met in a resolver and wrapped in words of its own."""
-    while error is not None and not isinstance(error, ConfigError):
+def _met(error: BaseException | None, kind: type[BaseException]) -> BaseException | None:
+    """The error of that kind that Hydra met, as in a resolver, and wrapped in its own words."""
+    while error is not None and not isinstance(error, kind):
         error = error.__cause__ or error.__context__
     return error
 

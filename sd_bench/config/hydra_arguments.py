@@ -10,7 +10,13 @@ from functools import cache
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString, RangeSweep
+from hydra.core.override_parser.types import (
+    ChoiceSweep,
+    IntervalSweep,
+    Override,
+    QuotedString,
+    RangeSweep,
+)
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -29,6 +35,8 @@ _FLAGS_WITH_VALUE = {
     "--package": "--package", "-p": "--package", "--cfg": "--cfg", "-c": "--cfg",
     "--experimental-rerun": "--experimental-rerun",
 }  # fmt: skip
+#: A dash and a number, or a dash alone, is none for Hydra's parser.
+_FLAG = re.compile(r"-(?!$|\d|\.\d)")
 #: How many values a range may stand for.
 MOST_VALUES = 10_000
 _OVERRIDE = re.compile(r"(?P<prefix>\+{0,2}|~)(?P<name>[\w.]+)(?:=(?P<value>.*))?", re.DOTALL)
@@ -70,7 +78,9 @@ def split_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     flags, overrides, rest = [], [], iter(arguments)
     for argument in rest:
         name, equals, _ = argument.partition("=")
-        if not argument.startswith("-"):
+        if argument == "--":  # what follows is an override in any case
+            continue
+        if _FLAG.match(argument) is None:
             overrides.append(argument)
         elif name in _FLAGS_WITH_VALUE and not equals and (value := next(rest, None)) is not None:
             flags.append(f"{_FLAGS_WITH_VALUE[name]}={value}")
@@ -91,6 +101,8 @@ def parse_argument(argument: str) -> Override | None:
         return OverridesParser.create().parse_override(argument)
     except HydraException:
         value = found["value"]
+        if value.startswith("="):
+            raise ConfigError(f"{argument}: write one =, as in NAME=VALUE") from None
         if value.startswith("~/"):  # which no shell puts in behind a name with a dot
             value = str(Path(value).expanduser())
         # In Hydra's quotes a backslash escapes a quote, or backslashes before one, and no more.
@@ -104,10 +116,17 @@ def parse_argument(argument: str) -> Override | None:
 def _readable(argument: str) -> str:
     parsed = parse_argument(argument)
     if parsed is None:
+        _check_readable(argument)
         return argument
     group, value = parsed.key_or_group, parsed.value()
     if isinstance(value, RangeSweep):
         _check_length(argument, value)
+    if isinstance(value, IntervalSweep):
+        raise ConfigError(
+            f"{argument}: stands for any number in between; write range(...) or choice(...)"
+        )
+    if group in _groups() and (parsed.is_add() or parsed.is_force_add()):
+        raise ConfigError(f"{argument}: there is a {group} already; write it without +")
     if group not in _groups():
         return argument
     if isinstance(value, list):
@@ -127,6 +146,17 @@ def _readable(argument: str) -> str:
     return f"{group}={_quoted(value)}" if isinstance(value, int) else argument
 
 
+def _check_readable(argument: str) -> None:
+    """Raises ConfigError, naming it, for what is no ``NAME=VALUE`` of a plain name."""
+    try:
+        OverridesParser.create().parse_override(argument)
+    except HydraException:
+        raise ConfigError(
+            f"{argument}: cannot be read; write NAME=VALUE without blanks, see --help, and quote a "
+            "value with special characters, as in 'NAME=\"VALUE\"'"
+        ) from None
+
+
 def range_length(sweep: RangeSweep) -> int:
     """How many values a range stands for, without writing it out."""
     assert sweep.start is not None
@@ -136,6 +166,8 @@ def range_length(sweep: RangeSweep) -> int:
 
 def _check_length(argument: str, sweep: RangeSweep) -> None:
     """Refuse a range that no sweep can end, before it is written out. Raises ConfigError."""
+    if sweep.step == 0:
+        raise ConfigError(f"{argument}: its step is 0; write range(BEGIN,END,STEP) with another")
     count = range_length(sweep)
     if count > MOST_VALUES:
         raise ConfigError(

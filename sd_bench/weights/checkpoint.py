@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from sd_bench.weights.key_names import with_present_keys
 from sd_bench.weights.parts import UNET
 from sd_bench.weights.stored_tensor import LARGEST_FILE, StoredTensor
 from sd_bench.weights.weight_file import read_weight_file
+from sd_bench.weights.zip_entries import SumCheck, begins_zip
 
 _BLOCK = 1 << 22
 #: Keys that an error shows of a file without a Stable Diffusion.
@@ -97,7 +98,8 @@ def _open(path: Path, stamp: tuple[tuple[str, int, int], ...]) -> Checkpoint:
 def digest(path: Path) -> str:
     """SHA-256 of the file (of a folder: of its weight files' own, one after another), in hex.
 
-    Raises WeightsError as ``open_checkpoint`` does.
+    A file of ``torch.save`` keeps a sum of each of its entries, which is compared on the way.
+    Raises WeightsError as ``open_checkpoint`` does, and for a file with a sum that differs.
     """
     try:
         files = _files(path)
@@ -109,10 +111,36 @@ def digest(path: Path) -> str:
     return hashes[0] if path.is_file() else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
+def check_sums(file: Path) -> None:
+    """Read a file of ``torch.save`` and compare the sums that it keeps; others have none.
+
+    Raises WeightsError if one differs, and OSError.
+    """
+    with open_regular(file, LARGEST_FILE) as stream:
+        has_sums = begins_zip(stream.read(4))
+    for _ in _checked_blocks(file) if has_sums else ():
+        pass
+
+
 @lru_cache(maxsize=64)
 def _file_digest(file: Path, mtime_ns: int, size: int) -> str:
     digest = hashlib.sha256()
-    with open_regular(file, LARGEST_FILE) as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
+    for block in _checked_blocks(file):
+        digest.update(block)
     return digest.hexdigest()
+
+
+def _checked_blocks(file: Path) -> Iterator[bytes]:
+    """All bytes of a file, once. Raises WeightsError for those of a zip that has other sums."""
+    with open_regular(file, LARGEST_FILE) as stream:
+        try:
+            sums = SumCheck(stream) if begins_zip(stream.read(4)) else None
+            stream.seek(0)
+            while block := stream.read(_BLOCK):
+                if sums is not None:
+                    sums.update(block)
+                yield block
+            if sums is not None:
+                sums.finish()
+        except WeightsError as error:
+            raise WeightsError(f"{file}: {error}") from None

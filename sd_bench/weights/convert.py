@@ -23,7 +23,7 @@ from torch import Tensor
 
 from sd_bench.command_lines import shown
 from sd_bench.errors import ConfigError, WeightsError
-from sd_bench.weights.checkpoint import Checkpoint, open_checkpoint
+from sd_bench.weights.checkpoint import Checkpoint, check_sums, open_checkpoint
 from sd_bench.weights.checkpoint_weights import read
 from sd_bench.weights.layout import BIAS, multihead_place, published_keys
 from sd_bench.weights.parts import UNET, Place
@@ -78,6 +78,7 @@ def convert(source: Path, target: Path, to: str | None = None, ema: str = "keep"
         raise WeightsError(f"{source}: is a folder of diffusers; it is loaded as it is")
     if to == "published" or (to is None and checkpoint.layout == "multihead"):
         _refuse_biases(checkpoint)
+    check_sums(source)
     recipes = list(_converted(_with_ema(checkpoint, ema), to or _OTHER[checkpoint.layout]))
     console = Console(stderr=True)
     state = {

@@ -9,6 +9,7 @@ from sd_bench.regular_files import open_regular
 from sd_bench.weights.safetensors_file import begins_safetensors, read_safetensors
 from sd_bench.weights.stored_tensor import LARGEST_FILE, Contents
 from sd_bench.weights.torch_file import read_torch_file
+from sd_bench.weights.zip_entries import begins_zip
 
 #: What other files begin with that are taken for weights, in words.
 _OTHERS = {
@@ -35,7 +36,7 @@ def read_weight_file(path: Path) -> Contents:
         begin = stream.read(64)
     if not begin:
         raise WeightsError("is empty")
-    if begin.startswith(b"PK\x03\x04"):
+    if begins_zip(begin):
         return read_torch_file(path)
     if begins_safetensors(begin):
         return read_safetensors(path)

@@ -55,6 +55,7 @@ class Watched:
     folder: Path
     mark: str
     worker: str
+    to_resume: tuple[str, ...] = ("resume=true",)
     seen: dict[Path, bytes] = field(default_factory=dict)
     before: dict[str, set[tuple[Path, int]]] = field(default_factory=dict)
 
@@ -63,9 +64,9 @@ class Watched:
         self.before = {pattern: stamped(self.folder, pattern) for pattern in EVENTS.values()}
         times = f"time_file={self.times}"
         begin = (*MATRIX, f"protocol.worker={self.worker}", times)
-        how: tuple[str, ...] = ("resume=true", times) if is_sweep(self.folder) else begin
+        how: tuple[str, ...] = (*self.to_resume, times) if is_sweep(self.folder) else begin
         if not is_sweep(self.folder) and any(self.folder.rglob(CLAIM)):
-            how = (*begin, "resume=true")
+            how = (*begin, *self.to_resume)
         return subprocess.Popen(
             [sys.executable, "-m", "sd_bench", *how, f"hydra.sweep.dir={self.folder}"],
             cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -82,21 +83,23 @@ class Watched:
         return not stamped(self.folder, pattern) <= self.before[pattern]
 
     def check(self) -> None:
-        """Raises AssertionError if a record is torn, or one that was whole has gone or changed."""
+        """Raises AssertionError if a record is torn, or a result that was there has changed."""
         now = {path: path.read_bytes() for path in find_records(self.folder)}
-        for path in now:
+        results = {}
+        for path, content in now.items():
             try:
-                read_record(path)
+                if read_record(path).status == "ok":
+                    results[path] = content
             except RecordError as error:
                 raise AssertionError(f"torn: {error}") from error
         for path, content in self.seen.items():
             assert now.get(path) == content, f"lost or changed: {path}"
-        self.seen = now
+        self.seen = results
 
     def check_complete(self) -> None:
         """Raises AssertionError unless each cell and round has its one record, and no litter."""
         self.check()
-        records = [read_record(path) for path in self.seen]
+        records = [read_record(path) for path in find_records(self.folder)]
         rounds = Counter((record.cell_hash, record.round) for record in records)
         assert len(rounds) == CELLS * ROUNDS == len(records), rounds
         runtimes = sorted(str(record.runtime_s) for record in records)
@@ -152,8 +155,11 @@ def tree(mark: str) -> list[int]:
     return found
 
 
-def kill_tree(launcher: subprocess.Popen[bytes], mark: str) -> None:
-    """SIGKILL to all, the launcher first: it would otherwise record that its worker died."""
+def kill_tree(launcher: subprocess.Popen[bytes], mark: str) -> bytes:
+    """SIGKILL to all, the launcher first: it would otherwise record that its worker died.
+
+    Gives what was printed until then.
+    """
     launcher.kill()
     deadline = time.monotonic() + 30
     while processes := tree(mark):
@@ -161,18 +167,29 @@ def kill_tree(launcher: subprocess.Popen[bytes], mark: str) -> None:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         assert time.monotonic() < deadline, f"still there: {processes}"
-    launcher.communicate()
+    return launcher.communicate()[0]
 
 
-def run(folder: Path, num_moments: int, seed: int, worker: str, say: Callable[[str], None]) -> int:
+def run(
+    folder: Path,
+    num_moments: int,
+    seed: int,
+    worker: str,
+    say: Callable[[str], None],
+    end: Callable[[subprocess.Popen[bytes], str], bytes] = kill_tree,
+    to_resume: tuple[str, ...] = ("resume=true",),
+) -> int:
     """Kill sweeps at ``num_moments`` moments; gives how many sweeps that took, all complete.
 
-    Raises AssertionError if a record was lost, torn or left out.
+    ``end`` ends a launcher whose processes bear a mark, in whatever way, and gives what it has
+    printed; ``to_resume`` is what goes on with the sweep then. Raises AssertionError if a record
+    was lost, torn or left out.
     """
     waiting = moments(random.Random(seed))
     killed = sweeps = 0
     while killed < num_moments:
-        watched = Watched(folder / str(sweeps), mark=f"{os.getpid()}-{sweeps}", worker=worker)
+        mark = f"{os.getpid()}-{sweeps}"
+        watched = Watched(folder / str(sweeps), mark, worker, to_resume)
         is_done = False
         while not is_done:
             name, is_due = next(waiting) if killed < num_moments else ("its end", lambda _: False)
@@ -180,7 +197,7 @@ def run(folder: Path, num_moments: int, seed: int, worker: str, say: Callable[[s
             while launcher.poll() is None and not is_due(watched):
                 time.sleep(0.0005)
             if launcher.poll() is None:
-                kill_tree(launcher, watched.mark)
+                end(launcher, watched.mark)
                 killed += 1
                 watched.check()
                 say(f"{killed:4} sweep {sweeps}, at {name}: {len(watched.seen)} record(s)")

@@ -14,7 +14,6 @@ from functools import cache
 
 import pytest
 
-import sd_bench.execution.schedule as schedule_module
 from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Cell, choices
 from sd_bench.execution.finished_rounds import Finished, nothing_finished
@@ -202,7 +201,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
-        monkeypatch.setattr(schedule_module.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
 
     def run(self, running: Schedule, worker_s: Callable[[PlannedCell], float]) -> list[Turn]:
         """All turns of a schedule, whose cells' workers live so long."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from hydra import initialize_config_dir
 from hydra._internal.callbacks import Callbacks
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -57,6 +58,7 @@ def matrix_of(*arguments: str) -> Iterator[Matrix]:
         sweeper = Plugins.instance().instantiate_sweeper(
             config=master, hydra_context=context, task_function=lambda _: None
         )
+        assert isinstance(sweeper, BasicSweeper)
         parser = OverridesParser.create(config_loader=loader)
         params = [f"{name}={values}" for name, values in sweeper.params.items()]
         overrides = parser.parse_overrides([*params, *master.hydra.overrides.task])
