@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.analysis.cli.test_commands import write_main_sweep
+from tests.support.records import write_main_sweep
 
 REPOSITORY = Path(__file__).parents[2]
 
