@@ -50,7 +50,8 @@ def one_line(error: Exception) -> str:
     """What a user needs of an error, on one line, with a hint where Hydra's words lack one."""
     if isinstance(error, OSError) and error.filename is not None:
         how = "name another place (hydra.sweep.dir=FOLDER for the records)"
-        return printable(f"{_what(error)}: {_why(error)}, or {how}", _LONGEST)
+        path = _what(error)
+        return printable(f"{path}: {_why(error, path)}, or {how}", _LONGEST)
     if (own := _met(error, ConfigError)) is not None:
         return printable(" ".join(str(own).split()), _LONGEST)
     text, _, _ = str(error).partition("Config search path:")
@@ -70,19 +71,22 @@ def one_line(error: Exception) -> str:
     return printable(f"{words} ({hint.format(program=shown('sd_bench'))})", _LONGEST)
 
 
-def _what(error: OSError) -> str:
-    """The file or folder; of those that are missing, the outermost."""
+def _what(error: OSError) -> Path:
+    """What is in the way: of folders that are missing the outermost, or a file in place of one."""
     path = Path(os.fsdecode(error.filename))
-    missing = [path, *path.parents] if error.errno == errno.ENOENT else []
-    return str(next((p for p in reversed(missing) if not os.path.lexists(p)), path))
+    outermost_first = [*reversed(path.parents), path]
+    if error.errno == errno.ENOENT:
+        return next((p for p in outermost_first if not os.path.lexists(p)), path)
+    if error.errno == errno.ENOTDIR:
+        return next((p for p in outermost_first if p.is_file()), path)
+    return path
 
 
-def _why(error: OSError) -> str:
-    """Why a file or folder cannot be used, and what would help."""
-    path = Path(os.fsdecode(error.filename))
+def _why(error: OSError, path: Path) -> str:
+    """Why it cannot be used, and what would help."""
     if path.is_symlink() and not path.exists():
         return f"is a link to {path.readlink()}, where nothing is; make that folder"
-    if error.errno == errno.EEXIST and path.is_file():
+    if error.errno in (errno.EEXIST, errno.ENOTDIR) and path.is_file():
         return "is a file, not a folder; rename it"
     if error.errno == errno.ENOENT:
         return "cannot be made, or was deleted while the sweep ran; begin again"

@@ -107,7 +107,7 @@ def test_a_read_only_folder_is_one_line(read_only: Path, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("deleted", [".", "0"])
 def test_a_folder_that_is_deleted_while_a_sweep_runs_is_named(tmp_path: Path, deleted: str) -> None:
-    sweep = tmp_path / "outer" / "sweep"
+    sweep = tmp_path / "sweep"
     running = begin(tmp_path, f"hydra.sweep.dir={sweep}", "protocol.rounds=9")
     deadline = time.monotonic() + 100
     while not (sweep / "0" / "round-0.json").exists() and time.monotonic() < deadline:

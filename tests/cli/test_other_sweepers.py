@@ -17,6 +17,9 @@ from hydra.plugins.sweeper import Sweeper
 
 
 class SearchSweeper(Sweeper):
+    def __init__(self, **settings):
+        self.settings = settings
+
     def setup(self, *, hydra_context, task_function, config):
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
@@ -37,8 +40,9 @@ ConfigStore.instance().store(
 """
 CHOSEN_BY_A_FILE = """
 # @package _global_
-defaults:
-  - override /hydra/sweeper: search
+hydra:
+  sweeper:
+    _target_: hydra_plugins.search.SearchSweeper
 """
 
 
