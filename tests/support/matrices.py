@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from hydra import initialize_config_dir
 from hydra._internal.callbacks import Callbacks
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -55,10 +55,9 @@ def matrix_of(*arguments: str) -> Iterator[Matrix]:
         typed = arguments_for_hydra(arguments)
         master = loader.load_configuration("config", typed, RunMode.MULTIRUN)
         context = HydraContext(config_loader=loader, callbacks=Callbacks())
-        sweeper = Plugins.instance().instantiate_sweeper(
+        sweeper: Any = Plugins.instance().instantiate_sweeper(
             config=master, hydra_context=context, task_function=lambda _: None
-        )
-        assert isinstance(sweeper, BasicSweeper)
+        )  # Hydra has loaded its class once more: it is none that we could import
         parser = OverridesParser.create(config_loader=loader)
         params = [f"{name}={values}" for name, values in sweeper.params.items()]
         overrides = parser.parse_overrides([*params, *master.hydra.overrides.task])
