@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
@@ -16,6 +17,8 @@ _Item = TypeVar("_Item")
 
 #: Seconds that nobody needs to be told of.
 _MOMENT_S = 2.0
+#: So few are done soon, on a busy machine too.
+_FEW = 20
 #: Seconds between two pictures of a bar.
 _REFRESH_S = 0.2
 
@@ -34,7 +37,7 @@ def counted(
     """
     console = console or _error_console()
     began = clock()
-    due = began + _MOMENT_S
+    due = began + (_MOMENT_S if len(items) >= _FEW else math.inf)
     with ExitStack() as shown:
         bar: Progress | None = None
         for done, item in enumerate(items):

@@ -26,7 +26,7 @@ TYPED = (
     "experiment=compile_alone_sd2 batch_size=2 protocol.rounds=3,null",
     "experiment=cuda_graph_sd2 gpu=h100 sampler.eta=0.0,0.5 sampler=ddim",
     "experiment=peers gpu=cpu workload.seed=4,5",
-    "gpu=cpu 'prompt=\"A cat, sitting\",b,[x,y],[z],c,\"x=1 (a: b)\"' negative_prompt='',blurry",
+    'gpu=cpu \'prompt="A cat, sitting",b,[x,y],[z],c,"x=1 (a: b)"\' negative_prompt=dark,blurry',
     "gpu=cpu sampler.steps=5 protocol.budget=30min,60,null protocol.time_limit_s=10,null",
     "gpu.kind=cpu,cuda workload.guidance_scale=1,7.5 allocator=auto",
     "gpu=cpu protocol=quick gpu.workload_defaults.height=64,128 gpu.workload_defaults.n_iter=3",

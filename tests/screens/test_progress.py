@@ -51,14 +51,16 @@ def test_on_a_terminal_a_bar_is_drawn_and_gone_at_the_end() -> None:
 def test_the_bar_is_gone_before_an_error_is_printed() -> None:
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, width=80)
-    with closing(counted(range(9), "cells composed", console, clock_of(0.5))) as items:
+    with closing(counted(range(20), "cells composed", console, clock_of(0.5))) as items:
         assert [next(items) for _ in range(7)] == list(range(7))
-        assert "6/9" in stream.getvalue()
+        assert "6/20" in stream.getvalue()
     assert stream.getvalue().endswith("\x1b[2K")
 
 
 def test_it_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
-    assert list(counted([1, 2, 3], "cells composed", clock=clock_of(2.0))) == [1, 2, 3]
+    assert list(counted(range(20), "cells composed", clock=clock_of(9.0))) == list(range(20))
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.splitlines() == ["0 of 3 cells composed", "1 of 3 cells composed"]
+    assert err.splitlines() == [f"{n} of 20 cells composed" for n in (0, 1, 3, 7, 15)]
+    assert list(counted(range(19), "cells composed", clock=clock_of(9.0))) == list(range(19))
+    assert capsys.readouterr().err == ""
