@@ -46,13 +46,14 @@ def test_a_dash_and_two_separate_flags_from_overrides_as_shells_do(tmp_path: Pat
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["compile=range(1,9,0)"], "compile=range(1,9,0): its step is 0"),
-        (["-m", "workload.seed=range(5,1,0)"], "its step is 0"),
+        (["compile=range(1,9,0)"], "compile=range(1,9,0): the step of range(1,9,0) is 0"),
+        (["-m", "workload.seed=range(5,1,0)"], "the step of range(5,1,0) is 0"),
         (["${"], "${: cannot be read; write NAME=VALUE"),
         (["+++compile=off"], "+++compile=off: cannot be read"),
         (["preset@preset = bool(x)"], "preset@preset = bool(x): cannot be read"),
         (["-1"], "-1: cannot be read"),
         (["gpu=interval(0,1)"], "gpu=interval(0,1): stands for any number in between"),
+        (["+compile=range(1,9,0)"], "the step of range(1,9,0) is 0"),
         (["+preset=none"], "+preset=none: there is a preset already; write it without +"),
         (["allocator==auto"], "allocator==auto: write one ="),
         (["~precision"], "~precision: every group is needed"),

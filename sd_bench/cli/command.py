@@ -111,7 +111,8 @@ def main() -> int:
     except KeyboardInterrupt as interrupt:
         say(_last_words(interrupt, begun_with), sys.stderr)
         return EXIT_INTERRUPTED
-    except Exception as error:
+    except Exception as raised:
+        error = refused[0] if refused else raised  # another sweeper stumbles over what we refused
         if isinstance(error, BrokenPipeError) and is_reader_gone():  # of what Hydra prints
             return EXIT_OK
         if wants_traceback or not is_users_fault(error):

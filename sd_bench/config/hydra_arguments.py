@@ -125,7 +125,9 @@ def _readable(argument: str) -> str:
         raise ConfigError(
             f"{argument}: stands for any number in between; write range(...) or choice(...)"
         )
-    if group in _groups() and (parsed.is_add() or parsed.is_force_add()):
+    if group in _groups() and parsed.is_force_add():
+        return _readable(argument.removeprefix("++"))  # which is there, whatever ++ allows for
+    if group in _groups() and parsed.is_add():
         raise ConfigError(f"{argument}: there is a {group} already; write it without +")
     if group not in _groups():
         return argument
@@ -158,17 +160,24 @@ def _check_readable(argument: str) -> None:
 
 
 def range_length(sweep: RangeSweep) -> int:
-    """How many values a range stands for, without writing it out."""
+    """How many values a range stands for, without writing it out.
+
+    Raises ConfigError for one that has no end.
+    """
     assert sweep.start is not None
     assert sweep.stop is not None
+    if sweep.step == 0:
+        words = f"range({sweep.start},{sweep.stop},0)"
+        raise ConfigError(f"the step of {words} is 0; write range(BEGIN,END,STEP) with another")
     return max(0, math.ceil((sweep.stop - sweep.start) / sweep.step))
 
 
 def _check_length(argument: str, sweep: RangeSweep) -> None:
     """Refuse a range that no sweep can end, before it is written out. Raises ConfigError."""
-    if sweep.step == 0:
-        raise ConfigError(f"{argument}: its step is 0; write range(BEGIN,END,STEP) with another")
-    count = range_length(sweep)
+    try:
+        count = range_length(sweep)
+    except ConfigError as error:
+        raise ConfigError(f"{argument}: {error}") from None
     if count > MOST_VALUES:
         raise ConfigError(
             f"{argument}: stands for {count:,} values; an axis takes {MOST_VALUES:,} at most"

@@ -77,9 +77,7 @@ def test_a_sweeper_that_a_configuration_chooses_is_refused_before_a_round(
         f"--config-dir={tmp_path / 'my'}", PYTHONPATH=path,
     )  # fmt: skip
     assert done.returncode == 2, done.stdout + done.stderr
-    *of_hydra, line = done.stderr.splitlines()
+    (line,) = done.stderr.splitlines()
     assert line.startswith("sd_bench: hydra.sweeper._target_=hydra_plugins.search.SearchSweeper: ")
     assert "only hydra/sweeper=matrix measures here" in line
-    begin = [] if launcher == "fresh_process" else ["Error executing job with overrides"]
-    assert [words.partition(":")[0] for words in of_hydra] == begin
     assert not list(tmp_path.rglob("round-*"))
