@@ -1,15 +1,16 @@
 """Which rounds come next: the whole matrix again, less the cells whose verdicts are in.
 
 The first round is for all cells, and so are those up to the first look, unless the budget has no
-room for that: then the cells whose rounds take longest rest after the first one, so that what is
-left comes to verdicts. At each planned look the comparisons are judged by the rule that the
-analysis judges by; cells of which every comparison is decided rest, and the others get rounds up to
-the next look, while there is time.
+room for that: then cells whose rounds take much longer than others' rest after the first one, so
+that what is left comes to verdicts. At each planned look the comparisons are judged by the rule
+that the analysis judges by; cells of which every comparison is decided rest, and the others get
+rounds up to the next look, while there is time.
 """
 
 from __future__ import annotations
 
 import random
+import statistics
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,11 +21,14 @@ from sd_bench.execution.finished_rounds import Finished
 from sd_bench.execution.plan import PlannedCell
 from sd_bench.execution.sweep_looks import SweepLooks
 from sd_bench.execution.worker_process import Turn
+from sd_bench.measurement.disturbances import disturbances
 from sd_bench.records import Record
 from sd_bench.verdicts.comparisons import Comparison
 
 #: What a round takes besides its worker's own life.
 _AROUND_A_WORKER_S = 0.5
+#: A cell is costly whose rounds take so many times as long as those of the cell in the middle.
+_COSTLY = 3.0
 
 
 class LookWatcher(Protocol):
@@ -88,26 +92,36 @@ class Schedule:
                 yield turns
 
     def _rest_what_does_not_fit(self) -> None:
-        """Let the costliest cells rest, if the first look's rounds of all of them take too long.
+        """Let costly cells rest, if the first look's rounds of all cells take too long.
 
-        A cell that is left with nothing to be compared with rests too. Where no comparison would
-        be left, all cells go on: estimates of all are worth more than of a few.
+        Costly is what takes ``_COSTLY`` times as long as cells do in the middle, as those do that
+        compile in each process; a disturbed round tells nothing of that. A cell that is left with
+        nothing to be compared with rests too. Where that makes no room, or no comparison would be
+        left, all cells go on: estimates of all are worth more than of a few.
         """
         if self.deadline is None:
             return
         left_s = self.deadline - time.monotonic()
         going_on = {i for i, n in enumerate(self._targets) if n > 1 and not self._cannot_run(i, 1)}
+        if not going_on:
+            return
         costs = {index: self._rounds_ahead_s(index) for index in going_on}
+        least_s = _COSTLY * statistics.median(costs.values())
+        costly = {i for i in going_on if costs[i] >= least_s and not self._was_disturbed(i)}
         kept = set(going_on)
-        while kept and sum(costs[index] for index in kept) > left_s:
-            kept.remove(max(kept, key=lambda index: (costs[index], index)))
+        while kept & costly and sum(costs[index] for index in kept) > left_s:
+            kept.remove(max(kept & costly, key=lambda index: (costs[index], index)))
             kept = self.looks.compared_within(kept)
-        if not kept or kept == going_on:
+        if not kept or kept == going_on or sum(costs[index] for index in kept) > left_s:
             return
         resting = sorted(going_on - kept)
         for index in resting:
             self._targets[index] = 1
         self.watcher.resting([self.plan[index] for index in resting], self.looks.first)
+
+    def _was_disturbed(self, index: int) -> bool:
+        record = self.records.get((index, 0))
+        return record is not None and bool(disturbances(record))
 
     def _rounds_ahead_s(self, index: int) -> float:
         """How long the rounds of a cell up to the first look take that have no record yet."""
