@@ -21,6 +21,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="replace")
     try:
         return _run(arguments)
+    except BrokenPipeError:  # of --help, which argparse prints itself
+        if not is_reader_gone():
+            raise
+        return 0
     finally:
         is_reader_gone()  # of what argparse and libraries have printed
 
