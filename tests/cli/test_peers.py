@@ -71,7 +71,8 @@ def test_on_a_gpu_it_is_batch_sizes_1_2_4_in_fp16(command: Command, tmp_path: Pa
     assert len(sizes) in (0, 3)
     assert "precision fp16" in done.stdout
     assert "256x256" not in done.stdout
-    assert "left out: openvino: " in done.stdout
+    can_any_run = "no round to run" not in done.stdout  # where none can, the matrix stays whole
+    assert ("left out: openvino: " in done.stdout) == can_any_run
 
 
 @pytest.mark.parametrize(
