@@ -41,7 +41,7 @@ ON_CUDA = Mix(
     measured_on="an H100 80GB HBM3, SD 2 at batch size 1",
     date="2026-11-27",
     records="multirun_outputs/results_h100_2026-11-27/cuda_graph_sd2",
-    device=r"H100",
+    device=r"H100 80GB HBM3$",
 )
 ON_CPU = Mix(
     compile="default",

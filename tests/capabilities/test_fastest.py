@@ -59,6 +59,7 @@ def test_on_a_gpu_it_is_the_mix_that_was_measured(compose_config: Compose) -> No
     assert (chosen["compile"], chosen["optimizations"]) == (ON_CUDA.compile, ON_CUDA.optimizations)
     assert (chosen["preset"], chosen["precision"]) == ("fastest", ON_CUDA.precision)
     assert why_fastest_may_not_be(config, "NVIDIA H100 80GB HBM3") is None
+    assert why_fastest_may_not_be(config, "NVIDIA H100 NVL") is not None, "another card"
 
 
 @pytest.mark.usefixtures("h100")
