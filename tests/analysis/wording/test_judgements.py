@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from msgspec import structs
 
 from analysis import compare, load_records, summarise
 from analysis.rows import list_rows
@@ -67,8 +67,11 @@ def test_a_disturbed_round_is_named_with_what_was_counted_beside_it(tmp_path: Pa
         assert record.times is not None
         is_slow = record.choices["attention"] == "flash" and record.round == 4
         counters = {"steal_s": 12.0 if is_slow else 0.1, "minor_page_faults": 900.0}
-        iterations = [replace(i, counters=counters) for i in record.times.iterations]
-        write_record(path, replace(record, times=replace(record.times, iterations=iterations)))
+        iterations = [structs.replace(i, counters=counters) for i in record.times.iterations]
+        write_record(
+            path,
+            structs.replace(record, times=structs.replace(record.times, iterations=iterations)),
+        )
     notes = note_verdicts(list_rows(compare(summarise(load_records(tmp_path)))))
     note = next(n for n in notes if n.startswith("Set aside"))
     num_iterations = len(iterations)

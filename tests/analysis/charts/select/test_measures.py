@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from analysis import compare, load_records, summarise
 from analysis.charts.kinds.bars import BarChart
@@ -36,7 +36,7 @@ def chart(root: Path, begin: str) -> Any:
 
 
 def times(runtime_s: float, first_call_s: float) -> Times:
-    return dataclasses.replace(sample_times(runtime_s), first_call_s=first_call_s)
+    return structs.replace(sample_times(runtime_s), first_call_s=first_call_s)
 
 
 def work(flop: float) -> Flops:
