@@ -8,6 +8,7 @@ import numpy as np
 from msgspec import structs
 
 from analysis import compare, load_records, summarise
+from analysis.comparison.rows import DeltaRow
 from analysis.rows import list_rows
 from analysis.wording.judgements import note_verdicts
 from sd_bench.records import find_records, read_record, write_record
@@ -20,7 +21,7 @@ def said(root: Path, ratios: dict[str, np.ndarray]) -> list[str]:
     seconds = {(1, "math"): [10.0] * rounds}
     seconds |= {(1, name): (10.0 / values).tolist() for name, values in ratios.items()}
     write_sweep(root, seconds)
-    return note_verdicts(list_rows(compare(summarise(load_records(root)))))
+    return note_verdicts(list_rows(compare(summarise(load_records(root))), DeltaRow))
 
 
 def noisy(rounds: int, seed: int = 0) -> np.ndarray:
@@ -72,7 +73,7 @@ def test_a_disturbed_round_is_named_with_what_was_counted_beside_it(tmp_path: Pa
             path,
             structs.replace(record, times=structs.replace(record.times, iterations=iterations)),
         )
-    notes = note_verdicts(list_rows(compare(summarise(load_records(tmp_path)))))
+    notes = note_verdicts(list_rows(compare(summarise(load_records(tmp_path))), DeltaRow))
     note = next(n for n in notes if n.startswith("Set aside"))
     num_iterations = len(iterations)
     assert f"usual: {11.9 * num_iterations:.2g} s taken by the hypervisor)" in note
