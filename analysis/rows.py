@@ -6,6 +6,7 @@ Between rooms a table travels as a DataFrame, whose columns are the fields of it
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, TypeVar
 
 import pandas as pd
@@ -39,10 +40,15 @@ def list_rows(frame: pd.DataFrame, kind: type[AnyRow]) -> list[AnyRow]:
 
 def to_frame(rows: Iterable[AnyRow], kind: type[AnyRow]) -> pd.DataFrame:
     """A table of rows: numbers are floats, NaN where there is none; all else are objects."""
-    listed, fields = list(rows), structs.fields(kind)
-    columns = {f.name: [getattr(row, f.name) for row in listed] for f in fields}
-    numbers = {f.name: float for f in fields if f.type is float}
+    listed = list(rows)
+    columns = {name: [row[name] for row in listed] for name in kind.__struct_fields__}
+    numbers = dict.fromkeys(_numbers(kind), float)
     return pd.DataFrame(columns, dtype=object).astype(numbers).copy()  # one block, not one a column
+
+
+@cache
+def _numbers(kind: type[Row]) -> list[str]:
+    return [field.name for field in structs.fields(kind) if field.type is float]
 
 
 def keep_measured(cells: pd.DataFrame) -> pd.DataFrame:
