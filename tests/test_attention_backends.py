@@ -70,3 +70,8 @@ def test_a_colour_is_no_part_of_what_is_measured() -> None:
     facts = measured_facts()
     assert all(operator in facts for backend in BACKENDS for operator in backend.operators)
     assert not any(backend.colour in facts for backend in BACKENDS)
+
+
+def test_unfused_are_those_that_never_call_one_fused_kernel() -> None:
+    unfused = {backend.name for backend in BACKENDS if backend.is_unfused}
+    assert unfused == {"original", "math"}  # auto may choose math, and is not bound to it

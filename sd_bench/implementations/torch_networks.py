@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sd_bench.attention_backends import BACKENDS_BY_NAME
 from sd_bench.capabilities.torch_compat import (
     CompiledCalls,
     Watcher,
@@ -72,7 +73,7 @@ class TorchImplementation(Staged):
         self._unet = compiled(
             networks.unet,
             config.compile.mode,
-            keep_unfused=config.attention.backend in ("original", "math"),
+            keep_unfused=BACKENDS_BY_NAME[config.attention.backend].is_unfused,
             watcher=None if chosen.cuda_graph else watcher,
             blocks=networks.repeated_blocks if chosen.regional_compile else None,
             freezing=chosen.freezing,

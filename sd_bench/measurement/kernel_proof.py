@@ -188,14 +188,14 @@ def _prove(
     compiled: bool,
     has_sdpa: bool,
 ) -> tuple[bool, str]:
-    backend, fused = attention.backend, ran.fused
+    backend, fused = BACKENDS_BY_NAME[attention.backend], ran.fused
     if fused["native_multi_head_attention"]:
         return False, "nn.MultiheadAttention's own fused path ran, whatever backend is named"
-    if backend == "xformers":
+    if backend.kernels:
         return _by_xformers(ran, num_modules)
-    if backend == "original":
+    if backend.module == "CrossAttention":
         return _unfused(ran, num_modules, least, compiled, forbid_math_operator=True)
-    if (backend == "math" and compiled) or not has_sdpa:  # then nothing is to be chosen from
+    if (backend.is_unfused and compiled) or not has_sdpa:  # then nothing is to be chosen from
         return _unfused(ran, num_modules, least, compiled, forbid_math_operator=False)
     counts = fused + Counter(math=ran.operators[MATH_OPERATOR])
     missing = num_modules - sum(counts.values())
