@@ -74,4 +74,5 @@ def test_a_colour_is_no_part_of_what_is_measured() -> None:
 
 def test_unfused_are_those_that_never_call_one_fused_kernel() -> None:
     unfused = {backend.name for backend in BACKENDS if backend.is_unfused}
-    assert unfused == {"original", "math"}  # auto may choose math, and is not bound to it
+    assert {"original", "math"} <= unfused
+    assert unfused.isdisjoint({"flash", "xformers", "auto"})  # auto may choose math, or another
