@@ -15,7 +15,17 @@ Rule = tuple[Callable[[Config], bool], str]
 #: What the documentation of diffusers recommends, as the cell's own choices say it.
 DOCUMENTED_OPTIMIZATIONS = ("channels_last", "fused_projections")
 
+#: What diffusers has beside scaled_dot_product_attention.
+_PROCESSORS = ("original", "xformers")
+
 _NETWORKS: tuple[Rule, ...] = (
+    (
+        lambda c: (
+            not c.attention.uses_multihead_attention and c.attention.backend not in _PROCESSORS
+        ),
+        f"diffusers has no such attention: take attention={', '.join(_PROCESSORS)} or a backend of "
+        "scaled_dot_product_attention",
+    ),
     (
         lambda c: c.optimizations.fused_projections and not c.attention.uses_multihead_attention,
         "diffusers' fused projections compute attention by scaled_dot_product_attention alone: "
