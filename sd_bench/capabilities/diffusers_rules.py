@@ -18,6 +18,9 @@ DOCUMENTED_OPTIMIZATIONS = ("channels_last", "fused_projections")
 #: What diffusers has beside scaled_dot_product_attention.
 _PROCESSORS = ("original", "xformers")
 
+#: The samplers that `sd_bench.implementations.diffusers_schedulers` has a scheduler for.
+_SCHEDULED = ("plms", "ddim", "dpm_solver")
+
 _NETWORKS: tuple[Rule, ...] = (
     (
         lambda c: (
@@ -63,6 +66,11 @@ _DOCUMENTED: tuple[Rule, ...] = (
     ),
 )
 _PIPELINE: tuple[Rule, ...] = (
+    (
+        lambda c: c.sampler.name not in _SCHEDULED,
+        f"no scheduler of diffusers is set up for it: take sampler={', '.join(_SCHEDULED)}, or "
+        "implementation=diffusers",
+    ),
     (
         lambda c: c.workload.guidance_scale <= 1,
         "diffusers' pipeline leaves guidance out, and with it half of each UNet call, where "
