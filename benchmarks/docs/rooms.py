@@ -61,7 +61,7 @@ def find_shared(layers: list[list[str]]) -> list[str]:
 
 def _draw(package: str, layers: list[list[str]], shared: Collection[str]) -> Iterator[str]:
     """A box for each layer, from the door to the ground."""
-    yield f"  subgraph {package}"
+    yield f"  subgraph {package}\n    direction TB"
     for number, layer in enumerate(layers):
         kind = ":::shared" if shared and all(room in shared for room in layer) else ""
         yield f'    {package}{number}["{", ".join(layer)}"]{kind}'
