@@ -1,1 +1,46 @@
-"""sd_bench: a benchmark of Stable Diffusion."""
+"""sd_bench: a benchmark of Stable Diffusion.
+
+Public are the command ``python -m sd_bench``, the records that it leaves, and from Python what
+``__all__`` names: reading records, comparing what they hold, and the entry by which another package
+brings an implementation. All else may change with any version.
+
+>>> from pathlib import Path
+>>> from sd_bench import compare_cells, find_records, pool_records, read_record
+>>> records = [read_record(path) for path in find_records(Path("multirun_outputs"))]
+>>> comparisons = compare_cells(pool_records(records), "attention=math")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sd_bench.capabilities.implementations import Entry
+    from sd_bench.records import Record, RecordError, find_records, read_record
+    from sd_bench.verdicts.cells import pool_records
+    from sd_bench.verdicts.comparisons import Comparison, compare_cells
+else:
+    #: Where each of them is, imported when it is first asked for: the command needs few of them.
+    _PLACES = {
+        "Comparison": "sd_bench.verdicts.comparisons",
+        "Entry": "sd_bench.capabilities.implementations",
+        "Record": "sd_bench.records",
+        "RecordError": "sd_bench.records",
+        "compare_cells": "sd_bench.verdicts.comparisons",
+        "find_records": "sd_bench.records",
+        "pool_records": "sd_bench.verdicts.cells",
+        "read_record": "sd_bench.records",
+    }
+
+    def __getattr__(name):
+        from importlib import import_module
+
+        if name not in _PLACES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_PLACES[name]), name)
+
+
+__all__ = [
+    "Comparison", "Entry", "Record", "RecordError", "compare_cells", "find_records", "pool_records",
+    "read_record",
+]  # fmt: skip

@@ -54,7 +54,7 @@ class LibraryKernel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttentionBackend:
-    """One backend.
+    """A way to compute the UNet's attention, by its name on the command line.
 
     ``colour`` is its own in charts, ``own_label`` what it is called there if not by its name.
     ``sdpa_switch`` is its switch in ``torch.backends.cuda`` (``enable_...``) if it is one of those
@@ -78,6 +78,11 @@ class AttentionBackend:
     def label(self) -> str:
         """How a chart or table names it where it stands alone."""
         return self.own_label or self.name
+
+    @property
+    def is_unfused(self) -> bool:
+        """Whether it always computes products and softmax one by one."""
+        return self.may_be_unfused and (self.module == "CrossAttention" or bool(self.operators))
 
 
 _SDPA = Need(

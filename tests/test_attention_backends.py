@@ -70,3 +70,9 @@ def test_a_colour_is_no_part_of_what_is_measured() -> None:
     facts = measured_facts()
     assert all(operator in facts for backend in BACKENDS for operator in backend.operators)
     assert not any(backend.colour in facts for backend in BACKENDS)
+
+
+def test_unfused_are_those_that_never_call_one_fused_kernel() -> None:
+    unfused = {backend.name for backend in BACKENDS if backend.is_unfused}
+    assert {"original", "math"} <= unfused
+    assert unfused.isdisjoint({"flash", "xformers", "auto"})  # auto may choose math, or another

@@ -5,42 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from analysis.comparison.flags import BOLD_EXPLANATION, EXPLANATIONS, explain
+from analysis.glossary import HEADINGS
 from analysis.wording.notes import FEW_ROUNDS, ONE_ROUND
 from analysis.wording.shared_facts import Fact
 from sd_bench.verdicts.judgement import ROUNDS_FOR_A_VERDICT
 
-_HEADINGS = {
-    "runtime [s]": (
-        "Of a round: its timed iterations. In a table of differences the geometric mean over the "
-        "rounds that were compared, without disturbed ones; in 'Every cell' the mean over all "
-        "rounds."
-    ),
-    "95 % interval [s]": "The t interval of the mean runtime over all rounds.",
-    "baseline [s]": "The runtime of the baseline over the same rounds.",
-    "improvement": "(baseline - x) / baseline * 100: positive is faster.",
-    "speed-up": "baseline / x: above 1 is faster.",
-    "95 % interval": "Of the speed-up. The interval that decides a verdict is wider.",
-    "images/s": "All images of the timed iterations over their time.",
-    "UNet calls/s": (
-        "One call per step on the whole guided batch (PLMS makes one more), over the denoising "
-        "stage."
-    ),
-    "sampler step [s]": "The median step of a round, mean over the rounds.",
-    "text encoder [s]": "Mean over the timed iterations, as are denoising and autoencoder.",
-    "first UNet call [s]": "Before any warm-up: with a compiler it compiles.",
-    "peak memory [GiB]": "The mean over the rounds; 1 GiB is 1024^3 bytes.",
-    "kernel proof": "Whether the profiler saw the attention kernels that the cell names.",
-    "parity": (
-        "Relative L2 distance of the final latents of round 0 from the baseline's: 0 is the same "
-        "picture to the last bit."
-    ),
-    "note": "What was special about the row, such as why it has no times.",
-}
+#: Headings that do not say by themselves what stands below them, in the order of the report.
+_EXPLAINED = (
+    *("runtime [s]", "95 % interval [s]", "baseline [s]", "improvement", "speed-up"),
+    *("95 % interval", "images/s", "UNet calls/s", "sampler step [s]", "text encoder [s]"),
+    *("first UNet call [s]", "peak memory [GiB]", "kernel proof", "parity", "note"),
+)
 
 
 def explain_headings(headings: Collection[str]) -> list[Fact]:
     """What each heading means, as far as it does not say so itself, in a fixed order."""
-    return [Fact(name, text) for name, text in _HEADINGS.items() if name in headings]
+    return [Fact(name, HEADINGS[name].text) for name in _EXPLAINED if name in headings]
 
 
 def explain_signs(flags: Iterable[str], bold: bool) -> list[Fact]:

@@ -15,7 +15,20 @@ Rule = tuple[Callable[[Config], bool], str]
 #: What the documentation of diffusers recommends, as the cell's own choices say it.
 DOCUMENTED_OPTIMIZATIONS = ("channels_last", "fused_projections")
 
+#: What diffusers has beside scaled_dot_product_attention.
+_PROCESSORS = ("original", "xformers")
+
+#: The samplers that `sd_bench.implementations.diffusers_schedulers` has a scheduler for.
+_SCHEDULED = ("plms", "ddim", "dpm_solver")
+
 _NETWORKS: tuple[Rule, ...] = (
+    (
+        lambda c: (
+            not c.attention.uses_multihead_attention and c.attention.backend not in _PROCESSORS
+        ),
+        f"diffusers has no such attention: take attention={', '.join(_PROCESSORS)} or a backend of "
+        "scaled_dot_product_attention",
+    ),
     (
         lambda c: c.optimizations.fused_projections and not c.attention.uses_multihead_attention,
         "diffusers' fused projections compute attention by scaled_dot_product_attention alone: "
@@ -53,6 +66,11 @@ _DOCUMENTED: tuple[Rule, ...] = (
     ),
 )
 _PIPELINE: tuple[Rule, ...] = (
+    (
+        lambda c: c.sampler.name not in _SCHEDULED,
+        f"no scheduler of diffusers is set up for it: take sampler={', '.join(_SCHEDULED)}, or "
+        "implementation=diffusers",
+    ),
     (
         lambda c: c.workload.guidance_scale <= 1,
         "diffusers' pipeline leaves guidance out, and with it half of each UNet call, where "

@@ -1,7 +1,7 @@
 """The implementations that can be measured: ours, the peers, and those of other packages.
 
 Read without importing torch. Another package adds its own through an entry point of the group
-``sd_bench.implementations`` that names an ``Entry`` (docs/extending.md).
+``sd_bench.implementations`` that names an ``Entry`` (docs/your_own_implementation.md).
 """
 
 from __future__ import annotations

@@ -94,8 +94,12 @@ def check(config: Config) -> None:
             f"attention.upcast=true: {config.attention.backend} has no upcast, only original, math "
             "and auto have"
         )
-    if config.attention.upcast is None and config.attention.backend == "original":
-        raise ConfigError("attention.upcast=null: original has no default; use true or false")
+    attention = config.attention
+    has_default = attention.uses_multihead_attention or not attention.may_be_unfused
+    if attention.upcast is None and not has_default:
+        raise ConfigError(
+            f"attention.upcast=null: {attention.backend} has no default; use true or false"
+        )
     if config.attention.uses_multihead_attention and not config.attention.allowed_sdpa_backends:
         raise ConfigError(
             f"attention={config.attention.backend}: every backend is disabled; "

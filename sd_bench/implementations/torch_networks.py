@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sd_bench.attention_backends import BACKENDS_BY_NAME
 from sd_bench.capabilities.torch_compat import (
     CompiledCalls,
     Watcher,
@@ -71,7 +72,7 @@ class TorchImplementation(Staged):
         if chosen.channels_last:
             for module in networks.modules:
                 module.to(memory_format=torch.channels_last)
-        keep_unfused = config.attention.backend in ("original", "math")
+        keep_unfused = BACKENDS_BY_NAME[config.attention.backend].is_unfused
         self._unet = compiled(
             networks.unet,
             config.compile.mode,

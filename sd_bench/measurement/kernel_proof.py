@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from sd_bench.attention_backends import BACKENDS, BACKENDS_BY_NAME
+from sd_bench.attention_backends import BACKENDS, BACKENDS_BY_NAME, AttentionBackend
 from sd_bench.config.schema import AttentionConfig
 from sd_bench.records import KernelProof
 
@@ -57,14 +57,19 @@ class CallCounts:
             found[backend] += self.operators[name]
         return +found
 
-    @property
-    def xformers(self) -> Counter[str]:
-        """xFormers' attentions, by kernel; what PyTorch's own attention calls is not theirs."""
+    def by_library(self, backend: AttentionBackend) -> Counter[str]:
+        """A library's attentions, by kernel; what PyTorch's own attention calls is not theirs."""
         fused, found = self.fused, Counter[str]()
-        for kernel in BACKENDS_BY_NAME["xformers"].kernels:
+        for kernel in backend.kernels:
             below = self.operators[str(kernel.operator_below)] - fused[str(kernel.backend)]
             found[kernel.name] = max(self.operators[kernel.operator], below)
         return +found
+
+    @property
+    def libraries(self) -> dict[str, Counter[str]]:
+        """The attentions of all libraries that ran, by the backend that is theirs."""
+        found = {backend.name: self.by_library(backend) for backend in BACKENDS}
+        return {name: counts for name, counts in found.items() if counts}
 
     @property
     def products(self) -> int:
@@ -188,22 +193,22 @@ def _prove(
     compiled: bool,
     has_sdpa: bool,
 ) -> tuple[bool, str]:
-    backend, fused = attention.backend, ran.fused
+    backend, fused = BACKENDS_BY_NAME[attention.backend], ran.fused
     if fused["native_multi_head_attention"]:
         return False, "nn.MultiheadAttention's own fused path ran, whatever backend is named"
-    if backend == "xformers":
-        return _by_xformers(ran, num_modules)
-    if backend == "original":
+    if backend.kernels:
+        return _by_library(ran, backend, num_modules)
+    if backend.module == "CrossAttention":
         return _unfused(ran, num_modules, least, compiled, forbid_math_operator=True)
-    if (backend == "math" and compiled) or not has_sdpa:  # then nothing is to be chosen from
+    if (backend.is_unfused and compiled) or not has_sdpa:  # then nothing is to be chosen from
         return _unfused(ran, num_modules, least, compiled, forbid_math_operator=False)
     counts = fused + Counter(math=ran.operators[MATH_OPERATOR])
     missing = num_modules - sum(counts.values())
     if compiled and not counts["math"] and _are_products_of(missing, ran, num_modules, least):
         counts["math"] = missing  # compiled math leaves its products behind, and no operator
-    allowed, others = set(attention.allowed_sdpa_backends), ran.xformers
+    allowed, others = set(attention.allowed_sdpa_backends), _list_libraries(ran)
     proven = sum(counts.values()) == num_modules and set(counts) <= allowed and not others
-    besides = f", besides {_listed(others)} of xFormers" if others else ""
+    besides = f", besides {others}" if others else ""
     return proven, f"{_listed(counts) or 'no attention'} for {num_modules} modules{besides}"
 
 
@@ -213,13 +218,20 @@ def _are_products_of(missing: int, ran: CallCounts, num_modules: int, least: int
     return missing > 0 and most - (2 * num_modules - least) <= ran.products <= most
 
 
-def _by_xformers(ran: CallCounts, num_modules: int) -> tuple[bool, str]:
-    """xFormers chooses a kernel by the shapes, so that the modules may run different ones."""
-    pytorchs_own = ran.fused + Counter(math=ran.operators[MATH_OPERATOR])
-    proven = sum(ran.xformers.values()) == num_modules and not +pytorchs_own
-    counts = _listed(ran.xformers) or "no xFormers kernel"
-    besides = f", besides {_listed(+pytorchs_own)} of PyTorch's own" if +pytorchs_own else ""
+def _by_library(ran: CallCounts, backend: AttentionBackend, num_modules: int) -> tuple[bool, str]:
+    """A library may choose a kernel by the shapes, so that the modules may run different ones."""
+    own = ran.by_library(backend)
+    others = [f"{_listed(c)} of {n}" for n, c in ran.libraries.items() if n != backend.name]
+    if pytorchs_own := +(ran.fused + Counter(math=ran.operators[MATH_OPERATOR])):
+        others.append(f"{_listed(pytorchs_own)} of PyTorch's own")
+    proven = sum(own.values()) == num_modules and not others
+    counts = _listed(own) or f"no kernel of {backend.name}"
+    besides = f", besides {', '.join(others)}" if others else ""
     return proven, f"{counts} for {num_modules} modules{besides}"
+
+
+def _list_libraries(ran: CallCounts) -> str:
+    return ", ".join(f"{_listed(counts)} of {name}" for name, counts in ran.libraries.items())
 
 
 def _unfused(
@@ -233,12 +245,13 @@ def _unfused(
 
     The compiler makes softmax a part of generated kernels, so there the products stand alone.
     """
-    softmaxes, fused = ran.count(_SOFTMAXES), ran.fused + ran.xformers
+    softmaxes = ran.count(_SOFTMAXES)
+    fused = ", ".join(filter(None, (_listed(ran.fused), _list_libraries(ran))))
     nothing_fused = not fused and not (forbid_math_operator and ran.operators[MATH_OPERATOR])
     as_many = least <= ran.products <= 2 * num_modules and (compiled or softmaxes == num_modules)
     detail = (
         f"{ran.products} matrix products and {softmaxes} softmaxes for {num_modules} modules, "
-        f"{_listed(fused) or 'nothing'} fused"
+        f"{fused or 'nothing'} fused"
     )
     return nothing_fused and as_many, detail
 

@@ -42,7 +42,10 @@ class Iteration(Stored, frozen=True, kw_only=True):
 
     @property
     def stages_s(self) -> tuple[float, float, float] | None:
-        """Text encoder, denoising and decoder, or ``None`` where there are no stages."""
+        """Stages: the parts of an iteration (text encoder, denoising, decoder), in seconds.
+
+        ``None`` where an implementation is one call.
+        """
         stages = (self.text_encode_s, self.denoise_s, self.vae_decode_s)
         text_encode_s, denoise_s, vae_decode_s = stages
         if text_encode_s is None or denoise_s is None or vae_decode_s is None:

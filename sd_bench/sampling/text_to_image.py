@@ -30,9 +30,11 @@ class Networks(Protocol):
 class StageTimer(Protocol):
     """Is told the end of each stage and step; must not wait for the device."""
 
-    def step(self) -> None: ...
+    def step(self) -> None:
+        """The end of a step: one move of the sampler to less noise, with one UNet call or two."""
 
-    def stage(self, name: str) -> None: ...
+    def stage(self, name: str) -> None:
+        """The end of a stage."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from tests.fidelity.comparison import relative_error
 from tests.fidelity.files import save_multihead, save_published
 from tests.support.composition import Compose
 from tests.support.implementations import CPU, eager_proof, images_of, one_call
-from tests.support.runnable import CPU_BACKENDS
+from tests.support.runnable import DIFFUSERS_BACKENDS
 
 pytest.importorskip("diffusers")
 
@@ -27,7 +27,8 @@ def of_diffusers(tiny: Compose, *overrides: str) -> Config:
 
 
 @pytest.mark.parametrize(
-    ("model", "attention"), [("sd1_tiny", "original"), *(("sd2_tiny", b) for b in CPU_BACKENDS)]
+    ("model", "attention"),
+    [("sd1_tiny", "original"), *(("sd2_tiny", b) for b in DIFFUSERS_BACKENDS)],
 )
 def test_its_images_are_ours_and_its_kernels_those_that_are_named(
     tiny: Compose, model: str, attention: str

@@ -12,7 +12,7 @@ from sd_bench.sampling.tokens import tokenise
 from tests.fidelity.comparison import TRAJECTORY, relative_error
 from tests.support.composition import Compose
 from tests.support.implementations import CPU, NoTimer, eager_proof, images_of, one_call
-from tests.support.runnable import CPU_BACKENDS
+from tests.support.runnable import DIFFUSERS_BACKENDS
 
 pytest.importorskip("diffusers")
 
@@ -35,7 +35,7 @@ def test_its_images_are_ours(tiny: Compose, model: str, sampler: str, limit: flo
     assert relative_error(images.pixels, expected.pixels) < limit
 
 
-@pytest.mark.parametrize("attention", CPU_BACKENDS[::2])
+@pytest.mark.parametrize("attention", DIFFUSERS_BACKENDS[::2])
 def test_the_kernels_that_are_named_run_in_its_unet_and_no_stage_is_told(
     tiny: Compose, attention: str
 ) -> None:

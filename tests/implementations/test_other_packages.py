@@ -1,4 +1,4 @@
-"""Implementations of other packages: the example of docs/extending.md, and broken ones."""
+"""Implementations of other packages: the example of the docs, and broken ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sd_bench.errors import ConfigError
 from tests.support.commands import REPOSITORY, SMOKE, Command, final_latents, records
 from tests.support.composition import QUICK_TO_COMPILE
 
-PAGE = REPOSITORY / "docs" / "extending.md"
+PAGE = REPOSITORY / "docs" / "your_own_implementation.md"
 EXAMPLE = REPOSITORY / "docs" / "examples" / "sd_bench_onnxruntime"
 NEEDED = ("onnxruntime", "onnx", "onnxscript")
 

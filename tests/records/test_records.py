@@ -164,7 +164,7 @@ def test_a_record_of_version_1_is_upgraded(tmp_path: Path) -> None:
         del iteration["begun_s"], iteration["flags"]
     path.write_text(json.dumps({**data, "schema_version": 1}))
     record = read_record(path)
-    assert record.schema_version == 5
+    assert record.schema_version == SCHEMA_VERSION
     assert record.choices == {"weights": "random", "attention": "math"}
     assert record.runtime_s == 4.0
     assert record.warnings == []

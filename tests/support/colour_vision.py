@@ -7,6 +7,7 @@ CIEDE2000 after Sharma, Wu and Dalal, Color Research and Application 30 (2005), 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -89,3 +90,25 @@ def ciede2000(one: Sequence[float], other: Sequence[float]) -> float:
     rotation = -2 * math.sqrt(c_mean**7 / (c_mean**7 + 25**7)) * math.sin(turned)
     parts = ((l2 - l1) / s_light, (c2 - c1) / s_chroma, d_hue / s_hue)
     return math.sqrt(sum(part**2 for part in parts) + rotation * parts[1] * parts[2])
+
+
+def propose(taken: Sequence[str], count: int = 5) -> list[tuple[float, str]]:
+    """The colours that are farthest from all that are ``taken``, with how far, the farthest first.
+
+    Only such as stand out from white paper and from the dark one of a report.
+    """
+    steps = (*range(0, 256, 39), 255)
+    colours = (f"#{r:02x}{g:02x}{b:02x}" for r, g, b in itertools.product(steps, repeat=3))
+    far = sorted(
+        (min(difference_seen(colour, other, sight) for sight in SIGHTS for other in taken), colour)
+        for colour in colours
+        if all(contrast(colour, paper) >= 1.5 for paper in ("#ffffff", "#16181c"))
+    )
+    return far[: -count - 1 : -1]
+
+
+if __name__ == "__main__":  # python -m tests.support.colour_vision
+    from analysis.charts.colours import PALETTE
+
+    for difference, colour in propose(PALETTE):
+        print(f"{colour}  {difference:.1f} from the nearest of the palette")

@@ -12,6 +12,8 @@ from sd_bench.measurement.gpu_facts import gpu_facts
 HAS_CPU_FLASH = can(TORCH_VERSION, "flash attention on a CPU")
 #: Those that a CPU runs if they are asked for, and nothing else.
 CPU_BACKENDS = ("original", "math", *(("flash",) if HAS_CPU_FLASH else ()))
+#: Those of them that diffusers has.
+DIFFUSERS_BACKENDS = tuple(b for b in CPU_BACKENDS if b in ("original", "math", "flash"))
 #: PyTorch 1.12 needs no scaled_dot_product_attention for it.
 HAS_CPU_AUTOCAST = not HAS_SDPA or can(
     TORCH_VERSION, "autocast of scaled_dot_product_attention on a CPU"

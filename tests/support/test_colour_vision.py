@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.colour_vision import ciede2000, contrast, difference_seen
+from tests.support.colour_vision import SIGHTS, ciede2000, contrast, difference_seen, propose
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,10 @@ def test_without_green_cones_red_and_green_are_alike() -> None:
 
 def test_contrast_of_black_on_white() -> None:
     assert contrast("#000000", "#ffffff") == pytest.approx(21.0)
+
+
+def test_a_colour_that_is_proposed_is_far_from_all_that_are_taken() -> None:
+    (far, colour), *others = propose(["#000000", "#ffffff"], count=3)
+    assert far == min(difference_seen(colour, c, s) for c in ("#000000", "#ffffff") for s in SIGHTS)
+    assert [far, *(each for each, _ in others)] == sorted([far, *(e for e, _ in others)])[::-1]
+    assert far > 20
