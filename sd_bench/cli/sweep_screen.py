@@ -100,15 +100,15 @@ class Screen:
         budget_s = self._timing.budget_s or 0.0
         self._say(f"no further round fits into protocol.budget={budget_s:.0f}s")
 
-    def resting(self, cells: Sequence[PlannedCell], rounds: int) -> None:
+    def resting(self, cells: Sequence[PlannedCell], after: int, rounds: int) -> None:
         labels = ", ".join(planned.cell.label for planned in cells)
         self._say(
-            f"{len(cells)} cell(s) rest after one round: {rounds} of every cell do not fit into "
-            f"protocol.budget={self._timing.budget_s or 0.0:.0f}s, so the others get theirs "
+            f"{len(cells)} cell(s) rest after {after} round(s): {rounds} of every cell do not fit "
+            f"into protocol.budget={self._timing.budget_s or 0.0:.0f}s, so the others get theirs "
             f"({labels})"
         )
         total = self._progress.tasks[0].total or 0
-        self._progress.update(self._task, total=total - len(cells) * (rounds - 1))
+        self._progress.update(self._task, total=total - len(cells) * (rounds - after))
 
     def measuring_again(self, planned: PlannedCell, reasons: list[str]) -> None:
         why = "; ".join(reasons)
@@ -202,7 +202,7 @@ def _on_time(
         needed_s = math.ceil((timing.least_s + timing.calibration_s) / 30 + 1) * 30
         yield (
             f"warning: about {timing.fitting_rounds} round(s) of every cell fit into {budget}, and "
-            f"verdicts need {looks.first}: the costliest may rest after one round; "
+            f"verdicts need {looks.first}: the costliest may rest after two rounds; "
             f"protocol.budget={needed_s}s has room for all",
             "",
         )

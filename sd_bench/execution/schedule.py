@@ -1,10 +1,10 @@
 """Which rounds come next: the whole matrix again, less the cells whose verdicts are in.
 
 The first round is for all cells, and so are those up to the first look, unless the budget has no
-room for that: then cells whose rounds take much longer than others' rest after the first one, so
-that what is left comes to verdicts. At each planned look the comparisons are judged by the rule
-that the analysis judges by; cells of which every comparison is decided rest, and the others get
-rounds up to the next look, while there is time.
+room for that: then cells whose rounds take much longer than others' rest after the first one or
+two, so that what is left comes to verdicts. At each planned look the comparisons are judged by the
+rule that the analysis judges by; cells of which every comparison is decided rest, and the others
+get rounds up to the next look, while there is time.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class LookWatcher(Protocol):
 
     def budget_spent(self) -> None: ...
 
-    def resting(self, cells: Sequence[PlannedCell], rounds: int) -> None: ...
+    def resting(self, cells: Sequence[PlannedCell], after: int, rounds: int) -> None: ...
 
 
 @dataclass(slots=True)
@@ -67,8 +67,8 @@ class Schedule:
         profiled = {index for (index, _), record in self.records.items() if record.profile}
         position = 0
         for round_index in count():
-            if round_index == 1:
-                self._rest_what_does_not_fit()
+            if round_index in (1, 2):
+                self._rest_what_does_not_fit(round_index)
             if self.looks.is_look(round_index):
                 self._look(round_index)
             indices = [
@@ -91,23 +91,32 @@ class Schedule:
             if turns:
                 yield turns
 
-    def _rest_what_does_not_fit(self) -> None:
+    def _rest_what_does_not_fit(self, rounds: int) -> None:
         """Let costly cells rest, if the first look's rounds of all cells take too long.
 
         Costly is what takes ``_COSTLY`` times as long as cells do in the middle, as those do that
-        compile in each process; a disturbed round tells nothing of that. A cell that is left with
-        nothing to be compared with rests too. Where that makes no room, or no comparison would be
-        left, all cells go on: estimates of all are worth more than of a few.
+        compile in each process; a disturbed round tells nothing of that. What the first round has
+        converted or compiled the second may find, so it has its say where there is time for it. A
+        cell that is left with nothing to be compared with rests too. Where that makes no room, or
+        no comparison would be left, all cells go on: estimates of all are worth more than of a few.
         """
         if self.deadline is None:
             return
         left_s = self.deadline - time.monotonic()
-        going_on = {i for i, n in enumerate(self._targets) if n > 1 and not self._cannot_run(i, 1)}
+        going_on = {
+            index
+            for index, target in enumerate(self._targets)
+            if target > rounds and not self._cannot_run(index, rounds)
+        }
         if not going_on:
             return
-        costs = {index: self._rounds_ahead_s(index) for index in going_on}
+        costs = {index: self._rounds_ahead_s(index, rounds) for index in going_on}
         least_s = _COSTLY * statistics.median(costs.values())
         costly = {i for i in going_on if costs[i] >= least_s and not self._was_disturbed(i)}
+        if rounds == 1 and left_s >= sum(
+            self._expected_round_s(i) / self.at_once if i in costly else costs[i] for i in going_on
+        ):
+            return
         kept = set(going_on)
         while kept & costly and sum(costs[index] for index in kept) > left_s:
             kept.remove(max(kept & costly, key=lambda index: (costs[index], index)))
@@ -116,16 +125,16 @@ class Schedule:
             return
         resting = sorted(going_on - kept)
         for index in resting:
-            self._targets[index] = 1
-        self.watcher.resting([self.plan[index] for index in resting], self.looks.first)
+            self._targets[index] = rounds
+        self.watcher.resting([self.plan[index] for index in resting], rounds, self.looks.first)
 
     def _was_disturbed(self, index: int) -> bool:
         record = self.records.get((index, 0))
         return record is not None and bool(disturbances(record))
 
-    def _rounds_ahead_s(self, index: int) -> float:
+    def _rounds_ahead_s(self, index: int, rounds: int) -> float:
         """How long the rounds of a cell up to the first look take that have no record yet."""
-        ahead = [n for n in range(1, self._targets[index]) if (index, n) not in self.records]
+        ahead = [n for n in range(rounds, self._targets[index]) if (index, n) not in self.records]
         return len(ahead) * self._expected_round_s(index) / self.at_once
 
     def _cannot_run(self, index: int, round_index: int) -> bool:
@@ -172,12 +181,15 @@ class Schedule:
         return sum(self._expected_round_s(turn.cell_index) for turn in turns) / self.at_once
 
     def _expected_round_s(self, cell_index: int) -> float:
+        """By the cell's rounds so far, without the first where there are more: that one finds no
+        caches."""
         earlier = [
             record.times.worker_s + _AROUND_A_WORKER_S
             for (index, _), record in self.records.items()
             if index == cell_index and record.times and record.times.worker_s
         ]
-        return sum(earlier[-3:]) / max(1, len(earlier[-3:]))
+        counted = earlier[1:][-3:] or earlier
+        return sum(counted) / max(1, len(counted))
 
 
 def shuffle_round(

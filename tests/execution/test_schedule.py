@@ -45,7 +45,7 @@ class Notes:
     def budget_spent(self) -> None:
         self.is_over_budget = True
 
-    def resting(self, cells: Sequence[PlannedCell], rounds: int) -> None:
+    def resting(self, cells: Sequence[PlannedCell], after: int, rounds: int) -> None:
         self.rested += [planned.cell.label for planned in cells]
 
 
@@ -268,6 +268,32 @@ def test_where_the_budget_has_no_room_for_all_the_costliest_cells_rest(
     verdicts = compare_cells(pool_records(running.records.values()))
     decided = [c.cell.choices["batch_size"] for c in verdicts if c.difference and c.is_settled]
     assert set(decided) >= {1, 2}
+
+
+@pytest.mark.parametrize(("warm_s", "rounds_of_batch_4"), [(10.0, 6), (60.0, 2)])
+def test_what_costs_in_the_first_round_only_does_not_rest(
+    compose_config: Compose,
+    monkeypatch: pytest.MonkeyPatch,
+    warm_s: float,
+    rounds_of_batch_4: int,
+) -> None:
+    """A conversion that is kept, and a compilation that is not."""
+    begun: Counter[str] = Counter()
+
+    def worker_s(planned: PlannedCell) -> float:
+        if planned.cell.config.workload.batch_size != 4:
+            return 5.0
+        begun[planned.cell.hash] += 1
+        return 60.0 if begun[planned.cell.hash] == 1 else warm_s
+
+    plan, notes, clock = sweep_plan(compose_config), Notes(), Clock(monkeypatch)
+    looks = plan_looks_of(plan, nothing_finished(), 6)
+    began = clock.now
+    running = schedule(plan, looks, notes, deadline=began + 500)
+    per_cell = Counter(turn.cell_index for turn in clock.run(running, worker_s))
+    assert [per_cell[index] for index in range(6)] == [6, 6, 6, 6, *[rounds_of_batch_4] * 2]
+    assert len(notes.rested) == (0 if rounds_of_batch_4 == 6 else 2)
+    assert clock.now - began <= 500
 
 
 def test_where_no_comparison_would_be_left_every_cell_gets_what_fits(

@@ -50,7 +50,7 @@ class Diary:
     def budget_spent(self) -> None:
         self.events.append(("budget spent", 0))
 
-    def resting(self, cells: Sequence[PlannedCell], rounds: int) -> None:
+    def resting(self, cells: Sequence[PlannedCell], after: int, rounds: int) -> None:
         self.events.append(("resting", len(cells)))
 
     def measuring_again(self, planned: PlannedCell, reasons: list[str]) -> None:
