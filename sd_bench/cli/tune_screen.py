@@ -118,7 +118,7 @@ class TuneScreen:
         self._say("The answer, for another machine's start_from:", shlex.quote(str(outcome.path)))
 
     def _lines_for_diffusers(self, outcome: Outcome) -> None:
-        config = outcome.for_diffusers
+        config, found = outcome.for_diffusers, tuple(outcome.answer.for_diffusers)
         is_choice = outcome.answer.for_diffusers == outcome.answer.overrides
         what = "The same for" if is_choice else "The fastest candidate that can be written so, for"
         self._say(
@@ -128,6 +128,12 @@ class TuneScreen:
             self._console.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)
         if (why := why_not_lines(config)) is not None:
             self._say(f"not in these lines: {why}")
+        row = next((row for row in outcome.rows if row.overrides == found and row.score), None)
+        if found and not is_choice and row is not None and row.score is not None:
+            self._say(
+                f"In the race its UNet calls were {row.score:.2f} times as fast as the default's, "
+                "which is an estimate from one process, and no verdict."
+            )
         self._say("What these lines gain with your pipeline and your size is not measured here.")
 
     def interrupted(self, rows: Sequence[Row], again: str) -> None:

@@ -98,48 +98,57 @@ class FinalWatcher(Watcher, Protocol):
 def line_up(
     worth: Sequence[Row], rows: Sequence[Row], candidates: Candidates, left_s: float, spent_s: float
 ) -> LineUp:
-    """Who can have its rounds in ``left_s`` seconds: the leader and the default in any case.
+    """Who can have enough rounds for verdicts in ``left_s`` seconds, beside the default.
 
     ``worth`` are the rows that are worth a final, the fastest first; ``spent_s`` is what the race
-    took.
+    took. Where nothing fits, the fastest and the default are in all the same.
     """
-    default = next(row for row in worth if not row.overrides)
-    leader = worth[0]
-    second = next((row for row in worth[1:] if row is not default), None)
-    wanted = [(row.overrides, row.round_s) for row in (leader, default, second) if row is not None]
     fixed = candidates.default().config.protocol.rounds
     fewest = fixed or _FEWEST
-    documented = candidates.make(DOCUMENTED)
+    default = next(row for row in worth if not row.overrides)
+    costs = {default.overrides: default.round_s}
     left_out: dict[tuple[str, ...], str] = {}
-    if documented.reason is None:
-        wanted.append((DOCUMENTED, _expected_documented_s(rows, default)))
-    else:
-        left_out[DOCUMENTED] = documented.reason
-    finalists: dict[tuple[str, ...], Finalist] = {}
-    for overrides, round_s in wanted:
-        total_s = _cost_s([*(f.round_s for f in finalists.values()), round_s], fewest)
-        is_needed = overrides in ((), leader.overrides)
-        if overrides in finalists:
-            continue
-        if is_needed or total_s <= left_s:
-            candidate = candidates.make(overrides)
-            finalists[overrides] = Finalist(candidate=candidate, round_s=round_s)
+
+    def admit(overrides: tuple[str, ...], round_s: float) -> None:
+        total_s = _cost_s([*costs.values(), round_s], fewest)
+        if total_s <= left_s:
+            costs[overrides] = round_s
         else:
-            minutes = math.ceil((spent_s + total_s) / 60)
-            left_out[overrides] = (
-                f"{fewest} rounds of it, of about {round_s:.0f} s each, did not fit into what the "
-                f"budget had left; budget={minutes}min would probably do"
-            )
-    costs = [finalist.round_s for finalist in finalists.values()]
+            left_out[overrides] = _why_left_out(round_s, fewest, spent_s + total_s)
+
+    others = [row for row in worth if row is not default]
+    for row in others:
+        if len(costs) <= 2:
+            admit(row.overrides, row.round_s)
+    if len(costs) == 1 and others:
+        costs[others[0].overrides] = others[0].round_s
+        del left_out[others[0].overrides]
+    rivals = [overrides for overrides in costs if overrides]
+    if worth[0] is default:
+        rivals = [default.overrides, *rivals[:1]]
+    documented = candidates.make(DOCUMENTED)
+    if documented.reason is not None:
+        left_out[DOCUMENTED] = documented.reason
+    else:
+        admit(DOCUMENTED, _expected_documented_s(rows, default))
+    listed = list(costs)
     most = fixed or _MOST
-    fitting = next((n for n in range(most, fewest, -1) if _cost_s(costs, n) <= left_s), fewest)
-    listed = list(finalists)
-    rivals = [row.overrides for row in (leader, second) if row is not None]
+    fitting = (n for n in range(most, fewest, -1) if _cost_s(list(costs.values()), n) <= left_s)
     return LineUp(
-        finalists=tuple(finalists.values()),
-        rivals=tuple(listed.index(overrides) for overrides in rivals if overrides in listed),
-        rounds=fitting,
+        finalists=tuple(
+            Finalist(candidate=candidates.make(overrides), round_s=round_s)
+            for overrides, round_s in costs.items()
+        ),
+        rivals=tuple(map(listed.index, rivals[:2])),
+        rounds=next(fitting, fewest),
         left_out=left_out,
+    )
+
+
+def _why_left_out(round_s: float, rounds: int, needed_s: float) -> str:
+    return (
+        f"{rounds} rounds of it, of about {round_s:.0f} s each, did not fit into what the budget "
+        f"had left; budget={math.ceil(needed_s / 60)}min would probably do"
     )
 
 

@@ -28,6 +28,7 @@ from sd_bench.tuning.rows import (
     OUT,
     RACING,
     STARTING,
+    WAITING,
     Row,
 )
 from sd_bench.tuning.timing_process import CandidateLostError, Ready, TimingProcess
@@ -57,9 +58,9 @@ class RaceWatcher(Protocol):
 class Race:
     """``rows`` are those of an earlier race of the same workload, and get those of this one.
 
-    ``deadline`` is when nothing more is begun, ``end`` when even a start is given up, both on the
-    monotonic clock. A compiled candidate must pay within ``images``. ``save`` is called after each
-    candidate.
+    All on the monotonic clock: at the ``deadline`` nothing more is begun, at ``patience_end`` the
+    start of a candidate is given up, and at the ``end`` even that of the default. A compiled
+    candidate must pay within ``images``. ``save`` is called after each candidate.
     """
 
     candidates: Candidates
@@ -68,6 +69,7 @@ class Race:
     rows: dict[tuple[tuple[str, ...], tuple[str, ...]], Row]
     images: int
     deadline: float
+    patience_end: float
     end: float
     slot_of: Callable[[Config], AbstractContextManager[Slot]]
     watcher: RaceWatcher
@@ -96,7 +98,8 @@ class Race:
             queue = deque(self.rungs)
             while queue:
                 batch = self._take(queue, base)
-                won = self._race(base, base_row, batch)
+                won, waiting = self._race(base, base_row, batch)
+                queue.extendleft(reversed(waiting))
                 if won:
                     (rung, base, base_row), *others = won
                     fitting = [other for other, *_ in others if not other.names & rung.names]
@@ -167,8 +170,8 @@ class Race:
 
     def _race(
         self, base: Candidate, base_row: Row, batch: Sequence[tuple[Rung, Candidate]]
-    ) -> list[tuple[Rung, Candidate, Row]]:
-        """Those that may be the next base, the fastest first."""
+    ) -> tuple[list[tuple[Rung, Candidate, Row]], list[Rung]]:
+        """Those that may be the next base, the fastest first; and those that wait for memory."""
         rows = []
         for rung, candidate in batch:
             blank = Row(overrides=candidate.overrides, base=base.overrides, is_alone=rung.is_alone)
@@ -181,8 +184,13 @@ class Race:
         ]
         timed = {row.key: row for row in self._time(base, base_row, missing)} if missing else {}
         rows = [timed.get(row.key, row) for row in rows]
-        for row in rows:
-            self._keep(row)
+        waiting = []
+        for (rung, candidate), row in zip(batch, rows, strict=True):
+            if row.status == WAITING:
+                self._seen.discard(candidate.hash)
+                waiting.append(rung)
+            else:
+                self._keep(row)
         won = [
             (rung, candidate, row)
             for (rung, candidate), row in zip(batch, rows, strict=True)
@@ -192,7 +200,7 @@ class Race:
         kept = won[0][1].overrides if won else base.overrides
         for overrides in [each for each in self._live if each != kept]:
             self._close(overrides)
-        return won
+        return won, waiting
 
     def _time(
         self, base: Candidate, base_row: Row, missing: Sequence[tuple[Candidate, Row]]
@@ -223,14 +231,16 @@ class Race:
         if self._is_too_late(base_row, candidate):
             return replace(row, status=NOT_TRIED, reason="no time left in the budget")
         if (why := self._why_no_room()) is not None:
-            return replace(row, status=NOT_TRIED, reason=why)
+            has_room_later = set(self._live) > {base.overrides}
+            return row if has_room_later else replace(row, status=NOT_TRIED, reason=why)
         self._show(replace(row, status=STARTING))
         try:
-            ready = self._start(candidate, self.end - time.monotonic())
+            ready = self._start(candidate, self.patience_end - time.monotonic())
         except CandidateLostError as error:
             if error.status == "timeout":
-                words = f"was not ready within what the budget had left: {error}"
-                return replace(row, status=NOT_TRIED, reason=words)
+                return replace(
+                    row, status=NOT_TRIED, reason="not ready in time: give it a larger budget"
+                )
             return replace(row, status=error.status, reason=str(error))
         timed = _timed(row, ready)
         if (why := why_another_picture(timed, candidate, base_row, base)) is not None:

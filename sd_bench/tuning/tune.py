@@ -42,6 +42,8 @@ from sd_bench.tuning.rows import Row, by_score, read_screening, write_screening
 
 #: The share of the budget that the race may take.
 _RACE_SHARE = 0.5
+#: The share after which nobody waits for a candidate that is not ready.
+_PATIENCE_SHARE = 0.6
 #: Whose choices can be written as lines for diffusers.
 _OF_PYTORCH = (OUR_IMPLEMENTATION, "diffusers")
 #: What sets the size of the workload.
@@ -109,6 +111,7 @@ def run_tune(
             rows={row.key: row for row in rows},
             images=request.images,
             deadline=began + _RACE_SHARE * request.budget_s,
+            patience_end=began + _PATIENCE_SHARE * request.budget_s,
             end=began + request.budget_s,
             slot_of=_reserving(slots, watcher),
             watcher=watcher,
