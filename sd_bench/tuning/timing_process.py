@@ -86,6 +86,18 @@ class TimingProcess:
         finally:
             os.close(answers)
 
+    @property
+    def label(self) -> str:
+        return self._cell.label
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
     def make_ready(self, limit_s: float) -> Ready:
         """Build and warm up. Raises CandidateLostError."""
         self._ask(to_dict(self._cell.config))
