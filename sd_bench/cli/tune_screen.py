@@ -162,7 +162,7 @@ class TuneScreen:
 def _runner(row: Row) -> Runner:
     is_base = row.status == BASE
     return Runner(
-        label=row.label,
+        label=_short_label(row),
         status=row.status,
         call_s=row.call_s,
         speedup=None if is_base else row.speedup,
@@ -170,6 +170,19 @@ def _runner(row: Row) -> Runner:
         high=row.high,
         reason=row.reason,
     )
+
+
+def _short_label(row: Row) -> str:
+    """What it adds to what it was tried on top of, without what goes without saying."""
+    on_top = bool(row.base) and not row.is_alone
+    added = [override for override in row.overrides if not on_top or override not in row.base]
+    words = [
+        override.removeprefix("implementation=")
+        .removeprefix("optimizations.")
+        .removesuffix("=true")
+        for override in added
+    ]
+    return f"{'+ ' if on_top else ''}{' '.join(words) or row.label}"
 
 
 def _line(row: Row) -> str:
