@@ -53,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
     again = shown("sd_bench", "tune", *arguments)
     try:
         request = read_request(arguments)
-        outcome = run_tune(request, screen, ["tune", *arguments])
+        outcome = run_tune(request, screen)
         screen.stop()
         if request.write_to is not None:
             _write(request.write_to, outcome)

@@ -23,7 +23,7 @@ from sd_bench.screens.race import Runner, name_estimate, tabulate_race
 from sd_bench.screens.tables import draw_table
 from sd_bench.tuning.candidates import name_overrides
 from sd_bench.tuning.diffusers_lines import why_not_lines, write_lines
-from sd_bench.tuning.final import LineUp
+from sd_bench.tuning.line_up import LineUp
 from sd_bench.tuning.rows import BASE, RACING, STARTING, Row, by_score
 from sd_bench.tuning.tune import Outcome
 from sd_bench.verdicts.comparisons import Comparison

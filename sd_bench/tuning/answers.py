@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from sd_bench.config.schema import Config
 from sd_bench.errors import ConfigError
 from sd_bench.records import write_atomically
 from sd_bench.regular_files import UnusableFileError, read_json, reason_of
+from sd_bench.tuning.ladder import names_of_switches
 
 KIND = "sd_bench.tuned"
 SCHEMA_VERSION = 1
@@ -21,6 +23,7 @@ FILE = "answer.json"
 #: Where tunes go.
 ROOT = Path("multirun_outputs/tune")
 _LARGEST = 2**22
+_SWITCH = re.compile(r"(?P<name>[\w.]+)=\w[\w-]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +93,8 @@ def read_answer(path: Path) -> Tuned:
             raise ValueError
         compared = [Compared(**each) for each in data.pop("compared")]
         answer = Tuned(compared=compared, **data)
-        lists = (answer.typed, answer.overrides, answer.for_diffusers)
-        if not all(isinstance(o, str) for each in lists for o in each):
+        switches = names_of_switches()
+        if not all(_is_switch(o, switches) for o in (*answer.overrides, *answer.for_diffusers)):
             raise ValueError
         name_workload(answer.workload)
         _ = answer.machine["device"], answer.machine["processors"], str(answer.date)
@@ -100,6 +103,15 @@ def read_answer(path: Path) -> Tuned:
             f"{path}: is not an answer of this version's tune; name the {FILE} of one"
         ) from None
     return answer
+
+
+def _is_switch(override: Any, names: Collection[str]) -> bool:
+    """Whether it sets what a switch may set, to a plain word.
+
+    A file from elsewhere does not say which program runs, or which file is read or written.
+    """
+    found = _SWITCH.fullmatch(override) if isinstance(override, str) else None
+    return found is not None and found["name"] in names
 
 
 def find_answers(root: Path = ROOT) -> Iterator[tuple[Path, Tuned]]:

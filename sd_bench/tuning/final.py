@@ -17,8 +17,7 @@ from sd_bench.execution.sweep_looks import SweepLooks
 from sd_bench.records import Record, RecordError, find_records, read_record
 from sd_bench.records.sweep_file import is_sweep
 from sd_bench.statistics.runtime import typical_runtime
-from sd_bench.tuning.candidates import Candidate, Candidates
-from sd_bench.tuning.rows import Row
+from sd_bench.tuning.line_up import Finalist, LineUp
 from sd_bench.verdicts.answers import NO_CLAIM
 from sd_bench.verdicts.cells import Cell as VerdictCell
 from sd_bench.verdicts.cells import pool_records
@@ -26,36 +25,8 @@ from sd_bench.verdicts.comparisons import Comparison, Difference, Sides, judge_s
 from sd_bench.verdicts.judgement import DEFAULT_MARGIN
 from sd_bench.verdicts.planned_looks import PlannedLooks
 
-#: What people find when they look up how diffusers is made fast.
-DOCUMENTED = ("implementation=diffusers_documented",)
-#: Rounds of each finalist: as many as fit between these, by the costs that the race has found.
-_FEWEST, _MOST = 6, 10
-#: Estimated costs are taken to be so much larger, and so much is taken for the start of it all.
-_CAUTION, _START_S = 1.1, 20.0
-#: What compiling with the most tuning takes, as a multiple of what was compiled; and of a start
-#: where nothing was.
-_AS_COMPILED, _AS_STARTED = 1.3, 15.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finalist:
-    """A candidate in the final; ``round_s`` is what a round of it is expected to take."""
-
-    candidate: Candidate
-    round_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineUp:
-    """Who is in the final, how many rounds each gets, and who is not, with the reason.
-
-    ``rivals`` are the one or two of which one is the choice, the faster one so far first.
-    """
-
-    finalists: tuple[Finalist, ...]
-    rivals: tuple[int, ...]
-    rounds: int
-    left_out: dict[tuple[str, ...], str]
+#: What rules a rival out that has it against the default: another picture, or no gain.
+_NO_GAIN = (NO_CLAIM, "slower", "same")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,76 +66,7 @@ class FinalWatcher(Watcher, Protocol):
     records: list[list[Record]]
 
 
-def line_up(
-    worth: Sequence[Row], rows: Sequence[Row], candidates: Candidates, left_s: float, spent_s: float
-) -> LineUp:
-    """Who can have enough rounds for verdicts in ``left_s`` seconds, beside the default.
-
-    ``worth`` are the rows that are worth a final, the fastest first; ``spent_s`` is what the race
-    took. Where nothing fits, the fastest and the default are in all the same.
-    """
-    fixed = candidates.default().config.protocol.rounds
-    fewest = fixed or _FEWEST
-    default = next(row for row in worth if not row.overrides)
-    costs = {default.overrides: default.round_s}
-    left_out: dict[tuple[str, ...], str] = {}
-
-    def admit(overrides: tuple[str, ...], round_s: float) -> None:
-        total_s = _cost_s([*costs.values(), round_s], fewest)
-        if total_s <= left_s:
-            costs[overrides] = round_s
-        else:
-            left_out[overrides] = _why_left_out(round_s, fewest, spent_s + total_s)
-
-    others = [row for row in worth if row is not default]
-    for row in others:
-        if len(costs) <= 2:
-            admit(row.overrides, row.round_s)
-    if len(costs) == 1 and others:
-        costs[others[0].overrides] = others[0].round_s
-        del left_out[others[0].overrides]
-    rivals = [overrides for overrides in costs if overrides]
-    if worth[0] is default:
-        rivals = [default.overrides, *rivals[:1]]
-    documented = candidates.make(DOCUMENTED)
-    if documented.reason is not None:
-        left_out[DOCUMENTED] = documented.reason
-    else:
-        admit(DOCUMENTED, _expected_documented_s(rows, default))
-    listed = list(costs)
-    most = fixed or _MOST
-    fitting = (n for n in range(most, fewest, -1) if _cost_s(list(costs.values()), n) <= left_s)
-    return LineUp(
-        finalists=tuple(
-            Finalist(candidate=candidates.make(overrides), round_s=round_s)
-            for overrides, round_s in costs.items()
-        ),
-        rivals=tuple(map(listed.index, rivals[:2])),
-        rounds=next(fitting, fewest),
-        left_out=left_out,
-    )
-
-
-def _why_left_out(round_s: float, rounds: int, needed_s: float) -> str:
-    return (
-        f"{rounds} rounds of it, of about {round_s:.0f} s each, did not fit into what the budget "
-        f"had left; budget={math.ceil(needed_s / 60)}min would probably do"
-    )
-
-
-def _cost_s(rounds_s: Sequence[float], rounds: int) -> float:
-    return _START_S + _CAUTION * rounds * math.fsum(rounds_s)
-
-
-def _expected_documented_s(rows: Sequence[Row], default: Row) -> float:
-    compiled = [row.ready_s or 0.0 for row in rows if any("compile=" in o for o in row.overrides)]
-    timed = [seconds for seconds in compiled if seconds]
-    return _AS_COMPILED * max(timed) if timed else _AS_STARTED * (default.ready_s or 0.0)
-
-
-def run_final(
-    lined_up: LineUp, folder: Path, left_s: float, watcher: FinalWatcher, arguments: Sequence[str]
-) -> None:
+def run_final(lined_up: LineUp, folder: Path, left_s: float, watcher: FinalWatcher) -> None:
     """Measure what is missing of the final in ``folder``; ``watcher`` keeps what comes of it.
 
     Raises what a sweep raises.
@@ -191,7 +93,7 @@ def run_final(
                 sweep_folder=folder,
             )
         )
-    run_sweep(cells, watcher, folder, arguments)
+    run_sweep(cells, watcher, folder, arguments=[])  # only a tune can compose these cells again
 
 
 def _measured_s(folder: Path) -> float:
@@ -254,18 +156,17 @@ def _choose(
     measured: Sequence[int],
     compare: Callable[[int, int], Versus],
 ) -> int | None:
-    """The first rival that may be claimed to do what the default does, or the second if it is
+    """The first rival that is not known to be no gain over the default, or the second if it is
     faster; else the default.
     """
-    fit = [
-        index
-        for index in rivals
-        if index in measured
-        and (
-            index == default or default not in measured or compare(index, default).word != NO_CLAIM
-        )
-    ]
-    if len(fit) == 2 and compare(fit[1], fit[0]).word == "faster":
+
+    def may_gain(index: int) -> bool:
+        if index == default or default not in measured:
+            return True
+        return compare(index, default).word not in _NO_GAIN
+
+    fit = [index for index in rivals if index in measured and may_gain(index)]
+    if len(fit) > 1 and compare(fit[1], fit[0]).word == "faster":
         return fit[1]
     return next(iter([*fit, *(index for index in (default,) if index in measured)]), None)
 

@@ -57,9 +57,7 @@ class Ladder:
 
 def read_ladder(kind: str) -> Ladder:
     """What conf/tune.yaml has for a device of this kind. Raises OmegaConf's errors."""
-    merged = OmegaConf.merge(OmegaConf.structured(_File), OmegaConf.load(CONF_DIR / FILE))
-    file = OmegaConf.to_object(merged)
-    assert isinstance(file, _File)
+    file = _read()
     installed = [name for name in list_implementations() if name not in file.not_raced]
     rungs = (
         Rung(overrides, line.alone)
@@ -68,6 +66,18 @@ def read_ladder(kind: str) -> Ladder:
     )
     workload = (o for line in _of_kind(file.workload, kind) for o in line.set.split())
     return Ladder(tuple(rungs), tuple(workload))
+
+
+def names_of_switches() -> frozenset[str]:
+    """What any line sets, whatever the device: all that an answer may name."""
+    return frozenset(name_of(override) for line in _read().ladder for override in line.set.split())
+
+
+def _read() -> _File:
+    merged = OmegaConf.merge(OmegaConf.structured(_File), OmegaConf.load(CONF_DIR / FILE))
+    file = OmegaConf.to_object(merged)
+    assert isinstance(file, _File)
+    return file
 
 
 def _of_kind(lines: Iterable[_Line], kind: str) -> Iterator[_Line]:

@@ -47,8 +47,8 @@ def _bundle(found: Sequence[str]) -> Iterator[str]:
     on = [name for name in vars(OptimizationsConfig()) if values.get(f"{_GROUP}.{name}") == "true"]
     if on:
         bundle[_GROUP] = "+".join(on)
-    if bundle:
-        yield f"preset.bundle={{{','.join(f'{axis}:{v!r}' for axis, v in bundle.items())}}}"
+    for axis, value in bundle.items():
+        yield f"++preset.bundle.{axis}={value!r}"
 
 
 def _why_none(workload: Mapping[str, Any]) -> str:

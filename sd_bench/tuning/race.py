@@ -9,18 +9,15 @@ from __future__ import annotations
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from sd_bench.config.schema import Config
 from sd_bench.errors import ConfigError
-from sd_bench.execution.slots import Slot
 from sd_bench.tuning.candidates import Candidate, Candidates
 from sd_bench.tuning.elimination import LAST_LOOK, judge_units, why_another_picture
 from sd_bench.tuning.ladder import Rung, put_on_top
-from sd_bench.tuning.machine import free_bytes
+from sd_bench.tuning.processes import Processes
 from sd_bench.tuning.rows import (
     BASE,
     IN,
@@ -31,17 +28,13 @@ from sd_bench.tuning.rows import (
     WAITING,
     Row,
 )
-from sd_bench.tuning.timing_process import CandidateLostError, Ready, TimingProcess
+from sd_bench.tuning.timing_process import CandidateLostError, Ready
 
 #: Candidates that are tried on top of one base at a time.
 _AT_ONCE = 2
 #: A turn lasts at least so long, so that short calls are timed several times in a row.
 _TURN_S = 0.3
 _MOST_CALLS = 200
-#: So many times its expected time a process may take to answer, and at least so long.
-_PATIENCE, _LEAST_PATIENCE_S = 20.0, 60.0
-#: What further processes need, as a multiple of the largest so far.
-_ROOM = 1.2
 #: Turns before anything can be decided: a candidate for which there is no time is not begun.
 _FEWEST_TURNS = 6
 
@@ -71,11 +64,9 @@ class Race:
     deadline: float
     patience_end: float
     end: float
-    slot_of: Callable[[Config], AbstractContextManager[Slot]]
+    processes: Processes
     watcher: RaceWatcher
     save: Callable[[Sequence[Row]], None]
-    _live: dict[tuple[str, ...], TimingProcess] = field(default_factory=dict)
-    _ready: dict[tuple[str, ...], Ready] = field(default_factory=dict)
     _listed: list[Row] = field(default_factory=list)
     _seen: set[str | None] = field(default_factory=set)
 
@@ -93,7 +84,7 @@ class Race:
         default = self.candidates.default()
         self._check_choice(default)
         self._seen = {default.hash}
-        with self._processes():
+        with self.processes:
             base, base_row = default, self._time_default(default)
             queue = deque(self.rungs)
             while queue:
@@ -119,25 +110,12 @@ class Race:
             "already or cannot run here; leave out some of what is typed"
         )
 
-    @contextmanager
-    def _processes(self) -> Iterator[None]:
-        try:
-            yield
-        finally:
-            for overrides in list(self._live):
-                self._close(overrides)
-
-    def _close(self, overrides: tuple[str, ...]) -> None:
-        process = self._live.pop(overrides, None)
-        if process is not None:
-            process.close()
-
     def _time_default(self, default: Candidate) -> Row:
         row = self.rows.get(((), ()))
         if row is None or row.status != BASE:
             self._show(Row(overrides=(), status=STARTING))
             try:
-                ready = self._start(default, self.end - time.monotonic())
+                ready = self.processes.start(default, self.end - time.monotonic())
             except CandidateLostError as error:
                 raise ConfigError(_why_no_default(default, error)) from None
             row = replace(_timed(Row(overrides=()), ready), status=BASE, speedup=1.0, score=1.0)
@@ -198,8 +176,7 @@ class Race:
         ]
         won.sort(key=lambda each: each[2].score or 0.0, reverse=True)
         kept = won[0][1].overrides if won else base.overrides
-        for overrides in [each for each in self._live if each != kept]:
-            self._close(overrides)
+        self.processes.close_all_but(kept)
         return won, waiting
 
     def _time(
@@ -208,7 +185,7 @@ class Race:
         if self._is_too_late(base_row, base):
             reason = "no time left in the budget"
             return [replace(row, status=NOT_TRIED, reason=reason) for _, row in missing]
-        if base.overrides not in self._live:
+        if base.overrides not in self.processes.live:
             self._start_base(base)
         racing: dict[tuple[str, ...], Row] = {}
         ended: list[Row] = []
@@ -222,7 +199,7 @@ class Race:
 
     def _start_base(self, base: Candidate) -> None:
         try:
-            self._start(base, self.end - time.monotonic())
+            self.processes.start(base, self.end - time.monotonic())
         except CandidateLostError as error:
             raise ConfigError(_why_no_default(base, error)) from None
 
@@ -230,12 +207,12 @@ class Race:
         """The candidate's process, ready; or the row that says why there is none."""
         if self._is_too_late(base_row, candidate):
             return replace(row, status=NOT_TRIED, reason="no time left in the budget")
-        if (why := self._why_no_room()) is not None:
-            has_room_later = set(self._live) > {base.overrides}
+        if (why := self.processes.why_no_room()) is not None:
+            has_room_later = self.processes.live > {base.overrides}
             return row if has_room_later else replace(row, status=NOT_TRIED, reason=why)
         self._show(replace(row, status=STARTING))
         try:
-            ready = self._start(candidate, self.patience_end - time.monotonic())
+            ready = self.processes.start(candidate, self.patience_end - time.monotonic())
         except CandidateLostError as error:
             if error.status == "timeout":
                 return replace(
@@ -249,18 +226,6 @@ class Race:
         self._show(racing)
         return racing
 
-    def _start(self, candidate: Candidate, limit_s: float) -> Ready:
-        with self.slot_of(candidate.config) as slot:
-            process = TimingProcess(candidate, slot)
-            try:
-                ready = process.make_ready(max(1.0, limit_s))
-            except BaseException:
-                process.close()
-                raise
-        self._live[candidate.overrides] = process
-        self._ready[candidate.overrides] = ready
-        return ready
-
     def _is_too_late(self, base_row: Row, candidate: Candidate) -> bool:
         """Whether its start and the fewest turns would, by what is known, end after the deadline.
 
@@ -269,25 +234,13 @@ class Race:
         ready_s = base_row.ready_s or 0.0
         compiling = [
             ready.ready_s
-            for overrides, ready in self._ready.items()
+            for overrides, ready in self.processes.ready.items()
             if self.candidates.make(overrides).is_compiled
         ]
-        if candidate.is_compiled and compiling and candidate.overrides not in self._live:
+        if candidate.is_compiled and compiling and candidate.overrides not in self.processes.live:
             ready_s = max(ready_s, min(compiling))
         turns_s = 2 * _FEWEST_TURNS * max(base_row.call_s or 0.0, _TURN_S)
         return time.monotonic() + ready_s + turns_s > self.deadline
-
-    def _why_no_room(self) -> str | None:
-        """Why no further process fits into memory beside those that live, or ``None``."""
-        free, needed = free_bytes(), _ROOM * max(r.memory_bytes for r in self._ready.values())
-        of_device = [r for r in self._ready.values() if r.device_peak is not None]
-        if of_device and (left := of_device[-1].device_free) is not None:
-            needed_there = _ROOM * max(r.device_peak or 0 for r in of_device)
-            if left < needed_there:
-                return _no_room(needed_there, left, "GPU memory")
-        if free is not None and free < needed:
-            return _no_room(needed, free, "memory")
-        return None
 
     def _take_turns(
         self, base: Candidate, base_row: Row, racing: dict[tuple[str, ...], Row]
@@ -295,14 +248,16 @@ class Race:
         """Time base and candidates in turn until each is decided, or time or turns run out."""
         ended: list[Row] = []
         family = len(racing)
-        calls = _calls_per_turn(self._ready[base.overrides].call_s)
+        calls = _calls_per_turn(self.processes.ready[base.overrides].call_s)
         shuffle = random.Random(0)
         for turn in range(LAST_LOOK):
             if not racing or (turn >= _FEWEST_TURNS and time.monotonic() > self.deadline):
                 break
             order = [base.overrides, *racing]
             shuffle.shuffle(order)
-            seconds, lost = self._time_each(order, calls, base)
+            seconds, lost = self.processes.time_each(order, calls, base.config)
+            if base.overrides in lost:
+                raise ConfigError(_why_no_default(base, lost[base.overrides]))
             ended += [_lost(racing.pop(overrides), error) for overrides, error in lost.items()]
             for overrides, row in racing.items():
                 units = (*row.units, (seconds[base.overrides], seconds[overrides]))
@@ -322,24 +277,6 @@ class Race:
 
     def _batch_size(self, base: Candidate) -> int:
         return base.config.workload.batch_size
-
-    def _time_each(
-        self, order: Sequence[tuple[str, ...]], calls: int, base: Candidate
-    ) -> tuple[dict[tuple[str, ...], float], dict[tuple[str, ...], CandidateLostError]]:
-        """Seconds per call of each, one after another, and those that were lost."""
-        seconds, lost = {}, {}
-        with self.slot_of(base.config):
-            for overrides in order:
-                expected_s = calls * self._ready[overrides].call_s
-                limit_s = max(_LEAST_PATIENCE_S, _PATIENCE * expected_s)
-                try:
-                    seconds[overrides] = self._live[overrides].time(calls, limit_s)
-                except CandidateLostError as error:
-                    self._close(overrides)
-                    if overrides == base.overrides:
-                        raise ConfigError(_why_no_default(base, error)) from None
-                    lost[overrides] = error
-        return seconds, lost
 
     def _show(self, row: Row) -> None:
         self.watcher.changed(row)
@@ -383,10 +320,6 @@ def _why_no_default(base: Candidate, error: CandidateLostError) -> str:
     if error.status == "timeout":
         return f"{what}: budget too small for one candidate: {error}; give a larger budget"
     return f"{what}: {error.status}: {error}"
-
-
-def _no_room(needed: float, free: float, kind: str) -> str:
-    return f"needs about {needed / 1e9:.1f} GB of {kind}, and {free / 1e9:.1f} GB are free"
 
 
 def _minutes(seconds: float) -> int:

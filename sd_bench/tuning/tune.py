@@ -29,13 +29,13 @@ from sd_bench.tuning.candidates import Candidate, Candidates
 from sd_bench.tuning.final import (
     FinalResult,
     FinalWatcher,
-    LineUp,
     judge_final,
-    line_up,
     run_final,
 )
 from sd_bench.tuning.ladder import Ladder, Rung, read_ladder
+from sd_bench.tuning.line_up import LineUp, line_up
 from sd_bench.tuning.machine import describe_machine
+from sd_bench.tuning.processes import Processes
 from sd_bench.tuning.race import Race, RaceWatcher
 from sd_bench.tuning.request import Request
 from sd_bench.tuning.rows import Row, by_score, read_screening, write_screening
@@ -84,11 +84,10 @@ class Outcome:
 def run_tune(
     request: Request,
     watcher: TuneWatcher,
-    arguments: Sequence[str] = (),
     root: Path = ROOT,
     ladder: Ladder | None = None,
 ) -> Outcome:
-    """Race, final and answer. ``arguments`` are what the tune was started with.
+    """Race, final and answer, in a folder in ``root``.
 
     The ``ladder`` is that of conf/, unless another is given. Raises ConfigError if it cannot be
     done, TuneInterrupted on Ctrl-C.
@@ -110,10 +109,10 @@ def run_tune(
             typed_names=frozenset(map(name_of, request.overrides)),
             rows={row.key: row for row in rows},
             images=request.images,
-            deadline=began + _RACE_SHARE * request.budget_s,
+            deadline=began + _race_s(request.budget_s, rows, candidates),
             patience_end=began + _PATIENCE_SHARE * request.budget_s,
             end=began + request.budget_s,
-            slot_of=_reserving(slots, watcher),
+            processes=Processes(_reserving(slots, watcher)),
             watcher=watcher,
             save=lambda listed: write_screening(folder, about, listed),
         )
@@ -124,7 +123,7 @@ def run_tune(
             worth = by_score(listed)
             lined_up = line_up(worth, listed, candidates, left_s, spent_s)
             watcher.final_begins(lined_up)
-            result = _hold_final(lined_up, folder, left_s, watcher, arguments)
+            result = _hold_final(lined_up, folder, left_s, watcher)
         except KeyboardInterrupt:
             raise TuneInterrupted(race.listed) from None
         for_diffusers = _fastest_of_pytorch(result.choice, worth, candidates)
@@ -138,6 +137,16 @@ def run_tune(
             default=default.config,
             for_diffusers=for_diffusers.config,
         )
+
+
+def _race_s(budget_s: float, known: Sequence[Row], candidates: Candidates) -> float:
+    """How long the race may take: less than its share where it is known what the final takes."""
+    share_s = _RACE_SHARE * budget_s
+    worth = by_score(known)
+    if not any(row.overrides for row in worth) or not any(not row.overrides for row in worth):
+        return share_s
+    left_s = budget_s - line_up(worth, known, candidates, budget_s, 0.0).least_s
+    return min(share_s, left_s) if left_s > 0 else share_s
 
 
 def _with_workload(typed: Sequence[str], ladder: Ladder) -> tuple[str, ...]:
@@ -160,7 +169,8 @@ def _started_from(request: Request) -> Iterator[Rung]:
     if request.start_from is not None:
         answer = read_answer(request.start_from)
         if answer.overrides:
-            yield Rung(tuple(answer.overrides))
+            overrides = tuple(answer.overrides)
+            yield Rung(overrides, is_alone="implementation" in map(name_of, overrides))
 
 
 def _folder_for(about: dict[str, Any], root: Path) -> tuple[Path, list[Row]]:
@@ -194,13 +204,11 @@ def _reserving(
     return lambda config: slots.reserved(config.gpu, watcher.warned)
 
 
-def _hold_final(
-    lined_up: LineUp, folder: Path, left_s: float, watcher: TuneWatcher, arguments: Sequence[str]
-) -> FinalResult:
+def _hold_final(lined_up: LineUp, folder: Path, left_s: float, watcher: TuneWatcher) -> FinalResult:
     """In the folder of an earlier final with the same finalists, or in a new one."""
     hashes = "-".join(sorted(str(f.candidate.hash)[:6] for f in lined_up.finalists))
     final_watcher = watcher.final_watcher()
-    run_final(lined_up, folder.absolute() / f"final-{hashes}", left_s, final_watcher, arguments)
+    run_final(lined_up, folder.absolute() / f"final-{hashes}", left_s, final_watcher)
     return judge_final(lined_up, final_watcher)
 
 

@@ -15,12 +15,12 @@ pytest.importorskip("diffusers", reason="diffusers is not installed: sd_bench[di
 TINY = ("gpu=cpu", "model_version=sd2_tiny", "workload.height=64", "workload.width=64")
 
 
-def pipeline(compose: Compose) -> Any:
+def pipeline(compose: Compose, *overrides: str) -> Any:
     """A pipeline of diffusers with random weights, in fp32 as a user has loaded it."""
     from sd_bench.implementations.diffusers_pipeline import DiffusersPipeline
 
     config = compose(*TINY, "implementation=diffusers_pipeline", "precision=fp32", "sampler=ddim",
-                     "sampler.steps=2")  # fmt: skip
+                     "sampler.steps=2", *overrides)  # fmt: skip
     built = DiffusersPipeline(config, torch.device("cpu"))
     built.pipeline.unet = built.peer.unet
     return built.pipeline
@@ -59,7 +59,7 @@ def test_the_lines_run_and_do_what_they_say(compose_config: Compose) -> None:
 @pytest.mark.slow
 def test_a_compiled_choice_compiles_and_runs(compose_config: Compose) -> None:
     choice = compose_config(*TINY, *QUICK_TO_COMPILE, "precision=fp32", "compile=default")
-    pipe = run(write_lines(choice), pipeline(compose_config))
+    pipe = run(write_lines(choice), pipeline(compose_config, *QUICK_TO_COMPILE))
     assert pipe.unet._compiled_call_impl is not None
     image = pipe("a cat", height=64, width=64, num_inference_steps=1, output_type="pt").images
     assert image.shape == (1, 3, 64, 64)

@@ -11,7 +11,14 @@ import pytest
 from sd_bench.config.schema import Config
 from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import preset_name
-from sd_bench.tuning.answers import ROOT, Tuned, find_answers, workload_of, write_answer
+from sd_bench.tuning.answers import (
+    ROOT,
+    Tuned,
+    find_answers,
+    read_answer,
+    workload_of,
+    write_answer,
+)
 from sd_bench.tuning.machine import describe_device, free_bytes
 from sd_bench.tuning.preset import with_tuned
 from tests.support.commands import Command
@@ -70,6 +77,21 @@ def test_the_command_says_what_to_do_where_there_is_no_answer(command: Command) 
     (line,) = done.stderr.splitlines()
     assert "preset=tuned: no answer for sd1_tiny at 64x64 pixels, batch size 1" in line
     assert "sd_bench tune model_version=sd1_tiny" in line
+
+
+def test_an_answer_from_elsewhere_names_switches_and_nothing_else(
+    tmp_path: Path, compose_config: Compose
+) -> None:
+    config = compose_config(*WORKLOAD)
+    for number, foreign in enumerate(
+        ("torch_env.python=/bin/sh", "time_file=x", "attention=${oc.env:HOME}", "hydra.run.dir=x",
+         "allocator.library=x", "attention=/a/b")
+    ):  # fmt: skip
+        folder = tmp_path / str(number)
+        keep_answer(folder, config, [foreign], "2026-01-01")
+        with pytest.raises(ConfigError, match="is not an answer of this version's tune"):
+            read_answer(folder / "answer.json")
+    assert list(find_answers(tmp_path)) == []
 
 
 def test_free_memory_is_the_least_of_what_system_and_groups_leave(tmp_path: Path) -> None:

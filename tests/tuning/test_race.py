@@ -13,9 +13,11 @@ import pytest
 
 from sd_bench.errors import ConfigError
 from sd_bench.execution.slots import slots_for
+from sd_bench.tuning import processes
 from sd_bench.tuning import race as race_module
 from sd_bench.tuning.candidates import Candidates
 from sd_bench.tuning.ladder import Rung
+from sd_bench.tuning.processes import Processes
 from sd_bench.tuning.race import Race
 from sd_bench.tuning.rows import BASE, IN, NOT_TRIED, OUT, RACING, Row
 from sd_bench.tuning.timing_process import TimingProcess
@@ -54,7 +56,7 @@ def make_race(
         deadline=end,
         patience_end=end,
         end=end,
-        slot_of=lambda config: slots.reserved(config.gpu, watched.warned),
+        processes=Processes(lambda config: slots.reserved(config.gpu, watched.warned)),
         watcher=watched,
         save=watched.save,
     )
@@ -104,7 +106,7 @@ def test_candidates_are_timed_in_turn_and_one_that_dies_is_a_row(
 
 def test_what_is_known_is_not_timed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even the default's process begins where every row is there."""
-    monkeypatch.setattr(race_module, "TimingProcess", None)
+    monkeypatch.setattr(processes, "TimingProcess", None)
     math = ("attention=math",)
     both = (*math, CONVOLUTION)
     known = [
@@ -135,7 +137,7 @@ def test_what_makes_a_tune_pointless_is_one_line(tmp_path: Path) -> None:
 def test_where_memory_is_short_nothing_further_is_begun(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(race_module, "free_bytes", lambda: 10**6)
+    monkeypatch.setattr(processes, "free_bytes", lambda: 10**6)
     race, _ = make_race(tmp_path, Rung(("attention=math",)))
     _, row = race.run()
     assert row.status == NOT_TRIED

@@ -16,6 +16,7 @@ from rich.console import Console
 from analysis import load_records
 from sd_bench.cli.tune_screen import TuneScreen
 from sd_bench.records import find_records
+from sd_bench.tuning import processes
 from sd_bench.tuning import race as race_module
 from sd_bench.tuning.answers import newest_for, read_answer
 from sd_bench.tuning.ladder import Ladder, Rung
@@ -28,7 +29,7 @@ from tests.support.tuning import WORKLOAD
 LADDER = Ladder(
     rungs=(Rung(("attention=math",)), Rung(("attention=xformers",))), workload=("sampler.steps=4",)
 )
-TYPED = (*WORKLOAD, "protocol.rounds=2")
+TYPED = (*WORKLOAD, "protocol.rounds=2", "protocol.worker=fork")
 
 
 def tune(folder: Path, screen: TuneScreen) -> Outcome:
@@ -76,7 +77,7 @@ def test_from_race_to_answer_and_again(tmp_path: Path, monkeypatch: pytest.Monke
     assert newest_for({**answer.workload, "batch_size": 2}, place, tmp_path / "tune") is None
     assert newest_for(answer.workload, {**place, "device": "x"}, tmp_path / "tune") is None
 
-    monkeypatch.setattr(race_module, "TimingProcess", None)  # no candidate is timed again
+    monkeypatch.setattr(processes, "TimingProcess", None)  # no candidate is timed again
     screen, text = make_screen()
     second = tune(tmp_path, screen)
     assert second.path == first.path
