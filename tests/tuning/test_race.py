@@ -1,9 +1,7 @@
-"""The race: real processes of a tiny network, and a ladder of a few switches."""
+"""The race over what is known already, and over nothing; test_tune.py has one that runs."""
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,13 +12,11 @@ import pytest
 from sd_bench.errors import ConfigError
 from sd_bench.execution.slots import slots_for
 from sd_bench.tuning import processes
-from sd_bench.tuning import race as race_module
 from sd_bench.tuning.candidates import Candidates
 from sd_bench.tuning.ladder import Rung
 from sd_bench.tuning.processes import Processes
 from sd_bench.tuning.race import Race
-from sd_bench.tuning.rows import BASE, IN, NOT_TRIED, OUT, RACING, Row
-from sd_bench.tuning.timing_process import TimingProcess
+from sd_bench.tuning.rows import NOT_TRIED, Row
 from tests.support.tuning import WORKLOAD, default_row, won
 
 CONVOLUTION = "optimizations.channels_last=true"
@@ -63,47 +59,6 @@ def make_race(
     return race, watched
 
 
-def test_candidates_are_timed_in_turn_and_one_that_dies_is_a_row(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One is killed in its second turn; others cannot run, are typed, or are the default."""
-    begin, begun = TimingProcess.time, []
-
-    def kill_the_last(process: TimingProcess, calls: int, limit_s: float) -> float:
-        begun.append(process)
-        if "math" in str(process.label) and begun.count(process) == 2:
-            os.kill(process.pid, signal.SIGKILL)
-        return begin(process, calls, limit_s)
-
-    monkeypatch.setattr(TimingProcess, "time", kill_the_last)
-    monkeypatch.setattr(race_module, "_TURN_S", 0.02)
-    race, watched = make_race(
-        tmp_path,
-        Rung(("precision=bf16",)),
-        Rung(("precision=fp32", "attention=auto")),
-        Rung(("optimizations.cuda_graph=true",)),
-        Rung((CONVOLUTION,)),
-        Rung(("attention=math",)),
-    )
-    rows = {row.label: row for row in race.run()}
-    assert rows["default"].status == BASE
-    assert rows["precision=bf16"].reason == "precision is typed"
-    assert "needs an NVIDIA GPU" in rows["optimizations.cuda_graph=true"].reason
-    assert rows["attention=math"].status == "crashed"
-    found = rows[CONVOLUTION]
-    assert found.status in (IN, OUT)
-    assert 6 <= len(found.units) <= 16
-    assert found.speedup is not None
-    assert found.score is not None
-    assert found.ready_s is not None
-    racing = [row.label for row in watched.rows if row.status == RACING]
-    assert {CONVOLUTION, "attention=math"} == set(racing)
-    # interleaved: while both live, each is timed once in every three
-    assert len(set(begun[:3])) == len(set(begun[3:6])) == 3
-    assert watched.saved[-1] == race.listed
-    assert not any(process.is_alive for process in set(begun))
-
-
 def test_what_is_known_is_not_timed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even the default's process begins where every row is there."""
     monkeypatch.setattr(processes, "TimingProcess", None)
@@ -129,16 +84,3 @@ def test_what_makes_a_tune_pointless_is_one_line(tmp_path: Path) -> None:
     race, _ = make_race(tmp_path, Rung(("precision=fp16",)), Rung(("attention=auto",)))
     with pytest.raises(ConfigError, match="nothing to choose between"):
         race.run()
-    race, _ = make_race(tmp_path, Rung(("attention=math",)), budget_s=3.0)
-    with pytest.raises(ConfigError, match="too small for one candidate"):
-        race.run()
-
-
-def test_where_memory_is_short_nothing_further_is_begun(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(processes, "free_bytes", lambda: 10**6)
-    race, _ = make_race(tmp_path, Rung(("attention=math",)))
-    _, row = race.run()
-    assert row.status == NOT_TRIED
-    assert "GB of memory, and 0.0 GB are free" in row.reason

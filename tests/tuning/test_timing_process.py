@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sd_bench.config.schema import WorkloadConfig
 from sd_bench.execution.slots import Slot
-from sd_bench.tuning.candidates import Candidate, Candidates
+from sd_bench.tuning.candidates import Candidates
 from sd_bench.tuning.timing_process import CandidateLostError, TimingProcess
 from tests.support.tuning import WORKLOAD
 
@@ -45,19 +43,3 @@ def test_it_times_calls_until_it_is_killed(process: TimingProcess) -> None:
     assert (found.status, str(found)) == (
         "crashed", "killed (SIGKILL), as Linux does without memory",
     )  # fmt: skip
-
-
-def test_what_does_not_fit_into_memory_is_told(tmp_path: Path) -> None:
-    default = Candidates(WORKLOAD, tmp_path).default()
-    assert default.planned is not None
-    cell = default.planned.cell
-    huge = WorkloadConfig(batch_size=1, height=2**21, width=2**21, guidance_scale=9.0)
-    config = replace(cell.config, workload=huge)
-    planned = replace(default.planned, cell=replace(cell, config=config))
-    process = TimingProcess(Candidate(overrides=(), planned=planned, reason=None), Slot())
-    try:
-        with pytest.raises(CandidateLostError) as raised:
-            process.make_ready(120)
-    finally:
-        process.close()
-    assert raised.value.status == "oom"
