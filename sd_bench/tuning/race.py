@@ -35,6 +35,8 @@ _AT_ONCE = 2
 #: A turn lasts at least so long, so that short calls are timed several times in a row.
 _TURN_S = 0.3
 _MOST_CALLS = 200
+#: A candidate that is not ready after so many times what the default took, and so long, hangs.
+_TIMES_AS_LONG, _LEAST_START_S = 40.0, 120.0
 #: Turns before anything can be decided: a candidate for which there is no time is not begun.
 _FEWEST_TURNS = 6
 
@@ -100,7 +102,7 @@ class Race:
     def _check_choice(self, default: Candidate) -> None:
         """Raises ConfigError if no candidate can run on top of the default."""
         for rung in self.rungs:
-            if rung.names & self.typed_names:
+            if self._typed_in(rung):
                 continue
             candidate = self.candidates.make(rung.overrides)
             if candidate.reason is None and candidate.hash != default.hash:
@@ -108,6 +110,14 @@ class Race:
         raise ConfigError(
             "nothing to choose between: every switch of conf/tune.yaml is typed, is the default "
             "already or cannot run here; leave out some of what is typed"
+        )
+
+    def _typed_in(self, rung: Rung) -> list[str]:
+        """What of a rung is not up for a change: what is typed, and all of a group that is."""
+        return sorted(
+            typed
+            for typed in self.typed_names
+            if any(name == typed or name.startswith(f"{typed}.") for name in rung.names)
         )
 
     def _time_default(self, default: Candidate) -> Row:
@@ -136,8 +146,8 @@ class Race:
             on = () if rung.is_alone else base.overrides
             candidate = self.candidates.make(put_on_top(on, rung.overrides))
             row = Row(overrides=candidate.overrides, base=base.overrides, is_alone=rung.is_alone)
-            if typed := rung.names & self.typed_names:
-                reason = f"{', '.join(sorted(typed))} is typed"
+            if typed := self._typed_in(rung):
+                reason = f"{', '.join(typed)} is typed"
                 self._keep(replace(row, status=NOT_TRIED, reason=reason))
             elif candidate.reason is not None:
                 self._keep(replace(row, status="unsupported", reason=candidate.reason))
@@ -197,6 +207,9 @@ class Race:
                 ended.append(started)
         return [*ended, *self._take_turns(base, base_row, racing)]
 
+    def _default_ready_s(self) -> float:
+        return self.rows[(), ()].ready_s or 0.0
+
     def _start_base(self, base: Candidate) -> None:
         try:
             self.processes.start(base, self.end - time.monotonic())
@@ -211,13 +224,14 @@ class Race:
             has_room_later = self.processes.live > {base.overrides}
             return row if has_room_later else replace(row, status=NOT_TRIED, reason=why)
         self._show(replace(row, status=STARTING))
+        left_s = self.patience_end - time.monotonic()
+        longest_s = max(_LEAST_START_S, _TIMES_AS_LONG * self._default_ready_s())
         try:
-            ready = self.processes.start(candidate, self.patience_end - time.monotonic())
+            ready = self.processes.start(candidate, min(left_s, longest_s))
         except CandidateLostError as error:
-            if error.status == "timeout":
-                return replace(
-                    row, status=NOT_TRIED, reason="not ready in time: give it a larger budget"
-                )
+            if error.status == "timeout" and left_s < longest_s:
+                reason = "not ready in time: give it a larger budget"
+                return replace(row, status=NOT_TRIED, reason=reason)
             return replace(row, status=error.status, reason=str(error))
         timed = _timed(row, ready)
         if (why := why_another_picture(timed, candidate, base_row, base)) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +39,7 @@ from sd_bench.tuning.machine import describe_machine
 from sd_bench.tuning.processes import Processes
 from sd_bench.tuning.race import Race, RaceWatcher
 from sd_bench.tuning.request import Request
-from sd_bench.tuning.rows import Row, by_score, read_screening, write_screening
+from sd_bench.tuning.rows import FILE, Row, by_score, read_screening, write_screening
 
 #: The share of the budget that the race may take.
 _RACE_SHARE = 0.5
@@ -100,7 +101,7 @@ def run_tune(
     about = _about(default, typed)
     rungs = (*_started_from(request), *ladder.rungs)
     folder, rows = _folder_for(about, root)
-    with locked(folder), _slots(default.config) as slots:
+    with _kept_if_used(folder), locked(folder), _slots(default.config) as slots:
         candidates = Candidates(typed, folder.absolute() / "candidates")
         watcher.begun(name_workload(about["workload"]), folder, len(rows))
         race = Race(
@@ -137,6 +138,16 @@ def run_tune(
             default=default.config,
             for_diffusers=for_diffusers.config,
         )
+
+
+@contextmanager
+def _kept_if_used(folder: Path) -> Iterator[None]:
+    """Remove the folder again where nothing came of it."""
+    try:
+        yield
+    finally:
+        if not (folder / FILE).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _race_s(budget_s: float, known: Sequence[Row], candidates: Candidates) -> float:

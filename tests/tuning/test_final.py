@@ -25,7 +25,7 @@ from sd_bench.tuning.tune import Outcome
 from tests.support.records import sample_environment, sample_latents, sample_record
 from tests.support.tuning import WORKLOAD
 
-MATH, FLASH = ("attention=math",), ("attention=flash", "attention.upcast=false")
+MATH, ORIGINAL = ("attention=math",), ("attention=original",)
 #: A percent or so of noise, round by round, in no step from cell to cell.
 NOISE = (1.0, 1.01, 0.99, 1.005, 0.995, 1.002, 0.998, 1.007)
 
@@ -40,7 +40,7 @@ class Ended:
 
 
 class Made:
-    """A final of the default and two rivals, FLASH the faster one in the race."""
+    """A final of the default and two rivals, ORIGINAL the faster one in the race."""
 
     def __init__(self, folder: Path) -> None:
         self.candidates = Candidates((*WORKLOAD, "protocol.rounds=8"), folder)
@@ -49,8 +49,8 @@ class Made:
     def hold(
         self, *seconds: float | None, rounds: int = 8, pictures: Sequence[float] = (0, 0, 0)
     ) -> tuple[LineUp, FinalResult]:
-        """Seconds per round of default, FLASH and MATH; ``None`` where all rounds failed."""
-        made = [self.candidates.make(overrides) for overrides in ((), FLASH, MATH)]
+        """Seconds per round of default, ORIGINAL and MATH; ``None`` where all rounds failed."""
+        made = [self.candidates.make(overrides) for overrides in ((), ORIGINAL, MATH)]
         lined_up = LineUp(
             finalists=tuple(Finalist(candidate=c, round_s=1.0) for c in made),
             rivals=(1, 2), rounds=rounds, left_out={}, least_s=1.0,
@@ -108,16 +108,14 @@ def final(tmp_path: Path) -> Made:
 
 def test_the_choice_is_what_the_verdicts_say_and_so_is_the_gain(final: Made) -> None:
     lined_up, result = final.hold(2.0, 1.0, 1.5)
-    assert result.choice == FLASH
+    assert result.choice == ORIGINAL
     found = {versus.against: versus for versus in result.versus}
     assert {versus.word for versus in found.values()} == {"faster"}
     assert found[()].speedup == pytest.approx(2.0, rel=0.02)
     assert found[()].low < found[()].speedup < found[()].high
     assert result.runtimes_s[()] == pytest.approx(2.0, rel=0.02)
     text = final.sentences(lined_up, result)
-    assert text.startswith(
-        "Set attention=flash attention.upcast=false for sd2_tiny at 64x64 pixels"
-    )
+    assert text.startswith("Set attention=original for sd2_tiny at 64x64 pixels")
     assert "an iteration takes 50 % less time" in text
     assert "same picture within 1e-3" in text
     assert "another choice may be the fastest" in text
@@ -130,7 +128,7 @@ def test_the_second_of_the_race_is_the_choice_if_it_is_faster_by_verdict(final: 
 
 def test_what_cannot_be_told_apart_is_said_so(final: Made) -> None:
     lined_up, result = final.hold(2.0, 1.0, 1.003)
-    assert result.choice == FLASH
+    assert result.choice == ORIGINAL
     assert {v.against: v.word for v in result.versus}[MATH] in ("same", "unclear")
     text = final.sentences(lined_up, result)
     assert "equally fast" in text or "No verdict on" in text
@@ -139,7 +137,7 @@ def test_what_cannot_be_told_apart_is_said_so(final: Made) -> None:
 def test_a_rival_that_draws_another_picture_is_not_the_choice(final: Made) -> None:
     _, result = final.hold(2.0, 1.0, 1.5, pictures=(0, 0.5, 0))
     assert result.choice == MATH
-    assert {v.against: v.word for v in result.versus} == {(): "faster", FLASH: "no claim"}
+    assert {v.against: v.word for v in result.versus} == {(): "faster", ORIGINAL: "no claim"}
 
 
 def test_where_no_rival_gains_anything_the_defaults_are_kept(final: Made) -> None:
@@ -158,7 +156,7 @@ def test_too_few_rounds_claim_nothing(final: Made) -> None:
 def test_finalists_without_times_are_told_of(final: Made) -> None:
     _, result = final.hold(2.0, None, 1.5)
     assert (result.choice, result.failed) == (MATH, True)
-    (crashed,) = (versus for versus in result.versus if versus.against == FLASH)
+    (crashed,) = (versus for versus in result.versus if versus.against == ORIGINAL)
     assert crashed.word == "crashed"
     assert "no times to compare with: exit code 1" in crashed.sentence
     assert math.isnan(crashed.speedup)

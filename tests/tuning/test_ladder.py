@@ -49,4 +49,4 @@ def test_every_line_names_choices_that_there_are(tmp_path: Path) -> None:
     made = [candidates.make(rung.overrides) for rung in rungs]
     assert all(candidate.planned is not None for candidate in made)
     hashes = [candidate.hash for candidate in made if candidate.reason is None]
-    assert len(set(hashes)) > 5
+    assert len(set(hashes)) > 2
