@@ -38,7 +38,7 @@ def test_the_last_two_and_the_default_with_as_many_rounds_as_fit(candidates: Can
     assert 240 < found.least_s < 250
     assert found.rivals == (1, 2)
     assert found.rounds == 6
-    assert "budget=" in found.left_out[DOCUMENTED]
+    assert DOCUMENTED in found.left_out
     assert finalists(candidates, 330.0, *rows).rounds == 8
     assert finalists(candidates, 450.0, *rows).rounds == 10  # and no more
 
