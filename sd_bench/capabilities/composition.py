@@ -20,7 +20,7 @@ from sd_bench.capabilities.nvidia_driver import cuda_devices
 from sd_bench.capabilities.support_rules import with_stand_ins
 from sd_bench.config.conversion import from_hydra
 from sd_bench.config.hydra_arguments import arguments_for_hydra
-from sd_bench.config.schema import AllocatorConfig, Config
+from sd_bench.config.schema import OUR_IMPLEMENTATION, AllocatorConfig, Config
 from sd_bench.paths import CONF_DIR
 
 
@@ -45,9 +45,16 @@ def register() -> None:
         ("by_kind", lambda kind, on_cpu, on_cuda: on_cpu if kind == "cpu" else on_cuda),
         ("compiled_on_a_cpu", lambda kind, mode: kind == "cpu" and mode != "off"),
         ("graphed_on_cuda", lambda kind, mode: kind == "cuda" and mode in ("off", "default")),
+        ("packed_on_a_cpu", _packs_weights),
         ("fastest", choice_here),
     ):
         OmegaConf.register_new_resolver(f"sd_bench.{name}", resolve, replace=True)
+
+
+def _packs_weights(kind: str, mode: str, implementation: str, precision: str) -> bool:
+    """Whether a cell can have weights packed for oneDNN."""
+    is_ours = implementation == OUR_IMPLEMENTATION
+    return kind == "cpu" and mode == "off" and is_ours and precision != "autocast"
 
 
 def _implementations_but(names: str) -> str:

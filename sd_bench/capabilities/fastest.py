@@ -44,8 +44,11 @@ ON_CUDA = Mix(
     device=r"H100 80GB HBM3$",
 )
 ON_CPU = Mix(
-    compile="default",
-    optimizations="channels_last+freezing",
+    compile="off",
+    optimizations=(
+        "channels_last+packed_weights+fused_epilogues+matmul_convolutions+cached_prompt+"
+        "cached_timesteps"
+    ),
     precision="bf16",
     measured_on="two cores of an Intel Xeon with AMX, SD 2 at 256x256",
     date="2026-11-27",

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 
 from sd_bench.attention_backends import BACKENDS_BY_NAME, Need
 from sd_bench.capabilities.implementations import why_implementation_cannot
+from sd_bench.capabilities.optimization_rules import OPTIMIZATION_RULES
 from sd_bench.capabilities.other_makers import why_other_maker_cannot
 from sd_bench.capabilities.torch_builds import Build, newest_capability, why_build_cannot
 from sd_bench.capabilities.torch_features import can
-from sd_bench.config.schema import OUR_IMPLEMENTATION, Config
+from sd_bench.config.schema import Config
 from sd_bench.records.old_names import rename_presets
 
 SM = tuple[int, int]
@@ -107,29 +108,7 @@ RULES: tuple[Rule, ...] = (
         lambda c, h: c.compile.mode != "off" and not can(h.torch, "torch.compile"),
         "torch.compile needs PyTorch 2",
     ),
-    (
-        lambda c, h: c.compile.mode == "off" and c.optimizations.regional_compile,
-        "regional_compile is a way of torch.compile: needs compile=default",
-    ),
-    (
-        lambda c, h: c.compile.mode == "off" and c.optimizations.freezing,
-        "freezing is a way of torch.compile: needs compile=default",
-    ),
-    (
-        lambda c, h: c.optimizations.cuda_graph and h.kind != "cuda",
-        "cuda_graph records kernels of CUDA: needs an NVIDIA GPU",
-    ),
-    (
-        lambda c, h: c.optimizations.cuda_graph and c.compile.records_cuda_graphs,
-        "compile=reduce_overhead and max_autotune record CUDA graphs themselves: take cuda_graph "
-        "with compile=off or default",
-    ),
-    (
-        lambda c, h: (
-            c.optimizations.fused_projections and c.implementation.name == OUR_IMPLEMENTATION
-        ),
-        "sd_bench's networks have no fused projections beyond those of nn.MultiheadAttention",
-    ),
+    *((rule.applies, rule.reason) for rule in OPTIMIZATION_RULES),
     (
         lambda c, h: c.compile.mode != "off" and _below(h, (7, 0)),
         "torch.compile needs compute capability 7.0: take compile=off",

@@ -152,16 +152,26 @@ class Watcher(Protocol):
 
 
 class CompiledCalls:
-    """A module under torch.compile, which counts what became of its calls.
+    """A network under torch.compile, which counts what became of its calls.
 
     A call in which none of the compiler's graphs ran was eager, whatever the cell's name says:
-    the compiler was switched off, gave the module up, or failed and was told to go on.
+    the compiler was switched off, gave the network up, or failed and was told to go on.
     ``failed_graphs`` are those that it could not compile.
     """
 
     def __init__(self) -> None:
         self.calls = self.eager_calls = self.failed_graphs = self._graph_runs = 0
         self._run: Callable[..., torch.Tensor] | None = None
+
+    @classmethod
+    def together(cls, several: Sequence[CompiledCalls]) -> CompiledCalls:
+        """The counts of ``several``, added up, to be read and not to be called."""
+        total = cls()
+        for each in several:
+            total.calls += each.calls
+            total.eager_calls += each.eager_calls
+            total.failed_graphs += each.failed_graphs
+        return total
 
     def of(self, run: Callable[..., torch.Tensor]) -> CompiledCalls:
         """This, around ``run``."""
@@ -196,24 +206,25 @@ class CompiledCalls:
 
 
 def compiled(
-    module: torch.nn.Module,
+    run: Callable[..., torch.Tensor],
     mode: str,
     keep_unfused: bool,
     watcher: Watcher | None = None,
     blocks: Sequence[torch.nn.Module] | None = None,
     freezing: bool = False,
-) -> torch.nn.Module | CompiledCalls:
-    """``module`` under torch.compile in ``mode``, or itself if that is "off".
+) -> Callable[..., torch.Tensor]:
+    """``run``, a network, under torch.compile in ``mode``, or itself if that is "off".
 
-    With ``blocks``, modules inside of it, those are compiled and the rest stays eager. With
-    ``freezing`` the compiler takes weights for constants, in this process from now on.
+    What is compiled is a ``CompiledCalls``. With ``blocks``, modules inside of it, those are
+    compiled and the rest stays eager. With ``freezing`` the compiler takes weights for constants,
+    in this process from now on.
 
     With ``keep_unfused`` the compiler's rewriting of matmul-softmax-matmul into a fused
     attention kernel (from 2.1 on) is switched off for this process: it would run another kernel
     than the cell's name says. PyTorch has no public switch for it.
     """
     if mode == "off":
-        return module
+        return run
     if keep_unfused and can(TORCH_VERSION, "fusing of attention by the compiler"):
         from torch._inductor.fx_passes import fuse_attention
 
@@ -232,10 +243,10 @@ def compiled(
         mock.patch.object(inductor, "__call__", counting).start()
         options["mode"] = mode.replace("_", "-")
     if blocks is None:
-        return calls.of(torch.compile(module, **options))
+        return calls.of(torch.compile(run, **options))
     for block in blocks:
         block.compile(**options)
-    return calls.of(module)
+    return calls.of(run)
 
 
 def _watched_inductor(mode: str, watcher: Watcher) -> Callable[..., Any]:

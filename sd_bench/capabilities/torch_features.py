@@ -17,6 +17,7 @@ SINCE: dict[str, Version] = {
     "scaled_dot_product_attention": (2, 0),
     "switches of math, flash and memory-efficient attention": (2, 0),
     "torch.compile": (2, 0),
+    "packed oneDNN weights": (2, 0),  # which the compiler brought; not public
     "torch.device as a context": (2, 0),
     "flash attention on a CPU": (2, 1),
     "autocast of scaled_dot_product_attention on a CPU": (2, 1),

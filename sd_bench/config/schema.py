@@ -208,14 +208,29 @@ class OptimizationsConfig:
     ``channels_last`` keeps images of all networks with their channels last, ``fused_projections``
     computes q, k and v in one product, ``freezing`` lets torch.compile take weights for constants,
     ``regional_compile`` compiles the UNet's transformer blocks one by one instead of all of it,
+    ``compiled_decoder`` and ``compiled_text_encoder`` compile these networks too,
     ``cuda_graph`` records the kernels of a UNet call once and replays them.
+
+    Of this project's own networks: ``packed_weights`` lays weights out once for oneDNN,
+    ``fused_epilogues`` lets oneDNN's products add residuals and multiply gates,
+    ``matmul_convolutions`` computes convolutions of small inputs as matrix products,
+    ``cached_prompt`` projects the prompt's keys and values once per image, ``cached_timesteps`` the
+    embeddings of all steps, and ``sliced_decoding`` decodes one image of a batch at a time.
     """
 
     channels_last: bool = False
     fused_projections: bool = False
     freezing: bool = False
     regional_compile: bool = False
+    compiled_decoder: bool = False
+    compiled_text_encoder: bool = False
     cuda_graph: bool = False
+    packed_weights: bool = False
+    fused_epilogues: bool = False
+    matmul_convolutions: bool = False
+    cached_prompt: bool = False
+    cached_timesteps: bool = False
+    sliced_decoding: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:

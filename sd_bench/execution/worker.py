@@ -225,6 +225,7 @@ def _measure(
     from sd_bench.measurement.round import measure_round
     from sd_bench.measurement.round_warnings import remarks
     from sd_bench.networks.attention_probe import why_backend_fails
+    from sd_bench.networks.onednn import why_no_packed_weights
     from sd_bench.sampling.inputs import cut_prompts, image_prompts, image_seeds
 
     find_factory(config)
@@ -245,9 +246,12 @@ def _measure(
         report.tell({"environment": record.environment})
         raise _OtherEnvironmentError
     _check_device(config, record.environment["device"]["name"])
+    dtype = compute_dtype(config, device)
     why = why_not_had(config.allocator) or why_backend_fails(
-        config.attention, config.model_version.unet, device, compute_dtype(config, device)
+        config.attention, config.model_version.unet, device, dtype
     )
+    if why is None and config.optimizations.packed_weights:
+        why = why_no_packed_weights(dtype)
     if why is not None:
         return replace(record, status="unsupported", reason=why)
     folder, is_first = Path(request.folder), request.round == 0

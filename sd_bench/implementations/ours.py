@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from sd_bench.capabilities.torch_compat import Watcher
-from sd_bench.config.schema import Config
+from sd_bench.config.schema import Config, OptimizationsConfig
+from sd_bench.implementations.conditions import ImageConditions
 from sd_bench.implementations.our_networks import build_networks
 from sd_bench.implementations.torch_networks import TorchImplementation, TorchNetworks
 from sd_bench.networks.attention import is_unet_attention
-from sd_bench.networks.transformer import TransformerBlock
+from sd_bench.networks.conditioned_unet import ConditionedUNet
+from sd_bench.networks.packing import fuse_blocks, multiply_small_convolutions, pack_layers
+from sd_bench.networks.transformer import AttendingBlock
+from sd_bench.sampling.sampler_table import make_sampler
 
 
 class Ours(TorchImplementation):
@@ -19,12 +24,30 @@ class Ours(TorchImplementation):
         self, config: Config, device: torch.device, watcher: Watcher | None = None
     ) -> None:
         self.text_encoder, self.unet, self.autoencoder = build_networks(config, device)
+        chosen = config.optimizations
+        for network in (self.text_encoder, self.unet, self.autoencoder):
+            _rebuild(network, chosen)
+        modules = list(self.unet.modules())
+        conditioned = ConditionedUNet(self.unet, chosen.cached_timesteps, chosen.cached_prompt)
+        is_conditioned = chosen.cached_timesteps or chosen.cached_prompt
+        timesteps = make_sampler(config.sampler, config.model_version).timesteps
         networks = TorchNetworks(
             encode_text=self.text_encoder,
-            unet=self.unet,
+            unet=conditioned if is_conditioned else self.unet,
             decode=self.autoencoder.decode,
             modules=(self.text_encoder, self.unet, self.autoencoder),
-            attention_modules=[m for m in self.unet.modules() if is_unet_attention(m)],
-            repeated_blocks=[m for m in self.unet.modules() if isinstance(m, TransformerBlock)],
+            attention_modules=[m for m in modules if is_unet_attention(m)],
+            repeated_blocks=[m for m in modules if isinstance(m, AttendingBlock)],
+            conditions=ImageConditions(conditioned, timesteps) if is_conditioned else None,
         )
         super().__init__(config, device, networks, watcher)
+
+
+def _rebuild(network: nn.Module, chosen: OptimizationsConfig) -> None:
+    """Put other layers and blocks in the places of those that an optimization replaces."""
+    if chosen.fused_epilogues:
+        fuse_blocks(network, chosen.matmul_convolutions)
+    if chosen.packed_weights:
+        pack_layers(network, chosen.matmul_convolutions)
+    elif chosen.matmul_convolutions:
+        multiply_small_convolutions(network)

@@ -31,7 +31,8 @@ class TorchNetworks:
     ``encode_text`` takes tokens [B, 77] and gives [B, 77, D]; ``unet`` takes latents, timesteps and
     context and gives a prediction; ``decode`` takes unscaled latents and gives images around -1..1.
     ``modules`` are all networks with parameters, ``attention_modules`` the UNet's, and
-    ``repeated_blocks`` those that ``optimizations.regional_compile`` compiles one by one.
+    ``repeated_blocks`` those that ``optimizations.regional_compile`` compiles one by one. Where
+    there are ``conditions``, ``unet`` takes latents and what those make of timesteps and context.
     """
 
     encode_text: Callable[[Tensor], Tensor]
@@ -40,6 +41,7 @@ class TorchNetworks:
     modules: Sequence[nn.Module]
     attention_modules: list[nn.Module]
     repeated_blocks: Sequence[nn.Module]
+    conditions: Callable[[Tensor, Tensor], tuple[Tensor, ...]] | None = None
 
 
 class TorchImplementation(Staged):
@@ -69,14 +71,22 @@ class TorchImplementation(Staged):
         if chosen.channels_last:
             for module in networks.modules:
                 module.to(memory_format=torch.channels_last)
+        keep_unfused = config.attention.backend in ("original", "math")
         self._unet = compiled(
             networks.unet,
             config.compile.mode,
-            keep_unfused=config.attention.backend in ("original", "math"),
+            keep_unfused=keep_unfused,
             watcher=None if chosen.cuda_graph else watcher,
             blocks=networks.repeated_blocks if chosen.regional_compile else None,
             freezing=chosen.freezing,
         )
+
+        def also(run: Callable[[Tensor], Tensor], is_on: bool) -> Callable[[Tensor], Tensor]:
+            mode = config.compile.mode if is_on else "off"
+            return compiled(run, mode, keep_unfused=keep_unfused, freezing=chosen.freezing)
+
+        self._encode_text = also(networks.encode_text, chosen.compiled_text_encoder)
+        self._decode = also(networks.decode, chosen.compiled_decoder)
         self._graphed = GraphedCalls(self._unet, device, watcher) if chosen.cuda_graph else None
         self._run_unet: Callable[..., Tensor] = self._graphed or self._unet
 
@@ -86,8 +96,10 @@ class TorchImplementation(Staged):
 
     @property
     def compiled_calls(self) -> CompiledCalls | None:
-        """What became of the UNet's calls where it is compiled."""
-        return self._unet if isinstance(self._unet, CompiledCalls) else None
+        """What became of the calls of what is compiled: the UNet, and others where asked for."""
+        runs = (self._unet, self._encode_text, self._decode)
+        compiled_runs = [run for run in runs if isinstance(run, CompiledCalls)]
+        return CompiledCalls.together(compiled_runs) if compiled_runs else None
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -106,13 +118,21 @@ class TorchImplementation(Staged):
 
     def encode_text(self, tokens: Tensor) -> Tensor:
         with sdpa_backends((self.config.model_version.text_encoder.attention,)):
-            return self.networks.encode_text(tokens)
+            return self._encode_text(tokens)
 
     def predict(self, x: Tensor, timesteps: Tensor, context: Tensor) -> Tensor:
         attention = self.config.attention
         with sdpa_backends(attention.allowed_sdpa_backends, attention.upcast):
-            output: Tensor = self._run_unet(x.to(self.dtype), timesteps, context)
+            given = self._conditions(timesteps, context)
+            output: Tensor = self._run_unet(x.to(self.dtype), *given)
             return output.float()
 
+    def _conditions(self, timesteps: Tensor, context: Tensor) -> tuple[Tensor, ...]:
+        conditions = self.networks.conditions
+        return (timesteps, context) if conditions is None else conditions(timesteps, context)
+
     def decode(self, latents: Tensor) -> Tensor:
-        return self.networks.decode(latents.to(self.dtype))
+        latents = latents.to(self.dtype)
+        if not self.config.optimizations.sliced_decoding:
+            return self._decode(latents)
+        return torch.cat([self._decode(each) for each in latents.split(1)])

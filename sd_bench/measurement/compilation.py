@@ -8,7 +8,7 @@ from sd_bench.capabilities.torch_compat import TORCH_VERSION, CompiledCalls, com
 from sd_bench.records import Compilation
 
 
-def read_compilation(unet: CompiledCalls) -> Compilation:
+def read_compilation(compiled: CompiledCalls) -> Compilation:
     """The counts so far; the process is fresh, so they are the round's own."""
     counts = compile_counts()
     version = ".".join(map(str, TORCH_VERSION))
@@ -16,9 +16,9 @@ def read_compilation(unet: CompiledCalls) -> Compilation:
         graphs=counts["graphs"],
         graph_breaks=counts["graph_breaks"],
         recompilations=counts["recompilations"],
-        eager_calls=unet.eager_calls,
+        eager_calls=compiled.eager_calls,
         given_up=counts["given_up"],
-        failed_graphs=unet.failed_graphs,
+        failed_graphs=compiled.failed_graphs,
         notes={
             name: f"PyTorch {version} does not count them"
             for name, count in counts.items()
@@ -42,6 +42,6 @@ def _faults(done: Compilation) -> Iterator[str]:
     elif done.given_up and not done.graph_breaks:
         yield f"torch.compile gave up {done.given_up} part(s) of the UNet and left them eager"
     if done.eager_calls:
-        yield f"{done.eager_calls} UNet call(s) ran outside every graph of torch.compile"
+        yield f"{done.eager_calls} call(s) ran outside every graph of torch.compile"
     elif done.graphs == 0:
         yield "torch.compile made no graph"

@@ -1,13 +1,14 @@
 """The two forms of the UNet's attention: the original CrossAttention and nn.MultiheadAttention.
 
-Both take queries ``x`` [B, N, C] and a ``context`` [B, M, D] (None: self-attention), and give
-[B, N, C]. There is no mask, no dropout and no bias on the projections of q, k and v.
+Both take queries ``x`` [B, N, C] and a ``context``: features [B, M, D], keys and values that are
+already projected from them, or None for self-attention. They give [B, N, C]. There is no mask and
+no dropout, and the original's projections of q, k and v have no bias.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -20,14 +21,31 @@ from sd_bench.networks.xformers_loading import memory_efficient_attention
 class AttentionFactory(Protocol):
     """Makes one attention module of the UNet."""
 
-    def __call__(self, query_dim: int, context_dim: int, num_heads: int) -> nn.Module: ...
+    def __call__(self, query_dim: int, context_dim: int, num_heads: int) -> UNetAttention: ...
 
+
+class KeysAndValues(NamedTuple):
+    """What one attention module attends to, projected by it before: each [B, H, M, C/H]."""
+
+    keys: Tensor
+    values: Tensor
+
+
+Context = Tensor | KeysAndValues | None
 
 #: q, k, v as [B, H, N or M, C/H], already projected; gives [B, H, N, C/H].
 AttentionCore = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-class CrossAttention(nn.Module):
+class UNetAttention(nn.Module):
+    """One of the UNet's attention modules, in any form."""
+
+    def project(self, context: Tensor) -> KeysAndValues:
+        """Keys and values of ``context`` [B, M, D]."""
+        raise NotImplementedError
+
+
+class CrossAttention(UNetAttention):
     """The original code's attention: four linear layers around an attention core."""
 
     def __init__(
@@ -41,22 +59,31 @@ class CrossAttention(nn.Module):
         self.to_v = nn.Linear(context_dim, query_dim, bias=False)
         self.to_out = nn.Sequential(nn.Linear(query_dim, query_dim))
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        context = x if context is None else context
-        heads = (self._split(t) for t in (self.to_q(x), self.to_k(context), self.to_v(context)))
-        out = self.core(*heads)  # [B, H, N, C/H]
+    def forward(self, x: Tensor, context: Context = None) -> Tensor:
+        if not isinstance(context, KeysAndValues):
+            context = self.project(x if context is None else context)
+        out = self.core(split_heads(self.to_q(x), self.num_heads), *context)  # [B, H, N, C/H]
         return self.to_out(out.transpose(1, 2).flatten(2))
 
-    def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+    def project(self, context: Tensor) -> KeysAndValues:
+        return KeysAndValues(
+            *(split_heads(to(context), self.num_heads) for to in (self.to_k, self.to_v))
+        )
 
 
-class MultiheadAttention(nn.Module):
+def split_heads(x: Tensor, num_heads: int) -> Tensor:
+    """[B, N, C] as [B, H, N, C/H]."""
+    return x.unflatten(-1, (num_heads, -1)).transpose(1, 2)
+
+
+class MultiheadAttention(UNetAttention):
     """nn.MultiheadAttention's parameters and its unfused-projection path, and no other.
 
     ``nn.MultiheadAttention.forward`` may take a fused inference kernel that ignores which
     backend of scaled_dot_product_attention is switched on; the function that it calls otherwise
-    is called here directly, so that path cannot be taken under any version of PyTorch.
+    is called here directly, so that path cannot be taken under any version of PyTorch. That
+    function cannot take keys and values that are already projected: for those its steps are
+    written out, which needs PyTorch 2.
     """
 
     def __init__(self, query_dim: int, context_dim: int, num_heads: int) -> None:
@@ -65,8 +92,13 @@ class MultiheadAttention(nn.Module):
             query_dim, num_heads, kdim=context_dim, vdim=context_dim, batch_first=True
         )
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, context: Context = None) -> Tensor:
         mha = self.mha
+        if isinstance(context, KeysAndValues):
+            (to_q, _, _), (q_bias, _, _) = self.projections()
+            query = split_heads(F.linear(x, to_q, q_bias), mha.num_heads)
+            attended = F.scaled_dot_product_attention(query, *context)
+            return mha.out_proj(attended.transpose(1, 2).flatten(2))
         query = x.transpose(0, 1)  # [N, B, C]
         key = query if context is None else context.transpose(0, 1)  # [M, B, D]
         out, _ = F.multi_head_attention_forward(
@@ -91,6 +123,20 @@ class MultiheadAttention(nn.Module):
             v_proj_weight=mha.v_proj_weight,
         )
         return out.transpose(0, 1)
+
+    def project(self, context: Tensor) -> KeysAndValues:
+        (_, to_k, to_v), (_, k_bias, v_bias) = self.projections()
+        keys, values = F.linear(context, to_k, k_bias), F.linear(context, to_v, v_bias)
+        heads = self.mha.num_heads
+        return KeysAndValues(split_heads(keys, heads), split_heads(values, heads))
+
+    def projections(self) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Weights and biases of the projections of q, k and v."""
+        mha = self.mha
+        biases = mha.in_proj_bias.chunk(3)
+        if mha._qkv_same_embed_dim:
+            return mha.in_proj_weight.chunk(3), biases
+        return (mha.q_proj_weight, mha.k_proj_weight, mha.v_proj_weight), biases
 
 
 def unfused(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -151,4 +197,4 @@ def attention_factory(config: AttentionConfig) -> AttentionFactory:
 
 def is_unet_attention(module: nn.Module) -> bool:
     """Whether ``module`` is one of the UNet's attention modules."""
-    return isinstance(module, (CrossAttention, MultiheadAttention))
+    return isinstance(module, UNetAttention)

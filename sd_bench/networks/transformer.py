@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from sd_bench.config.schema import UNetConfig
-from sd_bench.networks.attention import AttentionFactory
+from sd_bench.networks.attention import AttentionFactory, Context, UNetAttention
 from sd_bench.networks.normalization import GroupNorm
 
 
@@ -35,7 +36,14 @@ class FeedForward(nn.Module):
         return self.net(x)
 
 
-class TransformerBlock(nn.Module):
+class AttendingBlock(nn.Module):
+    """A transformer block in any form: [B, N, C] and what it attends to give [B, N, C]."""
+
+    attn1: UNetAttention
+    attn2: UNetAttention
+
+
+class TransformerBlock(AttendingBlock):
     """``use_checkpoint`` recomputes activations in the backward pass.
 
     At inference that saves nothing and costs the bookkeeping; the published original code ran
@@ -59,18 +67,27 @@ class TransformerBlock(nn.Module):
         self.norm2 = nn.LayerNorm(dim)
         self.norm3 = nn.LayerNorm(dim)
 
-    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+    def forward(self, x: Tensor, context: Context) -> Tensor:
         if self.use_checkpoint:
             return checkpointed(self.compute, self.parameters(), x, context)
         return self.compute(x, context)
 
-    def compute(self, x: Tensor, context: Tensor) -> Tensor:
+    def compute(self, x: Tensor, context: Context) -> Tensor:
         x = x + self.attn1(self.norm1(x))
         x = x + self.attn2(self.norm2(x), context)
         return x + self.ff(self.norm3(x))
 
 
-class SpatialTransformer(nn.Module):
+class ImageTransformer(nn.Module):
+    """Transformer blocks over a feature map, in any form.
+
+    ``forward`` takes features [B, C, H, W] and what its blocks attend to, one for each.
+    """
+
+    transformer_blocks: nn.ModuleList
+
+
+class SpatialTransformer(ImageTransformer):
     """Transformer blocks over the positions of a feature map [B, C, H, W]."""
 
     def __init__(
@@ -91,7 +108,7 @@ class SpatialTransformer(nn.Module):
             return nn.Linear(channels, channels)
         return nn.Conv2d(channels, channels, kernel_size=1)
 
-    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+    def forward(self, x: Tensor, contexts: list[Context]) -> Tensor:
         height, width = x.shape[-2:]
         h = self.norm(x)
         if not self.use_linear:
@@ -99,8 +116,8 @@ class SpatialTransformer(nn.Module):
         h = h.flatten(2).transpose(1, 2).contiguous()  # [B, H*W, C]
         if self.use_linear:
             h = self.proj_in(h)
-        for block in self.transformer_blocks:
-            h = block(h, context)
+        for index, block in enumerate(self.transformer_blocks):
+            h = block(h, contexts[index])
         if self.use_linear:
             h = self.proj_out(h)
         h = h.transpose(1, 2).unflatten(2, (height, width))  # [B, C, H, W]
@@ -110,7 +127,7 @@ class SpatialTransformer(nn.Module):
 
 
 def checkpointed(
-    compute: Callable[..., Tensor], parameters: Iterable[nn.Parameter], *inputs: Tensor
+    compute: Callable[..., Tensor], parameters: Iterable[nn.Parameter], *inputs: Any
 ) -> Tensor:
     """``compute(*inputs)`` under activation checkpointing, the parameters handed through."""
     num_inputs = len(inputs)

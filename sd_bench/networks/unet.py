@@ -6,15 +6,21 @@ Module names are the published checkpoints' own, so that a checkpoint's keys fit
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sd_bench.config.schema import UNetConfig
-from sd_bench.networks.attention import AttentionFactory
+from sd_bench.networks.attention import AttentionFactory, Context
 from sd_bench.networks.normalization import GroupNorm32
-from sd_bench.networks.transformer import SpatialTransformer, checkpointed
+from sd_bench.networks.transformer import (
+    AttendingBlock,
+    ImageTransformer,
+    SpatialTransformer,
+    checkpointed,
+)
 
 
 def timestep_embedding(timesteps: Tensor, dim: int) -> Tensor:
@@ -29,7 +35,27 @@ def timestep_embedding(timesteps: Tensor, dim: int) -> Tensor:
     return torch.cat([angles.cos(), angles.sin()], dim=-1)
 
 
-class ResBlock(nn.Module):
+class ProjectedTime(NamedTuple):
+    """What one ResBlock adds for the timestep, projected by it before: [B or 1, its channels]."""
+
+    added: Tensor
+
+
+Time = Tensor | ProjectedTime
+
+
+class TimedBlock(nn.Module):
+    """A block that adds a projection of the timestep to its features, in any form."""
+
+    num_added: int
+    emb_layers: nn.Sequential
+
+    def project(self, emb: Time) -> Tensor:
+        """What the timestep adds to the features, [B or 1, num_added]."""
+        return emb.added if isinstance(emb, ProjectedTime) else self.emb_layers(emb)
+
+
+class ResBlock(TimedBlock):
     """Two convolutions with the timestep's embedding added between them, and a skip."""
 
     def __init__(
@@ -37,6 +63,7 @@ class ResBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.use_checkpoint = use_checkpoint
+        self.num_added = out_channels
         self.in_layers = nn.Sequential(
             GroupNorm32(in_channels, eps=1e-5),
             nn.SiLU(),
@@ -54,15 +81,15 @@ class ResBlock(nn.Module):
         else:
             self.skip_connection = nn.Conv2d(in_channels, out_channels, kernel_size=1)
 
-    def forward(self, x: Tensor, emb: Tensor) -> Tensor:
+    def forward(self, x: Tensor, emb: Time) -> Tensor:
         return (
             checkpointed(self.compute, self.parameters(), x, emb)
             if self.use_checkpoint
             else self.compute(x, emb)
         )
 
-    def compute(self, x: Tensor, emb: Tensor) -> Tensor:
-        h = self.in_layers(x) + self.emb_layers(emb)[:, :, None, None]
+    def compute(self, x: Tensor, emb: Time) -> Tensor:
+        h = self.in_layers(x) + self.project(emb)[:, :, None, None]
         return self.skip_connection(x) + self.out_layers(h)
 
 
@@ -85,14 +112,16 @@ class Upsample(nn.Module):
 
 
 class Block(nn.Sequential):
-    """A stage whose layers take what they need of features, embedding and text."""
+    """A stage whose layers take what they need of features, timestep and text."""
 
-    def forward(self, x: Tensor, emb: Tensor, context: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(  # type: ignore[override]
+        self, x: Tensor, times: list[Time], contexts: list[Context]
+    ) -> Tensor:
         for layer in self:
-            if isinstance(layer, ResBlock):
-                x = layer(x, emb)
-            elif isinstance(layer, SpatialTransformer):
-                x = layer(x, context)
+            if isinstance(layer, TimedBlock):
+                x = layer(x, times.pop(0))
+            elif isinstance(layer, ImageTransformer):
+                x = layer(x, [contexts.pop(0) for _ in layer.transformer_blocks])
             else:
                 x = layer(x)
         return x
@@ -129,6 +158,8 @@ class UNet(nn.Module):
             nn.SiLU(),
             nn.Conv2d(widths[0], config.out_channels, kernel_size=3, padding=1),
         )
+        self.num_times = len(self.timed_blocks())
+        self.num_contexts = len(self.attending_blocks())
 
     def _res(self, in_channels: int, out_channels: int, emb_channels: int) -> ResBlock:
         return ResBlock(in_channels, out_channels, emb_channels, self.config.use_checkpoint)
@@ -181,12 +212,29 @@ class UNet(nn.Module):
 
     def predict(self, x: Tensor, sinusoids: Tensor, context: Tensor) -> Tensor:
         """``forward`` from the timesteps' sinusoids [B, model_channels] on, which are fp32."""
-        emb = self.time_embed(sinusoids.to(x.dtype))
+        emb = self.embed(sinusoids, x.dtype)
+        return self.walk(x, [emb] * self.num_times, [context] * self.num_contexts)
+
+    def embed(self, sinusoids: Tensor, dtype: torch.dtype) -> Tensor:
+        """What each ResBlock projects for itself: [B, 4 * model_channels] in ``dtype``."""
+        return self.time_embed(sinusoids.to(dtype))
+
+    def walk(self, x: Tensor, times: list[Time], contexts: list[Context]) -> Tensor:
+        """``forward`` with the timestep for each ResBlock and the text for each transformer block,
+        in the order in which they run; the lists are used up."""
         skips = []
         for block in self.input_blocks:
-            x = block(x, emb, context)
+            x = block(x, times, contexts)
             skips.append(x)
-        x = self.middle_block(x, emb, context)
+        x = self.middle_block(x, times, contexts)
         for block in self.output_blocks:
-            x = block(torch.cat([x, skips.pop()], dim=1), emb, context)
+            x = block(torch.cat([x, skips.pop()], dim=1), times, contexts)
         return self.out(x)
+
+    def timed_blocks(self) -> list[TimedBlock]:
+        """In the order in which they run."""
+        return [module for module in self.modules() if isinstance(module, TimedBlock)]
+
+    def attending_blocks(self) -> list[AttendingBlock]:
+        """In the order in which they run."""
+        return [module for module in self.modules() if isinstance(module, AttendingBlock)]

@@ -82,10 +82,10 @@ def test_on_a_processor_without_amx_it_says_so(
 
 @pytest.mark.usefixtures("cpu")
 def test_what_departs_from_it_says_so_in_its_name(compose_config: Compose) -> None:
-    typed = ("preset=fastest", "gpu=cpu", "compile=off")
+    typed = ("preset=fastest", "gpu=cpu", "compile=default")
     name = choices(compose_config(*typed))["preset"]
-    assert name == "fastest with compile=off, optimizations="
-    typed = ("preset=fastest", "gpu=cpu", "optimizations.freezing=false")
+    assert name == "fastest with compile=default, optimizations=channels_last+freezing"
+    typed = ("preset=fastest", "gpu=cpu", "optimizations.packed_weights=false")
     name = choices(compose_config(*typed))["preset"]
     assert name == "fastest with optimizations=channels_last"
 

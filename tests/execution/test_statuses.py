@@ -179,7 +179,7 @@ def test_a_compiled_cell_that_compiled_nothing_is_invalid_and_keeps_its_numbers(
     (record,) = records(tmp_path)
     assert record.status == "invalid"
     assert record.reason == (
-        "compile=default: 3 UNet call(s) ran outside every graph of torch.compile "
+        "compile=default: 3 call(s) ran outside every graph of torch.compile "
         "(TORCHDYNAMO_DISABLE=1 switches torch.compile off)"
     )
     assert record.times is not None

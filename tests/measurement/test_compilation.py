@@ -106,7 +106,7 @@ def test_a_compiler_that_is_switched_off_compiles_nothing(monkeypatch: pytest.Mo
     calls(torch.ones(4))
     calls(torch.ones(4))
     reason = why_not_compiled(read_compilation(calls))
-    assert reason == "2 UNet call(s) ran outside every graph of torch.compile"
+    assert reason == "2 call(s) ran outside every graph of torch.compile"
 
 
 @pytest.mark.parametrize("function", [whole, in_parts])
@@ -118,7 +118,7 @@ def test_a_compiler_that_fails_without_a_word_is_found_out(
         calls(torch.ones(4))
     reason = why_not_compiled(read_compilation(calls)) or ""
     assert "torch.compile failed on" in reason
-    assert "1 UNet call(s) ran outside every graph" in reason
+    assert "1 call(s) ran outside every graph" in reason
 
 
 def test_calls_beyond_the_limit_of_recompilations_are_eager() -> None:
@@ -131,4 +131,4 @@ def test_calls_beyond_the_limit_of_recompilations_are_eager() -> None:
     assert (calls.calls, calls.eager_calls) == (3, 1)
     reason = why_not_compiled(read_compilation(calls)) or ""
     assert "gave up 1 part(s) of the UNet" in reason
-    assert "1 UNet call(s) ran outside every graph" in reason
+    assert "1 call(s) ran outside every graph" in reason

@@ -1,0 +1,87 @@
+"""oneDNN's products and convolutions on weights that are laid out for them once.
+
+These are the operators that PyTorch's own compiler calls where it takes weights for constants
+(torch/_inductor/fx_passes/mkldnn_fusion.py); they are not public. A weight lies in the order that
+suits the sizes of the input that it was packed for, and serves other sizes too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+#: What oneDNN computes on the result of a product while it is still in the registers.
+NOTHING = "none"
+GELU = "gelu"
+ADD = "add"
+MULTIPLY = "mul"
+_OPERATORS = ("_linear_pointwise", "_convolution_pointwise", "_reorder_linear_weight")
+
+
+def why_no_packed_weights(dtype: torch.dtype) -> str | None:
+    """Why this PyTorch on this processor cannot compute with packed weights, or None."""
+    if not torch.backends.mkldnn.is_available():
+        return "this PyTorch is built without oneDNN"
+    missing = [name for name in _OPERATORS if not hasattr(torch.ops.mkldnn, name)]
+    if missing:
+        return f"this PyTorch has no {missing[0]} of oneDNN's"
+    supports = {
+        torch.bfloat16: "_is_mkldnn_bf16_supported",
+        torch.float16: "_is_mkldnn_fp16_supported",
+    }.get(dtype)
+    if supports is not None and not getattr(torch.ops.mkldnn, supports)():
+        return f"oneDNN has no {str(dtype).removeprefix('torch.')} on this processor"
+    return None
+
+
+def pack_linear(weight: Tensor, rows: int) -> Tensor:
+    """``weight`` [out, in] laid out for inputs of ``rows`` rows."""
+    packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), rows)
+    return packed
+
+
+def linear(x: Tensor, packed: Tensor, bias: Tensor | None, then: str = NOTHING) -> Tensor:
+    """``x`` [..., in] times the weight, plus ``bias``; ``GELU`` is the exact one."""
+    algorithm = "none" if then == GELU else ""
+    out: Tensor = torch.ops.mkldnn._linear_pointwise.default(x, packed, bias, then, [], algorithm)
+    return out
+
+
+def linear_with(x: Tensor, packed: Tensor, bias: Tensor | None, other: Tensor, how: str) -> Tensor:
+    """``linear``, and ``other`` of the result's shape added to it or multiplied with it."""
+    out: Tensor = torch.ops.mkldnn._linear_pointwise.binary(x, other, packed, bias, how)
+    return out
+
+
+def pack_convolution(
+    weight: Tensor, padding: Sequence[int], stride: Sequence[int], size: Sequence[int]
+) -> Tensor:
+    """``weight`` [out, in, h, w] laid out for inputs of ``size`` [B, in, H, W]."""
+    reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
+    packed: Tensor = reorder(weight.to_mkldnn(), list(padding), list(stride), [1, 1], 1, list(size))
+    return packed
+
+
+def convolution(
+    x: Tensor,
+    packed: Tensor,
+    bias: Tensor | None,
+    padding: Sequence[int],
+    stride: Sequence[int],
+    plus: Tensor | None = None,
+) -> Tensor:
+    """The convolution of ``x`` [B, in, H, W], channels last; ``plus`` is added to its result."""
+    operators = torch.ops.mkldnn
+    out: Tensor
+    if plus is None:
+        out = operators._convolution_pointwise.default(
+            x, packed, bias, padding, stride, (1, 1), 1, "none", [], ""
+        )
+    else:
+        out = operators._convolution_pointwise.binary(
+            x, plus, packed, bias, padding, stride, (1, 1), 1, ADD, 1.0, None, [], None
+        )
+    return out

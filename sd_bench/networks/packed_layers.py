@@ -1,0 +1,147 @@
+"""Layers whose weights oneDNN has laid out once, and small convolutions as matrix products.
+
+PyTorch's own convolution lays its weight out again in every call, which is a good part of an eager
+UNet call: docs/optimizations.md has the figures.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sd_bench.networks import onednn
+
+#: Up to so many positions (B * H * W) a 3x3 convolution is faster as a product with its patches:
+#: reading the weight takes the time, not the arithmetic, and a product reads it best.
+MOST_POSITIONS = 128
+
+
+class PackedLinear(nn.Module):
+    """A linear layer, [..., in] to [..., out]. Its weight is packed for the first input it sees."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        super().__init__()
+        self.in_features = weight.shape[1]
+        self.bias = None if bias is None else bias.detach()
+        self._unpacked: Tensor | None = weight.detach()
+        self._packed: Tensor | None = None
+
+    def forward(
+        self,
+        x: Tensor,
+        *,
+        then: str = onednn.NOTHING,
+        plus: Tensor | None = None,
+        times: Tensor | None = None,
+        bias: Tensor | None = None,
+    ) -> Tensor:
+        """The product, and what the same kernel does with it: one of ``then`` (an activation),
+        ``plus`` and ``times`` (of the result's shape). ``bias`` takes the place of its own.
+        """
+        packed = self._pack(x.numel() // self.in_features)
+        bias = self.bias if bias is None else bias
+        if plus is not None:
+            return onednn.linear_with(x, packed, bias, plus, onednn.ADD)
+        if times is not None:
+            return onednn.linear_with(x, packed, bias, times, onednn.MULTIPLY)
+        return onednn.linear(x, packed, bias, then)
+
+    def _pack(self, rows: int) -> Tensor:
+        if self._packed is None:
+            assert self._unpacked is not None
+            self._packed = onednn.pack_linear(self._unpacked, rows)
+            self._unpacked = None
+        return self._packed
+
+
+class PackedConv2d(nn.Module):
+    """A convolution, channels last. Its weight is packed for the first input it sees.
+
+    A 1x1 convolution is a linear layer; with ``small_as_product`` so is a 3x3 one of a small input.
+    """
+
+    def __init__(self, conv: nn.Conv2d, small_as_product: bool) -> None:
+        super().__init__()
+        assert not isinstance(conv.padding, str)
+        self.stride, self.padding = conv.stride, conv.padding
+        self.kernel_size = conv.kernel_size
+        self.small_as_product = small_as_product
+        self.bias = None if conv.bias is None else conv.bias.detach()
+        self._unpacked: Tensor | None = conv.weight.detach()
+        self._packed: Tensor | None = None
+        self._linear: PackedLinear | None = None
+
+    def forward(
+        self, x: Tensor, plus: Tensor | None = None, plus_bias: Tensor | None = None
+    ) -> Tensor:
+        """``plus``, of the result's shape, and ``plus_bias`` [out] are added by the same kernel."""
+        x = x.contiguous(memory_format=torch.channels_last)
+        if self._unpacked is not None:
+            self._pack(x, self._unpacked)
+            self._unpacked = None
+        bias = self.bias
+        if plus_bias is not None:
+            bias = plus_bias if bias is None else bias + plus_bias
+        if self._linear is not None:
+            return self._product(self._linear, x, plus, bias)
+        assert self._packed is not None
+        return onednn.convolution(x, self._packed, bias, self.padding, self.stride, plus)
+
+    def _pack(self, x: Tensor, weight: Tensor) -> None:
+        is_point = self.kernel_size == (1, 1) and self.stride == (1, 1)
+        if is_point or (self.small_as_product and is_small(self, x)):
+            self._linear = PackedLinear(flat_weight(weight), None)
+        else:
+            self._packed = onednn.pack_convolution(weight, self.padding, self.stride, x.shape)
+
+    def _product(
+        self, linear: PackedLinear, x: Tensor, plus: Tensor | None, bias: Tensor | None
+    ) -> Tensor:
+        batch, _, height, width = x.shape
+        rows = positions(x) if self.kernel_size == (1, 1) else patches(x)
+        out = linear(rows, plus=None if plus is None else positions(plus), bias=bias)
+        return out.view(batch, height, width, -1).permute(0, 3, 1, 2)
+
+
+class ProductConv2d(nn.Module):
+    """A 3x3 convolution that multiplies matrices where its input is small."""
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.conv = conv.to(memory_format=torch.channels_last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        conv = self.conv
+        if not is_small(conv, x):
+            return conv(x)
+        out = F.linear(patches(x), flat_weight(conv.weight), conv.bias)
+        batch, _, height, width = x.shape
+        return out.view(batch, height, width, -1).permute(0, 3, 1, 2)
+
+
+def is_small(conv: nn.Conv2d | PackedConv2d, x: Tensor) -> bool:
+    """Whether ``conv`` is better computed from the patches of ``x`` [B, C, H, W]."""
+    is_plain = conv.kernel_size == (3, 3) and conv.stride == (1, 1) and conv.padding == (1, 1)
+    return is_plain and x.shape[0] * x.shape[2] * x.shape[3] <= MOST_POSITIONS
+
+
+def flat_weight(weight: Tensor) -> Tensor:
+    """[out, in, h, w] as [out, h * w * in], a view where the channels lie last."""
+    return weight.permute(0, 2, 3, 1).reshape(weight.shape[0], -1)
+
+
+def positions(x: Tensor) -> Tensor:
+    """[B, C, H, W] as [B * H * W, C], a view where the channels lie last."""
+    return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
+
+
+def patches(x: Tensor) -> Tensor:
+    """What a padded 3x3 convolution sees at each position of [B, C, H, W]: [B * H * W, 9 * C]."""
+    batch, channels, height, width = x.shape
+    padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))  # [B, H + 2, W + 2, C]
+    by_image, by_row, by_column, _ = padded.stride()
+    windows = padded.as_strided(
+        (batch, height, width, 3, 3 * channels), (by_image, by_row, by_column, by_row, 1)
+    )
+    return windows.reshape(batch * height * width, 9 * channels)
