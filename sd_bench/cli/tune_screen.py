@@ -22,7 +22,7 @@ from sd_bench.screens.lines import print_line
 from sd_bench.screens.race import Runner, name_estimate, tabulate_race
 from sd_bench.screens.tables import draw_table
 from sd_bench.tuning.candidates import name_overrides
-from sd_bench.tuning.diffusers_lines import why_not_lines, write_lines
+from sd_bench.tuning.diffusers_lines import write_lines
 from sd_bench.tuning.line_up import LineUp
 from sd_bench.tuning.rows import BASE, RACING, STARTING, Row, by_score
 from sd_bench.tuning.tune import Outcome
@@ -126,8 +126,6 @@ class TuneScreen:
         )
         for line in write_lines(config):
             self._console.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)
-        if (why := why_not_lines(config)) is not None:
-            self._say(f"not in these lines: {why}")
         row = next((row for row in outcome.rows if row.overrides == found and row.score), None)
         if found and not is_choice and row is not None and row.score is not None:
             self._say(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sd_bench.config.schema import SDPA_BACKENDS, Config
+from sd_bench.capabilities.optimization_rules import OF_OUR_NETWORKS
+from sd_bench.config.schema import OUR_IMPLEMENTATION, SDPA_BACKENDS, Config
 
 _DTYPES = {"fp16": "float16", "bf16": "bfloat16", "fp32": "float32", "autocast": "float32"}
 #: PyTorch's switch of each backend of scaled_dot_product_attention.
@@ -14,6 +15,8 @@ _SWITCHES = {
     "flash": "enable_flash_sdp",
     "cudnn": "enable_cudnn_sdp",
 }
+#: Whose choices are those of PyTorch's networks.
+_WRITABLE = (OUR_IMPLEMENTATION, "diffusers")
 #: What computes attention where scaled_dot_product_attention does not.
 _PROCESSORS = {"original": "AttnProcessor"}
 
@@ -63,6 +66,8 @@ def _body(config: Config) -> Iterator[str]:
     if chosen.channels_last:
         yield "    pipe.unet.to(memory_format=torch.channels_last)"
         yield "    pipe.vae.to(memory_format=torch.channels_last)"
+    if chosen.sliced_decoding:
+        yield "    pipe.vae.enable_slicing()"
     if config.precision.name == "autocast":
         kind = "cpu" if config.gpu.kind == "cpu" else "cuda"
         dtype = "bfloat16" if kind == "cpu" else "float16"
@@ -86,10 +91,13 @@ def _compiling(config: Config) -> Iterator[str]:
         yield f"    pipe.unet.compile_repeated_blocks({options})"
     else:
         yield f"    pipe.unet.compile({options})"
+    if chosen.compiled_decoder:
+        yield f"    pipe.vae.decode = torch.compile(pipe.vae.decode, {options})"
+    if chosen.compiled_text_encoder:
+        yield f"    pipe.text_encoder.compile({options})"
 
 
-def why_not_lines(config: Config) -> str | None:
-    """What of ``config`` these lines do not do, in words, or ``None``."""
-    if config.optimizations.cuda_graph:
-        return "optimizations.cuda_graph=true, which is sd_bench's own, has no such lines"
-    return None
+def can_be_written(config: Config) -> bool:
+    """Whether lines for diffusers can do all that ``config`` says."""
+    own = {*OF_OUR_NETWORKS, "cuda_graph"}
+    return config.implementation.name in _WRITABLE and own.isdisjoint(config.optimizations.names)

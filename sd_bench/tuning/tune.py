@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sd_bench.command_lines import name_of
-from sd_bench.config.schema import OUR_IMPLEMENTATION, Config
+from sd_bench.config.schema import Config
 from sd_bench.execution.slots import Slot, Slots, slots_for
 from sd_bench.execution.sweep_folder import locked
 from sd_bench.tuning.answers import (
@@ -27,6 +27,7 @@ from sd_bench.tuning.answers import (
     write_answer,
 )
 from sd_bench.tuning.candidates import Candidate, Candidates
+from sd_bench.tuning.diffusers_lines import can_be_written
 from sd_bench.tuning.final import (
     FinalResult,
     FinalWatcher,
@@ -45,8 +46,6 @@ from sd_bench.tuning.rows import FILE, Row, by_score, read_screening, write_scre
 _RACE_SHARE = 0.5
 #: The share after which nobody waits for a candidate that is not ready.
 _PATIENCE_SHARE = 0.6
-#: Whose choices can be written as lines for diffusers.
-_OF_PYTORCH = (OUR_IMPLEMENTATION, "diffusers")
 #: What sets the size of the workload.
 _SIZES = ("scale", "workload.height", "workload.width")
 
@@ -127,7 +126,7 @@ def run_tune(
             result = _hold_final(lined_up, folder, left_s, watcher)
         except KeyboardInterrupt:
             raise TuneInterrupted(race.listed) from None
-        for_diffusers = _fastest_of_pytorch(result.choice, worth, candidates)
+        for_diffusers = _fastest_written(result.choice, worth, candidates)
         answer = _answer(about, typed, result, for_diffusers)
         return Outcome(
             answer=answer,
@@ -223,13 +222,13 @@ def _hold_final(lined_up: LineUp, folder: Path, left_s: float, watcher: TuneWatc
     return judge_final(lined_up, final_watcher)
 
 
-def _fastest_of_pytorch(
+def _fastest_written(
     choice: tuple[str, ...], worth: Sequence[Row], candidates: Candidates
 ) -> Candidate:
-    """The choice if it is of PyTorch's networks, else the fastest in the race that is."""
+    """The choice if it can be written as lines, else the fastest in the race that can."""
     ordered = [choice, *(row.overrides for row in worth), ()]
     made = (candidates.make(overrides) for overrides in ordered)
-    return next(c for c in made if c.config.implementation.name in _OF_PYTORCH)
+    return next(c for c in made if can_be_written(c.config) or not c.overrides)
 
 
 def _answer(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from sd_bench.tuning.diffusers_lines import why_not_lines, write_lines
+from sd_bench.tuning.diffusers_lines import can_be_written, write_lines
 from tests.support.composition import QUICK_TO_COMPILE, Compose
 
 pytest.importorskip("diffusers", reason="diffusers is not installed: sd_bench[diffusers]")
@@ -81,6 +81,11 @@ def test_a_compiled_choice_is_compiled(
         ("attention=auto", "    pipe.unet.set_attn_processor(AttnProcessor2_0())"),
         ("attention=xformers", "    pipe.enable_xformers_memory_efficient_attention()"),
         ("optimizations.fused_projections=true", "    pipe.fuse_qkv_projections()"),
+        ("optimizations.sliced_decoding=true", "    pipe.vae.enable_slicing()"),
+        (
+            "compile=default optimizations.compiled_decoder=true",
+            '    pipe.vae.decode = torch.compile(pipe.vae.decode, mode="default", dynamic=False)',
+        ),
         ("precision=fp16", "    pipe.to(dtype=torch.float16)"),
         ("compile=max_autotune", '    pipe.unet.compile(mode="max-autotune", dynamic=False)'),
         (
@@ -101,8 +106,9 @@ def test_every_choice_has_its_line(compose_config: Compose, overrides: str, line
     compile("\n".join(lines), "lines.py", "exec")
 
 
-def test_what_has_no_line_is_said(compose_config: Compose) -> None:
-    assert why_not_lines(compose_config(*TINY)) is None
-    graphed = why_not_lines(compose_config(*TINY, "optimizations.cuda_graph=true"))
-    assert graphed is not None
-    assert "cuda_graph" in graphed
+def test_what_is_our_own_cannot_be_written(compose_config: Compose) -> None:
+    assert can_be_written(compose_config(*TINY))
+    assert can_be_written(compose_config(*TINY, "implementation=diffusers", "compile=default"))
+    for own in ("optimizations.cuda_graph=true", "optimizations.packed_weights=true",
+                "implementation=openvino"):  # fmt: skip
+        assert not can_be_written(compose_config(*TINY, own))
