@@ -6,24 +6,16 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.rows import list_rows
 from sd_bench.verdicts.axes import rank
-from sd_bench.verdicts.names import NAMING_AXES, name_cells, name_env_within, shorten_texts
+from sd_bench.verdicts.names import NAMING_AXES, name_env_within, shorten_texts
 
 __all__ = [
     "NAMING_AXES",
     "find_naming_axes",
-    "label_series",
     "name_env_within",
     "order_series",
     "shorten_texts",
 ]
-
-
-def label_series(cells: pd.DataFrame) -> pd.DataFrame:
-    """Add the column ``series``: the preset, or the values of the axes that vary."""
-    names = name_cells(list_rows(cells))
-    return cells.assign(series=pd.Series(names, index=cells.index, dtype=object))
 
 
 def find_naming_axes(cells: pd.DataFrame) -> list[str]:
@@ -39,9 +31,9 @@ def find_naming_axes(cells: pd.DataFrame) -> list[str]:
 def order_series(cells: pd.DataFrame) -> list[str]:
     """The series of a table in display order: published presets first, as published."""
     axes = [axis for axis in ("preset", *NAMING_AXES) if axis in cells.columns]
+    columns = (cells[column].tolist() for column in ("series", *axes))
     keys: dict[str, tuple[Any, ...]] = {}
-    for row in list_rows(cells[["series", *axes]].drop_duplicates()):
-        name = str(row["series"])
-        key = (*(rank(axis, row[axis]) for axis in axes), name)
+    for name, *values in dict.fromkeys(zip(*columns, strict=True)):
+        key = (*(rank(axis, value) for axis, value in zip(axes, values, strict=True)), name)
         keys[name] = min(key, keys.get(name, key))
     return sorted(keys, key=lambda name: keys[name])

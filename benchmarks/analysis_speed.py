@@ -2,15 +2,16 @@
 
 Writes records of the real schema (two timed iterations of 50 steps each, ten rounds a cell) and
 times, each in a process of its own: loading with all tables, and the whole command with charts and
-report. The time of the former should grow linearly with the number of records.
+report. The time of the former should grow linearly with the number of records. ``--read`` times
+reading and checking records alone, the best of five passes.
 
     python benchmarks/analysis_speed.py [--records 1000 10000 100000] [--report 10000]
+    python benchmarks/analysis_speed.py --records --report --read 2000
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import itertools
 import json
 import os
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import structs
 
 from sd_bench.records import Iteration, Record, record_path
 from tests.support.records import sample_environment, sample_hash, sample_record, sample_times
@@ -57,6 +59,21 @@ peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 print(loaded - began, ended - loaded, peak)
 """
 
+_READ = """
+import resource, sys, time
+from pathlib import Path
+from sd_bench.records import find_records, read_record
+paths = list(find_records(Path(sys.argv[1])))
+passes = []
+for _ in range(5):
+    began = time.perf_counter()
+    for path in paths:
+        read_record(path)
+    passes.append(time.perf_counter() - began)
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+print(min(passes), 0.0, peak)
+"""
+
 _WHOLE = """
 import contextlib, io, resource, sys, time
 began = time.perf_counter()
@@ -81,7 +98,7 @@ def records(count: int) -> Iterator[Record]:
                 _iteration(seconds * (1 + 0.005 * chance.standard_normal()), chance)
                 for _ in range(2)
             ]
-            times = dataclasses.replace(sample_times(1.0), iterations=iterations)
+            times = structs.replace(sample_times(1.0), iterations=iterations)
             yield sample_record(
                 round_index=number,
                 sweep=f"sweep-{choices['gpu']}",
@@ -98,7 +115,7 @@ def records(count: int) -> Iterator[Record]:
 def _iteration(total_s: float, chance: np.random.Generator) -> Iteration:
     steps = total_s / 50 * (1 + 0.01 * chance.standard_normal(50))
     whole = sample_times(total_s).iterations[0]
-    return dataclasses.replace(whole, steps_s=steps.tolist())
+    return structs.replace(whole, steps_s=steps.tolist())
 
 
 def write(root: Path, count: int) -> None:
@@ -106,7 +123,7 @@ def write(root: Path, count: int) -> None:
     for at, record in enumerate(records(count)):
         folder = root / record.sweep / str(at // ROUNDS)
         folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(dataclasses.asdict(record), indent=1)
+        text = json.dumps(record, default=structs.asdict, indent=1)
         record_path(folder, record.round).write_text(text, encoding="utf-8")
 
 
@@ -125,13 +142,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Is the analysis quick, and linear in records?")
     parser.add_argument("--records", type=int, nargs="*", default=[1000, 10_000])
     parser.add_argument("--report", type=int, nargs="*", default=[10_000])
+    parser.add_argument("--read", type=int, nargs="*", default=[])
     options = parser.parse_args()
-    for count in sorted({*options.records, *options.report}):
+    for count in sorted({*options.records, *options.report, *options.read}):
         with tempfile.TemporaryDirectory() as folder:
             began = time.perf_counter()
             write(Path(folder) / "records", count)
             print(f"{count:7} records written in {time.perf_counter() - began:.0f} s", flush=True)
             paths = Path(folder) / "records", Path(folder) / "out"
+            if count in options.read:
+                read_s, _, peak = measured(_READ, *paths)
+                print(f"{count:7} read  {1e6 * read_s / count:6.0f} us per record  {peak:.2f} GiB")
             if count in options.records:
                 load_s, tables_s, peak = measured(_LOAD_AND_TABLES, *paths)
                 print(

@@ -28,7 +28,9 @@ from numpy.typing import NDArray
 
 from analysis.history.judgement import JudgedHistory, judge_histories
 from analysis.history.points import CellHistory, Point
+from analysis.ingest.rows import Named
 from sd_bench.statistics.runtime import typical_runtime
+from sd_bench.verdicts.axes import AXES
 
 #: What the sweeps measure if nothing else is said.
 _TINY = ("gpu=cpu", "model_version=sd2_tiny", "attention=flash,math", "precision=fp32",
@@ -137,7 +139,7 @@ def simulate(
     begin = datetime(2026, 1, 1, tzinfo=timezone.utc)
     histories = [
         CellHistory(
-            row={},
+            row=Named(**dict.fromkeys(AXES, "")),
             machine="simulated",
             points=tuple(
                 Point(

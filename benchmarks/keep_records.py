@@ -10,13 +10,14 @@ which machine and versions it was and when; a text that is there already stays b
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import re
 import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from msgspec import structs
 
 from analysis.ingest.newest_sweep import KEPT_PREFIX
 from sd_bench.records import Record, find_records, read_record, write_record
@@ -54,7 +55,7 @@ def copy_records(sweep: Path, place: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         record = read_record(path)
         environment = without_paths(record.environment)
-        write_record(folder / path.name, dataclasses.replace(record, environment=environment))
+        write_record(folder / path.name, structs.replace(record, environment=environment))
         if record.round == 0 and record.output is not None and record.output.latents_file:
             shutil.copy(path.parent / record.output.latents_file, folder)
 

@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import codecs
 import errno
-import json
 import os
+import re
 import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
+import msgspec
+
 #: Lists, tables and entries that a JSON file may hold: each takes up to 240 bytes of memory.
 _MOST_JSON_VALUES = 500_000
+
+#: Bytes of a JSON text that are shown before the place where it is none.
+_BEFORE_ERROR = 40
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -122,24 +127,39 @@ def read_text(path: Path, at_most: int) -> str:
         raise UnusableFileError(path, f"is not text in UTF-8 (byte {error.start})") from None
 
 
-def read_json(path: Path, at_most: int) -> Any:
-    """What a JSON file holds. Raises UnusableFileError and OSError."""
+def read_json(path: Path, at_most: int, kind: Any = Any) -> Any:
+    """What a JSON file holds, as ``kind``. Raises UnusableFileError and OSError."""
     try:
-        return parse_json(read_text(path, at_most))
+        return parse_json(read_text(path, at_most), kind)
     except ValueError as error:
         raise UnusableFileError(path, str(error)) from None
 
 
-def parse_json(text: str) -> Any:
-    """What a JSON text holds. Raises ValueError, with one line, if it is none, or too much."""
+def parse_json(text: str, kind: Any = Any) -> Any:
+    """What a JSON text holds, as ``kind``: a type that msgspec decodes.
+
+    Raises ValueError, with one line, if it is none or too much, and of that msgspec.ValidationError
+    if it is of another type.
+    """
     if sum(map(text.count, "[{:")) > _MOST_JSON_VALUES:
         raise ValueError(f"holds more than {_MOST_JSON_VALUES} values")
     try:
-        return json.loads(text)
+        return msgspec.json.decode(text, type=kind)
     except RecursionError:
         raise ValueError("is not readable as JSON (nested too deep)") from None
-    except ValueError as error:
-        raise ValueError(f"is not readable as JSON ({error})") from None
+    except msgspec.ValidationError as error:
+        raise msgspec.ValidationError(f"does not fit: {error}") from None
+    except msgspec.DecodeError as error:
+        raise ValueError(f"is not readable as JSON ({_with_place(str(error), text)})") from None
+
+
+def _with_place(error: str, text: str) -> str:
+    """What is wrong with ``text``, with what stands before the place, which names the field."""
+    found = re.search(r"\(byte (\d+)\)$", error)
+    if found is None:
+        return error
+    before = text.encode()[: int(found[1])][-_BEFORE_ERROR:].decode(errors="ignore")
+    return f"{error} after {' '.join(before.split())}"
 
 
 def _stat(path: Path) -> os.stat_result:

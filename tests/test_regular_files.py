@@ -65,7 +65,7 @@ def test_text_may_have_an_editors_mark_before_it(tmp_path: Path) -> None:
             read_text(tmp_path / "a.txt", 99)
 
 
-@pytest.mark.parametrize("text", ["{", "[" * 100_000, "[1,]", "9" * 5000, '{"a": ' * 9000, ""])
+@pytest.mark.parametrize("text", ["{", "[" * 100_000, "[1,]", '{"a": ' * 9000, ""])
 def test_what_is_no_json_is_one_line(text: str) -> None:
     with pytest.raises(ValueError, match="is not readable as JSON") as caught:
         parse_json(text)

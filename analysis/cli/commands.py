@@ -20,6 +20,7 @@ from analysis.cli.screen import print_deltas, print_page
 from analysis.comparison.deltas import compare, compare_by_axis
 from analysis.comparison.gate import Condition, Gate, judge_gate
 from analysis.comparison.peers import find_peers
+from analysis.comparison.rows import TwoSweepsRow
 from analysis.comparison.two_sweeps import compare_scales, compare_sweeps, explain_no_comparison
 from analysis.errors import AnalysisError
 from analysis.ingest.cells import summarise
@@ -154,7 +155,7 @@ def _compare(options: argparse.Namespace) -> int:
     if why := explain_no_comparison(compared):
         raise AnalysisError(f"{why}; {scales}" if scales else why)
     conditions = [Condition(word, slowdown or margin) for word, slowdown in options.fail_if]
-    named = list_rows(compared.assign(series=name_cells(compared)))
+    named = list_rows(compared.assign(series=name_cells(compared)), TwoSweepsRow)
     return _pass_gate(judge_gate(named, conditions), options.allow_undecided)
 
 

@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.text import Text
 
 from analysis.comparison.flags import DRIFTING, THROTTLED, explain
-from analysis.rows import Row, list_rows
+from analysis.comparison.rows import DeltaRow
+from analysis.rows import list_rows
 from analysis.tables.page import Page, Table
 from analysis.wording.answers import compare_rows
 from analysis.wording.notes import name_value
@@ -22,13 +23,13 @@ _MOST_ROWS = 200
 
 def print_deltas(deltas: pd.DataFrame, console: Console) -> None:
     """Print what the comparisons of a table of `compare` have come to: sentences, one table."""
-    rows, compared = list_rows(deltas), compare_rows(deltas)
+    rows, compared = list_rows(deltas, DeltaRow), compare_rows(deltas)
     cells = [
         ShownCell(
             compared=each,
             answer=answer,
-            runtime_s=row["cell_s"],
-            images_per_s=row["images_per_s"],
+            runtime_s=row.cell_s,
+            images_per_s=row.images_per_s,
             signs=_signs(row),
         )
         for row, each, answer in zip(rows, compared, answer_all(compared), strict=True)
@@ -38,9 +39,9 @@ def print_deltas(deltas: pd.DataFrame, console: Console) -> None:
         print_line(console, note)
 
 
-def _signs(row: Row) -> str:
+def _signs(row: DeltaRow) -> str:
     """Those that no answer says in words."""
-    return "".join(sign for sign in (THROTTLED, DRIFTING) if sign in row["flags"])
+    return "".join(sign for sign in (THROTTLED, DRIFTING) if sign in row.flags)
 
 
 def print_page(page: Page, console: Console) -> None:

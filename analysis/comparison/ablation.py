@@ -10,7 +10,8 @@ from itertools import combinations, product
 import pandas as pd
 
 from analysis.comparison.comparability import HELD_EQUAL, share_sweep
-from analysis.rows import Row, list_rows
+from analysis.comparison.rows import DeltaRow
+from analysis.rows import keep_measured, list_rows
 from sd_bench.verdicts.axes import Choice
 
 #: The presets in their order, each with what it changes of the one before.
@@ -26,7 +27,7 @@ STEPS = (
 _FEWEST = 3
 
 #: What each step changes of the one before, and its cell.
-Chain = list[tuple[str, Row]]
+Chain = list[tuple[str, DeltaRow]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,31 +53,32 @@ def find_ablations(deltas: pd.DataFrame) -> list[Ablation]:
     measured = keep_steps(deltas)
     found = []
     for _, cells in measured.groupby(list(HELD_EQUAL), sort=False, dropna=False):
-        chains = _chains(list_rows(cells))
+        chains = _chains(list_rows(cells, DeltaRow))
         found += [Ablation(chain, cells, len(chains) > 1) for chain in chains]
     return found
 
 
 def keep_steps(deltas: pd.DataFrame) -> pd.DataFrame:
     """The measured cells of the presets of `STEPS`."""
-    return deltas[(deltas["status"] == "ok") & deltas["preset"].isin(dict(STEPS))]
+    measured = keep_measured(deltas)
+    return measured[measured["preset"].isin(dict(STEPS))]
 
 
-def _chains(rows: list[Row]) -> list[Chain]:
+def _chains(rows: list[DeltaRow]) -> list[Chain]:
     """The longest chain of each choice of environments, each chain once."""
     chains = {}
     for part in _split_environments(rows):
         chain = _longest_chain(part)
         if len(chain) >= _FEWEST:
-            chains[tuple((row["env"], row["preset"]) for _, row in chain)] = chain
+            chains[tuple((row.env, row.preset) for _, row in chain)] = chain
     return list(chains.values())
 
 
-def _split_environments(rows: list[Row]) -> Iterator[list[Row]]:
+def _split_environments(rows: list[DeltaRow]) -> Iterator[list[DeltaRow]]:
     """The cells with one environment each ``torch_env``; of several, those that met in a sweep."""
-    cells: dict[Choice, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    cells: dict[Choice, dict[str, list[DeltaRow]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        cells[row["torch_env"]][row["env"]].append(row)
+        cells[row.torch_env][row.env].append(row)
     choices = list(product(*(envs.values() for envs in cells.values())))
     for parts in choices:
         pairs = combinations(parts, 2)
@@ -84,15 +86,15 @@ def _split_environments(rows: list[Row]) -> Iterator[list[Row]]:
             yield [row for part in parts for row in part]
 
 
-def _have_met(part: list[Row], other: list[Row]) -> bool:
+def _have_met(part: list[DeltaRow], other: list[DeltaRow]) -> bool:
     return any(share_sweep(*pair) for pair in product(part, other))
 
 
-def _longest_chain(rows: list[Row]) -> Chain:
+def _longest_chain(rows: list[DeltaRow]) -> Chain:
     """What each step changes, and its cell; a preset with several cells is a gap."""
-    cells: dict[str, list[Row]] = defaultdict(list)
+    cells: dict[str, list[DeltaRow]] = defaultdict(list)
     for row in rows:
-        cells[str(row["preset"])].append(row)
+        cells[str(row.preset)].append(row)
     chains: list[Chain] = [[]]
     for preset, change in STEPS:
         if len(cells[preset]) == 1:

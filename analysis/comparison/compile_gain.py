@@ -8,7 +8,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from analysis.comparison.deltas import compare, name_cell
-from analysis.rows import Row, list_rows
+from analysis.comparison.rows import DeltaRow
+from analysis.ingest.rows import CellRow
+from analysis.rows import keep_measured, list_rows, to_frame
 
 
 class BreakEven(NamedTuple):
@@ -18,16 +20,22 @@ class BreakEven(NamedTuple):
     reason: str
 
 
-def compute_break_even(compiled: Row, eager: Row) -> BreakEven:
+class GainRow(DeltaRow, kw_only=True):
+    """A compiled cell with its ``images`` to break even; NaN with the ``reason``."""
+
+    images: float
+
+
+def compute_break_even(compiled: CellRow, eager: CellRow) -> BreakEven:
     """From the first UNet call of both (it holds the compilation) and their images a second.
 
     The same cell in all but the compile mode is ``eager``.
     """
-    extra_s = compiled["first_call_s"] - eager["first_call_s"]
-    saved_s = 1 / eager["images_per_s"] - 1 / compiled["images_per_s"]
+    extra_s = compiled.first_call_s - eager.first_call_s
+    saved_s = 1 / eager.images_per_s - 1 / compiled.images_per_s
     if math.isnan(extra_s) or math.isnan(saved_s):
         return BreakEven(math.nan, "first call not timed")
-    if "warm" in compiled["compile_cache"]:
+    if "warm" in compiled.compile_cache:
         return BreakEven(math.nan, "its compilation was cached")
     if saved_s <= 0:
         return BreakEven(math.nan, "never: not faster")
@@ -35,18 +43,19 @@ def compute_break_even(compiled: Row, eager: Row) -> BreakEven:
 
 
 def list_compile_gains(cells: pd.DataFrame) -> pd.DataFrame:
-    """One row a measured compiled cell with its ``images`` to break even, and the ``reason``.
+    """A `GainRow` for each measured compiled cell.
 
     Empty if none has a partner that is equal in all but ``compile=off``.
     """
-    measured = cells[cells["status"] == "ok"]
+    measured = keep_measured(cells)
     if "off" not in set(measured["compile"]) or measured["compile"].nunique() < 2:
-        return cells.iloc[:0].assign(images=math.nan, reason="")
+        return to_frame([], GainRow)
     deltas = compare(cells, "compile=off")
-    eager = {name_cell(row): row for row in list_rows(deltas)}
+    eager = {name_cell(row): row for row in list_rows(deltas, DeltaRow)}
     rows = []
-    for row in list_rows(deltas[deltas["speedup"].notna()]):
-        if not row["is_baseline"]:
-            found = compute_break_even(row, eager[row["baseline_cell"]])
-            rows.append(row | {"images": found.images, "reason": found.reason})
-    return pd.DataFrame(rows, columns=[*deltas.columns, "images"])
+    for row in list_rows(deltas[deltas["speedup"].notna()], DeltaRow):
+        if not row.is_baseline:
+            found = compute_break_even(row, eager[row.baseline_cell])
+            columns = {**row, "reason": found.reason}
+            rows.append(GainRow(images=found.images, **columns))
+    return to_frame(rows, GainRow)

@@ -6,13 +6,16 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import pandas as pd
 
 from analysis.comparison.flags import add_flags
-from analysis.comparison.parity import judge_parity
+from analysis.comparison.parity import describe_parity, judge_parity
+from analysis.comparison.rows import DeltaRow, describe_cell
 from analysis.errors import AnalysisError
-from analysis.rows import Row, list_rows
+from analysis.ingest.rows import CellRow
+from analysis.rows import list_rows, to_frame
 from sd_bench.verdicts import baselines
 from sd_bench.verdicts.attention_dtype import name_attention
 from sd_bench.verdicts.axes import AXES
@@ -36,26 +39,11 @@ from sd_bench.verdicts.judgement import Verdict
 from sd_bench.verdicts.parity import read_latents
 from sd_bench.verdicts.planned_looks import PlannedLooks
 
-#: The columns of a judged difference where there is none.
-NOT_JUDGED: Row = {
-    "method": "",
-    "pairs": 0,
-    "pairing": "",
-    "verdict": "",
-    "verdict_said": "",
-    "unplanned": "",
-    "disturbed": 0,
-    "doubtful": False,
-    **dict.fromkeys(("further_rounds", "new_sweep_rounds", "p", "level", "widening")),
-    **dict.fromkeys(("improvement_low", "improvement_high", "speedup_low", "speedup_high")),
-    **dict.fromkeys(("adjusted_low", "adjusted_high")),
-}
-
 
 def choose_baseline(cells: pd.DataFrame, name: str | None = None) -> Baseline | None:
     """`sd_bench.verdicts.baselines.choose_baseline` of a table of cells. Raises AnalysisError."""
     try:
-        return baselines.choose_baseline(_cells(list_rows(cells)), name)
+        return baselines.choose_baseline(_cells(list_rows(cells, CellRow)), name)
     except BaselineError as error:
         raise AnalysisError(str(error)) from error
 
@@ -65,32 +53,20 @@ def compare(
 ) -> pd.DataFrame:
     """Add to each cell what it is worth against its baseline cell, as `compare_cells` has it.
 
-    New columns: ``baseline``, ``is_baseline``, ``no_delta_reason``; ``speedup``,
-    ``improvement_percent``, ``baseline_s`` and ``cell_s`` of its `Difference` (without one
-    ``cell_s`` is the cell's ``typical_s``); ``comparison`` itself, and of what it was judged by
-    ``method``, ``pairs``, ``pairing`` (where not all rounds have a partner), ``verdict`` and
-    ``verdict_said`` (as in a table), ``further_rounds``, ``new_sweep_rounds``, ``unplanned``, ``p``
-    and the ``level`` that it is held against, the 95 % intervals ``improvement_low`` to
-    ``improvement_high`` and ``speedup_low`` to ``speedup_high``, the interval at the table's level
-    ``adjusted_low`` to ``adjusted_high``, ``widening``, ``disturbed`` (rounds set aside),
-    ``doubtful``; ``margin`` (0.01 is 1 %; left out: what was planned, or 1 %); ``parity`` (relative
-    L2 distance of the final latents), ``parity_allowed``, ``parity_reason``, ``parity_ok`` (of a
-    cell without a baseline too, if it is at parity with one that is), ``parity_stage``,
-    ``parity_stage_distance`` and ``parity_where`` (the stage from which on the output differs),
-    ``baseline_proof``, ``flags``, ``baseline_flags`` and ``best``. Raises AnalysisError if the
-    baseline is unknown.
+    The columns are those of `DeltaRow`. ``margin`` is the share within which two cells count as
+    the same (left out: what was planned, or 1 %). Raises AnalysisError if the baseline is unknown.
     """
-    rows = list_rows(cells)
+    rows = list_rows(cells, CellRow)
     compared = _cells(rows)
-    row_of = dict(zip(compared, rows, strict=True))
     try:
         margin = find_margin(compared) if margin is None else margin
         comparisons = compare_cells(compared, baseline, margin)
     except BaselineError as error:
         raise AnalysisError(str(error)) from error
-    _describe(row_of, comparisons, margin)
-    _judge_parity_elsewhere(row_of)
-    return _to_frame(rows, cells)
+    found = _describe(dict(zip(compared, rows, strict=True)), comparisons, margin)
+    delta_of = {row.comparison.cell: row for row in found}
+    _judge_parity_elsewhere(delta_of)
+    return _to_frame([delta_of[cell] for cell in compared])
 
 
 def compare_with(
@@ -102,11 +78,10 @@ def compare_with(
     has a row for each of them, with the columns of `compare`. Those of a machine are one family,
     judged at the looks that their rounds were planned with.
     """
-    rows = list_rows(deltas)
-    chosen = {at: dict(rows[at]) for at in partners}
-    cells = {at: row["comparison"].cell for at, row in chosen.items()}
-    others = {at: rows[partner]["comparison"].cell for at, partner in partners.items()}
-    margin = float(deltas["margin"].iloc[0])
+    rows = list_rows(deltas, DeltaRow)
+    cells = {at: rows[at].comparison.cell for at in partners}
+    others = {at: rows[partner].comparison.cell for at, partner in partners.items()}
+    margin = margin_of(deltas)
     differences = judge_sides(
         [
             Sides(baseline_s=others[at].runs, cell_s=cell.runs, planned=_plan_of(rows[at]))
@@ -126,39 +101,50 @@ def compare_with(
         )
         for (at, cell), difference in zip(cells.items(), differences, strict=True)
     ]
-    row_of = {rows[at]["comparison"].cell: rows[at] for at in partners.values()}
-    row_of |= {cell: chosen[at] for at, cell in cells.items()}
-    _describe(row_of, comparisons, margin)
-    return _to_frame([*chosen.values()], deltas)
+    row_of = {rows[at].comparison.cell: rows[at] for at in (*partners.values(), *partners)}
+    return _to_frame(_describe(row_of, comparisons, margin))
 
 
-def _plan_of(row: Row) -> PlannedLooks | None:
-    difference = row["difference"]
+def _plan_of(row: DeltaRow) -> PlannedLooks | None:
+    difference = row.difference
     return None if difference is None or difference.sides is None else difference.sides.planned
 
 
-def _describe(row_of: Mapping[Cell, Row], comparisons: Sequence[Comparison], margin: float) -> None:
-    """Set what each comparison has come to in the row of its cell."""
+def _describe(
+    row_of: Mapping[Cell, CellRow], comparisons: Sequence[Comparison], margin: float
+) -> list[DeltaRow]:
+    """The row of each comparison."""
     read = lru_cache(maxsize=4)(read_latents)  # a baseline serves many cells
+    found = []
     for comparison in comparisons:
         row, base = row_of[comparison.cell], comparison.baseline_cell
         partner = None if base is None else row_of[base]
-        row.update(_delta(comparison, partner))
-        row.update(judge_parity(row, partner, read))
-        row.update(NOT_JUDGED, difference=None, margin=margin, cell_s=row["typical_s"])
-        row.update(describe_difference(comparison.difference))
-    dtypes = {name_cell(row): str(row["attention_dtype"]) for row in row_of.values()}
-    _name_baselines([row_of[comparison.cell] for comparison in comparisons], dtypes)
+        columns = {
+            **describe_cell(row),
+            **describe_parity(judge_parity(row, partner, read)),
+            "cell_s": row.typical_s,
+            **describe_difference(comparison.difference),
+        }
+        found.append(
+            DeltaRow(
+                comparison=comparison,
+                baseline=str(comparison.baseline or ""),
+                is_baseline=base is comparison.cell,
+                no_delta_reason=comparison.reason,
+                baseline_cell=name_cell(partner) if partner else "",
+                baseline_proof=partner.kernel_proof if partner else "",
+                baseline_counters=partner.counters if partner else {},
+                margin=margin,
+                **columns,
+            )
+        )
+    _name_baselines(found, {name_cell(row): row.attention_dtype for row in row_of.values()})
+    return found
 
 
-def _to_frame(rows: list[Row], cells: pd.DataFrame) -> pd.DataFrame:
-    """The rows with their flags; ``cells`` say which of their columns are numbers."""
+def _to_frame(rows: list[DeltaRow]) -> pd.DataFrame:
     add_flags(rows)
-    new = ["baseline_s", "cell_s", "improvement_percent", "speedup", "parity", "parity_allowed"]
-    new.append("parity_stage_distance")
-    new += [name for name, nothing in NOT_JUDGED.items() if nothing is None]
-    numbers = dict.fromkeys([*cells.select_dtypes(float).columns, *new], float)
-    return pd.DataFrame(rows, dtype=object).astype(numbers).copy()
+    return to_frame(rows, DeltaRow)
 
 
 def compare_by_axis(cells: pd.DataFrame, margin: float | None = None) -> dict[str, pd.DataFrame]:
@@ -166,31 +152,39 @@ def compare_by_axis(cells: pd.DataFrame, margin: float | None = None) -> dict[st
 
     An axis on which no cell has a partner that equals it in all others is left out.
     """
-    varying = list_varying_baselines(_cells(list_rows(cells)))
+    varying = list_varying_baselines(_cells(list_rows(cells, CellRow)))
     compared = {b.axis: compare(cells, f"{b.axis}={b.value}", margin) for b in varying}
     return {axis: deltas for axis, deltas in compared.items() if len(keep_partners(deltas))}
 
 
+def margin_of(deltas: pd.DataFrame) -> float:
+    """The share within which two cells of a table count as the same."""
+    return float(deltas["margin"].iloc[0])
+
+
 def keep_partners(deltas: pd.DataFrame) -> pd.DataFrame:
     """The cells that have a baseline of their own, and those baselines that have such a cell."""
-    is_baseline = deltas["is_baseline"].astype(bool)
-    partners = deltas[deltas["speedup"].notna() & ~is_baseline]
-    served = set(partners["baseline_cell"])
-    kept = deltas[is_baseline & deltas["baseline_cell"].isin(served)]
-    return deltas.loc[sorted([*partners.index, *kept.index])]
+    rows = list_rows(deltas, DeltaRow)
+    served = {row.baseline_cell for row in rows if not (math.isnan(row.speedup) or row.is_baseline)}
+    return deltas[
+        [
+            row.baseline_cell in served and (row.is_baseline or not math.isnan(row.speedup))
+            for row in rows
+        ]
+    ]
 
 
-def name_cell(row: Row) -> str:
+def name_cell(row: CellRow) -> str:
     """What tells a cell from all others, as in the column ``baseline_cell``."""
-    return f"{row['env']} {row['cell_hash']}"
+    return f"{row.env} {row.cell_hash}"
 
 
-def describe_difference(difference: Difference | None) -> Row:
+def describe_difference(difference: Difference | None) -> dict[str, Any]:
     """The columns of a difference and its verdict; of a cell against itself only its estimate."""
     if difference is None:
         return {}
     names = ("baseline_s", "cell_s", "improvement_percent", "speedup")
-    columns: Row = {name: getattr(difference, name) for name in names}
+    columns: dict[str, Any] = {name: getattr(difference, name) for name in names}
     found, verdict, sides = difference.judgement, difference.verdict, difference.sides
     if found is None or verdict is None or sides is None:
         return columns
@@ -224,63 +218,54 @@ def _say(verdict: Verdict, pairs: int | str) -> str:
     return str(verdict).replace("(needs", f"({pairs} paired rounds, needs" if pairs else "(needs")
 
 
-def _cells(rows: Sequence[Row]) -> list[Cell]:
-    names = ("cell_hash", "env", "machine", "torch", "status", "reason", "runs", "planned")
+def _cells(rows: Sequence[CellRow]) -> list[Cell]:
     return [
         Cell(
             choices={axis: row[axis] for axis in AXES},
-            sweep_folders=frozenset(row["sweep_folders"]),
-            worker_s=row["worker_s"],
-            device=row["device_name"],
-            **{name: row[name] for name in names},
+            cell_hash=row.cell_hash,
+            env=row.env,
+            machine=row.machine,
+            torch=row.torch,
+            device=row.device_name,
+            status=row.status,
+            reason=row.reason,
+            runs=row.runs,
+            sweep_folders=frozenset(row.sweep_folders),
+            planned=row.planned,
+            worker_s=row.worker_s,
         )
         for row in rows
     ]
 
 
-def _delta(comparison: Comparison, partner: Row | None) -> Row:
-    return {
-        "comparison": comparison,
-        "baseline": str(comparison.baseline or ""),
-        "is_baseline": comparison.baseline_cell is comparison.cell,
-        "baseline_s": math.nan,
-        "improvement_percent": math.nan,
-        "speedup": math.nan,
-        "no_delta_reason": comparison.reason,
-        "baseline_cell": name_cell(partner) if partner else "",
-        "baseline_proof": partner["kernel_proof"] if partner else "",
-        "baseline_counters": partner["counters"] if partner else {},
-    }
-
-
-def _name_baselines(rows: list[Row], dtypes: Mapping[str, str]) -> None:
+def _name_baselines(rows: list[DeltaRow], dtypes: Mapping[str, str]) -> None:
     """Say of a baseline that an attention names what that computed in, where it is but one thing.
 
     ``dtypes`` is the ``attention_dtype`` of each cell by its `name_cell`.
     """
     of_baseline: dict[str, set[str]] = defaultdict(set)
     for row in rows:
-        if row["baseline_cell"]:
-            of_baseline[row["baseline"]].add(dtypes[row["baseline_cell"]])
+        if row.baseline_cell:
+            of_baseline[row.baseline].add(dtypes[row.baseline_cell])
     for row in rows:
-        found = of_baseline[row["baseline"]]
-        if "attention=" in row["baseline"] and len(found) == 1:
-            row["baseline"] = name_attention(row["baseline"], *found)
+        found = of_baseline[row.baseline]
+        if "attention=" in row.baseline and len(found) == 1:
+            row.baseline = name_attention(row.baseline, *found)
 
 
-def _judge_parity_elsewhere(row_of: dict[Cell, Row]) -> None:
+def _judge_parity_elsewhere(row_of: dict[Cell, DeltaRow]) -> None:
     """For measured cells without a baseline: parity with a cell that is at parity itself.
 
     That is the baseline on another axis, such as the same attention without the compiler.
     """
     read = lru_cache(maxsize=4)(read_latents)
-    alone = {c: row for c, row in row_of.items() if c.is_measured and not row["baseline_cell"]}
+    alone = {c: row for c, row in row_of.items() if c.is_measured and not row.baseline_cell}
     for baseline in list_varying_baselines(list(row_of)) if alone else []:
         candidates = BaselineCells(row_of, baseline)
         for cell, row in alone.items():
             found = candidates.find(cell)
-            if row["parity_ok"] is None and isinstance(found, Cell) and row_of[found]["parity_ok"]:
-                row["parity_ok"] = judge_parity(row, row_of[found], read)["parity_ok"]
-                if row["parity_ok"] is not None:
-                    outcome = "at parity with" if row["parity_ok"] else "differs from"
-                    row["parity_reason"] += f"; {outcome} {baseline}"
+            if row.parity_ok is None and isinstance(found, Cell) and row_of[found].parity_ok:
+                row.parity_ok = judge_parity(row, row_of[found], read).ok
+                if row.parity_ok is not None:
+                    outcome = "at parity with" if row.parity_ok else "differs from"
+                    row.parity_reason += f"; {outcome} {baseline}"

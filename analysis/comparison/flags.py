@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from analysis.rows import Row
+from analysis.comparison.rows import DeltaRow
+from analysis.ingest.rows import CellRow
 from sd_bench.verdicts.axes import WORKLOAD_AXES
 from sd_bench.verdicts.proofs import ALLOW_A_CLAIM
 from sd_bench.verdicts.proofs import UNPROVEN as UNPROVEN_WORD
@@ -45,31 +46,31 @@ BOLD_EXPLANATION = (
 )
 
 
-def add_flags(rows: list[Row]) -> None:
+def add_flags(rows: list[DeltaRow]) -> None:
     """Set ``flags`` and ``baseline_flags`` (signs) and ``best`` (worth bold) in each compared cell.
 
     ``baseline_flags`` are about the comparison with the baseline, ``flags`` about the cell.
     """
-    rivals: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    rivals: dict[tuple[Any, ...], list[DeltaRow]] = defaultdict(list)
     for row in rows:
-        row["flags"] = flag_cell(row)
-        row["baseline_flags"] = _flag_comparison(row)
-        row["best"] = False
+        row.flags = flag_cell(row, row.parity_ok)
+        row.baseline_flags = _flag_comparison(row)
+        row.best = False
         if is_trusted(row):
             work = tuple(row[axis] for axis in ("machine", *WORKLOAD_AXES, "batch_size", "weights"))
             rivals[work].append(row)
     for group in rivals.values():
-        fastest = min(group, key=lambda row: row["mean_s"])
+        fastest = min(group, key=lambda row: row.mean_s)
         others = [row for row in group if row is not fastest]
-        trusted = fastest["parity_ok"] is True and fastest["verdict"] != "slower"
+        trusted = fastest.parity_ok is True and fastest.verdict != "slower"
         if others and trusted and all(_clearly_faster(fastest, other) for other in others):
-            fastest["best"] = True
+            fastest.best = True
 
 
-def is_trusted(row: Row) -> bool:
+def is_trusted(row: DeltaRow) -> bool:
     """Whether a claim on a measured cell is allowed, and its output is not known to differ."""
-    allowed = row["status"] == "ok" and row["kernel_proof"] in ALLOW_A_CLAIM
-    return allowed and row["parity_ok"] is not False
+    allowed = row.status == "ok" and row.kernel_proof in ALLOW_A_CLAIM
+    return allowed and row.parity_ok is not False
 
 
 def explain(flags: Iterable[str]) -> list[str]:
@@ -78,30 +79,30 @@ def explain(flags: Iterable[str]) -> list[str]:
     return [f"{sign} {text}." for sign, text in EXPLANATIONS.items() if sign in found]
 
 
-def flag_cell(row: Row) -> str:
+def flag_cell(row: CellRow, parity_ok: bool | None) -> str:
     """The signs of a measured cell by itself; none of one without times."""
-    if row["status"] != "ok":
+    if row.status != "ok":
         return ""
     found = {
-        UNPROVEN: row["kernel_proof"] not in ALLOW_A_CLAIM,
-        UNSEEN: row["kernel_proof"] == UNPROVEN_WORD,
-        NOT_AT_PARITY: row["parity_ok"] is False,
-        THROTTLED: row["throttled"] > 0,
-        DRIFTING: not (math.isnan(row["drift_rounds"]) and math.isnan(row["drift_iterations"])),
+        UNPROVEN: row.kernel_proof not in ALLOW_A_CLAIM,
+        UNSEEN: row.kernel_proof == UNPROVEN_WORD,
+        NOT_AT_PARITY: parity_ok is False,
+        THROTTLED: row.throttled > 0,
+        DRIFTING: not (math.isnan(row.drift_rounds) and math.isnan(row.drift_iterations)),
     }
     return "".join(sign for sign, applies in found.items() if applies)
 
 
-def _flag_comparison(row: Row) -> str:
-    if math.isnan(row["speedup"]) or row["is_baseline"]:
+def _flag_comparison(row: DeltaRow) -> str:
+    if math.isnan(row.speedup) or row.is_baseline:
         return ""
     found = {
-        BASELINE_UNPROVEN: row["baseline_proof"] not in ALLOW_A_CLAIM,
-        PARITY_UNKNOWN: row["parity_ok"] is None,
+        BASELINE_UNPROVEN: row.baseline_proof not in ALLOW_A_CLAIM,
+        PARITY_UNKNOWN: row.parity_ok is None,
     }
     return "".join(sign for sign, applies in found.items() if applies)
 
 
-def _clearly_faster(row: Row, other: Row) -> bool:
+def _clearly_faster(row: DeltaRow, other: DeltaRow) -> bool:
     """Whether the intervals do not meet; never with a single round, whose interval is NaN."""
-    return not math.isnan(row["ci_high_s"]) and bool(row["ci_high_s"] < other["ci_low_s"])
+    return not math.isnan(row.ci_high_s) and bool(row.ci_high_s < other.ci_low_s)

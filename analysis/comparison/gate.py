@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from analysis.rows import Row
+from analysis.comparison.rows import TwoSweepsRow, judgement_of
 from sd_bench.verdicts.judgement import UNDECIDED
 
 #: What ``--fail-if`` can name, and what it means.
@@ -34,7 +34,7 @@ class Condition:
         """What cells that fail are."""
         return FAILURES[self.word].format(f"{100 * self.slowdown:g} %")
 
-    def holds(self, row: Row) -> bool | None:
+    def holds(self, row: TwoSweepsRow) -> bool | None:
         """Whether a cell of `two_sweeps.compare_sweeps` is so; ``None`` if nobody can tell.
 
         The share of tables in which any answer of ``slower`` is wrong is at most 5 %.
@@ -42,17 +42,17 @@ class Condition:
         if self.word == "slower":
             return _is_slower(row, self.slowdown)
         if self.word == "unclear":
-            return None if row["outcome"] in (*UNDECIDED, "ambiguous") else False
+            return None if row.outcome in (*UNDECIDED, "ambiguous") else False
         if self.word in ("failed", "different", "unproven"):
             return bool(row[self.word])
-        return bool(row["outcome"] == self.word)
+        return bool(row.outcome == self.word)
 
 
-def _is_slower(row: Row, slowdown: float) -> bool | None:
-    if row["outcome"] in _NOTHING_BEFORE:
+def _is_slower(row: TwoSweepsRow, slowdown: float) -> bool | None:
+    if row.outcome in _NOTHING_BEFORE:
         return False
-    difference = row["difference"]
-    return None if difference is None else difference.judgement.exceeds(slowdown)
+    judgement = judgement_of(row)
+    return None if judgement is None else judgement.exceeds(slowdown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,11 @@ class Gate:
 
     num_cells: int
     conditions: Sequence[Condition]
-    failed: list[Row]
-    undecided: list[Row]
+    failed: list[TwoSweepsRow]
+    undecided: list[TwoSweepsRow]
 
 
-def judge_gate(rows: Iterable[Row], conditions: Sequence[Condition]) -> Gate:
+def judge_gate(rows: Iterable[TwoSweepsRow], conditions: Sequence[Condition]) -> Gate:
     """Hold each cell against all conditions."""
     answers = [(row, {condition.holds(row) for condition in conditions}) for row in rows]
     return Gate(

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from analysis.rows import Row
+from analysis.comparison.rows import DeltaRow
+from analysis.ingest.rows import CellRow
 from sd_bench.verdicts import parity
 from sd_bench.verdicts.axes import PICTURE_AXES
 from sd_bench.verdicts.parity import NO_REFERENCE, OWN_REFERENCE, KeptLatents, Latents, Parity
 
 
-def judge_parity(cell: Row, reference: Row | None, read: Callable[[str], Latents | str]) -> Row:
-    """``parity`` against the reference cell, ``parity_reason`` if there is none, ``parity_ok``,
-    and the largest distance that would be, ``parity_allowed``. Where the output differs,
-    ``parity_stage`` is the first stage that does, ``parity_stage_distance`` how far, and
-    ``parity_where`` both in words.
+def judge_parity(
+    cell: CellRow, reference: CellRow | None, read: Callable[[str], Latents | str]
+) -> Parity:
+    """The parity of a cell with the cell of its baseline, if it has one.
+
+    ``read`` reads a file of latents.
     """
     if reference is None:
-        found = NO_REFERENCE
-    elif reference is cell:
-        found = OWN_REFERENCE
-    elif others := [axis for axis in PICTURE_AXES if cell.get(axis) != reference.get(axis)]:
-        found = Parity(reason=f"another {' and '.join(others).replace('_', ' ')}")
-    else:
-        found = parity.judge_parity(_kept(cell), _kept(reference), read)
+        return NO_REFERENCE
+    if reference is cell:
+        return OWN_REFERENCE
+    if others := [axis for axis in PICTURE_AXES if cell[axis] != reference[axis]]:
+        return Parity(reason=f"another {' and '.join(others).replace('_', ' ')}")
+    return parity.judge_parity(_kept(cell), _kept(reference), read)
+
+
+def describe_parity(found: Parity) -> dict[str, Any]:
+    """Its columns in a row."""
     return {
         "parity": found.distance,
         "parity_reason": found.reason,
@@ -35,21 +41,21 @@ def judge_parity(cell: Row, reference: Row | None, read: Callable[[str], Latents
     }
 
 
-def to_parity(row: Row) -> Parity:
-    """The columns of `judge_parity` put together again."""
+def to_parity(row: DeltaRow) -> Parity:
+    """The columns of `describe_parity` put together again."""
     return Parity(
-        distance=row["parity"],
-        allowed=row["parity_allowed"],
-        reason=row["parity_reason"],
-        stage=row["parity_stage"],
-        stage_distance=row["parity_stage_distance"],
+        distance=row.parity,
+        allowed=row.parity_allowed,
+        reason=row.parity_reason,
+        stage=row.parity_stage,
+        stage_distance=row.parity_stage_distance,
     )
 
 
-def _kept(row: Row) -> KeptLatents:
+def _kept(row: CellRow) -> KeptLatents:
     return KeptLatents(
-        path=row["latents_path"],
-        reason=str(row["latents_reason"]),
-        precision=row["precision"],
-        sketches=row["sketches"],
+        path=row.latents_path,
+        reason=str(row.latents_reason),
+        precision=row.precision,
+        sketches=row.sketches,
     )

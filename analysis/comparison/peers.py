@@ -9,9 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.comparison.deltas import compare, compare_with
+from analysis.comparison.deltas import compare, compare_with, margin_of, name_cell
+from analysis.comparison.rows import DeltaRow
 from analysis.ingest.measures import STAGES
-from analysis.rows import Row, list_rows
+from analysis.rows import keep_measured, list_rows
 from sd_bench.verdicts.axes import WORKLOAD_AXES, order_values
 from sd_bench.verdicts.baselines import Baseline
 from sd_bench.verdicts.comparisons import Difference, Sides, judge_sides
@@ -37,13 +38,19 @@ class Peers:
     stages: list[dict[str, Difference]]
     best: pd.DataFrame
 
+    @property
+    def stages_of(self) -> dict[str, dict[str, Difference]]:
+        """The ``stages`` of each row by its `name_cell`."""
+        names = map(name_cell, list_rows(self.deltas, DeltaRow))
+        return dict(zip(names, self.stages, strict=True))
+
 
 def find_peers(cells: pd.DataFrame, margin: float | None = None) -> Peers | None:
     """The implementations of a table of cells; ``None`` where fewer than two were measured.
 
     ``margin`` is that of `compare`.
     """
-    measured = order_values(_AXIS, cells.loc[cells["status"] == "ok", _AXIS])
+    measured = order_values(_AXIS, keep_measured(cells)[_AXIS])
     if len(measured) < 2:
         return None
     reference = str(measured[0])
@@ -70,39 +77,44 @@ def add_stages(peers: Peers) -> pd.DataFrame:
 
 def _pair_best(deltas: pd.DataFrame, reference: str) -> Iterator[tuple[int, int]]:
     """The row of each implementation's fastest cell, with that of the reference's, by place."""
-    rows = list_rows(deltas.assign(at=range(len(deltas))))
-    measured = pd.DataFrame([row for row in rows if row["status"] == "ok"], dtype=object)
-    place = ["machine", *WORKLOAD_AXES, "batch_size", "weights"]
-    for _, group in measured.groupby(place, sort=False, dropna=False):
-        best: dict[str, Row] = {}
-        for row in sorted(list_rows(group), key=lambda row: row["typical_s"]):
-            best.setdefault(str(row[_AXIS]), row)
+    place = ("machine", *WORKLOAD_AXES, "batch_size", "weights")
+    rows = list_rows(deltas, DeltaRow)
+    places = {
+        at: tuple(row[column] for column in place)
+        for at, row in enumerate(rows)
+        if row.status == "ok"
+    }
+    fastest: dict[tuple[Any, ...], dict[str, int]] = {each: {} for each in places.values()}
+    for at in sorted(places, key=lambda at: rows[at].typical_s):
+        fastest[places[at]].setdefault(str(rows[at].implementation), at)
+    for best in fastest.values():
         if reference in best:
-            partner = best[reference]["at"]
-            yield from ((best[str(name)]["at"], partner) for name in order_values(_AXIS, best))
+            yield from ((best[str(name)], best[reference]) for name in order_values(_AXIS, best))
 
 
 def _compare_stages(deltas: pd.DataFrame) -> list[dict[str, Difference]]:
     """The differences of each row by stage; all stages of a machine are one family."""
-    rows = list_rows(deltas)
-    by_cell = {row["comparison"].cell: row for row in rows}
+    rows = list_rows(deltas, DeltaRow)
+    by_cell = {row.comparison.cell: row for row in rows}
     found: list[dict[str, Difference]] = [{} for _ in rows]
     sides: dict[tuple[int, str], Sides] = {}
     for at, row in enumerate(rows):
-        comparison, difference = row["comparison"], row["difference"]
-        if not comparison.is_comparison or difference is None or difference.sides is None:
+        difference, base_cell = row.difference, row.comparison.baseline_cell
+        if not row.comparison.is_comparison or base_cell is None:
             continue
-        base = by_cell[comparison.baseline_cell]
+        if difference is None or difference.sides is None:
+            continue
+        base = by_cell[base_cell]
         for stage in STAGES:
-            both = base["stage_runs"][stage], row["stage_runs"][stage]
+            both = base.stage_runs[stage], row.stage_runs[stage]
             if not any(math.isnan(s) or s <= 0 for runs in both for s in runs.values()):
                 sides[at, stage] = Sides(
                     baseline_s=both[0], cell_s=both[1], planned=difference.sides.planned
                 )
     if not sides:
         return found
-    machines = [rows[at]["machine"] for at, _ in sides]
-    judged = judge_sides([*sides.values()], machines, float(deltas["margin"].iloc[0]))
+    machines = [rows[at].machine for at, _ in sides]
+    judged = judge_sides([*sides.values()], machines, margin_of(deltas))
     for (at, stage), difference in zip(sides, judged, strict=True):
         if difference is not None:
             found[at][stage] = difference

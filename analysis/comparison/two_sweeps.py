@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import pandas as pd
+from msgspec import structs
 
-from analysis.comparison.deltas import NOT_JUDGED, describe_difference
+from analysis.comparison.deltas import describe_difference
 from analysis.comparison.flags import flag_cell
-from analysis.comparison.parity import judge_parity
+from analysis.comparison.parity import describe_parity, judge_parity
+from analysis.comparison.rows import TwoSweepsRow
 from analysis.formatting import join_sweeps
-from analysis.rows import Row, list_rows
+from analysis.ingest.rows import CellRow
+from analysis.rows import list_rows, to_frame
 from sd_bench.verdicts.axes import AXES, PICTURE_AXES, order_values
 from sd_bench.verdicts.comparisons import Sides, judge_sides
 from sd_bench.verdicts.judgement import DEFAULT_MARGIN
@@ -32,28 +34,20 @@ def compare_sweeps(
 ) -> pd.DataFrame:
     """One row a cell of either sweep; both are tables of `summarise`.
 
-    Cells are the same if all their choices are. ``outcome`` is a verdict, or ``failed`` (no times
-    in NEW), ``failed before`` (none in OLD), ``missing``, ``new`` or ``ambiguous`` (measured more
-    than once in a sweep); ``note`` says why. ``baseline_s`` and ``cell_s`` are OLD's and NEW's
-    seconds of the estimate that the speed-up is of, ``old_marks`` and ``new_marks`` the signs
-    beside them. ``failed``, ``different`` and ``unproven`` are as `gate.FAILURES` says. Judged as
-    one table.
+    Cells are the same if all their choices are. The columns are those of `TwoSweepsRow`;
+    ``baseline_s`` and ``cell_s`` are OLD's and NEW's seconds of the estimate that the speed-up is
+    of. Judged as one table.
     """
     compared_by = _known_axes(old, new)
     sides = [_by_choices(old, compared_by), _by_choices(new, compared_by)]
     pairs = [[side.get(key, []) for side in sides] for key in dict.fromkeys((*sides[0], *sides[1]))]
-    rows = [_row(old, new) for old, new in pairs]
-    compared = [
-        None if row["outcome"] else _sides(*pair) for row, pair in zip(rows, pairs, strict=True)
+    compared = [None if _without_partner(*pair) else _sides(*pair) for pair in pairs]
+    differences = judge_sides(compared, ["one table"] * len(pairs), margin)
+    rows = [
+        _row(before, after, margin, describe_difference(difference))
+        for (before, after), difference in zip(pairs, differences, strict=True)
     ]
-    differences = judge_sides(compared, ["one table"] * len(rows), margin)
-    for row, difference in zip(rows, differences, strict=True):
-        row.update(describe_difference(difference), margin=margin)
-        row["outcome"] = row["outcome"] or row["verdict"]
-        row["different"] = row["parity_ok"] is False
-    bounds = ("speedup", "improvement", "adjusted")
-    numbers = [f"{name}_{end}" for name in bounds for end in ("low", "high")]
-    return pd.DataFrame(rows, dtype=object).astype(dict.fromkeys(numbers, float))
+    return to_frame(rows, TwoSweepsRow)
 
 
 def compare_scales(old: pd.DataFrame, new: pd.DataFrame) -> str:
@@ -102,56 +96,56 @@ def _known_axes(old: pd.DataFrame, new: pd.DataFrame) -> list[str]:
     return [axis for axis in AXES if axis not in unknown]
 
 
-def _by_choices(cells: pd.DataFrame, axes: list[str]) -> dict[tuple[Any, ...], list[Row]]:
-    found: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
-    for row in list_rows(cells):
+def _by_choices(cells: pd.DataFrame, axes: list[str]) -> dict[tuple[Any, ...], list[CellRow]]:
+    found: dict[tuple[Any, ...], list[CellRow]] = defaultdict(list)
+    for row in list_rows(cells, CellRow):
         found[tuple(row[axis] for axis in axes)].append(row)
     return found
 
 
-def _row(old: list[Row], new: list[Row]) -> Row:
-    before, after = _measured(old), _measured(new)
-    row = {axis: (old or new)[0][axis] for axis in AXES} | NOT_JUDGED
-    row["attention_dtype"] = " then ".join(
-        dict.fromkeys(r["attention_dtype"] for r in (*old, *new) if r["attention_dtype"])
+def _row(
+    old: list[CellRow], new: list[CellRow], margin: float, difference: dict[str, Any]
+) -> TwoSweepsRow:
+    """A row with the columns of its ``difference``."""
+    before, after, first = _measured(old), _measured(new), (old or new)[0]
+    choices: dict[str, Any] = {axis: first[axis] for axis in AXES}
+    dtypes = dict.fromkeys(r.attention_dtype for r in (*old, *new) if r.attention_dtype)
+    row = TwoSweepsRow(
+        machine=first.machine,
+        env=first.env,
+        **choices,
+        **difference,
+        attention_dtype=" then ".join(dtypes),
+        old_proof=_proof(before),
+        new_proof=_proof(after),
+        new_proof_said=_say_proof(after),
+        outcome=_without_partner(old, new),
+        note="; ".join(note for note in _notes(old, new) if note),
+        failed=bool(before) and any(cell.rounds_without_times for cell in new),
+        unproven=any(cell.kernel_proof != PROVEN for cell in after),
+        margin=margin,
     )
-    row |= {
-        "difference": None,
-        "baseline_s": math.nan,
-        "cell_s": math.nan,
-        "old_marks": "",
-        "new_marks": "",
-        "improvement_percent": math.nan,
-        "speedup": math.nan,
-        "old_proof": _proof(before),
-        "new_proof": _proof(after),
-        "new_proof_said": _say_proof(after),
-        "parity_ok": None,
-        "parity": math.nan,
-        "parity_reason": "",
-        "outcome": _without_partner(old, new),
-        "note": "; ".join(note for note in _notes(old, new) if note),
-        "failed": bool(before) and any(cell["rounds_without_times"] for cell in new),
-        "unproven": any(cell["kernel_proof"] != PROVEN for cell in after),
-    }
-    return row if row["outcome"] else row | _compared(row, before[0], after[0])
+    return row if row.outcome else _compared(row, before[0], after[0])
 
 
-def _compared(row: Row, before: Row, after: Row) -> Row:
+def _compared(row: TwoSweepsRow, before: CellRow, after: CellRow) -> TwoSweepsRow:
     parity = judge_parity(after, before, read_latents)
-    notes = (text for text in (row["note"], parity["parity_where"]) if text)
-    return parity | {
-        "note": "; ".join(notes),
-        "counters": _unpaired(after["counters"]),
-        "baseline_counters": before["counters"],
-        "old_marks": _flags(before, None),
-        "new_marks": _flags(after, parity["parity_ok"]),
-    }
+    return structs.replace(
+        row,
+        **describe_parity(parity),
+        outcome=row.verdict,
+        different=parity.ok is False,
+        note="; ".join(text for text in (row.note, parity.where) if text),
+        counters=_unpaired(after.counters),
+        baseline_counters=before.counters,
+        old_marks=flag_cell(before, None),
+        new_marks=flag_cell(after, parity.ok),
+    )
 
 
-def _sides(old: list[Row], new: list[Row]) -> Sides:
+def _sides(old: list[CellRow], new: list[CellRow]) -> Sides:
     (before,), (after,) = _measured(old), _measured(new)
-    return Sides(baseline_s=before["runs"], cell_s=_unpaired(after["runs"]))
+    return Sides(baseline_s=before.runs, cell_s=_unpaired(after.runs))
 
 
 def _unpaired(of_rounds: Mapping[RoundKey, Value]) -> dict[RoundKey, Value]:
@@ -159,25 +153,21 @@ def _unpaired(of_rounds: Mapping[RoundKey, Value]) -> dict[RoundKey, Value]:
     return {(f"new {sweep}", number): each for (sweep, number), each in of_rounds.items()}
 
 
-def _proof(measured: list[Row]) -> str:
-    return ", ".join(sorted({str(cell["kernel_proof"]) for cell in measured}))
+def _proof(measured: list[CellRow]) -> str:
+    return ", ".join(sorted({str(cell.kernel_proof) for cell in measured}))
 
 
-def _say_proof(measured: list[Row]) -> str:
-    said = {say_proof(str(c["kernel_proof"]), str(c["proof_detail"])) for c in measured}
+def _say_proof(measured: list[CellRow]) -> str:
+    said = {say_proof(str(c.kernel_proof), str(c.proof_detail)) for c in measured}
     return ", ".join(sorted(said))
 
 
-def _flags(cell: Row, parity_ok: bool | None) -> str:
-    return flag_cell(cell | {"parity_ok": parity_ok})
-
-
-def _measured(cells: list[Row]) -> list[Row]:
+def _measured(cells: list[CellRow]) -> list[CellRow]:
     """Those with times. A round that crashed may know no environment, and is a cell of its own."""
-    return [cell for cell in cells if cell["status"] == "ok"]
+    return [cell for cell in cells if cell.status == "ok"]
 
 
-def _without_partner(old: list[Row], new: list[Row]) -> str:
+def _without_partner(old: list[CellRow], new: list[CellRow]) -> str:
     """Why a cell cannot be compared; empty if it can."""
     if not new:
         return "missing"
@@ -191,21 +181,20 @@ def _without_partner(old: list[Row], new: list[Row]) -> str:
     return "" if after else "failed"
 
 
-def _notes(old: list[Row], new: list[Row]) -> Iterable[str]:
+def _notes(old: list[CellRow], new: list[CellRow]) -> Iterable[str]:
     for side, cells in (("OLD", old), ("NEW", new)):
         yield _several(side, _measured(cells))
         reasons = "; ".join(text for text in _reasons(cells) if text)
         yield f"OLD: {reasons}" if reasons and side == "OLD" else reasons
 
 
-def _several(side: str, measured: list[Row]) -> str:
+def _several(side: str, measured: list[CellRow]) -> str:
     """Where a side has measured a cell more than once, and what to do."""
     if len(measured) < 2:
         return ""
-    envs = Counter(cell["env"] for cell in measured)
+    envs = Counter(cell.env for cell in measured)
     places = (
-        f"{cell['env']}{_told_apart(cell) if envs[cell['env']] > 1 else ''} "
-        f"({join_sweeps(cell['sweeps'])})"
+        f"{cell.env}{_told_apart(cell) if envs[cell.env] > 1 else ''} ({join_sweeps(cell.sweeps)})"
         for cell in measured
     )
     return (
@@ -214,15 +203,15 @@ def _several(side: str, measured: list[Row]) -> str:
     )
 
 
-def _told_apart(cell: Row) -> str:
-    return f" #{str(cell['cell_hash'])[:7]}"
+def _told_apart(cell: CellRow) -> str:
+    return f" #{str(cell.cell_hash)[:7]}"
 
 
-def _reasons(cells: list[Row]) -> Iterable[str]:
+def _reasons(cells: list[CellRow]) -> Iterable[str]:
     """Why rounds have no times, counted over all rounds of a side."""
     total = sum(_num_rounds(cell) for cell in cells)
     for cell in cells:
-        reason, own = str(cell["reason"]), f" of {_num_rounds(cell)} rounds "
+        reason, own = str(cell.reason), f" of {_num_rounds(cell)} rounds "
         if not reason or _num_rounds(cell) == total:
             yield reason
         elif own in reason:
@@ -231,5 +220,5 @@ def _reasons(cells: list[Row]) -> Iterable[str]:
             yield f"{_num_rounds(cell)} of {total} rounds {reason}"
 
 
-def _num_rounds(cell: Row) -> int:
-    return int(cell["rounds"] + cell["rounds_without_times"])
+def _num_rounds(cell: CellRow) -> int:
+    return int(cell.rounds + cell.rounds_without_times)

@@ -14,7 +14,8 @@ import pandas as pd
 from analysis.errors import AnalysisError
 from analysis.history.environment_changes import FactChange, list_changes
 from analysis.ingest.cells import VALUES
-from analysis.rows import Row, list_rows
+from analysis.ingest.rows import Named, RoundRow
+from analysis.rows import list_rows
 from sd_bench.records import RecordError, read_record
 from sd_bench.statistics.runtime import Runtime, typical_runtime
 from sd_bench.verdicts.axes import AXES, rank
@@ -53,7 +54,7 @@ class Point:
 class CellHistory:
     """The points of a cell on one machine in order; ``row`` has its choices."""
 
-    row: Row
+    row: Named
     machine: str
     points: tuple[Point, ...]
 
@@ -66,21 +67,21 @@ def gather_histories(rounds: pd.DataFrame, value: str = "runtime") -> list[CellH
     if no cell has two points.
     """
     column = VALUES[value]
-    usable = [row for row in list_rows(rounds) if _is_usable(row, column)]
+    usable = [row for row in list_rows(rounds, RoundRow) if _is_usable(row, column)]
     if not usable:
         raise AnalysisError(
             "no measured round with a date: a history needs records of sd_bench with times"
         )
     read_environment = _reader()
-    members: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    members: dict[tuple[Any, ...], list[RoundRow]] = defaultdict(list)
     for row in usable:
-        key = (row["device"], _machine(read_environment(row)), row["cell_hash"])
+        key = (row.device, _machine(read_environment(row)), row.cell_hash)
         members[(*key, *(row[axis] for axis in AXES))].append(row)
     numbers = _number_sweeps(usable)
     machines = _name_machines(key[:2] for key in members)
     histories = [
         CellHistory(
-            row=rows[0] | {"attention_dtype": _joined(row["attention_dtype"] for row in rows)},
+            row=_named(rows),
             machine=machines[key[:2]],
             points=_points(rows, column, numbers, read_environment),
         )
@@ -95,40 +96,45 @@ def gather_histories(rounds: pd.DataFrame, value: str = "runtime") -> list[CellH
     return sorted(found, key=_display_order)
 
 
+def _named(rows: Sequence[RoundRow]) -> Named:
+    columns = {name: rows[0][name] for name in Named.__struct_fields__}
+    return Named(**columns | {"attention_dtype": _joined(row.attention_dtype for row in rows)})
+
+
 def _count(sweeps: int) -> str:
     return "one sweep only" if sweeps == 1 else f"{sweeps} sweeps"
 
 
-def _is_usable(row: Row, column: str) -> bool:
-    return row["status"] == "ok" and row[column] == row[column] and _date(row) is not None
+def _is_usable(row: RoundRow, column: str) -> bool:
+    return row.status == "ok" and row[column] == row[column] and _date(row) is not None
 
 
-def _date(row: Row) -> datetime | None:
+def _date(row: RoundRow) -> datetime | None:
     try:
-        found = datetime.fromisoformat(str(row["started_at"]).replace("Z", "+00:00"))
+        found = datetime.fromisoformat(str(row.started_at).replace("Z", "+00:00"))
     except ValueError:
         return None
     return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
 
 
-def _begin(rows: Iterable[Row]) -> datetime:
+def _begin(rows: Iterable[RoundRow]) -> datetime:
     return min(date for date in map(_date, rows) if date is not None)
 
 
-def _place(row: Row) -> tuple[str, str]:
+def _place(row: RoundRow) -> tuple[str, str]:
     """What is one sweep: its folder, and the environment where it has several."""
-    return str(row["sweep_folder"]), str(row["fingerprint"])
+    return str(row.sweep_folder), str(row.fingerprint)
 
 
-def _reader() -> Callable[[Row], Environment]:
+def _reader() -> Callable[[RoundRow], Environment]:
     """A reader of a round's environment that opens one record for each sweep, cell and commit."""
     known: dict[tuple[str, ...], Environment] = {}
 
-    def read(row: Row) -> Environment:
-        key = (*_place(row), str(row["commit"]))
+    def read(row: RoundRow) -> Environment:
+        key = (*_place(row), str(row.commit))
         if key not in known:
             try:
-                known[key] = read_record(Path(str(row["path"]))).environment
+                known[key] = read_record(Path(str(row.path))).environment
             except RecordError:
                 known[key] = {}
         return known[key]
@@ -154,8 +160,8 @@ def _name_machines(found: Iterable[tuple[str, str]]) -> dict[tuple[str, str], st
     }
 
 
-def _number_sweeps(rows: Sequence[Row]) -> dict[tuple[str, str], int]:
-    members: dict[tuple[str, str], list[Row]] = defaultdict(list)
+def _number_sweeps(rows: Sequence[RoundRow]) -> dict[tuple[str, str], int]:
+    members: dict[tuple[str, str], list[RoundRow]] = defaultdict(list)
     for row in rows:
         members[_place(row)].append(row)
     order = sorted(members, key=lambda place: (_begin(members[place]), place))
@@ -163,18 +169,18 @@ def _number_sweeps(rows: Sequence[Row]) -> dict[tuple[str, str], int]:
 
 
 def _points(
-    rows: Sequence[Row],
+    rows: Sequence[RoundRow],
     column: str,
     numbers: Mapping[tuple[str, str], int],
-    read_environment: Callable[[Row], Environment],
+    read_environment: Callable[[RoundRow], Environment],
 ) -> tuple[Point, ...]:
-    members: dict[int, list[Row]] = defaultdict(list)
+    members: dict[int, list[RoundRow]] = defaultdict(list)
     for row in rows:
         members[numbers[_place(row)]].append(row)
     points: list[Point] = []
     before: Environment | None = None
     for number in sorted(members):
-        mine = sorted(members[number], key=lambda row: int(row["round"]))
+        mine = sorted(members[number], key=lambda row: int(row.round))
         environment = read_environment(mine[0])
         changes = [] if before is None else list_changes(before, environment)
         points.append(_point(number, mine, column, tuple(changes)))
@@ -182,17 +188,19 @@ def _points(
     return tuple(points)
 
 
-def _point(number: int, rows: list[Row], column: str, changes: tuple[FactChange, ...]) -> Point:
-    commit, _, state = str(rows[0]["commit"]).partition(" ")
+def _point(
+    number: int, rows: list[RoundRow], column: str, changes: tuple[FactChange, ...]
+) -> Point:
+    commit, _, state = str(rows[0].commit).partition(" ")
     return Point(
         number=number,
-        sweep=str(rows[0]["sweep"]),
+        sweep=str(rows[0].sweep),
         at=_begin(rows),
         commit="" if commit == UNKNOWN else commit[:_SHORT_COMMIT],
         dirty=bool(state),
-        torch=str(rows[0]["torch"]),
+        torch=str(rows[0].torch),
         rounds=len(rows),
-        disturbed=sum(any(row["iteration_flags"]) for row in rows),
+        disturbed=sum(any(row.iteration_flags) for row in rows),
         runtime=typical_runtime([row[column] for row in rows]),
         changes=changes,
     )

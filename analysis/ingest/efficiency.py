@@ -7,33 +7,23 @@ from __future__ import annotations
 
 import math
 
-from analysis.rows import Row
-
-#: The stages whose rate stands beside that of the whole iteration.
-STAGES = ("text_encode", "denoise", "vae_decode")
-
-#: TFLOP/s of the iteration, of each stage and of the machine's matrix product; and the iteration's
-#: share, in percent, of that and of the datasheet's peak.
-EFFICIENCY = (
-    *("tflop_per_s", *(f"{stage}_tflop_per_s" for stage in STAGES), "matmul_tflop_per_s"),
-    *("matmul_percent", "peak_percent"),
-)
+from analysis.ingest.rows import CellRow
 
 
-def efficiency_columns(cell: Row) -> dict[str, float]:
-    """The columns `EFFICIENCY` of a cell, from those of `measures.NUMBERS`."""
-    achieved = _ratio(cell["iteration_flop"], cell["median_iteration_s"])
-    by_stage = {
-        f"{stage}_tflop_per_s": _ratio(cell[f"{stage}_flop"], cell[f"{stage}_s"]) / 1e12
-        for stage in STAGES
-    }
-    return {
-        "tflop_per_s": achieved / 1e12,
-        **by_stage,
-        "matmul_tflop_per_s": cell["matmul_flop_per_s"] / 1e12,
-        "matmul_percent": 100 * _ratio(achieved, cell["matmul_flop_per_s"]),
-        "peak_percent": 100 * _ratio(achieved, cell["peak_flop_per_s"]),
-    }
+def add_efficiency(cell: CellRow) -> None:
+    """Set what a cell achieved, from its means over rounds.
+
+    That is TFLOP/s of the iteration, of each stage and of the machine's matrix product; and the
+    iteration's share, in percent, of that and of the datasheet's peak.
+    """
+    achieved = _ratio(cell.iteration_flop, cell.median_iteration_s)
+    cell.tflop_per_s = achieved / 1e12
+    cell.text_encode_tflop_per_s = _ratio(cell.text_encode_flop, cell.text_encode_s) / 1e12
+    cell.denoise_tflop_per_s = _ratio(cell.denoise_flop, cell.denoise_s) / 1e12
+    cell.vae_decode_tflop_per_s = _ratio(cell.vae_decode_flop, cell.vae_decode_s) / 1e12
+    cell.matmul_tflop_per_s = cell.matmul_flop_per_s / 1e12
+    cell.matmul_percent = 100 * _ratio(achieved, cell.matmul_flop_per_s)
+    cell.peak_percent = 100 * _ratio(achieved, cell.peak_flop_per_s)
 
 
 def _ratio(above: float, below: float) -> float:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import defaultdict
+from collections.abc import Iterable
 
 import pandas as pd
 
-from analysis.rows import Row
+from analysis.ingest.rows import EnvironmentRow, RoundRow
+from analysis.rows import list_rows, to_frame
+from sd_bench.verdicts.axes import Choice
 from sd_bench.verdicts.environments import ran_nowhere
 
 
@@ -15,27 +18,31 @@ def list_environments(rounds: pd.DataFrame) -> pd.DataFrame:
 
     What ran nowhere counts nowhere, unless nothing ran at all.
     """
-    rows: list[Row] = [
-        {
-            "env": str(env),
-            **{name: members[name].iloc[0] for name in ("machine", "gpu", "device")},
-            **{name: _joined(members[name]) for name in ("torch_env", "torch", "python", "commit")},
-            "sweeps": tuple(dict.fromkeys(members["sweep"])),
-            "cells": members["cell_hash"].nunique(),
-            "rounds": len(members),
-            "fingerprint": members["fingerprint"].iloc[0],
-        }
-        for (_, env), everyone in rounds.groupby(["env_number", "env"])
-        for members in [_begun(everyone)]
-    ]
-    return pd.DataFrame(rows)
+    members: dict[tuple[int, str], list[RoundRow]] = defaultdict(list)
+    for row in list_rows(rounds, RoundRow):
+        members[row.env_number, row.env].append(row)
+    return to_frame((_environment(members[key]) for key in sorted(members)), EnvironmentRow)
 
 
-def _begun(rounds: pd.DataFrame) -> pd.DataFrame:
-    facts = zip(rounds["status"], rounds["fingerprint"], strict=True)
-    began = rounds[[not ran_nowhere(status, fingerprint) for status, fingerprint in facts]]
-    return began if len(began) else rounds
+def _environment(everyone: list[RoundRow]) -> EnvironmentRow:
+    began = [row for row in everyone if not ran_nowhere(row.status, row.fingerprint)]
+    rows = began or everyone
+    first = rows[0]
+    return EnvironmentRow(
+        env=first.env,
+        machine=first.machine,
+        gpu=first.gpu,
+        device=first.device,
+        torch_env=_joined(row.torch_env for row in rows),
+        torch=_joined(row.torch for row in rows),
+        python=_joined(row.python for row in rows),
+        commit=_joined(row.commit for row in rows),
+        sweeps=tuple(dict.fromkeys(row.sweep for row in rows)),
+        cells=len({row.cell_hash for row in rows}),
+        rounds=len(rows),
+        fingerprint=first.fingerprint,
+    )
 
 
-def _joined(values: pd.Series[Any]) -> str:
+def _joined(values: Iterable[Choice]) -> str:
     return ", ".join(str(value) for value in dict.fromkeys(values) if value is not None)

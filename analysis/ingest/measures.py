@@ -25,12 +25,6 @@ NUMBERS = (
     *("ready_cold_s", "ready_warm_s"),
 )
 
-#: The columns that hold something else than one number.
-OTHERS = (
-    *("num_iterations", "iterations_s", "iteration_flags", "compile_cache", "memory_kind"),
-    *("profile", "warnings", "num_warmup", "attention_dtype", "counters"),
-)
-
 #: How a flag of an iteration begins that was throttled.
 THROTTLED_WORD = "throttled"
 
@@ -43,22 +37,12 @@ STAGES = ("text_encode_s", "denoise_s", "vae_decode_s")
 _PEAK_OF = {"autocast": "fp16", "fp16": "fp16", "bf16": "bf16", "fp32": "fp32"}
 
 
-#: What the columns hold where nothing was measured.
-NOTHING: dict[str, Any] = {
-    **dict.fromkeys(NUMBERS, math.nan),
-    **dict.fromkeys(OTHERS, ()),
-    **{"num_iterations": 0, "compile_cache": "", "memory_kind": "", "profile": None},
-    "num_warmup": None,
-    "attention_dtype": "",
-    "counters": None,
-}
-
-
 def read_measures(record: Record) -> dict[str, Any]:
-    """The columns `NUMBERS` and `OTHERS` of one round."""
-    found = dict(NOTHING)
-    found["attention_dtype"] = attention_dtype(record)
-    found["warnings"] = tuple(to_one_line(warning) for warning in record.warnings)
+    """The columns of one round that its record knows; `RoundRow` says what holds for the others."""
+    found: dict[str, Any] = {
+        "attention_dtype": attention_dtype(record),
+        "warnings": tuple(to_one_line(warning) for warning in record.warnings),
+    }
     if record.status != "ok" or record.times is None or not record.times.iterations:
         return found
     return {
@@ -139,23 +123,27 @@ def _memory(record: Record) -> dict[str, Any]:
 def _work(record: Record) -> dict[str, Any]:
     """Counted operations, the energy of an image, the matmul rate, and the device's datasheet."""
     found: dict[str, Any] = {}
-    if record.flops is not None:
-        found["unet_call_flop"] = record.flops.unet_call
-        found["iteration_flop"] = record.flops.iteration
-        found["text_encode_flop"] = text = record.flops.text_encode
-        found["vae_decode_flop"] = decode = record.flops.vae_decode
-        found["denoise_flop"] = record.flops.iteration - text - decode
+    if (flops := record.flops) is not None:
+        found |= {
+            "unet_call_flop": flops.unet_call,
+            "iteration_flop": flops.iteration,
+            "text_encode_flop": flops.text_encode,
+            "vae_decode_flop": flops.vae_decode,
+            "denoise_flop": flops.iteration - flops.text_encode - flops.vae_decode,
+        }
     if record.matmul_rate is not None:
-        found["matmul_flop_per_s"] = record.matmul_rate.flop_per_s
+        found |= {"matmul_flop_per_s": record.matmul_rate.flop_per_s}
     if record.energy is not None and record.energy.joules_per_image is not None:
-        found["joules_per_image"] = record.energy.joules_per_image
+        found |= {"joules_per_image": record.energy.joules_per_image}
     gpu = record.config.get("gpu")
     if isinstance(gpu, dict):
         peaks = gpu.get("peak_tflops")
         peak_name = _PEAK_OF.get(str(record.choices.get("precision")))
         peak = peaks.get(peak_name) if isinstance(peaks, dict) else None
-        found["peak_flop_per_s"] = _positive(peak) * 1e12
-        found["bandwidth_byte_per_s"] = _positive(gpu.get("bandwidth_gb_per_s")) * 1e9
+        found |= {
+            "peak_flop_per_s": _positive(peak) * 1e12,
+            "bandwidth_byte_per_s": _positive(gpu.get("bandwidth_gb_per_s")) * 1e9,
+        }
     return found
 
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 import re
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from analysis.ingest.measures import NOTHING
-from analysis.rows import Row
+from analysis.ingest.rows import RoundRow
 from sd_bench.records import read_text, reason_of
 from sd_bench.records.old_names import PRESETS as OLD_PRESETS
 from sd_bench.records.old_names import name_published, rename_setting
@@ -65,8 +65,8 @@ def read_old_runs(
     path: Path,
     numbers: Iterator[int] | None = None,
     on_left_out: Callable[[str], None] | None = None,
-) -> list[Row]:
-    """A row a runtime, with those columns of `rounds.ROUND_COLUMNS` that are known.
+) -> list[RoundRow]:
+    """A round for each runtime, with what is known of it.
 
     ``numbers`` continues the numbers of the rounds over several files. ``on_left_out`` is told of
     each row of a CSV that is not understood; without it such a row is an error. Raises
@@ -172,31 +172,31 @@ def _seconds(path: Path, text: str) -> float:
     return runtime_s
 
 
-def _row(path: Path, choices: dict[str, Any], runtime_s: float, number: int, order: int) -> Row:
-    known = {axis: choices.get(axis) for axis in AXES}
+def _row(
+    path: Path, choices: dict[str, Any], runtime_s: float, number: int, order: int
+) -> RoundRow:
+    known: dict[str, Any] = {axis: choices.get(axis) for axis in AXES}
     known |= {axis: int(choices[axis]) for axis in _NUMBERS if axis in choices}
     known["gpu"] = str(known["gpu"]).lower()
     n_iter = known["n_iter"]
-    return NOTHING | {
-        "path": str(path),
-        "sweep": str(path.parent),
-        "job": path.name,
-        "cell_hash": "-".join(str(known[axis]) for axis in AXES),
-        "round": number,
-        "status": "ok",
-        "reason": "",
-        "started_at": f"line {order:09d}",
+    return RoundRow(
+        path=str(path),
+        sweep=str(path.parent),
+        sweep_folder=os.path.realpath(path.parent),
+        job=path.name,
+        cell_hash="-".join(str(known[axis]) for axis in AXES),
+        round=number,
+        status="ok",
+        reason="",
+        started_at=f"line {order:09d}",
         **known,
-        "runtime_s": runtime_s,
-        "num_iterations": n_iter or 0,
-        "median_iteration_s": runtime_s if n_iter == 1 else math.nan,
-        "kernel_proof": "none",
-        "proof_detail": "",
-        "latents_path": None,
-        "sketches": {},
-        "scaled": (),
-        "planned": None,
-        "scale": "",
-        "fingerprint": f"{UNKNOWN}, {path.parent}",
-        **dict.fromkeys(("torch", "python", "device", "commit"), UNKNOWN),
-    }
+        runtime_s=runtime_s,
+        num_iterations=n_iter or 0,
+        median_iteration_s=runtime_s if n_iter == 1 else math.nan,
+        kernel_proof="none",
+        fingerprint=f"{UNKNOWN}, {path.parent}",
+        torch=UNKNOWN,
+        python=UNKNOWN,
+        device=UNKNOWN,
+        commit=UNKNOWN,
+    )

@@ -8,41 +8,23 @@ from collections.abc import Callable
 from fnmatch import fnmatch
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from analysis.errors import AnalysisError
-from analysis.ingest.measures import NUMBERS, OTHERS, read_measures
+from analysis.ingest.measures import read_measures
 from analysis.ingest.old_runs import find_old_runs, read_old_runs
 from analysis.ingest.pictures import list_pictures
+from analysis.ingest.rows import RoundRow
 from analysis.ingest.validity import check_numbers
+from analysis.rows import to_frame
 from sd_bench.command_lines import shown
 from sd_bench.records import RECORD_GLOB, Record, RecordError, find_records, read_record
-from sd_bench.verdicts.axes import AXES, to_one_line
+from sd_bench.verdicts.axes import to_one_line
 from sd_bench.verdicts.environments import UNKNOWN, Place, label_environments
 from sd_bench.verdicts.proofs import name_proof
 from sd_bench.verdicts.rounds import find_upcasts, read_round
-
-#: The columns of a table of rounds.
-ROUND_COLUMNS = (
-    *("path", "sweep", "sweep_folder", "job", "cell_hash", "round", "status", "reason"),
-    *("started_at", *AXES, "runtime_s", *NUMBERS, *OTHERS, "kernel_proof", "proof_detail"),
-    *(
-        "latents_path",
-        "sketches",
-        "pictures",
-        "scaled",
-        "fingerprint",
-        "torch",
-        "python",
-        "device",
-        "commit",
-    ),
-    *("worker_s", "planned", "scale", "env", "machine", "device_name", "env_number"),
-    "peer_versions",
-)
-
 
 #: The packages whose versions a comparison of implementations has to name.
 _PEERS = ("diffusers", "transformers", "openvino", "onnxruntime")
@@ -63,16 +45,15 @@ def load_records(*folders: Path | str, on_left_out: Callable[[str], None] = _war
     measured, is left out, and ``on_left_out`` is called with one line that names it. Raises
     AnalysisError if a folder is missing or holds no record, or if no record is usable.
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[_Given] = []
     seen: dict[tuple[Any, ...], Path] = {}
     numbers = count()  # old runs have no rounds of their own
     for path, given in _files([Path(folder) for folder in folders]).items():
         try:
             if fnmatch(path.name, RECORD_GLOB):
-                rows.append(_round(path, seen) | {"given": given})
+                rows.append(_Given(given, _round(path, seen)))
             else:
-                places = {"sweep_folder": os.path.realpath(path.parent), "given": given}
-                rows += [row | places for row in read_old_runs(path, numbers, on_left_out)]
+                rows += [_Given(given, row) for row in read_old_runs(path, numbers, on_left_out)]
         except (ValueError, OverflowError, RecursionError) as error:
             reason = to_one_line(error)
             on_left_out(reason if str(path) in reason else f"{path}: {reason}")
@@ -81,27 +62,32 @@ def load_records(*folders: Path | str, on_left_out: Callable[[str], None] = _war
             f"no usable record in {_listed(folders)}: every file found was left out"
         )
     _complete(rows)
-    rounds = pd.DataFrame(rows, columns=list(ROUND_COLUMNS), dtype=object)
-    return rounds.astype(dict.fromkeys(("runtime_s", "worker_s", *NUMBERS), float))
+    return to_frame((each.row for each in rows), RoundRow)
 
 
-def _complete(rows: list[dict[str, Any]]) -> None:
-    """Add what only all rows together tell: a missing ``upcast``, the environment, the machine."""
-    upcasts = find_upcasts((row["cell_hash"], row["upcast"]) for row in rows)
-    in_order = sorted(range(len(rows)), key=lambda at: (rows[at]["given"], rows[at]["started_at"]))
+class _Given(NamedTuple):
+    """A round, and the place among all folders of the one that it was found below."""
+
+    folder: int
+    row: RoundRow
+
+
+def _complete(rows: list[_Given]) -> None:
+    """Set what only all rows together tell: a missing ``upcast``, the environment, the machine."""
+    upcasts = find_upcasts((row.cell_hash, row.upcast) for _, row in rows)
+    in_order = [row for _, row in sorted(rows, key=lambda each: (each[0], each.row.started_at))]
     labels = label_environments(
-        [Place(*(rows[at][name] for name in Place._fields)) for at in in_order],
-        [rows[at]["status"] for at in in_order],
+        [Place(*(row[name] for name in Place._fields)) for row in in_order],
+        [row.status for row in in_order],
     )
-    for at, label in zip(in_order, labels, strict=True):
-        row = rows[at]
-        row |= {"env": label.env, "machine": label.machine}
-        row |= {"device_name": label.device, "env_number": label.number}
-        if row["upcast"] is None:
-            row["upcast"] = upcasts.get(row["cell_hash"])
+    for row, label in zip(in_order, labels, strict=True):
+        row.env, row.machine = label.env, label.machine
+        row.device_name, row.env_number = label.device, label.number
+        if row.upcast is None:
+            row.upcast = upcasts.get(row.cell_hash)
 
 
-def _round(path: Path, seen: dict[tuple[Any, ...], Path]) -> dict[str, Any]:
+def _round(path: Path, seen: dict[tuple[Any, ...], Path]) -> RoundRow:
     """The row of a record. Raises RecordError, and if the same round was ``seen`` already."""
     record = read_record(path)
     identity = (
@@ -141,41 +127,37 @@ def _listed(folders: tuple[Path | str, ...]) -> str:
     return ", ".join(str(folder) for folder in folders)
 
 
-def _row(path: Path, record: Record) -> dict[str, Any]:
+def _row(path: Path, record: Record) -> RoundRow:
     found = read_round(record, path)
     if found.status == "ok":
         check_numbers(record)
-    return {
-        "path": found.path,
-        "sweep": to_one_line(record.sweep),
-        "job": to_one_line(record.job),
-        "cell_hash": found.cell_hash,
-        "round": found.number,
-        "status": found.status,
-        "reason": found.reason,
-        "started_at": to_one_line(record.started_at),
-        **found.choices,
-        **found.place._asdict(),
-        "runtime_s": found.runtime_s,
-        "worker_s": found.worker_s,
-        "planned": found.planned,
-        "scale": to_one_line(record.config.get("scale") or ""),
-        **read_measures(record),
-        **_proof(record),
-        "latents_path": _latents_path(path, record),
-        "sketches": {} if record.output is None else record.output.stage_sketches,
-        "pictures": list_pictures(path, record),
-        "scaled": tuple(to_one_line(sentence) for sentence in record.scaled),
-        "python": to_one_line(record.environment.get("python") or UNKNOWN),
-        "commit": _commit(record.environment.get("project")),
-        "peer_versions": _peer_versions(record.environment.get("packages")),
-    }
-
-
-def _proof(record: Record) -> dict[str, str]:
     proof = record.kernel_proof
-    detail = "" if proof is None else to_one_line(proof.detail)
-    return {"kernel_proof": name_proof(proof), "proof_detail": detail}
+    place: dict[str, Any] = found.choices | found.place._asdict()
+    return RoundRow(
+        path=found.path,
+        sweep=to_one_line(record.sweep),
+        job=to_one_line(record.job),
+        cell_hash=found.cell_hash,
+        round=found.number,
+        status=found.status,
+        reason=found.reason,
+        started_at=to_one_line(record.started_at),
+        **place,
+        runtime_s=found.runtime_s,
+        worker_s=found.worker_s,
+        planned=found.planned,
+        scale=to_one_line(record.config.get("scale") or ""),
+        **read_measures(record),
+        kernel_proof=name_proof(proof),
+        proof_detail="" if proof is None else to_one_line(proof.detail),
+        latents_path=_latents_path(path, record),
+        sketches={} if record.output is None else record.output.stage_sketches,
+        pictures=list_pictures(path, record),
+        scaled=tuple(to_one_line(sentence) for sentence in record.scaled),
+        python=to_one_line(record.environment.get("python") or UNKNOWN),
+        commit=_commit(record.environment.get("project")),
+        peer_versions=_peer_versions(record.environment.get("packages")),
+    )
 
 
 def _latents_path(path: Path, record: Record) -> str | None:

@@ -13,6 +13,7 @@ from analysis.charts.kinds.sheet import save
 from analysis.formatting import signed_percent
 from analysis.published.study import (
     BASELINES,
+    PublishedRow,
     check_printed_percentages,
     compute_published_improvements,
     find_largest_improvement,
@@ -55,9 +56,9 @@ def make_published_page() -> Page:
         title="The published study",
         tables=[*tables, _headline_table(), _sd1_table()],
         notes=[
-            f"The largest improvement in the data is {largest['improvement_percent']:.1f} % "
-            f"({largest['gpu']}, batch size {largest['batch_size']}, {largest['preset']} "
-            f"against {largest['baseline']}).",
+            f"The largest improvement in the data is {largest.improvement_percent:.1f} % "
+            f"({largest.gpu}, batch size {largest.batch_size}, {largest.preset} "
+            f"against {largest.baseline}).",
             "Runtime [s] with the improvement (baseline - x) / baseline * 100 in brackets: "
             "positive is faster. It is computed from the published seconds, which have one "
             "decimal, so its last digit can differ from the printed one.",
@@ -110,10 +111,8 @@ def _in_published_order(cells: pd.DataFrame) -> tuple[list[str], list[str]]:
 def _runtime_table(cells: pd.DataFrame, title: str) -> Table:
     gpus, presets = _in_published_order(cells)
     text = {
-        (row["gpu"], row["preset"]): (
-            f"{row['runtime_s']:.1f} ({signed_percent(row['improvement_percent'])})"
-        )
-        for row in list_rows(cells)
+        (row.gpu, row.preset): (f"{row.runtime_s:.1f} ({signed_percent(row.improvement_percent)})")
+        for row in list_rows(cells, PublishedRow)
     }
     return Table(
         title=title,
@@ -127,10 +126,10 @@ def _headline_table() -> Table:
     printed = check_printed_percentages()
     headline = printed[printed["table"] == "headline"]
     text = {
-        (row["gpu"], row["batch_size"]): (
-            f"{row['printed_percent']} % ({signed_percent(row['improvement_percent'])})"
+        (row.gpu, row.batch_size): (
+            f"{row.printed_percent} % ({signed_percent(row.improvement_percent)})"
         )
-        for row in list_rows(headline)
+        for row in list_rows(headline, PublishedRow)
     }
     sizes = sorted(set(headline["batch_size"]))
     gpus, _ = _in_published_order(headline)
@@ -145,8 +144,8 @@ def _headline_table() -> Table:
 
 def _sd1_table() -> Table:
     printed = check_printed_percentages()
-    rows = list_rows(printed[printed["model_version"] == "sd1"])
-    rows.sort(key=lambda row: rank("gpu", row["gpu"]))
+    rows = list_rows(printed[printed["model_version"] == "sd1"], PublishedRow)
+    rows.sort(key=lambda row: rank("gpu", row.gpu))
     headings = ["GPU", "preset", "runtime [s]", "printed change", "improvement"]
     return Table(
         title="sd1, batch size 2, against original_no_xformers "
@@ -154,11 +153,11 @@ def _sd1_table() -> Table:
         headings=headings,
         rows=[
             [
-                str(row["gpu"]),
-                str(row["preset"]),
-                f"{row['runtime_s']:.1f}",
-                f"{row['printed_percent']} %",
-                signed_percent(row["improvement_percent"]),
+                str(row.gpu),
+                str(row.preset),
+                f"{row.runtime_s:.1f}",
+                f"{row.printed_percent} %",
+                signed_percent(row.improvement_percent),
             ]
             for row in rows
         ],
@@ -169,10 +168,8 @@ def _sd1_table() -> Table:
 def _chart(cells: pd.DataFrame, title: str) -> BarChart:
     gpus, presets = _in_published_order(cells)
     bars = {(gpu, name): Bar(gap=_NO_COMPILE) for gpu in gpus for name in presets}
-    for row in list_rows(cells):
-        bars[str(row["gpu"]), str(row["preset"])] = Bar(
-            value=row["runtime_s"], text=f"{row['runtime_s']:.1f}"
-        )
+    for row in list_rows(cells, PublishedRow):
+        bars[str(row.gpu), str(row.preset)] = Bar(value=row.runtime_s, text=f"{row.runtime_s:.1f}")
     sd1 = set(cells["model_version"]) == {"sd1"}
     return BarChart(
         title=title,

@@ -6,6 +6,7 @@ The seconds are printed with one decimal, so every percentage computed from them
 
 from __future__ import annotations
 
+import math
 from importlib.resources import files
 
 import pandas as pd
@@ -22,6 +23,43 @@ _PRINTED_BASELINES = {"sd1": "original_no_xformers", "sd2": "original_xformers"}
 
 #: Half of the last printed digit of the seconds.
 SECONDS_ROUNDING = 0.05
+
+
+class PublishedRow(Row, kw_only=True):
+    """A published runtime, against a ``baseline``; which fields are known depends on the table.
+
+    ``printed_percent`` is as the study printed it; sd1's has the other sign.
+    """
+
+    model_version: str
+    gpu: str
+    batch_size: int
+    preset: str
+    runtime_s: float = math.nan
+    printed_percent: str = ""
+    baseline: str = ""
+    baseline_s: float = math.nan
+    improvement_percent: float = math.nan
+    lowest_percent: float = math.nan
+    highest_percent: float = math.nan
+
+    def improve_by(self, rounding_s: float) -> float:
+        """The improvement in percent if rounding had made both times wrong by that much."""
+        if self.preset == self.baseline:
+            rounding_s = 0.0
+        return improvement_percent(self.baseline_s + rounding_s, self.runtime_s - rounding_s)
+
+    @property
+    def printed_improvement_percent(self) -> float:
+        """The printed percentage as an improvement."""
+        return (-1 if self.model_version == "sd1" else 1) * float(self.printed_percent)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the printed percentage is within what was rounded."""
+        rounding = 0.5 / 10 ** len(self.printed_percent.partition(".")[2])
+        low, high = self.lowest_percent - rounding, self.highest_percent + rounding
+        return low <= self.printed_improvement_percent <= high
 
 
 def read_published_runtimes() -> pd.DataFrame:
@@ -45,13 +83,20 @@ def compute_published_improvements() -> pd.DataFrame:
     """
     runtimes = read_published_runtimes()
     place = ["model_version", "gpu", "batch_size"]
-    rows = []
+    parts = []
     for baseline in BASELINES:
         base = runtimes[runtimes["preset"] == baseline]
         base = base[[*place, "runtime_s"]].rename(columns={"runtime_s": "baseline_s"})
-        for row in list_rows(runtimes.merge(base, on=place)):
-            rows.append(row | {"baseline": baseline} | _improvement(row, baseline))
-    return pd.DataFrame(rows).drop(columns=["n_iter", "printed_percent"])
+        part = runtimes.merge(base, on=place).assign(baseline=baseline)
+        rows = list_rows(part, PublishedRow)
+        parts.append(
+            part.assign(
+                improvement_percent=[row.improve_by(0.0) for row in rows],
+                lowest_percent=[row.improve_by(-SECONDS_ROUNDING) for row in rows],
+                highest_percent=[row.improve_by(SECONDS_ROUNDING) for row in rows],
+            )
+        )
+    return pd.concat(parts, ignore_index=True).drop(columns=["n_iter", "printed_percent"])
 
 
 def check_printed_percentages() -> pd.DataFrame:
@@ -70,15 +115,17 @@ def check_printed_percentages() -> pd.DataFrame:
     told_against = computed["model_version"].map(_PRINTED_BASELINES)
     computed = computed[computed["baseline"] == told_against].drop(columns=["runtime_s"])
     merged = printed.drop(columns=["n_iter"]).merge(computed, on=key, how="left")
-    rows = [row | _agreement(row) for row in list_rows(merged)]
-    return pd.DataFrame(rows)
+    rows = list_rows(merged, PublishedRow)
+    return merged.assign(
+        printed_improvement_percent=[row.printed_improvement_percent for row in rows],
+        agrees=[row.agrees for row in rows],
+    )
 
 
-def find_largest_improvement() -> Row:
-    """The row of `published_improvements` with the largest improvement over either baseline."""
-    improvements = compute_published_improvements().sort_values("improvement_percent")
-    largest: Row = list_rows(improvements)[-1]
-    return largest
+def find_largest_improvement() -> PublishedRow:
+    """That with the largest improvement over either baseline."""
+    rows = list_rows(compute_published_improvements(), PublishedRow)
+    return max(rows, key=lambda row: row.improvement_percent)
 
 
 def read_published_runs() -> pd.DataFrame:
@@ -97,22 +144,3 @@ def _read(name: str) -> pd.DataFrame:
         table = pd.read_csv(stream, dtype=str).rename(columns=rename_setting)
     model = name.partition("_")[0]
     return table.assign(preset=[name_published(preset, model) for preset in table["preset"]])
-
-
-def _improvement(row: Row, baseline: str) -> Row:
-    base, runtime = row["baseline_s"], row["runtime_s"]
-    rounding = 0.0 if row["preset"] == baseline else SECONDS_ROUNDING
-    return {
-        "improvement_percent": improvement_percent(base, runtime),
-        "lowest_percent": improvement_percent(base - rounding, runtime + rounding),
-        "highest_percent": improvement_percent(base + rounding, runtime - rounding),
-    }
-
-
-def _agreement(row: Row) -> Row:
-    text = str(row["printed_percent"])
-    sign = -1 if row["model_version"] == "sd1" else 1
-    printed = sign * float(text)
-    rounding = 0.5 / 10 ** len(text.partition(".")[2])
-    low, high = row["lowest_percent"] - rounding, row["highest_percent"] + rounding
-    return {"printed_improvement_percent": printed, "agrees": low <= printed <= high}

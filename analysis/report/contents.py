@@ -9,7 +9,9 @@ from itertools import accumulate
 import pandas as pd
 
 from analysis.charts.kinds.base import Chart
+from analysis.comparison.deltas import margin_of
 from analysis.comparison.peers import Peers, find_peers
+from analysis.comparison.rows import DeltaRow
 from analysis.rows import list_rows
 from analysis.truncation import LONGEST, cut
 
@@ -28,17 +30,17 @@ class ReportData:
     @property
     def peers(self) -> Peers | None:
         """The implementations, where there are several."""
-        return find_peers(self.deltas, float(self.deltas["margin"].iloc[0]))
+        return find_peers(self.deltas, margin_of(self.deltas))
 
 
 def list_excluded(data: ReportData) -> list[str]:
     """What is not among the numbers, and why: records, cells, and rounds of cells."""
     lines = [f"Record left out: {cut(reason, 2 * LONGEST)}" for reason in data.left_out]
-    for row in list_rows(data.deltas[data.deltas["reason"] != ""]):
-        what = "Rounds" if row["status"] == "ok" else "Cell"
+    for row in list_rows(data.deltas[data.deltas["reason"] != ""], DeltaRow):
+        what = "Rounds" if row.status == "ok" else "Cell"
         lines.append(
-            f"{what} without times: {row['series']} at batch {row['batch_size']} on "
-            f"{row['machine']}: {row['reason']}"
+            f"{what} without times: {row.series} at batch {row.batch_size} on "
+            f"{row.machine}: {row.reason}"
         )
     return lines
 

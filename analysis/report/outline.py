@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from analysis.comparison.rows import DeltaRow
 from analysis.report.contents import ReportData, name_report
 from analysis.rows import list_rows
 from analysis.tables.efficiency import ABOVE_NOTE, EFFICIENCY_NOTE, make_efficiency_page
@@ -123,7 +124,7 @@ def _reading(data: ReportData, pages: list[Page]) -> list[Fact]:
     tables = [table for page in pages for table in page.tables]
     deltas = [data.deltas, *data.by_axis.values()]
     signs = [*data.deltas["flags"], *(f for each in deltas for f in each["baseline_flags"])]
-    rule = note_verdicts(list_rows(data.deltas))[:1]
+    rule = note_verdicts(list_rows(data.deltas, DeltaRow))[:1]
     measured = data.deltas[data.deltas["status"] == "ok"]
     return [
         *(Fact("verdict", sentence) for sentence in rule),
@@ -140,7 +141,7 @@ def _remarks(data: ReportData, pages: list[Page]) -> list[str]:
         *note_scaling(data.deltas),
         *(note_value(deltas) for deltas in data.by_axis.values()),
         *(sentence for deltas in data.by_axis.values() for sentence in note_scaling(deltas)),
-        *note_verdicts(list_rows(data.deltas))[:1],
+        *note_verdicts(list_rows(data.deltas, DeltaRow))[:1],
         *list_covered_notes(),
         DELTA_NOTE,
         RESOURCES_NOTE,

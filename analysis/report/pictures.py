@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image, features
 
 from analysis.comparison.deltas import name_cell
+from analysis.comparison.rows import DeltaRow
 from analysis.ingest.pictures import Picture
-from analysis.rows import Row, list_rows
+from analysis.rows import list_rows
 from sd_bench.records import open_regular
 
 #: Comparisons that are shown at most, and characters of all their pictures together.
@@ -65,13 +66,13 @@ def show_pictures(deltas: pd.DataFrame) -> Pictures:
 
     A cell whose picture or whose baseline's is not kept or not readable is left out.
     """
-    rows = list_rows(deltas)
+    rows = list_rows(deltas, DeltaRow)
     by_name = {name_cell(row): row for row in rows}
     pairs = [
-        (by_name[row["baseline_cell"]], row)
+        (by_name[row.baseline_cell], row)
         for row in rows
-        if row["baseline_cell"] in by_name and not row["is_baseline"]
-        if row["pictures"] and by_name[row["baseline_cell"]]["pictures"]
+        if row.baseline_cell in by_name and not row.is_baseline
+        if row.pictures and by_name[row.baseline_cell].pictures
     ]
     shown: list[Comparison] = []
     room = _MOST_CHARACTERS
@@ -85,26 +86,26 @@ def show_pictures(deltas: pd.DataFrame) -> Pictures:
         if room < 0:
             break
         shown.append(found)
-    noise = any(row["weights"] == "random" for _, row in pairs)
+    noise = any(row.weights == "random" for _, row in pairs)
     return Pictures(shown, len(pairs) - num_unreadable - len(shown), noise)
 
 
-def _compare(baseline: Row, row: Row) -> Comparison | None:
-    first, other = _read(baseline["pictures"][0]), _read(row["pictures"][0])
+def _compare(baseline: DeltaRow, row: DeltaRow) -> Comparison | None:
+    first, other = _read(baseline.pictures[0]), _read(row.pictures[0])
     if first is None or other is None:
         return None
     pictures = [
-        Shown(_encode(first), str(baseline["series"])),
-        Shown(_encode(other), str(row["series"])),
+        Shown(_encode(first), str(baseline.series)),
+        Shown(_encode(other), str(row.series)),
     ]
     if first.shape == other.shape:
         pixels, name = _amplify(first, other)
         pictures.append(Shown(_encode(pixels), name))
-    picture: Picture = row["pictures"][0]
+    picture: Picture = row.pictures[0]
     seed = "" if picture.seed is None else f", seed {picture.seed}"
     return Comparison(
         f"{picture.prompt or 'no prompt'}{seed}",
-        f"batch size {row['batch_size']} on {row['machine']}",
+        f"batch size {row.batch_size} on {row.machine}",
         pictures,
         _say_parity(row),
     )
@@ -145,13 +146,11 @@ def _encode(pixels: _Pixels) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
 
 
-def _say_parity(row: Row) -> str:
-    if row["parity_ok"] is None:
-        return f"Whether this is the same picture is not known: {row['parity_reason']}."
-    allowed = f"{row['parity_allowed']:g}"
-    if row["parity_ok"]:
-        return f"Same picture: the latents differ by {row['parity']:.2g}, of {allowed} allowed."
-    where = f"; {row['parity_where']}" if row["parity_where"] else ""
-    return (
-        f"Another picture: the latents differ by {row['parity']:.2g}, of {allowed} allowed{where}."
-    )
+def _say_parity(row: DeltaRow) -> str:
+    if row.parity_ok is None:
+        return f"Whether this is the same picture is not known: {row.parity_reason}."
+    allowed = f"{row.parity_allowed:g}"
+    if row.parity_ok:
+        return f"Same picture: the latents differ by {row.parity:.2g}, of {allowed} allowed."
+    where = f"; {row.parity_where}" if row.parity_where else ""
+    return f"Another picture: the latents differ by {row.parity:.2g}, of {allowed} allowed{where}."

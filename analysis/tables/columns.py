@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.comparison.flags import NOT_AT_PARITY, UNPROVEN, UNSEEN
+from analysis.comparison.rows import JudgedRow
 from analysis.formatting import factor, interval, percent, seconds, seconds_interval
-from analysis.rows import Row, varies
+from analysis.rows import varies
 from analysis.series import find_naming_axes, name_env_within
+from analysis.wording.answers import AnsweredRow
 from sd_bench.statistics.digits import count_digits
 from sd_bench.verdicts.judgement import ROUNDS_FOR_A_VERDICT, Verdict
 from sd_bench.verdicts.proofs import say_proof
@@ -30,24 +32,24 @@ class Column:
     """A heading, and the text that a row has below it."""
 
     heading: str
-    text: Callable[[Row], str]
+    text: Callable[[AnsweredRow], str]
     numeric: bool = False
 
 
-def keep_filled(columns: Sequence[Column], rows: Sequence[Row]) -> list[Column]:
+def keep_filled(columns: Sequence[Column], rows: Sequence[AnsweredRow]) -> list[Column]:
     """The columns that say something of at least one row."""
     return [c for c in columns if any(c.text(row) not in ("", NOTHING) for row in rows)]
 
 
 def place_columns(cells: pd.DataFrame) -> list[Column]:
     """The columns that say which cell it is; what all cells share has no column."""
-    shown = [Column("device", lambda row: str(row["machine"]))] if varies(cells, "machine") else []
+    shown = [Column("device", lambda row: str(row.machine))] if varies(cells, "machine") else []
     if _has_environments(cells):
         shown.append(Column("environment", name_env_within))
     if varies(cells, "height") or varies(cells, "width"):
         shown.append(Column("pixels", _pixels))
     shown += [_axis(axis) for axis in ("model_version", "steps", "n_iter") if varies(cells, axis)]
-    return [*shown, Column("batch size", lambda row: str(row["batch_size"]), True), _series(cells)]
+    return [*shown, Column("batch size", lambda row: str(row.batch_size), True), _series(cells)]
 
 
 def cell_column(cells: pd.DataFrame) -> Column:
@@ -57,9 +59,9 @@ def cell_column(cells: pd.DataFrame) -> Column:
     words = [axis for axis in ("model_version", "steps", "n_iter") if varies(cells, axis)]
     with_size = varies(cells, "batch_size")
 
-    def parts(row: Row) -> Iterator[str]:
-        yield str(row["series"])
-        if with_env and not str(row["series"]).endswith(name_env_within(row)):
+    def parts(row: AnsweredRow) -> Iterator[str]:
+        yield str(row.series)
+        if with_env and not str(row.series).endswith(name_env_within(row)):
             yield name_env_within(row)
         if with_pixels:
             yield f"{_pixels(row)} pixels"
@@ -67,7 +69,7 @@ def cell_column(cells: pd.DataFrame) -> Column:
             if row[axis] is not None:
                 yield str(row[axis]) if axis == "model_version" else f"{axis} {row[axis]}"
         if with_size:
-            yield f"batch size {row['batch_size']}"
+            yield f"batch size {row.batch_size}"
 
     return Column("cell", lambda row: ", ".join(parts(row)))
 
@@ -77,8 +79,8 @@ def _has_environments(cells: pd.DataFrame) -> bool:
     return bool((cells.groupby("machine")["env"].nunique() > 1).any())
 
 
-def _pixels(row: Row) -> str:
-    return f"{row['width']}x{row['height']}"
+def _pixels(row: AnsweredRow) -> str:
+    return f"{row.width}x{row.height}"
 
 
 def _axis(name: str) -> Column:
@@ -90,7 +92,7 @@ def _series(cells: pd.DataFrame) -> Column:
     varying = find_naming_axes(cells[~named]) or ["attention"]
     parts = ["preset"] if named.any() else []
     parts += [] if named.all() else [", ".join(varying).replace("_", " ")]
-    return Column(" or ".join(parts), lambda row: str(row["series"]))
+    return Column(" or ".join(parts), lambda row: str(row.series))
 
 
 def measured_columns(cells: pd.DataFrame) -> list[Column]:
@@ -100,8 +102,8 @@ def measured_columns(cells: pd.DataFrame) -> list[Column]:
         Column("runtime [s]", _mean, True),
         Column("95 % interval [s]", _mean_interval, True),
         Column("images/s", _images_per_s, True),
-        Column("UNet calls/s", lambda row: seconds(row["unet_calls_per_s"]), True),
-        *_trust(lambda row: str(row["reason"])),
+        Column("UNet calls/s", lambda row: seconds(row.unet_calls_per_s), True),
+        *_trust(lambda row: str(row.reason)),
     ]
 
 
@@ -109,39 +111,36 @@ def resource_columns() -> list[Column]:
     """Rates, times of the parts of an iteration, memory and energy."""
     return [
         Column("images/s", _images_per_s, True),
-        Column("sampler step [s]", lambda row: seconds(row["step_s"]), True),
-        Column("text encoder [s]", lambda row: seconds(row["text_encode_s"]), True),
-        Column("denoising [s]", lambda row: seconds(row["denoise_s"]), True),
-        Column("autoencoder [s]", lambda row: seconds(row["vae_decode_s"]), True),
-        Column("first UNet call [s]", lambda row: seconds(row["first_call_s"]), True),
-        Column("peak memory [GiB]", lambda row: amount(row["peak_bytes"] / _GIB), True),
-        Column("energy per image [J]", lambda row: amount(row["joules_per_image"]), True),
+        Column("sampler step [s]", lambda row: seconds(row.step_s), True),
+        Column("text encoder [s]", lambda row: seconds(row.text_encode_s), True),
+        Column("denoising [s]", lambda row: seconds(row.denoise_s), True),
+        Column("autoencoder [s]", lambda row: seconds(row.vae_decode_s), True),
+        Column("first UNet call [s]", lambda row: seconds(row.first_call_s), True),
+        Column("peak memory [GiB]", lambda row: amount(row.peak_bytes / _GIB), True),
+        Column("energy per image [J]", lambda row: amount(row.joules_per_image), True),
     ]
 
 
 def delta_columns(cells: pd.DataFrame) -> list[Column]:
-    """What a cell is worth against its baseline, the verdict first.
-
-    ``answer`` is the word of a row's answer, in a column of its own.
-    """
+    """What a cell is worth against its baseline, the verdict first. The rows have answers."""
     several = varies(cells, "baseline")
     return [
-        Column(VERDICT, lambda row: str(row["answer"])),
+        Column(VERDICT, lambda row: row.word),
         Column("speed-up", _speedup, True),
         Column("95 % interval", _speedup_interval, True),
         Column("improvement", _improvement, True),
-        Column("runtime [s]", lambda row: _flagged(seconds(row["cell_s"]), row), True),
-        Column("baseline [s]", lambda row: seconds(row["baseline_s"]), True),
-        *([Column("baseline", lambda row: str(row["baseline"] or NOTHING))] if several else []),
+        Column("runtime [s]", lambda row: _flagged(seconds(row.cell_s), row), True),
+        Column("baseline [s]", lambda row: seconds(row.baseline_s), True),
+        *([Column("baseline", lambda row: str(row.baseline or NOTHING))] if several else []),
         *_rounds(cells),
         *_trust(_delta_note),
         Column(DECIDES, what_decides),
     ]
 
 
-def what_decides(row: Row) -> str:
+def what_decides(row: JudgedRow) -> str:
     """How many rounds would, where nothing is decided."""
-    verdict = None if row["difference"] is None else row["difference"].verdict
+    verdict = None if row.difference is None else row.difference.verdict
     if not isinstance(verdict, Verdict) or verdict.is_settled:
         return ""
     if verdict.word == "too few rounds":
@@ -149,17 +148,17 @@ def what_decides(row: Row) -> str:
     return verdict.what_decides
 
 
-def _delta_note(row: Row) -> str:
-    told = (row["reason"] or row["no_delta_reason"], row["pairing"], row["parity_where"])
+def _delta_note(row: AnsweredRow) -> str:
+    told = (row.reason or row.no_delta_reason, row.pairing, row.parity_where)
     return "; ".join(str(text) for text in told if text)
 
 
 def _rounds(cells: pd.DataFrame) -> list[Column]:
-    column = Column("rounds", lambda row: str(row["rounds"]), True)
+    column = Column("rounds", lambda row: str(row.rounds), True)
     return [column] if cells["rounds"].nunique() > 1 else []
 
 
-def _trust(note: Callable[[Row], str]) -> list[Column]:
+def _trust(note: Callable[[AnsweredRow], str]) -> list[Column]:
     """Parity, proof and notes."""
     return [
         Column("parity", show_parity),
@@ -168,33 +167,33 @@ def _trust(note: Callable[[Row], str]) -> list[Column]:
     ]
 
 
-def _proof(row: Row) -> str:
-    if row["status"] != "ok":
+def _proof(row: AnsweredRow) -> str:
+    if row.status != "ok":
         return NOTHING
-    return say_proof(str(row["kernel_proof"]), str(row["proof_detail"]))
+    return say_proof(str(row.kernel_proof), str(row.proof_detail))
 
 
-def _flagged(text: str, row: Row) -> str:
-    return f"{text} {row['flags']}".rstrip()
+def _flagged(text: str, row: AnsweredRow) -> str:
+    return f"{text} {row.flags}".rstrip()
 
 
-def _mean(row: Row) -> str:
-    return _flagged(seconds(row["mean_s"], row["ci_low_s"], row["ci_high_s"]), row)
+def _mean(row: AnsweredRow) -> str:
+    return _flagged(seconds(row.mean_s, row.ci_low_s, row.ci_high_s), row)
 
 
-def _mean_interval(row: Row) -> str:
-    low_s = max(row["ci_low_s"], 0.0)  # of few rounds the t interval may reach below
-    if math.isnan(row["ci_low_s"]):
+def _mean_interval(row: AnsweredRow) -> str:
+    low_s = max(row.ci_low_s, 0.0)  # of few rounds the t interval may reach below
+    if math.isnan(row.ci_low_s):
         return NOTHING
-    return seconds_interval(row["mean_s"], low_s, row["ci_high_s"])
+    return seconds_interval(row.mean_s, low_s, row.ci_high_s)
 
 
-def _images_per_s(row: Row) -> str:
+def _images_per_s(row: AnsweredRow) -> str:
     """The rate, with the digits of its mean runtime's interval."""
-    rate, mean_s, low_s = row["images_per_s"], row["mean_s"], row["ci_low_s"]
+    rate, mean_s, low_s = row.images_per_s, row.mean_s, row.ci_low_s
     if math.isnan(rate) or math.isnan(low_s) or low_s <= 0:
         return seconds(rate)
-    return seconds(rate, rate * mean_s / row["ci_high_s"], rate * mean_s / low_s)
+    return seconds(rate, rate * mean_s / row.ci_high_s, rate * mean_s / low_s)
 
 
 def amount(value: float) -> str:
@@ -202,31 +201,31 @@ def amount(value: float) -> str:
     return NOTHING if math.isnan(value) else f"{value:.{count_digits(value)}f}"
 
 
-def _improvement(row: Row) -> str:
-    if row["is_baseline"]:
+def _improvement(row: AnsweredRow) -> str:
+    if row.is_baseline:
         return NOTHING
-    return percent(row["improvement_percent"], row["improvement_low"], row["improvement_high"])
+    return percent(row.improvement_percent, row.improvement_low, row.improvement_high)
 
 
-def _speedup(row: Row) -> str:
-    told = factor(row["speedup"], row["speedup_low"], row["speedup_high"])
+def _speedup(row: AnsweredRow) -> str:
+    told = factor(row.speedup, row.speedup_low, row.speedup_high)
     return f"{told} {_distrust(row)}".rstrip()
 
 
-def _distrust(row: Row) -> str:
+def _distrust(row: AnsweredRow) -> str:
     """The flags that a reader of a speed-up must see."""
-    own = "".join(sign for sign in (UNPROVEN, UNSEEN, NOT_AT_PARITY) if sign in row["flags"])
-    return f"{own}{row['baseline_flags']}"
+    own = "".join(sign for sign in (UNPROVEN, UNSEEN, NOT_AT_PARITY) if sign in row.flags)
+    return f"{own}{row.baseline_flags}"
 
 
-def _speedup_interval(row: Row) -> str:
-    return interval(row["speedup_low"], row["speedup_high"])
+def _speedup_interval(row: AnsweredRow) -> str:
+    return interval(row.speedup_low, row.speedup_high)
 
 
-def show_parity(row: Row) -> str:
+def show_parity(row: AnsweredRow) -> str:
     """The distance from the baseline's output, or why it is not known."""
-    if row["status"] != "ok":
+    if row.status != "ok":
         return NOTHING
-    if math.isnan(row["parity"]):
-        return f"{NOTHING} ({row['parity_reason']})"
-    return str(row["parity_reason"]) or (f"{row['parity']:.1e}" if row["parity"] else "0")
+    if math.isnan(row.parity):
+        return f"{NOTHING} ({row.parity_reason})"
+    return str(row.parity_reason) or (f"{row.parity:.1e}" if row.parity else "0")

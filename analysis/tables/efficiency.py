@@ -6,9 +6,10 @@ import math
 
 import pandas as pd
 
-from analysis.rows import Row, list_rows
+from analysis.rows import keep_measured, list_rows
 from analysis.tables.columns import NOTHING, Column, amount, keep_filled, place_columns
 from analysis.tables.page import Page, Table
+from analysis.wording.answers import AnsweredRow
 
 #: What a share above 100 % is marked with.
 ABOVE = "▲"
@@ -26,13 +27,19 @@ ABOVE_NOTE = (
 )
 
 
+def keep_counted(deltas: pd.DataFrame) -> pd.DataFrame:
+    """The measured cells whose operations were counted."""
+    measured = keep_measured(deltas)
+    return measured[measured["tflop_per_s"].notna()]
+
+
 def make_efficiency_page(deltas: pd.DataFrame) -> Page:
     """TFLOP/s of each measured cell by stage, and its share of the machine's rate and peak.
 
     Without a table where nobody counted operations.
     """
-    measured = deltas[deltas["tflop_per_s"].notna() & (deltas["status"] == "ok")]
-    rows = list_rows(measured)
+    measured = keep_counted(deltas)
+    rows = list_rows(measured, AnsweredRow)
     if not rows:
         return Page(title="Efficiency", tables=[])
     naming = keep_filled(place_columns(measured), rows)
@@ -71,7 +78,7 @@ def _share(heading: str, column: str) -> Column:
     return Column(heading, lambda row: _percent(row, column), numeric=True)
 
 
-def _percent(row: Row, column: str) -> str:
+def _percent(row: AnsweredRow, column: str) -> str:
     value = row[column]
     if math.isnan(value):
         return NOTHING

@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.comparison.deltas import margin_of
 from analysis.comparison.peers import STAGE_COLUMNS, add_stages, find_peers
 from analysis.ingest.measures import STAGES
-from analysis.rows import Row, list_rows
-from analysis.tables.efficiency import make_efficiency_page
+from analysis.rows import keep_measured
+from analysis.tables.efficiency import keep_counted, make_efficiency_page
 from analysis.tables.markup import to_html, to_latex, to_markdown
 from analysis.tables.page import Page
 from analysis.tables.pages import (
@@ -116,11 +117,11 @@ def write_tables(
     )
     resources = make_resources_page(deltas)
     if resources.tables:
-        measured = deltas[deltas["status"] == "ok"]
+        measured = keep_measured(deltas)
         paths += _write("resources", resources, {"resources": _RESOURCES}, measured, folder)
     efficiency = make_efficiency_page(deltas)
     if efficiency.tables:
-        counted = deltas[deltas["tflop_per_s"].notna() & (deltas["status"] == "ok")]
+        counted = keep_counted(deltas)
         paths += _write("efficiency", efficiency, {"efficiency": _EFFICIENCY}, counted, folder)
     said = {str(baseline).partition("=")[0] for baseline in deltas["baseline"]}
     if not said.issuperset(by_axis):
@@ -128,7 +129,7 @@ def write_tables(
         columns = ("axis", *_DELTA_FULL)
         page, compared = make_axes_page(by_axis), table[table["speedup"].notna()]
         paths += _write("delta_by_axis", page, {"delta_by_axis": columns}, compared, folder)
-    peers = find_peers(deltas, float(deltas["margin"].iloc[0]))
+    peers = find_peers(deltas, margin_of(deltas))
     if peers is not None:
         page = make_peers_page(peers)
         paths += _write("peers", page, {"peers": _PEERS}, add_stages(peers), folder)
@@ -155,9 +156,9 @@ def to_csv(cells: pd.DataFrame, columns: Iterable[str]) -> str:
 
     Reasons are whole: only what people read elsewhere is cut.
     """
-    rows = list_rows(cells.assign(reason=cells["full_reason"]))
+    whole = cells.assign(reason=cells["full_reason"])
     return pd.DataFrame(
-        {name: [_plain(row[name]) for row in rows] for name in columns}, dtype=object
+        {name: list(map(_plain, whole[name].tolist())) for name in columns}, dtype=object
     ).to_csv(index=False, lineterminator="\n")
 
 
@@ -180,9 +181,8 @@ def harmless(text: str) -> str:
 
 def _all_columns(deltas: pd.DataFrame) -> list[str]:
     """The columns of plain values: those of inner objects say nothing outside of the program."""
-    rows: list[Row] = list_rows(deltas)
     names = [n for n in map(str, deltas.columns) if n not in (*_INNER, *_LAST)]
-    return [*(n for n in names if all(_is_plain(row[n]) for row in rows)), *_LAST]
+    return [*(n for n in names if all(map(_is_plain, deltas[n].tolist()))), *_LAST]
 
 
 def _is_plain(value: Any) -> bool:

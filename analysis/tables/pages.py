@@ -6,8 +6,10 @@ import pandas as pd
 
 from analysis.comparison.deltas import keep_partners
 from analysis.comparison.flags import explain
+from analysis.comparison.rows import DeltaRow
 from analysis.formatting import join_sweeps
-from analysis.rows import list_rows
+from analysis.ingest.rows import EnvironmentRow
+from analysis.rows import keep_measured, list_rows
 from analysis.tables.columns import (
     Column,
     cell_column,
@@ -18,7 +20,7 @@ from analysis.tables.columns import (
     resource_columns,
 )
 from analysis.tables.page import Page, Table
-from analysis.wording.answers import answer_rows
+from analysis.wording.answers import AnsweredRow, add_answers
 from analysis.wording.judgements import note_verdicts
 from analysis.wording.notes import (
     DELTA_NOTE,
@@ -47,11 +49,13 @@ def make_summary_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
 
 def make_delta_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
     """A table for each machine: every cell against its baseline cell, verdict and interval."""
-    notes = [*note_common(deltas, environments), DELTA_NOTE, *note_verdicts(list_rows(deltas))]
-    notes += [*say_what_decides(deltas["comparison"]), *explain(deltas["baseline_flags"])]
+    rows = list_rows(deltas, DeltaRow)
+    notes = [*note_common(deltas, environments), DELTA_NOTE, *note_verdicts(rows)]
+    notes += say_what_decides(row.comparison for row in rows)
+    notes += explain(row.baseline_flags for row in rows)
     return Page(
         title="Differences from the baseline",
-        tables=[*_delta_tables(_answered(deltas)), *_several(environments)],
+        tables=[*_delta_tables(add_answers(deltas)), *_several(environments)],
         notes=[*notes, *note_doubts(deltas)],
     )
 
@@ -61,8 +65,8 @@ def make_resources_page(deltas: pd.DataFrame) -> Page:
 
     Without a table where nothing was measured, nor where records have none of it.
     """
-    measured = deltas[deltas["status"] == "ok"]
-    filled = keep_filled(resource_columns(), list_rows(measured))
+    measured = keep_measured(deltas)
+    filled = keep_filled(resource_columns(), list_rows(measured, AnsweredRow))
     return Page(
         title="Rates and resources",
         tables=(
@@ -78,9 +82,9 @@ def make_axes_page(by_axis: dict[str, pd.DataFrame]) -> Page:
     """For each axis that varies, every value against the axis's baseline, all else held equal."""
     tables, notes = [], [DELTA_NOTE]
     for name, deltas in by_axis.items():
-        partners = keep_partners(_answered(deltas))
+        partners = keep_partners(add_answers(deltas))
         tables += _delta_tables(partners, f", all but {name} equal")
-        notes += [note_value(deltas), *note_verdicts(list_rows(deltas))]
+        notes += [note_value(deltas), *note_verdicts(list_rows(deltas, DeltaRow))]
         notes += [*explain(deltas["baseline_flags"]), *note_doubts(deltas)]
     return Page(title="One axis at a time", tables=tables, notes=list(dict.fromkeys(notes)))
 
@@ -93,12 +97,6 @@ def make_screen_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
     notes = dict.fromkeys((*summary.notes, *delta.notes))
     tables = [every_cell, *differences, *which_is_which]
     return Page(title="", tables=tables, notes=list(notes))
-
-
-def _answered(deltas: pd.DataFrame) -> pd.DataFrame:
-    """The table with the word of each row's answer; the baselines must be in it."""
-    words = [answer.word for answer in answer_rows(deltas)]
-    return deltas.assign(answer=pd.Series(words, index=deltas.index, dtype=object))
 
 
 def _delta_tables(deltas: pd.DataFrame, suffix: str = "") -> list[Table]:
@@ -115,21 +113,18 @@ def _delta_tables(deltas: pd.DataFrame, suffix: str = "") -> list[Table]:
 
 def make_environment_table(environments: pd.DataFrame) -> Table:
     """Which environment is which: rounds of two environments are never averaged together."""
-    headings = {"env": "environment", "torch": "PyTorch", "python": "Python"}
-    columns = ["env", "device", "torch_env", "torch", "python", "commit", "sweeps", "rounds"]
-    columns += ["fingerprint"]
+    headings = ["environment", "device", "torch_env", "PyTorch", "Python", "commit", "sweeps"]
     rows = [
-        row
-        | {
-            "sweeps": join_sweeps(row["sweeps"]),
-            "fingerprint": _short_fingerprint(str(row["fingerprint"])),
-        }
-        for row in list_rows(environments)
+        [
+            *(row.env, row.device, row.torch_env, row.torch, row.python, row.commit),
+            *(join_sweeps(row.sweeps), str(row.rounds), _short_fingerprint(row.fingerprint)),
+        ]
+        for row in list_rows(environments, EnvironmentRow)
     ]
     return Table(
         title="Environments (never averaged together)",
-        headings=[headings.get(column, column) for column in columns],
-        rows=[[str(row[column]) for column in columns] for row in rows],
+        headings=[*headings, "rounds", "fingerprint"],
+        rows=rows,
         numeric=frozenset({"rounds"}),
     )
 
@@ -140,7 +135,7 @@ def _short_fingerprint(fingerprint: str) -> str:
 
 def _table(title: str, cells: pd.DataFrame, naming: list[Column], said: list[Column]) -> Table:
     """A row per cell: which one it is, then what is ``said`` of it."""
-    rows = list_rows(cells)
+    rows = list_rows(cells, AnsweredRow)
     naming = keep_filled(naming, rows)
     columns = [*naming, *keep_filled(said, rows)]
     return Table(
@@ -148,7 +143,7 @@ def _table(title: str, cells: pd.DataFrame, naming: list[Column], said: list[Col
         headings=[column.heading for column in columns],
         rows=[[column.text(row) for column in columns] for row in rows],
         numeric=frozenset(column.heading for column in columns if column.numeric),
-        bold=frozenset(at for at, row in enumerate(rows) if row["best"]),
+        bold=frozenset(at for at, row in enumerate(rows) if row.best),
         num_naming=len(naming),
     )
 

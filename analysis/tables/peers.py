@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from functools import partial
 
 import pandas as pd
 
 from analysis.comparison.deltas import name_cell
 from analysis.comparison.peers import Peers
 from analysis.formatting import factor, interval, seconds
-from analysis.rows import Row, list_rows
+from analysis.rows import keep_measured, list_rows
 from analysis.tables.columns import (
     NOTHING,
     VERDICT,
@@ -20,7 +20,7 @@ from analysis.tables.columns import (
     show_parity,
 )
 from analysis.tables.page import Page, Table
-from analysis.wording.answers import answer_rows
+from analysis.wording.answers import AnsweredRow, add_answers
 from analysis.wording.peers import BEST_NOTE, PEERS_NOTE
 from sd_bench.verdicts.answers import NO_CLAIM
 from sd_bench.verdicts.comparisons import Difference
@@ -44,61 +44,55 @@ def make_peers_page(peers: Peers) -> Page:
 
 def make_whole_table(peers: Peers) -> Table:
     """A row per cell: its verdict, its iteration, and what compiling or converting took."""
+    cells = add_answers(peers.deltas)
     columns = [
         *_verdict_columns(),
         _iteration(),
-        _against(),
-        Column("compile or convert, cold [s]", lambda row: seconds(row["ready_cold_s"]), True),
-        Column("warm [s]", lambda row: seconds(row["ready_warm_s"]), True),
-        Column("kernel proof", lambda row: row["kernel_proof"] if _is_ok(row) else NOTHING),
+        _against(cells),
+        Column("compile or convert, cold [s]", lambda row: seconds(row.ready_cold_s), True),
+        Column("warm [s]", lambda row: seconds(row.ready_warm_s), True),
+        Column("kernel proof", lambda row: row.kernel_proof if _is_ok(row) else NOTHING),
         Column("parity", show_parity),
         Column("note", _note),
     ]
     title = f"Whole iterations against {peers.reference}"
-    return _table(title, peers.deltas, columns)
+    return _table(title, cells, columns)
 
 
 def make_short_table(peers: Peers) -> Table:
     """As `make_whole_table`, with no more than a reader in a hurry needs."""
-    columns = [_iteration(), *_verdict_columns(), _against()]
-    return _table("", peers.deltas[peers.deltas["status"] == "ok"], columns)
+    cells = keep_measured(add_answers(peers.deltas))
+    return _table("", cells, [_iteration(), *_verdict_columns(), _against(cells)])
 
 
 def make_stage_table(peers: Peers) -> Table:
     """A row per measured cell: seconds of each stage, with its verdict; none without stages."""
-    answers = [answer.word for answer in answer_rows(peers.deltas)]
-    told = [
-        {stage: _say_stage(row, stage, differences.get(stage), word) for stage in STAGE_NAMES}
-        for row, differences, word in zip(
-            list_rows(peers.deltas), peers.stages, answers, strict=True
-        )
-    ]
-    table = peers.deltas.assign(told=pd.Series(told, index=peers.deltas.index, dtype=object))
+    told, stages_of = add_answers(peers.deltas), peers.stages_of
+
+    def say(row: AnsweredRow, stage: str) -> str:
+        return _say_stage(row, stage, stages_of[name_cell(row)].get(stage))
+
     columns = [
         _iteration(),
         *(
-            Column(f"{name} [s]", lambda row, stage=stage: row["told"][stage], True)  # type: ignore[misc]
+            Column(f"{name} [s]", partial(say, stage=stage), True)
             for stage, name in STAGE_NAMES.items()
         ),
     ]
-    return _table("By stage", table[table["status"] == "ok"], columns)
+    return _table("By stage", keep_measured(told), columns)
 
 
 def make_best_table(peers: Peers) -> Table:
     """The fastest cell of each implementation against the reference's fastest."""
     return _table(
         f"Best of each, against the best of {peers.reference}",
-        peers.best,
+        add_answers(peers.best),
         [*_verdict_columns(), _iteration(), Column("parity", show_parity)],
     )
 
 
 def _table(title: str, cells: pd.DataFrame, columns: list[Column]) -> Table:
-    names = {name_cell(row): str(row["series"]) for row in list_rows(cells)}
-    rows = [
-        row | {"answer": answer.word, "against": _name_other(row, names)}
-        for row, answer in zip(list_rows(cells), answer_rows(cells), strict=True)
-    ]
+    rows = list_rows(cells, AnsweredRow)
     shown = [cell_column(cells), *keep_filled(columns, rows)]
     return Table(
         title=title,
@@ -108,55 +102,54 @@ def _table(title: str, cells: pd.DataFrame, columns: list[Column]) -> Table:
     )
 
 
-def _name_other(row: Row, names: Mapping[str, str]) -> str:
-    return NOTHING if row["is_baseline"] else names.get(str(row["baseline_cell"]), NOTHING)
-
-
 def _verdict_columns() -> list[Column]:
     return [
-        Column(VERDICT, lambda row: str(row["answer"])),
+        Column(VERDICT, lambda row: row.word),
         Column("speed-up", lambda row: _claimed(row, _speedup(row)), True),
         Column("95 % interval", lambda row: _claimed(row, _interval(row)), True),
     ]
 
 
 def _iteration() -> Column:
+    return Column("iteration [s]", lambda row: seconds(row.typical_iteration_s), True)
+
+
+def _against(cells: pd.DataFrame) -> Column:
+    """What a cell is compared with, by its name among those that the table shows."""
+    names = {name_cell(row): row.series for row in list_rows(cells, AnsweredRow)}
     return Column(
-        "iteration [s]", lambda row: seconds(row["typical_s"] / (row["n_iter"] or 1)), True
+        "against",
+        lambda row: NOTHING if row.is_baseline else names.get(row.baseline_cell, NOTHING),
     )
 
 
-def _against() -> Column:
-    return Column("against", lambda row: str(row["against"]))
-
-
-def _claimed(row: Row, text: str) -> str:
+def _claimed(row: AnsweredRow, text: str) -> str:
     """Nothing where no claim is allowed."""
-    return NOTHING if row["answer"] == NO_CLAIM or row["is_baseline"] else text
+    return NOTHING if row.word == NO_CLAIM or row.is_baseline else text
 
 
-def _speedup(row: Row) -> str:
-    return factor(row["speedup"], row["speedup_low"], row["speedup_high"])
+def _speedup(row: AnsweredRow) -> str:
+    return factor(row.speedup, row.speedup_low, row.speedup_high)
 
 
-def _interval(row: Row) -> str:
-    return interval(row["speedup_low"], row["speedup_high"])
+def _interval(row: AnsweredRow) -> str:
+    return interval(row.speedup_low, row.speedup_high)
 
 
-def _is_ok(row: Row) -> bool:
-    return bool(row["status"] == "ok")
+def _is_ok(row: AnsweredRow) -> bool:
+    return bool(row.status == "ok")
 
 
-def _note(row: Row) -> str:
-    if row["iterations"] and not any(map(math.isfinite, row["stage_runs"]["denoise_s"].values())):
+def _note(row: AnsweredRow) -> str:
+    if row.iterations and not any(map(math.isfinite, row.stage_runs["denoise_s"].values())):
         return "one call, without stages"
-    return str(row["reason"] or row["no_delta_reason"])
+    return str(row.reason or row.no_delta_reason)
 
 
-def _say_stage(row: Row, stage: str, difference: Difference | None, word: str) -> str:
+def _say_stage(row: AnsweredRow, stage: str, difference: Difference | None) -> str:
     """``0.45 (1.31x faster)``, ``0.45 (unclear)``; the seconds alone where nothing is claimed."""
     told = seconds(row[stage])
-    if difference is None or difference.verdict is None or word == NO_CLAIM:
+    if difference is None or difference.verdict is None or row.word == NO_CLAIM:
         return told
     verdict = difference.verdict.word
     low, high = difference.interval

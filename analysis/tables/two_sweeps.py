@@ -11,8 +11,10 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.comparison.flags import NOT_AT_PARITY, UNPROVEN, UNSEEN, explain
+from analysis.comparison.rows import TwoSweepsRow
 from analysis.formatting import factor, interval, join_sweeps, percent, seconds
-from analysis.rows import Row, list_rows, varies
+from analysis.ingest.rows import EnvironmentRow
+from analysis.rows import list_rows, varies
 from analysis.tables.columns import NOTHING, VERDICT, what_decides
 from analysis.tables.page import Page, Table
 from analysis.wording.cell_names import name_cells, name_choices
@@ -41,8 +43,8 @@ def make_two_sweeps_page(compared: pd.DataFrame, sweeps: Sequence[Sweep], note: 
     ``note`` comes first of the notes.
     """
     compared = compared.assign(series=name_cells(compared))
-    rows = list_rows(compared)
-    counts = Counter(f"{row['outcome']} {_distrust(row)}".rstrip() for row in rows)
+    rows = list_rows(compared, TwoSweepsRow)
+    counts = Counter(f"{row.outcome} {_distrust(row)}".rstrip() for row in rows)
     said = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
     in_name = [axis for axis in ("batch_size", "gpu") if varies(compared, axis)]
     cells = [_cells(row, in_name) for row in rows]
@@ -58,14 +60,16 @@ def make_two_sweeps_page(compared: pd.DataFrame, sweeps: Sequence[Sweep], note: 
 
 
 def _notes(compared: pd.DataFrame, sweeps: Sequence[Sweep]) -> list[str]:
-    first = list_rows(compared)[0]
+    rows = list_rows(compared, TwoSweepsRow)
+    for row in rows:
+        row.baseline = f"OLD's {row.series}"
+    first = rows[0]
     shared = {
         axis: word
         for axis, word in name_choices(first).items()
         if not varies(compared, axis) and is_worth_saying(axis, first[axis])
     }
-    named = [row | {"baseline": f"OLD's {row['series']}"} for row in list_rows(compared)]
-    different = int(compared["different"].sum())
+    different = sum(row.different for row in rows)
     return [
         *([f"The output of {different} cells differs from OLD's."] if different else []),
         *([f"All cells: {', '.join(shared.values())}."] if shared else []),
@@ -74,61 +78,59 @@ def _notes(compared: pd.DataFrame, sweeps: Sequence[Sweep]) -> list[str]:
         "Improvement is (OLD - NEW) / OLD * 100, positive is faster; speed-up is OLD / NEW. They, "
         "their 95 % interval, OLD [s] and NEW [s] are of one estimate, the geometric mean over the "
         "rounds without disturbed ones.",
-        *note_verdicts(named),
+        *note_verdicts(rows),
         "OLD is the baseline: parity is the relative L2 distance of NEW's final latents of round 0 "
         "from OLD's.",
-        *explain([*compared["old_marks"], *compared["new_marks"]]),
+        *explain(f"{row.old_marks}{row.new_marks}" for row in rows),
     ]
 
 
 def _sweep_sentence(sweep: Sweep) -> str:
     several = len(sweep.environments) > 1
     parts = (
-        f"{row['env'] + ': ' if several else ''}{row['device']}, "
-        f"PyTorch {row['torch']} on Python {row['python']}, commit "
-        f"{row['commit']}, {row['rounds']} rounds of {join_sweeps(row['sweeps'])}"
-        for row in list_rows(sweep.environments)
+        f"{row.env + ': ' if several else ''}{row.device}, "
+        f"PyTorch {row.torch} on Python {row.python}, commit "
+        f"{row.commit}, {row.rounds} rounds of {join_sweeps(row.sweeps)}"
+        for row in list_rows(sweep.environments, EnvironmentRow)
     )
     return f"{sweep.name} is {sweep.folder}; {'; '.join(parts)}."
 
 
-def _cells(row: Row, in_name: Sequence[str]) -> dict[str, str]:
+def _cells(row: TwoSweepsRow, in_name: Sequence[str]) -> dict[str, str]:
     """The texts of a row by their headings; ``in_name`` are the axes that belong to its name."""
-    low, high = row["speedup_low"], row["speedup_high"]
-    places = {"gpu": f"on {row['gpu']}", "batch_size": f"batch size {row['batch_size']}"}
+    low, high = row.speedup_low, row.speedup_high
+    places = {"gpu": f"on {row.gpu}", "batch_size": f"batch size {row.batch_size}"}
     return {
-        "cell": ", ".join((str(row["series"]), *(places[axis] for axis in in_name))),
-        VERDICT: str(row["outcome"]),
-        "speed-up": f"{factor(row['speedup'], low, high)} {_distrust(row)}".rstrip(),
+        "cell": ", ".join((str(row.series), *(places[axis] for axis in in_name))),
+        VERDICT: str(row.outcome),
+        "speed-up": f"{factor(row.speedup, low, high)} {_distrust(row)}".rstrip(),
         "95 % interval": interval(low, high),
-        "improvement": percent(
-            row["improvement_percent"], row["improvement_low"], row["improvement_high"]
-        ),
-        "OLD [s]": f"{seconds(row['baseline_s'])} {row['old_marks']}".rstrip(),
-        "NEW [s]": f"{seconds(row['cell_s'])} {row['new_marks']}".rstrip(),
+        "improvement": percent(row.improvement_percent, row.improvement_low, row.improvement_high),
+        "OLD [s]": f"{seconds(row.baseline_s)} {row.old_marks}".rstrip(),
+        "NEW [s]": f"{seconds(row.cell_s)} {row.new_marks}".rstrip(),
         "parity": _parity(row),
         "kernel proof": _proof(row),
-        "note": str(row["note"]),
+        "note": str(row.note),
         "what would decide": what_decides(row),
     }
 
 
-def _distrust(row: Row) -> str:
+def _distrust(row: TwoSweepsRow) -> str:
     """The signs of either side that a reader of a speed-up must see."""
-    signs = f"{row['old_marks']}{row['new_marks']}"
+    signs = f"{row.old_marks}{row.new_marks}"
     return "".join(sign for sign in (UNPROVEN, UNSEEN, NOT_AT_PARITY) if sign in signs)
 
 
-def _proof(row: Row) -> str:
+def _proof(row: TwoSweepsRow) -> str:
     """NEW's, and OLD's where it is another."""
-    if not row["new_proof"] or row["old_proof"] in ("", row["new_proof"]):
-        return row["new_proof_said"] or "-"
-    return f"{row['new_proof_said']} (OLD: {row['old_proof']})"
+    if not row.new_proof or row.old_proof in ("", row.new_proof):
+        return row.new_proof_said or "-"
+    return f"{row.new_proof_said} (OLD: {row.old_proof})"
 
 
-def _parity(row: Row) -> str:
-    if row["parity_reason"]:
-        return f"- ({row['parity_reason']})"
-    if math.isnan(row["parity"]):
+def _parity(row: TwoSweepsRow) -> str:
+    if row.parity_reason:
+        return f"- ({row.parity_reason})"
+    if math.isnan(row.parity):
         return "-"
-    return f"{row['parity']:.1e}" if row["parity"] else "0"
+    return f"{row.parity:.1e}" if row.parity else "0"

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.rows import Row, list_rows, varies
+from analysis.ingest.rows import Named
+from analysis.rows import list_rows, varies
 from analysis.series import find_naming_axes, shorten_texts
 from analysis.truncation import cut
 from sd_bench.verdicts.attention_dtype import name_attention
 from sd_bench.verdicts.axes import AXES
-from sd_bench.verdicts.names import name_optimizations, name_workload
+from sd_bench.verdicts.names import Chosen, name_optimizations, name_workload
 
 #: Characters of a prompt that all cells share.
 _LONGEST_PROMPT = 60
 
 
-def name_choices(row: Row) -> dict[str, str]:
+def name_choices(row: Chosen) -> dict[str, str]:
     """The choices of a cell by axis, as people read them; without those that it lacks."""
     said = ("upcast", "compile", "torch_env", "allocator", "weights")
     named = {axis: f"{axis} {row[axis]}" for axis in said}
@@ -26,7 +27,7 @@ def name_choices(row: Row) -> dict[str, str]:
     return {axis: named.get(axis, str(row[axis])) for axis in AXES if row[axis] is not None}
 
 
-def name_picture(row: Row) -> dict[str, str]:
+def name_picture(row: Chosen) -> dict[str, str]:
     """The seed and the prompts of a cell as people read them, by axis."""
     numbers = ("seed", "guidance_scale", "eta", "weights_seed")
     words = {axis: f"{axis} {row[axis]}" for axis in numbers}
@@ -35,7 +36,7 @@ def name_picture(row: Row) -> dict[str, str]:
     return words
 
 
-def describe_workload(row: Row, *others: str) -> str:
+def describe_workload(row: Chosen, *others: str) -> str:
     """Model, size and steps of a cell for a title, then the axes ``others``, as far as known."""
     words = name_workload(row)
     parts = [words.get("model_version", "model unknown")]
@@ -50,5 +51,6 @@ def name_cells(cells: pd.DataFrame) -> list[str]:
     quiet = {"gpu", "batch_size", *({"upcast"} - {*find_naming_axes(cells)})}
     axes = [axis for axis in AXES if axis not in quiet]
     axes = [axis for axis in axes if varies(cells, axis)] or ["attention"]
-    named = map(name_choices, shorten_texts(list_rows(cells)))
+    rows = list_rows(cells, Named)
+    named = map(name_choices, shorten_texts(rows))
     return [", ".join(words[axis] for axis in axes if axis in words) for words in named]

@@ -8,9 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.comparison.deltas import compare_by_axis
+from analysis.comparison.deltas import compare_by_axis, margin_of
 from analysis.comparison.flags import is_trusted
-from analysis.rows import Row, list_rows
+from analysis.comparison.rows import DeltaRow
+from analysis.rows import keep_measured, list_rows
 from analysis.wording.answers import answer_rows
 from sd_bench.verdicts.answers import NO_CLAIM, Answer, list_sentences
 from sd_bench.verdicts.axes import AXES, WORKLOAD_AXES
@@ -27,18 +28,18 @@ def state_findings(
     `compare_by_axis`, made here if it is left out) says what it is worth on another axis.
     """
     if by_axis is None:
-        by_axis = compare_by_axis(deltas, float(deltas["margin"].iloc[0]))
+        by_axis = compare_by_axis(deltas, margin_of(deltas))
     answers = answer_rows(deltas)
     return [
-        *_count(list_rows(deltas), answers),
+        *_count(list_rows(deltas, DeltaRow), answers),
         *list_sentences(answers),
         *_of_the_fastest(deltas, by_axis),
     ]
 
 
-def _count(rows: Sequence[Row], answers: Sequence[Answer]) -> Iterator[str]:
+def _count(rows: Sequence[DeltaRow], answers: Sequence[Answer]) -> Iterator[str]:
     """How many comparisons came to what."""
-    words = [answer.word for row, answer in zip(rows, answers, strict=True) if row["method"]]
+    words = [answer.word for row, answer in zip(rows, answers, strict=True) if row.method]
     if words:
         fell = ", ".join(f"{count} {word}" for word, count in Counter(words).most_common())
         compared = "1 comparison" if len(words) == 1 else f"{len(words)} comparisons"
@@ -48,27 +49,27 @@ def _count(rows: Sequence[Row], answers: Sequence[Answer]) -> Iterator[str]:
 def _of_the_fastest(deltas: pd.DataFrame, by_axis: dict[str, pd.DataFrame]) -> Iterator[str]:
     """What the fastest of each place is worth on another axis, where it has no baseline."""
     steps = _steps(by_axis)
-    measured = deltas[deltas["status"] == "ok"]
+    measured = keep_measured(deltas)
     place = ["machine", *WORKLOAD_AXES, "batch_size", "weights"]
     for _, cells in measured.groupby(place, sort=False, dropna=False):
-        rows = list_rows(cells)
-        fastest = min(filter(is_trusted, rows), key=lambda row: row["cell_s"], default=None)
-        if fastest is None or fastest["method"] or fastest["is_baseline"]:
+        rows = list_rows(cells, DeltaRow)
+        fastest = min(filter(is_trusted, rows), key=lambda row: row.cell_s, default=None)
+        if fastest is None or fastest.method or fastest.is_baseline:
             continue
         if found := steps.get(_key(fastest)):
             sentence, _ = max(found, key=lambda step: step[1])
-            yield f"{fastest['series']} has the shortest runtime there. All else equal: {sentence}"
+            yield f"{fastest.series} has the shortest runtime there. All else equal: {sentence}"
 
 
 def _steps(by_axis: dict[str, pd.DataFrame]) -> dict[tuple[Any, ...], list[tuple[str, float]]]:
     """For each cell the answers on single axes that nothing speaks against, with the speed-up."""
     steps = defaultdict(list)
     for deltas in by_axis.values():
-        for row, answer in zip(list_rows(deltas), answer_rows(deltas), strict=True):
-            if row["method"] and answer.word != NO_CLAIM:
-                steps[_key(row)].append((answer.sentence, row["speedup"]))
+        for row, answer in zip(list_rows(deltas, DeltaRow), answer_rows(deltas), strict=True):
+            if row.method and answer.word != NO_CLAIM:
+                steps[_key(row)].append((answer.sentence, row.speedup))
     return steps
 
 
-def _key(row: Row) -> tuple[Any, ...]:
+def _key(row: DeltaRow) -> tuple[Any, ...]:
     return tuple(row[column] for column in _CELL_KEY)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from analysis.comparison.gate import Gate
+from analysis.comparison.rows import TwoSweepsRow, judgement_of
 from analysis.formatting import interval
-from analysis.rows import Row
 from sd_bench.verdicts.proofs import UNPROVEN
 
 #: Cells that are named; the others are in the table.
@@ -32,32 +32,32 @@ def say_undecided(gate: Gate) -> str:
     )
 
 
-def _names(rows: list[Row]) -> str:
+def _names(rows: list[TwoSweepsRow]) -> str:
     named = ", ".join(_name(row) for row in rows[:_MOST_NAMED])
     more = len(rows) - _MOST_NAMED
     return f"{named} and {more} more" if more > 0 else named
 
 
-def _name(row: Row) -> str:
+def _name(row: TwoSweepsRow) -> str:
     least, most = (1 / row[bound] for bound in ("adjusted_high", "adjusted_low"))
-    why = str(row["outcome"])
+    why = str(row.outcome)
     if least >= _LEAST_FACTOR:
         why += f", takes {interval(least, most)} times as long"
     elif not math.isnan(least):
         why += f", takes {interval(100 * (least - 1), 100 * (most - 1), ' %')} longer"
-    if row["new_proof"] == UNPROVEN:
-        why += f", {row['new_proof_said']}"
-    return f"{row['series']} at batch {row['batch_size']} on {row['gpu']} ({why})"
+    if row.new_proof == UNPROVEN:
+        why += f", {row.new_proof_said}"
+    return f"{row.series} at batch {row.batch_size} on {row.gpu} ({why})"
 
 
 def _what_tells(gate: Gate) -> str:
     """How many rounds would, of both sweeps."""
     slowdowns = [c.slowdown for c in gate.conditions if c.word == "slower"]
     needed = [
-        row["difference"].judgement.forecast_excess(slowdown).new_sweep_rounds
+        judgement.forecast_excess(slowdown).new_sweep_rounds
         for row in gate.undecided
+        if (judgement := judgement_of(row)) is not None
         for slowdown in slowdowns
-        if row["difference"] is not None
     ]
     known = [rounds for rounds in needed if rounds is not None]
     return f"; {max(known)} rounds in both sweeps would probably tell" if known else ""

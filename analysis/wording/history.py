@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pandas as pd
-
 from analysis.history.judgement import JudgedHistory, Shift
 from analysis.history.points import Point
+from analysis.ingest.rows import Named
+from analysis.rows import to_frame
 from analysis.wording.cell_names import name_cells
 
 #: Changes of the environment that a sentence names; tables have all.
@@ -24,10 +24,10 @@ METHOD = (
 
 def name_histories(judged: Sequence[JudgedHistory]) -> list[str]:
     """Each cell by what tells it from the others, with its batch size."""
-    frame = pd.DataFrame([each.history.row for each in judged], dtype=object)
+    frame = to_frame((each.history.row for each in judged), Named)
     machines = {each.history.machine for each in judged}
     return [
-        f"{name} at batch size {each.history.row['batch_size']}"
+        f"{name} at batch size {each.history.row.batch_size}"
         + (f" on {each.history.machine}" if len(machines) > 1 else "")
         for name, each in zip(name_cells(frame), judged, strict=True)
     ]

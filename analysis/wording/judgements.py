@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from analysis.comparison.rows import JudgedRow, judgement_of
 from analysis.comparison.slow_rounds import explain_slow_round
-from analysis.rows import Row
 from sd_bench.statistics.estimate import Disturbed
+from sd_bench.verdicts.comparisons import Difference
 from sd_bench.verdicts.judgement import ROUNDS_FOR_A_VERDICT
 
 #: A widening that changes no printed digit is not worth a sentence.
@@ -22,31 +23,32 @@ _METHODS = {
 }
 
 
-def note_verdicts(rows: Sequence[Row]) -> list[str]:
+def note_verdicts(rows: Sequence[JudgedRow]) -> list[str]:
     """The rule, then a sentence for each thing that was special; nothing without a comparison.
 
     Rows of `comparison.deltas`, or of `comparison.two_sweeps` with a ``series`` and ``baseline``.
     """
-    judged = [row for row in rows if row["method"]]
+    judged = [row for row in rows if row.method]
     if not judged:
         return []
-    how = " or ".join(_METHODS[method] for method in dict.fromkeys(row["method"] for row in judged))
-    planned = any(row["difference"].sides.planned for row in judged)
+    how = " or ".join(_METHODS[method] for method in dict.fromkeys(row.method for row in judged))
+    differences = [row.difference for row in judged if row.difference is not None]
+    planned = any(each.sides is not None and each.sides.planned for each in differences)
     return [
         f"Verdict from {how}, at 5 % for a whole table{' and all its looks' if planned else ''}: "
         "faster or slower if the interval at that level leaves out 1, the same if it lies within "
-        f"{100 * judged[0]['margin']:g} % of equal, else unclear; none with fewer than "
+        f"{100 * judged[0].margin:g} % of equal, else unclear; none with fewer than "
         f"{ROUNDS_FOR_A_VERDICT} rounds.",
         *_note_unplanned(judged),
         *_note_disturbed(judged),
         *_note_doubtful(judged),
-        *_note_correlation(judged),
+        *_note_correlation(judged, differences),
     ]
 
 
-def _note_unplanned(judged: Sequence[Row]) -> Iterator[str]:
+def _note_unplanned(judged: Sequence[JudgedRow]) -> Iterator[str]:
     """Comparisons of a sweep that looked, whose looks were not planned for them."""
-    for reason, count in Counter(row["unplanned"] for row in judged).items():
+    for reason, count in Counter(row.unplanned for row in judged).items():
         if reason:
             yield (
                 f"{_comparisons(count)} judged by one look, without a claim over the looks that "
@@ -54,11 +56,12 @@ def _note_unplanned(judged: Sequence[Row]) -> Iterator[str]:
             )
 
 
-def _note_disturbed(judged: Sequence[Row]) -> Iterator[str]:
+def _note_disturbed(judged: Sequence[JudgedRow]) -> Iterator[str]:
     found = dict.fromkeys(
         _describe(row, disturbed)
         for row in judged
-        for disturbed in row["difference"].judgement.estimate.disturbed
+        if (judgement := judgement_of(row)) is not None
+        for disturbed in judgement.estimate.disturbed
     )
     if found:
         named = "; ".join(list(found)[:_MOST_NAMED])
@@ -66,35 +69,37 @@ def _note_disturbed(judged: Sequence[Row]) -> Iterator[str]:
         yield f"Set aside as disturbed where differences were estimated: {named}{more}."
 
 
-def _describe(row: Row, disturbed: Disturbed) -> str:
+def _describe(row: JudgedRow, disturbed: Disturbed) -> str:
     is_cell = disturbed.side == "cell"
-    name = row["series"] if is_cell else row["baseline"]
+    name = row.series if is_cell else row.baseline
     _, number = disturbed.round
     slower = disturbed.times >= 1
     factor = disturbed.times if slower else 1 / disturbed.times
     as_usual = f"{factor:.1f} times as {'long' if slower else 'short'} as usual"
     why = explain_slow_round(disturbed.round, row["counters" if is_cell else "baseline_counters"])
     told = f"{as_usual}: {why}" if slower and why else as_usual
-    return f"round {number} of {name} at batch {row['batch_size']} ({told})"
+    return f"round {number} of {name} at batch {row.batch_size} ({told})"
 
 
-def _note_doubtful(judged: Sequence[Row]) -> Iterator[str]:
-    if count := sum(bool(row["doubtful"]) for row in judged):
+def _note_doubtful(judged: Sequence[JudgedRow]) -> Iterator[str]:
+    if count := sum(bool(row.doubtful) for row in judged):
         yield (
             f"{_comparisons(count)} doubtful: the difference hangs on a round that was set aside "
             "and would be an ordinary one if nothing differed, so it waits for more rounds."
         )
 
 
-def _note_correlation(judged: Sequence[Row]) -> Iterator[str]:
-    widened = [row["widening"] for row in judged if row["widening"] > _LEAST_WIDENING]
+def _note_correlation(
+    judged: Sequence[JudgedRow], differences: Sequence[Difference]
+) -> Iterator[str]:
+    widened = [row.widening for row in judged if row.widening > _LEAST_WIDENING]
     if widened:
         yield (
             f"{_comparisons(len(widened))} given a wider interval, up to {max(widened):.2f} times, "
             "for rounds that resemble their neighbours."
         )
-    for found in dict.fromkeys(row["difference"].serial_correlation for row in judged):
-        if found.flagged:
+    for found in dict.fromkeys(each.serial_correlation for each in differences):
+        if found is not None and found.flagged:
             power = " and ".join(f"{100 * p:.0f} % at {phi}" for phi, p in found.power.items())
             yield (
                 f"Serial correlation of the rounds: {found.phi:.1f}, p = {found.p:.2g}; something "

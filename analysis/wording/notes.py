@@ -7,8 +7,10 @@ from collections import defaultdict
 import pandas as pd
 
 from analysis.comparison.flags import BOLD_EXPLANATION, explain
+from analysis.comparison.rows import DeltaRow
 from analysis.formatting import count_rounds, join_sweeps
-from analysis.rows import Row, list_rows, varies
+from analysis.ingest.rows import CellRow, EnvironmentRow
+from analysis.rows import keep_measured, list_rows, varies
 from analysis.series import NAMING_AXES
 from analysis.wording.cell_names import name_picture
 from analysis.wording.disturbances import note_disturbances
@@ -41,7 +43,7 @@ def name_value(cells: pd.DataFrame) -> str:
 
 def describe_value(cells: pd.DataFrame) -> str:
     """What the seconds of a round are, and nothing of it that is not known."""
-    measured = cells[cells["status"] == "ok"]
+    measured = keep_measured(cells)
     if not measured["iterations"].all():
         return "as its file has it"
     counts = set(measured["n_iter"])
@@ -80,17 +82,17 @@ def note_runtime(cells: pd.DataFrame) -> str:
 
 def note_common(cells: pd.DataFrame, environments: pd.DataFrame) -> list[str]:
     """What all cells share, which has no column, and what they are compared against."""
-    first: Row = list_rows(cells)[0]
-    dtype = "" if varies(cells, "attention_dtype") else first["attention_dtype"]
+    first = list_rows(cells, CellRow)[0]
+    dtype = "" if varies(cells, "attention_dtype") else first.attention_dtype
     words = name_workload(first) | {
-        "attention": name_attention(str(first["attention"]), dtype),
-        "compile": f"compile {first['compile']}",
-        "torch_env": f"torch_env {first['torch_env']}",
-        "allocator": f"allocator {first['allocator']}",
-        "optimizations": name_optimizations(first["optimizations"]),
-        "weights": f"weights {first['weights']}",
+        "attention": name_attention(str(first.attention), dtype),
+        "compile": f"compile {first.compile}",
+        "torch_env": f"torch_env {first.torch_env}",
+        "allocator": f"allocator {first.allocator}",
+        "optimizations": name_optimizations(first.optimizations),
+        "weights": f"weights {first.weights}",
         **name_picture(first),
-        "rounds": count_rounds(first["rounds"]),
+        "rounds": count_rounds(first.rounds),
     }
     shared = {
         axis: words.get(axis, str(first[axis]))
@@ -98,11 +100,11 @@ def note_common(cells: pd.DataFrame, environments: pd.DataFrame) -> list[str]:
         if axis != "upcast" and not varies(cells, axis) and is_worth_saying(axis, first[axis])
     }
     if {"height", "width"} <= shared.keys():
-        shared["height"] = f"{first['width']}x{first['height']} pixels"
+        shared["height"] = f"{first.width}x{first.height} pixels"
         del shared["width"]
     sentences = [f"All cells: {', '.join(shared.values())}."] if shared else []
     if len(environments) == 1:
-        sentences.append(_environment_sentence(list_rows(environments)[0]))
+        sentences.append(_environment_sentence(list_rows(environments, EnvironmentRow)[0]))
     return [*sentences, note_value(cells), note_baseline(cells)]
 
 
@@ -115,13 +117,14 @@ def note_memory(measured: pd.DataFrame) -> list[str]:
 def note_baseline(cells: pd.DataFrame) -> str:
     """What the cells are compared against; by machine where that differs."""
     machines_of: dict[str, list[str]] = defaultdict(list)
-    for row in list_rows(cells[["baseline", "machine"]].drop_duplicates()):
-        if row["baseline"]:
-            machines_of[str(row["baseline"])].append(str(row["machine"]))
-    if not machines_of and not (cells["status"] == "ok").any():
+    rows = list_rows(cells, DeltaRow)
+    for baseline, machine in dict.fromkeys((row.baseline, row.machine) for row in rows):
+        if baseline:
+            machines_of[baseline].append(machine)
+    if not machines_of and not any(row.status == "ok" for row in rows):
         return "No baseline: no cell was measured."
     if not machines_of:
-        reasons = dict.fromkeys(str(reason) for reason in cells["no_delta_reason"] if reason)
+        reasons = dict.fromkeys(row.no_delta_reason for row in rows if row.no_delta_reason)
         reason = next(iter(reasons), "no baseline")
         return f"{reason[0].upper()}{reason[1:]}."
     if len(machines_of) == 1:
@@ -130,16 +133,16 @@ def note_baseline(cells: pd.DataFrame) -> str:
     return f"Baselines: {'; '.join(named)}."
 
 
-def _environment_sentence(row: Row) -> str:
+def _environment_sentence(row: EnvironmentRow) -> str:
     return (
-        f"Environment: {row['device']}; PyTorch {row['torch']} on Python {row['python']}; "
-        f"commit {row['commit']}; {count_rounds(row['rounds'])} of {join_sweeps(row['sweeps'])}."
+        f"Environment: {row.device}; PyTorch {row.torch} on Python {row.python}; "
+        f"commit {row.commit}; {count_rounds(row.rounds)} of {join_sweeps(row.sweeps)}."
     )
 
 
 def note_doubts(deltas: pd.DataFrame) -> list[str]:
     """What the signs and bold mean, whether these are estimates, and what was scaled down."""
-    measured = deltas[deltas["status"] == "ok"]
+    measured = keep_measured(deltas)
     notes = explain(measured["flags"])
     if measured["best"].any():
         notes.append(BOLD_EXPLANATION)

@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from analysis.comparison.peers import Peers
+from analysis.comparison.rows import DeltaRow
 from analysis.formatting import count_rounds, seconds
-from analysis.rows import Row, list_rows
+from analysis.rows import keep_measured, list_rows
 from analysis.wording.answers import compare_rows
 from analysis.wording.cell_names import describe_workload
 from sd_bench.verdicts.answers import IS_BASELINE, NO_CLAIM, Answer, Compared, answer_all
@@ -31,7 +32,7 @@ BEST_NOTE = (
 
 def state_peers(peers: Peers) -> list[str]:
     """For each place who is fastest and what the reference loses and wins, each at its best."""
-    rows, compared = list_rows(peers.best), compare_rows(peers.best)
+    rows, compared = list_rows(peers.best, DeltaRow), compare_rows(peers.best)
     answers = answer_all(compared)
     places: dict[str, list[int]] = defaultdict(list)
     for at, each in enumerate(compared):
@@ -45,36 +46,38 @@ def state_peers(peers: Peers) -> list[str]:
 
 def describe_sweep(peers: Peers) -> str:
     """Machine, versions, date, work and rounds of the measured cells, in one sentence."""
-    rows = [row for row in list_rows(peers.deltas) if row["status"] == "ok"]
-    versions = {f"PyTorch {row['torch']}": None for row in rows}
-    versions |= {row["peer_versions"]: None for row in rows if row["peer_versions"]}
-    days = sorted({start[:10] for row in rows for start in row["started_at"]})
-    least, most = (end(int(row["rounds"]) for row in rows) for end in (min, max))
+    rows = list_rows(keep_measured(peers.deltas), DeltaRow)
+    versions = {f"PyTorch {row.torch}": None for row in rows}
+    versions |= {row.peer_versions: None for row in rows if row.peer_versions}
+    days = sorted({start[:10] for row in rows for start in row.started_at})
+    least, most = (end(int(row.rounds) for row in rows) for end in (min, max))
     rounds = count_rounds(least) if least == most else f"{least} to {most} rounds"
-    where = ", ".join([*dict.fromkeys(str(row["device"]) for row in rows), *versions])
+    where = ", ".join([*dict.fromkeys(str(row.device) for row in rows), *versions])
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     work = describe_workload(rows[0], "sampler", "precision")
     return f"Measured on {where}, {when}: {work}, {rounds} per cell."
 
 
-def _of_the_fastest(cells: Sequence[tuple[Row, Compared, Answer]], place: str) -> Iterator[str]:
+def _of_the_fastest(
+    cells: Sequence[tuple[DeltaRow, Compared, Answer]], place: str
+) -> Iterator[str]:
     """Which cell has the shortest time, of those that may be compared."""
     comparable = [(row, each) for row, each, answer in cells if answer.word != NO_CLAIM]
     if len(comparable) > 1:
-        row, each = min(comparable, key=lambda cell: cell[0]["typical_s"])
-        iteration_s = row["typical_s"] / (row["n_iter"] or 1)
+        row, each = min(comparable, key=lambda cell: cell[0].typical_s)
         where = f" {place}" if place else ""
-        yield f"Shortest time{where}: {each.name}, {seconds(iteration_s)} s per iteration."
+        iteration_s = seconds(row.typical_iteration_s)
+        yield f"Shortest time{where}: {each.name}, {iteration_s} s per iteration."
 
 
 def _of_the_reference(
-    cells: Sequence[tuple[Row, Compared, Answer]], peers: Peers, place: str
+    cells: Sequence[tuple[DeltaRow, Compared, Answer]], peers: Peers, place: str
 ) -> Iterator[str]:
     """What the reference loses, wins and leaves open, each implementation at its best settings."""
     named: dict[str, list[str]] = defaultdict(list)
     for row, _, answer in cells:
         if answer.word != IS_BASELINE:
-            named[answer.word].append(str(row["implementation"]))
+            named[answer.word].append(str(row.implementation))
     fares = [f"{how} {_join(named[word])}" for word, how in _FARES.items() if named[word]]
     if no_claim := named[NO_CLAIM]:
         fares.append(f"cannot be compared fairly with {_join(no_claim)}")

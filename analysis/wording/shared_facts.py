@@ -8,7 +8,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from analysis.formatting import count_rounds, join_sweeps
-from analysis.rows import Row, list_rows, varies
+from analysis.ingest.rows import CellRow, EnvironmentRow
+from analysis.rows import keep_measured, list_rows, varies
 from analysis.series import NAMING_AXES
 from analysis.wording.cell_names import name_picture
 from analysis.wording.notes import describe_value, group_scaling, note_baseline
@@ -46,24 +47,24 @@ def _baseline(cells: pd.DataFrame) -> Fact:
 
 
 def _place(environments: pd.DataFrame) -> Iterator[Fact]:
-    rows = list_rows(environments)
+    rows = list_rows(environments, EnvironmentRow)
     if len(rows) > 1:
-        machines = dict.fromkeys(str(row["machine"]) for row in rows)
+        machines = dict.fromkeys(str(row.machine) for row in rows)
         yield Fact("Machines", f"{', '.join(machines)}; see Environments")
         return
     (only,) = rows
-    yield Fact("Machine", str(only["device"]))
-    yield Fact("Versions", f"PyTorch {only['torch']}, Python {only['python']}")
-    yield Fact("Code", f"commit {only['commit']}")
-    yield Fact("Sweep", join_sweeps(only["sweeps"]))
+    yield Fact("Machine", str(only.device))
+    yield Fact("Versions", f"PyTorch {only.torch}, Python {only.python}")
+    yield Fact("Code", f"commit {only.commit}")
+    yield Fact("Sweep", join_sweeps(only.sweeps))
 
 
 def _workload(cells: pd.DataFrame) -> Iterator[Fact]:
     """The model with its size and steps, then the choices; nothing of what varies or is unknown."""
-    first = list_rows(cells)[0]
+    first = list_rows(cells, CellRow)[0]
     words = {axis: text for axis, text in name_workload(first).items() if not varies(cells, axis)}
     if {"height", "width"} <= words.keys():
-        words["height"] = f"{first['width']}x{first['height']} pixels"
+        words["height"] = f"{first.width}x{first.height} pixels"
         del words["width"]
     words |= dict(_choices(cells, first))
     model = [words.pop(axis) for axis in ("model_version", "height", "width") if axis in words]
@@ -78,15 +79,15 @@ def _workload(cells: pd.DataFrame) -> Iterator[Fact]:
             yield Fact(term, ", ".join(parts))
 
 
-def _choices(cells: pd.DataFrame, first: Row) -> Iterator[tuple[str, str]]:
-    dtype = "" if varies(cells, "attention_dtype") else first["attention_dtype"]
+def _choices(cells: pd.DataFrame, first: CellRow) -> Iterator[tuple[str, str]]:
+    dtype = "" if varies(cells, "attention_dtype") else first.attention_dtype
     words = {
-        "attention": f"attention {name_attention(str(first['attention']), dtype)}",
-        "compile": f"compile {first['compile']}",
-        "torch_env": f"torch_env {first['torch_env']}",
-        "allocator": f"allocator {first['allocator']}",
-        "optimizations": name_optimizations(first["optimizations"]),
-        "weights": f"{first['weights']} weights",
+        "attention": f"attention {name_attention(str(first.attention), dtype)}",
+        "compile": f"compile {first.compile}",
+        "torch_env": f"torch_env {first.torch_env}",
+        "allocator": f"allocator {first.allocator}",
+        "optimizations": name_optimizations(first.optimizations),
+        "weights": f"{first.weights} weights",
         **name_picture(first),
     }
     for axis in NAMING_AXES:
@@ -95,7 +96,7 @@ def _choices(cells: pd.DataFrame, first: Row) -> Iterator[tuple[str, str]]:
 
 
 def _count_rounds(cells: pd.DataFrame) -> str:
-    counts = cells.loc[cells["status"] == "ok", "rounds"]
+    counts = keep_measured(cells)["rounds"]
     if not len(counts):
         return "none with times"
     least, most = int(counts.min()), int(counts.max())

@@ -18,7 +18,8 @@ from session import ROOT, Session, SetupError
 #: What has to be importable once the wheels are installed, and the packages whose version counts.
 MODULES = (
     "torch", "torchvision", "timm", "hydra", "omegaconf", "antlr4", "open_clip", "ftfy", "scipy",
-    "safetensors", "regex", "yaml", "jinja2", "numpy", "pandas", "matplotlib", "rich", "PIL",
+    "safetensors", "regex", "yaml", "jinja2", "msgspec", "numpy", "pandas", "matplotlib", "rich",
+    "PIL",
 )  # fmt: skip
 PACKAGES = (
     "torch", "triton", "torchvision", "timm", "open_clip_torch", "xformers", "diffusers",

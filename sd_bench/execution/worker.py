@@ -25,6 +25,9 @@ from datetime import datetime, timezone  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING, Any, NoReturn  # noqa: E402
 
+import msgspec  # noqa: E402
+from msgspec import structs  # noqa: E402
+
 from sd_bench.capabilities.allocators import why_not_had, without_allocator  # noqa: E402
 from sd_bench.capabilities.fastest import why_fastest_may_not_be  # noqa: E402
 from sd_bench.capabilities.other_makers import torch_type  # noqa: E402
@@ -35,6 +38,7 @@ from sd_bench.config.schema import Config  # noqa: E402
 from sd_bench.errors import ConfigError  # noqa: E402
 from sd_bench.execution.cell import cell_hash, choices  # noqa: E402
 from sd_bench.records import (  # noqa: E402
+    SCHEMA_VERSION,
     Failure,
     FirstAttempt,
     KernelProof,
@@ -84,8 +88,8 @@ class Request:
     report_fd: int
     fingerprints: list[str]
     warnings: list[str]
-    looks: dict[str, Any] | None
-    first_attempt: dict[str, Any] | None
+    looks: Looks | None
+    first_attempt: FirstAttempt | None
     compile_cache: str | None
     worker: dict[str, str]
 
@@ -103,7 +107,7 @@ def run(began: float, report_fd: int | None = None) -> NoReturn:
     exit_code = 1
     try:
         with open(0, "rb", closefd=False) as stream:
-            request = Request(**json.load(stream))
+            request = msgspec.json.decode(stream.read(), type=Request)
         if report_fd is not None:
             request = replace(request, report_fd=report_fd)
         exit_code = main(request, began)
@@ -121,13 +125,11 @@ def main(request: Request, began: float) -> int:
     report = _Reporter(request.report_fd)
     config = from_dict(request.config)
     record = blank_record(config, request.sweep, request.job, request.round, request.position)
-    record = replace(
+    record = structs.replace(
         record,
         warnings=request.warnings,
-        looks=None if request.looks is None else Looks(**request.looks),
-        first_attempt=None
-        if request.first_attempt is None
-        else FirstAttempt(**request.first_attempt),
+        looks=request.looks,
+        first_attempt=request.first_attempt,
     )
     path = record_path(Path(request.folder), request.round)
     kept: Record | None = None
@@ -161,6 +163,7 @@ def main(request: Request, began: float) -> int:
 def blank_record(config: Config, sweep: str, job: str, round_index: int, position: int) -> Record:
     """A record with everything that is known before a round has run; it says "failed"."""
     return Record(
+        schema_version=SCHEMA_VERSION,
         status="failed",
         reason="not run",
         cell_hash=cell_hash(config),
@@ -178,14 +181,18 @@ def blank_record(config: Config, sweep: str, job: str, round_index: int, positio
 
 def without_profile(record: Record, why: str) -> Record:
     """``record`` as it was kept, with the reason why profiling a step of it came to nothing."""
-    return replace(record, warnings=[*record.warnings, f"profile=true: no step profiled: {why}"])
+    return structs.replace(
+        record, warnings=[*record.warnings, f"profile=true: no step profiled: {why}"]
+    )
 
 
 def _with_lifetime(record: Record, began: float) -> Record:
     """``record`` with how long this process has lived, where anything was measured."""
     if record.times is None:
         return record
-    return replace(record, times=replace(record.times, worker_s=time.perf_counter() - began))
+    return structs.replace(
+        record, times=structs.replace(record.times, worker_s=time.perf_counter() - began)
+    )
 
 
 def is_out_of_memory(error: Exception) -> bool:
@@ -197,7 +204,7 @@ def is_out_of_memory(error: Exception) -> bool:
 def failed_record(record: Record, error: Exception) -> Record:
     """``record`` with what went wrong, in the status that fits it."""
     message = " ".join(str(error).split()) or type(error).__name__
-    return replace(
+    return structs.replace(
         record,
         status="oom" if is_out_of_memory(error) else "failed",
         reason=f"{type(error).__name__}: {message}"[:500],
@@ -238,10 +245,10 @@ def _measure(
     except (RuntimeError, AssertionError):  # of a PyTorch that cannot even ask the device
         if why is None:
             raise
-        return replace(record, status="unsupported", reason=why)
-    record = replace(record, environment=environment)
+        return structs.replace(record, status="unsupported", reason=why)
+    record = structs.replace(record, environment=environment)
     if why is not None:
-        return replace(record, status="unsupported", reason=why)
+        return structs.replace(record, status="unsupported", reason=why)
     if request.fingerprints and record.environment["fingerprint"] not in request.fingerprints:
         report.tell({"environment": record.environment})
         raise _OtherEnvironmentError
@@ -253,7 +260,7 @@ def _measure(
     if why is None and config.optimizations.packed_weights:
         why = why_no_packed_weights(dtype)
     if why is not None:
-        return replace(record, status="unsupported", reason=why)
+        return structs.replace(record, status="unsupported", reason=why)
     folder, is_first = Path(request.folder), request.round == 0
     prefix = f"round-{request.round}"
     known_proof = proof_of_another_round(folder, record)
@@ -271,12 +278,12 @@ def _measure(
             {"cell_hash": record.cell_hash, **record.choices} if config.images else None,
             measured.stage_sketches,
         )
-        done = replace(
+        done = structs.replace(
             record,
             status="ok",
             reason=None,
             environment=with_load_at_end(record.environment),
-            times=replace(measured.times, save_s=time.perf_counter() - saving),
+            times=structs.replace(measured.times, save_s=time.perf_counter() - saving),
             memory=_memory_of(measured, request.worker),
             kernel_proof=measured.kernel_proof,
             compilation=measured.compilation,
@@ -290,7 +297,7 @@ def _measure(
         unknown = why_fastest_may_not_be(config, record.environment["device"]["name"])
         warnings = [*done.warnings, *cut_prompts(config), *remarks(done)]
         warnings += [] if unknown is None else [unknown]
-        return _judged(replace(done, warnings=warnings), measured)
+        return _judged(structs.replace(done, warnings=warnings), measured)
 
     finished: Record | None = None
 
@@ -310,7 +317,7 @@ def _measure(
         known_proof,
     )
     if finished is not None:
-        return replace(finished, profile=measured.profile)
+        return structs.replace(finished, profile=measured.profile)
     record = completed(measured)
     why = measured.kernel_proof.unprovable
     return without_profile(record, why) if request.profile and why is not None else record
@@ -321,7 +328,9 @@ def _memory_of(measured: Measured, worker: dict[str, str]) -> Memory:
     if worker["kind"] == "spawn":
         return measured.memory
     note = "forked: without the pages of libraries that only their import touched"
-    return replace(measured.memory, notes={"process_peak_bytes": note, **measured.memory.notes})
+    return structs.replace(
+        measured.memory, notes={"process_peak_bytes": note, **measured.memory.notes}
+    )
 
 
 def proof_of_another_round(folder: Path, record: Record) -> KernelProof | None:
@@ -344,7 +353,7 @@ def proof_of_another_round(folder: Path, record: Record) -> KernelProof | None:
             and proof.read_from is None
             and all(sign(other) == sign(record) for sign in _PROVEN_ALIKE)
         ):
-            return replace(proof, read_from=path.name)
+            return structs.replace(proof, read_from=path.name)
     return None
 
 
@@ -369,17 +378,19 @@ def _judged(record: Record, measured: Measured) -> Record:
 
     assert record.kernel_proof is not None
     if not measured.finite:
-        return replace(record, status="invalid", reason="latents or image hold NaN or infinity")
+        return structs.replace(
+            record, status="invalid", reason="latents or image hold NaN or infinity"
+        )
     if measured.constant:
         reason = "an image is a single colour (black, if a safety checker or an overflow made it)"
-        return replace(record, status="invalid", reason=reason)
+        return structs.replace(record, status="invalid", reason=reason)
     if record.compilation is not None and (why := why_not_compiled(record.compilation)):
         cause = compile_switch(os.environ)
         reason = f"compile={record.choices['compile']}: {why}{f' ({cause})' if cause else ''}"
-        return replace(record, status="invalid", reason=reason)
+        return structs.replace(record, status="invalid", reason=reason)
     if not record.kernel_proof.proven and record.kernel_proof.unprovable is None:
         reason = f"kernel proof missed: {record.kernel_proof.detail}"
-        return replace(record, status="invalid", reason=reason)
+        return structs.replace(record, status="invalid", reason=reason)
     return record
 
 

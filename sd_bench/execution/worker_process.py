@@ -5,17 +5,18 @@ Nothing that the process leaves is trusted: not its exit code, its reports or it
 
 from __future__ import annotations
 
-import dataclasses
 import errno
-import json
 import os
 import signal
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
+from msgspec import structs
 
 from sd_bench.capabilities.allocators import variables_of
 from sd_bench.config.conversion import to_dict
@@ -49,7 +50,15 @@ from sd_bench.execution.worker import (
 from sd_bench.execution.worker_output import OutputLog, Reports
 from sd_bench.measurement.printing import has_printed
 from sd_bench.paths import IS_CHECKOUT, PACKAGE_DIR
-from sd_bench.records import Failure, FirstAttempt, Looks, Record, record_path, write_record
+from sd_bench.records import (
+    Failure,
+    FirstAttempt,
+    Looks,
+    Record,
+    Status,
+    record_path,
+    write_record,
+)
 
 #: What of a failed round's output goes into its record.
 _TAIL_BYTES = 4000
@@ -88,7 +97,7 @@ class Turn:
     def blank(self) -> Record:
         cell = self.planned.cell
         record = blank_record(cell.config, cell.sweep, cell.job, self.round, self.position)
-        return replace(record, looks=self.looks, first_attempt=self.first_attempt)
+        return structs.replace(record, looks=self.looks, first_attempt=self.first_attempt)
 
 
 class OtherEnvironmentError(Exception):
@@ -101,7 +110,7 @@ class OtherEnvironmentError(Exception):
 
 def declare_unsupported(turn: Turn) -> Record:
     """The record of a cell that cannot run here; no process is needed. Raises OSError."""
-    record = replace(turn.blank(), status="unsupported", reason=turn.planned.reason)
+    record = structs.replace(turn.blank(), status="unsupported", reason=turn.planned.reason)
     write_record(turn.record_path, record)
     return record
 
@@ -127,7 +136,7 @@ class RunningRound:
         self._fingerprints = list(fingerprints)
         is_compiled = turn.planned.cell.config.compile.mode != "off"
         warnings = [*warnings, *(unused_caches() if is_compiled else ())]
-        self._blank = replace(turn.blank(), warnings=warnings)
+        self._blank = structs.replace(turn.blank(), warnings=warnings)
         self._servers = servers
         self._begin()
 
@@ -180,13 +189,13 @@ class RunningRound:
             profile=self.turn.profiled and config.profile,
             fingerprints=self._fingerprints,
             warnings=self._blank.warnings,
-            looks=_as_dict(self.turn.looks),
-            first_attempt=_as_dict(self.turn.first_attempt),
+            looks=self.turn.looks,
+            first_attempt=self.turn.first_attempt,
             compile_cache=state_of_cache(cell.folder) if is_compiled else None,
             worker=worker,
         )
         with tempfile.TemporaryFile() as asked:
-            asked.write(json.dumps(dataclasses.asdict(request)).encode())
+            asked.write(msgspec.json.encode(request))
             asked.seek(0)
             files = RoundFiles(
                 request=asked.fileno(), output=self._log.write_fd, report=request.report_fd
@@ -263,17 +272,19 @@ class RunningRound:
         """Whether the round may not be measured in ``environment``."""
         return bool(self._fingerprints) and environment["fingerprint"] not in self._fingerprints
 
-    def _failed(self, exit_code: int) -> tuple[str, Failure] | None:
+    def _failed(self, exit_code: int) -> tuple[Status, Failure] | None:
         fault = self._reports.fault
         if fault is not None:
             return "crashed", Failure(type="Report", message=fault)
         limit_s = self.turn.planned.cell.config.protocol.time_limit_s
         return _judge(exit_code, self._timed_out, limit_s)
 
-    def _failure(self, status: str, failure: Failure) -> Record:
+    def _failure(self, status: Status, failure: Failure) -> Record:
         """The record of a round that has left none, written in its place."""
-        failure = replace(failure, detail=self._log.last(_TAIL_BYTES))
-        record = replace(self._blank, status=status, reason=failure.message, failure=failure)
+        failure = structs.replace(failure, detail=self._log.last(_TAIL_BYTES))
+        record = structs.replace(
+            self._blank, status=status, reason=failure.message, failure=failure
+        )
         write_record(self.turn.record_path, record)
         return record
 
@@ -292,10 +303,6 @@ class RunningRound:
         self._log.close()
         self._reports.close()
         return exit_code
-
-
-def _as_dict(of_record: Looks | FirstAttempt | None) -> dict[str, Any] | None:
-    return None if of_record is None else dataclasses.asdict(of_record)
 
 
 def _try_to_write(folder: Path) -> None:
@@ -333,7 +340,7 @@ def log_path(folder: Path, round_index: int) -> Path:
 
 def _judge(
     returncode: int, timed_out: bool, time_limit_s: float | None
-) -> tuple[str, Failure] | None:
+) -> tuple[Status, Failure] | None:
     """``None`` if the worker ended well, else a status and what went wrong."""
     if timed_out:
         message = f"ran longer than protocol.time_limit_s={time_limit_s} seconds"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Protocol, TypeVar
 
 import torch
+from msgspec import structs
 
 from sd_bench.records import Iteration
 
@@ -97,12 +97,14 @@ def timed_iteration(device: torch.device, call: Callable[[_Timer], T]) -> tuple[
     synchronise(device)
     total_s = (time.perf_counter_ns() - begin) / 1e9
     iteration = _iteration(total_s, timer.seconds(), device.type != "cpu")
-    return replace(iteration, begun_s=begin / 1e9), result
+    return structs.replace(iteration, begun_s=begin / 1e9), result
 
 
 def counted_from(begun_s: float, iterations: list[Iteration]) -> list[Iteration]:
     """``iterations`` as they begin after ``begun_s`` on the clock, instead of the clock's zero."""
-    return [replace(i, begun_s=i.begun_s - begun_s) for i in iterations if i.begun_s is not None]
+    return [
+        structs.replace(i, begun_s=i.begun_s - begun_s) for i in iterations if i.begun_s is not None
+    ]
 
 
 def _iteration(total_s: float, told: list[tuple[str, float]], on_device: bool) -> Iteration:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import replace
 from pathlib import Path
 
 import torch
+from msgspec import structs
 
 from sd_bench.config.schema import Config
 from sd_bench.implementations.precision import compute_dtype
@@ -38,7 +38,7 @@ def with_efficiency(
     )
     peak_tflops = config.gpu.peak_tflops.get(_PEAK_OF[config.precision.name])
     achieved = None if flops is None else efficiency(flops, record.times, rate, peak_tflops)
-    return replace(record, flops=flops, matmul_rate=rate, efficiency=achieved)
+    return structs.replace(record, flops=flops, matmul_rate=rate, efficiency=achieved)
 
 
 def efficiency(

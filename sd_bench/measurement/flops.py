@@ -39,7 +39,7 @@ def count_flops(config: Config, cache_folder: Path) -> Flops | None:
     with suppress(OSError, ValueError):
         costs = json.loads(file.read_text())
     if costs is None:
-        costs = _count_one_image(config)
+        costs = count_one_image(config)
         write_atomically(file, json.dumps(costs))
     costs = {name: cost * config.workload.batch_size for name, cost in costs.items()}
     num_unet_calls = make_sampler(config.sampler, config.model_version).num_unet_calls
@@ -56,7 +56,7 @@ def _key(config: Config) -> str:
 
 
 @torch.no_grad()
-def _count_one_image(config: Config) -> dict[str, float]:
+def count_one_image(config: Config) -> dict[str, float]:
     """Of one image: the guided UNet call and the text encoder take two samples of it."""
     model = config.model_version
     size = (config.workload.height // PIXELS_PER_LATENT, config.workload.width // PIXELS_PER_LATENT)

@@ -7,13 +7,12 @@ far ahead of the others. The rate is that of the best, at the size that suits it
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 
+import msgspec
 import torch
 from torch.nn import functional
 
@@ -40,11 +39,11 @@ def matmul_rate(
     """
     name = str(dtype).removeprefix("torch.")
     file = cache_folder / f".matmul-{key}-{name}.json"
-    with suppress(OSError, ValueError, TypeError):
-        return MatmulRate(**json.loads(file.read_text()))
+    with suppress(OSError, msgspec.MsgspecError):
+        return msgspec.json.decode(file.read_bytes(), type=MatmulRate)
     found = measure_matmul_rate(device, dtype, min(max(limit_s, _LEAST_S), _MOST_S))
     if found is not None:
-        write_atomically(file, json.dumps(asdict(found)))
+        write_atomically(file, msgspec.json.encode(found).decode())
     return found
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec import structs
 
 from sd_bench.records import Iteration, Record
 
@@ -28,7 +29,7 @@ def bytes_written() -> int | None:
 def flag_printed(iterations: list[Iteration], written: list[bool]) -> list[Iteration]:
     """``iterations`` with the flag on those of which ``written`` says so."""
     return [
-        replace(iteration, flags=[*iteration.flags, PRINTED]) if has else iteration
+        structs.replace(iteration, flags=[*iteration.flags, PRINTED]) if has else iteration
         for iteration, has in zip(iterations, written, strict=True)
     ]
 

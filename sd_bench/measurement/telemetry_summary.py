@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise, zip_longest
 
 import torch
+from msgspec import structs
 
 from sd_bench.measurement.disturbances import OTHERS_ON_GPU, counted_flags
 from sd_bench.measurement.host_counters import num_processors
@@ -56,7 +56,9 @@ def with_counters(
         for own, pair in zip_longest(brought.counted, read)
     ] or [{} for _ in iterations]
     return [
-        replace(iteration, counters=counted, flags=_flags(iteration, counted, brought, device))
+        structs.replace(
+            iteration, counters=counted, flags=_flags(iteration, counted, brought, device)
+        )
         for iteration, counted in zip(iterations, counters, strict=True)
     ]
 

@@ -1,7 +1,7 @@
 """The record of one round: what it stores, and how it is written to and read from disk.
 
 Records are all of ``sd_bench``'s doing that ``analysis`` reads. May import ``errors``
-and ``regular_files``, and beside them the standard library only.
+and ``regular_files``, and beside them msgspec and the standard library only.
 """
 
 from sd_bench.errors import NewerRecordError, RecordError
@@ -32,6 +32,7 @@ from sd_bench.records.schema import (
     Output,
     Profile,
     Record,
+    Status,
     Telemetry,
     Times,
 )
@@ -41,6 +42,6 @@ __all__ = [
     "RECORD_GLOB", "SCHEMA_VERSION", "STATUSES", "Compilation", "Conversion", "Efficiency",
     "Energy", "Failure", "FirstAttempt", "Flops", "Iteration", "KernelProof", "Looks",
     "MatmulRate", "Memory", "NewerRecordError", "Output", "Profile", "Record", "RecordError",
-    "Telemetry", "Times", "find_records", "open_regular", "read_record", "read_text", "reason_of",
-    "record_path", "round_number", "write_atomically", "write_record",
+    "Status", "Telemetry", "Times", "find_records", "open_regular", "read_record", "read_text",
+    "reason_of", "record_path", "round_number", "write_atomically", "write_record",
 ]  # fmt: skip

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct, structs
 
 from sd_bench.errors import NewerRecordError, RecordError
-from sd_bench.records.decoder import decoder
-from sd_bench.records.schema import SCHEMA_VERSION, STATUSES, Record
+from sd_bench.records.schema import SCHEMA_VERSION, Record
 from sd_bench.records.translation import translated
-from sd_bench.regular_files import UnusableFileError, read_json, reason_of
+from sd_bench.regular_files import UnusableFileError, parse_json, read_text, reason_of
 
 #: Records are the files of this name pattern; everything else in a sweep's folder is not read.
 RECORD_GLOB = "round-*.json"
@@ -42,7 +44,7 @@ def write_record(path: Path, record: Record) -> None:
 
     Raises OSError if the disk is full or the folder cannot be written.
     """
-    text = json.dumps(dataclasses.asdict(record), indent=1, allow_nan=False)
+    text = json.dumps(record, default=structs.asdict, indent=1, allow_nan=False)
     write_atomically(path, text + "\n")
 
 
@@ -61,29 +63,43 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def read_record(path: Path) -> Record:
-    """Read and check one record.
+    """Read and check one record, of whichever version.
 
     Raises RecordError, naming the file, if it is torn, foreign or of a newer schema.
     """
     try:
-        data = read_json(path, LARGEST_RECORD)
+        text = read_text(path, LARGEST_RECORD)
     except UnusableFileError as error:
         raise RecordError(f"{path}: {reason_of(error)}") from None
     except OSError as error:
         raise RecordError(f"{path}: not readable ({reason_of(error)})") from error
-    if not isinstance(data, dict) or "schema_version" not in data:
-        raise RecordError(f"{path}: not a record of sd_bench (no schema_version)")
-    version = data["schema_version"]
+    try:
+        return _decoded(text)
+    except NewerRecordError as error:
+        raise NewerRecordError(f"{path}: {error}") from None
+    except ValueError as error:
+        raise RecordError(f"{path}: {error}") from None
+
+
+class _Head(Struct):
+    schema_version: Any = None
+
+
+def _decoded(text: str) -> Record:
+    """A record of any version. Raises NewerRecordError, and ValueError for what is no record."""
+    try:
+        newest: Record = parse_json(text, Record)
+        return newest
+    except msgspec.ValidationError as error:
+        why_not_newest = error
+    version = parse_json(text, _Head).schema_version if text.lstrip()[:1] == "{" else None
+    if version is None:
+        raise ValueError("not a record of sd_bench (no schema_version)")
     if type(version) is not int or not 1 <= version <= SCHEMA_VERSION:
         is_newer = type(version) is int and version > SCHEMA_VERSION
-        raise (NewerRecordError if is_newer else RecordError)(
-            f"{path}: schema version {version!r}, this sd_bench reads 1 to {SCHEMA_VERSION}: "
-            "update it"
+        raise (NewerRecordError if is_newer else ValueError)(
+            f"schema version {version!r}, this sd_bench reads 1 to {SCHEMA_VERSION}: update it"
         )
-    try:
-        record: Record = decoder(Record)(translated(data))
-    except (TypeError, ValueError, OverflowError) as error:
-        raise RecordError(f"{path}: {error}") from error
-    if record.status not in STATUSES:
-        raise RecordError(f"{path}: unknown status {record.status!r}")
-    return record
+    if version == SCHEMA_VERSION:
+        raise why_not_newest
+    return msgspec.convert(translated(parse_json(text)), Record)

@@ -1,66 +1,34 @@
-"""The record's JSON schema, made from the dataclasses that read and write it.
+"""The record's JSON schema, made from the types that it is read into.
 
-``python -m sd_bench.records.json_schema > docs/record.schema.json`` publishes it anew.
+``python -m sd_bench.records.json_schema > docs/record.schema.json`` publishes it again.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import types
-import typing
 from typing import Any
 
-from sd_bench.records.schema import SCHEMA_VERSION, STATUSES, Record
+import msgspec
 
-_PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
-_FIXED: dict[str, dict[str, Any]] = {
-    "schema_version": {"const": SCHEMA_VERSION},
-    "status": {"enum": list(STATUSES)},
-}
+from sd_bench.records.schema import SCHEMA_VERSION, Record
 
 
 def record_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of a record of the newest version."""
-    definitions: dict[str, Any] = {}
-    record = _of_dataclass(Record, definitions)
-    record["properties"] |= _FIXED
+    _, parts = msgspec.json.schema_components([Record], ref_template="#/$defs/{name}")
+    definitions = {name: _as_written(part) for name, part in sorted(parts.items())}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **definitions.pop("Record"),
         "title": f"A record of sd_bench, schema version {SCHEMA_VERSION}",
-        **record,
-        "$defs": dict(sorted(definitions.items())),
+        "$defs": definitions,
     }
 
 
-def _of(expected: Any, definitions: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a type; dataclasses go into ``definitions`` and are referred to."""
-    if expected is Any:
-        return {}
-    if isinstance(expected, type) and dataclasses.is_dataclass(expected):
-        if expected.__name__ not in definitions:
-            definitions[expected.__name__] = _of_dataclass(expected, definitions)
-        return {"$ref": f"#/$defs/{expected.__name__}"}
-    origin, arguments = typing.get_origin(expected), typing.get_args(expected)
-    if origin in (typing.Union, types.UnionType):
-        return {"anyOf": [_of(argument, definitions) for argument in arguments]}
-    if origin is list:
-        return {"type": "array", "items": _of(arguments[0], definitions)}
-    if origin is dict:
-        return {"type": "object", "additionalProperties": _of(arguments[1], definitions)}
-    return {"type": _PLAIN[expected]}
-
-
-def _of_dataclass(cls: type, definitions: dict[str, Any]) -> dict[str, Any]:
-    """Every field is written, so every field is required."""
-    hints = typing.get_type_hints(cls)
-    return {
-        "description": " ".join((cls.__doc__ or "").split()),
-        "type": "object",
-        "properties": {name: _of(hint, definitions) for name, hint in hints.items()},
-        "required": list(hints),
-        "additionalProperties": False,
-    }
+def _as_written(part: dict[str, Any]) -> dict[str, Any]:
+    """Every field is written, so every field is required; docstrings in one line."""
+    description = " ".join(part["description"].split())
+    return {**part, "description": description, "required": list(part["properties"])}
 
 
 if __name__ == "__main__":

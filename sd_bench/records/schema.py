@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, Literal, get_args
 
-SCHEMA_VERSION = 5
+from msgspec import Struct
+
+SCHEMA_VERSION: Final = 5
 
 #: Every way in which a round can end. Only ``ok`` carries times that may be compared.
-STATUSES = ("ok", "unsupported", "oom", "timeout", "crashed", "failed", "invalid")
+Status = Literal["ok", "unsupported", "oom", "timeout", "crashed", "failed", "invalid"]
+STATUSES: tuple[Status, ...] = get_args(Status)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Iteration:
+class Stored(Struct, frozen=True, forbid_unknown_fields=True):
+    """A part of a record. Types and names of its fields are checked where it is read."""
+
+
+class Iteration(Stored, frozen=True, kw_only=True):
     """One text-to-image call on one batch, in seconds.
 
     ``total_s`` runs from tokens to image tensor with the device synchronised at both ends.
@@ -32,8 +37,8 @@ class Iteration:
     steps_s: list[float]
     device_total_s: float | None = None
     begun_s: float | None = None
-    flags: list[str] = field(default_factory=list)
-    counters: dict[str, float] = field(default_factory=dict)
+    flags: list[str] = []
+    counters: dict[str, float] = {}
 
     @property
     def stages_s(self) -> tuple[float, float, float] | None:
@@ -45,8 +50,7 @@ class Iteration:
         return text_encode_s, denoise_s, vae_decode_s
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Times:
+class Times(Stored, frozen=True, kw_only=True):
     """All times of one round, in seconds. ``iterations`` are the timed ones, in order.
 
     ``prepare_s`` makes the inputs of a UNet call, and so holds the text encoder's first call.
@@ -73,18 +77,16 @@ class Times:
         return sum(iteration.total_s for iteration in self.iterations)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
+class Memory(Stored, frozen=True, kw_only=True):
     """Peak memory in bytes; ``None`` with a reason in ``notes`` where it cannot be had."""
 
     process_peak_bytes: int | None
     device_peak_allocated_bytes: int | None
     device_peak_reserved_bytes: int | None
-    notes: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Energy:
+class Energy(Stored, frozen=True, kw_only=True):
     """Energy of the timed iterations; ``None`` with a reason in ``notes`` where it cannot be had.
 
     ``source`` is "nvml" (the GPU's own counter) or "rapl" (the processor's packages, whoever used
@@ -94,11 +96,10 @@ class Energy:
     joules: float | None
     joules_per_image: float | None
     source: str | None
-    notes: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Telemetry:
+class Telemetry(Stored, frozen=True, kw_only=True):
     """What device and host did while the timed iterations ran, sampled by another process.
 
     ``at_s`` holds the times of the samples on the clock of ``Iteration.begun_s``; each of
@@ -111,13 +112,12 @@ class Telemetry:
     period_s: float
     at_s: list[float]
     series: dict[str, list[float | None]]
-    throttle_reasons: list[list[str]] = field(default_factory=list)
-    counters: dict[str, float] = field(default_factory=dict)
-    notes: dict[str, str] = field(default_factory=dict)
+    throttle_reasons: list[list[str]] = []
+    counters: dict[str, float] = {}
+    notes: dict[str, str] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compilation:
+class Compilation(Stored, frozen=True, kw_only=True):
     """What torch.compile did: how many graphs, breaks between them, and compilations anew.
 
     ``eager_calls`` are the UNet calls, timed and before, in which no graph ran; ``given_up`` the
@@ -131,11 +131,10 @@ class Compilation:
     eager_calls: int | None = None
     given_up: int | None = None
     failed_graphs: int | None = None
-    notes: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conversion:
+class Conversion(Stored, frozen=True, kw_only=True):
     """What an implementation took to turn our networks into its own, in seconds.
 
     ``convert_s`` is the conversion itself and ``compile_s`` making it ready for the device;
@@ -146,11 +145,10 @@ class Conversion:
     convert_s: float
     compile_s: float
     cache: str
-    settings: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, str] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
+class Profile(Stored, frozen=True, kw_only=True):
     """Where one sampler step's time went, in seconds by class of kernel (``profile=true``).
 
     ``step_s`` is the step's wall time under the profiler, ``idle`` among the classes what no
@@ -161,12 +159,11 @@ class Profile:
     trace_file: str | None
     step_s: float
     seconds_by_class: dict[str, float]
-    kernels: dict[str, float] = field(default_factory=dict)
-    notes: dict[str, str] = field(default_factory=dict)
+    kernels: dict[str, float] = {}
+    notes: dict[str, str] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flops:
+class Flops(Stored, frozen=True, kw_only=True):
     """Floating-point operations (a multiply-add is 2), counted on the networks that were timed.
 
     Matrix products and convolutions are counted, as in the published figures; the rest is not.
@@ -180,8 +177,7 @@ class Flops:
     iteration: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KernelProof:
+class KernelProof(Stored, frozen=True, kw_only=True):
     """What ran in one UNet call of the module that was timed, read from the profiler.
 
     ``unprovable`` is the reason why nobody can see which kernels ran, where that is so: then
@@ -200,8 +196,7 @@ class KernelProof:
     unprovable: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
+class Output(Stored, frozen=True, kw_only=True):
     """What the first timed iteration produced; file names are relative to the record.
 
     Mean and deviation of the latents are ``None`` where they are not finite. ``stage_sketches``
@@ -217,11 +212,10 @@ class Output:
     latents_mean: float | None
     latents_std: float | None
     negative_prompt: str = ""
-    stage_sketches: dict[str, list[float]] = field(default_factory=dict)
+    stage_sketches: dict[str, list[float]] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MatmulRate:
+class MatmulRate(Stored, frozen=True, kw_only=True):
     """How fast this device multiplies matrices, measured in the sweep: the ceiling of its FLOP/s.
 
     ``flop_per_s`` in the dtype that the cell computes in (``dtype``), of square matrices of
@@ -233,8 +227,7 @@ class MatmulRate:
     flop_per_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Efficiency:
+class Efficiency(Stored, frozen=True, kw_only=True):
     """Counted operations over measured seconds, of the timed iterations, by the part of them.
 
     Parts are "iteration" (over its median time) and, where there are stages, "text_encode",
@@ -244,12 +237,11 @@ class Efficiency:
     """
 
     flop_per_s: dict[str, float]
-    share_of_matmul: dict[str, float] = field(default_factory=dict)
-    share_of_peak: dict[str, float] = field(default_factory=dict)
+    share_of_matmul: dict[str, float] = {}
+    share_of_peak: dict[str, float] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class Failure(Stored, frozen=True, kw_only=True):
     """Why a round has no usable times."""
 
     type: str
@@ -259,8 +251,7 @@ class Failure:
     signal: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Looks:
+class Looks(Stored, frozen=True, kw_only=True):
     """When the sweep was to look at its verdicts, fixed before its first round.
 
     ``rule`` names the rule (docs/statistics.md), ``looks`` are the numbers of rounds it looks
@@ -281,8 +272,7 @@ class Looks:
     asked_by: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FirstAttempt:
+class FirstAttempt(Stored, frozen=True, kw_only=True):
     """A round that was disturbed and measured again: ``file`` lies beside the record.
 
     ``disturbed_by`` says by what; the times had no part in it.
@@ -292,8 +282,7 @@ class FirstAttempt:
     disturbed_by: list[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(Stored, frozen=True, kw_only=True):
     """One round of one cell.
 
     ``choices`` holds the resolved value of every axis that people compare (gpu, batch_size,
@@ -302,8 +291,8 @@ class Record:
     ``ok``. ``warnings`` are sentences that a reader of the numbers should see.
     """
 
-    schema_version: int = SCHEMA_VERSION
-    status: str
+    schema_version: Literal[5]
+    status: Status
     reason: str | None
     cell_hash: str
     choices: dict[str, Any]
@@ -328,7 +317,7 @@ class Record:
     conversion: Conversion | None = None
     matmul_rate: MatmulRate | None = None
     efficiency: Efficiency | None = None
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str] = []
     looks: Looks | None = None
     first_attempt: FirstAttempt | None = None
 

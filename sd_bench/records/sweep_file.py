@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
+from msgspec import Struct, structs
+
 from sd_bench.errors import ConfigError
 from sd_bench.records.files import write_atomically
 from sd_bench.regular_files import UnusableFileError, read_json
@@ -17,6 +19,11 @@ MARKER = "sweep.json"
 _LARGEST = 2**24
 
 
+class _Marker(Struct, frozen=True, kw_only=True):
+    started_at: str
+    arguments: list[str]
+
+
 def is_sweep(folder: Path) -> bool:
     return (folder / MARKER).exists()
 
@@ -24,8 +31,8 @@ def is_sweep(folder: Path) -> bool:
 def start_sweep(folder: Path, arguments: Sequence[str]) -> None:
     """Make ``folder`` the sweep's that was started with ``arguments``. Raises OSError."""
     now = datetime.now(timezone.utc).isoformat()
-    text = json.dumps({"started_at": now, "arguments": list(arguments)}, indent=1)
-    write_atomically(folder / MARKER, text + "\n")
+    marker = _Marker(started_at=now, arguments=list(arguments))
+    write_atomically(folder / MARKER, json.dumps(structs.asdict(marker), indent=1) + "\n")
 
 
 def started_with(folder: Path) -> list[str] | None:
@@ -34,7 +41,7 @@ def started_with(folder: Path) -> list[str] | None:
     Raises ConfigError if they do not read.
     """
     found = _read_marker(folder / MARKER)
-    return None if found is None else found[1]
+    return None if found is None else found.arguments
 
 
 def stored_scale(folder: Path) -> str | None:
@@ -48,17 +55,19 @@ def newest_sweep(root: Path) -> Path | None:
     markers = (
         m for pattern in (MARKER, f"*/{MARKER}", f"*/*/{MARKER}") for m in root.glob(pattern)
     )
-    dated = ((found[0], m.parent) for m in markers if (found := _read_marker(m)) is not None)
+    dated = (
+        (found.started_at, m.parent) for m in markers if (found := _read_marker(m)) is not None
+    )
     return max(dated, default=(None, None))[1]
 
 
-def _read_marker(marker: Path) -> tuple[str, list[str]] | None:
+def _read_marker(marker: Path) -> _Marker | None:
     if not marker.exists():
         return None
     try:
-        data = read_json(marker, _LARGEST)
-        return str(data["started_at"]), [str(argument) for argument in data["arguments"]]
-    except (UnusableFileError, KeyError, TypeError):
+        found: _Marker = read_json(marker, _LARGEST, _Marker)
+        return found
+    except UnusableFileError:
         raise ConfigError(
             f"{marker}: does not read; give the sweep's arguments and hydra.sweep.dir=FOLDER anew"
         ) from None

@@ -18,25 +18,19 @@ def translated(data: dict[str, Any]) -> dict[str, Any]:
 
 def _from_1_to_2(data: dict[str, Any]) -> dict[str, Any]:
     """Version 1 knew random weights only, and did not list them among the choices."""
-    choices = data.get("choices")
-    if isinstance(choices, dict):
-        choices = {"weights": "random", **choices}
-    return {**data, "schema_version": 2, "choices": choices}
+    data = {**data, "schema_version": 2}
+    if isinstance(data.get("choices"), dict):
+        data["choices"] = {"weights": "random", **data["choices"]}
+    return data
 
 
 def _from_2_to_3(data: dict[str, Any]) -> dict[str, Any]:
     """Version 2 had other words: configuration, plan, guidance, work, and marks of iterations."""
     fields = {"work": "flops"}
     data = {fields.get(name, name): value for name, value in data.items()} | {"schema_version": 3}
-    data["choices"] = _with_presets(data.get("choices"))
-    config = _renamed(data.get("config"), "")
-    if isinstance(config, dict) and isinstance(config.get("preset"), dict):
-        preset = config["preset"]
-        config = {**config, "preset": {**preset, "name": _preset_name(preset.get("name"))}}
-    data["config"] = config
-    times = data.get("times")
-    if isinstance(times, dict):
-        data["times"] = {name: _with_flags(value) for name, value in times.items()}
+    for name, translate in (("choices", _with_presets), ("config", _config), ("times", _times)):
+        if isinstance(data.get(name), dict):
+            data[name] = translate(data[name])
     return data
 
 
@@ -50,9 +44,7 @@ def _from_4_to_5(data: dict[str, Any]) -> dict[str, Any]:
     return {**data, "schema_version": 5}
 
 
-def _with_presets(choices: Any) -> Any:
-    if not isinstance(choices, dict):
-        return choices
+def _with_presets(choices: dict[str, Any]) -> dict[str, Any]:
     return {
         rename_setting(name): _preset_name(value) if name == "configuration" else value
         for name, value in choices.items()
@@ -61,6 +53,14 @@ def _with_presets(choices: Any) -> Any:
 
 def _preset_name(name: Any) -> Any:
     return rename_presets(name) if isinstance(name, str) else name
+
+
+def _config(config: dict[str, Any]) -> dict[str, Any]:
+    config = _renamed(config, "")
+    preset = config.get("preset")
+    if isinstance(preset, dict):
+        config["preset"] = {**preset, "name": _preset_name(preset.get("name"))}
+    return config
 
 
 def _renamed(config: Any, group: str) -> Any:
@@ -72,6 +72,10 @@ def _renamed(config: Any, group: str) -> Any:
         path = rename_setting(f"{group}{name}")
         present[path.rpartition(".")[2]] = _renamed(value, f"{path}.")
     return present
+
+
+def _times(times: dict[str, Any]) -> dict[str, Any]:
+    return {name: _with_flags(value) for name, value in times.items()}
 
 
 def _with_flags(iterations: Any) -> Any:

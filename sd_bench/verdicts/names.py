@@ -7,7 +7,7 @@ and ``attention_dtype`` (`sd_bench.verdicts.attention_dtype`).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from sd_bench.attention_backends import BACKENDS_BY_NAME
@@ -15,14 +15,19 @@ from sd_bench.verdicts.attention_dtype import name_attention
 from sd_bench.verdicts.axes import PICTURE_AXES, WORKLOAD_AXES
 from sd_bench.verdicts.short_texts import shorten_apart
 
-Row = Mapping[str, Any]
-
 
 class Chosen(Protocol):
     """A cell or a row, of which only single values are asked for."""
 
     def __getitem__(self, axis: str, /) -> Any:
         """Its value on an axis."""
+
+
+class Row(Chosen, Protocol):
+    """A row, of which a dict can be made."""
+
+    def keys(self) -> Iterable[str]:
+        """The names of its columns."""
 
 
 #: The axes that name a series where no preset does, or where one preset varies.

@@ -9,6 +9,8 @@ import pytest
 
 from analysis import compare, load_records, summarise
 from analysis.charts.colours import colour_series
+from analysis.comparison.rows import DeltaRow
+from analysis.ingest.rows import CellRow
 from analysis.rows import list_rows
 from analysis.series import order_series
 from analysis.wording.cell_names import name_choices
@@ -125,7 +127,7 @@ def test_no_optimizations_are_named_where_nothing_else_is(tmp_path: Path) -> Non
 def test_records_older_than_implementations_keep_their_names(tmp_path: Path) -> None:
     write_sweep(tmp_path / "old", {("math",): [1.0], ("flash",): [1.0]}, axes=("attention",))
     assert series(tmp_path) == ["math", "flash"]
-    (row, _) = list_rows(summarise(load_records(tmp_path)))
+    (row, _) = list_rows(summarise(load_records(tmp_path)), CellRow)
     assert (row["implementation"], row["optimizations"]) == ("sd_bench", "none")
 
 
@@ -174,7 +176,7 @@ def test_math_is_named_with_what_it_computes_in_everywhere(tmp_path: Path) -> No
     assert f"No verdict on flash against {math} at" in " ".join(state_findings(deltas))
     colours = colour_series([math, flash])
     assert colours[math] == BACKENDS_BY_NAME["math"].colour
-    (row, _) = list_rows(deltas)
+    (row, _) = list_rows(deltas, DeltaRow)
     assert name_choices(row)["attention"] == math
 
 
@@ -230,7 +232,7 @@ def test_a_seed_is_a_baseline_only_if_it_is_asked_for(tmp_path: Path) -> None:
     cells = summarise(load_records(tmp_path))
     reason = "no baseline: only seed varies; --baseline seed=1 compares"
     assert set(compare(cells)["no_delta_reason"]) == {reason}
-    (_, second) = list_rows(compare(cells, "seed=1"))
+    (_, second) = list_rows(compare(cells, "seed=1"), DeltaRow)
     assert second["speedup"] == 1.0
     assert (second["parity_ok"], second["parity_reason"]) == (None, "another seed")
 
@@ -257,5 +259,5 @@ def test_other_settings_of_the_picture_name_series_and_are_held_equal(
     names = set(deltas["series"])
     assert f"flash, {named}" in names
     assert not any("#" in name for name in names)
-    of_flash = [row for row in list_rows(deltas) if row["attention"] == "flash"]
+    of_flash = [row for row in list_rows(deltas, DeltaRow) if row["attention"] == "flash"]
     assert [row["speedup"] for row in of_flash] == [2.0, 2.0]

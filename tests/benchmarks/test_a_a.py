@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from benchmarks.a_a import describe, describe_pairs, drift_over, gate_pairs, paired_ratio
 from tests.support.commands import SMOKE
@@ -36,7 +36,7 @@ def test_the_drift_is_that_of_a_linear_regression() -> None:
 
 def test_the_account_has_both_names_their_order_and_the_warnings() -> None:
     records = [
-        replace(
+        structs.replace(
             sample_record(seconds, preset=name, round_index=index // 2),
             warnings=["the host was busy"],
         )

@@ -58,7 +58,7 @@ def test_the_bounds_are_those_of_the_project(fetch_wheels: ModuleType) -> None:
     names = {requirement.name: str(requirement.specifier) for requirement in found}
     assert set(names) == {
         "open_clip_torch", "hydra-core", "omegaconf", "xformers", "scipy", "nvidia-ml-py",
-        "diffusers", "pytest-timeout",
+        "diffusers", "pytest-timeout", "msgspec",
     }  # fmt: skip
     assert "<1.4" in names["hydra-core"]
     least = " ".join(fetch_wheels.wanted(project, with_xformers=False, with_diffusers=False))

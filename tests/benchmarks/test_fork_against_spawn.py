@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from benchmarks.fork_against_spawn import compare, describe
 from sd_bench.records import Record
@@ -20,7 +20,9 @@ def rounds(kind: str, *runtimes_s: float) -> list[Record]:
         environment = {**record.environment, "worker": {"kind": kind}}
         config = {**record.config, "protocol": {"worker": kind}}
         position = 2 * index + (kind == "fork")
-        found.append(replace(record, environment=environment, config=config, position=position))
+        found.append(
+            structs.replace(record, environment=environment, config=config, position=position)
+        )
     return found
 
 
@@ -41,6 +43,6 @@ def test_equal_rounds_are_equal_and_forked_ones_are_shorter_as_a_whole() -> None
 
 def test_a_round_that_was_not_forked_as_asked_ends_the_benchmark() -> None:
     (record,) = rounds("spawn", 2.0)
-    asked = replace(record, config={**record.config, "protocol": {"worker": "fork"}})
+    asked = structs.replace(record, config={**record.config, "protocol": {"worker": "fork"}})
     with pytest.raises(SystemExit, match=r"round 0 \(spawn\)"):
         compare([record, asked], [0.0, 1.0])

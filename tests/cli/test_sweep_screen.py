@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from analysis import compare, load_records, summarise
 from analysis.wording.answers import answer_rows
@@ -114,7 +115,7 @@ def rounds_of(cell: Cell) -> Iterator[Record]:
         ]
         np.save(cell.folder / "l.npy", sample_latents())
     for record in records:
-        moved = dataclasses.replace(record, job=str(cell.index))
+        moved = structs.replace(record, job=str(cell.index))
         write_record(record_path(cell.folder, record.round), moved)
         yield moved
 

@@ -8,10 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from sd_bench.capabilities.support_rules import has_cpp_compiler
 from sd_bench.capabilities.torch_compat import HAS_COMPILE
@@ -277,7 +277,7 @@ def test_a_record_in_the_wrong_place_is_not_taken_for_the_round(
 ) -> None:
     assert command(*SMOKE, "attention=original").returncode == 0
     (path,) = find_records(tmp_path / "sweep")
-    write_record(path, replace(read_record(path), cell_hash="f00d"))
+    write_record(path, structs.replace(read_record(path), cell_hash="f00d"))
     planned = command("resume=true", "dry_run=true")
     assert "cell f00d, in the wrong place" in " ".join(planned.stdout.split())
     assert "1 round(s) to run" in planned.stdout

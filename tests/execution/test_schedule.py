@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import pytest
+from msgspec import structs
 
 from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Cell, choices
@@ -89,7 +90,7 @@ def schedule(
 def record_of(turn: Turn, seconds: float) -> Record:
     config = turn.planned.cell.config
     if turn.planned.reason is not None:
-        return dataclasses.replace(
+        return structs.replace(
             sample_record(status="unsupported", reason="cannot", **choices(config)),
             cell_hash=turn.planned.cell.hash,
         )
@@ -98,7 +99,7 @@ def record_of(turn: Turn, seconds: float) -> Record:
         extra={"looks": turn.looks, "position": turn.position}, **choices(config),
     )  # fmt: skip
     assert record.times is not None
-    return dataclasses.replace(record, times=dataclasses.replace(record.times, worker_s=5.0))
+    return structs.replace(record, times=structs.replace(record.times, worker_s=5.0))
 
 
 def run(running: Schedule, runtime: Runtime, stop_after: int | None = None) -> list[Turn]:
@@ -159,7 +160,7 @@ def test_a_cell_whose_worker_finds_that_it_cannot_run_has_one_round(
         for turn in of_round:
             record = record_of(turn, 1.0)
             if turn.cell_index == 2:
-                record = dataclasses.replace(record, status="unsupported", times=None)
+                record = structs.replace(record, status="unsupported", times=None)
             running.records[turn.cell_index, turn.round] = record
             rounds[turn.cell_index] += 1
     assert [rounds[index] for index in range(6)] == [3, 3, 1, 3, 3, 3]
@@ -211,8 +212,8 @@ class Clock:
                 record = record_of(turn, clear_but_for_batch_4(turn.planned, turn.round))
                 assert record.times is not None
                 lived_s = worker_s(turn.planned)
-                times = dataclasses.replace(record.times, worker_s=lived_s)
-                record = dataclasses.replace(record, times=times)
+                times = structs.replace(record.times, worker_s=lived_s)
+                record = structs.replace(record, times=times)
                 running.records[turn.cell_index, turn.round] = record
                 turns.append(turn)
                 self.now += lived_s + 0.5
@@ -312,7 +313,7 @@ def test_a_sweep_without_planned_looks_is_not_planned_afterwards(compose_config:
     looks = plan_looks_of(plan, nothing_finished(), 2)
     first = schedule(plan, looks, Notes())
     run(first, clear_but_for_batch_4)
-    old = {key: dataclasses.replace(record, looks=None) for key, record in first.records.items()}
+    old = {key: structs.replace(record, looks=None) for key, record in first.records.items()}
     finished = dataclasses.replace(nothing_finished(), records=old)
     plan = sweep_plan(compose_config, "resume=true")
     looks = plan_looks_of(plan, finished, 30)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec import structs
 
 from sd_bench.execution.cell import cell_hash, choices
 from sd_bench.execution.time_account import Account
@@ -25,8 +26,8 @@ def test_times_come_from_the_same_cell_or_else_from_a_like_one(
     for index, worker_s in enumerate((3.0, 5.0, 10.0)):
         record = sample_record(1.0)
         assert record.times is not None
-        times = replace(record.times, worker_s=worker_s)
-        known = replace(
+        times = structs.replace(record.times, worker_s=worker_s)
+        known = structs.replace(
             record, times=times, cell_hash=cell_hash(config), choices=choices(config), round=index
         )
         write_record(tmp_path / f"round-{index}.json", known)
@@ -38,12 +39,12 @@ def test_times_come_from_the_same_cell_or_else_from_a_like_one(
 def test_overhead_is_what_the_records_do_not_account_for() -> None:
     record = sample_record(1.0)
     assert record.times is not None
-    times = replace(record.times, import_s=2.0, build_s=1.0, prepare_s=0.5, proof_s=0.5)
+    times = structs.replace(record.times, import_s=2.0, build_s=1.0, prepare_s=0.5, proof_s=0.5)
     measured_s = 4.0 + times.runtime_s + sum(times.warmup_unet_calls_s)
     measured_s += sum(iteration.total_s for iteration in times.warmup)
-    known = replace(record, times=times)
+    known = structs.replace(record, times=times)
     account = Account.of([known, known], 2 * measured_s + 1.0)
     assert account is not None
     assert abs(account.overhead_per_round_s() - 0.5) < 1e-9
     assert abs(account.share("overhead") - 100 / (2 * measured_s + 1.0)) < 1e-9
-    assert Account.of([known, replace(known, status="crashed", times=None)], 9.0) is None
+    assert Account.of([known, structs.replace(known, status="crashed", times=None)], 9.0) is None

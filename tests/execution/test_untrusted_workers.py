@@ -50,7 +50,7 @@ report_fd = globals().get("report_fd", asked["report_fd"])  # a forked worker ha
 def report(message):
     os.write(report_fd, (json.dumps(message) + "\\n").encode())
 def leave(**changes):
-    from dataclasses import replace
+    from msgspec.structs import replace
     from sd_bench.config.conversion import from_dict
     from sd_bench.execution.worker import blank_record
     from sd_bench.records import write_record

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from msgspec import structs
 
 from sd_bench.measurement.disturbances import (
     CPU_TIME_LOW,
@@ -118,7 +118,7 @@ def test_what_stands_still_together_with_its_observer_is_seen_by_the_gap() -> No
     record = sample_record(4.0, 1.0)
     assert record.times is not None
     first, second = record.times.iterations
-    iterations = [replace(first, begun_s=10.0), replace(second, begun_s=20.0)]
+    iterations = [structs.replace(first, begun_s=10.0), structs.replace(second, begun_s=20.0)]
     at = [9.9, 10.1, 10.3, 13.7, 13.9, 20.0, 20.2]  # none is between the two: no iteration is
     observed = Observed(samples=[{"at": t} for t in at])
     flags = [i.flags for i in with_counters(iterations, observed, CUDA)]
@@ -131,8 +131,12 @@ def a_record(flags: list[str] | None = None, **changes: Any) -> Record:
     record = sample_record(2.0, 9.0, environment=environment)
     assert record.times is not None
     counters = changes.pop("counters", {})
-    iterations = [replace(i, flags=flags or [], counters=counters) for i in record.times.iterations]
-    return replace(record, times=replace(record.times, iterations=iterations), **changes)
+    iterations = [
+        structs.replace(i, flags=flags or [], counters=counters) for i in record.times.iterations
+    ]
+    return structs.replace(
+        record, times=structs.replace(record.times, iterations=iterations), **changes
+    )
 
 
 def load(value: float) -> Telemetry:

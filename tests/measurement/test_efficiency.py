@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from sd_bench.measurement.efficiency import efficiency
 from sd_bench.records import Flops, MatmulRate, Times
@@ -22,7 +22,7 @@ def without_stages(times: Times) -> Times:
         "vae_decode_s": None,
         "steps_s": [],
     }
-    return replace(times, iterations=[replace(i, **none) for i in times.iterations])
+    return structs.replace(times, iterations=[structs.replace(i, **none) for i in times.iterations])
 
 
 def test_each_stage_has_its_own_rate_and_shares() -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from msgspec import structs
 from PIL import Image
 from torch import Tensor
 
@@ -74,8 +74,8 @@ def test_what_is_slow_only_at_first_is_noticed_where_it_was_timed(
     # the choice what is measured again never looks at times
     assert not any("warm-up" in flag for flag in iteration.flags)
     # that it slept is flagged: nothing is said of the warm-up then
-    times = replace(times, iterations=[replace(iteration, flags=[])])
-    sentences = remarks(replace(sample_record(1.0, sampler="plms"), times=times))
+    times = structs.replace(times, iterations=[structs.replace(iteration, flags=[])])
+    sentences = remarks(structs.replace(sample_record(1.0, sampler="plms"), times=times))
     assert any("warm-up may not have ended: the first step" in s for s in sentences)
 
 

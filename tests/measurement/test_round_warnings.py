@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from sd_bench.measurement.round_warnings import remarks
 from sd_bench.records import Compilation, Record, Telemetry
@@ -14,7 +14,7 @@ from tests.support.records import sample_environment, sample_record
 
 def a_record(**changes: Any) -> Record:
     environment = {**sample_environment(), "processor": {"affinity": 2}}
-    return replace(sample_record(2.0, 2.0, environment=environment), **changes)
+    return structs.replace(sample_record(2.0, 2.0, environment=environment), **changes)
 
 
 def with_iteration(**changes: Any) -> Record:
@@ -22,8 +22,8 @@ def with_iteration(**changes: Any) -> Record:
     record = a_record()
     assert record.times is not None
     first, second = record.times.iterations
-    times = replace(record.times, iterations=[first, replace(second, **changes)])
-    return replace(record, times=times)
+    times = structs.replace(record.times, iterations=[first, structs.replace(second, **changes)])
+    return structs.replace(record, times=times)
 
 
 def telemetry(load: float, **notes: str) -> Telemetry:
@@ -88,9 +88,9 @@ def with_times(
     record = sample_record(*iterations_s, environment=a_record().environment, **choices)
     assert record.times is not None
     first, *others = record.times.iterations
-    iterations = [replace(first, steps_s=list(steps_s)), *others]
-    times = replace(record.times, iterations=iterations, warmup_unet_calls_s=list(calls_s))
-    return replace(record, times=times)
+    iterations = [structs.replace(first, steps_s=list(steps_s)), *others]
+    times = structs.replace(record.times, iterations=iterations, warmup_unet_calls_s=list(calls_s))
+    return structs.replace(record, times=times)
 
 
 @pytest.mark.parametrize(
@@ -115,9 +115,9 @@ def test_a_round_that_was_still_warming_up_says_so(record: Record, said: str | N
     assert len(found) == (said is not None)
     assert all(str(said) in sentence for sentence in found)
     assert record.times is not None
-    disturbed = replace(record.times.iterations[0], flags=["steal 4%"])
-    times = replace(record.times, iterations=[disturbed, *record.times.iterations[1:]])
-    (only,) = remarks(replace(record, times=times))
+    disturbed = structs.replace(record.times.iterations[0], flags=["steal 4%"])
+    times = structs.replace(record.times, iterations=[disturbed, *record.times.iterations[1:]])
+    (only,) = remarks(structs.replace(record, times=times))
     assert only.startswith("steal 4%")
 
 
@@ -139,7 +139,7 @@ def test_fp32_that_is_tf32_says_so(
 ) -> None:
     device = {"kind": "cuda", "name": "a GPU", "compute_capability": capability}
     record = a_record()
-    record = replace(
+    record = structs.replace(
         record,
         choices={**record.choices, "precision": precision},
         environment={**record.environment, "device": device, "settings": settings},
@@ -160,17 +160,19 @@ def test_a_cudnn_whose_attention_reads_too_far_is_named(
 ) -> None:
     record = a_record()
     assert record.kernel_proof is not None
-    proof = replace(record.kernel_proof, operators={operator: 32})
+    proof = structs.replace(record.kernel_proof, operators={operator: 32})
     environment = {**record.environment, "cudnn": cudnn}
-    found = remarks(replace(record, kernel_proof=proof, environment=environment))
+    found = remarks(structs.replace(record, kernel_proof=proof, environment=environment))
     assert len(found) == warns
     assert all("cuDNN 91002 attends to 77 keys" in sentence for sentence in found)
 
 
 def test_a_compiled_round_under_autocast_says_what_it_mixes() -> None:
     compiled = a_record(compilation=compilation(0, 0))
-    under_autocast = replace(compiled, choices={**compiled.choices, "precision": "autocast"})
+    under_autocast = structs.replace(
+        compiled, choices={**compiled.choices, "precision": "autocast"}
+    )
     (warning,) = remarks(under_autocast)
     assert "casts every weight in every UNet call" in warning
-    in_half = replace(compiled, choices={**compiled.choices, "precision": "fp16"})
+    in_half = structs.replace(compiled, choices={**compiled.choices, "precision": "fp16"})
     assert remarks(in_half) == []

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
+from msgspec import structs
 
 from sd_bench.execution.worker import blank_record
 from sd_bench.measurement.round import measure_round
@@ -38,7 +39,7 @@ def test_a_measured_record_fits_the_schema(tiny: Compose, tmp_path: Path) -> Non
     measured = measure_round(
         config, torch.device("cpu"), 0.0, None, lambda phase: None, tmp_path / "trace.json.gz"
     )
-    record = dataclasses.replace(
+    record = structs.replace(
         blank_record(config, "date/time", "0", 0, 0),
         status="ok", reason=None, times=measured.times, memory=measured.memory,
         kernel_proof=measured.kernel_proof, energy=measured.energy, telemetry=measured.telemetry,
@@ -54,7 +55,7 @@ def test_a_measured_record_fits_the_schema(tiny: Compose, tmp_path: Path) -> Non
     [("status", "fine"), ("round", "three"), ("times", {}), ("surprise", 1), ("warnings", None)],
 )
 def test_what_is_no_record_does_not_fit(field: str, value: Any) -> None:
-    data = dataclasses.asdict(sample_record(1.0))
+    data = msgspec.to_builtins(sample_record(1.0))
     validate(copy.deepcopy(data))
     with pytest.raises(jsonschema.ValidationError):
         validate({**data, field: value})

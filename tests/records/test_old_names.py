@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from msgspec import structs
 
 from sd_bench.records import Flops, read_record
 from sd_bench.records.old_names import rename_presets, rename_setting
@@ -50,7 +51,7 @@ def test_settings_bear_their_present_names(old: str, new: str) -> None:
 
 
 def in_the_words_of_version_2(record: Any) -> dict[str, Any]:
-    data = dataclasses.asdict(record)
+    data = msgspec.to_builtins(record)
     data["schema_version"] = 2
     data["work"] = data.pop("flops")
     data["choices"]["configuration"] = {"original_xformers": "original"}[
@@ -70,7 +71,7 @@ def in_the_words_of_version_2(record: Any) -> dict[str, Any]:
 
 def test_a_record_of_version_2_reads_as_one_of_today(tmp_path: Path) -> None:
     flops = Flops(unet_call=1e12, text_encode=1e9, vae_decode=1e11, iteration=5e13)
-    record = dataclasses.replace(sample_record(1.0, preset="original_xformers"), flops=flops)
+    record = structs.replace(sample_record(1.0, preset="original_xformers"), flops=flops)
     assert record.times is not None
     record.times.iterations[0].flags.append("throttled: sw_power_cap")
     path = tmp_path / "round-0.json"
@@ -82,4 +83,4 @@ def test_a_record_of_version_2_reads_as_one_of_today(tmp_path: Path) -> None:
         "workload": {"guidance_scale": 9.0, "batch_size": 1},
         "model_version": {"guidance_scale": 9.0, "unet": {"num_heads": 8}},
     }
-    assert dataclasses.replace(read, config=record.config) == record
+    assert structs.replace(read, config=record.config) == record

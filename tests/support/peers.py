@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from msgspec import structs
 
 from sd_bench.records import Conversion, Iteration, Record
 from tests.support.records import (
@@ -73,11 +74,11 @@ def _record(cell: PeerCell, batch_size: int, number: int) -> Record:
         vae_decode_s=stages[2],
         steps_s=[],
     )
-    times = dataclasses.replace(sample_times(total_s), iterations=[iteration])
+    times = structs.replace(sample_times(total_s), iterations=[iteration])
     extra: dict[str, Any] = {}
     if cell.compile != "off":
         cache, first_s = ("warm", 10.0) if number else ("cold", 60.0)
-        times = dataclasses.replace(times, compile_cache=cache, first_call_s=first_s)
+        times = structs.replace(times, compile_cache=cache, first_call_s=first_s)
     if cell.implementation == "openvino":
         cache, convert_s = ("warm", 0.5) if number else ("cold", 30.0)
         extra["conversion"] = Conversion(convert_s=convert_s, compile_s=4.0, cache=cache)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import structs
 from PIL import Image
 
 from sd_bench.records import find_records, read_record, write_record
@@ -31,8 +31,8 @@ def add_pictures(
             continue
         change = (change_of or {}).get(str(record.choices["attention"]), 0)
         Image.fromarray(sample_picture(side, change)).save(path.parent / "round-0-image-0.png")
-        output = dataclasses.replace(
+        output = structs.replace(
             record.output, image_files=["round-0-image-0.png"], prompts=[prompt]
         )
-        write_record(path, dataclasses.replace(record, output=output))
+        write_record(path, structs.replace(record, output=output))
     return root

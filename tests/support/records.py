@@ -5,19 +5,21 @@ The times are made up and exact, so that a test can compute by hand what should 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import structs
 
 from sd_bench.records import (
+    SCHEMA_VERSION,
     Iteration,
     KernelProof,
     Memory,
     Output,
     Record,
+    Status,
     Times,
     record_path,
     write_record,
@@ -88,7 +90,7 @@ def sample_times(*iterations_s: float) -> Times:
 
 def sample_record(
     *iterations_s: float,
-    status: str = "ok",
+    status: Status = "ok",
     reason: str | None = None,
     round_index: int = 0,
     sweep: str = "2026-11-23/10-00-00",
@@ -112,6 +114,7 @@ def sample_record(
     chosen = CHOICES | choices
     ok = status == "ok"
     record = Record(
+        schema_version=SCHEMA_VERSION,
         status=status,
         reason=reason,
         cell_hash=cell_hash or sample_hash(chosen),
@@ -133,7 +136,7 @@ def sample_record(
         kernel_proof=_proof(str(chosen["attention"]), proven, unprovable) if ok else None,
         output=_output(latents_file, stage_sketches or {}) if ok else None,
     )
-    return dataclasses.replace(record, **(extra or {}))
+    return structs.replace(record, **(extra or {}))
 
 
 def sample_hash(choices: Mapping[str, Any]) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from sd_bench.records import KernelProof, Record
 from sd_bench.verdicts.attention_dtype import attention_dtype, name_attention
@@ -63,13 +63,13 @@ def test_auto_that_fell_to_math_says_so_too(
         expected="auto", proven=True, detail=detail, num_attention_modules=32,
         operators=operators, kernels={},
     )  # fmt: skip
-    record = replace(a_record(precision="bf16", attention="auto"), kernel_proof=proof)
+    record = structs.replace(a_record(precision="bf16", attention="auto"), kernel_proof=proof)
     assert attention_dtype(record) == expected
 
 
 def test_a_record_of_nonsense_has_no_words() -> None:
     broken = {"torch": 3, "device": [], "settings": "no"}
-    record = replace(a_record(precision="autocast"), environment=broken)
+    record = structs.replace(a_record(precision="autocast"), environment=broken)
     assert attention_dtype(record) == ""
 
 

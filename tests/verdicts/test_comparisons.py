@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from analysis import compare, load_records, summarise
 from sd_bench.records import Record, find_records, read_record
@@ -91,7 +91,7 @@ def test_an_unknown_baseline_lists_those_there_are() -> None:
 
 def test_records_older_than_upcast_are_of_the_cell_of_newer_ones() -> None:
     new, old = records_of({"math": [2.0, 3.0]})
-    old = dataclasses.replace(old, choices={**old.choices, "upcast": None})
+    old = structs.replace(old, choices={**old.choices, "upcast": None})
     (cell,) = pool_records([new, old])
     assert len(cell.runs) == 2
     assert cell["upcast"] == "default"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from analysis.__main__ import main
 from sd_bench.cli.resume_arguments import resumed_arguments
@@ -36,7 +36,7 @@ def records(
     for attention, mean_s in (("math", 10.0), ("flash", 5.0), ("cudnn", near)):
         for at in range(rounds):
             seconds = float(mean_s * np.exp(0.006 * chance.standard_normal()))
-            times = dataclasses.replace(sample_times(seconds), worker_s=worker_s)
+            times = structs.replace(sample_times(seconds), worker_s=worker_s)
             looks = write_looks(PLANNED, 0) if planned else None
             extra = {"times": times, "looks": looks}
             found.append(sample_record(attention=attention, round_index=at, extra=extra))

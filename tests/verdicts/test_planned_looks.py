@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from analysis import compare, compare_by_axis, list_environments, load_records, summarise
 from analysis.tables.pages import make_axes_page, make_delta_page
@@ -174,7 +174,7 @@ def test_a_plan_that_cannot_be_followed_is_none(changes: dict[str, Any]) -> None
     looks = write_looks(PLANNED, 6)
     assert isinstance(looks, Looks)
     assert read_looks(looks) == PLANNED
-    assert read_looks(dataclasses.replace(looks, **changes)) is None
+    assert read_looks(structs.replace(looks, **changes)) is None
     assert read_looks(None) is None
 
 

@@ -18,6 +18,7 @@ from analysis.comparison.flags import (
     UNSEEN,
 )
 from analysis.formatting import count_rounds
+from analysis.rows import keep_measured
 from sd_bench.verdicts.judgement import ROUNDS_FOR_A_VERDICT
 
 #: Characters of a caption: two lines of a report.
@@ -66,7 +67,7 @@ def count_means(measured: pd.DataFrame) -> str:
 
 def note_origin(cells: pd.DataFrame) -> str:
     """Device, PyTorch and date of the measured cells: ``AMD EPYC, PyTorch 2.15.0, 2026-11-23``."""
-    measured = cells[cells["status"] == "ok"]
+    measured = keep_measured(cells)
     devices, versions = (list(dict.fromkeys(map(str, measured[c]))) for c in ("device", "torch"))
     where = " and ".join(devices) if len(devices) <= _MOST_NAMED else f"{len(devices)} devices"
     torch = f"PyTorch {' and '.join(versions)}"

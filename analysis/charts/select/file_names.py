@@ -7,19 +7,19 @@ from collections.abc import Container
 
 import pandas as pd
 
-from analysis.rows import Row
+from analysis.comparison.rows import DeltaRow
 
 _LONGEST = 100
 
 
-def name_file(begin: str, first: Row, deltas: pd.DataFrame) -> str:
+def name_file(begin: str, first: DeltaRow, deltas: pd.DataFrame) -> str:
     """``begin`` with the workload of the cell ``first``, as far as ``deltas`` has several."""
-    parts = [begin, f"n_iter_{first['n_iter']}"] if first["n_iter"] is not None else [begin]
-    parts.append(str(first["model_version"]))
+    parts = [begin, f"n_iter_{first.n_iter}"] if first.n_iter is not None else [begin]
+    parts.append(str(first.model_version))
     if len(deltas[["height", "width"]].drop_duplicates()) > 1:
-        parts.append(f"{first['width']}x{first['height']}")
+        parts.append(f"{first.width}x{first.height}")
     if deltas["steps"].nunique(dropna=False) > 1:
-        parts.append(f"{first['steps']}_steps")
+        parts.append(f"{first.steps}_steps")
     return clean_name("_".join(parts))
 
 

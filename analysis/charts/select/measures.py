@@ -22,8 +22,9 @@ from analysis.charts.select.quantities import (
     make_bars,
     name_place,
 )
-from analysis.comparison.compile_gain import list_compile_gains
-from analysis.rows import Row, list_rows
+from analysis.comparison.compile_gain import GainRow, list_compile_gains
+from analysis.comparison.rows import DeltaRow
+from analysis.rows import keep_measured, list_rows
 from analysis.series import order_series
 from sd_bench.verdicts.axes import WORKLOAD_AXES, order_values
 
@@ -42,15 +43,15 @@ def select_measure_charts(deltas: pd.DataFrame) -> dict[str, Chart]:
         for cells in split_workloads(deltas):
             chart = make(cells, colours)
             if chart is not None:
-                first = list_rows(cells)[0]
-                stem = name_file(f"{begin}_{first['machine']}", first, deltas)
+                first = list_rows(cells, DeltaRow)[0]
+                stem = name_file(f"{begin}_{first.machine}", first, deltas)
                 charts[find_unused(stem, charts)] = chart
     return charts
 
 
 def split_workloads(deltas: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """The measured cells of each machine and workload."""
-    measured = deltas[deltas["status"] == "ok"]
+    measured = keep_measured(deltas)
     for _, cells in measured.groupby(["machine", *WORKLOAD_AXES], sort=False, dropna=False):
         yield cells
 
@@ -64,20 +65,20 @@ def _stages(cells: pd.DataFrame, colours: dict[str, str]) -> StackChart | None:
         x_label="Seconds of an iteration",
         bars={
             _name_bar(row): {stage: row[column] for stage, column in _STAGES.items()}
-            for row in list_rows(known)
+            for row in list_rows(known, DeltaRow)
         },
         gaps={
             _name_bar(row): "one call, without stages"
-            for row in list_rows(cells[cells["denoise_s"].isna()])
-            if row["iterations"]  # old files have sums only
+            for row in list_rows(cells[cells["denoise_s"].isna()], DeltaRow)
+            if row.iterations  # old files have sums only
         },
         caption=["Means over rounds and timed iterations."],
         origin=note_origin(known),
     )
 
 
-def _name_bar(row: Row) -> str:
-    return f"{row['series']}, batch {row['batch_size']}"
+def _name_bar(row: DeltaRow) -> str:
+    return f"{row.series}, batch {row.batch_size}"
 
 
 def _break_even(cells: pd.DataFrame, colours: dict[str, str]) -> BarChart | None:
@@ -85,14 +86,15 @@ def _break_even(cells: pd.DataFrame, colours: dict[str, str]) -> BarChart | None
     if not len(gains):
         return None
 
-    def bar(row: Row) -> Bar:
-        images = row["images"]
-        gap = row["reason"] if math.isnan(images) else ""
-        return Bar(value=images, text="" if gap else f"{math.ceil(images)}{row['flags']}", gap=gap)
+    def bar(row: GainRow) -> Bar:
+        images = row.images
+        gap = row.reason if math.isnan(images) else ""
+        return Bar(value=images, text="" if gap else f"{math.ceil(images)}{row.flags}", gap=gap)
 
     caption = "Extra time of the first UNet call over the time saved per image."
+    bars = [bar(row) for row in list_rows(gains, GainRow)]
     return make_bars(
-        gains, colours, "Images until compile time is recovered", "Images", bar, caption
+        gains, colours, "Images until compile time is recovered", "Images", bars, caption
     )
 
 
@@ -100,22 +102,25 @@ def _efficiency(cells: pd.DataFrame, colours: dict[str, str]) -> BarChart | None
     if cells["iteration_flop"].isna().all():
         return None
 
-    def bar(row: Row) -> Bar:
-        if math.isnan(row["iteration_flop"]):
+    def bar(row: DeltaRow) -> Bar:
+        if math.isnan(row.iteration_flop):
             return Bar(gap="operations not counted")
-        if math.isnan(row["peak_flop_per_s"]):
+        if math.isnan(row.peak_flop_per_s):
             return Bar(gap="peak unknown")
-        share = row["peak_percent"]
+        share = row.peak_percent
         text = f"{share:.0f}" if share >= 10 else f"{share:.1f}"
-        return Bar(value=share, text=f"{text}{row['flags']}")
+        return Bar(value=share, text=f"{text}{row.flags}")
 
     caption = (
         "Counted operations of an iteration over its median time and the datasheet's peak for the "
         "precision (autocast: fp16)."
     )
-    if all(bar(row).gap for row in list_rows(cells)):
+    bars = [bar(row) for row in list_rows(cells, DeltaRow)]
+    if all(bar.gap for bar in bars):
         return None
-    return make_bars(cells, colours, "Share of the device's peak FLOP/s", "% of peak", bar, caption)
+    return make_bars(
+        cells, colours, "Share of the device's peak FLOP/s", "% of peak", bars, caption
+    )
 
 
 def _roofline(cells: pd.DataFrame, colours: dict[str, str]) -> Roofline | None:
@@ -127,12 +132,12 @@ def _roofline(cells: pd.DataFrame, colours: dict[str, str]) -> Roofline | None:
     if not len(known):
         return None
     size = order_values("batch_size", known["batch_size"])[-1]
-    rows = list_rows(known[known["batch_size"] == size])
+    rows = list_rows(known[known["batch_size"] == size], DeltaRow)
     return Roofline(
         title=f"Roofline {name_place(cells)}, batch size {size}",
-        achieved={str(row["series"]): 1e12 * row["tflop_per_s"] for row in rows},
-        peaks={str(row["precision"]): row["peak_flop_per_s"] for row in rows},
-        bandwidth=rows[0]["bandwidth_byte_per_s"],
+        achieved={str(row.series): 1e12 * row.tflop_per_s for row in rows},
+        peaks={str(row.precision): row.peak_flop_per_s for row in rows},
+        bandwidth=rows[0].bandwidth_byte_per_s,
         colours=colours,
         caption=[
             "Bytes are not measured: a cell lies on its mark or to the right of it. "
@@ -143,13 +148,13 @@ def _roofline(cells: pd.DataFrame, colours: dict[str, str]) -> Roofline | None:
 
 
 def _kernels(cells: pd.DataFrame, colours: dict[str, str]) -> StackChart | None:
-    rows = [row for row in list_rows(cells) if row["profile"] and any(row["profile"].values())]
+    rows = [row for row in list_rows(cells, DeltaRow) if row.profile and any(row.profile.values())]
     if not rows:
         return None
     return StackChart(
         title=f"Where a step's time goes {name_place(cells)}",
         x_label="Seconds of one sampler step, under the profiler",
-        bars={_name_bar(row): _spell(row["profile"]) for row in rows},
+        bars={_name_bar(row): _spell(row.profile or {}) for row in rows},
         caption=["By class of kernel; idle is what no kernel filled."],
         origin=note_origin(cells),
     )

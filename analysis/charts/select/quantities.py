@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -13,10 +14,19 @@ from analysis.charts.kinds.bars import Bar, BarChart
 from analysis.charts.kinds.base import Chart
 from analysis.charts.kinds.lines import LineChart, Point
 from analysis.charts.select.captions import explain_signs, make_caption, note_origin
-from analysis.rows import Row, list_rows
+from analysis.comparison.rows import DeltaRow
+from analysis.rows import list_rows
 from analysis.series import order_series
 from analysis.wording.cell_names import describe_workload
 from sd_bench.verdicts.axes import order_values
+
+
+class _Range(NamedTuple):
+    """A value with its interval, which is the value itself where there is none."""
+
+    value: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,25 +36,24 @@ class _Measure:
     title: str
     y_label: str
     caption: str
-    point: Callable[[Row], Point]
+    range_of: Callable[[DeltaRow], _Range]
 
 
 def chart_throughput(cells: pd.DataFrame, colours: dict[str, str]) -> Chart | None:
     """Images per second; ``None`` where no cell has any."""
 
-    def point(row: Row) -> Point:
-        rate, mean_s = row["images_per_s"], row["mean_s"]
-        if math.isnan(row["ci_low_s"]) or row["ci_low_s"] <= 0:
-            return Point(row["batch_size"], rate, rate, rate)
-        low, high = rate * mean_s / row["ci_high_s"], rate * mean_s / row["ci_low_s"]
-        return Point(row["batch_size"], rate, low, high)
+    def range_of(row: DeltaRow) -> _Range:
+        rate, mean_s = row.images_per_s, row.mean_s
+        if math.isnan(row.ci_low_s) or row.ci_low_s <= 0:
+            return _Range(rate, rate, rate)
+        return _Range(rate, rate * mean_s / row.ci_high_s, rate * mean_s / row.ci_low_s)
 
     measure = _Measure(
         title="Images per second",
         y_label="Images per second",
         caption="Higher is better. All images of the timed iterations over their time, with the "
         "95 % interval.",
-        point=point,
+        range_of=range_of,
     )
     return _measure_cells(cells, colours, measure)
 
@@ -55,7 +64,7 @@ def chart_step_time(cells: pd.DataFrame, colours: dict[str, str]) -> Chart | Non
         title="Time of a sampler step",
         y_label="Time of a step [s]",
         caption="Lower is better. Median step of a round, mean over rounds.",
-        point=_plain("step_s"),
+        range_of=_plain("step_s"),
     )
     return _measure_cells(cells, colours, measure)
 
@@ -67,7 +76,7 @@ def chart_memory(cells: pd.DataFrame, colours: dict[str, str]) -> Chart | None:
         title="Peak memory",
         y_label="Peak memory [GiB]",
         caption=f"Lower is better. Peak memory {kinds}, mean over rounds.",
-        point=_plain("peak_bytes", 2**30),
+        range_of=_plain("peak_bytes", 2**30),
     )
     return _measure_cells(cells, colours, measure)
 
@@ -79,53 +88,49 @@ def chart_energy(cells: pd.DataFrame, colours: dict[str, str]) -> Chart | None:
         y_label="Energy per image [J]",
         caption="Lower is better. The device's own counter over the timed iterations, mean over "
         "rounds.",
-        point=_plain("joules_per_image"),
+        range_of=_plain("joules_per_image"),
     )
     return _measure_cells(cells, colours, measure)
 
 
-def _plain(column: str, unit: float = 1.0) -> Callable[[Row], Point]:
-    def point(row: Row) -> Point:
-        value = row[column] / unit
-        return Point(row["batch_size"], value, value, value)
-
-    return point
+def _plain(column: str, unit: float = 1.0) -> Callable[[DeltaRow], _Range]:
+    return lambda row: _Range(*3 * (row[column] / unit,))
 
 
 def _measure_cells(cells: pd.DataFrame, colours: dict[str, str], measure: _Measure) -> Chart | None:
     """Lines over batch sizes, bars with a single one; ``None`` where nothing is known."""
-    known = cells[[not math.isnan(measure.point(row).y) for row in list_rows(cells)]]
+    rows = list_rows(cells, DeltaRow)
+    known = cells[[not math.isnan(measure.range_of(row).value) for row in rows]]
     if not len(known):
         return None
     sizes = set(known["batch_size"])
     if len(sizes) > 1 and not any(isinstance(size, str | None) for size in sizes):
         return _over_batch_sizes(known, colours, measure)
-    return make_bars(
-        known, colours, measure.title, measure.y_label, _to_bar(measure), measure.caption
-    )
+    bars = [_bar(row, measure.range_of(row)) for row in list_rows(known, DeltaRow)]
+    return make_bars(known, colours, measure.title, measure.y_label, bars, measure.caption)
 
 
-def _to_bar(measure: _Measure) -> Callable[[Row], Bar]:
-    def bar(row: Row) -> Bar:
-        _, value, low, high = measure.point(row)
-        text = f"{value:.3g}{row['flags']}"
-        if low == high:
-            return Bar(value=value, text=text)
-        return Bar(value=value, text=text, low=low, high=high)
-
-    return bar
+def _bar(row: DeltaRow, found: _Range) -> Bar:
+    text = f"{found.value:.3g}{row.flags}"
+    if found.low == found.high:
+        return Bar(value=found.value, text=text)
+    return Bar(value=found.value, text=text, low=found.low, high=found.high)
 
 
 def _over_batch_sizes(cells: pd.DataFrame, colours: dict[str, str], measure: _Measure) -> LineChart:
     lines: dict[str, list[Point]] = {}
     flags: dict[str, str] = {}
-    rows_by_series: dict[str, list[Row]] = defaultdict(list)
-    for row in list_rows(cells):
-        rows_by_series[str(row["series"])].append(row)
+    rows_by_series: dict[str, list[DeltaRow]] = defaultdict(list)
+    for row in list_rows(cells, DeltaRow):
+        rows_by_series[str(row.series)].append(row)
     for series in order_series(cells):
         rows = rows_by_series[series]
-        lines[series] = [measure.point(row) for row in rows]
-        flags[series] = "".join(dict.fromkeys("".join(row["flags"] for row in rows)))
+        lines[series] = [
+            Point(row.batch_size, *measure.range_of(row))
+            for row in rows
+            if isinstance(row.batch_size, int | float)
+        ]
+        flags[series] = "".join(dict.fromkeys("".join(row.flags for row in rows)))
     return LineChart(
         title=f"{measure.title} {name_place(cells)}",
         x_label="Batch size [images]",
@@ -140,8 +145,8 @@ def _over_batch_sizes(cells: pd.DataFrame, colours: dict[str, str], measure: _Me
 
 def name_place(cells: pd.DataFrame) -> str:
     """The machine and workload of the cells for a title."""
-    first: Row = list_rows(cells)[0]
-    return f"on {first['machine']}: {describe_workload(first)}"
+    first = list_rows(cells, DeltaRow)[0]
+    return f"on {first.machine}: {describe_workload(first)}"
 
 
 def make_bars(
@@ -149,11 +154,11 @@ def make_bars(
     colours: dict[str, str],
     name: str,
     y_label: str,
-    bar: Callable[[Row], Bar],
+    bars: Iterable[Bar],
     caption: str,
 ) -> BarChart:
-    """Bars of each cell of one machine and workload, over batch sizes."""
-    rows = list_rows(cells)
+    """The bar of each cell of one machine and workload, over batch sizes."""
+    rows = list_rows(cells, DeltaRow)
     return BarChart(
         title=f"{name} {name_place(cells)}",
         x_label="Batch size [images]",
@@ -161,7 +166,7 @@ def make_bars(
         groups=[str(size) for size in order_values("batch_size", cells["batch_size"])],
         series=order_series(cells),
         colours=colours,
-        bars={(str(row["batch_size"]), str(row["series"])): bar(row) for row in rows},
+        bars={(str(row.batch_size), row.series): bar for row, bar in zip(rows, bars, strict=True)},
         caption=make_caption(caption, explain_signs(cells["flags"])),
         origin=note_origin(cells),
     )

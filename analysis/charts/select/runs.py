@@ -9,11 +9,12 @@ import pandas as pd
 from analysis.charts.colours import colour_series
 from analysis.charts.kinds.runs import RunChart
 from analysis.charts.select.captions import explain_signs, make_caption, note_origin
-from analysis.charts.select.claims import add_answers, state_claim
+from analysis.charts.select.claims import state_claim
 from analysis.charts.select.file_names import find_unused, name_file
 from analysis.ingest.cells import VALUES
-from analysis.rows import Row, list_rows
+from analysis.rows import keep_measured, list_rows
 from analysis.series import order_series
+from analysis.wording.answers import AnsweredRow, add_answers
 from analysis.wording.notes import name_value
 from sd_bench.verdicts.axes import AXES, WORKLOAD_AXES
 
@@ -27,7 +28,7 @@ def select_run_charts(rounds: pd.DataFrame, deltas: pd.DataFrame) -> dict[str, R
     charts: dict[str, RunChart] = {}
     colours = colour_series(order_series(deltas))
     place = ["machine", *WORKLOAD_AXES, "batch_size"]
-    for _, cells in deltas[deltas["status"] == "ok"].groupby(place, sort=False, dropna=False):
+    for _, cells in keep_measured(deltas).groupby(place, sort=False, dropna=False):
         part = runs[runs["place"].isin(set(_places(cells)))]
         part = part.assign(run_number=range(len(part)))
         charts[find_unused(_stem(cells, deltas), charts)] = RunChart(
@@ -49,7 +50,7 @@ def _places(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
 def _runs(rounds: pd.DataFrame, deltas: pd.DataFrame) -> pd.DataFrame:
     """Every round with times, in the order in which it was begun, with the series of its cell."""
     series = dict(zip(_places(deltas), deltas["series"], strict=True))
-    ok = rounds[rounds["status"] == "ok"].sort_values("started_at", kind="stable")
+    ok = keep_measured(rounds).sort_values("started_at", kind="stable")
     value = VALUES[str(deltas["value"].iloc[0])]
     places = pd.Series(_places(ok), index=ok.index, dtype=object)
     return ok.assign(
@@ -62,11 +63,11 @@ def _runs(rounds: pd.DataFrame, deltas: pd.DataFrame) -> pd.DataFrame:
 
 def _title(cells: pd.DataFrame) -> str:
     """What ran where, and what the verdict on the fastest cell claims, if it claims anything."""
-    rows = list_rows(cells)
-    first, fastest = rows[0], min(rows, key=lambda row: row["mean_s"])
-    words = f"Runs of {first['model_version']} on {first['machine']} at batch size "
+    rows = list_rows(cells, AnsweredRow)
+    first, fastest = rows[0], min(rows, key=lambda row: row.mean_s)
+    words = f"Runs of {first.model_version} on {first.machine} at batch size "
     claim = state_claim(fastest)
-    return f"{words}{first['batch_size']}{f': {claim}' if claim else ''}"
+    return f"{words}{first.batch_size}{f': {claim}' if claim else ''}"
 
 
 def _caption(cells: pd.DataFrame) -> list[str]:
@@ -81,9 +82,9 @@ def _caption(cells: pd.DataFrame) -> list[str]:
 
 def _stem(cells: pd.DataFrame, deltas: pd.DataFrame) -> str:
     """``original_vs_optimized_A10_n_samples_2_n_iter_2_sd2``, or ``runs_...`` for other things."""
-    first: Row = list_rows(cells)[0]
+    first = list_rows(cells, AnsweredRow)[0]
     names = {str(name) for name in cells["preset"]}
     both = all(any(n.startswith(kind) for n in names) for kind in ("original", "optimized"))
     begin = "original_vs_optimized" if both else "runs"
-    gpu = str(first["machine"]).upper()
-    return name_file(f"{begin}_{gpu}_n_samples_{first['batch_size']}", first, deltas)
+    gpu = str(first.machine).upper()
+    return name_file(f"{begin}_{gpu}_n_samples_{first.batch_size}", first, deltas)

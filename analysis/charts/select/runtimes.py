@@ -14,12 +14,13 @@ from analysis.charts.select.captions import (
     make_caption,
     note_origin,
 )
-from analysis.charts.select.claims import add_answers, name_verdict
+from analysis.charts.select.claims import name_verdict
 from analysis.charts.select.file_names import find_unused, name_file
 from analysis.formatting import seconds
-from analysis.rows import Row, list_rows, varies
+from analysis.rows import keep_measured, list_rows, varies
 from analysis.series import order_series
 from analysis.truncation import cut, shorten_kinds
+from analysis.wording.answers import AnsweredRow, add_answers
 from analysis.wording.cell_names import describe_workload
 from analysis.wording.notes import name_value
 from sd_bench.verdicts.axes import AXES, WORKLOAD_AXES, order_values
@@ -42,7 +43,7 @@ def select_runtime_charts(deltas: pd.DataFrame) -> dict[str, BarChart]:
     charts: dict[str, BarChart] = {}
     for x_axis, other in (("batch_size", "machine"), ("machine", "batch_size")):
         for cells in _split(deltas, [*WORKLOAD_AXES, other]):
-            measured = cells[cells["status"] == "ok"]
+            measured = keep_measured(cells)
             if len(measured) and (other == "machine" or varies(measured, "machine")):
                 stem = find_unused(_stem(cells, deltas, other), charts)
                 charts[stem] = _chart(cells, x_axis, other, colours)
@@ -55,14 +56,12 @@ def _split(deltas: pd.DataFrame, axes: list[str]) -> Iterator[pd.DataFrame]:
 
 
 def _chart(cells: pd.DataFrame, x_axis: str, other: str, colours: dict[str, str]) -> BarChart:
-    rows = list_rows(cells)
+    rows = list_rows(cells, AnsweredRow)
     first = rows[0]
     groups = _groups(cells, x_axis)
     series = order_series(cells)
-    gaps = shorten_kinds(
-        (str(row["reason"]) for row in rows if row["status"] != "ok"), _LONGEST_GAP
-    )
-    bars = {(str(row[x_axis]), str(row["series"])): _bar(row, gaps) for row in rows}
+    gaps = shorten_kinds((str(row.reason) for row in rows if row.status != "ok"), _LONGEST_GAP)
+    bars = {(str(row[x_axis]), str(row.series)): _bar(row, gaps) for row in rows}
     for group in groups:
         for each in series:
             bars.setdefault((group, each), Bar(gap=_NOT_RUN))
@@ -86,14 +85,14 @@ def _groups(cells: pd.DataFrame, x_axis: str) -> list[str]:
     return [str(value) for value in values]
 
 
-def _bar(row: Row, gaps: dict[str, str]) -> Bar:
-    if row["status"] != "ok":
-        return Bar(gap=gaps[str(row["reason"])])
+def _bar(row: AnsweredRow, gaps: dict[str, str]) -> Bar:
+    if row.status != "ok":
+        return Bar(gap=gaps[str(row.reason)])
     return Bar(
-        value=row["mean_s"],
-        text=f"{seconds(row['mean_s'])}{row['flags']}",
-        low=row["ci_low_s"],
-        high=row["ci_high_s"],
+        value=row.mean_s,
+        text=f"{seconds(row.mean_s)}{row.flags}",
+        low=row.ci_low_s,
+        high=row.ci_high_s,
         verdict=name_verdict(row),
     )
 
@@ -101,11 +100,11 @@ def _bar(row: Row, gaps: dict[str, str]) -> Bar:
 def _workload(cells: pd.DataFrame) -> str:
     """The work that all bars have in common."""
     shared = [axis for axis in ("sampler", "precision") if not varies(cells, axis)]
-    return describe_workload(list_rows(cells)[0], *shared)
+    return describe_workload(list_rows(cells, AnsweredRow)[0], *shared)
 
 
 def _caption(cells: pd.DataFrame, bars: Collection[Bar]) -> list[str]:
-    measured = cells[cells["status"] == "ok"]
+    measured = keep_measured(cells)
     words = any(bar.verdict for bar in bars)
     reasons = dict.fromkeys(bar.gap for bar in bars if bar.gap not in ("", _NOT_RUN))
     return make_caption(
@@ -119,7 +118,7 @@ def _caption(cells: pd.DataFrame, bars: Collection[Bar]) -> list[str]:
 
 
 def _stem(cells: pd.DataFrame, deltas: pd.DataFrame, other: str) -> str:
-    first: Row = list_rows(cells)[0]
-    over_sizes = f"runtime_by_batch_size_{first['machine']}"
-    over_gpus = f"runtime_by_gpu_n_samples_{first['batch_size']}"
+    first = list_rows(cells, AnsweredRow)[0]
+    over_sizes = f"runtime_by_batch_size_{first.machine}"
+    over_gpus = f"runtime_by_gpu_n_samples_{first.batch_size}"
     return name_file(over_sizes if other == "machine" else over_gpus, first, deltas)

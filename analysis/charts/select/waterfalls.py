@@ -13,8 +13,9 @@ from analysis.comparison.ablation import Ablation, find_ablations, keep_steps
 from analysis.comparison.attribution import attribute_change
 from analysis.comparison.comparability import HELD_EQUAL
 from analysis.comparison.deltas import name_cell
+from analysis.comparison.rows import DeltaRow
 from analysis.formatting import seconds
-from analysis.rows import Row, list_rows, varies
+from analysis.rows import list_rows, varies
 from analysis.series import name_env_within
 from analysis.wording.cell_names import name_choices
 
@@ -39,13 +40,13 @@ def select_ablations(deltas: pd.DataFrame) -> dict[str, Waterfall]:
 
 def select_attributions(deltas: pd.DataFrame) -> dict[str, Waterfall]:
     """For each profiled cell whose baseline cell is profiled too: where a step's time went."""
-    rows = list_rows(deltas)
+    rows = list_rows(deltas, DeltaRow)
     baselines = {name_cell(row): row for row in rows}
     charts: dict[str, Waterfall] = {}
     for at, row in enumerate(rows):
-        base = baselines.get(str(row["baseline_cell"]))
-        if base is not None and base is not row and base["profile"] and row["profile"]:
-            name = f"{row['series']}_{row['machine']}_{row['batch_size']}"
+        base = baselines.get(str(row.baseline_cell))
+        if base is not None and base is not row and base.profile and row.profile:
+            name = f"{row.series}_{row.machine}_{row.batch_size}"
             stem = find_unused(clean_name(f"waterfall_{name}"), charts)
             charts[stem] = _chart_attribution(base, row, deltas.iloc[at : at + 1])
     return charts
@@ -55,26 +56,26 @@ def _chart_ablation(found: Ablation, words: list[str]) -> Waterfall:
     chain = found.chain
     (_, first), (_, last) = chain[0], chain[-1]
     changes = {
-        f"{change}{after['flags']}": after["mean_s"] - before["mean_s"]
+        f"{change}{after.flags}": after.mean_s - before.mean_s
         for (_, before), (change, after) in pairwise(chain)
     }
     return Waterfall(
         title=(
-            f"One change at a time: {first['model_version']} at batch size {first['batch_size']} "
-            f"on {', '.join((first['machine'], *words))}"
+            f"One change at a time: {first.model_version} at batch size {first.batch_size} "
+            f"on {', '.join((first.machine, *words))}"
         ),
-        begin=(f"{first['preset']}{first['flags']}", first["mean_s"]),
+        begin=(f"{first.preset}{first.flags}", first.mean_s),
         changes=changes,
-        end=(f"{last['preset']}{last['flags']}", last["mean_s"]),
+        end=(f"{last.preset}{last.flags}", last.mean_s),
         caption=make_caption(
             "Mean runtimes of a round; each change on top of those before it: in another order "
             "the shares would be others.",
-            explain_signs(row["flags"] for _, row in chain),
+            explain_signs(row.flags for _, row in chain),
         ),
         origin=note_origin(found.cells),
         unit="s",
         y_name="Runtime",
-        summary=_summary(changes, first["mean_s"] - last["mean_s"]),
+        summary=_summary(changes, first.mean_s - last.mean_s),
     )
 
 
@@ -87,18 +88,18 @@ def _summary(changes: dict[str, float], saved: float) -> str:
     return f"{'; '.join(parts)}. All together {word} {seconds(abs(saved))} s."
 
 
-def _chart_attribution(base: Row, row: Row, cells: pd.DataFrame) -> Waterfall:
-    before, after = base["profile"], row["profile"]
+def _chart_attribution(base: DeltaRow, row: DeltaRow, cells: pd.DataFrame) -> Waterfall:
+    before, after = base.profile or {}, row.profile or {}
     return Waterfall(
         title=(
-            f"A step of {row['model_version']} at batch size {row['batch_size']} on "
-            f"{row['machine']}: {base['series']} to {row['series']}"
+            f"A step of {row.model_version} at batch size {row.batch_size} on "
+            f"{row.machine}: {base.series} to {row.series}"
         ),
-        begin=(str(base["series"]), sum(before.values())),
+        begin=(str(base.series), sum(before.values())),
         changes=attribute_change(before, after),
-        end=(f"{row['series']}{row['flags']}", sum(after.values())),
+        end=(f"{row.series}{row.flags}", sum(after.values())),
         caption=make_caption(
-            "One sampler step under the profiler, by class of kernel.", explain_signs(row["flags"])
+            "One sampler step under the profiler, by class of kernel.", explain_signs(row.flags)
         ),
         origin=note_origin(cells),
     )

@@ -8,37 +8,29 @@ from typing import Any
 import pytest
 
 from analysis.comparison.flags import add_flags, explain
+from analysis.comparison.rows import DeltaRow
+from tests.support.rows import row_of
 
 
-def cell(mean_s: float, /, half_width: float = 0.1, **changes: Any) -> dict[Any, Any]:
-    return {
+def cell(mean_s: float, /, half_width: float = 0.1, **changes: Any) -> DeltaRow:
+    columns = {
         "status": "ok",
         "kernel_proof": "proven",
         "parity_ok": True,
         "mean_s": mean_s,
         "ci_low_s": mean_s - half_width,
         "ci_high_s": mean_s + half_width,
-        "machine": "cpu",
         "model_version": "sd2",
-        "height": 512,
-        "width": 512,
-        "steps": 50,
-        "n_iter": 2,
-        "batch_size": 1,
-        "weights": "random",
-        "throttled": 0,
-        "drift_rounds": math.nan,
-        "drift_iterations": math.nan,
         "speedup": 1.2,
-        "is_baseline": False,
         "baseline_proof": "proven",
         "verdict": "faster",
-    } | changes
+    }
+    return row_of(DeltaRow, **columns | changes)
 
 
-def best(*rows: dict[Any, Any]) -> list[bool]:
+def best(*rows: DeltaRow) -> list[bool]:
     add_flags(list(rows))
-    return [row["best"] for row in rows]
+    return [row.best for row in rows]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +53,7 @@ def best(*rows: dict[Any, Any]) -> list[bool]:
 def test_what_is_doubtful_is_flagged(changes: dict[str, Any], flags: str) -> None:
     row = cell(1.0, **changes)
     add_flags([row])
-    assert row["flags"] == flags
+    assert row.flags == flags
 
 
 def test_each_sign_is_explained_once_and_only_if_it_is_there() -> None:
@@ -92,7 +84,7 @@ def test_a_doubtful_cell_is_never_bold(doubt: dict[str, Any]) -> None:
 def test_a_cell_whose_kernels_nobody_can_see_is_flagged_and_may_be_the_fastest() -> None:
     unseen = cell(1.0, kernel_proof="unproven")
     assert best(cell(2.0), unseen, cell(3.0)) == [False, True, False]
-    assert unseen["flags"] == "◊"
+    assert unseen.flags == "◊"
     assert explain(["◊"]) == [
         "◊ unproven: nobody can see which attention kernels ran, and the cell names none."
     ]
@@ -127,7 +119,7 @@ def test_what_is_doubtful_about_the_baseline_is_a_sign_of_the_comparison(
 ) -> None:
     row = cell(1.0, **changes)
     add_flags([row])
-    assert (row["baseline_flags"], row["flags"]) == (baseline_flags, "")
+    assert (row.baseline_flags, row.flags) == (baseline_flags, "")
 
 
 def test_overlapping_intervals_leave_nothing_bold() -> None:

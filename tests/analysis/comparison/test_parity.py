@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
-from analysis.comparison.parity import judge_parity, to_parity
-from sd_bench.verdicts.parity import read_latents
+from analysis.comparison.parity import describe_parity, judge_parity, to_parity
+from analysis.comparison.rows import DeltaRow
+from sd_bench.verdicts.parity import Parity, read_latents
+from tests.support.rows import row_of
 
 
 def cell(
@@ -18,13 +20,14 @@ def cell(
     precision: str = "fp32",
     reason: str = "",
     sketches: dict[str, list[float]] | None = None,
-) -> dict[Any, Any]:
-    return {
-        "sketches": sketches or {},
-        "latents_path": None if path is None else str(path),
-        "latents_reason": reason,
-        "precision": precision,
-    }
+) -> DeltaRow:
+    return row_of(
+        DeltaRow,
+        sketches=sketches or {},
+        latents_path=None if path is None else str(path),
+        latents_reason=reason,
+        precision=precision,
+    )
 
 
 def saved(path: Path, *values: float) -> Path:
@@ -32,9 +35,13 @@ def saved(path: Path, *values: float) -> Path:
     return path
 
 
-def judged(one: dict[Any, Any], other: dict[Any, Any] | None) -> tuple[float, str, bool | None]:
+def described(row: DeltaRow, found: Parity) -> DeltaRow:
+    return structs.replace(row, **describe_parity(found))
+
+
+def judged(one: DeltaRow, other: DeltaRow | None) -> tuple[float, str, bool | None]:
     verdict = judge_parity(one, other, read_latents)
-    return verdict["parity"], verdict["parity_reason"], verdict["parity_ok"]
+    return verdict.distance, verdict.reason, verdict.ok
 
 
 def test_within_and_beyond_the_tolerance(tmp_path: Path) -> None:
@@ -44,13 +51,13 @@ def test_within_and_beyond_the_tolerance(tmp_path: Path) -> None:
     (near_by, _, near_ok), (far_off, _, far_ok) = judged(near, reference), judged(far, reference)
     assert (near_by, far_off) == pytest.approx((5e-4, 2e-3), rel=1e-3)
     assert (near_ok, far_ok) == (True, False)
-    assert judged(far | {"precision": "bf16"}, reference)[2] is True
+    assert judged(structs.replace(far, precision="bf16"), reference)[2] is True
 
 
 def test_a_row_says_what_it_is_held_to(tmp_path: Path) -> None:
     reference = cell(saved(tmp_path / "reference.npy", 1.0, 0.0))
     near = cell(saved(tmp_path / "near.npy", 1.002, 0.0))
-    found = to_parity(near | judge_parity(near, reference, read_latents))
+    found = to_parity(described(near, judge_parity(near, reference, read_latents)))
     assert (found.allowed, found.ok) == (1e-3, False)
     assert found.distance == pytest.approx(2e-3, rel=1e-3)
 
@@ -105,11 +112,11 @@ def test_where_two_rows_begin_to_differ_is_a_column_and_comes_back(tmp_path: Pat
     reference = cell(saved(tmp_path / "reference.npy", 1.0, 0.0), sketches=same)
     other = same | {"unet_call": [1.12, 0.0]}
     far = cell(saved(tmp_path / "far.npy", 1.5, 0.0), sketches=other)
-    columns = judge_parity(far, reference, read_latents)
-    assert columns["parity_stage"] == "unet_call"
-    assert columns["parity_stage_distance"] == pytest.approx(0.12)
-    assert columns["parity_where"] == "the UNet's first call already differs by 12 %"
-    assert to_parity(far | columns).where == columns["parity_where"]
+    row = described(far, judge_parity(far, reference, read_latents))
+    assert row.parity_stage == "unet_call"
+    assert row.parity_stage_distance == pytest.approx(0.12)
+    assert row.parity_where == "the UNet's first call already differs by 12 %"
+    assert to_parity(row).where == row.parity_where
 
 
 def test_a_decoder_that_differs_is_another_output(tmp_path: Path) -> None:
@@ -117,6 +124,6 @@ def test_a_decoder_that_differs_is_another_output(tmp_path: Path) -> None:
         saved(tmp_path / "reference.npy", 1.0, 0.0), sketches={"vae_decode": [1.0, 0.0]}
     )
     other = cell(saved(tmp_path / "other.npy", 1.0, 0.0), sketches={"vae_decode": [1.1, 0.0]})
-    columns = judge_parity(other, reference, read_latents)
-    assert (columns["parity"], columns["parity_ok"]) == (0.0, False)
-    assert columns["parity_where"] == "only the decoder differs, by 10 %"
+    found = judge_parity(other, reference, read_latents)
+    assert (found.distance, found.ok) == (0.0, False)
+    assert found.where == "only the decoder differs, by 10 %"

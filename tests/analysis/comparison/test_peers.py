@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from analysis import load_records, summarise
 from analysis.comparison.peers import Peers, add_stages, find_peers
+from analysis.comparison.rows import DeltaRow
 from analysis.rows import list_rows
 from tests.support.peers import CELLS, write_peers
 from tests.support.records import write_main_sweep
@@ -23,8 +25,8 @@ def peers(tmp_path_factory: pytest.TempPathFactory) -> Peers:
     return found
 
 
-def by_series(peers: Peers) -> dict[str, dict[str, object]]:
-    return {str(row["series"]): row for row in list_rows(add_stages(peers))}
+def by_series(peers: Peers) -> dict[str, dict[Any, Any]]:
+    return {str(row["series"]): row for row in add_stages(peers).to_dict("records")}
 
 
 def test_one_implementation_has_no_peers(tmp_path: Path) -> None:
@@ -87,7 +89,7 @@ def test_stages_are_judged_as_one_family(peers: Peers) -> None:
 
 
 def test_the_best_of_each_stands_against_the_best_of_the_reference(peers: Peers) -> None:
-    rows = {str(row["implementation"]): row for row in list_rows(peers.best)}
+    rows = {str(row["implementation"]): row for row in list_rows(peers.best, DeltaRow)}
     assert rows["sd_bench"]["series"] == f"sd_bench{COMPILED}"
     assert rows["sd_bench"]["is_baseline"]
     assert rows["diffusers"]["speedup"] == pytest.approx(2.0)
@@ -101,7 +103,7 @@ def test_a_best_that_draws_another_picture_is_not_at_parity(tmp_path: Path) -> N
     root = write_peers(tmp_path, changes={"diffusers": 0.5})
     peers = find_peers(summarise(load_records(root)))
     assert peers is not None
-    rows = {str(row["implementation"]): row for row in list_rows(peers.best)}
+    rows = {str(row["implementation"]): row for row in list_rows(peers.best, DeltaRow)}
     assert not rows["diffusers"]["parity_ok"]
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from analysis import load_records, summarise
-from analysis.rows import Row, list_rows
+from analysis.ingest.rows import CellRow
+from analysis.rows import list_rows
 from sd_bench.records import Flops, MatmulRate, Profile
 from tests.support.records import sample_environment, sample_record, write_sample
 
@@ -18,14 +19,14 @@ RATE = MatmulRate(dtype="float16", size=4096, flop_per_s=20e12)
 GPU = {"gpu": {"peak_tflops": {"fp16": 50.0}}}
 
 
-def one_cell(root: Path, *runtimes_s: float, **record: Any) -> Row:
+def one_cell(root: Path, *runtimes_s: float, **record: Any) -> CellRow:
     """The work stands in the first round only, as in real sweeps."""
     for at, runtime_s in enumerate(runtimes_s):
         extra = {"flops": WORK, "matmul_rate": RATE} if at == 0 else {}
         extra |= record.get("extra", {})
         given = {**record, "extra": extra, "round_index": at, "precision": "autocast"}
         write_sample(root, sample_record(runtime_s, **given))
-    (cell,) = list_rows(summarise(load_records(root)))
+    (cell,) = list_rows(summarise(load_records(root)), CellRow)
     return cell
 
 

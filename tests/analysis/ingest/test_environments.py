@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from analysis import list_environments, load_records
+from sd_bench.records import Status
 from tests.support.records import sample_environment, sample_record, write_sample
 
 
@@ -122,7 +123,7 @@ def test_where_nothing_ran_at_all_there_is_one_unknown_environment(tmp_path: Pat
 
 @pytest.mark.parametrize("status", ["unsupported", "crashed", "timeout"])
 def test_a_cell_that_says_nothing_of_its_environment_joins_that_of_its_sweep(
-    tmp_path: Path, status: str
+    tmp_path: Path, status: Status
 ) -> None:
     write(tmp_path, "s1", "optimized", "aaa", attention="math")
     record = sample_record(

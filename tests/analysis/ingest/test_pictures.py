@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
+
+from msgspec import structs
 
 from analysis.ingest.pictures import Picture, list_pictures
 from tests.support.records import sample_record
@@ -13,8 +14,8 @@ def test_pictures_lie_beside_the_record_whatever_it_says(tmp_path: Path) -> None
     record = sample_record(1.0)
     assert record.output is not None
     files = ["../../elsewhere/a.png", "b.png"]
-    output = dataclasses.replace(record.output, image_files=files, image_seeds=[1, 2])
-    found = list_pictures(tmp_path / "round-0.json", dataclasses.replace(record, output=output))
+    output = structs.replace(record.output, image_files=files, image_seeds=[1, 2])
+    found = list_pictures(tmp_path / "round-0.json", structs.replace(record, output=output))
     assert found == (
         Picture(str(tmp_path / "a.png"), "A photo", 1),
         Picture(str(tmp_path / "b.png"), "", 2),

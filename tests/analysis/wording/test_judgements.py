@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from msgspec import structs
 
 from analysis import compare, load_records, summarise
+from analysis.comparison.rows import DeltaRow
 from analysis.rows import list_rows
 from analysis.wording.judgements import note_verdicts
 from sd_bench.records import find_records, read_record, write_record
@@ -20,7 +21,7 @@ def said(root: Path, ratios: dict[str, np.ndarray]) -> list[str]:
     seconds = {(1, "math"): [10.0] * rounds}
     seconds |= {(1, name): (10.0 / values).tolist() for name, values in ratios.items()}
     write_sweep(root, seconds)
-    return note_verdicts(list_rows(compare(summarise(load_records(root)))))
+    return note_verdicts(list_rows(compare(summarise(load_records(root))), DeltaRow))
 
 
 def noisy(rounds: int, seed: int = 0) -> np.ndarray:
@@ -67,9 +68,12 @@ def test_a_disturbed_round_is_named_with_what_was_counted_beside_it(tmp_path: Pa
         assert record.times is not None
         is_slow = record.choices["attention"] == "flash" and record.round == 4
         counters = {"steal_s": 12.0 if is_slow else 0.1, "minor_page_faults": 900.0}
-        iterations = [replace(i, counters=counters) for i in record.times.iterations]
-        write_record(path, replace(record, times=replace(record.times, iterations=iterations)))
-    notes = note_verdicts(list_rows(compare(summarise(load_records(tmp_path)))))
+        iterations = [structs.replace(i, counters=counters) for i in record.times.iterations]
+        write_record(
+            path,
+            structs.replace(record, times=structs.replace(record.times, iterations=iterations)),
+        )
+    notes = note_verdicts(list_rows(compare(summarise(load_records(tmp_path))), DeltaRow))
     note = next(n for n in notes if n.startswith("Set aside"))
     num_iterations = len(iterations)
     assert f"usual: {11.9 * num_iterations:.2g} s taken by the hypervisor)" in note

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from msgspec import structs
 
 from analysis import compare, compare_by_axis, list_environments, load_records, summarise
 from analysis.formatting import join_sweeps
@@ -49,13 +49,13 @@ def sweep(root: Path, flags: list[str], warnings: list[str]) -> pd.DataFrame:
         for number in range(2):
             disturbed = attention == "flash" and number == 1
             times = sample_times(1.0, 1.0)
-            first = dataclasses.replace(times.iterations[0], flags=flags if disturbed else [])
+            first = structs.replace(times.iterations[0], flags=flags if disturbed else [])
             record = sample_record(
                 round_index=number,
                 attention=attention,
                 n_iter=2,
                 extra={
-                    "times": dataclasses.replace(times, iterations=[first, times.iterations[1]]),
+                    "times": structs.replace(times, iterations=[first, times.iterations[1]]),
                     "warnings": [w.format(number) for w in warnings],
                 },
             )
@@ -110,13 +110,13 @@ def test_every_page_says_what_a_runtime_is_and_that_a_median_is_one(tmp_path: Pa
 def test_a_unet_call_before_is_a_warm_up_too(
     tmp_path: Path, warmup: dict[str, Any], said: str
 ) -> None:
-    times = dataclasses.replace(sample_times(1.0), warmup=[], **warmup)
+    times = structs.replace(sample_times(1.0), warmup=[], **warmup)
     write_sample(tmp_path, sample_record(1.0, extra={"times": times}))
     assert note_value(summarise(load_records(tmp_path))) == f"Runtime of a round: {said}."
 
 
 def test_the_value_does_not_tell_of_a_warm_up_that_there_was_not(tmp_path: Path) -> None:
-    times = dataclasses.replace(sample_times(1.0), warmup=[])
+    times = structs.replace(sample_times(1.0), warmup=[])
     write_sample(tmp_path, sample_record(extra={"times": times}))
     said = note_value(summarise(load_records(tmp_path)))
     assert said == "Runtime of a round: one timed iteration, without a warm-up."

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from analysis import compare, load_records, summarise
 from analysis.charts.kinds.waterfall import Waterfall
@@ -70,7 +70,7 @@ def write_chain(root: Path, factor: float, *names: str, within: str = "", **fixe
     """``within`` is the part of the sweep's folder that the jobs are in."""
     for name in names:
         record = sample_record(factor * SECONDS[name], preset=name, **fixed)
-        write_sample(root, replace(record, job=f"{within}{record.job}"))
+        write_sample(root, structs.replace(record, job=f"{within}{record.job}"))
 
 
 def ablations_of(root: Path) -> dict[str, Waterfall]:

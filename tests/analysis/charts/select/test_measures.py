@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from analysis import compare, load_records, summarise
 from analysis.charts.kinds.bars import BarChart
@@ -19,9 +19,10 @@ from analysis.charts.kinds.stacks import StackChart
 from analysis.charts.select.measures import select_measure_charts
 from analysis.charts.select.runs import select_run_charts
 from analysis.comparison.compile_gain import compute_break_even
-from analysis.rows import Row
+from analysis.ingest.rows import CellRow
 from sd_bench.records import Energy, Flops, Memory, Profile, Times
 from tests.support.records import sample_record, sample_times, write_main_sweep, write_sample
+from tests.support.rows import row_of
 
 GPU = {"gpu": {"peak_tflops": {"fp16": 100.0, "fp32": 20.0}, "bandwidth_gb_per_s": 500}}
 
@@ -36,7 +37,7 @@ def chart(root: Path, begin: str) -> Any:
 
 
 def times(runtime_s: float, first_call_s: float) -> Times:
-    return dataclasses.replace(sample_times(runtime_s), first_call_s=first_call_s)
+    return structs.replace(sample_times(runtime_s), first_call_s=first_call_s)
 
 
 def work(flop: float) -> Flops:
@@ -182,10 +183,9 @@ def test_compiling_has_paid_when_the_saved_time_makes_up_for_the_first_call(tmp_
     ],
 )
 def test_why_there_is_no_break_even(changes: dict[str, Any], reason: str) -> None:
-    eager: Row = {"first_call_s": 1.0, "images_per_s": 0.5, "compile_cache": ""}
-    compiled: Row = {"first_call_s": 61.0, "images_per_s": 1.0, "compile_cache": "cold"}
-    compiled.update(changes)
-    found = compute_break_even(compiled, eager)
+    eager = row_of(CellRow, first_call_s=1.0, images_per_s=0.5)
+    compiled = {"first_call_s": 61.0, "images_per_s": 1.0, "compile_cache": "cold"} | changes
+    found = compute_break_even(row_of(CellRow, **compiled), eager)
     assert math.isnan(found.images)
     assert found.reason == reason
 

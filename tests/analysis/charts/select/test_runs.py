@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from analysis import compare, load_records, summarise
 from analysis.charts.kinds.runs import RunChart
@@ -105,10 +105,10 @@ def test_one_plot_a_batch_size(tmp_path: Path) -> None:
 def test_throttled_runs_are_told_and_drawn(tmp_path: Path) -> None:
     times = sample_times(1.0, 1.1)
     marked = [
-        dataclasses.replace(i, flags=marks)
+        structs.replace(i, flags=marks)
         for i, marks in zip(times.iterations, ([], ["throttled: sw_power_cap"]), strict=True)
     ]
-    extra = {"times": dataclasses.replace(times, iterations=marked)}
+    extra = {"times": structs.replace(times, iterations=marked)}
     write_sample(tmp_path, sample_record(extra=extra))
     write_sample(tmp_path, sample_record(1.0, 1.0, round_index=1))
     (chart,) = charts_of(tmp_path).values()
