@@ -37,8 +37,8 @@ def why_no_packed_weights(dtype: torch.dtype) -> str | None:
     return None
 
 
-def pack_linear(weight: Tensor, rows: int) -> Tensor:
-    """``weight`` [out, in] laid out for inputs of ``rows`` rows."""
+def pack_linear(weight: Tensor, rows: int | None) -> Tensor:
+    """``weight`` [out, in] laid out for inputs of ``rows`` rows, or of any number."""
     packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), rows)
     return packed
 
@@ -57,11 +57,18 @@ def linear_with(x: Tensor, packed: Tensor, bias: Tensor | None, other: Tensor, h
 
 
 def pack_convolution(
-    weight: Tensor, padding: Sequence[int], stride: Sequence[int], size: Sequence[int]
+    weight: Tensor, padding: Sequence[int], stride: Sequence[int], size: Sequence[int] | None
 ) -> Tensor:
-    """``weight`` [out, in, h, w] laid out for inputs of ``size`` [B, in, H, W]."""
+    """``weight`` [out, in, h, w] laid out for inputs of ``size`` [B, in, H, W], or of any."""
     reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
-    packed: Tensor = reorder(weight.to_mkldnn(), list(padding), list(stride), [1, 1], 1, list(size))
+    packed: Tensor = reorder(
+        weight.to_mkldnn(),
+        list(padding),
+        list(stride),
+        [1, 1],
+        1,
+        None if size is None else list(size),
+    )
     return packed
 
 

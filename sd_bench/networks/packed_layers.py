@@ -18,7 +18,10 @@ MOST_POSITIONS = 128
 
 
 class PackedLinear(nn.Module):
-    """A linear layer, [..., in] to [..., out]. Its weight is packed for the first input it sees."""
+    """A linear layer, [..., in] to [..., out].
+
+    Its weight is packed for the first input it sees, or before by ``pack``.
+    """
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         super().__init__()
@@ -39,7 +42,7 @@ class PackedLinear(nn.Module):
         """The product, and what the same kernel does with it: one of ``then`` (an activation),
         ``plus`` and ``times`` (of the result's shape). ``bias`` takes the place of its own.
         """
-        packed = self._pack(x.numel() // self.in_features)
+        packed = self.pack(x.numel() // self.in_features)
         bias = self.bias if bias is None else bias
         if plus is not None:
             return onednn.linear_with(x, packed, bias, plus, onednn.ADD)
@@ -47,7 +50,8 @@ class PackedLinear(nn.Module):
             return onednn.linear_with(x, packed, bias, times, onednn.MULTIPLY)
         return onednn.linear(x, packed, bias, then)
 
-    def _pack(self, rows: int) -> Tensor:
+    def pack(self, rows: int | None = None) -> Tensor:
+        """The weight, laid out for inputs of ``rows`` rows if it was not yet."""
         if self._packed is None:
             assert self._unpacked is not None
             self._packed = onednn.pack_linear(self._unpacked, rows)
@@ -56,8 +60,9 @@ class PackedLinear(nn.Module):
 
 
 class PackedConv2d(nn.Module):
-    """A convolution, channels last. Its weight is packed for the first input it sees.
+    """A convolution, channels last.
 
+    Its weight is packed for the first input it sees, or before by ``pack``.
     A 1x1 convolution is a linear layer; with ``small_as_product`` so is a 3x3 one of a small input.
     """
 
@@ -77,9 +82,7 @@ class PackedConv2d(nn.Module):
     ) -> Tensor:
         """``plus``, of the result's shape, and ``plus_bias`` [out] are added by the same kernel."""
         x = x.contiguous(memory_format=torch.channels_last)
-        if self._unpacked is not None:
-            self._pack(x, self._unpacked)
-            self._unpacked = None
+        self.pack(x.shape)
         bias = self.bias
         if plus_bias is not None:
             bias = plus_bias if bias is None else bias + plus_bias
@@ -88,12 +91,17 @@ class PackedConv2d(nn.Module):
         assert self._packed is not None
         return onednn.convolution(x, self._packed, bias, self.padding, self.stride, plus)
 
-    def _pack(self, x: Tensor, weight: Tensor) -> None:
+    def pack(self, size: torch.Size | None = None) -> None:
+        """Lay the weight out for inputs of ``size`` [B, in, H, W] if it was not yet."""
+        weight, self._unpacked = self._unpacked, None
+        if weight is None:
+            return
         is_point = self.kernel_size == (1, 1) and self.stride == (1, 1)
-        if is_point or (self.small_as_product and is_small(self, x)):
+        is_product = self.small_as_product and size is not None and is_small(self, size)
+        if is_point or is_product:
             self._linear = PackedLinear(flat_weight(weight), None)
         else:
-            self._packed = onednn.pack_convolution(weight, self.padding, self.stride, x.shape)
+            self._packed = onednn.pack_convolution(weight, self.padding, self.stride, size)
 
     def _product(
         self, linear: PackedLinear, x: Tensor, plus: Tensor | None, bias: Tensor | None
@@ -113,17 +121,17 @@ class ProductConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         conv = self.conv
-        if not is_small(conv, x):
+        if not is_small(conv, x.shape):
             return conv(x)
         out = F.linear(patches(x), flat_weight(conv.weight), conv.bias)
         batch, _, height, width = x.shape
         return out.view(batch, height, width, -1).permute(0, 3, 1, 2)
 
 
-def is_small(conv: nn.Conv2d | PackedConv2d, x: Tensor) -> bool:
-    """Whether ``conv`` is better computed from the patches of ``x`` [B, C, H, W]."""
+def is_small(conv: nn.Conv2d | PackedConv2d, size: torch.Size) -> bool:
+    """Whether ``conv`` is better computed from the patches of an input [B, C, H, W]."""
     is_plain = conv.kernel_size == (3, 3) and conv.stride == (1, 1) and conv.padding == (1, 1)
-    return is_plain and x.shape[0] * x.shape[2] * x.shape[3] <= MOST_POSITIONS
+    return is_plain and size[0] * size[2] * size[3] <= MOST_POSITIONS
 
 
 def flat_weight(weight: Tensor) -> Tensor:

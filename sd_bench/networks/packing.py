@@ -46,6 +46,16 @@ def pack_layers(network: nn.Module, small_as_product: bool) -> None:
     _replace(network, packed)
 
 
+def pack_now(network: nn.Module, rows: int | None = None) -> None:
+    """Pack what would wait for its first input: convolutions for inputs of any size, linear layers
+    for so many rows."""
+    for module in network.modules():
+        if isinstance(module, PackedLinear):
+            module.pack(rows)
+        elif isinstance(module, PackedConv2d):
+            module.pack()
+
+
 def multiply_small_convolutions(network: nn.Module) -> None:
     """3x3 convolutions that are matrix products where their input is small."""
     _replace(
