@@ -19,6 +19,10 @@ def main() -> int:
 
 def _run() -> int:
     try:
+        if sys.argv[1:2] == ["tune"]:
+            from sd_bench.cli.tune_command import main as tune
+
+            return tune(sys.argv[2:])
         if {"-h", "--help"} & set(sys.argv[1:]):
             return _help()
         if "--version" in sys.argv[1:]:

@@ -28,6 +28,7 @@ from sd_bench.execution.cell import EndedJobs
 from sd_bench.execution.jobs import compose_jobs
 from sd_bench.execution.sweep_folder import LOCK
 from sd_bench.paths import folder_argument
+from sd_bench.tuning.preset import with_tuned
 
 
 class FreshProcessLauncher(Launcher):
@@ -47,6 +48,7 @@ class FreshProcessLauncher(Launcher):
         composition = SharedComposition(self.hydra_context.config_loader, self.config)
         sweep_dir = Path(self.config.hydra.sweep.dir).absolute()
         labels = distinct_labels([filter_overrides(overrides) for overrides in job_overrides])
+        job_overrides = [with_tuned(o, composition.config) for o in job_overrides]
         jobs = compose_jobs(composition, job_overrides, labels, initial_job_idx, sweep_dir)
         self.task_function(jobs)  # ours takes a whole sweep
         return [JobReturn(overrides=o, status=JobStatus.COMPLETED) for o in job_overrides]

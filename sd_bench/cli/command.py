@@ -193,6 +193,8 @@ def _run_jobs(jobs: DictConfig | Sequence[Job], typed: list[str]) -> SweepResult
 
 def _single_job(config: DictConfig) -> Job:
     runtime = HydraConfig.get()
+    if config.preset.name == "tuned":
+        raise ConfigError("preset=tuned: needs hydra/launcher=fresh_process, which is the default")
     folder = Path(runtime.runtime.output_dir)
     return Job(
         config=from_hydra(config),

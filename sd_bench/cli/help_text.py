@@ -32,6 +32,7 @@ a record are not run again; retry_failed=true runs those that failed; mix_enviro
 rounds of another machine or of other packages join; more_rounds=N adds rounds to the cells whose
 comparisons are undecided.
 
+What to set on this machine, and what it gains: {program} tune (--help has its options).
 All values: {program} --cfg job. Hydra's own flags: {program} --hydra-help.
 """
 #: What may follow the module's name, and what that gives.

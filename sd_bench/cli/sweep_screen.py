@@ -13,11 +13,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from sd_bench.cli.plan_screen import say_scaled, verdicts_ahead
-from sd_bench.cli.shown_cells import show_cells
 from sd_bench.command_lines import as_operand, shown
 from sd_bench.config.scaling import SCALES
 from sd_bench.execution.finished_rounds import Finished
 from sd_bench.execution.plan import PlannedCell, flaws_in
+from sd_bench.execution.shown_cells import show_cells
 from sd_bench.execution.sweep_looks import SweepLooks
 from sd_bench.execution.time_account import Account
 from sd_bench.execution.timing import Timing

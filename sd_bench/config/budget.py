@@ -17,8 +17,13 @@ def budget_s(protocol: ProtocolConfig) -> float | None:
     written = protocol.budget
     if written is None:
         return None
-    found = None if isinstance(written, bool) else _WRITTEN.fullmatch(str(written).strip())
-    seconds = math.nan if found is None else float(found[1]) * _SECONDS[found[2]]
+    seconds = math.nan if isinstance(written, bool) else read_seconds(str(written))
     if not 0 < seconds < math.inf:
         raise ConfigError(f"protocol.budget={written}: write 270s, 30min, 2h, or null for none")
     return seconds
+
+
+def read_seconds(written: str) -> float:
+    """The seconds of ``270s``, ``30min``, ``2h`` or ``270``; NaN for anything else."""
+    found = _WRITTEN.fullmatch(written.strip())
+    return math.nan if found is None else float(found[1]) * _SECONDS[found[2]]

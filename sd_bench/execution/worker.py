@@ -195,13 +195,18 @@ def _with_lifetime(record: Record, began: float) -> Record:
     )
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether Python or PyTorch raises it where memory has run out."""
+    words = " ".join(str(error).split()).lower()
+    return isinstance(error, MemoryError) or any(each in words for each in _OOM_WORDS)
+
+
 def failed_record(record: Record, error: Exception) -> Record:
     """``record`` with what went wrong, in the status that fits it."""
     message = " ".join(str(error).split()) or type(error).__name__
-    is_memory = isinstance(error, MemoryError) or any(w in message.lower() for w in _OOM_WORDS)
     return structs.replace(
         record,
-        status="oom" if is_memory else "failed",
+        status="oom" if is_out_of_memory(error) else "failed",
         reason=f"{type(error).__name__}: {message}"[:500],
         failure=Failure(
             type=type(error).__name__, message=message, detail=traceback.format_exc()[-8000:]

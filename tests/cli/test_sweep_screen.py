@@ -17,11 +17,11 @@ from msgspec import structs
 
 from analysis import compare, load_records, summarise
 from analysis.wording.answers import answer_rows
-from sd_bench.cli.shown_cells import show_cells
 from sd_bench.cli.sweep_screen import summary_table
 from sd_bench.execution.cell import Cell
 from sd_bench.execution.finished_rounds import nothing_finished
 from sd_bench.execution.plan import PlannedCell
+from sd_bench.execution.shown_cells import show_cells
 from sd_bench.execution.sweep_looks import plan_looks_of
 from sd_bench.paths import folder_argument
 from sd_bench.records import Record, record_path, write_record

@@ -1,0 +1,148 @@
+"""What has become of each candidate of a race, and the file in which that is kept.
+
+Screening is a kind of record of its own: times of UNet calls in long-lived processes. It lies in a
+file of its own name, which nothing reads as rounds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sd_bench.records import write_atomically
+from sd_bench.regular_files import UnusableFileError, read_json
+from sd_bench.tuning.candidates import name_overrides
+
+KIND = "sd_bench.screening"
+SCHEMA_VERSION = 1
+FILE = "screening.json"
+_LARGEST = 2**24
+
+#: The workload alone; faster than what it was tried on top of; not faster; without times.
+BASE, IN, OUT = "default", "in", "out"
+#: Not even begun, and why: another tune may have the time.
+NOT_TRIED = "not tried"
+#: While it is going on.
+WAITING, STARTING, RACING = "waiting", "starting", "racing"
+_TIMED = (BASE, IN, OUT)
+_UNDER_WAY = (WAITING, STARTING, RACING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A candidate: ``overrides`` on top of the workload's, tried against ``base``.
+
+    ``status`` is one of the words above, or that of a record without times (unsupported, oom,
+    crashed, timeout, failed, invalid). ``speedup`` with its 95 % interval ``low`` to ``high`` is
+    over the base, ``score`` over the default by all that led there: estimates, no verdicts.
+    ``units`` are the seconds per UNet call of base and candidate, turn by turn, ``sketch`` is of
+    what a call predicts. ``round_s`` is what a round of it takes at least.
+    """
+
+    overrides: tuple[str, ...]
+    base: tuple[str, ...] = ()
+    is_alone: bool = False
+    status: str = WAITING
+    reason: str = ""
+    call_s: float | None = None
+    speedup: float | None = None
+    low: float | None = None
+    high: float | None = None
+    score: float | None = None
+    ready_s: float | None = None
+    compile_s: float | None = None
+    convert_s: float = 0.0
+    num_calls: int = 1
+    break_even_images: float | None = None
+    memory_bytes: int | None = None
+    sketch: tuple[float, ...] = ()
+    units: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def label(self) -> str:
+        return name_overrides(self.overrides)
+
+    @property
+    def is_timed(self) -> bool:
+        return self.status in _TIMED
+
+    @property
+    def is_final(self) -> bool:
+        """Whether another tune need not try it again."""
+        return self.status not in (*_UNDER_WAY, NOT_TRIED)
+
+    @property
+    def round_s(self) -> float:
+        """Seconds of a round in a process of its own: what is converted once is there by then."""
+        assert self.ready_s is not None
+        assert self.call_s is not None
+        return self.ready_s - self.convert_s + (self.num_calls + 1) * self.call_s
+
+    @property
+    def key(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        return self.base, self.overrides
+
+
+def write_screening(folder: Path, about: dict[str, Any], rows: Iterable[Row]) -> None:
+    """Replace the file in ``folder``. Raises OSError."""
+    data = {
+        "kind": KIND,
+        "schema_version": SCHEMA_VERSION,
+        **about,
+        "rows": [dataclasses.asdict(row) for row in rows],
+    }
+    write_atomically(folder / FILE, json.dumps(data, indent=1, allow_nan=False) + "\n")
+
+
+def read_screening(folder: Path) -> tuple[dict[str, Any], list[Row]] | None:
+    """What the file says it is about, and its rows; ``None`` where it cannot be used."""
+    try:
+        data = read_json(folder / FILE, _LARGEST)
+        if data["kind"] != KIND or data["schema_version"] != SCHEMA_VERSION:
+            return None
+        rows = [_row(each) for each in data.pop("rows")]
+    except (OSError, UnusableFileError, KeyError, TypeError, ValueError, AttributeError):
+        return None
+    return {n: v for n, v in data.items() if n not in ("kind", "schema_version")}, rows
+
+
+def _row(data: dict[str, Any]) -> Row:
+    row = Row(**data)
+    numbers = (row.call_s, row.speedup, row.low, row.high, row.score, row.ready_s, row.compile_s)
+    if not all(n is None or 0 <= float(n) < math.inf for n in (*numbers, row.convert_s)):
+        raise ValueError
+    if row.is_timed and None in (row.call_s, row.score, row.ready_s, row.compile_s):
+        raise ValueError
+    return dataclasses.replace(
+        row,
+        overrides=tuple(map(str, row.overrides)),
+        base=tuple(map(str, row.base)),
+        units=tuple((float(base), float(cell)) for base, cell in row.units),
+        num_calls=int(row.num_calls),
+        sketch=tuple(map(float, row.sketch)),
+    )
+
+
+def by_score(rows: Sequence[Row]) -> list[Row]:
+    """Those that are worth a final, the fastest first: what won, then the default.
+
+    Where nothing has won, the default and the one that came nearest.
+    """
+    timed = [row for row in rows if row.is_timed and row.score is not None]
+    won = [row for row in timed if row.status == IN]
+    worth = [row for row in timed if row.status in (BASE, IN)]
+    if not won:
+        lost = [row for row in timed if row.status == OUT]
+        worth += sorted(lost, key=_score, reverse=True)[:1]
+        return worth
+    return sorted(worth, key=_score, reverse=True)
+
+
+def _score(row: Row) -> float:
+    assert row.score is not None
+    return row.score
