@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import errno
+import json
 import os
 import re
 import stat
@@ -135,14 +136,33 @@ def read_json(path: Path, at_most: int, kind: Any = Any) -> Any:
         raise UnusableFileError(path, str(error)) from None
 
 
+def read_foreign_json(path: Path, at_most: int) -> Any:
+    """What a JSON file of another program holds, with the NaN and Infinity that Python's own module
+    writes, and that are no JSON. Raises UnusableFileError and OSError."""
+    text = read_text(path, at_most)
+    try:
+        _refuse_too_many_values(text)
+        return json.loads(text)
+    except RecursionError:
+        raise UnusableFileError(path, "is not readable as JSON (nested too deep)") from None
+    except json.JSONDecodeError as error:
+        raise UnusableFileError(path, f"is not readable as JSON ({error})") from None
+    except ValueError as error:
+        raise UnusableFileError(path, str(error)) from None
+
+
+def _refuse_too_many_values(text: str) -> None:
+    if sum(map(text.count, "[{:")) > _MOST_JSON_VALUES:
+        raise ValueError(f"holds more than {_MOST_JSON_VALUES} values")
+
+
 def parse_json(text: str, kind: Any = Any) -> Any:
     """What a JSON text holds, as ``kind``: a type that msgspec decodes.
 
     Raises ValueError, with one line, if it is none or too much, and of that msgspec.ValidationError
     if it is of another type.
     """
-    if sum(map(text.count, "[{:")) > _MOST_JSON_VALUES:
-        raise ValueError(f"holds more than {_MOST_JSON_VALUES} values")
+    _refuse_too_many_values(text)
     try:
         return msgspec.json.decode(text, type=kind)
     except RecursionError:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sd_bench.errors import WeightsError, printable
-from sd_bench.regular_files import read_json, reason_of
+from sd_bench.regular_files import read_foreign_json, reason_of
 from sd_bench.weights.stored_tensor import StoredTensor
 from sd_bench.weights.weight_file import read_weight_file
 
@@ -161,6 +161,6 @@ def read_configs(path: Path) -> dict[str, dict[str, Any]]:
 
 def _read_json(file: Path) -> Any:
     try:
-        return read_json(file, _LARGEST_JSON)
+        return read_foreign_json(file, _LARGEST_JSON)
     except OSError as error:
         raise WeightsError(f"{file.parent.name}/{file.name} {reason_of(error)}") from None

@@ -67,6 +67,7 @@ PROBES: dict[str, Callable[[], bool]] = {
     "scaled_dot_product_attention": lambda: hasattr(F, "scaled_dot_product_attention"),
     "switches of math, flash and memory-efficient attention": cuda_has("enable_mem_efficient_sdp"),
     "torch.compile": lambda: hasattr(torch, "compile"),
+    "packed oneDNN weights": lambda: runs(lambda: torch.ops.mkldnn._linear_pointwise),
     "torch.device as a context": lambda: runs(as_context),
     "flop_counter": has_flop_counter,
     "autocast of scaled_dot_product_attention on a CPU": has_autocast_of_sdpa_on_a_cpu,
