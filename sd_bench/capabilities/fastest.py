@@ -52,7 +52,7 @@ ON_CPU = Mix(
     precision="bf16",
     measured_on="two cores of an Intel Xeon with AMX, SD 2 at 256x256",
     date="2026-11-27",
-    records="multirun_outputs/results_peers",
+    records="multirun_outputs/results_fastest_cpu/none_and_auto",
     flag="amx_bf16",
 )
 
