@@ -85,7 +85,7 @@ OPTIMIZATION_RULES: tuple[OptimizationRule, ...] = (
     ),
     OptimizationRule(
         lambda c, h: c.optimizations.packed_weights and not can(h.torch, "packed oneDNN weights"),
-        "packed_weights need PyTorch 2",
+        "packed_weights need PyTorch 2.15",
     ),
     OptimizationRule(
         lambda c, h: c.optimizations.packed_weights and c.precision.name == "autocast",

@@ -32,7 +32,7 @@ def why_no_packed_weights(dtype: torch.dtype) -> str | None:
         torch.bfloat16: "_is_mkldnn_bf16_supported",
         torch.float16: "_is_mkldnn_fp16_supported",
     }.get(dtype)
-    if supports is not None and not getattr(torch.ops.mkldnn, supports)():
+    if supports is not None and not getattr(torch.ops.mkldnn, supports, lambda: False)():
         return f"oneDNN has no {str(dtype).removeprefix('torch.')} on this processor"
     return None
 

@@ -67,7 +67,6 @@ PROBES: dict[str, Callable[[], bool]] = {
     "scaled_dot_product_attention": lambda: hasattr(F, "scaled_dot_product_attention"),
     "switches of math, flash and memory-efficient attention": cuda_has("enable_mem_efficient_sdp"),
     "torch.compile": lambda: hasattr(torch, "compile"),
-    "packed oneDNN weights": lambda: runs(lambda: torch.ops.mkldnn._linear_pointwise),
     "torch.device as a context": lambda: runs(as_context),
     "flop_counter": has_flop_counter,
     "autocast of scaled_dot_product_attention on a CPU": has_autocast_of_sdpa_on_a_cpu,
@@ -78,10 +77,10 @@ PROBES: dict[str, Callable[[], bool]] = {
     "upcast of math attention as a switch": cuda_has("fp16_bf16_reduction_math_sdp_allowed"),
 }
 #: What only a GPU or an hour of fp16 on a CPU could show; and PyTorch 2.0 runs another kernel on a
-#: CPU without a word where flash alone is allowed.
+#: CPU without a word where flash alone is allowed. Older PyTorch has some of oneDNN's operators.
 NOT_PROBED = {
     "cudnn attention", "fp16 on a CPU", "flash attention by FlashAttention-2",
-    "flash attention on a CPU",
+    "flash attention on a CPU", "packed oneDNN weights",
 }  # fmt: skip
 
 

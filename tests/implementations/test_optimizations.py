@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sd_bench.capabilities.torch_compat import HAS_SDPA
+from sd_bench.capabilities.torch_compat import TORCH_VERSION
+from sd_bench.capabilities.torch_features import can
 from sd_bench.config.schema import Config
 from sd_bench.implementations.building import build
 from sd_bench.implementations.ours import Ours
@@ -40,6 +41,8 @@ WAYS = (
     ("sliced_decoding",),
     ALL,
 )
+HAS_PACKED = can(TORCH_VERSION, "packed oneDNN weights")
+needs_packed = pytest.mark.skipif(not HAS_PACKED, reason="needs packed weights: PyTorch 2.15")
 SIZE = ("workload.height=64", "workload.width=64")
 
 
@@ -52,7 +55,7 @@ def distance(a: Tensor, b: Tensor) -> float:
     return float((a - b).norm() / b.norm())
 
 
-@needs_sdpa
+@needs_packed
 @pytest.mark.parametrize(
     ("model_version", "attention", "ways"),
     [("sd2_tiny", "original", WAYS), ("sd1_tiny", "math", (ALL,)), ("sd2_tiny", "math", (ALL,))],
@@ -71,9 +74,9 @@ def test_every_optimization_leaves_the_picture_as_it_is(
         assert distance(images.pixels, reference.pixels) < 1e-4, names
 
 
-@needs_sdpa
+@needs_packed
 @pytest.mark.skipif(
-    HAS_SDPA and onednn.why_no_packed_weights(torch.bfloat16) is not None,
+    HAS_PACKED and onednn.why_no_packed_weights(torch.bfloat16) is not None,
     reason="oneDNN has no bf16 on this processor",
 )
 def test_in_bf16_it_is_as_far_from_fp32_as_without(compose_config: Compose) -> None:
@@ -84,7 +87,7 @@ def test_in_bf16_it_is_as_far_from_fp32_as_without(compose_config: Compose) -> N
     assert distance(all_on, exact) < 1.5 * distance(plain, exact)
 
 
-@needs_sdpa
+@needs_packed
 @pytest.mark.parametrize("names", [(), ALL])
 @pytest.mark.parametrize("attention", ["original", "math"])
 def test_the_kernel_is_proven_as_named(
@@ -150,7 +153,7 @@ def convolution(channels: int, **options: Any) -> nn.Conv2d:
     return nn.Conv2d(channels, 24, **{"kernel_size": 3, "padding": 1, **options})
 
 
-@needs_sdpa
+@needs_packed
 @pytest.mark.parametrize("size", [(3, 5), (8, 8), (40, 24)])
 @pytest.mark.parametrize(
     "options", [{}, {"stride": 2}, {"kernel_size": 1, "padding": 0}, {"bias": False}]
@@ -172,7 +175,7 @@ def test_packed_convolutions_are_convolutions(
     torch.testing.assert_close(ProductConv2d(conv)(x), expected)
 
 
-@needs_sdpa
+@needs_packed
 @torch.no_grad()
 def test_only_small_inputs_are_multiplied_as_patches(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[torch.Size] = []
@@ -190,7 +193,7 @@ def test_only_small_inputs_are_multiplied_as_patches(monkeypatch: pytest.MonkeyP
     assert asked == [small.shape] * 2
 
 
-@needs_sdpa
+@needs_packed
 @torch.no_grad()
 def test_a_packed_layer_serves_another_size_than_its_first() -> None:
     linear = nn.Linear(32, 48)
@@ -222,9 +225,8 @@ def test_decoder_and_text_encoder_are_compiled_and_counted(compose_config: Compo
     assert (counts.calls, counts.eager_calls) == (2, 0)
 
 
+@needs_packed
 def test_the_warm_up_call_asks_for_a_timestep_of_the_sampler(compose_config: Compose) -> None:
-    if not HAS_SDPA:
-        pytest.skip("PyTorch before 2.0 has no SDPA")
     config = cell(compose_config, ALL, "model_version=sd2_tiny", "precision=fp32")
     ours = Ours(config, CPU)
     assert isinstance(ours.networks.unet, ConditionedUNet)
