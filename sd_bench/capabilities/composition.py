@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from functools import cache
+from importlib import metadata
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -18,6 +19,7 @@ from sd_bench.capabilities.hydra_plugins import register_plugins
 from sd_bench.capabilities.implementations import list_implementations
 from sd_bench.capabilities.nvidia_driver import cuda_devices
 from sd_bench.capabilities.support_rules import with_stand_ins
+from sd_bench.capabilities.torch_features import can, version_tuple
 from sd_bench.config.conversion import from_hydra
 from sd_bench.config.hydra_arguments import arguments_for_hydra
 from sd_bench.config.schema import OUR_IMPLEMENTATION, AllocatorConfig, Config
@@ -51,10 +53,26 @@ def register() -> None:
         OmegaConf.register_new_resolver(f"sd_bench.{name}", resolve, replace=True)
 
 
-def _packs_weights(kind: str, mode: str, implementation: str, precision: str) -> bool:
-    """Whether a cell can have weights packed for oneDNN."""
+def _packs_weights(
+    kind: str, mode: str, implementation: str, precision: str, requires_torch: str | None
+) -> bool:
+    """Whether a cell can have weights packed for oneDNN.
+
+    ``requires_torch`` is what its ``torch_env`` asks for: ``1.12`` names a version, a bare ``2``
+    and None leave it to the PyTorch of this interpreter.
+    """
     is_ours = implementation == OUR_IMPLEMENTATION
-    return kind == "cpu" and mode == "off" and is_ours and precision != "autocast"
+    if kind != "cpu" or mode != "off" or not is_ours or precision == "autocast":
+        return False
+    torch = requires_torch if requires_torch and "." in requires_torch else _torch_here()
+    return torch is not None and can(version_tuple(torch), "packed oneDNN weights")
+
+
+def _torch_here() -> str | None:
+    try:
+        return metadata.version("torch")
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _implementations_but(names: str) -> str:

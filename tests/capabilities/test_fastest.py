@@ -16,6 +16,8 @@ from sd_bench.records import find_records, read_record
 from tests.support.composition import Compose
 from tests.support.machines import H100_SXM, set_up
 
+#: As ``torch_env`` asks for a version: older ones cannot pack weights.
+MEASURED_TORCH = "torch_env.requires_torch='2.15'"
 AMX, NO_AMX = frozenset({"avx512_bf16", "amx_bf16"}), frozenset({"avx2"})
 
 
@@ -45,11 +47,17 @@ def cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("cpu")
 def test_on_a_cpu_it_is_the_mix_that_was_measured(compose_config: Compose) -> None:
-    chosen = choices(compose_config("preset=fastest", "gpu=cpu"))
+    config = compose_config("preset=fastest", "gpu=cpu", MEASURED_TORCH)
+    chosen = choices(config)
     assert (chosen["compile"], chosen["optimizations"]) == (ON_CPU.compile, ON_CPU.optimizations)
     assert (chosen["preset"], chosen["precision"]) == ("fastest", "bf16")
-    config = compose_config("preset=fastest", "gpu=cpu")
     assert why_fastest_may_not_be(config, "Intel(R) Xeon(R) Processor") is None
+
+
+@pytest.mark.usefixtures("cpu")
+def test_an_older_pytorch_has_what_it_can_of_it_and_says_so(compose_config: Compose) -> None:
+    config = compose_config("preset=fastest", "gpu=cpu", "torch_env.requires_torch='2.6'")
+    assert choices(config)["preset"] == "fastest with optimizations=channels_last"
 
 
 @pytest.mark.usefixtures("h100")
