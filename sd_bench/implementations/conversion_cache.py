@@ -1,10 +1,10 @@
 """Where converted networks lie between rounds: a folder of its own for whatever they depend on.
 
 They are kept in ~/.cache/sd_bench/conversions (XDG_CACHE_HOME and SD_BENCH_CACHE_DIR move it):
-``rm -r`` is safe at any time. Where they exceed 20 GB (SD_BENCH_CACHE_GB names another number), a new
-one takes the place of those that nobody has used for the longest time, an hour at least. An entry is made beside its place and then put
-there at once. A lock for each entry, which ends with the process that holds it, lets one process
-convert while others wait for it.
+``rm -r`` is safe at any time. Where they exceed 20 GB (SD_BENCH_CACHE_GB names another number), a
+new one takes the place of those that nobody has used for the longest time, an hour at least. An
+entry is made beside its place and then put there at once. A lock for each entry, which ends with
+the process that holds it, lets one process convert while others wait for it.
 """
 
 from __future__ import annotations
