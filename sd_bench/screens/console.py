@@ -15,7 +15,7 @@ from sd_bench.screens.lines import choose_width
 
 def make_console() -> Console:
     """A console on stdout that never cuts off what goes to a file or a pipe."""
-    console = _Console(highlight=False, markup=False, emoji=False)
+    console = _Console(highlight=False, markup=False, emoji=False, force_jupyter=False)
     if (width := choose_width(console.is_terminal)) is not None:
         console.width = width
     return console
