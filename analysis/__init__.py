@@ -18,10 +18,10 @@ Every step returns a pandas DataFrame, but for the last:
 ``analysis.charts.select.all_groups.select_charts`` and ``analysis.tables.files.write_tables`` turn
 the last one into files.
 
-The rooms, from the ground up: ``ingest``, ``comparison`` and ``history``, ``wording``, ``tables``,
-``charts``, ``published``, ``report``, ``api``, ``cli``; each imports only those before it. Of
-sd_bench they import ``records``, ``statistics``, ``verdicts``, ``screens``, ``attention_backends``
-and ``devices_table``.
+The rooms, from the ground up: ``bundles``, ``ingest``, ``comparison`` and ``history``, ``wording``,
+``tables``, ``charts``, ``published``, ``report``, ``api``, ``cli``; each imports only those before
+it. Of sd_bench they import ``records``, ``statistics``, ``verdicts``, ``screens``,
+``attention_backends`` and ``devices_table``.
 """
 
 from analysis.api import Plot, compare, load, plot

@@ -53,7 +53,7 @@ def load(
 ) -> pd.DataFrame:
     """The rounds of sweeps, one row each, with the columns of `analysis.ingest.rows.RoundRow`.
 
-    ``places`` are sweeps' folders, folders of several, or what ``sd_bench.run`` has returned;
+    ``places`` are sweeps' folders, folders of several, bundles, or tables of ``sd_bench.run``;
     without any it is ``multirun_outputs``. ``runtime_s`` and all other times are in seconds,
     ``peak_bytes`` in bytes; what is not known is NaN. A record that cannot be used is left out,
     with a warning, or ``on_left_out`` is called with the line. Raises AnalysisError where there is

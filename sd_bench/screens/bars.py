@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import html
 import io
 from typing import Any
@@ -10,12 +9,14 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
 
+from sd_bench.screens.lines import is_notebook
+
 _BAR_WIDTH = 24
 
 
 def draws_in_place(console: Console) -> bool:
     """Whether what is shown can be redrawn; elsewhere a line is printed for what has happened."""
-    return not console.quiet and (console.is_terminal or _is_notebook(console))
+    return not console.quiet and (console.is_terminal or is_notebook())
 
 
 def make_bar(console: Console, before: str, behind: str) -> Progress:
@@ -30,7 +31,7 @@ def make_bar(console: Console, before: str, behind: str) -> Progress:
         MofNCompleteColumn(),
         TextColumn(behind),
     ]
-    kind = _NotebookBar if _is_notebook(console) else Progress
+    kind = _NotebookBar if is_notebook() else Progress
     return kind(
         *columns,
         console=console,
@@ -38,13 +39,6 @@ def make_bar(console: Console, before: str, behind: str) -> Progress:
         disable=not draws_in_place(console),
         transient=True,
     )
-
-
-def _is_notebook(console: Console) -> bool:
-    """Whether the program runs in a notebook's kernel, and speaks to its reader."""
-    shell = getattr(builtins, "get_ipython", lambda: None)()
-    kinds = {kind.__name__ for kind in type(shell).__mro__}
-    return "ZMQInteractiveShell" in kinds and not console.is_terminal
 
 
 class _NotebookBar(Progress):

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from sd_bench.screens.bars import draws_in_place, make_bar
-from sd_bench.screens.lines import choose_width, print_line
+from sd_bench.screens.lines import choose_width, is_notebook, print_line
 
 _Item = TypeVar("_Item")
 
@@ -62,7 +62,12 @@ def _bar(what: str, total: int, console: Console) -> Progress:
 
 
 def _error_console() -> Console:
-    console = Console(stderr=True, highlight=False, force_jupyter=False)
+    console = Console(
+        stderr=True,
+        highlight=False,
+        force_jupyter=False,
+        force_terminal=False if is_notebook() else None,
+    )
     if (width := choose_width(console.is_terminal)) is not None:
         console.width = width
     return console

@@ -104,7 +104,7 @@ def test_a_dry_run_says_what_would_run_and_leaves_nothing(
         ["prompt=[a"],
         ["hydra.sweep.dir=/proc/nowhere", "gpu=cpu"],
         ["hydra.searchpath=[file:///no/such/folder]"],
-        ["model_version=sd2_768"],
+        ["model_version=sd2_768", "gpu=cpu", "dry_run=true"],
     ],
 )
 def test_a_wrong_override_has_the_line_of_the_command(
