@@ -40,12 +40,18 @@ class Plot:
 
     def save(self, path: Path | str) -> None:
         """Write it in the format that the name ends with: ``.png``, ``.svg``, ``.pdf``."""
-        self.figure.savefig(path)
+        self._write(path)
 
     def _repr_png_(self) -> bytes:
         page = io.BytesIO()
-        self.figure.savefig(page, format="png")
+        self._write(page, format="png")
         return page.getvalue()
+
+    def _write(self, where: Path | str | io.BytesIO, **settings: str) -> None:
+        from analysis.charts.kinds.sheet import silence_fonts
+
+        with silence_fonts():
+            self.figure.savefig(where, **settings)
 
 
 def load(

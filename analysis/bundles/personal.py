@@ -26,6 +26,9 @@ _NOBODY = {
 _SHORTEST_NAME = 3
 #: Folders of every system. A path in there is the same for everybody.
 _OF_THE_SYSTEM = (
+    *("/usr/", "/lib/", "/lib64/", "/bin/", "/sbin/", "/etc/", "/sys/", "/proc/", "/dev/"),
+    "/opt/rh/",  # where the compiler of PyTorch's wheels lay
+)
     "/usr/",
     "/lib/",
     "/lib64/",
