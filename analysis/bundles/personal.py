@@ -29,16 +29,6 @@ _OF_THE_SYSTEM = (
     *("/usr/", "/lib/", "/lib64/", "/bin/", "/sbin/", "/etc/", "/sys/", "/proc/", "/dev/"),
     "/opt/rh/",  # where the compiler of PyTorch's wheels lay
 )
-    "/usr/",
-    "/lib/",
-    "/lib64/",
-    "/bin/",
-    "/sbin/",
-    "/etc/",
-    "/sys/",
-    "/proc/",
-    "/dev/",
-)
 _HOME = re.compile(r"/(?:home|Users)/([^/\s:;,'\"<>|()\[\]{}]+)")
 _PART = r"/[^/\s:;,'\"<>|()\[\]{}=]+"
 _PATH = re.compile(
