@@ -25,7 +25,14 @@ from analysis.bundles.layout import (
 )
 from analysis.bundles.personal import Cleaner
 from analysis.errors import AnalysisError
-from sd_bench.records import Record, RecordError, find_records, open_regular, read_record
+from sd_bench.records import (
+    SCHEMA_VERSION,
+    Record,
+    RecordError,
+    find_records,
+    open_regular,
+    read_record,
+)
 from sd_bench.records.files import round_number
 from sd_bench.verdicts.rounds import read_round
 
@@ -92,7 +99,7 @@ def pack(
         manifest = Manifest(
             format="sd_bench bundle",
             version=VERSION,
-            made_by=f"sd_bench, schema version {record.schema_version} of records",
+            made_by=f"sd_bench, schema version {SCHEMA_VERSION} of records",
             sweeps={sweep: _facts(records) for sweep, records in facts.items()},
             files=files,
             replaced=cleaner.replaced(),

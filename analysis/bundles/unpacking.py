@@ -9,7 +9,7 @@ import stat
 import tempfile
 import zipfile
 import zlib
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -65,7 +65,7 @@ def unpack(bundle: Path) -> Path:
         raise AnalysisError(f"{bundle}: {reason_of(error)}") from None
 
 
-@lru_cache(maxsize=None)  # noqa: UP033  # as many as are named
+@cache
 def _unpack(bundle: Path, _changed: int, _size: int) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="sd_bench-bundle-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
