@@ -66,7 +66,7 @@ def _tell_old_words(baseline: str | None) -> None:
 def _analyse(options: argparse.Namespace) -> int:
     newest = None if options.folders else find_newest(_DEFAULT_FOLDER)
     folders = options.folders or (list(newest.folders) if newest else [_DEFAULT_FOLDER])
-    out = options.out or _default_out(folders, "analysis")
+    out = options.out or _default_out(options.folders, folders[0], "analysis")
     rounds, left_out = _load(folders)
     cells = summarise(rounds, options.value)
     deltas = compare(cells, options.baseline, options.margin)
@@ -109,10 +109,9 @@ def _analyse(options: argparse.Namespace) -> int:
     return 0
 
 
-def _default_out(folders: list[Path], name: str) -> Path:
+def _default_out(named: list[Path], first: Path, name: str) -> Path:
     """Where results go if nobody says: into the folder, or beside the bundle."""
-    first, *others = folders
-    if others:
+    if len(named) > 1:
         raise AnalysisError("several folders: say with --out DIR where the results go")
     if first.is_file():
         return first.with_name(f"{first.name.removesuffix('.zip').removesuffix('.sdbench')}-{name}")
@@ -183,7 +182,7 @@ def _pass_gate(gate: Gate, allow_undecided: bool) -> int:
 
 def _history(options: argparse.Namespace) -> int:
     folders = options.folders or [_DEFAULT_FOLDER]
-    out = options.out or _default_out(folders, "history")
+    out = options.out or _default_out(options.folders, folders[0], "history")
     rounds, _ = _load(folders)
     with _writing_to(out, "--out DIR"):
         return tell_history(rounds, options.value, out, options.fail_if)
