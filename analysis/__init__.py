@@ -1,27 +1,31 @@
 """Records to charts and tables. Neither torch nor Hydra is needed.
 
->>> from analysis import compare, load_records, summarise
->>> deltas = compare(summarise(load_records("multirun_outputs")), "attention=math")
+>>> import analysis
+>>> rounds = analysis.load("multirun_outputs")
+>>> deltas = analysis.compare(rounds, "attention=math")
+>>> analysis.plot(rounds)
 
-Every step returns a pandas DataFrame:
+Every step returns a pandas DataFrame, but for the last:
 
-- ``load_records``: one row a round;
+- ``load``: one row a round; ``load_records`` is the same of folders alone;
 - ``list_environments``: which environment is which (their rounds are never averaged together);
 - ``summarise``: one row a cell, with mean, spread and 95 % interval in seconds;
-- ``compare``: the same rows with improvement, speed-up, interval, verdict and parity against a
-  baseline, which ``choose_baseline`` finds by name or by custom;
-- ``compare_by_axis``: that for every axis that varies, all others held equal.
+- ``compare``: of those, or of rounds, the same rows with improvement, speed-up, interval, verdict
+  and parity against a baseline, which ``choose_baseline`` finds by name or by custom;
+- ``compare_by_axis``: that for every axis that varies, all others held equal;
+- ``plot``: a chart of the report, which a notebook shows.
 
 ``analysis.charts.select.all_groups.select_charts`` and ``analysis.tables.files.write_tables`` turn
 the last one into files.
 
-The rooms, from the ground up: ``ingest``, ``comparison`` and ``history``, ``wording``, ``tables``,
-``charts``, ``published``, ``report``, ``cli``; each imports only those before it. Of sd_bench they
-import ``records``, ``statistics``, ``verdicts``, ``screens``, ``attention_backends`` and
-``devices_table``.
+The rooms, from the ground up: ``bundles``, ``ingest``, ``comparison`` and ``history``, ``wording``,
+``tables``, ``charts``, ``published``, ``report``, ``api``, ``cli``; each imports only those before
+it. Of sd_bench they import ``records``, ``statistics``, ``verdicts``, ``screens``,
+``attention_backends`` and ``devices_table``.
 """
 
-from analysis.comparison.deltas import choose_baseline, compare, compare_by_axis
+from analysis.api import Plot, compare, load, plot
+from analysis.comparison.deltas import choose_baseline, compare_by_axis
 from analysis.errors import AnalysisError
 from analysis.ingest.cells import summarise
 from analysis.ingest.environments import list_environments
@@ -32,12 +36,15 @@ from sd_bench.verdicts.comparisons import improvement_percent, speedup
 __all__ = [
     "AnalysisError",
     "Baseline",
+    "Plot",
     "choose_baseline",
     "compare",
     "compare_by_axis",
     "improvement_percent",
     "list_environments",
+    "load",
     "load_records",
+    "plot",
     "speedup",
     "summarise",
 ]

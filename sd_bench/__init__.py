@@ -1,8 +1,13 @@
 """sd_bench: a benchmark of Stable Diffusion.
 
 Public are the command ``python -m sd_bench``, the records that it leaves, and from Python what
-``__all__`` names: reading records, comparing what they hold, and the entry by which another package
-brings an implementation. All else may change with any version.
+``__all__`` names: measuring and drawing, reading records, comparing what they hold, and the entry
+by which another package brings an implementation. All else may change with any version. Nothing of
+it is imported before it is used.
+
+>>> import sd_bench
+>>> images = sd_bench.generate("a cat", "model_version=sd2_tiny")
+>>> rounds = sd_bench.run("batch_size=1,2", "attention=flash,math")
 
 >>> from pathlib import Path
 >>> from sd_bench import compare_cells, find_records, pool_records, read_record
@@ -15,21 +20,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sd_bench.api.generate import generate
+    from sd_bench.api.run import run
     from sd_bench.capabilities.implementations import Entry
+    from sd_bench.errors import ConfigError
+    from sd_bench.execution.sweep import SweepInterrupted
     from sd_bench.records import Record, RecordError, find_records, read_record
     from sd_bench.verdicts.cells import pool_records
     from sd_bench.verdicts.comparisons import Comparison, compare_cells
 else:
     #: Where each of them is, imported when it is first asked for: the command needs few of them.
     _PLACES = {
+        "ConfigError": "sd_bench.errors",
         "Comparison": "sd_bench.verdicts.comparisons",
         "Entry": "sd_bench.capabilities.implementations",
         "Record": "sd_bench.records",
         "RecordError": "sd_bench.records",
+        "SweepInterrupted": "sd_bench.execution.sweep",
         "compare_cells": "sd_bench.verdicts.comparisons",
         "find_records": "sd_bench.records",
+        "generate": "sd_bench.api.generate",
         "pool_records": "sd_bench.verdicts.cells",
         "read_record": "sd_bench.records",
+        "run": "sd_bench.api.run",
     }
 
     def __getattr__(name):
@@ -41,6 +54,6 @@ else:
 
 
 __all__ = [
-    "Comparison", "Entry", "Record", "RecordError", "compare_cells", "find_records", "pool_records",
-    "read_record",
+    "Comparison", "ConfigError", "Entry", "Record", "RecordError", "SweepInterrupted",
+    "compare_cells", "find_records", "generate", "pool_records", "read_record", "run",
 ]  # fmt: skip

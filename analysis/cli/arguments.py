@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from analysis.bundles.layout import LATENTS, SUFFIX
 from analysis.errors import AnalysisError
 from sd_bench.command_lines import shown
 
@@ -26,6 +27,7 @@ class _Parser(argparse.ArgumentParser):
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options, ``command`` among them. Raises AnalysisError for what cannot be understood."""
     parsers = {
+        "bundle": _bundle_parser,
         "compare": _compare_parser,
         "history": _history_parser,
         "publish": _publish_parser,
@@ -44,15 +46,17 @@ def _analyse_parser() -> _Parser:
         prog=shown("analysis"),
         description="Charts, tables and a report from the records of sd_bench.",
         epilog=f"Further commands: {shown('analysis')} compare OLD NEW, ... history FOLDER, "
-        "... publish FILE; each has a --help. A folder of that name: write ./compare.",
+        "... bundle FOLDER, ... publish FILE; each has a --help. A folder of that name: "
+        "write ./compare.",
     )
     parser.add_argument(
         "folders",
         nargs="*",
         type=Path,
         metavar="FOLDER",
-        help="one sweep's folder, several, or multirun_outputs as a whole; folders of the "
-        "published scripts' time files too (default: the newest sweep in multirun_outputs)",
+        help="one sweep's folder, several, or multirun_outputs as a whole; bundles that others "
+        "have packed; folders of the published scripts' time files too (default: the newest sweep "
+        "in multirun_outputs)",
     )
     parser.add_argument(
         "--baseline",
@@ -142,6 +146,39 @@ def _history_parser() -> _Parser:
         help="exit code 1 if the newest change of a cell made it slower",
     )
     _add_value(parser)
+    return parser
+
+
+def _bundle_parser() -> _Parser:
+    parser = _Parser(
+        prog=shown("analysis", "bundle"),
+        description="Pack the records of a sweep into one file that others can analyse. User "
+        "names, paths and host names are replaced, and what was replaced is listed.",
+    )
+    parser.set_defaults(command="bundle")
+    parser.add_argument(
+        "folders", nargs="+", type=Path, metavar="FOLDER", help="a sweep's folder, or several"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help=f"the file to write (default: FOLDER's name with {SUFFIX}, in the working folder)",
+    )
+    parser.add_argument(
+        "--latents",
+        choices=LATENTS,
+        default="first",
+        help="which final latents to pack: those of round 0, which parity is told from (default), "
+        "all, or none",
+    )
+    parser.add_argument(
+        "--replace",
+        action="append",
+        default=[],
+        metavar="WORD",
+        help="a word to replace as well, such as a project's; as often as needed",
+    )
     return parser
 
 

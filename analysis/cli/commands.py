@@ -13,6 +13,8 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
+from analysis.bundles.layout import SUFFIX
+from analysis.bundles.packing import pack
 from analysis.charts.drawing import draw_charts
 from analysis.charts.select.all_groups import select_charts
 from analysis.cli.history import tell_history
@@ -64,9 +66,7 @@ def _tell_old_words(baseline: str | None) -> None:
 def _analyse(options: argparse.Namespace) -> int:
     newest = None if options.folders else find_newest(_DEFAULT_FOLDER)
     folders = options.folders or (list(newest.folders) if newest else [_DEFAULT_FOLDER])
-    if options.out is None and len(options.folders) > 1:
-        raise AnalysisError("several folders: say with --out DIR where the results go")
-    out = options.out or folders[0] / "analysis"
+    out = options.out or _default_out(options.folders, folders[0], "analysis")
     rounds, left_out = _load(folders)
     cells = summarise(rounds, options.value)
     deltas = compare(cells, options.baseline, options.margin)
@@ -107,6 +107,15 @@ def _analyse(options: argparse.Namespace) -> int:
         console.print()
         print_page(make_screen_page(deltas, groups), console)
     return 0
+
+
+def _default_out(named: list[Path], first: Path, name: str) -> Path:
+    """Where results go if nobody says: into the folder, or beside the bundle."""
+    if len(named) > 1:
+        raise AnalysisError("several folders: say with --out DIR where the results go")
+    if first.is_file():
+        return first.with_name(f"{first.name.removesuffix('.zip').removesuffix('.sdbench')}-{name}")
+    return first / name
 
 
 def _tell_others(newest: NewestSweep, console: Console) -> None:
@@ -173,9 +182,7 @@ def _pass_gate(gate: Gate, allow_undecided: bool) -> int:
 
 def _history(options: argparse.Namespace) -> int:
     folders = options.folders or [_DEFAULT_FOLDER]
-    if options.out is None and len(folders) > 1:
-        raise AnalysisError("several folders: say with --out DIR where the results go")
-    out = options.out or folders[0] / "history"
+    out = options.out or _default_out(options.folders, folders[0], "history")
     rounds, _ = _load(folders)
     with _writing_to(out, "--out DIR"):
         return tell_history(rounds, options.value, out, options.fail_if)
@@ -236,8 +243,30 @@ def _writing_to(out: Path, option: str) -> Iterator[None]:
         ) from error
 
 
+def _bundle(options: argparse.Namespace) -> int:
+    first = options.folders[0]
+    out = options.out or Path(f"{first.resolve().name or 'records'}{SUFFIX}")
+    with _telling_what_is_left_out() as left_out, _writing_to(out, "--out FILE"):
+        packed = pack(options.folders, out, options.latents, options.replace, left_out.append)
+    console, manifest = make_console(), packed.manifest
+    for original, by, times in packed.originals:
+        print_line(console, f"replaced {times}x by {by}:", original)
+    if not packed.originals:
+        print_line(console, "nothing personal was found")
+    kinds = ", ".join(f"{count} {kind}" for kind, count in manifest.left_out.items() if count)
+    if kinds:
+        print_line(console, f"not packed: {kinds}")
+    print_line(console, "Names of files, prompts and versions stay: look before you send it.")
+    records = sum(sweep.records for sweep in manifest.sweeps.values())
+    size = out.stat().st_size / 1e6
+    told = f"{records} records of {len(manifest.sweeps)} sweep(s), {size:.2f} MB, in"
+    print_line(console, told, shlex.quote(str(out)))
+    return 0
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "analyse": _analyse,
+    "bundle": _bundle,
     "published": _published,
     "compare": _compare,
     "history": _history,

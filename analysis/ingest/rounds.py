@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from analysis.bundles.unpacking import unpack
 from analysis.errors import AnalysisError
 from analysis.ingest.measures import read_measures
 from analysis.ingest.old_runs import find_old_runs, read_old_runs
@@ -35,7 +36,9 @@ def _warn(message: str) -> None:
 
 
 def load_records(*folders: Path | str, on_left_out: Callable[[str], None] = _warn) -> pd.DataFrame:
-    """Read every record below the folders: one row a round, ``runtime_s`` in seconds.
+    """Read every record below the folders, or in the bundles: one row a round.
+
+    ``runtime_s`` is in seconds.
 
     ``sweep`` is what a sweep is called; ``sweep_folder`` is where it lies, which tells it from
     another one of the same name.
@@ -43,20 +46,31 @@ def load_records(*folders: Path | str, on_left_out: Callable[[str], None] = _war
     A folder without a record may hold runs of the published scripts (`old_runs`). A record that is
     torn, foreign, of a newer schema, there twice, or that holds a number which nothing can have
     measured, is left out, and ``on_left_out`` is called with one line that names it. Raises
-    AnalysisError if a folder is missing or holds no record, or if no record is usable.
+    AnalysisError if a folder is missing or holds no record, if no record is usable, or for a file
+    that is not a bundle.
     """
     rows: list[_Given] = []
     seen: dict[tuple[Any, ...], Path] = {}
     numbers = count()  # old runs have no rounds of their own
-    for path, given in _files([Path(folder) for folder in folders]).items():
+    bundles = {unpack(Path(f)): str(f) for f in folders if Path(f).is_file()}
+    unpacked = {shown: str(folder) for folder, shown in bundles.items()}
+
+    def leave_out(reason: str) -> None:
+        """Of a bundle's records it is the bundle that is named."""
+        for bundle, folder in unpacked.items():
+            reason = reason.replace(folder, bundle)
+        on_left_out(reason)
+
+    places = [Path(unpacked.get(str(folder), folder)) for folder in folders]
+    for path, given in _files(places).items():
         try:
             if fnmatch(path.name, RECORD_GLOB):
                 rows.append(_Given(given, _round(path, seen)))
             else:
-                rows += [_Given(given, row) for row in read_old_runs(path, numbers, on_left_out)]
+                rows += [_Given(given, row) for row in read_old_runs(path, numbers, leave_out)]
         except (ValueError, OverflowError, RecursionError) as error:
             reason = to_one_line(error)
-            on_left_out(reason if str(path) in reason else f"{path}: {reason}")
+            leave_out(reason if str(path) in reason else f"{path}: {reason}")
     if not rows:
         raise AnalysisError(
             f"no usable record in {_listed(folders)}: every file found was left out"
@@ -109,7 +123,7 @@ def _files(folders: list[Path]) -> dict[Path, int]:
     for given_as, folder in enumerate(folders):
         if not folder.is_dir():
             raise AnalysisError(
-                f"no folder {folder}: name a sweep's folder, or run "
+                f"no folder {folder}: name a sweep's folder or a bundle, or run "
                 f"`{shown('sd_bench', '-m')}` first"
             )
         found = list(find_records(folder)) or find_old_runs(folder)
@@ -163,7 +177,7 @@ def _row(path: Path, record: Record) -> RoundRow:
 def _latents_path(path: Path, record: Record) -> str | None:
     if record.output is None or not record.output.latents_file:
         return None
-    return str(path.parent / record.output.latents_file)
+    return str(path.with_name(Path(record.output.latents_file).name))
 
 
 def _peer_versions(packages: Any) -> str:

@@ -31,7 +31,6 @@ def write_markdown(data: ReportData) -> str:
     The tables have the room that all the rest leaves.
     """
     outline = make_outline(data)
-    differences, *_ = outline.sections
     head = [
         f"# {escape_markdown(cut(outline.title))}",
         _items([_answer(answer) for answer in outline.answers], "see the tables"),
@@ -47,7 +46,7 @@ def write_markdown(data: ReportData) -> str:
         lines = "\n\n".join(listed)
         tail.append(f"<details><summary>{num_excluded} excluded</summary>\n\n{lines}\n\n</details>")
     room = _LONGEST_MARKDOWN - sum(len(block) + 2 for block in (*head, *tail))
-    return "\n\n".join([*head, *_blocks(differences, room), *tail]) + "\n"
+    return "\n\n".join([*head, *_blocks(outline.differences, room), *tail]) + "\n"
 
 
 def _answer(answer: Answer) -> str:

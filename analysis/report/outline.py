@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import pandas as pd
@@ -14,6 +14,7 @@ from analysis.rows import list_rows
 from analysis.tables.efficiency import ABOVE_NOTE, EFFICIENCY_NOTE, make_efficiency_page
 from analysis.tables.page import Page
 from analysis.tables.pages import (
+    DIFFERENCES,
     make_axes_page,
     make_delta_page,
     make_environment_table,
@@ -52,14 +53,16 @@ MOST_ANSWERS = 30
 class Outline:
     """What the report says.
 
-    ``shared`` holds for all cells; ``sections`` are pages of tables with few notes; ``reading``
-    says what their headings and signs mean, ``remarks`` what was special about this sweep.
+    ``shared`` holds for all cells; ``sections`` are pages of tables with few notes, one for each
+    machine where there are several, and ``differences`` is the page that all else follows from;
+    ``reading`` says what headings and signs mean, ``remarks`` what was special about this sweep.
     """
 
     title: str
     answers: list[Answer]
     num_more_answers: int
     shared: list[Fact]
+    differences: Page
     sections: list[Page]
     reading: list[Fact]
     remarks: list[str]
@@ -73,7 +76,8 @@ def make_outline(data: ReportData) -> Outline:
         answers=answers[:MOST_ANSWERS],
         num_more_answers=max(len(answers) - MOST_ANSWERS, 0),
         shared=list_shared_facts(data.deltas, data.environments),
-        sections=[*_sections(pages, data.environments)],
+        differences=next(_sections(pages, data.environments)),
+        sections=[*_by_machine(_sections(pages, data.environments), data)],
         reading=_reading(data, pages),
         remarks=_remarks(data, pages),
     )
@@ -115,8 +119,25 @@ def _sections(pages: list[Page], environments: pd.DataFrame) -> Iterator[Page]:
         tables = [table for table in page.tables if table != which_is_which]
         notes = [note for note in page.notes if note in _BELOW_THEIR_TABLE]
         yield dataclasses.replace(page, tables=tables, notes=notes)
-    if len(environments) > 1:
+    if len(environments) > 1 and len(set(environments["machine"])) == 1:
         yield Page(title=which_is_which.title, tables=[which_is_which])
+
+
+def _by_machine(sections: Iterable[Page], data: ReportData) -> Iterator[Page]:
+    """The sections, where there are several machines with one for each of them in place of that of
+    all differences: what it is, and its cells against their baselines.
+    """
+    machines = list(dict.fromkeys(data.deltas["machine"]))
+    for page in sections:
+        if len(machines) == 1 or page.title != DIFFERENCES:
+            yield page
+            continue
+        for machine, table in zip(machines, page.tables, strict=True):
+            of_it = data.environments[data.environments["machine"] == machine]
+            what_it_is = dataclasses.replace(
+                make_environment_table(of_it), title=f"{machine}: its environments"
+            )
+            yield Page(title=machine, tables=[table, what_it_is])
 
 
 def _reading(data: ReportData, pages: list[Page]) -> list[Fact]:

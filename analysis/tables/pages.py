@@ -33,6 +33,9 @@ from analysis.wording.notes import (
 )
 from sd_bench.verdicts.further_rounds import say_what_decides
 
+#: The title of the page that has a table for each machine.
+DIFFERENCES = "Differences from the baseline"
+
 #: Characters of a fingerprint that people need to tell it from another; the CSV has them all.
 _FINGERPRINT_SHOWN = 16
 
@@ -54,7 +57,7 @@ def make_delta_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
     notes += say_what_decides(row.comparison for row in rows)
     notes += explain(row.baseline_flags for row in rows)
     return Page(
-        title="Differences from the baseline",
+        title=DIFFERENCES,
         tables=[*_delta_tables(add_answers(deltas)), *_several(environments)],
         notes=[*notes, *note_doubts(deltas)],
     )

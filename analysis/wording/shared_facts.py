@@ -50,7 +50,8 @@ def _place(environments: pd.DataFrame) -> Iterator[Fact]:
     rows = list_rows(environments, EnvironmentRow)
     if len(rows) > 1:
         machines = dict.fromkeys(str(row.machine) for row in rows)
-        yield Fact("Machines", f"{', '.join(machines)}; see Environments")
+        where = "see Environments" if len(machines) == 1 else "each has its section of Tables"
+        yield Fact("Machines", f"{', '.join(machines)}; {where}")
         return
     (only,) = rows
     yield Fact("Machine", str(only.device))

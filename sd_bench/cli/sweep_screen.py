@@ -1,4 +1,4 @@
-"""What the user sees: a progress bar on a terminal, a line for each round, then the answers."""
+"""What the user sees: a bar on a terminal or in a notebook, a line for each round, the answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from sd_bench.cli.plan_screen import say_scaled, verdicts_ahead
 from sd_bench.command_lines import as_operand, shown
@@ -23,6 +22,7 @@ from sd_bench.execution.time_account import Account
 from sd_bench.execution.timing import Timing
 from sd_bench.records import Record
 from sd_bench.screens.answers import print_answers
+from sd_bench.screens.bars import make_bar
 from sd_bench.screens.lines import print_line
 from sd_bench.screens.tables import ScreenTable, print_unbroken
 from sd_bench.verdicts.attention_dtype import attention_dtype, name_attention
@@ -45,16 +45,7 @@ class Screen:
         self._verbose = verbose
         self._arguments = list(arguments)
         self._warned: set[str] = set()
-        self._progress = Progress(
-            TextColumn("rounds"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("| {task.fields[cell]}: {task.fields[phase]}"),
-            console=console,
-            auto_refresh=False,
-            disable=not console.is_terminal,
-            transient=True,
-        )
+        self._progress = make_bar(console, "rounds", "| {task.fields[cell]}: {task.fields[phase]}")
 
     def calibrating(self) -> None:
         self._say("a short measurement first: how long do rounds take here?")

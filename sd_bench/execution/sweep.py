@@ -58,8 +58,8 @@ class Watcher(RoundWatcher, LookWatcher, TimingWatcher, Protocol):
 class SweepInterrupted(KeyboardInterrupt):
     """Ctrl-C in a sweep whose ``folder`` another command can go on with."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
+    def __init__(self, folder: Path, message: str = "") -> None:
+        super().__init__(message)
         self.folder = folder
 
 

@@ -225,14 +225,11 @@ def _measure(
     """Measure the round. ``keep`` gets the record before a step is profiled, if one is."""
     from sd_bench.capabilities.torch_compat import why_no_kernels
     from sd_bench.implementations.building import find_factory
-    from sd_bench.implementations.precision import compute_dtype
     from sd_bench.measurement.efficiency import with_efficiency
     from sd_bench.measurement.environment_facts import describe_environment, with_load_at_end
     from sd_bench.measurement.output_files import save_output
     from sd_bench.measurement.round import measure_round
     from sd_bench.measurement.round_warnings import remarks
-    from sd_bench.networks.attention_probe import why_backend_fails
-    from sd_bench.networks.onednn import why_no_packed_weights
     from sd_bench.sampling.inputs import cut_prompts, image_prompts, image_seeds
 
     find_factory(config)
@@ -253,12 +250,7 @@ def _measure(
         report.tell({"environment": record.environment})
         raise _OtherEnvironmentError
     _check_device(config, record.environment["device"]["name"])
-    dtype = compute_dtype(config, device)
-    why = why_not_had(config.allocator) or why_backend_fails(
-        config.attention, config.model_version.unet, device, dtype
-    )
-    if why is None and config.optimizations.packed_weights:
-        why = why_no_packed_weights(dtype)
+    why = why_not_had(config.allocator) or why_not_computed(config, device)
     if why is not None:
         return structs.replace(record, status="unsupported", reason=why)
     folder, is_first = Path(request.folder), request.round == 0
@@ -321,6 +313,22 @@ def _measure(
     record = completed(measured)
     why = measured.kernel_proof.unprovable
     return without_profile(record, why) if request.profile and why is not None else record
+
+
+def why_not_computed(config: Config, device: torch.device) -> str | None:
+    """Why this PyTorch cannot compute the cell on ``device``, tried on it; or ``None``."""
+    from sd_bench.capabilities.torch_compat import why_no_kernels
+    from sd_bench.implementations.precision import compute_dtype
+    from sd_bench.networks.attention_probe import why_backend_fails
+    from sd_bench.networks.onednn import why_no_packed_weights
+
+    if (why := why_no_kernels(device)) is not None:
+        return why
+    dtype = compute_dtype(config, device)
+    why = why_backend_fails(config.attention, config.model_version.unet, device, dtype)
+    if why is None and config.optimizations.packed_weights:
+        why = why_no_packed_weights(dtype)
+    return why
 
 
 def _memory_of(measured: Measured, worker: dict[str, str]) -> Memory:

@@ -17,6 +17,8 @@ from sd_bench.regular_files import UnusableFileError, read_json
 MARKER = "sweep.json"
 #: Bytes: a command line has at most some 2 MB.
 _LARGEST = 2**24
+#: What says that the records in a folder came in a bundle.
+_PACKED = ".packed"
 
 
 class _Marker(Struct, frozen=True, kw_only=True):
@@ -33,6 +35,16 @@ def start_sweep(folder: Path, arguments: Sequence[str]) -> None:
     now = datetime.now(timezone.utc).isoformat()
     marker = _Marker(started_at=now, arguments=list(arguments))
     write_atomically(folder / MARKER, json.dumps(structs.asdict(marker), indent=1) + "\n")
+
+
+def mark_as_packed(folder: Path) -> None:
+    """Say of ``folder`` that its records came in a bundle: no command adds rounds to them."""
+    (folder / _PACKED).touch()
+
+
+def is_packed(folder: Path) -> bool:
+    """Whether the records in the sweep's ``folder`` came in a bundle."""
+    return (folder / _PACKED).exists()
 
 
 def started_with(folder: Path) -> list[str] | None:

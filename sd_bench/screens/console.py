@@ -10,12 +10,18 @@ from typing import IO
 
 from rich.console import Console
 
-from sd_bench.screens.lines import choose_width
+from sd_bench.screens.lines import choose_width, is_notebook
 
 
 def make_console() -> Console:
     """A console on stdout that never cuts off what goes to a file or a pipe."""
-    console = _Console(highlight=False, markup=False, emoji=False)
+    console = _Console(
+        highlight=False,
+        markup=False,
+        emoji=False,
+        force_jupyter=False,
+        force_terminal=False if is_notebook() else None,  # whatever a kernel's variables say
+    )
     if (width := choose_width(console.is_terminal)) is not None:
         console.width = width
     return console

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 import textwrap
 
@@ -16,6 +17,12 @@ _WIDTH_OF_A_FILE = 100
 
 _INDENT = "  "
 _LONGEST = 10_000
+
+
+def is_notebook() -> bool:
+    """Whether the program runs in a notebook's kernel: no terminal, and redrawn all the same."""
+    shell = getattr(builtins, "get_ipython", lambda: None)()
+    return "ZMQInteractiveShell" in {kind.__name__ for kind in type(shell).__mro__}
 
 
 def choose_width(is_terminal: bool) -> int | None:

@@ -9,9 +9,10 @@ from contextlib import ExitStack
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import Progress
 
-from sd_bench.screens.lines import choose_width, print_line
+from sd_bench.screens.bars import draws_in_place, make_bar
+from sd_bench.screens.lines import choose_width, is_notebook, print_line
 
 _Item = TypeVar("_Item")
 
@@ -31,18 +32,19 @@ def counted(
 ) -> Generator[_Item, None, None]:
     """The items; after two seconds it is said how many are done, as in ``312 of 1000 cells``.
 
-    On a terminal that is a bar, which is gone at the end; elsewhere a line, and another each time
-    that as long again has passed. It goes to standard error unless a console is named. Close it
-    (``contextlib.closing``), so that no bar stands there when an error is printed.
+    On a terminal and in a notebook that is a bar, which is gone at the end; elsewhere a line, and
+    another each time that as long again has passed. It goes to standard error unless a console is
+    named. Close it (``contextlib.closing``), so that no bar stands there when an error is printed.
     """
     console = console or _error_console()
     began = clock()
     due = began + (_MOMENT_S if len(items) >= _FEW else math.inf)
+    is_redrawn = draws_in_place(console)
     with ExitStack() as shown:
         bar: Progress | None = None
         for done, item in enumerate(items):
             now = clock()
-            if now >= due and console.is_terminal:
+            if now >= due and is_redrawn:
                 if bar is None:
                     bar = shown.enter_context(_bar(what, len(items), console))
                 bar.update(bar.task_ids[0], completed=done, refresh=True)
@@ -54,20 +56,18 @@ def counted(
 
 
 def _bar(what: str, total: int, console: Console) -> Progress:
-    bar = Progress(
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn(what),
-        console=console,
-        auto_refresh=False,
-        transient=True,
-    )
+    bar = make_bar(console, "", what)
     bar.add_task("", total=total)
     return bar
 
 
 def _error_console() -> Console:
-    console = Console(stderr=True, highlight=False)
+    console = Console(
+        stderr=True,
+        highlight=False,
+        force_jupyter=False,
+        force_terminal=False if is_notebook() else None,
+    )
     if (width := choose_width(console.is_terminal)) is not None:
         console.width = width
     return console

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sd_bench.command_lines import shown, words_to_resume
 from sd_bench.errors import ConfigError
-from sd_bench.records.sweep_file import started_with
+from sd_bench.records.sweep_file import is_packed, started_with
 from sd_bench.verdicts.cells import Cell
 from sd_bench.verdicts.comparisons import Comparison
 
@@ -65,7 +65,8 @@ def find_further_rounds(
 ) -> list[FurtherRounds]:
     """For each sweep whose plan has such rounds left, those that would decide what is undecided.
 
-    ``folder`` is the sweep's, where the rounds do not know it.
+    ``folder`` is the sweep's, where the rounds do not know it. Nobody can go on with a sweep that
+    came in a bundle.
     """
     undecided: dict[str, list[Comparison]] = defaultdict(list)
     for comparison in comparisons:
@@ -82,6 +83,7 @@ def find_further_rounds(
             folder=folder or Path(sweep),
         )
         for sweep, listed in undecided.items()
+        if not is_packed(Path(sweep))
     ]
 
 

@@ -24,7 +24,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
 from sd_bench.__main__ import main
-from sd_bench.cli import command
+from sd_bench.cli import carrying_out
 from sd_bench.cli.error_lines import _names
 from sd_bench.paths import CONF_DIR
 
@@ -235,7 +235,7 @@ def run_here(arguments: Sequence[str], folder: Path) -> Ended:
         redirect_stdout(out),
         redirect_stderr(err),
         patch.object(sys, "argv", ["sd_bench", *arguments]),
-        patch.object(command, "run_sweep", _never),
+        patch.object(carrying_out, "run_sweep", _never),
         warnings.catch_warnings(record=True) as caught,
     ):
         warnings.simplefilter("always")

@@ -1,0 +1,174 @@
+"""What was asked for in arguments, carried out: they are read, and the jobs of them measured.
+
+The command does so once Hydra has composed the jobs, and ``sd_bench.run`` does the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from sd_bench.capabilities.hydra_plugins import check_sweeper, check_sweeper_typed
+from sd_bench.cli.error_lines import SEVERAL_VALUES
+from sd_bench.cli.plan_screen import show_plan
+from sd_bench.cli.resume_arguments import OUTPUTS, resumed_arguments, stored_arguments
+from sd_bench.cli.sweep_screen import Screen
+from sd_bench.command_lines import shown
+from sd_bench.config.conversion import at_scale, from_hydra
+from sd_bench.config.hydra_arguments import arguments_for_hydra, with_present_names
+from sd_bench.config.overrides import parse_overrides
+from sd_bench.config.schema import Config
+from sd_bench.errors import ConfigError
+from sd_bench.execution.cell import Cell, Job
+from sd_bench.execution.leaving_out import find_unsupported, say_left_out
+from sd_bench.execution.pinning import pinned, recognised_model
+from sd_bench.execution.slots import slots_for
+from sd_bench.execution.sweep import SweepResult, plan_sweep, run_sweep
+from sd_bench.execution.time_estimate import estimates
+from sd_bench.screens.lines import print_line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Arguments as they were meant.
+
+    ``typed`` names the folder of ``resume=last`` and the matrix that is gone on with,
+    ``begun_with`` is what another command can go on with, ``for_hydra`` what Hydra can read.
+    ``old_words`` are arguments in words of an earlier version, each with those of today.
+    """
+
+    typed: list[str]
+    begun_with: list[str]
+    for_hydra: list[str]
+    old_words: list[tuple[str, str]]
+
+
+def read_arguments(arguments: Sequence[str], tell: Callable[[str], None]) -> Asked:
+    """What is asked for. ``tell`` gets a line for what was found out. Raises ConfigError."""
+    present = [with_present_names(argument) for argument in arguments]
+    typed = resumed_arguments(present)
+    if set(typed) - {*present, "resume=true"} and typed != present:
+        tell(f"going on with: {shown('sd_bench', *typed)}")
+    for_hydra = arguments_for_hydra(typed)
+    overrides = _overrides_in(for_hydra)
+    check_sweeper_typed(overrides)
+    return Asked(
+        typed=typed,
+        begun_with=stored_arguments(typed),
+        for_hydra=[*for_hydra, *_recognised(overrides, tell)],
+        old_words=[(o, n) for o, n in zip(arguments, present, strict=True) if o != n],
+    )
+
+
+def _recognised(overrides: Sequence[str], tell: Callable[[str], None]) -> list[str]:
+    """The model_version that a checkpoint among the arguments holds."""
+    found = recognised_model(parse_overrides(overrides))
+    if found is None:
+        return []
+    weights, name = found
+    tell(f"{weights} holds {name}")
+    return [f"model_version={name}"]
+
+
+def _overrides_in(arguments: list[str]) -> list[str]:
+    """The arguments that are no flags.
+
+    Raises ConfigError for what Hydra's parser would refuse with a page of usage.
+    """
+
+    def refuse(message: str) -> NoReturn:
+        raise ConfigError(f"{message}; {shown('sd_bench', '--help')} says what there is")
+
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[method-assign]
+    parsed = parser.parse_args(arguments)
+    if parsed.experimental_rerun is not None:
+        refuse("--experimental-rerun is not for this command: resume=true goes on with a sweep")
+    overrides: list[str] = parsed.overrides
+    return overrides
+
+
+def run_jobs(
+    jobs: DictConfig | Sequence[Job], typed: Sequence[str], console: Console
+) -> SweepResult:
+    """Measure all jobs of a sweep, or the one job that another launcher of Hydra's has at a time.
+
+    Raises ConfigError, what a sweep raises, and SweepInterrupted.
+    """
+    if isinstance(jobs, DictConfig):  # another launcher of Hydra's: each job is its own sweep
+        check_sweeper(HydraConfig.get().sweeper)
+        job = _single_job(jobs)
+        return _run([job], job.folder, typed, console)
+    if not jobs:
+        raise ConfigError("no cells: a range or glob on the command line matches nothing")
+    is_sweep = {"-m", "--multirun"} & set(typed)
+    if len(jobs) > 1 and not is_sweep and all(job.config.experiment is None for job in jobs):
+        raise ConfigError(SEVERAL_VALUES)
+    return _run(jobs, jobs[0].sweep_folder, typed, console)
+
+
+def _single_job(config: DictConfig) -> Job:
+    runtime = HydraConfig.get()
+    if config.preset.name == "tuned":
+        raise ConfigError("preset=tuned: needs hydra/launcher=fresh_process, which is the default")
+    folder = Path(runtime.runtime.output_dir)
+    return Job(
+        config=from_hydra(config),
+        at_scale=lambda scale: from_hydra(at_scale(config, scale)),
+        index=0 if OmegaConf.is_missing(runtime.job, "num") else runtime.job.num,
+        label=runtime.job.override_dirname,
+        folder=folder,
+        sweep_folder=folder.parent,
+    )
+
+
+def _cell(job: Job, scale: str | None = None) -> Cell:
+    config = pinned(job.config if scale is None else job.at_scale(scale))
+    return Cell(
+        config=config,
+        index=job.index,
+        label=job.label or _default_label(config),
+        folder=job.folder,
+        sweep_folder=job.sweep_folder,
+    )
+
+
+def _default_label(config: Config) -> str:
+    return (
+        f"{config.model_version.name} batch_size={config.workload.batch_size} "
+        f"attention={config.attention.backend}"
+    )
+
+
+def _run(jobs: Sequence[Job], folder: Path, typed: Sequence[str], console: Console) -> SweepResult:
+    cells = [_cell(job) for job in jobs]
+    if left_out := find_unsupported(cells):
+        for line in say_left_out(cells, left_out):
+            print_line(console, line)
+        jobs = [job for at, job in enumerate(jobs) if at not in left_out]
+        cells = [cell for at, cell in enumerate(cells) if at not in left_out]
+    if any(cell.config.dry_run for cell in cells):
+        plan, finished = plan_sweep(cells, folder)
+        slots_for([cell.config for cell in cells])  # whether there are as many GPUs as asked for
+        earlier = (OUTPUTS, folder.parent)
+        show_plan(console, plan, finished, estimates(plan, earlier))
+        return SweepResult([])
+    arguments = stored_arguments(typed)
+    screen = Screen(console, arguments, any(cell.config.verbose for cell in cells))
+    try:
+        return run_sweep(
+            cells,
+            screen,
+            folder,
+            arguments,
+            at_scale=lambda scale: [_cell(job, scale) for job in jobs],
+        )
+    finally:
+        screen.stop()
