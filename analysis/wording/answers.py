@@ -7,7 +7,8 @@ import pandas as pd
 from analysis.comparison.deltas import name_cell
 from analysis.comparison.parity import to_parity
 from analysis.comparison.rows import DeltaRow
-from analysis.rows import list_rows, to_frame
+from analysis.once import once
+from analysis.rows import list_rows, make_rows, to_frame
 from sd_bench.verdicts.answers import Answer, Compared, Facts, answer_all, put_together
 
 
@@ -23,12 +24,13 @@ class AnsweredRow(DeltaRow, kw_only=True):
         return "" if self.answer is None else self.answer.word
 
 
+@once
 def add_answers(deltas: pd.DataFrame) -> pd.DataFrame:
     """The table with the columns of `AnsweredRow`.
 
     It must be whole: a row's baseline is looked for in it.
     """
-    rows = list_rows(deltas, AnsweredRow)
+    rows = make_rows(deltas, AnsweredRow)
     series = {name_cell(row): row.series for row in rows}
     for row, answer in zip(rows, answer_rows(deltas) if rows else [], strict=True):
         name = series.get(row.baseline_cell, "")
@@ -37,6 +39,7 @@ def add_answers(deltas: pd.DataFrame) -> pd.DataFrame:
     return to_frame(rows, AnsweredRow).set_index(deltas.index)
 
 
+@once
 def answer_rows(deltas: pd.DataFrame) -> list[Answer]:
     """The answer of each row of a table of `compare`, in its order.
 
@@ -45,6 +48,7 @@ def answer_rows(deltas: pd.DataFrame) -> list[Answer]:
     return answer_all(compare_rows(deltas))
 
 
+@once
 def compare_rows(deltas: pd.DataFrame) -> list[Compared]:
     """The comparison of each row, with what its sentence needs. The table must be whole."""
     rows = list_rows(deltas, DeltaRow)
