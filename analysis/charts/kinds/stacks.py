@@ -46,7 +46,7 @@ class StackChart(Chart):
         lines = [line for name in names for line in name.split("\n")]
         names_in = max(sheet.text_width(line, sizes.tick) for line in lines)
         left_in = sizes.margin_in + 0.08 + names_in
-        height_in = _height(names)
+        height_in = _height(names, alike=sizes.column_in is not None)
         axes = sheet.lay_out(
             title=self.title,
             legend=sheet.legend([Patch(**looks[p]) for p in self.parts], self.parts),
@@ -102,11 +102,11 @@ class StackChart(Chart):
         return f"{self.x_label}. {join_values(values)}"
 
 
-def _height(names: list[str]) -> float:
-    """Inches of all bars, each with room for its name; all alike, so for the longest one."""
+def _height(names: list[str], alike: bool) -> float:
+    """Inches of all bars with their names; ``alike``: each has room for the longest name."""
     lines = [name.count("\n") + 1 for name in names]
     height_in = sum(max(_BAR_IN, 0.16 * (count + 1)) for count in lines) + 0.2
-    return max(height_in, len(names) * 0.16 * (max(lines) + 0.3))
+    return max(height_in, len(names) * 0.16 * (max(lines) + 0.3)) if alike else height_in
 
 
 def _looks(parts: list[str]) -> dict[str, dict[str, Any]]:
