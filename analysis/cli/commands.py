@@ -76,7 +76,7 @@ def _analyse(options: argparse.Namespace) -> int:
     out = options.out or folders[0] / "analysis"
     stages = Stages()
     rounds, left_out = _load(folders)
-    stages.begin(f"{len(rounds)} records read; comparing their cells")
+    stages.begin(f"rounds read: {len(rounds)}; comparing their cells")
     cells = summarise(rounds, options.value)
     deltas = compare(cells, options.baseline, options.margin)
     _tell_old_words(options.baseline)
@@ -95,10 +95,10 @@ def _analyse(options: argparse.Namespace) -> int:
     with _writing_to(out, "--out DIR"):
         out.mkdir(parents=True, exist_ok=True)
         with drawing(charts, out) as finish:
-            stages.begin(f"writing the tables of {len(cells)} cells")
+            stages.begin(f"cells: {len(cells)}; writing their tables")
             written = write_tables(deltas, groups, by_axis, out)
             outline = make_outline(data)
-            stages.begin(f"drawing {len(charts)} charts")
+            stages.begin(f"charts to draw: {len(charts)}")
             for paths in finish():
                 written += paths
         written += write_report(data, outline, out)

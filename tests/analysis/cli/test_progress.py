@@ -36,7 +36,7 @@ def test_a_slow_analysis_says_what_it_does(
     write_sweep(tmp_path, {(1, "math"): [2.0]})
     assert main([str(tmp_path), "--most-charts", "0"]) == 0
     assert capsys.readouterr().err.splitlines() == [
-        "analysis: 1 records read; comparing their cells",
-        "analysis: writing the tables of 1 cells",
-        "analysis: drawing 0 charts",
+        "analysis: rounds read: 1; comparing their cells",
+        "analysis: cells: 1; writing their tables",
+        "analysis: charts to draw: 0",
     ]
