@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from fnmatch import fnmatch
-from itertools import count
+from itertools import compress, count
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -66,11 +66,11 @@ def load_records(
     seen: dict[_Identity, Path] = {}
     numbers = count()  # old runs have no rounds of their own
     files = _files([Path(folder) for folder in folders])
-    records = [path for path in files if fnmatch(path.name, RECORD_GLOB)]
-    with closing(_read_all(records, processes)) as read:
-        for path in watch(list(files)):
+    are_records = [fnmatch(path.name, RECORD_GLOB) for path in files]
+    with closing(_read_all([*compress(files, are_records)], processes)) as read:
+        for path, is_record in zip(watch(list(files)), are_records, strict=True):
             try:
-                if fnmatch(path.name, RECORD_GLOB):
+                if is_record:
                     rows.append(_Given(files[path], _once(path, next(read), seen)))
                 else:
                     found = read_old_runs(path, numbers, on_left_out)
@@ -118,7 +118,7 @@ _Read = Exception | tuple[_Identity, "RoundRow | Exception"]
 _FAULTS = (ValueError, OverflowError, RecursionError)
 
 
-def _read_all(paths: Sequence[Path], processes: int) -> Iterator[_Read]:
+def _read_all(paths: Sequence[Path], processes: int) -> Generator[_Read, None, None]:
     """What became of each record, in order."""
     if processes < 2 or len(paths) < _WORTH_PROCESSES:
         yield from map(_read, paths)

@@ -133,7 +133,7 @@ def _character(character: str) -> str:
         return _SIGNS[character]
     if " " <= character <= "~":
         return character
-    letter, *accents = unicodedata.normalize("NFD", character)
+    letter, *accents = list(unicodedata.normalize("NFD", character))
     if letter.isascii() and len(accents) == 1 and accents[0] in _ACCENTS:
         return f"{_ACCENTS[accents[0]]}{{{letter}}}"
     if unicodedata.category(character).startswith("C"):  # control, unassigned, half of a pair

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from analysis.comparison.deltas import name_cell
@@ -24,19 +26,24 @@ class AnsweredRow(DeltaRow, kw_only=True):
         return "" if self.answer is None else self.answer.word
 
 
-@once
-def add_answers(deltas: pd.DataFrame) -> pd.DataFrame:
+def answer_table(deltas: pd.DataFrame) -> pd.DataFrame:
     """The table with the columns of `AnsweredRow`.
 
     It must be whole: a row's baseline is looked for in it.
     """
     rows = make_rows(deltas, AnsweredRow)
     series = {name_cell(row): row.series for row in rows}
-    for row, answer in zip(rows, answer_rows(deltas) if rows else [], strict=True):
+    for row, answer in zip(rows, answer_all(_put_together(rows)) if rows else [], strict=True):
         name = series.get(row.baseline_cell, "")
         row.baseline_series = name if name not in ("", row.series) else row.baseline
         row.answer = answer
     return to_frame(rows, AnsweredRow).set_index(deltas.index)
+
+
+@once
+def add_answers(deltas: pd.DataFrame) -> pd.DataFrame:
+    """`answer_table`, kept as long as the table lives."""
+    return answer_table(deltas)
 
 
 @once
@@ -48,13 +55,14 @@ def answer_rows(deltas: pd.DataFrame) -> list[Answer]:
     return answer_all(compare_rows(deltas))
 
 
-@once
 def compare_rows(deltas: pd.DataFrame) -> list[Compared]:
     """The comparison of each row, with what its sentence needs. The table must be whole."""
-    rows = list_rows(deltas, DeltaRow)
-    comparisons = [row.comparison for row in rows]
+    return _put_together(list_rows(deltas, DeltaRow))
+
+
+def _put_together(rows: Sequence[DeltaRow]) -> list[Compared]:
     facts = {row.comparison.cell: _facts(row) for row in rows}
-    return put_together(comparisons, facts)
+    return put_together([row.comparison for row in rows], facts)
 
 
 def _facts(row: DeltaRow) -> Facts:
