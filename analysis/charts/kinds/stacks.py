@@ -105,7 +105,7 @@ class StackChart(Chart):
 def _height(names: list[str], alike: bool) -> float:
     """Inches of all bars with their names; ``alike``: each has room for the longest name."""
     lines = [name.count("\n") + 1 for name in names]
-    height_in = sum(max(_BAR_IN, 0.16 * (count + 1)) for count in lines) + 0.2
+    height_in = sum(max(_BAR_IN, 0.16 * count) for count in lines) + 0.2
     return max(height_in, len(names) * 0.16 * (max(lines) + 0.3)) if alike else height_in
 
 
