@@ -9,7 +9,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -47,7 +47,7 @@ class Plot:
         self._write(page, format="png")
         return page.getvalue()
 
-    def _write(self, where: Path | str | io.BytesIO, **settings: str) -> None:
+    def _write(self, where: Path | str | io.BytesIO, **settings: Any) -> None:
         from analysis.charts.kinds.sheet import silence_fonts
 
         with silence_fonts():

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import pandas as pd
 from msgspec import Struct, structs
+
+from analysis.once import once
 
 
 class Row(Struct, kw_only=True):
@@ -29,19 +32,47 @@ AnyRow = TypeVar("AnyRow", bound=Row)
 
 
 def list_rows(frame: pd.DataFrame, kind: type[AnyRow]) -> list[AnyRow]:
-    """The rows of a table as ``kind``.
+    """The rows of a table as ``kind``, made once and shared: they must not be changed.
 
     Columns that are none of its fields are left out, fields without a column have their default.
     """
-    names = [name for name in kind.__struct_fields__ if name in frame.columns]
-    columns = [frame[name].tolist() for name in names]
-    return [kind(**dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True)]
+    made = _made(frame)
+    if kind not in made:
+        made[kind] = make_rows(frame, kind)
+    return list(made[kind])
+
+
+@once
+def _made(frame: pd.DataFrame) -> dict[type[Row], list[Any]]:
+    return {}
+
+
+def make_rows(frame: pd.DataFrame, kind: type[AnyRow]) -> list[AnyRow]:
+    """`list_rows` of rows that are nobody else's: for whoever changes them, and for large tables
+    that are gone through once."""
+    names = list(map(str, frame.columns))
+    known = [at for at, name in enumerate(names) if name in _fields(kind)]
+    names = [names[at] for at in known]
+    values = frame.to_numpy(dtype=object).tolist()  # one conversion, not one a column
+    if len(known) < len(frame.columns):
+        values = [[row[at] for at in known] for row in values]
+    return [kind(**dict(zip(names, row, strict=True))) for row in values]
+
+
+@cache
+def _fields(kind: type[Row]) -> frozenset[str]:
+    return frozenset(kind.__struct_fields__)
+
+
+def first_row(frame: pd.DataFrame, kind: type[AnyRow]) -> AnyRow:
+    """The first row of a table, which must have one; the others are not made."""
+    return make_rows(frame.iloc[:1], kind)[0]
 
 
 def to_frame(rows: Iterable[AnyRow], kind: type[AnyRow]) -> pd.DataFrame:
     """A table of rows: numbers are floats, NaN where there is none; all else are objects."""
     listed = list(rows)
-    columns = {name: [row[name] for row in listed] for name in kind.__struct_fields__}
+    columns = {name: list(map(attrgetter(name), listed)) for name in kind.__struct_fields__}
     numbers = dict.fromkeys(_numbers(kind), float)
     return pd.DataFrame(columns, dtype=object).astype(numbers).copy()  # one block, not one a column
 

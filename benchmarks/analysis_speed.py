@@ -1,12 +1,14 @@
-"""How long does the analysis of many records take, and how much memory?
+"""How long does the analysis of many records take, how much memory, and how does it grow?
 
 Writes records of the real schema (two timed iterations of 50 steps each, ten rounds a cell) and
 times, each in a process of its own: loading with all tables, and the whole command with charts and
-report. The time of the former should grow linearly with the number of records. ``--read`` times
-reading and checking records alone, the best of five passes.
+report. Wall time is what a user waits; CPU time is that of all processes together, which says more
+on a machine that others use too; memory is the most that the command can have held, with the
+processes that it started. All of it should grow linearly with the number of records. ``--read``
+times reading and checking records alone, the best of five passes.
 
-    python benchmarks/analysis_speed.py [--records 1000 10000 100000] [--report 10000]
-    python benchmarks/analysis_speed.py --records --report --read 2000
+    python -m benchmarks.analysis_speed --records 1000 10000 100000 --report 1000 10000
+    python -m benchmarks.analysis_speed --records --report --read 2000
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from msgspec import structs
@@ -44,23 +46,17 @@ AXES: dict[str, tuple[Any, ...]] = {
 }
 
 _LOAD_AND_TABLES = """
-import resource, sys, time
-began = time.perf_counter()
+import os, sys
 from pathlib import Path
 from analysis import compare, compare_by_axis, list_environments, load_records, summarise
 from analysis.tables.files import write_tables
-rounds = load_records(sys.argv[1])
-loaded = time.perf_counter()
+rounds = load_records(sys.argv[1], processes=os.cpu_count())
 cells = summarise(rounds)
-deltas = compare(cells)
-write_tables(deltas, list_environments(rounds), compare_by_axis(cells), Path(sys.argv[2]))
-ended = time.perf_counter()
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-print(loaded - began, ended - loaded, peak)
+write_tables(compare(cells), list_environments(rounds), compare_by_axis(cells), Path(sys.argv[2]))
 """
 
 _READ = """
-import resource, sys, time
+import sys, time
 from pathlib import Path
 from sd_bench.records import find_records, read_record
 paths = list(find_records(Path(sys.argv[1])))
@@ -70,19 +66,31 @@ for _ in range(5):
     for path in paths:
         read_record(path)
     passes.append(time.perf_counter() - began)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-print(min(passes), 0.0, peak)
+print(min(passes))
 """
 
 _WHOLE = """
-import contextlib, io, resource, sys, time
-began = time.perf_counter()
+import contextlib, io, sys
 from analysis.__main__ import main
 with contextlib.redirect_stdout(io.StringIO()):
     assert main([sys.argv[1], "--out", sys.argv[2]]) == 0
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-print(time.perf_counter() - began, 0.0, peak)
 """
+
+#: What every program ends with: CPU seconds and peak memory in GiB, with those of its processes.
+_COST = """
+import os, resource
+own, started = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+cpu_s = own.ru_utime + own.ru_stime + started.ru_utime + started.ru_stime
+print(cpu_s, (own.ru_maxrss + (os.cpu_count() or 1) * started.ru_maxrss) / 2**20)
+"""
+
+
+class Cost(NamedTuple):
+    """Seconds on the clock, CPU seconds of all processes, GiB at the peak."""
+
+    wall_s: float
+    cpu_s: float
+    peak_gib: float
 
 
 def records(count: int) -> Iterator[Record]:
@@ -127,42 +135,57 @@ def write(root: Path, count: int) -> None:
         record_path(folder, record.round).write_text(text, encoding="utf-8")
 
 
-def measured(program: str, root: Path, out: Path) -> tuple[float, float, float]:
-    """Two times in seconds and the peak memory in GiB of a process of its own."""
+def measured(program: str, root: Path, out: Path) -> Cost:
+    """What a program costs in a process of its own."""
     out.mkdir(exist_ok=True)
+    began = time.perf_counter()
+    *_, cost = _run(program + _COST, root, out)
+    return Cost(time.perf_counter() - began, *map(float, cost.split()))
+
+
+def _run(program: str, root: Path, out: Path) -> list[str]:
     command = [sys.executable, "-c", program, str(root), str(out)]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    first, second, peak = map(float, done.stdout.split())
-    return first, second, peak
+    return done.stdout.splitlines()
+
+
+def _say(count: int, what: str, cost: Cost) -> str:
+    return (
+        f"{count:7} {what:7} {cost.wall_s:7.2f} s  CPU {cost.cpu_s:7.2f} s  "
+        f"{1e6 * cost.cpu_s / count:6.0f} us per record  {cost.peak_gib:.2f} GiB"
+    )
+
+
+def _measure(count: int, options: argparse.Namespace) -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        root, out = Path(folder) / "records", Path(folder) / "out"
+        write(root, count)
+        yield f"{count:7} records written in {time.perf_counter() - began:.0f} s"
+        if count in options.read:
+            (read_s,) = _run(_READ, root, out)
+            yield f"{count:7} read    {1e6 * float(read_s) / count:6.0f} us per record"
+        for _ in range(options.repeat):
+            if count in options.records:
+                yield _say(count, "tables", measured(_LOAD_AND_TABLES, root, out))
+            if count in options.report:
+                cost = measured(_WHOLE, root, out)
+                size = (out / "report.html").stat().st_size / 1e6
+                yield f"{_say(count, 'report', cost)}  report.html {size:.1f} MB"
 
 
 def main() -> None:
-    """Print a line a number of records."""
+    """Print a line for each number of records and thing that is timed."""
     parser = argparse.ArgumentParser(description="Is the analysis quick, and linear in records?")
     parser.add_argument("--records", type=int, nargs="*", default=[1000, 10_000])
     parser.add_argument("--report", type=int, nargs="*", default=[10_000])
     parser.add_argument("--read", type=int, nargs="*", default=[])
+    parser.add_argument("--repeat", type=int, default=1, help="time everything so many times")
     options = parser.parse_args()
     for count in sorted({*options.records, *options.report, *options.read}):
-        with tempfile.TemporaryDirectory() as folder:
-            began = time.perf_counter()
-            write(Path(folder) / "records", count)
-            print(f"{count:7} records written in {time.perf_counter() - began:.0f} s", flush=True)
-            paths = Path(folder) / "records", Path(folder) / "out"
-            if count in options.read:
-                read_s, _, peak = measured(_READ, *paths)
-                print(f"{count:7} read  {1e6 * read_s / count:6.0f} us per record  {peak:.2f} GiB")
-            if count in options.records:
-                load_s, tables_s, peak = measured(_LOAD_AND_TABLES, *paths)
-                print(
-                    f"{count:7} load {load_s:7.2f} s  tables {tables_s:7.2f} s  "
-                    f"{1e6 * (load_s + tables_s) / count:6.0f} us a record  {peak:.2f} GiB"
-                )
-            if count in options.report:
-                whole_s, _, peak = measured(_WHOLE, *paths)
-                size = (paths[1] / "report.html").stat().st_size / 1e6
-                print(f"{count:7} whole {whole_s:6.2f} s  {peak:.2f} GiB  report {size:.1f} MB")
+        for line in _measure(count, options):
+            print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -107,7 +107,10 @@ def open_to_append(path: Path) -> TextIO:
 def read_bytes(path: Path, at_most: int) -> bytes:
     """All of a regular file. Raises UnusableFileError, also if it grows meanwhile, and OSError."""
     with open_regular(path, at_most) as stream:
-        content = stream.read(at_most + 1)
+        size = os.fstat(stream.fileno()).st_size  # to ask for ``at_most`` costs so much memory
+        content = stream.read(size + 1)
+        if len(content) > size:
+            content += stream.read(at_most + 1 - len(content))
     if len(content) > at_most:
         raise UnusableFileError(path, f"has more than the {at_most} bytes that are expected")
     return content

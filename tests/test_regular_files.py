@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -101,3 +102,15 @@ def test_nothing_else_opens_what_users_and_workers_name() -> None:
     )
     for file in readers:
         assert not opening.search(file.read_text(encoding="utf-8")), file
+
+
+def test_a_small_file_costs_no_memory_of_the_largest_one_that_may_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "small.json"
+    path.write_bytes(b"{}")
+    tracemalloc.start()
+    try:
+        assert read_bytes(path, 2**26) == b"{}"
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2**20

@@ -1,10 +1,10 @@
-"""Charts to files, several at once where there are many."""
+"""Charts to files: in processes of their own where there are many, beside other work."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
-from itertools import repeat
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -14,19 +14,26 @@ from analysis.charts.kinds.sheet import save
 #: So many charts are worth starting processes for.
 _WORTH_PROCESSES = 16
 
+#: Waits for the charts and returns their files, of each stem in turn. Raises OSError.
+Finish = Callable[[], Iterator[list[Path]]]
 
-def draw_charts(charts: Mapping[str, Chart], folder: Path) -> list[Path]:
-    """Draw the charts into ``folder``, as PNG and SVG. Raises OSError.
 
-    Many are shared out between processes: a chart takes half a second, a process two to start.
+@contextmanager
+def drawing(charts: Mapping[str, Chart], folder: Path) -> Iterator[Finish]:
+    """Draw the charts into ``folder``, as PNG and SVG, while the ``with`` block goes on.
+
+    Many are shared out between processes, which are done when what it yields has been called; few
+    are drawn then. An error in the block ends them.
     """
-    jobs = (charts.values(), repeat(folder), charts)
     if len(charts) < _WORTH_PROCESSES:
-        drawn = list(map(_draw_one, *jobs))
-    else:
-        with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:
-            drawn = list(processes.map(_draw_one, *jobs))
-    return [path for paths in drawn for path in paths]
+        yield lambda: (_draw_one(chart, folder, stem) for stem, chart in charts.items())
+        return
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:
+        drawn = [processes.submit(_draw_one, c, folder, stem) for stem, c in charts.items()]
+        try:
+            yield lambda: map(Future.result, drawn)
+        finally:
+            processes.shutdown(cancel_futures=True)
 
 
 def _draw_one(chart: Chart, folder: Path, stem: str) -> list[Path]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -31,6 +33,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "compare": _compare_parser,
         "history": _history_parser,
         "publish": _publish_parser,
+        "paper": _paper_parser,
     }
     if arguments and arguments[0] in parsers:
         return parsers[arguments[0]]().parse_args(arguments[1:])
@@ -46,8 +49,8 @@ def _analyse_parser() -> _Parser:
         prog=shown("analysis"),
         description="Charts, tables and a report from the records of sd_bench.",
         epilog=f"Further commands: {shown('analysis')} compare OLD NEW, ... history FOLDER, "
-        "... bundle FOLDER, ... publish FILE; each has a --help. A folder of that name: "
-        "write ./compare.",
+        "... bundle FOLDER, ... paper FOLDER, ... publish FILE; each has a --help. A folder of "
+        "that name: write ./compare.",
     )
     parser.add_argument(
         "folders",
@@ -58,11 +61,7 @@ def _analyse_parser() -> _Parser:
         "have packed; folders of the published scripts' time files too (default: the newest sweep "
         "in multirun_outputs)",
     )
-    parser.add_argument(
-        "--baseline",
-        metavar="X",
-        help="what to compare against: a preset (original_xformers) or AXIS=VALUE (attention=math)",
-    )
+    _add_baseline(parser)
     parser.add_argument(
         "--out",
         type=Path,
@@ -182,6 +181,50 @@ def _bundle_parser() -> _Parser:
     return parser
 
 
+def _paper_parser() -> _Parser:
+    parser = _Parser(
+        prog=shown("analysis", "paper"),
+        description="What a paper needs: LaTeX tables of at most six columns, charts as PDF whose "
+        "text is as large as the paper's, and a paragraph for the methods section.",
+    )
+    parser.set_defaults(command="paper")
+    parser.add_argument(
+        "folders",
+        nargs="*",
+        type=Path,
+        metavar="FOLDER",
+        help="a sweep's folder, or several (default: multirun_outputs)",
+    )
+    _add_baseline(parser)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="where the files go (default: FOLDER/paper)",
+    )
+    for name, least, most, usual, what in (
+        ("--column", 2.0, 8.0, 3.3, "the width of a column of text, in inches"),
+        ("--page", 4.0, 11.0, 7.0, "the width of both, for charts that no column has room for"),
+        ("--text", 5.0, 14.0, 8.0, "the size of the charts' text, in points"),
+    ):
+        parser.add_argument(
+            name,
+            type=partial(_number, least=least, most=most),
+            default=usual,
+            metavar="N",
+            help=f"{what} (default: {usual:g})",
+        )
+    parser.add_argument(
+        "--most-charts",
+        type=_count,
+        default=12,
+        metavar="N",
+        help="draw no more charts than this, those of speed-ups first (default: 12)",
+    )
+    _add_statistics(parser)
+    return parser
+
+
 def _publish_parser() -> _Parser:
     parser = _Parser(
         prog=shown("analysis", "publish"),
@@ -196,6 +239,14 @@ def _publish_parser() -> _Parser:
         help="write nothing; the exit code is 1 if a file is not up to date",
     )
     return parser
+
+
+def _add_baseline(parser: _Parser) -> None:
+    parser.add_argument(
+        "--baseline",
+        metavar="X",
+        help="what to compare against: a preset (original_xformers) or AXIS=VALUE (attention=math)",
+    )
 
 
 def _add_value(parser: _Parser) -> None:
@@ -221,6 +272,16 @@ def _count(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no number of charts")
     return int(text)
+
+
+def _number(text: str, least: float, most: float) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not least <= number <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least:g} to {most:g}")
+    return number
 
 
 def _condition(text: str) -> tuple[str, float | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -15,9 +16,11 @@ from rich.console import Console
 
 from analysis.bundles.layout import SUFFIX
 from analysis.bundles.packing import pack
-from analysis.charts.drawing import draw_charts
+from analysis.charts.drawing import drawing
+from analysis.charts.kinds.sizes import fit_column
 from analysis.charts.select.all_groups import select_charts
 from analysis.cli.history import tell_history
+from analysis.cli.progress import Stages, watch_records
 from analysis.cli.screen import print_deltas, print_page
 from analysis.comparison.deltas import compare, compare_by_axis
 from analysis.comparison.gate import Condition, Gate, judge_gate
@@ -29,17 +32,21 @@ from analysis.ingest.cells import summarise
 from analysis.ingest.environments import list_environments
 from analysis.ingest.newest_sweep import NewestSweep, find_newest
 from analysis.ingest.rounds import load_records
+from analysis.ingest.settings import read_settings
 from analysis.published.pages import make_published_page, write_published
-from analysis.report.contents import ReportData
+from analysis.report.contents import ReportData, name_machines
 from analysis.report.document_marks import Published, publish, save_pictures
 from analysis.report.files import write_report
+from analysis.report.outline import make_outline
+from analysis.report.paper import PaperData, write_paper
 from analysis.rows import list_rows
-from analysis.tables.files import write_tables
+from analysis.tables.files import make_pages, write_tables
 from analysis.tables.markup import to_markdown
 from analysis.tables.pages import make_screen_page
 from analysis.tables.two_sweeps import Sweep, make_two_sweeps_page
 from analysis.wording.cell_names import name_cells
 from analysis.wording.gate import say_failed, say_undecided
+from analysis.wording.methods import describe_methods
 from analysis.wording.notes import note_value
 from analysis.wording.peers import state_peers
 from sd_bench.command_lines import shown
@@ -67,27 +74,34 @@ def _analyse(options: argparse.Namespace) -> int:
     newest = None if options.folders else find_newest(_DEFAULT_FOLDER)
     folders = options.folders or (list(newest.folders) if newest else [_DEFAULT_FOLDER])
     out = options.out or _default_out(options.folders, folders[0], "analysis")
+    stages = Stages()
     rounds, left_out = _load(folders)
+    stages.begin(f"rounds read: {len(rounds)}; comparing their cells")
     cells = summarise(rounds, options.value)
     deltas = compare(cells, options.baseline, options.margin)
     _tell_old_words(options.baseline)
     groups = list_environments(rounds)
     by_axis = compare_by_axis(cells, options.margin)
+    called_for = select_charts(rounds, deltas)
+    charts = dict(islice(called_for.items(), options.most_charts))
+    data = ReportData(
+        deltas=deltas,
+        environments=groups,
+        by_axis=by_axis,
+        charts=charts,
+        left_out=left_out,
+        num_charts_not_drawn=len(called_for) - len(charts),
+    )
     with _writing_to(out, "--out DIR"):
         out.mkdir(parents=True, exist_ok=True)
-        written = write_tables(deltas, groups, by_axis, out)
-        called_for = select_charts(rounds, deltas)
-        charts = dict(islice(called_for.items(), options.most_charts))
-        written += draw_charts(charts, out)
-        data = ReportData(
-            deltas=deltas,
-            environments=groups,
-            by_axis=by_axis,
-            charts=charts,
-            left_out=left_out,
-            num_charts_not_drawn=len(called_for) - len(charts),
-        )
-        written += write_report(data, out)
+        with drawing(charts, out) as finish:
+            stages.begin(f"cells: {len(cells)}; writing their tables")
+            written = write_tables(deltas, groups, by_axis, out)
+            outline = make_outline(data)
+            stages.begin(f"charts to draw: {len(charts)}")
+            for paths in finish():
+                written += paths
+        written += write_report(data, outline, out)
     console = make_console()
     if (peers := find_peers(deltas, options.margin)) is not None:
         for sentence in state_peers(peers):
@@ -106,6 +120,32 @@ def _analyse(options: argparse.Namespace) -> int:
     if options.verbose:
         console.print()
         print_page(make_screen_page(deltas, groups), console)
+    return 0
+
+
+def _paper(options: argparse.Namespace) -> int:
+    folders = options.folders or [_DEFAULT_FOLDER]
+    out = options.out or _default_out(folders, folders[0], "paper")
+    rounds, _ = _load(folders)
+    cells = summarise(rounds, options.value)
+    deltas = compare(cells, options.baseline, options.margin)
+    _tell_old_words(options.baseline)
+    environments = list_environments(rounds)
+    by_axis = compare_by_axis(cells, options.margin)
+    data = PaperData(
+        title=name_machines(deltas),
+        pages=make_pages(deltas, environments, by_axis),
+        charts=dict(islice(select_charts(rounds, deltas).items(), options.most_charts)),
+        methods=describe_methods(rounds, deltas, read_settings(rounds)),
+    )
+    with _writing_to(out, "--out DIR"):
+        out.mkdir(parents=True, exist_ok=True)
+        written = write_paper(data, fit_column(options.column, options.page, options.text), out)
+    console = make_console()
+    for sentence in data.methods:
+        print_line(console, sentence)
+    document = shlex.quote(str(out / "paper.tex"))
+    print_line(console, f"{len(written)} files; this one shows them all (pdflatex):", document)
     return 0
 
 
@@ -215,7 +255,13 @@ def _not_up_to_date(document: Path, published: Published) -> list[str]:
 def _load(folders: list[Path]) -> tuple[pd.DataFrame, list[str]]:
     """The rounds, and why records are left out."""
     with _telling_what_is_left_out() as left_out:
-        return load_records(*folders, on_left_out=left_out.append), left_out
+        rounds = load_records(
+            *folders,
+            on_left_out=left_out.append,
+            watch=watch_records,
+            processes=os.cpu_count() or 1,
+        )
+        return rounds, left_out
 
 
 @contextmanager
@@ -271,4 +317,5 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "compare": _compare,
     "history": _history,
     "publish": _publish,
+    "paper": _paper,
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.charts.drawing import draw_charts
+from analysis.charts.drawing import drawing
 from analysis.charts.select.history import select_history_charts
 from analysis.cli.screen import print_page
 from analysis.history.judgement import judge_histories
@@ -34,13 +34,14 @@ def tell_history(rounds: pd.DataFrame, value: str, out: Path, fail_if: str | Non
     texts = {"history.csv": make_history_csv(judged), "history.md": to_markdown(document)}
     for name, text in texts.items():
         write_atomically(out / name, text)
-    written = draw_charts(select_history_charts(judged, value), out)
+    with drawing(select_history_charts(judged, value), out) as finish:
+        num_files = len(texts) + sum(map(len, finish()))
     console = make_console()
     for sentence in sentences:
         print_line(console, sentence)
     console.print()
     print_page(page, console)
-    print_line(console, f"{len(texts) + len(written)} files in", str(out))
+    print_line(console, f"{num_files} files in", str(out))
     slower = say_slower(judged) if fail_if else ""
     if slower:
         say(f"analysis: {slower}", sys.stderr)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -57,7 +56,16 @@ def compare(
     the same (left out: what was planned, or 1 %). Raises AnalysisError if the baseline is unknown.
     """
     rows = list_rows(cells, CellRow)
-    compared = _cells(rows)
+    return _compare(rows, _cells(rows), baseline, margin)
+
+
+def _compare(
+    rows: Sequence[CellRow],
+    compared: Sequence[Cell],
+    baseline: str | None,
+    margin: float | None,
+) -> pd.DataFrame:
+    """`compare` of rows that are cells already."""
     try:
         margin = find_margin(compared) if margin is None else margin
         comparisons = compare_cells(compared, baseline, margin)
@@ -152,9 +160,13 @@ def compare_by_axis(cells: pd.DataFrame, margin: float | None = None) -> dict[st
 
     An axis on which no cell has a partner that equals it in all others is left out.
     """
-    varying = list_varying_baselines(_cells(list_rows(cells, CellRow)))
-    compared = {b.axis: compare(cells, f"{b.axis}={b.value}", margin) for b in varying}
-    return {axis: deltas for axis, deltas in compared.items() if len(keep_partners(deltas))}
+    rows = list_rows(cells, CellRow)
+    compared = _cells(rows)
+    found = {
+        b.axis: _compare(rows, compared, f"{b.axis}={b.value}", margin)
+        for b in list_varying_baselines(compared)
+    }
+    return {axis: deltas for axis, deltas in found.items() if len(keep_partners(deltas))}
 
 
 def margin_of(deltas: pd.DataFrame) -> float:
@@ -164,14 +176,9 @@ def margin_of(deltas: pd.DataFrame) -> float:
 
 def keep_partners(deltas: pd.DataFrame) -> pd.DataFrame:
     """The cells that have a baseline of their own, and those baselines that have such a cell."""
-    rows = list_rows(deltas, DeltaRow)
-    served = {row.baseline_cell for row in rows if not (math.isnan(row.speedup) or row.is_baseline)}
-    return deltas[
-        [
-            row.baseline_cell in served and (row.is_baseline or not math.isnan(row.speedup))
-            for row in rows
-        ]
-    ]
+    is_baseline, has_speedup = deltas["is_baseline"].astype(bool), deltas["speedup"].notna()
+    served = set(deltas["baseline_cell"][has_speedup & ~is_baseline])
+    return deltas[deltas["baseline_cell"].isin(served) & (is_baseline | has_speedup)]
 
 
 def name_cell(row: CellRow) -> str:

@@ -13,7 +13,7 @@ from analysis.errors import AnalysisError
 from analysis.ingest.efficiency import add_efficiency
 from analysis.ingest.measures import BETWEEN_FLAGS, NUMBERS, STAGES, THROTTLED_WORD
 from analysis.ingest.rows import CellRow, RoundRow
-from analysis.rows import list_rows, to_frame
+from analysis.rows import make_rows, to_frame
 from analysis.truncation import LONGEST, cut, shorten_kinds
 from sd_bench.statistics.drift import Trend, trend
 from sd_bench.statistics.intervals import mean_interval
@@ -44,7 +44,7 @@ def summarise(rounds: pd.DataFrame, value: str = "runtime") -> pd.DataFrame:
     if rounds.loc[rounds["status"] == "ok", column].isna().any():
         raise AnalysisError(f"some rounds have no {value}: leave --value out")
     members: dict[tuple[Any, ...], list[RoundRow]] = defaultdict(list)
-    for row in list_rows(rounds, RoundRow):
+    for row in make_rows(rounds, RoundRow):
         members[tuple(row[column] for column in _CELL_KEY)].append(row)
     cells = [_cell(rows, value) for rows in members.values()]
     first_of: dict[str, int] = {}

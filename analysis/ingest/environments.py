@@ -7,10 +7,28 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from analysis.ingest.rows import EnvironmentRow, RoundRow
-from analysis.rows import list_rows, to_frame
+from analysis.ingest.rows import EnvironmentRow
+from analysis.rows import Row, make_rows, to_frame
 from sd_bench.verdicts.axes import Choice
 from sd_bench.verdicts.environments import ran_nowhere
+
+
+class _Place(Row, kw_only=True):
+    """As much of a round as an environment needs."""
+
+    env: str
+    env_number: int
+    machine: str
+    gpu: str
+    device: str
+    torch_env: Choice
+    torch: str
+    python: str
+    commit: str
+    sweep: str
+    cell_hash: str
+    status: str
+    fingerprint: str
 
 
 def list_environments(rounds: pd.DataFrame) -> pd.DataFrame:
@@ -18,13 +36,13 @@ def list_environments(rounds: pd.DataFrame) -> pd.DataFrame:
 
     What ran nowhere counts nowhere, unless nothing ran at all.
     """
-    members: dict[tuple[int, str], list[RoundRow]] = defaultdict(list)
-    for row in list_rows(rounds, RoundRow):
+    members: dict[tuple[int, str], list[_Place]] = defaultdict(list)
+    for row in make_rows(rounds, _Place):
         members[row.env_number, row.env].append(row)
     return to_frame((_environment(members[key]) for key in sorted(members)), EnvironmentRow)
 
 
-def _environment(everyone: list[RoundRow]) -> EnvironmentRow:
+def _environment(everyone: list[_Place]) -> EnvironmentRow:
     began = [row for row in everyone if not ran_nowhere(row.status, row.fingerprint)]
     rows = began or everyone
     first = rows[0]

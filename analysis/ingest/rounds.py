@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from fnmatch import fnmatch
-from itertools import count
+from itertools import compress, count
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,11 +35,20 @@ from sd_bench.verdicts.rounds import find_upcasts, read_round
 _PEERS = ("diffusers", "transformers", "openvino", "onnxruntime")
 
 
+#: So many records are worth starting processes for, which read so many at once.
+_WORTH_PROCESSES, _AT_ONCE = 20_000, 500
+
+
 def _warn(message: str) -> None:
     warnings.warn(message, stacklevel=3)
 
 
-def load_records(*folders: Path | str, on_left_out: Callable[[str], None] = _warn) -> pd.DataFrame:
+def load_records(
+    *folders: Path | str,
+    on_left_out: Callable[[str], None] = _warn,
+    watch: Callable[[Sequence[Path]], Iterable[Path]] = iter,
+    processes: int = 1,
+) -> pd.DataFrame:
     """Read every record below the folders, or in the bundles: one row a round.
 
     ``runtime_s`` is in seconds.
@@ -45,12 +58,15 @@ def load_records(*folders: Path | str, on_left_out: Callable[[str], None] = _war
 
     A folder without a record may hold runs of the published scripts (`old_runs`). A record that is
     torn, foreign, of a newer schema, there twice, or that holds a number which nothing can have
-    measured, is left out, and ``on_left_out`` is called with one line that names it. Raises
-    AnalysisError if a folder is missing or holds no record, if no record is usable, or for a file
-    that is not a bundle.
+    measured, is left out, and ``on_left_out`` is called with one line that names it.
+
+    ``watch`` is given the files and hands them on as they are read, so that it can say how far it
+    is. With ``processes`` above 1, so many read where there are many records; a program that asks
+    for them begins with ``if __name__ == "__main__":``. Raises AnalysisError if a folder is missing
+    or holds no record, if no record is usable, or for a file that is not a bundle.
     """
     rows: list[_Given] = []
-    seen: dict[tuple[Any, ...], Path] = {}
+    seen: dict[_Identity, Path] = {}
     numbers = count()  # old runs have no rounds of their own
     bundles = {unpack(Path(f)): str(f) for f in folders if Path(f).is_file()}
     unpacked = {shown: str(folder) for folder, shown in bundles.items()}
@@ -61,16 +77,19 @@ def load_records(*folders: Path | str, on_left_out: Callable[[str], None] = _war
             reason = reason.replace(folder, bundle)
         on_left_out(reason)
 
-    places = [Path(unpacked.get(str(folder), folder)) for folder in folders]
-    for path, given in _files(places).items():
-        try:
-            if fnmatch(path.name, RECORD_GLOB):
-                rows.append(_Given(given, _round(path, seen)))
-            else:
-                rows += [_Given(given, row) for row in read_old_runs(path, numbers, leave_out)]
-        except (ValueError, OverflowError, RecursionError) as error:
-            reason = to_one_line(error)
-            leave_out(reason if str(path) in reason else f"{path}: {reason}")
+    files = _files([Path(unpacked.get(str(folder), folder)) for folder in folders])
+    are_records = [fnmatch(path.name, RECORD_GLOB) for path in files]
+    with closing(_read_all([*compress(files, are_records)], processes)) as read:
+        for path, is_record in zip(watch(list(files)), are_records, strict=True):
+            try:
+                if is_record:
+                    rows.append(_Given(files[path], _once(path, next(read), seen)))
+                else:
+                    found = read_old_runs(path, numbers, leave_out)
+                    rows += [_Given(files[path], row) for row in found]
+            except _FAULTS as error:
+                reason = to_one_line(error)
+                leave_out(reason if str(path) in reason else f"{path}: {reason}")
     if not rows:
         raise AnalysisError(
             f"no usable record in {_listed(folders)}: every file found was left out"
@@ -101,17 +120,60 @@ def _complete(rows: list[_Given]) -> None:
             row.upcast = upcasts.get(row.cell_hash)
 
 
-def _round(path: Path, seen: dict[tuple[Any, ...], Path]) -> RoundRow:
-    """The row of a record. Raises RecordError, and if the same round was ``seen`` already."""
-    record = read_record(path)
+#: What tells a round from all others, wherever its record lies.
+_Identity = tuple[str, str, str, int, str, str]
+
+#: What became of a record: it cannot be read, or its identity with its row or why there is none.
+_Read = Exception | tuple[_Identity, "RoundRow | Exception"]
+
+#: What says that there is something wrong with a record.
+_FAULTS = (ValueError, OverflowError, RecursionError)
+
+
+def _read_all(paths: Sequence[Path], processes: int) -> Generator[_Read, None, None]:
+    """What became of each record, in order."""
+    if processes < 2 or len(paths) < _WORTH_PROCESSES:
+        yield from map(_read, paths)
+        return
+    parts = [paths[at : at + _AT_ONCE] for at in range(0, len(paths), _AT_ONCE)]
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        try:
+            for part in pool.map(_read_part, parts):
+                yield from part
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _read_part(paths: Sequence[Path]) -> list[_Read]:
+    return list(map(_read, paths))
+
+
+def _read(path: Path) -> _Read:
+    try:
+        record = read_record(path)
+    except _FAULTS as error:
+        return error
     identity = (
         *(record.sweep, record.job, record.cell_hash, record.round, record.started_at),
         str(record.environment.get("fingerprint")),
     )
+    try:
+        return identity, _row(path, record)
+    except _FAULTS as error:
+        return identity, error
+
+
+def _once(path: Path, read: _Read, seen: dict[_Identity, Path]) -> RoundRow:
+    """The row of a record. Raises what is wrong with it, or if its round was ``seen`` already."""
+    if isinstance(read, Exception):
+        raise read
+    identity, row = read
     first = seen.setdefault(identity, path)
     if first is not path:
         raise RecordError(f"{path}: the same round as {first}")
-    return _row(path, record)
+    if isinstance(row, Exception):
+        raise row
+    return row
 
 
 def _files(folders: list[Path]) -> dict[Path, int]:
@@ -146,12 +208,12 @@ def _row(path: Path, record: Record) -> RoundRow:
     if found.status == "ok":
         check_numbers(record)
     proof = record.kernel_proof
-    place: dict[str, Any] = found.choices | found.place._asdict()
+    place = {name: _shared(v) for name, v in (found.choices | found.place._asdict()).items()}
     return RoundRow(
         path=found.path,
-        sweep=to_one_line(record.sweep),
-        job=to_one_line(record.job),
-        cell_hash=found.cell_hash,
+        sweep=_shared(to_one_line(record.sweep)),
+        job=_shared(to_one_line(record.job)),
+        cell_hash=_shared(found.cell_hash),
         round=found.number,
         status=found.status,
         reason=found.reason,
@@ -168,10 +230,15 @@ def _row(path: Path, record: Record) -> RoundRow:
         sketches={} if record.output is None else record.output.stage_sketches,
         pictures=list_pictures(path, record),
         scaled=tuple(to_one_line(sentence) for sentence in record.scaled),
-        python=to_one_line(record.environment.get("python") or UNKNOWN),
-        commit=_commit(record.environment.get("project")),
-        peer_versions=_peer_versions(record.environment.get("packages")),
+        python=_shared(to_one_line(record.environment.get("python") or UNKNOWN)),
+        commit=_shared(_commit(record.environment.get("project"))),
+        peer_versions=_shared(_peer_versions(record.environment.get("packages"))),
     )
+
+
+def _shared(value: Any) -> Any:
+    """The one copy of a text that many records hold: they take less room, and compare at once."""
+    return sys.intern(value) if type(value) is str else value
 
 
 def _latents_path(path: Path, record: Record) -> str | None:

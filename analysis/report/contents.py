@@ -61,6 +61,11 @@ def list_excluded_within(data: ReportData, most: int) -> list[str]:
 
 def name_report(data: ReportData) -> str:
     """Its title: the models, and the machines that they ran on."""
-    machines = ", ".join(dict.fromkeys(data.deltas["machine"]))
-    models = ", ".join(dict.fromkeys(map(str, data.deltas["model_version"])))
+    return name_machines(data.deltas)
+
+
+def name_machines(deltas: pd.DataFrame) -> str:
+    """The models, and the machines that they ran on: ``sd1, sd2 on A100``."""
+    machines = ", ".join(dict.fromkeys(deltas["machine"]))
+    models = ", ".join(dict.fromkeys(map(str, deltas["model_version"])))
     return f"{models} on {machines}"

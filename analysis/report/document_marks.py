@@ -81,7 +81,7 @@ def publish(document: Path, on_left_out: Callable[[str], None] | None = None) ->
     """
     old = read_text(document, _LARGEST_DOCUMENT)
     published, at = Published(""), 0
-    load = partial(load_records, **({"on_left_out": on_left_out} if on_left_out else {}))
+    load = partial(load_records, on_left_out=on_left_out) if on_left_out else load_records
     for mark, end in _parts(document, old):
         try:
             text = _follow(shlex.split(mark["what"]), document.parent, published, load)

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from analysis.report.contents import ReportData, list_excluded_within
 from analysis.report.figures import make_figures
-from analysis.report.outline import make_outline
+from analysis.report.outline import Outline
 from analysis.report.pictures import show_pictures
 from analysis.report.table_views import classify, shorten_pages, view_table
 
@@ -17,7 +17,7 @@ from analysis.report.table_views import classify, shorten_pages, view_table
 _LONGEST_EXCLUDED = 60_000
 
 
-def write_html(data: ReportData, folder: Path) -> str:
+def write_html(data: ReportData, outline: Outline, folder: Path) -> str:
     """The report as one HTML file; the charts' SVG files lie in ``folder`` already."""
     environment = Environment(
         loader=PackageLoader("analysis.report"),
@@ -32,7 +32,6 @@ def write_html(data: ReportData, folder: Path) -> str:
     style, script = (
         Markup(source.get_source(environment, name)[0]) for name in ("report.css", "report.js")
     )
-    outline = make_outline(data)
     figures, named = make_figures(data.charts, folder)
     return environment.get_template("report.html.j2").render(
         style=style,

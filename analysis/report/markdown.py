@@ -11,7 +11,7 @@ from analysis.report.contents import (
     list_excluded,
     list_excluded_within,
 )
-from analysis.report.outline import make_outline
+from analysis.report.outline import Outline
 from analysis.tables.markup import escape_markdown, escape_paragraph, table_to_markdown
 from analysis.tables.page import Page
 from analysis.truncation import cut
@@ -25,12 +25,11 @@ _LONGEST_MARKDOWN, _LONGEST_LIST, _LONGEST_FOLD = 58_000, 8_000, 12_000
 _TITLE_AND_SENTENCE = 100
 
 
-def write_markdown(data: ReportData) -> str:
+def write_markdown(data: ReportData, outline: Outline) -> str:
     """Answers, what is shared, differences, how to read them; what was excluded is in a fold.
 
     The tables have the room that all the rest leaves.
     """
-    outline = make_outline(data)
     head = [
         f"# {escape_markdown(cut(outline.title))}",
         _items([_answer(answer) for answer in outline.answers], "see the tables"),

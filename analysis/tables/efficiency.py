@@ -6,6 +6,7 @@ import math
 
 import pandas as pd
 
+from analysis.once import once
 from analysis.rows import keep_measured, list_rows
 from analysis.tables.columns import NOTHING, Column, amount, keep_filled, place_columns
 from analysis.tables.page import Page, Table
@@ -33,6 +34,7 @@ def keep_counted(deltas: pd.DataFrame) -> pd.DataFrame:
     return measured[measured["tflop_per_s"].notna()]
 
 
+@once
 def make_efficiency_page(deltas: pd.DataFrame) -> Page:
     """TFLOP/s of each measured cell by stage, and its share of the machine's rate and peak.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from analysis.comparison.peers import STAGE_COLUMNS, add_stages, find_peers
 from analysis.ingest.measures import STAGES
 from analysis.rows import keep_measured
 from analysis.tables.efficiency import keep_counted, make_efficiency_page
-from analysis.tables.markup import to_html, to_latex, to_markdown
+from analysis.tables.latex import to_latex
+from analysis.tables.markup import to_html, to_markdown
 from analysis.tables.page import Page
 from analysis.tables.pages import (
     make_axes_page,
@@ -85,6 +87,8 @@ _INNER = (
     "parity_where",
 )
 
+_PLAIN_TYPES = (str, float, int, type(None))
+
 #: Where a formula begins in a spreadsheet; the wide signs are of East Asian keyboards.
 _FORMULA_BEGIN = re.compile(r"(^\s*|;\s*)(?=[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])")
 
@@ -101,39 +105,54 @@ def write_tables(
     The CSV files of summary and delta have the columns that people use, ``summary_full.csv`` and
     ``delta_full.csv`` all of them. Raises OSError.
     """
+    pages = make_pages(deltas, environments, by_axis)
     paths = _write(
         "summary",
-        make_summary_page(deltas, environments),
+        pages["summary"],
         {"summary": _SUMMARY, "summary_full": _all_columns(deltas)},
         deltas,
         folder,
     )
     paths += _write(
         "delta",
-        make_delta_page(deltas, environments),
+        pages["delta"],
         {"delta": _DELTA, "delta_full": _DELTA_FULL},
         deltas,
         folder,
     )
-    resources = make_resources_page(deltas)
-    if resources.tables:
+    if resources := pages.get("resources"):
         measured = keep_measured(deltas)
         paths += _write("resources", resources, {"resources": _RESOURCES}, measured, folder)
-    efficiency = make_efficiency_page(deltas)
-    if efficiency.tables:
+    if efficiency := pages.get("efficiency"):
         counted = keep_counted(deltas)
         paths += _write("efficiency", efficiency, {"efficiency": _EFFICIENCY}, counted, folder)
-    said = {str(baseline).partition("=")[0] for baseline in deltas["baseline"]}
-    if not said.issuperset(by_axis):
+    if page := pages.get("delta_by_axis"):
         table = pd.concat([d.assign(axis=axis) for axis, d in by_axis.items()], ignore_index=True)
         columns = ("axis", *_DELTA_FULL)
-        page, compared = make_axes_page(by_axis), table[table["speedup"].notna()]
+        compared = table[table["speedup"].notna()]
         paths += _write("delta_by_axis", page, {"delta_by_axis": columns}, compared, folder)
     peers = find_peers(deltas, margin_of(deltas))
     if peers is not None:
-        page = make_peers_page(peers)
-        paths += _write("peers", page, {"peers": _PEERS}, add_stages(peers), folder)
+        paths += _write("peers", pages["peers"], {"peers": _PEERS}, add_stages(peers), folder)
     return paths
+
+
+def make_pages(
+    deltas: pd.DataFrame, environments: pd.DataFrame, by_axis: dict[str, pd.DataFrame]
+) -> dict[str, Page]:
+    """The pages of `write_tables` by file name without suffix, those that have a table."""
+    pages = {
+        "summary": make_summary_page(deltas, environments),
+        "delta": make_delta_page(deltas, environments),
+        "resources": make_resources_page(deltas),
+        "efficiency": make_efficiency_page(deltas),
+    }
+    said = {str(baseline).partition("=")[0] for baseline in deltas["baseline"]}
+    if not said.issuperset(by_axis):
+        pages["delta_by_axis"] = make_axes_page(by_axis)
+    if (peers := find_peers(deltas, margin_of(deltas))) is not None:
+        pages["peers"] = make_peers_page(peers)
+    return {stem: page for stem, page in pages.items() if page.tables}
 
 
 def _write(
@@ -145,7 +164,7 @@ def _write(
 ) -> list[Path]:
     texts = {f"{stem}.md": to_markdown(page)}
     texts |= {f"{name}.csv": to_csv(cells, columns) for name, columns in csv_columns.items()}
-    texts |= {f"{stem}.tex": to_latex(page), f"{stem}.html": to_html(page)}
+    texts |= {f"{stem}.tex": to_latex(page, stem), f"{stem}.html": to_html(page)}
     for name, text in texts.items():
         write_atomically(folder / name, text)
     return [folder / name for name in texts]
@@ -164,6 +183,10 @@ def to_csv(cells: pd.DataFrame, columns: Iterable[str]) -> str:
 
 def _plain(value: Any) -> Any:
     """A value as a number or as text that no spreadsheet takes for a formula."""
+    if type(value) is str:  # most are, or are numbers
+        return harmless(value)
+    if value is None or type(value) is float:
+        return value
     if isinstance(value, Mapping):
         value = [f"{text} ({count})" for text, count in value.items()]
     if isinstance(value, list | tuple):
@@ -171,6 +194,7 @@ def _plain(value: Any) -> Any:
     return harmless(value) if isinstance(value, str) else value
 
 
+@lru_cache(maxsize=4096)  # most texts of a column are those of other rows too
 def harmless(text: str) -> str:
     """Text for a CSV file that no spreadsheet takes for a formula.
 
@@ -186,6 +210,8 @@ def _all_columns(deltas: pd.DataFrame) -> list[str]:
 
 
 def _is_plain(value: Any) -> bool:
+    if type(value) in _PLAIN_TYPES:
+        return True
     if isinstance(value, Mapping):
         return all(isinstance(count, int) for count in value.values())
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Pages as Markdown, LaTeX and HTML."""
+"""Pages as Markdown and HTML."""
 
 from __future__ import annotations
 
@@ -12,23 +12,6 @@ _MARKDOWN_SIGNS = re.compile(r"[\\|<*`]|\b_|_\b|(?<=])\(|&(?=#?\w+;)|~(?=~)|(?<=
 _MARKDOWN_BEGIN = re.compile(
     r"^(\s*|\s*\d{1,9}(?=[.)]\s))(#(?=#*(?:\s|$))|>|[-+](?=\s|$)|[-=](?=[-=\s]*$)|(?<=\d)[.)](?=\s))"
 )
-
-_LATEX_SIGNS = {
-    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "†": r"\dag{}",
-    "‡": r"\ddag{}",
-    "§": r"\S{}",
-    "¶": r"\P{}",
-    "◊": r"\ensuremath{\diamond}",
-    "▲": r"\ensuremath{\triangle}",
-}
-_LATEX_TABLE = str.maketrans(_LATEX_SIGNS)
 
 
 def to_markdown(page: Page) -> str:
@@ -52,19 +35,6 @@ def table_to_markdown(table: Table) -> str:
     ]
     lines = [[escape_markdown(heading) for heading in table.headings], rule, *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def to_latex(page: Page) -> str:
-    """The tables of the page in LaTeX's own ``tabular``, the notes as paragraphs."""
-    blocks = [f"% {' '.join(page.title.split())}"]
-    for table in page.tables:
-        columns = "".join("r" if heading in table.numeric else "l" for heading in table.headings)
-        lines = [_latex_line(table.headings), r"\hline"]
-        lines += [_latex_line(row, bold=at in table.bold) for at, row in enumerate(table.rows)]
-        blocks.append(f"\\paragraph{{{_latex(table.title)}}}")
-        blocks.append(f"\\begin{{tabular}}{{{columns}}}\n" + "\n".join(lines) + "\n\\end{tabular}")
-    blocks += [_latex(note) for note in page.notes]
-    return "\n\n".join(blocks) + "\n"
 
 
 def to_html(page: Page) -> str:
@@ -93,17 +63,6 @@ def _html_row(table: Table, cells: list[str], tag: str, bold: bool) -> str:
         text = html.escape(cell)
         shown.append(f"<{tag}{align}>{f'<b>{text}</b>' if bold else text}</{tag}>")
     return f"<tr>{''.join(shown)}</tr>"
-
-
-def _latex_line(cells: list[str], bold: bool = False) -> str:
-    texts = [_latex(cell) for cell in cells]
-    if texts[0].startswith(("[", "*")):  # else an argument of the line break before it
-        texts[0] = "{}" + texts[0]
-    return " & ".join(f"\\textbf{{{t}}}" if bold and t else t for t in texts) + r" \\"
-
-
-def _latex(text: str) -> str:
-    return text.translate(_LATEX_TABLE)
 
 
 def _stressed(cell: str) -> str:

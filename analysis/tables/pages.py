@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 
 from analysis.comparison.deltas import keep_partners
@@ -9,7 +11,8 @@ from analysis.comparison.flags import explain
 from analysis.comparison.rows import DeltaRow
 from analysis.formatting import join_sweeps
 from analysis.ingest.rows import EnvironmentRow
-from analysis.rows import keep_measured, list_rows
+from analysis.once import once
+from analysis.rows import keep_measured, list_rows, make_rows
 from analysis.tables.columns import (
     Column,
     cell_column,
@@ -20,7 +23,7 @@ from analysis.tables.columns import (
     resource_columns,
 )
 from analysis.tables.page import Page, Table
-from analysis.wording.answers import AnsweredRow, add_answers
+from analysis.wording.answers import AnsweredRow, add_answers, answer_table
 from analysis.wording.judgements import note_verdicts
 from analysis.wording.notes import (
     DELTA_NOTE,
@@ -40,6 +43,7 @@ DIFFERENCES = "Differences from the baseline"
 _FINGERPRINT_SHOWN = 16
 
 
+@once
 def make_summary_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
     """Every cell: runtime in seconds with its interval, rates, proof and parity."""
     table = _table("Every cell", deltas, place_columns(deltas), measured_columns(deltas))
@@ -50,6 +54,7 @@ def make_summary_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
     )
 
 
+@once
 def make_delta_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
     """A table for each machine: every cell against its baseline cell, verdict and interval."""
     rows = list_rows(deltas, DeltaRow)
@@ -63,6 +68,7 @@ def make_delta_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
     )
 
 
+@once
 def make_resources_page(deltas: pd.DataFrame) -> Page:
     """Rates, times of the parts of an iteration, peak memory and energy of the measured cells.
 
@@ -85,11 +91,20 @@ def make_axes_page(by_axis: dict[str, pd.DataFrame]) -> Page:
     """For each axis that varies, every value against the axis's baseline, all else held equal."""
     tables, notes = [], [DELTA_NOTE]
     for name, deltas in by_axis.items():
-        partners = keep_partners(add_answers(deltas))
-        tables += _delta_tables(partners, f", all but {name} equal")
-        notes += [note_value(deltas), *note_verdicts(list_rows(deltas, DeltaRow))]
-        notes += [*explain(deltas["baseline_flags"]), *note_doubts(deltas)]
+        part = _make_axis_page(deltas)
+        suffix = f", all but {name} equal"
+        tables += [replace(table, title=f"{table.title}{suffix}") for table in part.tables]
+        notes += part.notes
     return Page(title="One axis at a time", tables=tables, notes=list(dict.fromkeys(notes)))
+
+
+@once
+def _make_axis_page(deltas: pd.DataFrame) -> Page:
+    """The values of one axis. Nothing but the page is kept: of large sweeps there are many rows."""
+    notes = [note_value(deltas), *note_verdicts(make_rows(deltas, DeltaRow))]
+    notes += [*explain(deltas["baseline_flags"]), *note_doubts(deltas)]
+    tables = _delta_tables(keep_partners(answer_table(deltas)))
+    return Page(title="", tables=tables, notes=notes)
 
 
 def make_screen_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
@@ -102,10 +117,10 @@ def make_screen_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
     return Page(title="", tables=tables, notes=list(notes))
 
 
-def _delta_tables(deltas: pd.DataFrame, suffix: str = "") -> list[Table]:
+def _delta_tables(deltas: pd.DataFrame) -> list[Table]:
     return [
         _table(
-            f"{machine}{_against(cells)}{suffix}",
+            f"{machine}{_against(cells)}",
             cells,
             [cell_column(cells)],
             delta_columns(cells),

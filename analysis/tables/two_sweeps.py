@@ -14,7 +14,7 @@ from analysis.comparison.flags import NOT_AT_PARITY, UNPROVEN, UNSEEN, explain
 from analysis.comparison.rows import TwoSweepsRow
 from analysis.formatting import factor, interval, join_sweeps, percent, seconds
 from analysis.ingest.rows import EnvironmentRow
-from analysis.rows import list_rows, varies
+from analysis.rows import list_rows, make_rows, varies
 from analysis.tables.columns import NOTHING, VERDICT, what_decides
 from analysis.tables.page import Page, Table
 from analysis.wording.cell_names import name_cells, name_choices
@@ -60,7 +60,7 @@ def make_two_sweeps_page(compared: pd.DataFrame, sweeps: Sequence[Sweep], note: 
 
 
 def _notes(compared: pd.DataFrame, sweeps: Sequence[Sweep]) -> list[str]:
-    rows = list_rows(compared, TwoSweepsRow)
+    rows = make_rows(compared, TwoSweepsRow)
     for row in rows:
         row.baseline = f"OLD's {row.series}"
     first = rows[0]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from analysis.comparison.deltas import name_cell
 from analysis.comparison.parity import to_parity
 from analysis.comparison.rows import DeltaRow
-from analysis.rows import list_rows, to_frame
+from analysis.once import once
+from analysis.rows import list_rows, make_rows, to_frame
 from sd_bench.verdicts.answers import Answer, Compared, Facts, answer_all, put_together
 
 
@@ -23,20 +26,27 @@ class AnsweredRow(DeltaRow, kw_only=True):
         return "" if self.answer is None else self.answer.word
 
 
-def add_answers(deltas: pd.DataFrame) -> pd.DataFrame:
+def answer_table(deltas: pd.DataFrame) -> pd.DataFrame:
     """The table with the columns of `AnsweredRow`.
 
     It must be whole: a row's baseline is looked for in it.
     """
-    rows = list_rows(deltas, AnsweredRow)
+    rows = make_rows(deltas, AnsweredRow)
     series = {name_cell(row): row.series for row in rows}
-    for row, answer in zip(rows, answer_rows(deltas) if rows else [], strict=True):
+    for row, answer in zip(rows, answer_all(_put_together(rows)) if rows else [], strict=True):
         name = series.get(row.baseline_cell, "")
         row.baseline_series = name if name not in ("", row.series) else row.baseline
         row.answer = answer
     return to_frame(rows, AnsweredRow).set_index(deltas.index)
 
 
+@once
+def add_answers(deltas: pd.DataFrame) -> pd.DataFrame:
+    """`answer_table`, kept as long as the table lives."""
+    return answer_table(deltas)
+
+
+@once
 def answer_rows(deltas: pd.DataFrame) -> list[Answer]:
     """The answer of each row of a table of `compare`, in its order.
 
@@ -47,10 +57,12 @@ def answer_rows(deltas: pd.DataFrame) -> list[Answer]:
 
 def compare_rows(deltas: pd.DataFrame) -> list[Compared]:
     """The comparison of each row, with what its sentence needs. The table must be whole."""
-    rows = list_rows(deltas, DeltaRow)
-    comparisons = [row.comparison for row in rows]
+    return _put_together(list_rows(deltas, DeltaRow))
+
+
+def _put_together(rows: Sequence[DeltaRow]) -> list[Compared]:
     facts = {row.comparison.cell: _facts(row) for row in rows}
-    return put_together(comparisons, facts)
+    return put_together([row.comparison for row in rows], facts)
 
 
 def _facts(row: DeltaRow) -> Facts:

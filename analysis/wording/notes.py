@@ -7,10 +7,9 @@ from collections import defaultdict
 import pandas as pd
 
 from analysis.comparison.flags import BOLD_EXPLANATION, explain
-from analysis.comparison.rows import DeltaRow
 from analysis.formatting import count_rounds, join_sweeps
 from analysis.ingest.rows import CellRow, EnvironmentRow
-from analysis.rows import keep_measured, list_rows, varies
+from analysis.rows import first_row, keep_measured, varies
 from analysis.series import NAMING_AXES
 from analysis.wording.cell_names import name_picture
 from analysis.wording.disturbances import note_disturbances
@@ -82,7 +81,7 @@ def note_runtime(cells: pd.DataFrame) -> str:
 
 def note_common(cells: pd.DataFrame, environments: pd.DataFrame) -> list[str]:
     """What all cells share, which has no column, and what they are compared against."""
-    first = list_rows(cells, CellRow)[0]
+    first = first_row(cells, CellRow)
     dtype = "" if varies(cells, "attention_dtype") else first.attention_dtype
     words = name_workload(first) | {
         "attention": name_attention(str(first.attention), dtype),
@@ -104,7 +103,7 @@ def note_common(cells: pd.DataFrame, environments: pd.DataFrame) -> list[str]:
         del shared["width"]
     sentences = [f"All cells: {', '.join(shared.values())}."] if shared else []
     if len(environments) == 1:
-        sentences.append(_environment_sentence(list_rows(environments, EnvironmentRow)[0]))
+        sentences.append(_environment_sentence(first_row(environments, EnvironmentRow)))
     return [*sentences, note_value(cells), note_baseline(cells)]
 
 
@@ -117,15 +116,14 @@ def note_memory(measured: pd.DataFrame) -> list[str]:
 def note_baseline(cells: pd.DataFrame) -> str:
     """What the cells are compared against; by machine where that differs."""
     machines_of: dict[str, list[str]] = defaultdict(list)
-    rows = list_rows(cells, DeltaRow)
-    for baseline, machine in dict.fromkeys((row.baseline, row.machine) for row in rows):
+    for baseline, machine in dict.fromkeys(zip(cells["baseline"], cells["machine"], strict=True)):
         if baseline:
             machines_of[baseline].append(machine)
-    if not machines_of and not any(row.status == "ok" for row in rows):
+    if not machines_of and not (cells["status"] == "ok").any():
         return "No baseline: no cell was measured."
     if not machines_of:
-        reasons = dict.fromkeys(row.no_delta_reason for row in rows if row.no_delta_reason)
-        reason = next(iter(reasons), "no baseline")
+        reasons = filter(None, dict.fromkeys(cells["no_delta_reason"]))
+        reason = next(reasons, "no baseline")
         return f"{reason[0].upper()}{reason[1:]}."
     if len(machines_of) == 1:
         return f"Baseline: {next(iter(machines_of))}."

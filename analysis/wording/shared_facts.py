@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.formatting import count_rounds, join_sweeps
 from analysis.ingest.rows import CellRow, EnvironmentRow
-from analysis.rows import keep_measured, list_rows, varies
+from analysis.rows import first_row, keep_measured, list_rows, varies
 from analysis.series import NAMING_AXES
 from analysis.wording.cell_names import name_picture
 from analysis.wording.notes import describe_value, group_scaling, note_baseline
@@ -62,7 +62,7 @@ def _place(environments: pd.DataFrame) -> Iterator[Fact]:
 
 def _workload(cells: pd.DataFrame) -> Iterator[Fact]:
     """The model with its size and steps, then the choices; nothing of what varies or is unknown."""
-    first = list_rows(cells, CellRow)[0]
+    first = first_row(cells, CellRow)
     words = {axis: text for axis, text in name_workload(first).items() if not varies(cells, axis)}
     if {"height", "width"} <= words.keys():
         words["height"] = f"{first.width}x{first.height} pixels"

@@ -18,6 +18,9 @@ CHANCE_TO_DECIDE = 0.8
 
 _MOST_ROUNDS = 1000
 
+#: Most comparisons are decided by few rounds: so many looks are tried first, then twice as many.
+_LOOKS_AT_ONCE = 32
+
 
 class Forecast(NamedTuple):
     """What would probably decide a comparison; ``None`` where that cannot be said.
@@ -65,8 +68,25 @@ def _first(
 
     For ``same`` both ends of the interval must lie within the margin: each may miss.
     """
-    if not len(looks):
-        return None
+    begin, size = 0, _LOOKS_AT_ONCE
+    while begin < len(looks):
+        part = slice(begin, begin + size)
+        found = _first_of(center, se, df, rounds, looks[part], levels[part], margin)
+        if found is not None:
+            return found
+        begin, size = begin + size, 2 * size
+    return None
+
+
+def _first_of(
+    center: float,
+    se: float,
+    df: float,
+    rounds: int,
+    looks: NDArray[np.int64],
+    levels: Numbers,
+    margin: float,
+) -> int | None:
     dfs = df * (looks - 1) / (rounds - 1)
     ses = np.maximum(se, 1e-12) * np.sqrt(rounds / looks)
     quantiles = stdtrit(dfs, 1 - levels / 2)

@@ -128,8 +128,7 @@ def draw_lag_one(residuals: Numbers, draws: int = _DRAWS) -> Numbers:
     The orders are the same for series of the same length, and alike for others: those of a longer
     one without its last rounds. So what comparisons share is shared by their draws.
     """
-    orders = np.argsort(_sort_keys(draws, residuals.shape[-1]), axis=1)
-    return lag_one(residuals[..., orders])
+    return lag_one(residuals[..., _orders(draws, residuals.shape[-1])])
 
 
 def permutation_p(autocorrelation: Numbers, drawn: Numbers) -> Numbers:
@@ -241,6 +240,12 @@ def _standard_error(rounds: Rounds) -> Numbers:
     n, m = rounds.mean(axis=-1), rounds.shape[-1]
     single = (n - 2) / (n * np.sqrt(n - 1))
     return single * np.sqrt(_SHARED + (1 - _SHARED) / m)
+
+
+@cache
+def _orders(draws: int, n: int) -> NDArray[np.int64]:
+    """Orders ``[draws, n]`` by chance."""
+    return np.argsort(_sort_keys(draws, n), axis=1)
 
 
 @cache

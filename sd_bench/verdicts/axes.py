@@ -92,7 +92,10 @@ def order_values(axis: str, values: Iterable[Choice]) -> list[Choice]:
 def read_choices(choices: Mapping[str, Any]) -> dict[str, Choice]:
     """The value of every axis in a record's ``choices``; of an axis that is newer, what held."""
     read = {axis: to_choice(choices.get(axis)) for axis in AXES}
-    return {axis: _BEFORE.get(axis) if value is None else value for axis, value in read.items()}
+    for axis, before in _BEFORE.items():
+        if read[axis] is None:
+            read[axis] = before
+    return read
 
 
 def picture_choices(config: Mapping[str, Any]) -> dict[str, Choice]:
@@ -124,7 +127,9 @@ def _to_text(value: Any) -> Choice:
 
 def to_choice(value: Any) -> Choice:
     """Any JSON value as a short text or an ordinary number."""
-    if value is None or value == "":
+    if type(value) is str:  # most are
+        return to_one_line(value) or None
+    if value is None:
         return None
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -1,6 +1,7 @@
 """How many more rounds would decide."""
 
 import numpy as np
+import pytest
 from scipy import stats
 
 from sd_bench.statistics.forecast import forecast
@@ -49,3 +50,22 @@ def test_eight_in_ten_are_decided_at_the_rounds_that_are_named() -> None:
     t = noise.mean(axis=1) / stats.sem(noise, axis=1)
     decided = t > stats.t.ppf(1 - plan.level(10, 1) / 2, rounds - 1)
     assert abs(decided.mean() - 0.8) < 0.05
+
+
+def test_the_look_that_is_named_does_not_depend_on_how_many_are_tried_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chance = np.random.default_rng(3)
+    cases = [
+        (float(center), float(se), float(df), int(rounds))
+        for center, se, df, rounds in zip(
+            chance.normal(0, 0.02, 40), chance.uniform(0.0005, 0.02, 40),
+            chance.integers(5, 30, 40), chance.integers(6, 30, 40), strict=True,
+        )
+    ]  # fmt: skip
+    found = []
+    for at_once in (1, 7, 32, 1000):
+        monkeypatch.setattr("sd_bench.statistics.forecast._LOOKS_AT_ONCE", at_once)
+        found.append([forecast(*case, plan_fixed(10), 0.01, 3) for case in cases])
+    assert found.count(found[0]) == len(found)
+    assert len({each.new_sweep_rounds for each in found[0]}) > 10

@@ -63,3 +63,14 @@ def _overlap(first: Bbox, second: Bbox) -> bool:
         and one.y0 < second.y1 - 1.5
         and second.y0 + 1.5 < one.y1
     )
+
+
+def fontsizes_of(figure: Figure) -> set[float]:
+    """The sizes in points of all texts that a drawn figure shows."""
+    figure.canvas.draw()
+    texts: list[Text] = [*figure.texts]
+    for axes in figure.axes:
+        texts += _texts_of(axes)
+    for legend in figure.legends:
+        texts += legend.get_texts()
+    return {float(text.get_fontsize()) for text in texts if text.get_text()}

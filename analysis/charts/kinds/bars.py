@@ -14,7 +14,8 @@ from matplotlib.patheffects import withStroke
 
 from analysis.charts.colours import FAINT_INK, INK, PAPER
 from analysis.charts.kinds.base import HATCHES, Chart, fill_area, join_values, name_axes, vary
-from analysis.charts.kinds.sheet import LABEL_SIZE, TICK_SIZE, VALUE_SIZE, Sheet, line_height_in
+from analysis.charts.kinds.sheet import Sheet, line_height_in
+from analysis.charts.kinds.sizes import Sizes
 
 _AXES_HEIGHT_IN = 3.6
 _GROUP_WIDTH = 0.84
@@ -57,10 +58,11 @@ class BarChart(Chart):
     colours: dict[str, str]
     bars: dict[tuple[str, str], Bar]
 
-    def _draw(self) -> Figure:
-        sheet = Sheet(_sheet_width(self))
+    def _draw(self, sizes: Sizes) -> Figure:
+        sheet = Sheet(_sheet_width(self, sizes), sizes)
+        axes_in = _AXES_HEIGHT_IN * sizes.height_scale
         group_in = sheet.axes_width_in / len(self.groups)
-        bar_in = min(group_in * _GROUP_WIDTH / len(self.series), _WIDEST_BAR_IN)
+        bar_in = min(group_in * _GROUP_WIDTH / len(self.series), _WIDEST_BAR_IN * sizes.scale)
         step = bar_in / group_in
         places = {
             (group, name): x + (i - (len(self.series) - 1) / 2) * step
@@ -74,16 +76,18 @@ class BarChart(Chart):
         axes = sheet.lay_out(
             title=self.title,
             legend=sheet.legend(patches, self.series),
-            axes_height_in=_AXES_HEIGHT_IN,
-            below_axes_in=0.36 + line_height_in(LABEL_SIZE) * tick_lines,
+            axes_height_in=axes_in,
+            below_axes_in=0.36 * sizes.scale + line_height_in(sizes.label) * tick_lines,
             origin=self.origin,
         )
         axes.set_xticks(range(len(ticks)), ticks, parse_math=False)
         axes.set_xlim(-0.5, len(ticks) - 0.5)
-        name_axes(axes, self.x_label, self.y_label)
+        name_axes(axes, sheet, self.x_label, self.y_label)
         _draw_bars(axes, self, places, step)
-        _draw_labels(axes, self, places, _choose_labels(sheet, self, bar_in))
-        _draw_gaps(axes, sheet, self, places, bar_in)
+        _draw_labels(
+            axes, sheet, self, places, _choose_labels(sheet, self, bar_in, axes_in), axes_in
+        )
+        _draw_gaps(axes, sheet, self, places, bar_in, axes_in)
         return sheet.figure
 
     def _kind(self) -> str:
@@ -101,13 +105,15 @@ class BarChart(Chart):
             yield f"{name} {bar.gap or f'{bar.text}{verdict}'}"
 
 
-def _sheet_width(chart: BarChart) -> float:
-    bars_in = len(chart.groups) * len(chart.series) * _NARROWEST_BAR_IN / _GROUP_WIDTH
-    return min(max(bars_in + _SHEET_WITHOUT_AXES_IN, _MIN_SHEET_IN), _MAX_SHEET_IN)
+def _sheet_width(chart: BarChart, sizes: Sizes) -> float:
+    narrowest_in = _NARROWEST_BAR_IN * sizes.scale / _GROUP_WIDTH
+    least_in = len(chart.groups) * len(chart.series) * narrowest_in
+    least_in += _SHEET_WITHOUT_AXES_IN * sizes.scale
+    return sizes.choose_width(min(max(least_in, _MIN_SHEET_IN), _MAX_SHEET_IN), least_in)
 
 
 def _tick(sheet: Sheet, group: str, group_in: float) -> str:
-    lines = sheet.wrap(group, TICK_SIZE, group_in * 0.95)
+    lines = sheet.wrap(group, sheet.sizes.tick, group_in * 0.95)
     return "\n".join(lines if len(lines) <= _MOST_TICK_LINES else [*lines[:_MOST_TICK_LINES], "…"])
 
 
@@ -176,22 +182,23 @@ class _Labels:
     height_in: float
 
 
-def _choose_labels(sheet: Sheet, chart: BarChart, bar_in: float) -> _Labels:
+def _choose_labels(sheet: Sheet, chart: BarChart, bar_in: float, axes_in: float) -> _Labels:
     """The fullest form of label that fits all bars: upright ones have all on one line."""
     bars = {place: bar for place, bar in chart.bars.items() if not bar.gap}
     intervals = {place: _say_cut(chart, bar) for place, bar in bars.items()}
-    line_in = line_height_in(VALUE_SIZE)
+    size = sheet.sizes.value
+    line_in = line_height_in(size)
     short = {place: [bar.text, intervals[place]] for place, bar in bars.items()}
     full = {place: [*short[place], bar.verdict] for place, bar in bars.items()}
     for parts in (full, short):
         texts = {place: "\n".join(filter(None, each)) for place, each in parts.items()}
         lines = [line for text in texts.values() for line in text.split("\n")]
-        if max((sheet.text_width(line, VALUE_SIZE) for line in lines), default=0.0) <= bar_in:
+        if max((sheet.text_width(line, size) for line in lines), default=0.0) <= bar_in:
             most = max((text.count("\n") + 1 for text in texts.values()), default=1)
             return _Labels(texts, 0, most * line_in)
     texts = {place: " ".join(filter(None, each)) for place, each in short.items()}
-    height_in = max((sheet.text_width(text, VALUE_SIZE) for text in texts.values()), default=0.0)
-    if line_in > bar_in * 1.35 or height_in > _AXES_HEIGHT_IN / 2:
+    height_in = max((sheet.text_width(text, size) for text in texts.values()), default=0.0)
+    if line_in > bar_in * 1.35 or height_in > axes_in / 2:
         return _Labels({}, 0, 0.0)
     return _Labels(texts, 90, height_in)
 
@@ -202,12 +209,17 @@ def _say_cut(chart: BarChart, bar: Bar) -> str:
 
 
 def _draw_labels(
-    axes: Axes, chart: BarChart, places: dict[tuple[str, str], float], labels: _Labels
+    axes: Axes,
+    sheet: Sheet,
+    chart: BarChart,
+    places: dict[tuple[str, str], float],
+    labels: _Labels,
+    axes_in: float,
 ) -> None:
     """Write the labels above bars and intervals, and make room for the highest."""
     tops = (_top(chart, bar) for bar in chart.bars.values() if not bar.gap)
     top = max(tops, default=1.0) or 1.0
-    axes.set_ylim(0, top * _AXES_HEIGHT_IN / (_AXES_HEIGHT_IN - labels.height_in - 0.12))
+    axes.set_ylim(0, top * axes_in / (axes_in - labels.height_in - 0.12))
     for place, text in labels.texts.items():
         axes.annotate(
             text,
@@ -217,7 +229,7 @@ def _draw_labels(
             rotation=labels.rotation,
             ha="center",
             va="bottom",
-            fontsize=VALUE_SIZE,
+            fontsize=sheet.sizes.value,
             color=INK,
             path_effects=[withStroke(linewidth=2, foreground=PAPER)],
             zorder=5,
@@ -231,10 +243,11 @@ def _draw_gaps(
     chart: BarChart,
     places: dict[tuple[str, str], float],
     bar_in: float,
+    axes_in: float,
 ) -> None:
     gaps = {place: bar.gap for place, bar in chart.bars.items() if bar.gap}
     for place, gap in gaps.items():
-        reason = _fit_reason(sheet, gap, bar_in)
+        reason = _fit_reason(sheet, gap, bar_in, axes_in * 0.85)
         axes.text(
             places[place],
             0.02,
@@ -243,17 +256,17 @@ def _draw_gaps(
             rotation=0 if reason == _NO_BAR else 90,
             ha="center",
             va="bottom",
-            fontsize=VALUE_SIZE,
+            fontsize=sheet.sizes.value,
             color=FAINT_INK,
             path_effects=[withStroke(linewidth=2, foreground=PAPER)],
             parse_math=False,
         )
 
 
-def _fit_reason(sheet: Sheet, gap: str, bar_in: float) -> str:
+def _fit_reason(sheet: Sheet, gap: str, bar_in: float, height_in: float) -> str:
     """As many words of the reason as fit upright into its gap, or a cross."""
-    lines = sheet.wrap(gap, VALUE_SIZE, _AXES_HEIGHT_IN * 0.85)
-    most = math.floor(bar_in * 1.1 / line_height_in(VALUE_SIZE))
+    lines = sheet.wrap(gap, sheet.sizes.value, height_in)
+    most = math.floor(bar_in * 1.1 / line_height_in(sheet.sizes.value))
     if lines and not most:
         return _NO_BAR
     return "\n".join(lines if len(lines) <= most else [*lines[: most - 1], f"{lines[most - 1]} …"])

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.charts.colours import INK, number_variants
-from analysis.charts.kinds.sheet import LABEL_SIZE, silence_fonts
+from analysis.charts.kinds.sheet import Sheet, silence_fonts
+from analysis.charts.kinds.sizes import SCREEN, Sizes
 
 #: Hatches of areas by the number of their variant. Lines only: dots and circles make an SVG several
 #: times as large.
@@ -31,24 +32,25 @@ class Chart(ABC):
     """What a chart shows.
 
     The sentences of ``caption`` are for the text below it, and are not drawn; ``origin`` is: where
-    the picture was measured, in one short line.
+    the picture was measured, in one short line. Some kinds draw a ``subtitle``.
     """
 
     title: str
+    subtitle: str = ""
     caption: list[str]
     origin: str = ""
 
-    def draw(self) -> Figure:
+    def draw(self, sizes: Sizes = SCREEN) -> Figure:
         """Draw the chart."""
         with silence_fonts():
-            return self._draw()
+            return self._draw(sizes)
 
     def alt(self) -> str:
         """What the chart shows, in words."""
         return f"{self._kind()}. {self.title.rstrip('.')}. {self._content().rstrip('.')}."
 
     @abstractmethod
-    def _draw(self) -> Figure: ...
+    def _draw(self, sizes: Sizes) -> Figure: ...
 
     @abstractmethod
     def _kind(self) -> str:
@@ -69,11 +71,11 @@ def fill_area(colour: str, hatch: str) -> dict[str, Any]:
     return {"facecolor": colour, "edgecolor": INK, "linewidth": 0, "hatch": hatch}
 
 
-def name_axes(axes: Axes, x: str = "", y: str = "") -> None:
+def name_axes(axes: Axes, sheet: Sheet, x: str = "", y: str = "") -> None:
     """Write the names of the axes, as far as there are."""
     for name, write in ((x, axes.set_xlabel), (y, axes.set_ylabel)):
         if name:
-            write(name, fontsize=LABEL_SIZE, color=INK, parse_math=False)
+            write(name, fontsize=sheet.sizes.label, color=INK, parse_math=False)
 
 
 def join_values(values: Mapping[str, Iterable[str]]) -> str:

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from analysis.charts.colours import FAINT_INK, GRID, INK, LOST, SAVED
 from analysis.charts.kinds.base import Chart, join_values, name_axes
-from analysis.charts.kinds.sheet import LABEL_SIZE, LEGEND_SIZE, Sheet, line_height_in
+from analysis.charts.kinds.sheet import Sheet, line_height_in
+from analysis.charts.kinds.sizes import Sizes
 
 _WIDTH_IN, _PANEL_IN, _BETWEEN_IN = 8.4, 1.55, 0.5
 _BELOW_IN = 0.75
@@ -44,24 +45,23 @@ class HistoryChart(Chart):
 
     panels: list[Panel]
     sweeps: dict[int, str]
-    subtitle: str
     y_label: str
 
-    def _draw(self) -> Figure:
-        sheet = Sheet(_WIDTH_IN)
+    def _draw(self, sizes: Sizes) -> Figure:
+        sheet = Sheet(_WIDTH_IN, sizes)
         frame = sheet.lay_out(
             title=self.title,
             subtitle=self.subtitle,
             axes_height_in=len(self.panels) * (_PANEL_IN + _BETWEEN_IN),
-            below_axes_in=_BELOW_IN + line_height_in(LABEL_SIZE),
+            below_axes_in=_BELOW_IN + line_height_in(sizes.label),
             origin=self.origin,
         )
         for axes, panel in zip(_split(frame, len(self.panels)), self.panels, strict=True):
-            _draw_panel(axes, panel)
+            _draw_panel(axes, sizes, panel)
             axes.set_xlim(min(self.sweeps) - 0.5, max(self.sweeps) + 0.5)
         ticks = _thin_out(sorted(self.sweeps))
         axes.set_xticks(ticks, [self.sweeps[tick] for tick in ticks], rotation=35, ha="right")
-        name_axes(axes, y=self.y_label)
+        name_axes(axes, sheet, y=self.y_label)
         return sheet.figure
 
     def _kind(self) -> str:
@@ -91,14 +91,14 @@ def _split(frame: Axes, count: int) -> list[Axes]:
     return panels
 
 
-def _draw_panel(axes: Axes, panel: Panel) -> None:
+def _draw_panel(axes: Axes, sizes: Sizes, panel: Panel) -> None:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(FAINT_INK)
-    axes.tick_params(colors=INK, length=0, labelsize=LABEL_SIZE - 1, labelbottom=True)
+    axes.tick_params(colors=INK, length=0, labelsize=sizes.label - 1, labelbottom=True)
     axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.set_xticks([])
-    axes.set_title(panel.name, loc="left", fontsize=LABEL_SIZE, color=INK, parse_math=False)
+    axes.set_title(panel.name, loc="left", fontsize=sizes.label, color=INK, parse_math=False)
     numbers, y, low, high = (list(each) for each in zip(*panel.points, strict=True))
     below = [max(0.0, value - end) for value, end in zip(y, low, strict=True)]
     above = [max(0.0, end - value) for value, end in zip(y, high, strict=True)]
@@ -122,7 +122,7 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
             f" {mark.label} ",
             transform=axes.get_xaxis_transform(),
             color=INK,
-            fontsize=LEGEND_SIZE,
+            fontsize=sizes.legend,
             va="top",
             ha="right" if is_left else "left",
             parse_math=False,

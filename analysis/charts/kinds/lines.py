@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.charts.kinds.base import MARKERS, Chart, join_values, name_axes, vary
-from analysis.charts.kinds.sheet import LABEL_SIZE, Sheet, line_height_in
+from analysis.charts.kinds.sheet import Sheet, line_height_in
+from analysis.charts.kinds.sizes import Sizes
 
 _DASHES = ("-", "--", ":", "-.")
 #: How far the axis goes beyond the highest point, markers being higher than their centres.
@@ -42,15 +43,15 @@ class LineChart(Chart):
     colours: dict[str, str]
     flags: dict[str, str]
 
-    def _draw(self) -> Figure:
-        sheet = Sheet(_WIDTH_IN)
+    def _draw(self, sizes: Sizes) -> Figure:
+        sheet = Sheet(sizes.choose_width(_WIDTH_IN), sizes)
         looks = _looks(self)
         handles = [Line2D([], [], **looks[name]) for name in self.lines]
         axes = sheet.lay_out(
             title=self.title,
             legend=sheet.legend(handles, [self._entry(name) for name in self.lines]),
-            axes_height_in=_AXES_HEIGHT_IN,
-            below_axes_in=0.36 + line_height_in(LABEL_SIZE),
+            axes_height_in=_AXES_HEIGHT_IN * sizes.height_scale,
+            below_axes_in=0.36 * sizes.scale + line_height_in(sizes.label),
             origin=self.origin,
         )
         for name, points in self.lines.items():
@@ -58,11 +59,13 @@ class LineChart(Chart):
             below = [max(0.0, b - max(a, 0.0)) for a, b in zip(low, y, strict=True)]
             tops = [min(top, self._end_arm(at)) for top, at in zip(high, y, strict=True)]
             above = [max(0.0, b - a) for a, b in zip(y, tops, strict=True)]
-            axes.errorbar(x, y, yerr=(below, above), markersize=4.5, capsize=3, **looks[name])
+            axes.errorbar(
+                x, y, yerr=(below, above), markersize=4.5 * sizes.scale, capsize=3, **looks[name]
+            )
         ticks = sorted({point.x for points in self.lines.values() for point in points})
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.set_ylim(0, _ROOM_ABOVE * axes.dataLim.ymax)
-        name_axes(axes, self.x_label, self.y_label)
+        name_axes(axes, sheet, self.x_label, self.y_label)
         return sheet.figure
 
     def _end_arm(self, y: float) -> float:

@@ -12,7 +12,8 @@ from matplotlib.typing import FillStyleType
 
 from analysis.charts.colours import FAINT_INK, INK
 from analysis.charts.kinds.base import Chart, name_axes, vary
-from analysis.charts.kinds.sheet import LABEL_SIZE, VALUE_SIZE, Sheet, line_height_in
+from analysis.charts.kinds.sheet import Sheet, line_height_in
+from analysis.charts.kinds.sizes import Sizes
 
 #: Fills of the marks whose colour another has already.
 _FILLS: tuple[FillStyleType, ...] = ("full", "none", "left", "top", "bottom", "right")
@@ -32,8 +33,8 @@ class Roofline(Chart):
     bandwidth: float
     colours: dict[str, str]
 
-    def _draw(self) -> Figure:
-        sheet = Sheet(_WIDTH_IN)
+    def _draw(self, sizes: Sizes) -> Figure:
+        sheet = Sheet(sizes.choose_width(_WIDTH_IN), sizes)
         names = list(self.achieved)
         fills = vary(self.colours, _FILLS)
         handles = [
@@ -43,8 +44,8 @@ class Roofline(Chart):
         axes = sheet.lay_out(
             title=self.title,
             legend=sheet.legend(handles, names),
-            axes_height_in=_AXES_HEIGHT_IN,
-            below_axes_in=0.4 + line_height_in(LABEL_SIZE),
+            axes_height_in=_AXES_HEIGHT_IN * sizes.height_scale,
+            below_axes_in=0.4 * sizes.scale + line_height_in(sizes.label),
             origin=self.origin,
         )
         axes.set_xscale("log")
@@ -58,14 +59,27 @@ class Roofline(Chart):
                 intensity, np.minimum(peak, intensity * self.bandwidth), color=FAINT_INK, lw=1.2
             )
             axes.text(
-                ends[1], peak, f"{name} ", ha="right", va="bottom", fontsize=VALUE_SIZE, color=INK
+                ends[1],
+                peak,
+                f"{name} ",
+                ha="right",
+                va="bottom",
+                fontsize=sizes.value,
+                color=INK,
             )
         for name, flop_per_s in self.achieved.items():
             x = flop_per_s / self.bandwidth
             colour = self.colours[name]
-            axes.plot([x], [flop_per_s], ">", color=colour, markersize=7, fillstyle=fills[name])
+            axes.plot(
+                [x],
+                [flop_per_s],
+                ">",
+                color=colour,
+                markersize=7 * sizes.scale,
+                fillstyle=fills[name],
+            )
             axes.plot([x, ends[1]], [flop_per_s] * 2, ":", color=colour, lw=0.8)
-        name_axes(axes, "Intensity [FLOP/byte]", "FLOP/s")
+        name_axes(axes, sheet, "Intensity [FLOP/byte]", "FLOP/s")
         axes.set_ylim(top=10 ** math.ceil(math.log10(highest * 1.5)))
         return sheet.figure
 

@@ -11,7 +11,8 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.charts.colours import colour_series
 from analysis.charts.kinds.base import MARKERS, Chart, join_values, name_axes, vary
-from analysis.charts.kinds.sheet import LABEL_SIZE, Sheet, line_height_in
+from analysis.charts.kinds.sheet import Sheet, line_height_in
+from analysis.charts.kinds.sizes import Sizes
 from analysis.formatting import seconds
 from analysis.series import order_series
 from sd_bench.statistics.intervals import mean_interval
@@ -33,11 +34,11 @@ class RunChart(Chart):
     y_name: str = "Runtime"
     flags: dict[str, str] = field(default_factory=dict)
 
-    def _draw(self) -> Figure:
+    def _draw(self, sizes: Sizes) -> Figure:
         runs, means = self.runs, _means(self.runs)
         colours = self.colours or colour_series(means)
         shapes = vary(colours, MARKERS)
-        sheet = Sheet(_WIDTH_IN)
+        sheet = Sheet(sizes.choose_width(_WIDTH_IN), sizes)
         markers = [
             Line2D([], [], color=colours[n], marker=shapes[n], linestyle="none") for n in means
         ]
@@ -48,8 +49,8 @@ class RunChart(Chart):
                 markers,
                 [f"{name}: {text}" for name, text in zip(names, means.values(), strict=True)],
             ),
-            axes_height_in=_AXES_HEIGHT_IN,
-            below_axes_in=0.36 + line_height_in(LABEL_SIZE),
+            axes_height_in=_AXES_HEIGHT_IN * sizes.height_scale,
+            below_axes_in=0.36 * sizes.scale + line_height_in(sizes.label),
             origin=self.origin,
         )
         throttled = runs["throttled"] if "throttled" in runs else pd.Series(False, index=runs.index)
@@ -60,12 +61,12 @@ class RunChart(Chart):
                 ("x", runs[mine & throttled]),
             ):
                 x, y = rows["run_number"], rows["runtime_s"]
-                axes.plot(x, y, marker, color=colours[name], markersize=4.5)
+                axes.plot(x, y, marker, color=colours[name], markersize=4.5 * sizes.scale)
             mean_s = float(runs[mine]["runtime_s"].mean())
             axes.axhline(mean_s, color=colours[name], linewidth=0.8, alpha=0.6)
         axes.margins(y=0.08)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        name_axes(axes, "Run number", f"{self.y_name} [s]")
+        name_axes(axes, sheet, "Run number", f"{self.y_name} [s]")
         return sheet.figure
 
     def _kind(self) -> str:

@@ -22,15 +22,12 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.legend import Legend
 
 from analysis.charts.colours import FAINT_INK, GRID, INK, PAPER
+from analysis.charts.kinds.sizes import SCREEN, Sizes
 
 DPI = 150
-TITLE_SIZE, LABEL_SIZE, LEGEND_SIZE, TICK_SIZE, VALUE_SIZE, ORIGIN_SIZE = 13, 10, 9.5, 9, 9, 8
 
-MARGIN_IN, _GAP_IN = 0.18, 0.12
-_LEFT_IN, _RIGHT_IN = 0.9, 0.2
 _LINE_SPACING = 1.3
 _LONGEST_TEXT = 1000
-_LEGEND_HANDLE_IN = 0.45
 
 
 @contextmanager
@@ -44,11 +41,12 @@ def silence_fonts() -> Iterator[None]:
 class Sheet:
     """A figure of fixed width whose height follows from what is put on it."""
 
-    def __init__(self, width_in: float) -> None:
+    def __init__(self, width_in: float, sizes: Sizes = SCREEN) -> None:
         """Begin an empty sheet, ``width_in`` inches wide."""
+        self.sizes = sizes
         self.figure = Figure(figsize=(width_in, width_in), dpi=DPI, facecolor=PAPER)
-        self.axes_width_in = width_in - _LEFT_IN - _RIGHT_IN
-        self._text_width_in = width_in - 2 * MARGIN_IN
+        self.axes_width_in = width_in - sizes.left_in - sizes.right_in
+        self._text_width_in = width_in - 2 * sizes.margin_in
         self._renderer: RendererAgg = FigureCanvasAgg(self.figure).get_renderer()  # type: ignore[no-untyped-call]
 
     def text_width(self, text: str, size: float) -> float:
@@ -73,17 +71,17 @@ class Sheet:
 
     def legend(self, handles: Sequence[Artist], labels: Sequence[str]) -> Legend:
         """A legend over the width of the sheet, in as many columns as fit."""
-        widest_in = self._text_width_in - _LEGEND_HANDLE_IN
-        wrapped = ["\n".join(self.wrap(label, LEGEND_SIZE, widest_in)) for label in labels]
+        widest_in = self._text_width_in - self.sizes.legend_handle_in
+        wrapped = ["\n".join(self.wrap(label, self.sizes.legend, widest_in)) for label in labels]
         widths = [
-            max(self.text_width(line, LEGEND_SIZE) for line in label.split("\n"))
+            max(self.text_width(line, self.sizes.legend) for line in label.split("\n"))
             for label in wrapped
         ]
         legend = self.figure.legend(
             list(handles),
             ["-"] * len(handles),  # a label that begins with _ would be dropped: set it below
-            ncols=_num_columns(widths, self._text_width_in),
-            fontsize=LEGEND_SIZE,
+            ncols=_num_columns(widths, self._text_width_in, self.sizes.legend_handle_in),
+            fontsize=self.sizes.legend,
             loc="upper left",
             frameon=False,
             borderaxespad=0,
@@ -105,34 +103,41 @@ class Sheet:
         legend: Legend | None = None,
         subtitle: str = "",
         above_axes_in: float = 0.0,
-        left_in: float = _LEFT_IN,
-        right_in: float = _RIGHT_IN,
+        left_in: float | None = None,
+        right_in: float | None = None,
     ) -> Axes:
         """Place all blocks and return the axes; ``below_axes_in`` is for tick and axis labels.
 
         ``origin`` is one line below them, cut where it is longer. ``above_axes_in`` is for what a
         chart writes there itself, ``left_in`` and ``right_in`` what lies beside the axes.
         """
-        title_lines = self.wrap(title, TITLE_SIZE, self._text_width_in)
-        origin_lines = self._first_line(origin, ORIGIN_SIZE)
-        subtitle_lines = self.wrap(subtitle, LABEL_SIZE, self._text_width_in)
+        sizes = self.sizes
+        if not sizes.has_words:
+            title = subtitle = origin = ""
+        left_in = sizes.left_in if left_in is None else left_in
+        right_in = sizes.right_in if right_in is None else right_in
+        title_lines = self.wrap(title, sizes.title, self._text_width_in)
+        origin_lines = self._first_line(origin, sizes.small)
+        subtitle_lines = self.wrap(subtitle, sizes.label, self._text_width_in)
         legend_in = 0.0
         if legend is not None:
-            legend_in = legend.get_window_extent(self._renderer).height / DPI + _GAP_IN
-        origin_in = line_height_in(ORIGIN_SIZE) * len(origin_lines)
-        titles_in = line_height_in(TITLE_SIZE) * len(title_lines)
-        head_in = MARGIN_IN + titles_in + line_height_in(LABEL_SIZE) * len(subtitle_lines) + _GAP_IN
+            legend_in = legend.get_window_extent(self._renderer).height / DPI + sizes.gap_in
+        origin_in = line_height_in(sizes.small) * len(origin_lines)
+        titles_in = line_height_in(sizes.title) * len(title_lines)
+        subtitles_in = line_height_in(sizes.label) * len(subtitle_lines)
+        gap_in = sizes.gap_in if sizes.has_words else 0.0
+        head_in = sizes.margin_in + titles_in + subtitles_in + gap_in
         axes_top_in = head_in + legend_in + above_axes_in
-        height_in = axes_top_in + axes_height_in + below_axes_in + origin_in + MARGIN_IN
+        height_in = axes_top_in + axes_height_in + below_axes_in + origin_in + sizes.margin_in
         width_in = self.figure.get_figwidth()
         self.figure.set_size_inches(width_in, height_in)
         if legend is not None:
-            place = (MARGIN_IN / width_in, 1 - head_in / height_in)
+            place = (sizes.margin_in / width_in, 1 - head_in / height_in)
             legend.set_bbox_to_anchor(place, self.figure.transFigure)
-        self._block(title_lines, height_in - MARGIN_IN, TITLE_SIZE, INK)
-        below_title_in = height_in - MARGIN_IN - titles_in
-        self._block(subtitle_lines, below_title_in, LABEL_SIZE, FAINT_INK)
-        self._block(origin_lines, origin_in + MARGIN_IN, ORIGIN_SIZE, FAINT_INK)
+        self._block(title_lines, height_in - sizes.margin_in, sizes.title, INK)
+        below_title_in = height_in - sizes.margin_in - titles_in
+        self._block(subtitle_lines, below_title_in, sizes.label, FAINT_INK)
+        self._block(origin_lines, origin_in + sizes.margin_in, sizes.small, FAINT_INK)
         axes = self.figure.add_axes(
             (
                 left_in / width_in,
@@ -141,14 +146,14 @@ class Sheet:
                 axes_height_in / height_in,
             )
         )
-        return _styled(axes)
+        return _styled(axes, sizes)
 
     def _block(self, lines: list[str], top_in: float, size: float, colour: str) -> None:
         """Lines of text from ``top_in`` inches above the bottom of the figure downwards."""
         width_in, height_in = self.figure.get_size_inches()
         for number, line in enumerate(lines):
             self.figure.text(
-                MARGIN_IN / width_in,
+                self.sizes.margin_in / width_in,
                 (top_in - number * line_height_in(size)) / height_in,
                 line,
                 fontsize=size,
@@ -193,11 +198,11 @@ def _text_width(renderer: RendererAgg, text: str, size: float) -> float:
     return _WIDTHS[text, size]
 
 
-def _num_columns(widths_in: list[float], room_in: float) -> int:
+def _num_columns(widths_in: list[float], room_in: float, handle_in: float) -> int:
     """The most legend columns that fit, where entries run down the columns."""
     for columns in range(len(widths_in), 1, -1):
         each = [part.max() for part in np.array_split(np.array(widths_in), columns)]
-        if sum(each) + columns * _LEGEND_HANDLE_IN <= room_in:
+        if sum(each) + columns * handle_in <= room_in:
             return columns
     return 1
 
@@ -208,25 +213,35 @@ def line_height_in(size: float) -> float:
 
 
 def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
-    """Write the figure as PNG (150 dpi), SVG and PDF; equal figures give equal files.
+    """Write the figure as PNG (150 dpi) and SVG; equal figures give equal files.
 
-    The SVG's text is text, in DejaVu Sans or Verdana, which are equally wide; the PDF has its fonts
-    in it, as TrueType. Raises OSError.
+    The SVG's text is text, in DejaVu Sans or Verdana, which are equally wide. Raises OSError.
     """
-    png, svg, pdf = (folder / f"{stem}.{suffix}" for suffix in ("png", "svg", "pdf"))
-    settings: Any = {"svg.hashsalt": stem, "svg.fonttype": "none", "pdf.fonttype": 42}
+    png, svg = folder / f"{stem}.png", folder / f"{stem}.svg"
+    settings: Any = {"svg.hashsalt": stem, "svg.fonttype": "none"}
     with silence_fonts(), matplotlib.rc_context(settings):
         figure.savefig(png, dpi=DPI, pil_kwargs={"compress_level": 3})
         figure.savefig(svg, metadata={"Date": None})
-        figure.savefig(pdf, metadata={"CreationDate": None})
-    return [png, svg, pdf]
+    return [png, svg]
 
 
-def _styled(axes: Axes) -> Axes:
+def save_pdf(figure: Figure, folder: Path, stem: str) -> Path:
+    """Write the figure as PDF, with its fonts in it as TrueType; equal figures give equal files.
+
+    Raises OSError.
+    """
+    path = folder / f"{stem}.pdf"
+    settings: Any = {"pdf.fonttype": 42}
+    with silence_fonts(), matplotlib.rc_context(settings):
+        figure.savefig(path, metadata={"CreationDate": None})
+    return path
+
+
+def _styled(axes: Axes, sizes: Sizes) -> Axes:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(FAINT_INK)
-    axes.tick_params(colors=INK, length=0, labelsize=TICK_SIZE)
+    axes.tick_params(colors=INK, length=0, labelsize=sizes.tick)
     axes.yaxis.set_major_formatter("{x:g}")
     axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)

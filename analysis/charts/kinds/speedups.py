@@ -11,15 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from analysis.charts.colours import FAINT_INK, GRID, INK, PAPER
-from analysis.charts.kinds.base import MARKERS, Chart, join_values, vary
-from analysis.charts.kinds.sheet import (
-    LABEL_SIZE,
-    MARGIN_IN,
-    ORIGIN_SIZE,
-    TICK_SIZE,
-    Sheet,
-    line_height_in,
-)
+from analysis.charts.kinds.base import MARKERS, Chart, join_values, name_axes, vary
+from analysis.charts.kinds.sheet import Sheet, line_height_in
+from analysis.charts.kinds.sizes import Sizes
 
 _WIDTH_IN, _ROW_IN, _HEADER_IN = 7.6, 0.36, 0.3
 _NAMES_SHARE = 0.34
@@ -35,7 +29,10 @@ _LEAST_REACH, _LONGEST_ARM = 1.08, 1.35
 #: Steps between ticks, and how many ticks there may be; where even the longest step makes too many,
 #: ticks double, or are powers of ten.
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5)
-_MOST_TICKS = 6
+_MOST_TICKS, _BETWEEN_TICKS_IN = 6, 0.06
+
+#: Names and words leave at least so much to the axes, else the chart needs the whole page.
+_LEAST_AXES_IN = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,45 +58,54 @@ class Speedup:
 class SpeedupChart(Chart):
     """``rows`` from top to bottom, all against one baseline, on a logarithmic axis."""
 
-    subtitle: str
     x_label: str
     rows: list[Speedup]
     colours: dict[str, str] = field(default_factory=dict)
 
-    def _draw(self) -> Figure:
-        sheet = Sheet(_WIDTH_IN)
+    def _draw(self, sizes: Sizes) -> Figure:
         groups = list(dict.fromkeys(row.group for row in self.rows))
         headers = [group for group in groups if group] if len(groups) > 1 else []
-        head_in = line_height_in(TICK_SIZE) + 0.06
-        height_in = _ROW_IN * len(self.rows) + _HEADER_IN * len(headers) + 0.1
+        width_in = self._width(sizes, headers)
+        sheet = Sheet(width_in, sizes)
+        head_in = line_height_in(sizes.tick) + 0.06
+        unit = _row_scale(sizes)
+        height_in = (_ROW_IN * len(self.rows) + _HEADER_IN * len(headers) + 0.1) * unit
         names_in, words_in = self._columns(sheet, headers)
-        left_in = MARGIN_IN + names_in + _GAP_IN
-        right_in = _GAP_IN + words_in + MARGIN_IN
+        left_in = sizes.margin_in + names_in + _GAP_IN
+        right_in = _GAP_IN + words_in + sizes.margin_in
+        around_in = width_in - 2 * (sizes.margin_in + abs(left_in - right_in) / 2)
+        label = sheet.wrap(self.x_label, sizes.label, around_in)
         axes = sheet.lay_out(
             title=self.title,
             subtitle=self.subtitle,
             axes_height_in=height_in,
             above_axes_in=head_in,
-            below_axes_in=0.3 + line_height_in(LABEL_SIZE),
+            below_axes_in=0.3 * sizes.scale + line_height_in(sizes.label) * len(label),
             origin=self.origin,
             left_in=left_in,
             right_in=right_in,
         )
-        axes_in = _WIDTH_IN - left_in - right_in
         places = _places(self.rows, bool(headers))
-        axes.set_ylim(height_in, 0)
+        axes.set_ylim(height_in / unit, 0)
         axes.set_yticks([])
-        _draw_scale(axes, sheet, self, axes_in)
+        _draw_scale(axes, sheet, self, width_in - left_in - right_in)
+        name_axes(axes, sheet, "\n".join(label))
         _draw_names(axes, sheet, self.rows, places, names_in, bool(headers))
-        _draw_rows(axes, self, places)
+        _draw_rows(axes, sizes, self, places)
         return sheet.figure
+
+    def _width(self, sizes: Sizes, headers: Sequence[str]) -> float:
+        """The width of the sheet, with room for the axes beside names and words."""
+        usual_in = sizes.choose_width(_WIDTH_IN)
+        beside_in = sum(self._columns(Sheet(usual_in, sizes), headers)) + 2 * _GAP_IN
+        return sizes.choose_width(_WIDTH_IN, beside_in + _LEAST_AXES_IN)
 
     def _columns(self, sheet: Sheet, headers: Sequence[str]) -> tuple[float, float]:
         """The inches that names and words need beside the axes."""
-        names = [sheet.text_width(row.name, LABEL_SIZE) for row in self.rows]
-        names += [sheet.text_width(group, LABEL_SIZE) for group in headers]
-        words = [sheet.text_width(_say(self, row), LABEL_SIZE) for row in self.rows]
-        return min(max(names), _WIDTH_IN * _NAMES_SHARE), max(words)
+        names = [sheet.text_width(row.name, sheet.sizes.label) for row in self.rows]
+        names += [sheet.text_width(group, sheet.sizes.label) for group in headers]
+        words = [sheet.text_width(_say(self, row), sheet.sizes.label) for row in self.rows]
+        return min(max(names), sheet.figure.get_figwidth() * _NAMES_SHARE), max(words)
 
     def _kind(self) -> str:
         return "Chart of speed-ups"
@@ -112,8 +118,13 @@ class SpeedupChart(Chart):
         return f"{self.x_label}. {join_values(values)}"
 
 
+def _row_scale(sizes: Sizes) -> float:
+    """By how much rows are larger than `_ROW_IN`: two lines of a name have room in each."""
+    return max(sizes.scale, (2 * line_height_in(sizes.small) + 0.06) / _ROW_IN)
+
+
 def _places(rows: Sequence[Speedup], headed: bool) -> list[float]:
-    """Inches from the top of the axes to the middle of each row."""
+    """From the top of the axes to the middle of each row, in inches by `_row_scale`."""
     places, y, group = [], 0.05, None
     for row in rows:
         if headed and row.group != group:
@@ -149,17 +160,15 @@ def _draw_scale(axes: Axes, sheet: Sheet, chart: SpeedupChart, axes_in: float) -
     margin = (high / low) ** 0.04
     axes.set_xscale("log")
     axes.set_xlim(low / margin, high * margin)
-    ticks = _choose_ticks(low / margin, high * margin)
+    ticks = _choose_ticks(sheet, low / margin, high * margin, axes_in)
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticks(ticks, [f"{tick:.3g}x" for tick in ticks])
+    axes.set_xticks(ticks, [_name_tick(tick) for tick in ticks])
     axes.grid(axis="y", visible=False)
     axes.grid(axis="x", color=GRID, linewidth=0.8)
     axes.axvline(1.0, color=INK, linewidth=1.4, zorder=2)
-    name = sheet.cut(chart.x_label, LABEL_SIZE, axes_in + 1.2)
-    axes.set_xlabel(name, fontsize=LABEL_SIZE, color=INK, parse_math=False)
     one = math.log(margin / low) / math.log(high / low * margin**2)
     for text, begin, end in ((_SLOWER, 0.0, one), (_FASTER, one, 1.0)):
-        if sheet.text_width(text, TICK_SIZE) + 0.1 <= (end - begin) * axes_in:
+        if sheet.text_width(text, sheet.sizes.tick) + 0.1 <= (end - begin) * axes_in:
             axes.annotate(
                 text,
                 ((begin + end) / 2, 1.0),
@@ -168,18 +177,30 @@ def _draw_scale(axes: Axes, sheet: Sheet, chart: SpeedupChart, axes_in: float) -
                 textcoords="offset points",
                 ha="center",
                 va="bottom",
-                fontsize=TICK_SIZE,
+                fontsize=sheet.sizes.tick,
                 color=FAINT_INK,
             )
 
 
-def _choose_ticks(low: float, high: float) -> list[float]:
-    """As many as there may be, 1 among them."""
+def _name_tick(tick: float) -> str:
+    return f"{tick:.3g}x"
+
+
+def _choose_ticks(sheet: Sheet, low: float, high: float, axes_in: float) -> list[float]:
+    """As many as there may be and as have room on the logarithmic axis, 1 among them."""
+
+    def are_apart(ticks: Sequence[float]) -> bool:
+        widths = [sheet.text_width(_name_tick(tick), sheet.sizes.tick) for tick in ticks]
+        places = [math.log(tick / low) / math.log(high / low) * axes_in for tick in ticks]
+        ends = [place + width / 2 for place, width in zip(places, widths, strict=True)]
+        begins = [place - width / 2 for place, width in zip(places, widths, strict=True)]
+        return all(b - a >= _BETWEEN_TICKS_IN for a, b in zip(ends, begins[1:], strict=False))
+
     spaced = ([step * at for at in range(1, math.ceil(high / step))] for step in _STEPS)
     powers = ([base**at for at in range(-9, 10)] for base in (2.0, 10.0, 100.0))
     for ticks in (*spaced, *powers):
         found = [tick for tick in ticks if low <= tick <= high]
-        if len(found) <= _MOST_TICKS:
+        if len(found) <= _MOST_TICKS and are_apart(found):
             return found
     return [1.0]
 
@@ -198,8 +219,8 @@ def _draw_names(
         lines = list(_place_name(sheet, row.name, y, names_in))
         if headed and row.group != group:
             group = row.group
-            header = sheet.cut(group, LABEL_SIZE, names_in)
-            lines.append((y - (_ROW_IN + _HEADER_IN) / 2, header, LABEL_SIZE, FAINT_INK))
+            header = sheet.cut(group, sheet.sizes.label, names_in)
+            lines.append((y - (_ROW_IN + _HEADER_IN) / 2, header, sheet.sizes.label, FAINT_INK))
         for place, text, size, colour in lines:
             axes.annotate(
                 text,
@@ -219,19 +240,20 @@ def _place_name(
     sheet: Sheet, name: str, y: float, width_in: float
 ) -> Iterator[tuple[float, str, float, str]]:
     """Place, text, size and colour of a row's name: on two lines of small type if it is long."""
-    if sheet.text_width(name, LABEL_SIZE) <= width_in:
-        yield y, name, LABEL_SIZE, INK
+    if sheet.text_width(name, sheet.sizes.label) <= width_in:
+        yield y, name, sheet.sizes.label, INK
         return
-    first, *others = sheet.wrap(name, ORIGIN_SIZE, width_in)
+    first, *others = sheet.wrap(name, sheet.sizes.small, width_in)
     if not others:
-        yield y, first, ORIGIN_SIZE, INK
+        yield y, first, sheet.sizes.small, INK
         return
-    apart_in = line_height_in(ORIGIN_SIZE) / 2
-    yield y - apart_in, first, ORIGIN_SIZE, INK
-    yield y + apart_in, sheet.cut(" ".join(others), ORIGIN_SIZE, width_in), ORIGIN_SIZE, INK
+    size = sheet.sizes.small
+    apart_in = line_height_in(size) / 2 / _row_scale(sheet.sizes)
+    yield y - apart_in, first, size, INK
+    yield y + apart_in, sheet.cut(" ".join(others), size, width_in), size, INK
 
 
-def _draw_rows(axes: Axes, chart: SpeedupChart, places: Sequence[float]) -> None:
+def _draw_rows(axes: Axes, sizes: Sizes, chart: SpeedupChart, places: Sequence[float]) -> None:
     low, high = _limits(chart)
     markers = vary(chart.colours, MARKERS)
     for row, y in zip(chart.rows, places, strict=True):
@@ -242,7 +264,7 @@ def _draw_rows(axes: Axes, chart: SpeedupChart, places: Sequence[float]) -> None
             cut = [("<", row.low < low, ends[0]), (">", row.high > high, ends[1])]
             for marker, is_cut, x in cut:
                 if is_cut:
-                    axes.plot([x], [y], marker, color=colour, markersize=7, zorder=3)
+                    axes.plot([x], [y], marker, color=colour, markersize=7 * sizes.scale, zorder=3)
         axes.plot(
             [row.value],
             [y],
@@ -250,7 +272,7 @@ def _draw_rows(axes: Axes, chart: SpeedupChart, places: Sequence[float]) -> None
             color=colour,
             markerfacecolor=colour if row.decided else PAPER,
             markeredgewidth=2,
-            markersize=10,
+            markersize=10 * sizes.scale,
             zorder=4,
         )
         axes.annotate(
@@ -261,7 +283,7 @@ def _draw_rows(axes: Axes, chart: SpeedupChart, places: Sequence[float]) -> None
             textcoords="offset points",
             ha="left",
             va="center",
-            fontsize=LABEL_SIZE,
+            fontsize=sizes.label,
             color=INK if row.decided else FAINT_INK,
             parse_math=False,
         )

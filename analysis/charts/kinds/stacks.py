@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,14 +11,8 @@ from matplotlib.patches import Patch
 
 from analysis.charts.colours import FAINT_INK, GRID, INK, PAPER, colour_parts
 from analysis.charts.kinds.base import HATCHES, Chart, fill_area, join_values, name_axes, vary
-from analysis.charts.kinds.sheet import (
-    LABEL_SIZE,
-    MARGIN_IN,
-    TICK_SIZE,
-    VALUE_SIZE,
-    Sheet,
-    line_height_in,
-)
+from analysis.charts.kinds.sheet import Sheet, line_height_in
+from analysis.charts.kinds.sizes import Sizes
 from analysis.formatting import seconds
 
 _WIDTH_IN, _BAR_IN = 8.4, 0.34
@@ -40,51 +35,60 @@ class StackChart(Chart):
         """All parts, in the order in which they first occur."""
         return list(dict.fromkeys(part for bar in self.bars.values() for part in bar))
 
-    def _draw(self) -> Figure:
-        sheet = Sheet(_WIDTH_IN)
+    def _draw(self, sizes: Sizes) -> Figure:
+        width_in = self._width(sizes)
+        sheet = Sheet(width_in, sizes)
         looks = _looks(self.parts)
-        most_in = _WIDTH_IN * _NAMES_SHARE
+        most_in, right_in = width_in * _NAMES_SHARE, _RIGHT_IN * sizes.scale
         names = [
-            "\n".join(sheet.wrap(name, TICK_SIZE, most_in)) for name in (*self.bars, *self.gaps)
+            "\n".join(sheet.wrap(name, sizes.tick, most_in)) for name in (*self.bars, *self.gaps)
         ]
         lines = [line for name in names for line in name.split("\n")]
-        left_in = MARGIN_IN + 0.08 + max(sheet.text_width(line, TICK_SIZE) for line in lines)
-        height_in = sum(max(_BAR_IN, 0.16 * (name.count("\n") + 1)) for name in names) + 0.2
+        names_in = max(sheet.text_width(line, sizes.tick) for line in lines)
+        left_in = sizes.margin_in + 0.08 + names_in
+        height_in = _height(names, alike=sizes.column_in is not None)
         axes = sheet.lay_out(
             title=self.title,
             legend=sheet.legend([Patch(**looks[p]) for p in self.parts], self.parts),
-            axes_height_in=height_in,
-            below_axes_in=0.36 + line_height_in(LABEL_SIZE),
+            axes_height_in=height_in * sizes.scale,
+            below_axes_in=0.36 * sizes.scale + line_height_in(sizes.label),
             origin=self.origin,
             left_in=left_in,
-            right_in=_RIGHT_IN,
+            right_in=right_in,
         )
         axes.grid(axis="y", visible=False)
         axes.grid(axis="x", color=GRID, linewidth=0.8)
         scale = max(sum(bar.values()) for bar in self.bars.values())
-        room_in = (_WIDTH_IN - left_in - _RIGHT_IN) / scale
+        room_in = (width_in - left_in - right_in) / scale
         for at, bar in enumerate(self.bars.values()):
             begin = 0.0
             for part, value in bar.items():
                 axes.barh(at, value, left=begin, height=0.72, **looks[part])
                 text = seconds(value)
-                if sheet.text_width(text, VALUE_SIZE) + 0.06 < value * room_in:
+                if sheet.text_width(text, sizes.value) + 0.06 < value * room_in:
                     place = begin + value / 2
                     box = {"facecolor": PAPER, "alpha": 0.75, "lw": 0, "pad": 0.8}
                     axes.text(
                         place, at, text, ha="center", va="center", bbox=box,
-                        fontsize=VALUE_SIZE, color=INK,
+                        fontsize=sizes.value, color=INK,
                     )  # fmt: skip
                 begin += value
         for at, word in enumerate(self.gaps.values(), len(self.bars)):
             place = 0.05 / room_in
-            axes.text(place, at, word, va="center", fontsize=VALUE_SIZE, color=FAINT_INK)
+            axes.text(place, at, word, va="center", fontsize=sizes.value, color=FAINT_INK)
         axes.set_yticks(range(len(names)), names, parse_math=False)
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_xlim(left=0)
         axes.xaxis.set_major_formatter("{x:g}")
-        name_axes(axes, self.x_label)
+        name_axes(axes, sheet, self.x_label)
         return sheet.figure
+
+    def _width(self, sizes: Sizes) -> float:
+        """The column where every name has room on two lines beside the bars, else the page."""
+        usual_in = sizes.choose_width(_WIDTH_IN)
+        sheet, most_in = Sheet(usual_in, sizes), usual_in * _NAMES_SHARE
+        lines = max(len(sheet.wrap(name, sizes.tick, most_in)) for name in (*self.bars, *self.gaps))
+        return sizes.choose_width(_WIDTH_IN, usual_in if lines <= 2 else math.inf)
 
     def _kind(self) -> str:
         return "Stacked bar chart"
@@ -96,6 +100,13 @@ class StackChart(Chart):
         }
         values |= {name: [word] for name, word in self.gaps.items()}
         return f"{self.x_label}. {join_values(values)}"
+
+
+def _height(names: list[str], alike: bool) -> float:
+    """Inches of all bars with their names; ``alike``: each has room for the longest name."""
+    lines = [name.count("\n") + 1 for name in names]
+    height_in = sum(max(_BAR_IN, 0.16 * count) for count in lines) + 0.2
+    return max(height_in, len(names) * 0.16 * (max(lines) + 0.3)) if alike else height_in
 
 
 def _looks(parts: list[str]) -> dict[str, dict[str, Any]]:

@@ -9,10 +9,14 @@ from matplotlib.patches import Patch
 
 from analysis.charts.colours import FAINT_INK, INK, LOST, SAVED, TOTAL
 from analysis.charts.kinds.base import Chart, name_axes
-from analysis.charts.kinds.sheet import LABEL_SIZE, VALUE_SIZE, Sheet, line_height_in
+from analysis.charts.kinds.sheet import Sheet, line_height_in
+from analysis.charts.kinds.sizes import Sizes
 from analysis.formatting import seconds
 
 _WIDTH_IN, _AXES_HEIGHT_IN = 7.6, 3.2
+
+#: A step has to be so wide for its name; more of them need the whole page.
+_LEAST_STEP_IN = 0.6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,17 +37,19 @@ class Waterfall(Chart):
         """Seconds in the chart's unit."""
         return _ms(value) if self.unit == "ms" else seconds(value)
 
-    def _draw(self) -> Figure:
-        sheet = Sheet(_WIDTH_IN)
+    def _draw(self, sizes: Sizes) -> Figure:
         steps = [self.begin, *self.changes.items(), self.end]
+        least_in = sizes.left_in + _LEAST_STEP_IN * sizes.scale * len(steps)
+        sheet = Sheet(sizes.choose_width(_WIDTH_IN, least_in), sizes)
         each_in = sheet.axes_width_in / len(steps)
         kinds = {"step": TOTAL, "saved": SAVED, "taken back": LOST}
-        names = ["\n".join(sheet.wrap(name, VALUE_SIZE, each_in * 0.95)) for name, _ in steps]
+        names = ["\n".join(sheet.wrap(name, sizes.value, each_in * 0.95)) for name, _ in steps]
+        name_lines = max(name.count("\n") + 1 for name in names)
         axes = sheet.lay_out(
             title=self.title,
             legend=sheet.legend([Patch(color=colour) for colour in kinds.values()], list(kinds)),
-            axes_height_in=_AXES_HEIGHT_IN,
-            below_axes_in=0.2 + line_height_in(LABEL_SIZE) * max(n.count("\n") + 1 for n in names),
+            axes_height_in=_AXES_HEIGHT_IN * sizes.height_scale,
+            below_axes_in=0.2 * sizes.scale + line_height_in(sizes.label) * name_lines,
             origin=self.origin,
         )
         level, scale = 0.0, 1e3 if self.unit == "ms" else 1.0
@@ -55,15 +61,21 @@ class Waterfall(Chart):
             sign = "" if total else "-" if value < 0 else "+"
             text = f"{sign}{self.text(abs(value))}"
             axes.text(
-                at, scale * high, text, ha="center", va="bottom", fontsize=VALUE_SIZE, color=INK
+                at,
+                scale * high,
+                text,
+                ha="center",
+                va="bottom",
+                fontsize=sizes.value,
+                color=INK,
             )
             level = value if total else level + value
             if at < len(steps) - 1:
                 axes.plot([at, at + 1], [scale * level] * 2, color=FAINT_INK, lw=0.7, zorder=0)
-        axes.set_xticks(range(len(names)), names, fontsize=VALUE_SIZE, parse_math=False)
+        axes.set_xticks(range(len(names)), names, fontsize=sizes.value, parse_math=False)
         axes.margins(y=0.1)
         axes.set_ylim(bottom=0)
-        name_axes(axes, y=f"{self.y_name} [{self.unit}]")
+        name_axes(axes, sheet, y=f"{self.y_name} [{self.unit}]")
         return sheet.figure
 
     def _kind(self) -> str:

@@ -11,7 +11,7 @@ from analysis.charts.kinds.speedups import Speedup, SpeedupChart
 from analysis.charts.select.captions import explain_signs, make_caption, note_origin
 from analysis.charts.select.claims import name_verdict, state_claim
 from analysis.charts.select.file_names import find_unused, name_file
-from analysis.rows import list_rows, varies
+from analysis.rows import first_row, list_rows, varies
 from analysis.series import order_series
 from analysis.wording.answers import AnsweredRow, add_answers
 from analysis.wording.cell_names import describe_workload
@@ -30,7 +30,7 @@ def select_headlines(deltas: pd.DataFrame) -> dict[str, SpeedupChart]:
     compared = answered[[bool(name_verdict(row)) for row in list_rows(answered, AnsweredRow)]]
     place = ["machine", "baseline_series", *WORKLOAD_AXES]
     for _, cells in compared.groupby(place, sort=False, dropna=False):
-        first = list_rows(cells, AnsweredRow)[0]
+        first = first_row(cells, AnsweredRow)
         stem = name_file(f"speedup_{first.machine}", first, deltas)
         charts[find_unused(stem, charts)] = _chart(cells)
     return charts
@@ -59,7 +59,7 @@ def _chart(cells: pd.DataFrame) -> SpeedupChart:
 
 
 def _subtitle(cells: pd.DataFrame) -> str:
-    first = list_rows(cells, AnsweredRow)[0]
+    first = first_row(cells, AnsweredRow)
     shared = [axis for axis in ("sampler", "precision") if not varies(cells, axis)]
     size = "" if varies(cells, "batch_size") else f", {_name_size(first)}"
     return f"{describe_workload(first, *shared)}{size}, on {first.machine}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pandas as pd
 
@@ -24,7 +24,8 @@ from analysis.charts.select.quantities import (
 )
 from analysis.comparison.compile_gain import GainRow, list_compile_gains
 from analysis.comparison.rows import DeltaRow
-from analysis.rows import keep_measured, list_rows
+from analysis.once import once
+from analysis.rows import first_row, keep_measured, list_rows
 from analysis.series import order_series
 from sd_bench.verdicts.axes import WORKLOAD_AXES, order_values
 
@@ -40,20 +41,20 @@ def select_measure_charts(deltas: pd.DataFrame) -> dict[str, Chart]:
     colours = colour_series(order_series(deltas))
     charts: dict[str, Chart] = {}
     for begin, make in _MAKERS.items():
-        for cells in split_workloads(deltas):
+        for cells in _split_workloads(deltas):
             chart = make(cells, colours)
             if chart is not None:
-                first = list_rows(cells, DeltaRow)[0]
+                first = first_row(cells, DeltaRow)
                 stem = name_file(f"{begin}_{first.machine}", first, deltas)
                 charts[find_unused(stem, charts)] = chart
     return charts
 
 
-def split_workloads(deltas: pd.DataFrame) -> Iterator[pd.DataFrame]:
+@once
+def _split_workloads(deltas: pd.DataFrame) -> list[pd.DataFrame]:
     """The measured cells of each machine and workload."""
-    measured = keep_measured(deltas)
-    for _, cells in measured.groupby(["machine", *WORKLOAD_AXES], sort=False, dropna=False):
-        yield cells
+    place = ["machine", *WORKLOAD_AXES]
+    return [c for _, c in keep_measured(deltas).groupby(place, sort=False, dropna=False)]
 
 
 def _stages(cells: pd.DataFrame, colours: dict[str, str]) -> StackChart | None:

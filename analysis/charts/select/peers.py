@@ -14,7 +14,7 @@ from analysis.charts.select.claims import name_verdict
 from analysis.charts.select.file_names import find_unused, name_file
 from analysis.comparison.deltas import margin_of, name_cell
 from analysis.comparison.peers import Peers, find_peers
-from analysis.rows import list_rows
+from analysis.rows import first_row, list_rows
 from analysis.series import order_series
 from analysis.tables.peers import STAGE_NAMES
 from analysis.wording.answers import AnsweredRow, add_answers
@@ -41,7 +41,7 @@ def select_peer_charts(deltas: pd.DataFrame) -> dict[str, SpeedupChart]:
     answered = add_answers(peers.deltas)
     compared = answered[[bool(name_verdict(row)) for row in list_rows(answered, AnsweredRow)]]
     for _, cells in compared.groupby([*_PLACE], sort=False, dropna=False):
-        first = list_rows(cells, AnsweredRow)[0]
+        first = first_row(cells, AnsweredRow)
         begin = f"peers_{first.machine}_batch_{first.batch_size}"
         charts[find_unused(name_file(begin, first, deltas), charts)] = _chart(cells, peers)
     return charts

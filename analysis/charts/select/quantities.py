@@ -15,7 +15,7 @@ from analysis.charts.kinds.base import Chart
 from analysis.charts.kinds.lines import LineChart, Point
 from analysis.charts.select.captions import explain_signs, make_caption, note_origin
 from analysis.comparison.rows import DeltaRow
-from analysis.rows import list_rows
+from analysis.rows import first_row, list_rows
 from analysis.series import order_series
 from analysis.wording.cell_names import describe_workload
 from sd_bench.verdicts.axes import order_values
@@ -145,7 +145,7 @@ def _over_batch_sizes(cells: pd.DataFrame, colours: dict[str, str], measure: _Me
 
 def name_place(cells: pd.DataFrame) -> str:
     """The machine and workload of the cells for a title."""
-    first = list_rows(cells, DeltaRow)[0]
+    first = first_row(cells, DeltaRow)
     return f"on {first.machine}: {describe_workload(first)}"
 
 

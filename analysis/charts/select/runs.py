@@ -12,7 +12,7 @@ from analysis.charts.select.captions import explain_signs, make_caption, note_or
 from analysis.charts.select.claims import state_claim
 from analysis.charts.select.file_names import find_unused, name_file
 from analysis.ingest.cells import VALUES
-from analysis.rows import keep_measured, list_rows
+from analysis.rows import first_row, keep_measured, list_rows
 from analysis.series import order_series
 from analysis.wording.answers import AnsweredRow, add_answers
 from analysis.wording.notes import name_value
@@ -82,7 +82,7 @@ def _caption(cells: pd.DataFrame) -> list[str]:
 
 def _stem(cells: pd.DataFrame, deltas: pd.DataFrame) -> str:
     """``original_vs_optimized_A10_n_samples_2_n_iter_2_sd2``, or ``runs_...`` for other things."""
-    first = list_rows(cells, AnsweredRow)[0]
+    first = first_row(cells, AnsweredRow)
     names = {str(name) for name in cells["preset"]}
     both = all(any(n.startswith(kind) for n in names) for kind in ("original", "optimized"))
     begin = "original_vs_optimized" if both else "runs"

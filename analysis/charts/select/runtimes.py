@@ -17,7 +17,7 @@ from analysis.charts.select.captions import (
 from analysis.charts.select.claims import name_verdict
 from analysis.charts.select.file_names import find_unused, name_file
 from analysis.formatting import seconds
-from analysis.rows import keep_measured, list_rows, varies
+from analysis.rows import first_row, keep_measured, list_rows, varies
 from analysis.series import order_series
 from analysis.truncation import cut, shorten_kinds
 from analysis.wording.answers import AnsweredRow, add_answers
@@ -100,7 +100,7 @@ def _bar(row: AnsweredRow, gaps: dict[str, str]) -> Bar:
 def _workload(cells: pd.DataFrame) -> str:
     """The work that all bars have in common."""
     shared = [axis for axis in ("sampler", "precision") if not varies(cells, axis)]
-    return describe_workload(list_rows(cells, AnsweredRow)[0], *shared)
+    return describe_workload(first_row(cells, AnsweredRow), *shared)
 
 
 def _caption(cells: pd.DataFrame, bars: Collection[Bar]) -> list[str]:
@@ -118,7 +118,7 @@ def _caption(cells: pd.DataFrame, bars: Collection[Bar]) -> list[str]:
 
 
 def _stem(cells: pd.DataFrame, deltas: pd.DataFrame, other: str) -> str:
-    first = list_rows(cells, AnsweredRow)[0]
+    first = first_row(cells, AnsweredRow)
     over_sizes = f"runtime_by_batch_size_{first.machine}"
     over_gpus = f"runtime_by_gpu_n_samples_{first.batch_size}"
     return name_file(over_sizes if other == "machine" else over_gpus, first, deltas)

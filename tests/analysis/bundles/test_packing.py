@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
 import zipfile
 from pathlib import Path
@@ -13,7 +14,6 @@ from msgspec import structs
 
 from analysis import compare, load
 from analysis.__main__ import main
-from analysis.bundles import personal
 from analysis.bundles.packing import pack
 from sd_bench.records import Failure, Looks, Output, Record
 from tests.support.records import sample_environment, sample_record, write_sample, write_sweep
@@ -65,7 +65,7 @@ def personal_record() -> Record:
 @pytest.fixture
 def as_alice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGNAME", "alice")
-    monkeypatch.setattr(personal.platform, "node", lambda: "node17.cluster.example")
+    monkeypatch.setattr(platform, "node", lambda: "node17.cluster.example")
 
 
 def contents(bundle: Path) -> dict[str, str]:

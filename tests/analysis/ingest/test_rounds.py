@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import json
 import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from analysis import AnalysisError, load_records
@@ -266,3 +268,34 @@ def test_a_number_that_nothing_can_have_measured_leaves_its_record_out(
 def test_a_failed_record_is_not_held_to_its_numbers(tmp_path: Path) -> None:
     write_sample(tmp_path, sample_record(status="unsupported", reason="batch", batch_size=-4))
     assert load_one(tmp_path)["reason"] == "batch"
+
+
+def test_many_records_are_read_by_several_processes_with_the_same_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analysis.ingest.rounds._WORTH_PROCESSES", 2)
+    monkeypatch.setattr("analysis.ingest.rounds._AT_ONCE", 3)
+    write_main_sweep(tmp_path)
+    copied = write_sample(tmp_path, sample_record(2.0, attention="cudnn"))
+    (copied.parent / "copy").mkdir()
+    (copied.parent / "copy" / copied.name).write_bytes(copied.read_bytes())
+    (copied.parent / "round-7.json").write_text("{", encoding="utf-8")
+    told: dict[int, list[str]] = {1: [], 2: []}
+    alone, shared = (
+        load_records(tmp_path, on_left_out=told[count].append, processes=count) for count in (1, 2)
+    )
+    pd.testing.assert_frame_equal(alone, shared)
+    assert told[1] == told[2]
+    assert len(told[1]) == 2
+
+
+def test_whoever_watches_is_given_every_file_and_hands_it_on(tmp_path: Path) -> None:
+    write_main_sweep(tmp_path)
+    seen: list[Path] = []
+
+    def watch(paths: Sequence[Path]) -> Iterator[Path]:
+        for path in paths:
+            seen.append(path)
+            yield path
+
+    assert len(load_records(tmp_path, watch=watch)) == len(seen) == 12

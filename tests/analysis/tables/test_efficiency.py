@@ -86,6 +86,6 @@ def test_the_report_has_it_with_its_sentence_below(tmp_path: Path) -> None:
     (section,) = (page for page in outline.sections if page.title == "Efficiency")
     assert section.notes == [EFFICIENCY_NOTE, ABOVE_NOTE]
     assert EFFICIENCY_NOTE not in outline.remarks
-    html = write_html(data, tmp_path)
+    html = write_html(data, make_outline(data), tmp_path)
     assert EFFICIENCY_NOTE.replace("'", "&#39;") in html
     assert "125 % ▲" in html

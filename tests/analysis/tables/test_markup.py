@@ -1,4 +1,4 @@
-"""Pages as Markdown, LaTeX and HTML."""
+"""Pages as Markdown and HTML."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from analysis.tables.files import harmless
-from analysis.tables.markup import to_html, to_latex, to_markdown
+from analysis.tables.markup import to_html, to_markdown
 from analysis.tables.page import Page, Table
 
 TABLE = Table(
@@ -59,12 +59,6 @@ def test_signs_of_entities_and_of_struck_text_show_as_they_are() -> None:
     assert to_markdown(page) == "# \\&lt;b\\&gt; \\~\\~x\\~\\~ a & b\n"
 
 
-@pytest.mark.parametrize("cell", ["[1] x", "*x"])
-def test_the_first_cell_of_a_row_is_not_an_argument_of_latexs_line_break(cell: str) -> None:
-    table = Table(title="t", headings=["h"], rows=[["a"], [cell]])
-    assert f"{{}}{cell} \\\\" in to_latex(Page(title="t", tables=[table]))
-
-
 @pytest.mark.parametrize(
     "begin", ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "x;=1", "x; -1", "\uff1d1"]
 )
@@ -86,21 +80,6 @@ NASTY = r"a_b & 50 % <i>x</i> {y} #1 $z$ \ ~^|†"
 def with_nasty_cells() -> Page:
     rows = [[NASTY] * len(TABLE.headings)]
     return Page(title=NASTY, tables=[dataclasses.replace(TABLE, rows=rows, bold=frozenset())])
-
-
-def test_latex_has_a_row_a_line_and_numbers_on_the_right() -> None:
-    text = to_latex(PAGE)
-    assert "\\begin{tabular}{rlrl}" in text
-    assert "\\textbf{1} & \\textbf{math} & \\textbf{baseline} &  \\\\" in text
-    assert "2 & mem\\_efficient & +12.3 \\%" in text
-
-
-def test_latex_cannot_be_broken_by_what_is_in_a_cell() -> None:
-    line = next(x for x in to_latex(with_nasty_cells()).split("\n") if x.startswith("a\\_b"))
-    assert line.startswith(
-        r"a\_b \& 50 \% \textless{}i\textgreater{}x\textless{}/i\textgreater{} \{y\} \#1 \$z\$ "
-        r"\textbackslash{} \textasciitilde{}\textasciicircum{}\textbar{}\dag{} &"
-    )
 
 
 class Cells(HTMLParser):

@@ -10,6 +10,7 @@ from analysis.charts.kinds.base import Chart
 from analysis.charts.kinds.lines import LineChart, Point
 from analysis.charts.kinds.roofline import Roofline
 from analysis.charts.kinds.runs import RunChart
+from analysis.charts.kinds.sizes import SCREEN, Sizes, fit_column
 from analysis.charts.kinds.stacks import StackChart
 from analysis.charts.kinds.waterfall import Waterfall
 from tests.support.figures import assert_lines_stay_inside, assert_texts_are_readable
@@ -69,9 +70,10 @@ CHARTS: dict[str, Chart] = {
 }
 
 
+@pytest.mark.parametrize("sizes", [SCREEN, fit_column(3.3, 7.0, 8.0)], ids=["screen", "column"])
 @pytest.mark.parametrize("chart", CHARTS.values(), ids=CHARTS)
-def test_texts_are_readable_and_intervals_inside(chart: Chart) -> None:
-    figure = chart.draw()
+def test_texts_are_readable_and_intervals_inside(chart: Chart, sizes: Sizes) -> None:
+    figure = chart.draw(sizes)
     assert_texts_are_readable(figure)
     for axes in figure.axes:
         assert_lines_stay_inside(axes)

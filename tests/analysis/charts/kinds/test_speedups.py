@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
 from analysis.charts.colours import PAPER, colour_series
+from analysis.charts.kinds.sizes import SCREEN, Sizes, fit_column
 from analysis.charts.kinds.speedups import Speedup, SpeedupChart
 from tests.support.figures import assert_lines_stay_inside, assert_texts_are_readable
 
@@ -156,3 +157,27 @@ def test_everything_can_be_read(rows: list[Speedup]) -> None:
         assert low <= x.min() <= x.max() <= high
         if x.tolist() != [1.0, 1.0]:
             assert min(bottom, top) <= y.min() <= y.max() <= max(bottom, top)
+
+
+#: Names and words of this length leave an axis that no six tick labels have room on.
+BESIDE = {"name": "diffusers_documented, compile max_autotune", "word": "too few rounds"}
+
+
+@pytest.mark.parametrize("sizes", [SCREEN, fit_column(3.3, 7.0, 8.0)], ids=["screen", "column"])
+def test_between_long_names_and_words_no_label_is_cut_or_touches_another(sizes: Sizes) -> None:
+    drawn = chart(
+        row(0.85, 0.255, 2.8, **BESIDE), row(1.06, 0.154, 7.28, **BESIDE),
+        x_label="Times as fast as sd_bench, with its 95 % interval",
+    ).draw(sizes)  # fmt: skip
+    (axes,) = drawn.axes
+    assert axes.get_xlabel() == "Times as fast as sd_bench, with its 95 % interval"
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    assert "1x" in labels
+    assert_texts_are_readable(drawn)
+
+
+def test_a_label_too_long_for_the_sheet_goes_on_in_the_next_line() -> None:
+    words = "Times as fast as sd_bench, " + "channels_last + packed_weights + " * 5 + "freezing"
+    (axes,) = (drawn := chart(row(1.16), x_label=words).draw()).axes
+    assert axes.get_xlabel().replace("\n", " ") == words
+    assert_texts_are_readable(drawn)
