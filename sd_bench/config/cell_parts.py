@@ -179,7 +179,7 @@ def _inner(raw: Any, name: str) -> Any:
 def _raw(node: Node) -> Any:
     """Plain containers, with references as they are written."""
     if OmegaConf.is_config(node):
-        return OmegaConf.to_container(node, resolve=False)  # type: ignore[arg-type]
+        return OmegaConf.to_container(node, resolve=False)
     return node._value()
 
 

@@ -21,7 +21,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType, QuotedString
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, Node, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from sd_bench.config.cell_files import File, FilesOfCells, reaches_into_a_reference
@@ -146,8 +146,9 @@ class SharedComposition:
             contents = [self._files.content(file)[name] for file in files]
             if name != _HYDRA and reaches_into_a_reference(contents):
                 raise CannotShare
-        for name, files in of_parts.items():
-            self._parts.add(name, files, nodes[name])
+        for name, node in nodes.items():
+            assert isinstance(node, Node)
+            self._parts.add(name, of_parts[name], node)
 
     def _by_hydra(self, overrides: Sequence[str]) -> DictConfig:
         key = tuple(overrides)

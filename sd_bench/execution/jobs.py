@@ -23,7 +23,7 @@ def compose_jobs(
 
     Says how far it is where it takes long. Raises what Hydra raises, and ConfigError.
     """
-    jobs = []
+    jobs: list[Job] = []
     with closing(counted(job_overrides, "cells composed")) as each:
         for index, overrides in enumerate(each, first_index):
             job = Job(
