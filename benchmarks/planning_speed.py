@@ -1,10 +1,10 @@
 """What does it cost to plan a large matrix?
 
 Dry runs of matrices of several sizes, each in a process of its own: CPU seconds (user and system)
-and peak memory. Of values alone, Hydra composes once; of two groups with two options each and
-values, four times; of groups alone, once for each cell.
+and peak memory. Hydra composes a cell only if it has a part that none before has had: of values
+alone once, of groups alone about as often as they have options.
 
-    python benchmarks/planning_speed.py [--cells 100 300 1000 3000] [--kinds values groups]
+    python benchmarks/planning_speed.py [--cells 100 300 1000 3000] [--kinds values mixed groups]
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _FIXED = ("gpu=cpu", "model_version=sd2_tiny", "dry_run=true")
-#: Axes of groups alone: 7 * 4 * 4 * 3 cells at most.
+#: Axes of groups alone: 7 * 4 * 4 * 6 * 3 * 2 cells at most.
 _GROUPS = {
     "attention": "auto,math,flash,mem_efficient,cudnn,original,xformers",
     "compile": "off,default,reduce_overhead,max_autotune",
     "precision": "autocast,fp16,bf16,fp32",
-    "batch_size": "1,2,4",
+    "batch_size": "1,2,4,8,16,32",
+    "sampler": "plms,ddim,dpm_solver",
+    "optimizations": "none,auto",
 }
 
 
@@ -41,7 +43,7 @@ def main() -> None:
     """Print a row for each matrix."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--cells", type=int, nargs="+", default=[100, 300, 1000, 3000])
-    parser.add_argument("--kinds", nargs="+", default=["values", "mixed"])
+    parser.add_argument("--kinds", nargs="+", default=["values", "mixed", "groups"])
     options = parser.parse_args()
     print("matrix        cells   CPU s  ms/cell  peak MB")
     for kind in options.kinds:

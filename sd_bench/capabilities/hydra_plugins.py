@@ -1,7 +1,7 @@
 """Our plugins of Hydra, known to it whatever hides the folder that it looks into.
 
 Hydra finds plugins in the namespace package ``hydra_plugins``. A package of that name in the
-working folder, with an ``__init__.py``, hides all others.
+working folder, with an ``__init__.py``, would hide all others, and would be run.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
 
 from hydra.core.plugins import Plugins
 from hydra.plugins.plugin import Plugin
@@ -18,7 +20,8 @@ from omegaconf import DictConfig
 from sd_bench.errors import ConfigError
 from sd_bench.paths import PACKAGE_DIR
 
-_FOLDER = PACKAGE_DIR.parent / "hydra_plugins"
+_NAMESPACE = "hydra_plugins"
+_FOLDER = PACKAGE_DIR.parent / _NAMESPACE
 _SWEEPER, _OURS = "hydra/sweeper", "matrix"
 _OUR_SWEEPER = "hydra_plugins.sd_bench_launcher.MatrixSweeper"
 
@@ -46,10 +49,11 @@ def _not_ours(argument: str) -> ConfigError:
 
 def register_plugins() -> None:
     """Load what of ours Hydra has not found by itself, and register it."""
+    _make_a_namespace()
     plugins = Plugins.instance()
     known = {name.rpartition(".")[0] for name in plugins.class_name_to_class}
     for file in sorted(_FOLDER.glob("sd_bench_*/__init__.py")):
-        name = f"hydra_plugins.{file.parent.name}"
+        name = f"{_NAMESPACE}.{file.parent.name}"
         if name in known:
             continue
         spec = importlib.util.spec_from_file_location(name, file)
@@ -60,3 +64,16 @@ def register_plugins() -> None:
         for _, found in inspect.getmembers(module, inspect.isclass):
             if issubclass(found, Plugin) and found.__module__ == name:
                 plugins.register(found)
+
+
+def _make_a_namespace() -> None:
+    """Have ``hydra_plugins`` hold what every folder of that name does, as Hydra means it."""
+    if _NAMESPACE in sys.modules:
+        return
+    spec = importlib.util.find_spec(_NAMESPACE)
+    if spec is None or spec.origin is None:  # so it is
+        return
+    module = ModuleType(_NAMESPACE)
+    folders = [Path(entry).absolute() / _NAMESPACE for entry in sys.path]
+    module.__path__ = [str(folder) for folder in folders if folder.is_dir()]
+    sys.modules[_NAMESPACE] = module

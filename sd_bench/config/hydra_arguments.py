@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import shlex
+from collections import deque
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -37,6 +38,8 @@ _FLAGS_WITH_VALUE = {
 }  # fmt: skip
 #: A dash and a number, or a dash alone, is none for Hydra's parser.
 _FLAG = re.compile(r"-(?!$|\d|\.\d)")
+_INFO = ("--info", "-i")
+_WORD = re.compile(r"[a-z][a-z-]*")
 #: How many values a range may stand for.
 MOST_VALUES = 10_000
 _OVERRIDE = re.compile(r"(?P<prefix>\+{0,2}|~)(?P<name>[\w.]+)(?:=(?P<value>.*))?", re.DOTALL)
@@ -75,15 +78,19 @@ def arguments_for_hydra(arguments: Sequence[str]) -> list[str]:
 
 def split_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """The flags of a command line, each once and with its value as one word, and the rest."""
-    flags, overrides, rest = [], [], iter(arguments)
-    for argument in rest:
+    flags, overrides, rest = [], [], deque(arguments)
+    while rest:
+        argument = rest.popleft()
         name, equals, _ = argument.partition("=")
         if argument == "--":  # what follows is an override in any case
             continue
         if _FLAG.match(argument) is None:
             overrides.append(argument)
-        elif name in _FLAGS_WITH_VALUE and not equals and (value := next(rest, None)) is not None:
-            flags.append(f"{_FLAGS_WITH_VALUE[name]}={value}")
+        elif name in _FLAGS_WITH_VALUE and not equals and rest:
+            flags.append(f"{_FLAGS_WITH_VALUE[name]}={rest.popleft()}")
+        elif argument in _INFO:  # its value may be left out
+            has_value = rest and _WORD.fullmatch(rest[0])
+            flags.append(f"--info={rest.popleft() if has_value else 'all'}")
         else:
             flags.append({"--multirun": "-m"}.get(argument, argument))
     return list(dict.fromkeys(flags)), overrides

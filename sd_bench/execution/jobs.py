@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
@@ -24,20 +23,16 @@ def compose_jobs(
 
     Says how far it is where it takes long. Raises what Hydra raises, and ConfigError.
     """
-    sharing: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for at, overrides in enumerate(job_overrides):
-        sharing[composition.sharing(overrides)].append(at)
-    one_combination_after_another = [at for places in sharing.values() for at in places]
-    jobs = {}
-    with closing(counted(one_combination_after_another, "cells composed")) as places:
-        for at in places:
-            overrides, index = job_overrides[at], first_index + at
-            jobs[at] = Job(
+    jobs: list[Job] = []
+    with closing(counted(job_overrides, "cells composed")) as each:
+        for index, overrides in enumerate(each, first_index):
+            job = Job(
                 config=composition.config(overrides),
                 at_scale=partial(composition.config, overrides),
                 index=index,
-                label=labels[at],
+                label=labels[len(jobs)],
                 folder=sweep_folder / composition.subdir(overrides, index),
                 sweep_folder=sweep_folder,
             )
-    return [jobs[at] for at in range(len(job_overrides))]
+            jobs.append(job)
+    return jobs

@@ -84,6 +84,21 @@ def test_flags_go_first_with_their_values() -> None:
     assert arguments_for_hydra(typed)[:3] == flags
 
 
+@pytest.mark.parametrize(
+    ("typed", "given"),
+    [
+        (["attention=flash", "--info", "batch_size=1"], ["--info=all"]),
+        (["attention=flash", "-i", "defaults-tree", "images=off"], ["--info=defaults-tree"]),
+        (["--info=plugins", "-m"], ["--info=plugins", "-m"]),
+        (["-i", "-m"], ["--info=all", "-m"]),
+    ],
+)
+def test_a_flag_whose_value_may_be_left_out_takes_no_override_for_it(
+    typed: list[str], given: list[str]
+) -> None:
+    assert split_flags(typed)[0] == given
+
+
 def test_a_value_is_read_as_hydra_would(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODELS", "/models")
     assert typed_value(["++weights='a, b.ckpt'"], "weights") == "a, b.ckpt"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from sd_bench.config.shared_composition import SharedComposition
 from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import cell_hash
 from sd_bench.execution.jobs import compose_jobs
+from sd_bench.paths import CONF_DIR
 from tests.support.matrices import Matrix, matrix_of
 
 TYPED = (
@@ -45,24 +48,82 @@ TYPED = (
     "allocator=keep +allocator.variables.A=b,c",
     "hydra.sweep.subdir='${hydra.job.override_dirname}' gpu=cpu workload.seed=1,2 batch_size=1,2",
     "hydra.sweep.subdir='${hydra.job.num}_${hydra.overrides.task}' workload.seed=range(1,3)",
+    "hydra.sweep.subdir='${hydra.runtime.choices.attention}_${attention.backend}_${hydra.job.num}' "
+    "gpu=cpu attention=flash,math preset=none,optimized",
+    "gpu=cpu ++attention.backend=flash,math +attention.upcast=true precision.name='${scale}',fp32",
     "hydra.job.config.override_dirname.exclude_keys=[gpu] hydra.job.name=a "
     "'hydra.sweep.subdir=${hydra.job.name}/${hydra.job.override_dirname}' gpu=cpu weights=a,b",
 )
 
 
+#: Cells of the drawn mix: more than any group has options.
+NUM_MIXED = 40
+
+
 @pytest.mark.parametrize("typed", TYPED)
 def test_each_cell_is_what_hydra_alone_makes_of_it(typed: str, tmp_path: Path) -> None:
     with matrix_of(*shlex.split(typed)) as matrix:
-        labels = distinct_labels(matrix.jobs)
-        composition = SharedComposition(matrix.loader, matrix.master)
-        jobs = compose_jobs(composition, matrix.jobs, labels, 0, tmp_path)
-        assert len(jobs) == len(matrix.jobs) > 0
-        for at, job in enumerate(jobs):
-            config, subdir = matrix.by_hydra_alone(at)
-            assert job.config == config
-            assert repr(job.config) == repr(config)  # 1 and 1.0 and True are equal
-            assert cell_hash(job.config) == cell_hash(config)
-            assert (job.index, job.label, job.folder) == (at, labels[at], tmp_path / subdir)
+        assert_as_by_hydra_alone(matrix, tmp_path)
+
+
+def test_so_is_any_mix_of_options_of_the_real_groups(tmp_path: Path) -> None:
+    """Every option of every group at least once, beside others that are drawn."""
+    draw = random.Random(22)
+    columns = []
+    for group in sorted(path for path in CONF_DIR.iterdir() if path.is_dir()):
+        options = [file.stem for file in sorted(group.glob("*.yaml"))]
+        if group.name not in ("hydra", "experiment"):
+            drawn = [*options, *draw.choices(options, k=NUM_MIXED - len(options))]
+            draw.shuffle(drawn)
+            columns.append([f"{group.name}='{option}'" for option in drawn])
+    jobs = list(map(list, zip(*columns, strict=True)))
+    with matrix_of("gpu=cpu") as plain:
+        assert_as_by_hydra_alone(Matrix(plain.loader, plain.master, jobs), tmp_path)
+
+
+OPTIONS_OF_A_USER = {
+    "attention/of_all.yaml": "# @package _global_\nattention: {backend: math}\nimages: false\n",
+    "sampler/auto.yaml": "name: plms\nsteps: 5\n",
+    "sampler/math.yaml": "name: ddim\nsteps: 3\n",
+    "sampler/flash.yaml": "name: plms\nsteps: 4\n",
+    "preset/follows.yaml": "# @package _global_\ndefaults:\n  - override /sampler: ${attention}\n",
+    "preset/reaches.yaml": "# @package _global_\nallocator: {variables: {A: b}}\n",
+    "precision/chained.yaml": "name: ${sampler.name}\n",
+    "compile/nested.yaml": "mode: ${${preset.name}.backend}\n",
+    "preset/names.yaml": "# @package _global_\npreset: {name: attention}\n",
+}
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "attention=math,flash preset=follows batch_size=1,2",
+        "allocator=auto,keep,default preset=none,reaches weights_seed=1,2",
+        "attention=of_all,math,flash images=true,false sampler=math,flash",
+        "precision=chained,fp32 sampler=math,plms preset=none,follows attention=math",
+        "compile=nested,off preset=names attention=math,flash attention.backend=cudnn,auto",
+    ],
+)
+def test_options_of_a_user_may_depend_on_one_another(typed: str, tmp_path: Path) -> None:
+    conf = tmp_path / "conf"
+    shutil.copytree(CONF_DIR, conf)
+    for name, text in OPTIONS_OF_A_USER.items():
+        (conf / name).write_text(text)
+    with matrix_of("gpu=cpu", *typed.split(), conf=conf) as matrix:
+        assert_as_by_hydra_alone(matrix, tmp_path)
+
+
+def assert_as_by_hydra_alone(matrix: Matrix, folder: Path) -> None:
+    labels = distinct_labels(matrix.jobs)
+    composition = SharedComposition(matrix.loader, matrix.master)
+    jobs = compose_jobs(composition, matrix.jobs, labels, 0, folder)
+    assert len(jobs) == len(matrix.jobs) > 0
+    for at, job in enumerate(jobs):
+        config, subdir = matrix.by_hydra_alone(at)
+        assert job.config == config
+        assert repr(job.config) == repr(config)  # 1 and 1.0 and True are equal
+        assert cell_hash(job.config) == cell_hash(config)
+        assert (job.index, job.label, job.folder) == (at, labels[at], folder / subdir)
 
 
 @pytest.mark.parametrize(
@@ -107,11 +168,31 @@ def test_what_hydra_refuses_is_refused_in_its_words(good: str, bad: str) -> None
     assert one_line(shared.value) == one_line(alone.value)
 
 
-def test_hydra_composes_once_for_each_combination_of_options(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("typed", "num_cells", "num_composed"),
+    [
+        ("attention=flash,math gpu=cpu workload.seed=range(0,500) weights_seed=3", 1000, 2),
+        # One for the first cell, and one for every other option.
+        (
+            "gpu=cpu attention=flash,math,auto compile=off,default,max_autotune "
+            "precision=fp32,bf16 optimizations=none,auto "
+            "model_version=sd1_tiny,sd2_tiny batch_size=1,2",
+            144,
+            1 + 2 + 2 + 1 + 1 + 1 + 1,
+        ),
+        # Of these presets only optimized has something to say of what is in attention.
+        ("gpu=cpu preset=none,optimized,original_xformers attention=flash,math sampler=plms,ddim",
+         12, 1 + 1 + 1 + 2 + 1),
+    ],
+)  # fmt: skip
+def test_hydra_composes_once_for_each_part_that_differs(
+    typed: str,
+    num_cells: int,
+    num_composed: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    typed = ("attention=flash,math", "gpu=cpu", "workload.seed=range(0,500)", "weights_seed=3")
-    with matrix_of(*typed) as matrix:
+    with matrix_of(*typed.split()) as matrix:
         composed: list[list[str]] = []
         load = matrix.loader.load_sweep_config
 
@@ -122,11 +203,8 @@ def test_hydra_composes_once_for_each_combination_of_options(
         monkeypatch.setattr(matrix.loader, "load_sweep_config", count)
         composition = SharedComposition(matrix.loader, matrix.master)
         jobs = compose_jobs(composition, matrix.jobs, distinct_labels(matrix.jobs), 0, tmp_path)
-    assert len(jobs) == 1000
-    assert composed == [["attention=flash", "gpu=cpu"], ["attention=math", "gpu=cpu"]]
-    assert [(job.config.attention.backend, job.config.workload.seed) for job in jobs] == [
-        (backend, seed) for backend in ("flash", "math") for seed in range(500)
-    ]
+    assert len(composed) == num_composed
+    assert len(jobs) == len({repr(job.config) for job in jobs}) == num_cells
 
 
 def test_a_matrix_that_no_sweep_can_end_is_refused_before_it_is_written_out() -> None:

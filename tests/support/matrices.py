@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hydra import initialize_config_dir
@@ -14,7 +15,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, RunMode
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, open_dict, read_write
 
 from sd_bench.capabilities.composition import register
 from sd_bench.config.conversion import at_scale, from_hydra
@@ -36,19 +37,19 @@ class Matrix:
         composed = self.loader.load_sweep_config(self.master, self.jobs[at])
         with read_write(composed), open_dict(composed):
             composed.hydra.job.id = composed.hydra.job.num = at
-        hydra_config = OmegaConf.masked_copy(composed, "hydra")
+        subdir = str(composed.hydra.sweep.subdir)
         config = composed.copy()
         with read_write(config), open_dict(config):
             del config["hydra"]
         resolved = from_hydra(config if scale is None else at_scale(config, scale))
-        return resolved, str(hydra_config.hydra.sweep.subdir)
+        return resolved, subdir
 
 
 @contextmanager
-def matrix_of(*arguments: str) -> Iterator[Matrix]:
-    """What ``python -m sd_bench -m`` makes of these arguments."""
+def matrix_of(*arguments: str, conf: Path = CONF_DIR) -> Iterator[Matrix]:
+    """What ``python -m sd_bench -m`` makes of these arguments, with the options in ``conf``."""
     register()
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+    with initialize_config_dir(str(conf), version_base="1.3"):
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
         loader = hydra.config_loader
