@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import os
 import signal
@@ -10,6 +11,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 import hydra
@@ -19,7 +21,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from sd_bench.capabilities.composition import register
 from sd_bench.capabilities.hydra_plugins import check_sweeper, check_sweeper_typed
+from sd_bench.cli.cluster_command import Detached, run_scheduled
 from sd_bench.cli.error_lines import SEVERAL_VALUES, is_users_fault, one_line
+from sd_bench.cli.job_screen import JobScreen
 from sd_bench.cli.plan_screen import show_plan
 from sd_bench.cli.resume_arguments import (
     OUTPUTS,
@@ -28,6 +32,8 @@ from sd_bench.cli.resume_arguments import (
     stored_arguments,
 )
 from sd_bench.cli.sweep_screen import Screen
+from sd_bench.cluster.group_job import END_SIGNAL
+from sd_bench.cluster.scheduled import ScheduledJobs
 from sd_bench.command_lines import shown
 from sd_bench.config.conversion import at_scale, from_hydra
 from sd_bench.config.hydra_arguments import arguments_for_hydra, with_present_names
@@ -35,6 +41,7 @@ from sd_bench.config.overrides import parse_overrides
 from sd_bench.config.schema import Config
 from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Cell, EndedJobs, Job
+from sd_bench.execution.folder_claim import VARIABLE
 from sd_bench.execution.leaving_out import find_unsupported, say_left_out
 from sd_bench.execution.pinning import pinned, recognised_model
 from sd_bench.execution.slots import slots_for
@@ -50,6 +57,7 @@ from sd_bench.paths import CONF_DIR
 from sd_bench.screens.console import is_reader_gone, make_console, say
 from sd_bench.screens.lines import print_line
 
+_PR_SET_PDEATHSIG = 1
 EXIT_OK, EXIT_FAILED_CELL, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
@@ -70,7 +78,11 @@ def main() -> int:
             stream.reconfigure(errors="backslashreplace")
     # Hydra warns of a folder that is not there, and goes on without the options that are in it.
     warnings.filterwarnings("error", "provider=hydra.searchpath", UserWarning)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: end the worker, tidy up
+    ending = _Ending()
+    if VARIABLE in os.environ:
+        _leave_signals_to_the_job(ending)
+    else:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: end the worker
     try:
         present = [with_present_names(argument) for argument in sys.argv[1:]]
         old_words = [(o, n) for o, n in zip(sys.argv[1:], present, strict=True) if o != n]
@@ -83,7 +95,7 @@ def main() -> int:
         check_sweeper_typed(overrides)
         sys.argv[1:] += _recognised(overrides)
 
-        def task(jobs: DictConfig | Sequence[Job] | EndedJobs) -> None:
+        def task(jobs: DictConfig | Sequence[Job] | ScheduledJobs | EndedJobs) -> None:
             """All jobs of the sweep from our launcher; one job from any other of Hydra's.
 
             Of the latter the sweeper tells at the end where they ran: not here, perhaps, but in
@@ -99,7 +111,7 @@ def main() -> int:
                 words = f"{old} is now {new}; the old words work until 1.0"
                 say(f"sd_bench: {words}", sys.stderr)
             try:
-                results.append(_run_jobs(jobs, typed))
+                results.append(_run_jobs(jobs, typed, ending))
             except Exception as error:
                 if not isinstance(jobs, DictConfig) or os.getpid() != here:
                     raise
@@ -151,7 +163,35 @@ def _recognised(overrides: Sequence[str]) -> list[str]:
     return [f"model_version={name}"]
 
 
+class _Ending:
+    """Whether the command is to end after the rounds under way; call it to ask."""
+
+    def __init__(self) -> None:
+        self._is_asked_for = False
+
+    def ask_for(self, number: int, frame: FrameType | None) -> None:
+        self._is_asked_for = True
+
+    def __call__(self) -> bool:
+        return self._is_asked_for
+
+
+def _leave_signals_to_the_job(ending: _Ending) -> None:
+    """A scheduler signals all processes of a job at once; the job tells this one what to do.
+
+    What is ignored here is ignored by workers too: no round is lost to a warning. The command ends
+    with the process that holds the claim for it, however that ends.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    signal.signal(END_SIGNAL, ending.ask_for)
+
+
 def _last_words(interrupt: KeyboardInterrupt, begun_with: Sequence[str]) -> str:
+    if isinstance(interrupt, Detached):
+        return str(interrupt)
     if not isinstance(interrupt, SweepInterrupted):
         return "interrupted"
     return (
@@ -178,17 +218,25 @@ def _overrides_in(arguments: list[str]) -> list[str]:
     return overrides
 
 
-def _run_jobs(jobs: DictConfig | Sequence[Job], typed: list[str]) -> SweepResult:
+def _run_jobs(
+    jobs: DictConfig | Sequence[Job] | ScheduledJobs, typed: list[str], ending: _Ending
+) -> SweepResult:
     if isinstance(jobs, DictConfig):  # another launcher of Hydra's: each job is its own sweep
         check_sweeper(HydraConfig.get().sweeper)
         job = _single_job(jobs)
-        return _run([job], job.folder, typed)
+        return _run([job], job.folder, typed, ending)
+    scheduled = None
+    if isinstance(jobs, ScheduledJobs):
+        scheduled, jobs = jobs, jobs.jobs
     if not jobs:
         raise ConfigError("no cells: a range or glob on the command line matches nothing")
     is_sweep = {"-m", "--multirun"} & set(typed)
     if len(jobs) > 1 and not is_sweep and all(job.config.experiment is None for job in jobs):
         raise ConfigError(SEVERAL_VALUES)
-    return _run(jobs, jobs[0].sweep_folder, typed)
+    folder = jobs[0].sweep_folder
+    if scheduled is not None:
+        return run_scheduled(scheduled, [_cell(job) for job in jobs], folder, typed)
+    return _run(jobs, folder, typed, ending)
 
 
 def _single_job(config: DictConfig) -> Job:
@@ -224,7 +272,7 @@ def _default_label(config: Config) -> str:
     )
 
 
-def _run(jobs: Sequence[Job], folder: Path, typed: list[str]) -> SweepResult:
+def _run(jobs: Sequence[Job], folder: Path, typed: list[str], ending: _Ending) -> SweepResult:
     console = make_console()
     cells = [_cell(job) for job in jobs]
     if left_out := find_unsupported(cells):
@@ -239,7 +287,12 @@ def _run(jobs: Sequence[Job], folder: Path, typed: list[str]) -> SweepResult:
         show_plan(console, plan, finished, estimates(plan, earlier))
         return SweepResult([])
     arguments = stored_arguments(typed)
-    screen = Screen(console, arguments, any(cell.config.verbose for cell in cells))
+    verbose = any(cell.config.verbose for cell in cells)
+    screen = (
+        JobScreen(console, arguments, verbose, folder)
+        if VARIABLE in os.environ
+        else Screen(console, arguments, verbose)
+    )
     try:
         return run_sweep(
             cells,
@@ -247,6 +300,7 @@ def _run(jobs: Sequence[Job], folder: Path, typed: list[str]) -> SweepResult:
             folder,
             arguments,
             at_scale=lambda scale: [_cell(job, scale) for job in jobs],
+            is_ending=ending,
         )
     finally:
         screen.stop()
