@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from sd_bench.execution.folder_claim import living_holder
 from sd_bench.paths import IS_CHECKOUT, PACKAGE_DIR
 
 _THREADS = "OMP_NUM_THREADS"
+#: What Ray takes of a node's accelerator type for a task that asks for it.
+_A_SHARE = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +62,10 @@ class RayScheduler:
     def submit(self, sweep: Path, group: Group, nodes: Sequence[str]) -> str:
         ray = self._connected()
         options = self.parameters(group)
-        # a function of Ray's own process must not be pickled by value: the nodes have sd_bench
-        task = ray.remote(_run_group).options(**options)
+        task = ray.remote(_run_group)
         keeps_threads = _THREADS in os.environ
         references = tuple(
-            task.options(**where).remote(str(sweep), group.name, keeps_threads)
+            task.options(**options, **where).remote(str(sweep), group.name, keeps_threads)
             for where in self._places(ray, group, options, nodes)
         )
         job = references[0].task_id().hex()
@@ -102,7 +103,7 @@ class RayScheduler:
         return ray
 
     def _places(
-        self, ray: Any, group: Group, options: dict[str, object], nodes: Sequence[str]
+        self, ray: Any, group: Group, options: Mapping[str, Any], nodes: Sequence[str]
     ) -> list[dict[str, object]]:
         """Where each of the group's tasks is to run: on other nodes than the others."""
         from ray.util.scheduling_strategies import (
@@ -111,7 +112,13 @@ class RayScheduler:
         )
 
         if nodes:
-            ids = {n["NodeManagerHostname"]: n["NodeID"] for n in ray.nodes() if n["Alive"]}
+            needed = _needed(options)
+            ids = {
+                node["NodeManagerHostname"]: node["NodeID"]
+                for node in ray.nodes()
+                if node["Alive"]
+                and all(node["Resources"].get(name, 0) >= n for name, n in needed.items())
+            }
             missing = [node for node in nodes if node not in ids]
             if missing:
                 raise ConfigError(
@@ -124,10 +131,8 @@ class RayScheduler:
             ]
         if group.nodes == 1:
             return [{}]
-        bundle = {"CPU": options["num_cpus"], "GPU": options["num_gpus"]}
-        placement = ray.util.placement_group(
-            [{k: v for k, v in bundle.items() if v}] * group.nodes, strategy="STRICT_SPREAD"
-        )
+        bundles = [_needed(options) for _ in range(group.nodes)]
+        placement = ray.util.placement_group(bundles, strategy="STRICT_SPREAD")
         return [
             {
                 "scheduling_strategy": PlacementGroupSchedulingStrategy(
@@ -155,6 +160,15 @@ class RayScheduler:
 
     def words_to_cancel(self, jobs: Sequence[str]) -> list[str]:
         return []
+
+
+def _needed(options: Mapping[str, Any]) -> dict[str, float]:
+    """What a task takes of its node, in the words of Ray's nodes."""
+    needed = {"CPU": options["num_cpus"], "GPU": options["num_gpus"]}
+    if (accelerator := options.get("accelerator_type")) is not None:
+        needed[f"accelerator_type:{accelerator}"] = _A_SHARE
+    needed |= options.get("resources", {})
+    return {name: number for name, number in needed.items() if number}
 
 
 def _run_group(sweep: str, name: str, keeps_threads: bool) -> int:

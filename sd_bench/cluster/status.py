@@ -128,7 +128,8 @@ def _of_folder(folder: Path, group: StoredGroup, job: str, state: JobState) -> G
     failed = 0 if progress is None else progress.failed
     measured = max(0, count_records(folder) - failed)
     expected = len(group.cells) if progress is None else progress.expected
-    running = int(word == RUNNING and ended is None)
+    is_at_work = word == RUNNING and ended is None and measured + failed < expected
+    running = int(is_at_work)
     is_done = word == DONE
     state_word, reason = state.state, state.reason
     if word in (DONE, FAILED) and ended is not None:

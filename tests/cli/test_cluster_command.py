@@ -1,4 +1,4 @@
-"""A sweep for a scheduler on a machine that has none: what would be submitted, and what is refused."""
+"""A sweep for a scheduler where there is none: what would be submitted, and what is refused."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from sd_bench.cli.status_command import main as status
 from sd_bench.cluster.folders import (
     Ended,
     GroupFolders,
@@ -17,7 +18,6 @@ from sd_bench.cluster.folders import (
     write_ended,
     write_progress,
 )
-from sd_bench.cli.status_command import main as status
 from sd_bench.execution.folder_claim import Process
 from tests.support.commands import Command
 
