@@ -124,6 +124,7 @@ class ClusterSweep:
         for process in self._started:
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
+            if process.stdout is not None and not process.stdout.closed:
                 process.communicate()
 
 
