@@ -6,17 +6,23 @@ and each round (starting and ending a process, environment facts, saving, drawin
 what the longer sweep has more of it, by the rounds that it has more. The UNet call under the
 profiler that proves the kernel is a measured call, and shown apart.
 
+What passes between two rounds is also read from the records themselves: the time from one to the
+next, less the life of the worker in between. No scheduler's wait is in that, so it compares one
+machine with hydra/launcher=slurm and ray.
+
     python benchmarks/overhead.py [--rounds 1 3] [OVERRIDES ...]
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from sd_bench.execution.time_account import Account
@@ -31,7 +37,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, nargs=2, default=(1, 3), metavar=("FEW", "MANY"))
     parser.add_argument("overrides", nargs="*", help="as for sd_bench: which cells")
     options = parser.parse_args()
-    short, long = (account_of(rounds, options.overrides) for rounds in options.rounds)
+    measured = [measure(rounds, options.overrides) for rounds in options.rounds]
+    (short, _), (long, between_s) = measured
     each_s, once_s = split(short, long)
     for account in (short, long):
         print(f"{account.rounds} rounds, {account.total_s:.1f} s in all, from outside:")
@@ -39,20 +46,43 @@ def main() -> None:
             each = f"{seconds / account.rounds:7.3f} s a round"
             print(f"{name:13}{seconds:8.1f} s {account.share(name):5.1f} % {each}")
     print(f"overhead: {each_s:.3f} s each round, {once_s:.2f} s once a command")
+    print(
+        f"between two rounds of a job: {statistics.median(between_s):.3f} s (median of "
+        f"{len(between_s)}, {min(between_s):.3f} to {max(between_s):.3f})"
+    )
 
 
-def account_of(rounds: int, overrides: Sequence[str]) -> Account:
-    """The account of a sweep of so many rounds, by the clock outside of the command."""
+def measure(rounds: int, overrides: Sequence[str]) -> tuple[Account, list[float]]:
+    """The account of a sweep of so many rounds, by the clock outside of the command.
+
+    With the seconds between each two rounds of a job that no worker has lived through.
+    """
     with tempfile.TemporaryDirectory() as folder:
         arguments = [*SIX_CELLS, f"protocol.rounds={rounds}", f"hydra.sweep.dir={folder}/sweep"]
         began = time.perf_counter()
         subprocess.run([sys.executable, "-m", "sd_bench", *arguments, *overrides], check=True)
         total_s = time.perf_counter() - began
-        records = [read_record(path) for path in find_records(Path(folder))]
+        files = list(find_records(Path(folder)))
+        records = [read_record(path) for path in files]
+        between_s = between_rounds(files)
     account = Account.of(records, total_s)
     if account is None:
         sys.exit("a round has no times: nothing to account for")
-    return account
+    return account, between_s
+
+
+def between_rounds(files: Sequence[Path]) -> list[float]:
+    """What passes between two records of one job, less the life of the later one's worker."""
+    jobs: dict[str, list[tuple[float, float]]] = {}
+    for file in files:
+        record = read_record(file)
+        lived_s = (record.times and record.times.worker_s) or 0.0
+        jobs.setdefault(record.sweep, []).append((file.stat().st_mtime, lived_s))
+    return [
+        ended - before - lived_s
+        for rounds in map(sorted, jobs.values())
+        for (before, _), (ended, lived_s) in pairwise(rounds)
+    ]
 
 
 def split(short: Account, long: Account) -> tuple[float, float]:

@@ -23,6 +23,10 @@ def _run() -> int:
             from sd_bench.cli.tune_command import main as tune
 
             return tune(sys.argv[2:])
+        if sys.argv[1:2] == ["status"]:
+            from sd_bench.cli.status_command import main as status
+
+            return status(sys.argv[2:])
         if {"-h", "--help"} & set(sys.argv[1:]):
             return _help()
         if "--version" in sys.argv[1:]:

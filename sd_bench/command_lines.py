@@ -16,7 +16,7 @@ from sd_bench.paths import folder_argument
 #: The console scripts, by the module that each runs.
 _SCRIPTS = {"sd_bench": "sd-bench", "analysis": "sd-bench-analysis"}
 #: What decides which program runs and which file is written: never taken from a folder.
-_ONLY_TYPED = ("torch_env.python", "time_file")
+_ONLY_TYPED = ("torch_env.python", "time_file", "cluster")
 _ONLY_TYPED_BEGINS = (
     "--config-", "hydra.launcher", "hydra.sweeper", "hydra.callbacks", "hydra.searchpath", "hydra/",
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The launcher ``fresh_process`` and the sweeper ``matrix``, where Hydra looks for plugins.
+"""The launchers ``fresh_process``, ``slurm`` and ``ray`` and the sweeper ``matrix``, for Hydra.
 
 The work is in sd_bench; this is what Hydra needs to hand it over.
 """
@@ -21,10 +21,11 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from sd_bench.capabilities.hydra_plugins import check_sweeper
+from sd_bench.cluster.scheduled import ScheduledJobs, cells_to_run
 from sd_bench.config.overrides import check_num_cells
 from sd_bench.config.shared_composition import SharedComposition
 from sd_bench.errors import ConfigError
-from sd_bench.execution.cell import EndedJobs
+from sd_bench.execution.cell import EndedJobs, Job
 from sd_bench.execution.jobs import compose_jobs
 from sd_bench.execution.sweep_folder import LOCK
 from sd_bench.paths import folder_argument
@@ -32,7 +33,19 @@ from sd_bench.tuning.preset import with_tuned
 
 
 class FreshProcessLauncher(Launcher):
-    """Composes every job, then hands all of them to the task at once: their rounds interleave."""
+    """Composes every job, then hands all of them to the task at once: their rounds interleave.
+
+    ``group`` is a file with the cells to run instead of the matrix: a part of a sweep that is
+    divided among jobs of a scheduler. Raises ConfigError for settings that it does not have.
+    """
+
+    def __init__(self, group: str | None = None, **others: Any) -> None:
+        if others:
+            raise ConfigError(
+                f"hydra.launcher: {', '.join(others)} (cluster=OPTION sets these): are for "
+                "hydra/launcher=slurm or ray; name one of them, or leave these out"
+            )
+        self._group = group
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -45,13 +58,61 @@ class FreshProcessLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
+        if self._group is not None:
+            job_overrides = cells_to_run(Path(self._group), job_overrides)
+        jobs = self._compose(job_overrides, initial_job_idx)
+        self.task_function(jobs)  # ours takes a whole sweep
+        return _completed(job_overrides)
+
+    def _compose(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[Job]:
         composition = SharedComposition(self.hydra_context.config_loader, self.config)
         sweep_dir = Path(self.config.hydra.sweep.dir).absolute()
         labels = distinct_labels([filter_overrides(overrides) for overrides in job_overrides])
         job_overrides = [with_tuned(o, composition.config) for o in job_overrides]
-        jobs = compose_jobs(composition, job_overrides, labels, initial_job_idx, sweep_dir)
-        self.task_function(jobs)  # ours takes a whole sweep
-        return [JobReturn(overrides=o, status=JobStatus.COMPLETED) for o in job_overrides]
+        return compose_jobs(composition, job_overrides, labels, initial_job_idx, sweep_dir)
+
+
+def _completed(job_overrides: Sequence[Sequence[str]]) -> list[JobReturn]:
+    return [JobReturn(overrides=o, status=JobStatus.COMPLETED) for o in job_overrides]
+
+
+class _SchedulerLauncher(FreshProcessLauncher):
+    """Hands the sweep over to be divided among a scheduler's jobs, with the launcher's settings."""
+
+    scheduler = ""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__()
+        self._settings = settings
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        plain = OmegaConf.to_container(OmegaConf.create(self._settings), resolve=True)
+        assert isinstance(plain, dict)
+        self.task_function(
+            ScheduledJobs(
+                jobs=self._compose(job_overrides, initial_job_idx),
+                overrides=job_overrides,
+                launcher=self.scheduler,
+                settings={str(name): value for name, value in plain.items()},
+            )
+        )
+        return _completed(job_overrides)
+
+
+class SlurmLauncher(_SchedulerLauncher):
+    """Each group of cells as a job of Slurm's."""
+
+    scheduler = "slurm"
+
+
+class RayLauncher(_SchedulerLauncher):
+    """Each group of cells as a task of Ray's."""
+
+    scheduler = "ray"
 
 
 def distinct_labels(jobs: Sequence[Sequence[str]]) -> list[str]:
@@ -92,7 +153,9 @@ class MatrixSweeper(BasicSweeper):
                 "command, which every round gets"
             )
         if self.config.resume and not isinstance(self.launcher, FreshProcessLauncher):
-            raise ConfigError("resume: only hydra/launcher=fresh_process can go on with a sweep")
+            raise ConfigError(
+                "resume: only hydra/launcher=fresh_process, slurm and ray can go on with a sweep"
+            )
         sweep_dir = Path(self.config.hydra.sweep.dir).absolute()
         made = [folder for folder in (sweep_dir, *sweep_dir.parents) if not folder.exists()]
         if self._is_named_by_the_time() and not (self.config.dry_run or self.config.resume):

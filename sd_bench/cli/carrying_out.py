@@ -5,6 +5,7 @@ The command does so once Hydra has composed the jobs, and ``sd_bench.run`` does 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,13 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from sd_bench.capabilities.hydra_plugins import check_sweeper, check_sweeper_typed
+from sd_bench.cli.cluster_command import run_scheduled
 from sd_bench.cli.error_lines import SEVERAL_VALUES
+from sd_bench.cli.job_screen import JobScreen
 from sd_bench.cli.plan_screen import show_plan
 from sd_bench.cli.resume_arguments import OUTPUTS, resumed_arguments, stored_arguments
 from sd_bench.cli.sweep_screen import Screen
+from sd_bench.cluster.scheduled import ScheduledJobs
 from sd_bench.command_lines import shown
 from sd_bench.config.conversion import at_scale, from_hydra
 from sd_bench.config.hydra_arguments import arguments_for_hydra, with_present_names
@@ -27,6 +31,7 @@ from sd_bench.config.overrides import parse_overrides
 from sd_bench.config.schema import Config
 from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Cell, Job
+from sd_bench.execution.folder_claim import VARIABLE
 from sd_bench.execution.leaving_out import find_unsupported, say_left_out
 from sd_bench.execution.pinning import pinned, recognised_model
 from sd_bench.execution.slots import slots_for
@@ -95,23 +100,38 @@ def _overrides_in(arguments: list[str]) -> list[str]:
     return overrides
 
 
-def run_jobs(
-    jobs: DictConfig | Sequence[Job], typed: Sequence[str], console: Console
-) -> SweepResult:
-    """Measure all jobs of a sweep, or the one job that another launcher of Hydra's has at a time.
+def _never() -> bool:
+    return False
 
-    Raises ConfigError, what a sweep raises, and SweepInterrupted.
+
+def run_jobs(
+    jobs: DictConfig | Sequence[Job] | ScheduledJobs,
+    typed: Sequence[str],
+    console: Console,
+    is_ending: Callable[[], bool] = _never,
+) -> SweepResult:
+    """Measure all jobs of a sweep, or the one job that another launcher of Hydra's has at a time;
+    what a scheduler is to run is submitted to it.
+
+    Once it ``is_ending`` the rounds under way are finished, and no other begins. Raises
+    ConfigError, what a sweep raises, SweepInterrupted and Detached.
     """
     if isinstance(jobs, DictConfig):  # another launcher of Hydra's: each job is its own sweep
         check_sweeper(HydraConfig.get().sweeper)
         job = _single_job(jobs)
-        return _run([job], job.folder, typed, console)
+        return _run([job], job.folder, typed, console, is_ending)
+    scheduled = None
+    if isinstance(jobs, ScheduledJobs):
+        scheduled, jobs = jobs, jobs.jobs
     if not jobs:
         raise ConfigError("no cells: a range or glob on the command line matches nothing")
     is_sweep = {"-m", "--multirun"} & set(typed)
     if len(jobs) > 1 and not is_sweep and all(job.config.experiment is None for job in jobs):
         raise ConfigError(SEVERAL_VALUES)
-    return _run(jobs, jobs[0].sweep_folder, typed, console)
+    folder = jobs[0].sweep_folder
+    if scheduled is not None:
+        return run_scheduled(scheduled, [_cell(job) for job in jobs], folder, list(typed))
+    return _run(jobs, folder, typed, console, is_ending)
 
 
 def _single_job(config: DictConfig) -> Job:
@@ -147,7 +167,13 @@ def _default_label(config: Config) -> str:
     )
 
 
-def _run(jobs: Sequence[Job], folder: Path, typed: Sequence[str], console: Console) -> SweepResult:
+def _run(
+    jobs: Sequence[Job],
+    folder: Path,
+    typed: Sequence[str],
+    console: Console,
+    is_ending: Callable[[], bool],
+) -> SweepResult:
     cells = [_cell(job) for job in jobs]
     if left_out := find_unsupported(cells):
         for line in say_left_out(cells, left_out):
@@ -161,7 +187,12 @@ def _run(jobs: Sequence[Job], folder: Path, typed: Sequence[str], console: Conso
         show_plan(console, plan, finished, estimates(plan, earlier))
         return SweepResult([])
     arguments = stored_arguments(typed)
-    screen = Screen(console, arguments, any(cell.config.verbose for cell in cells))
+    verbose = any(cell.config.verbose for cell in cells)
+    screen = (
+        JobScreen(console, arguments, verbose, folder)
+        if VARIABLE in os.environ
+        else Screen(console, arguments, verbose)
+    )
     try:
         return run_sweep(
             cells,
@@ -169,6 +200,7 @@ def _run(jobs: Sequence[Job], folder: Path, typed: Sequence[str], console: Conso
             folder,
             arguments,
             at_scale=lambda scale: [_cell(job, scale) for job in jobs],
+            is_ending=is_ending,
         )
     finally:
         screen.stop()

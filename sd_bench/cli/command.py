@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import os
 import signal
@@ -9,20 +10,26 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
+from types import FrameType
 
 import hydra
 from omegaconf import DictConfig
 
 from sd_bench.capabilities.composition import register
 from sd_bench.cli.carrying_out import read_arguments, run_jobs
+from sd_bench.cli.cluster_command import Detached
 from sd_bench.cli.error_lines import is_users_fault, one_line
 from sd_bench.cli.resume_arguments import command_to_resume
+from sd_bench.cluster.group_job import END_SIGNAL
+from sd_bench.cluster.scheduled import ScheduledJobs
 from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import EndedJobs, Job
+from sd_bench.execution.folder_claim import VARIABLE
 from sd_bench.execution.sweep import SweepInterrupted, SweepResult, result_in
 from sd_bench.paths import CONF_DIR
 from sd_bench.screens.console import is_reader_gone, make_console, say
 
+_PR_SET_PDEATHSIG = 1
 EXIT_OK, EXIT_FAILED_CELL, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
@@ -43,13 +50,17 @@ def main() -> int:
             stream.reconfigure(errors="backslashreplace")
     # Hydra warns of a folder that is not there, and goes on without the options that are in it.
     warnings.filterwarnings("error", "provider=hydra.searchpath", UserWarning)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: end the worker, tidy up
+    ending = _Ending()
+    if VARIABLE in os.environ:
+        _leave_signals_to_the_job(ending)
+    else:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: end the worker
     try:
         asked = read_arguments(sys.argv[1:], say)
         begun_with, old_words = asked.begun_with, list(asked.old_words)
         sys.argv[1:] = asked.for_hydra
 
-        def task(jobs: DictConfig | Sequence[Job] | EndedJobs) -> None:
+        def task(jobs: DictConfig | Sequence[Job] | ScheduledJobs | EndedJobs) -> None:
             """All jobs of the sweep from our launcher; one job from any other of Hydra's.
 
             Of the latter the sweeper tells at the end where they ran: not here, perhaps, but in
@@ -65,7 +76,7 @@ def main() -> int:
                 words = f"{old} is now {new}; the old words work until 1.0"
                 say(f"sd_bench: {words}", sys.stderr)
             try:
-                results.append(run_jobs(jobs, asked.typed, make_console()))
+                results.append(run_jobs(jobs, asked.typed, make_console(), ending))
             except Exception as error:
                 if not isinstance(jobs, DictConfig) or os.getpid() != here:
                     raise
@@ -107,7 +118,35 @@ def _run_hydra(task: Callable[..., None]) -> None:
         raise ConfigError(f"{package}: there is no such part; --cfg job shows them all") from None
 
 
+class _Ending:
+    """Whether the command is to end after the rounds under way; call it to ask."""
+
+    def __init__(self) -> None:
+        self._is_asked_for = False
+
+    def ask_for(self, number: int, frame: FrameType | None) -> None:
+        self._is_asked_for = True
+
+    def __call__(self) -> bool:
+        return self._is_asked_for
+
+
+def _leave_signals_to_the_job(ending: _Ending) -> None:
+    """A scheduler signals all processes of a job at once; the job tells this one what to do.
+
+    What is ignored here is ignored by workers too: no round is lost to a warning. The command ends
+    with the process that holds the claim for it, however that ends.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    signal.signal(END_SIGNAL, ending.ask_for)
+
+
 def _last_words(interrupt: KeyboardInterrupt, begun_with: Sequence[str]) -> str:
+    if isinstance(interrupt, Detached):
+        return str(interrupt)
     if not isinstance(interrupt, SweepInterrupted):
         return "interrupted"
     return (

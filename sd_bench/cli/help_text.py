@@ -32,6 +32,8 @@ a record are not run again; retry_failed=true runs those that failed; mix_enviro
 rounds of another machine or of other packages join; more_rounds=N adds rounds to the cells whose
 comparisons are undecided.
 
+On the nodes behind Slurm or Ray: hydra/launcher=slurm or ray, cluster=SITE; {program} status FOLDER
+says how far such a sweep is (docs/clusters.md).
 What to set on this machine, and what it gains: {program} tune (--help has its options).
 All values: {program} --cfg job. Hydra's own flags: {program} --hydra-help.
 """

@@ -77,8 +77,10 @@ def resumed_arguments(typed: Sequence[str]) -> list[str]:
         return list(typed)
     if stored is None:
         raise ConfigError(f"{_FOLDER}={folder}: no sweep to go on with; give its arguments")
-    _refuse_what_a_folder_may_not_say(folder, stored, typed)
-    return [*(argument for argument in stored if argument not in typed), *typed]
+    named = {name_of(argument) for argument in typed}
+    kept = [a for a in stored if a not in typed and not (is_only_typed(a) and name_of(a) in named)]
+    _refuse_what_a_folder_may_not_say(folder, kept, typed)
+    return [*kept, *typed]
 
 
 def _refuse_what_a_folder_may_not_say(
@@ -86,7 +88,7 @@ def _refuse_what_a_folder_may_not_say(
 ) -> None:
     """Which program runs and which file is written is up to whoever types the command.
 
-    Raises ConfigError.
+    ``stored`` is without what they have given another value. Raises ConfigError.
     """
     now = {*typed, *stored_arguments(typed)}
     for argument in only_typed(stored):

@@ -47,6 +47,19 @@ class GpuDefaults:
 
 
 @dataclass
+class SchedulingConfig:
+    """How a scheduler finds a node with the device.
+
+    ``gres`` and ``constraint`` are sbatch's, ``accelerator_type`` is what Ray calls the device.
+    ``None`` asks for nothing.
+    """
+
+    gres: str | None = None
+    constraint: str | None = None
+    accelerator_type: str | None = None
+
+
+@dataclass
 class GpuConfig:
     """A device's facts, from its datasheet, and the workload that suits it."""
 
@@ -58,6 +71,7 @@ class GpuConfig:
     bandwidth_gb_per_s: float | None = None
     peak_tflops: dict[str, float | None] = field(default_factory=dict)
     workload_defaults: GpuDefaults = field(default_factory=GpuDefaults)
+    scheduling: SchedulingConfig = field(default_factory=SchedulingConfig)
 
 
 @dataclass

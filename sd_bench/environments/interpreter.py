@@ -148,10 +148,14 @@ def _other(python: str) -> Interpreter:
     )
 
 
-def host_of(config: Config, interpreter: Interpreter) -> Host:
-    """What ``interpreter`` would run the cell on, as far as can be told without torch."""
+def host_of(config: Config, interpreter: Interpreter, is_here: bool = True) -> Host:
+    """What ``interpreter`` would run the cell on, as far as can be told without torch.
+
+    Unless it ``is_here`` the device is what ``conf/gpu`` says of it.
+    """
     kind, capability = config.gpu.kind, None
-    told = matching_devices(config.gpu)[0].compute_capability if kind == "cuda" else None
+    asks_driver = kind == "cuda" and is_here
+    told = matching_devices(config.gpu)[0].compute_capability if asks_driver else None
     told = told or config.gpu.compute_capability
     if kind == "cuda" and told is not None:
         major, minor = told.split(".")

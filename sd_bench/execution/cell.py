@@ -30,7 +30,14 @@ _NOT_IDENTITY_INSIDE = {
         "order_seed",
         "time_limit_s",
     ),
-    "gpu": ("workload_defaults", "device_names", "memory_gb", "bandwidth_gb_per_s", "peak_tflops"),
+    "gpu": (
+        "workload_defaults",
+        "device_names",
+        "memory_gb",
+        "bandwidth_gb_per_s",
+        "peak_tflops",
+        "scheduling",
+    ),
     "torch_env": ("python",),
 }
 

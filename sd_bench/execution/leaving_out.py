@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sd_bench.execution.cell import Cell, CellKey
-from sd_bench.execution.plan import make_plan
+from sd_bench.execution.plan import PlannedCell, make_plan
 
 #: Why a cell is left out that is the same as an earlier one: nobody needs to be told.
 _TWICE = ""
 
 
-def find_unsupported(cells: Sequence[Cell]) -> dict[int, str]:
+def find_unsupported(
+    cells: Sequence[Cell], plan_cells: Callable[[Sequence[Cell]], list[PlannedCell]] = make_plan
+) -> dict[int, str]:
     """The cells to leave out, by their place in ``cells``, each with the reason.
 
-    None where no cell would be left: they are declared unsupported then, as any other matrix is.
+    ``plan_cells`` says what can run. None where no cell would be left: they are declared
+    unsupported then, as any other matrix is.
     Raises ConfigError for a cell that no machine can run.
     """
     if not any(cell.config.leave_out_unsupported for cell in cells):
         return {}
     found: dict[int, str] = {}
     seen: set[CellKey] = set()
-    for at, planned in enumerate(make_plan(list(cells))):
+    for at, planned in enumerate(plan_cells(cells)):
         if planned.reason is not None:
             found[at] = planned.reason
         elif planned.cell.key in seen:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from sd_bench.capabilities.allocators import why_no_allocator
@@ -35,21 +35,44 @@ class PlannedCell:
         return self.cell.config.protocol.rounds if self.reason is None else 1
 
 
-def make_plan(cells: list[Cell]) -> list[PlannedCell]:
+def make_plan(cells: Sequence[Cell]) -> list[PlannedCell]:
     """Check every cell before the first one runs. Raises ConfigError, naming the cell."""
+    return _make_plan(cells, cells, _plan_here)
+
+
+def plan_elsewhere(cells: Sequence[Cell], counted: Iterable[Cell]) -> list[PlannedCell]:
+    """The plan for machines that are not this one, by what ``conf/`` says of their devices.
+
+    The interpreters are taken to be the same there. ``counted`` are the cells once more, given by
+    what says how far it is. Raises ConfigError, naming the cell.
+    """
+    return _make_plan(cells, counted, _plan_elsewhere)
+
+
+def _make_plan(
+    cells: Sequence[Cell], counted: Iterable[Cell], plan_cell: Callable[[Cell], PlannedCell]
+) -> list[PlannedCell]:
     plan = []
-    for cell in cells:
+    for cell in counted:
         try:
             check(cell.config)
-            check_present(cell.config.gpu)
-            plan.append(_plan_cell(cell))
+            plan.append(plan_cell(cell))
         except ConfigError as error:
             where = f" (cell {cell.index}: {cell.label})" if len(cells) > 1 else ""
             raise ConfigError(f"{error}{where}") from None
     return plan
 
 
-def _plan_cell(cell: Cell) -> PlannedCell:
+def _plan_elsewhere(cell: Cell) -> PlannedCell:
+    found = find_interpreter(cell.config.torch_env)
+    if isinstance(found, str):
+        return PlannedCell(cell=cell, interpreter=None, reason=found)
+    reason = unsupported_reason(cell.config, host_of(cell.config, found, is_here=False))
+    return PlannedCell(cell=cell, interpreter=found, reason=reason)
+
+
+def _plan_here(cell: Cell) -> PlannedCell:
+    check_present(cell.config.gpu)
     found = find_interpreter(cell.config.torch_env)
     if isinstance(found, str):
         return PlannedCell(cell=cell, interpreter=None, reason=found)

@@ -46,8 +46,11 @@ def run_rounds(
     watcher: RoundWatcher,
     servers: ForkServers,
     repeats: Repeats,
+    is_ending: Callable[[], bool] = lambda: False,
 ) -> Generator[tuple[Turn, Record], None, None]:
     """Each turn with its record, as they end. A round begins when the one before is over.
+
+    Once it ``is_ending`` none begins any more; those under way are finished.
 
     A turn that was disturbed is measured once more where its protocol says so; its record is then
     that of the second time, whatever the two have measured.
@@ -56,7 +59,9 @@ def run_rounds(
     folder cannot be written. No worker outlives the iterator.
     """
     for turns in rounds:
-        yield from _run_round(list(turns), slots, finished, watcher, servers, repeats)
+        if is_ending():
+            return
+        yield from _run_round(list(turns), slots, finished, watcher, servers, repeats, is_ending)
 
 
 def _run_round(
@@ -66,10 +71,13 @@ def _run_round(
     watcher: RoundWatcher,
     servers: ForkServers,
     repeats: Repeats,
+    is_ending: Callable[[], bool],
 ) -> Iterator[tuple[Turn, Record]]:
     running: list[RunningRound] = []
     try:
         while waiting or running:
+            if is_ending():
+                waiting.clear()
             for turn, slot, waited_s in _startable(waiting, slots):
                 watcher.round_started(turn.planned, turn.round)
                 if slot is None:

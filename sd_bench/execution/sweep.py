@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -94,12 +94,14 @@ def run_sweep(
     arguments: Sequence[str],
     slots: Slots | None = None,
     at_scale: AtScale | None = None,
+    is_ending: Callable[[], bool] = lambda: False,
 ) -> SweepResult:
     """Check all cells, then measure them: the whole matrix once a round, shuffled anew each time.
 
     ``folder`` is the sweep's, ``arguments`` what a later command can start it again with, and
     ``at_scale`` makes the same cells of another scale. With ``resume`` only those rounds are run
-    that have no record there. Raises ConfigError if it cannot be done, OSError if a folder cannot
+    that have no record there. Once it ``is_ending`` the rounds under way are finished, and then it
+    ends as by Ctrl-C. Raises ConfigError if it cannot be done, OSError if a folder cannot
     be written, SweepInterrupted on Ctrl-C.
     """
     began = time.monotonic()
@@ -143,7 +145,7 @@ def run_sweep(
                 deadline=timing.deadline,
             )
             with _without_caches(plan):
-                return _run(schedule, finished, slots, watcher, folder, grown, timing)
+                return _run(schedule, finished, slots, watcher, folder, grown, timing, is_ending)
         except KeyboardInterrupt:
             raise SweepInterrupted(folder) from None
         except ConfigError:  # refused: as if nothing had been asked
@@ -219,6 +221,7 @@ def _run(
     folder: Path,
     grown: Sequence[str] | None,
     timing: Timing,
+    is_ending: Callable[[], bool],
 ) -> SweepResult:
     """Measure what is missing. ``grown`` are arguments to write down once a round is accepted."""
     began = time.monotonic()
@@ -228,7 +231,7 @@ def _run(
     with (
         ForkServers() as servers,
         closing(
-            run_rounds(schedule.rounds(), slots, finished, watcher, servers, repeats)
+            run_rounds(schedule.rounds(), slots, finished, watcher, servers, repeats, is_ending)
         ) as rounds,
     ):
         for turn, record in rounds:
@@ -241,6 +244,8 @@ def _run(
             except OSError as error:
                 watcher.warned(f"time_file={error.filename}: {error.strerror}; left out there")
             watcher.round_ended(turn.planned, record)
+        if is_ending():
+            raise KeyboardInterrupt
     total_s = (time.monotonic() - began) * slots.at_once
     account = Account.of(measured, total_s, servers.import_s, timing.calibration_s)
     of_cells: list[list[Record]] = [[] for _ in plan]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sd_bench.errors import ConfigError
 from sd_bench.execution.cell import Cell, CellKey
+from sd_bench.execution.folder_claim import check_not_anothers
 from sd_bench.records import RecordError, find_records, read_record, write_atomically
 from sd_bench.records.old_names import rename_presets, rename_setting
 from sd_bench.records.sweep_file import is_sweep
@@ -32,9 +33,15 @@ LOCK = ".lock"
 def locked(folder: Path) -> Iterator[None]:
     """Keep every other command out of the sweep's ``folder``, which is made if need be.
 
+    A scheduler's job holds it by a claim instead, which works across machines too.
+
     Raises ConfigError if another one runs there, OSError if the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    if check_not_anothers(folder):
+        (folder / LOCK).touch()
+        yield
+        return
     with open_to_append(folder / LOCK) as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

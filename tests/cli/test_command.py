@@ -112,7 +112,7 @@ def test_only_our_launcher_goes_on_with_a_sweep(tmp_path: Path) -> None:
     matrix = ("hydra/launcher=basic", "hydra.sweep.dir=x", "gpu=cpu", "images=false")
     done = run(tmp_path, *matrix, "resume=true")
     assert done.returncode == 2
-    assert "only hydra/launcher=fresh_process" in done.stderr
+    assert "only hydra/launcher=fresh_process, slurm and ray" in done.stderr
 
 
 def test_a_traceback_is_there_for_who_asks(tmp_path: Path) -> None:

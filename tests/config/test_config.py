@@ -38,7 +38,7 @@ def test_the_groups_are_those_of_the_design() -> None:
     assert groups == {
         "gpu", "batch_size", "attention", "compile", "model_version", "sampler", "precision",
         "protocol", "torch_env", "preset", "experiment", "scale", "allocator",
-            "implementation", "optimizations",
+        "implementation", "optimizations", "cluster",
     }  # fmt: skip
 
 

@@ -1,0 +1,104 @@
+"""The settings of ``hydra/launcher=slurm`` and ``ray``: conf/hydra/launcher and conf/cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+import msgspec
+
+from sd_bench.errors import ConfigError
+
+#: The shortest warning before a time limit that a round can end in.
+_LEAST_WARNING_S = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommonSettings:
+    """What both schedulers need.
+
+    ``nodes`` are how many machines measure each group. ``wait`` stays until all jobs have ended.
+    ``same_node`` sends a group that was interrupted to the machine that has begun it.
+    ``patience_s`` is how long the claim of a job is waited for that gives no sign of life;
+    ``poll_s`` how often the scheduler is asked.
+    """
+
+    group_by: tuple[str, ...] = ("gpu", "torch_env")
+    nodes: int = 1
+    wait: bool = True
+    same_node: bool = True
+    patience_s: float = 60.0
+    poll_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlurmSettings(CommonSettings):
+    """sbatch's parameters. ``time_min`` is the limit of a job in minutes.
+
+    ``setup`` are lines of shell before the command, in every job; ``setup_of`` more of them by
+    ``torch_env``. ``python`` is the command that starts an interpreter in the job (a container, for
+    instance), ``srun_args`` are srun's, ``sbatch`` any other parameters of sbatch. A job is warned
+    ``signal_delay_s`` before its time limit, ends the round under way and is queued again, at most
+    ``max_requeues`` times.
+    """
+
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    time_min: int = 240
+    cpus_per_task: int | None = None
+    mem_gb: float | None = None
+    setup: tuple[str, ...] = ()
+    setup_of: Mapping[str, list[str]] = field(default_factory=dict)
+    python: str | None = None
+    srun_args: tuple[str, ...] = ()
+    sbatch: Mapping[str, Any] = field(default_factory=dict)
+    signal_delay_s: int = 300
+    max_requeues: int = 20
+    submit_timeout_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaySettings(CommonSettings):
+    """``address`` is an existing cluster's (``auto`` finds it), ``None`` starts Ray here.
+
+    ``num_cpus`` are what a task takes of its node, ``resources`` any other of Ray's resources.
+    """
+
+    address: str | None = None
+    num_cpus: float = 1.0
+    resources: Mapping[str, float] = field(default_factory=dict)
+
+
+_Settings = TypeVar("_Settings", bound=CommonSettings)
+
+
+def read_settings(kind: type[_Settings], launcher: str, values: Mapping[str, Any]) -> _Settings:
+    """Settings of ``kind`` with these values. Raises ConfigError for one that there is not."""
+    known = sorted(each.name for each in fields(kind))
+    for name in values:
+        if name not in known:
+            raise ConfigError(
+                f"hydra.launcher.{name}: hydra/launcher={launcher} has no such setting; "
+                f"it has {', '.join(known)}"
+            )
+    try:
+        settings = msgspec.convert(dict(values), kind)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"hydra.launcher: {error} (hydra/launcher={launcher})") from None
+    if settings.patience_s <= 0 or settings.poll_s <= 0:
+        raise ConfigError("hydra.launcher.patience_s, poll_s: must be above 0 seconds")
+    if isinstance(settings, SlurmSettings):
+        _check_times(settings)
+    return settings
+
+
+def _check_times(settings: SlurmSettings) -> None:
+    if settings.time_min < 1:
+        raise ConfigError(f"hydra.launcher.time_min={settings.time_min}: must be 1 minute or more")
+    if not _LEAST_WARNING_S <= settings.signal_delay_s < settings.time_min * 60:
+        raise ConfigError(
+            f"hydra.launcher.signal_delay_s={settings.signal_delay_s}: must be from "
+            f"{_LEAST_WARNING_S} to below the limit of {settings.time_min} minutes"
+        )
