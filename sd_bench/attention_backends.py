@@ -1,7 +1,8 @@
 """The attention backends: all that is known of each, in one table. Needs neither torch nor Hydra.
 
-A new backend is an entry here and a file in ``conf/attention/``. What its needs do not say is found
-by the worker, which tries it before measuring.
+A new backend is an entry here and a file in ``conf/attention/``, and code if the original
+CrossAttention calls it (docs/extending.md). What its needs do not say is found by the worker, which
+tries it before measuring.
 """
 
 from __future__ import annotations
@@ -40,10 +41,11 @@ class Need:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LibraryKernel:
-    """A kernel of a library that chooses among several by itself.
+    """A kernel of a library that chooses among several by itself, or of this project's own.
 
-    ``operator`` is the library's own. In some versions PyTorch's ``operator_below`` does its work,
-    which PyTorch's own attention by ``backend`` calls too.
+    ``name`` is the word that the proof counts it by ("32 flash for 32 modules"), ``operator`` the
+    profiler's name of the library's operator. In some versions PyTorch's ``operator_below`` does
+    its work, which PyTorch's own attention by ``backend`` calls too.
     """
 
     name: str
@@ -75,6 +77,13 @@ class AttentionBackend:
     operators: tuple[str, ...] = ()
     kernels: tuple[LibraryKernel, ...] = ()
     needs: tuple[Need, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not (self.may_be_unfused or self.operators or self.kernels):
+            raise ValueError(
+                f"attention={self.name}: its entry says neither kernels= nor operators=, so that "
+                "nothing could prove it (docs/extending.md, An attention backend)"
+            )
 
     @property
     def label(self) -> str:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
 import yaml
 
-from sd_bench.attention_backends import BACKENDS, BACKENDS_BY_NAME, measured_facts
+from sd_bench.attention_backends import (
+    BACKENDS,
+    BACKENDS_BY_NAME,
+    AttentionBackend,
+    measured_facts,
+)
 from sd_bench.capabilities.torch_features import SINCE
 from sd_bench.config.schema import ATTENTION_BACKENDS, SDPA_BACKENDS, AttentionConfig
 from sd_bench.paths import CONF_DIR
+from tests.support.runnable import CPU_BACKENDS
 
 
 def test_every_backend_has_an_entry_and_a_file() -> None:
@@ -41,6 +48,13 @@ def test_what_is_fused_has_operators_that_prove_it() -> None:
     for backend in BACKENDS:
         if not backend.may_be_unfused:
             assert backend.operators or backend.kernels
+    with pytest.raises(ValueError, match="attention=new: its entry says neither kernels= nor"):
+        AttentionBackend(name="new", colour="#000000", module="CrossAttention")
+
+
+def test_what_needs_nothing_is_tested_on_every_cpu() -> None:
+    needs_nothing = {backend.name for backend in BACKENDS if not backend.needs} - {"auto"}
+    assert needs_nothing <= {*CPU_BACKENDS}, "add it to tests/support/runnable.py"
 
 
 def test_every_need_names_one_thing_and_known_features() -> None:

@@ -1,9 +1,9 @@
 """The colours of the charts, and which series has which; backends' own are in their table.
 
 A series' colour follows from its name alone, so it is the same in every chart of every report. All
-are of one palette of fourteen: any two of them differ for readers with normal sight, without green
-cones and without red cones (CIEDE2000 of at least 12; a test simulates it). Series of one colour,
-such as "flash" and "flash, compile default", are told apart by a hatch or a marker.
+are of one palette: any two of its colours differ for readers with normal sight, without green cones
+and without red cones (CIEDE2000 of at least 12; a test simulates it). Series of one colour, such as
+"flash" and "flash, compile default", are told apart by a hatch or a marker.
 """
 
 from __future__ import annotations

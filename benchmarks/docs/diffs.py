@@ -1,6 +1,6 @@
 """The diffs of docs/extending.md, taken out of the page.
 
-    python -m benchmarks.docs.diffs sliced_attention | git apply
+    python -m benchmarks.docs.diffs attention | git apply
 
 Without a name it lists those that the page has.
 """

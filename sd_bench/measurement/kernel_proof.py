@@ -225,7 +225,8 @@ def _by_library(ran: CallCounts, backend: AttentionBackend, num_modules: int) ->
     if pytorchs_own := +(ran.fused + Counter(math=ran.operators[MATH_OPERATOR])):
         others.append(f"{_listed(pytorchs_own)} of PyTorch's own")
     proven = sum(own.values()) == num_modules and not others
-    counts = _listed(own) or f"no kernel of {backend.name}"
+    wanted = ", ".join(kernel.operator for kernel in backend.kernels)
+    counts = _listed(own) or f"no kernel of {backend.name} ({wanted})"
     besides = f", besides {', '.join(others)}" if others else ""
     return proven, f"{counts} for {num_modules} modules{besides}"
 

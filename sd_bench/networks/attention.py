@@ -191,6 +191,11 @@ def attention_factory(config: AttentionConfig) -> AttentionFactory:
     """The maker of the attention modules that ``config`` names."""
     if config.uses_multihead_attention:
         return MultiheadAttention
+    if config.backend not in _CORES:
+        raise LookupError(
+            f"attention={config.backend}: has an entry in sd_bench/attention_backends.py and no "
+            "code: add what makes its core to _CORES of sd_bench/networks/attention.py"
+        )
     core = _CORES[config.backend](config)
     return lambda query_dim, context_dim, num_heads: CrossAttention(
         query_dim, context_dim, num_heads, core

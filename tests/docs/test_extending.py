@@ -136,6 +136,7 @@ def test_gpu_and_experiment_are_options_and_older_records_are_read(extended: Pat
 def test_the_tests_that_the_diffs_bring_pass(extended: Path) -> None:
     which = ["tests/test_attention_backends.py", "tests/test_devices_table.py"]
     which += ["tests/sampling/test_samplers.py", "tests/analysis/charts/test_colours.py"]
+    which += ["tests/networks/test_sliced_attention.py"]
     which += ["tests/analysis/charts/select/test_measures.py", "tests/capabilities/test_devices.py"]
     chosen = "lms or sliced or backend or RTX_3080 or 3080 or life_of_a_process or colour"
     arguments = ("-m", "pytest", "-n", "0", "-q", "-p", "no:cacheprovider", "-k", chosen, *which)

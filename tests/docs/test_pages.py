@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from analysis.charts.select.measures import MEASURE_CHARTS
 from benchmarks.docs_pages import make_pages
 from tests.support.commands import REPOSITORY
 
@@ -56,6 +57,11 @@ def test_every_page_is_on_the_list() -> None:
 def test_what_is_made_from_the_code_is_current(page: Path) -> None:
     """``python -m benchmarks.docs_pages`` makes it."""
     assert page.read_text(encoding="utf-8") == make_pages()[page]
+
+
+def test_every_chart_of_a_quantity_is_on_the_page_of_the_analysis() -> None:
+    page = (DOCS / "analysis.md").read_text(encoding="utf-8")
+    assert [name for name in MEASURE_CHARTS if f"| `{name}` |" not in page] == []
 
 
 #: Files of the project that documents name in backticks.

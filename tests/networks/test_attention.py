@@ -167,6 +167,14 @@ def test_the_probe_passes_what_runs(tiny: Compose, backend: str) -> None:
     assert why_backend_fails(config.attention, unet, CPU, torch.float32) is None
 
 
+def test_an_entry_without_code_is_told_where_its_code_belongs(
+    monkeypatch: pytest.MonkeyPatch, tiny: Compose
+) -> None:
+    monkeypatch.delitem(attention_module._CORES, "original")
+    with pytest.raises(LookupError, match=r"attention=original: has an entry .* _CORES of"):
+        attention_factory(tiny("attention=original").attention)
+
+
 def test_head_widths_are_the_published_ones(compose_config: Compose) -> None:
     sd1, sd2 = (compose_config(f"model_version={m}").model_version.unet for m in ("sd1", "sd2"))
     assert sd1.head_widths == [40, 80, 160]

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from matplotlib.colors import to_rgb
 
 Lab = tuple[float, float, float]
+
+#: CIEDE2000 between colours that people must tell apart at a glance; 2.3 is just noticeable.
+FAR_ENOUGH = 12.0
 
 SIGHTS = {
     "normal": np.eye(3),
@@ -95,20 +98,39 @@ def ciede2000(one: Sequence[float], other: Sequence[float]) -> float:
 def propose(taken: Sequence[str], count: int = 5) -> list[tuple[float, str]]:
     """The colours that are farthest from all that are ``taken``, with how far, the farthest first.
 
-    Only such as stand out from white paper and from the dark one of a report.
+    Only such as stand out from white paper and from the dark one of a report. Of a coarse grid,
+    then of a finer one around the best of it.
     """
     steps = (*range(0, 256, 39), 255)
-    colours = (f"#{r:02x}{g:02x}{b:02x}" for r, g, b in itertools.product(steps, repeat=3))
-    far = sorted(
-        (min(difference_seen(colour, other, sight) for sight in SIGHTS for other in taken), colour)
-        for colour in colours
-        if all(contrast(colour, paper) >= 1.5 for paper in ("#ffffff", "#16181c"))
+    coarse = _farthest(itertools.product(steps, repeat=3), taken)[:count]
+    around = (range(-26, 27, 13),) * 3
+    fine = {
+        tuple(min(max(c + by, 0), 255) for c, by in zip(_rgb(colour), change, strict=True))
+        for _, colour in coarse
+        for change in itertools.product(*around)
+    }
+    return _farthest(fine, taken)[:count]
+
+
+def _farthest(colours: Iterable[tuple[int, ...]], taken: Sequence[str]) -> list[tuple[float, str]]:
+    names = (f"#{r:02x}{g:02x}{b:02x}" for r, g, b in colours)
+    return sorted(
+        (
+            (min(difference_seen(name, other, sight) for sight in SIGHTS for other in taken), name)
+            for name in names
+            if all(contrast(name, paper) >= 1.5 for paper in ("#ffffff", "#16181c"))
+        ),
+        reverse=True,
     )
-    return far[: -count - 1 : -1]
+
+
+def _rgb(colour: str) -> tuple[int, ...]:
+    return tuple(bytes.fromhex(colour[1:]))
 
 
 if __name__ == "__main__":  # python -m tests.support.colour_vision
     from analysis.charts.colours import PALETTE
 
     for difference, colour in propose(PALETTE):
-        print(f"{colour}  {difference:.1f} from the nearest of the palette")
+        enough = "" if difference >= FAR_ENOUGH else f": too near, {FAR_ENOUGH:.0f} are needed"
+        print(f"{colour}  {difference:.1f} from the nearest of the palette{enough}")

@@ -40,7 +40,7 @@ def select_measure_charts(deltas: pd.DataFrame) -> dict[str, Chart]:
     """The charts by file name without suffix; a chart without a known value is left out."""
     colours = colour_series(order_series(deltas))
     charts: dict[str, Chart] = {}
-    for begin, make in _MAKERS.items():
+    for begin, make in MEASURE_CHARTS.items():
         for cells in _split_workloads(deltas):
             chart = make(cells, colours)
             if chart is not None:
@@ -165,7 +165,8 @@ def _spell(profile: dict[str, float]) -> dict[str, float]:
     return {name.replace("_", " "): seconds for name, seconds in profile.items()}
 
 
-_MAKERS: dict[str, Callable[[pd.DataFrame, dict[str, str]], Chart | None]] = {
+#: What makes each of them, by the words that its file begins with, in the order of the report.
+MEASURE_CHARTS: dict[str, Callable[[pd.DataFrame, dict[str, str]], Chart | None]] = {
     "images_per_second": chart_throughput,
     "stages": _stages,
     "step_time": chart_step_time,
