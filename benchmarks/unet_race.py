@@ -2,33 +2,46 @@
 
 Full-size UNets with the same weights in one process, called in turn: ours as it is and as
 ``preset=fastest`` has it, diffusers as it is, as its documentation has it (compiled too) and with
-the best settings that are known for it, and OpenVINO, as far as they are installed. It prints the
-median of each and its ratio to ``fastest``, the share of the matrix products' rate that each
-reaches, what compiling took, and where the time of ``fastest`` goes, by kind of operator.
+the best settings that are known for it, and OpenVINO, as far as they are installed. All have the
+allocator of ``--allocator``, by default the one that rounds on a CPU have. It prints the median of
+each and its ratio to ``fastest``, the share of the matrix products' rate that each reaches, what
+compiling took, where the time of ``fastest`` goes, by kind of operator, and how long its products
+and convolutions take at least: each its arithmetic, or the reading of its weight.
 
     pip install -e '.[test]'
     python -m benchmarks.unet_race [--model sd2] [--size 256] [--calls 11] [--only NAME,NAME]
+                                   [--allocator keep]
 """
 
 from __future__ import annotations
 
 import argparse
+import math
+import os
 import statistics
+import sys
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
+from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
+from sd_bench.capabilities.allocators import variables_of
 from sd_bench.capabilities.composition import compose_config
 from sd_bench.capabilities.devices import cpu_name, cpu_precision
 from sd_bench.implementations.building import build
 from sd_bench.implementations.precision import compute_dtype
 from sd_bench.implementations.protocol import Implementation
+from sd_bench.implementations.torch_networks import TorchImplementation
 from sd_bench.measurement.clock import timed_call
 from sd_bench.measurement.flops import count_one_image
 from sd_bench.measurement.matmul_rate import measure_matmul_rate
 from sd_bench.measurement.unet_call import UNetCall
+from sd_bench.networks.packed_layers import PackedConv2d, PackedLinear
 
 FASTEST = "fastest"
 #: The cells, by their overrides. Those with freezing come last: it holds for the whole process.
@@ -73,6 +86,7 @@ class Racer:
 def main() -> None:
     """Race, and print what came out."""
     options = _parse()
+    _have_allocator(options)
     names = list(RACERS) if options.only is None else options.only.split(",")
     racers = {name: _prepare(name, options) for name in names}
     for turn in range(options.calls):
@@ -85,8 +99,9 @@ def main() -> None:
     assert rate is not None
     print(
         f"UNet of {options.model}, {options.size}x{options.size}, batch size {options.batch} (x2 "
-        f"for guidance), {config.precision.name}, {options.calls} calls each in turn, torch "
-        f"{torch.__version__}, {cpu_name()}; {flop / 1e9:.0f} GFLOP per call, "
+        f"for guidance), {config.precision.name}, allocator {config.allocator.name}, "
+        f"{options.calls} calls each in turn, torch {torch.__version__}, {cpu_name()}; "
+        f"{flop / 1e9:.0f} GFLOP per call, "
         f"matrix products reach {rate.flop_per_s / 1e12:.2f} TFLOP/s: at least "
         f"{flop / rate.flop_per_s:.3f} s"
     )
@@ -99,13 +114,27 @@ def main() -> None:
         )
     for kind, seconds in _time_by_kind(fastest).items():
         print(f"  of one call of {FASTEST}: {kind} {seconds * 1e3:.0f} ms")
+    print(_say_bounds(_layers(fastest), rate.flop_per_s, _read_rate()))
+
+
+def _have_allocator(options: argparse.Namespace) -> None:
+    """Begin this process again with the allocator's variables, where it has not begun with them."""
+    wanted = variables_of(compose_config(*_allocator(options)).allocator, os.environ)
+    if any(os.environ.get(name) != value for name, value in wanted.items()):
+        arguments = [sys.executable, "-m", "benchmarks.unet_race", *sys.argv[1:]]
+        os.execve(sys.executable, arguments, {**os.environ, **wanted})
+
+
+def _allocator(options: argparse.Namespace) -> tuple[str, ...]:
+    named = () if options.allocator is None else (f"allocator={options.allocator}",)
+    return ("gpu=cpu", *named)
 
 
 def _prepare(name: str, options: argparse.Namespace) -> Racer:
     size = (f"workload.height={options.size}", f"workload.width={options.size}")
     config = compose_config(
         *(f"model_version={options.model}", f"batch_size={options.batch}", *size),
-        *(f"precision={cpu_precision()}", "gpu=cpu", *RACERS[name]),
+        *(f"precision={cpu_precision()}", *_allocator(options), *RACERS[name]),
     )
     implementation = build(config, torch.device("cpu"))
     with implementation.running():
@@ -127,12 +156,65 @@ def _time_by_kind(racer: Racer) -> dict[str, float]:
     return seconds
 
 
+def _layers(racer: Racer) -> list[tuple[float, float]]:
+    """Floating-point operations and bytes of weights of each product and convolution of a call."""
+    found: list[tuple[float, float]] = []
+    inside: list[nn.Module] = []
+
+    def enter(module: nn.Module, *_: Any) -> None:
+        inside.append(module)
+
+    def leave(module: nn.Module, inputs: Any, output: Tensor) -> None:
+        inside.pop()
+        if inside:  # a part of a packed convolution
+            return
+        is_linear = isinstance(module, (nn.Linear, PackedLinear))
+        taps = 1 if is_linear else math.prod(_kernel(module))
+        num_in = inputs[0].shape[-1 if is_linear else 1] * taps
+        num_out = output.shape[-1 if is_linear else 1]
+        found.append((2.0 * output.numel() * num_in, num_in * num_out * output.element_size()))
+
+    assert isinstance(racer.implementation, TorchImplementation)
+    kinds = (nn.Linear, nn.Conv2d, PackedLinear, PackedConv2d)
+    with ExitStack() as hooks:
+        for network in racer.implementation.networks.modules:
+            for module in (m for m in network.modules() if isinstance(m, kinds)):
+                hooks.callback(module.register_forward_pre_hook(enter).remove)
+                hooks.callback(module.register_forward_hook(leave).remove)
+        with racer.implementation.running():
+            racer.call()
+    return found
+
+
+def _kernel(module: nn.Module) -> Sequence[int]:
+    assert isinstance(module, (nn.Conv2d, PackedConv2d))
+    return module.kernel_size
+
+
+def _read_rate() -> float:
+    """Bytes per second at which the processor reads memory: the best of ten sums of 256 MiB."""
+    numbers = torch.ones(2**26)
+    return numbers.nbytes / min(timed_call(numbers.device, numbers.sum)[0] for _ in range(10))
+
+
+def _say_bounds(layers: list[tuple[float, float]], flop_per_s: float, byte_per_s: float) -> str:
+    flops, weights = (sum(column) for column in zip(*layers, strict=True))
+    least = sum(max(flop / flop_per_s, size / byte_per_s) for flop, size in layers)
+    return (
+        f"  its {len(layers)} products and convolutions take at least {least * 1e3:.0f} ms: "
+        f"arithmetic {flops / flop_per_s * 1e3:.0f} ms ({flops / 1e9:.0f} GFLOP), or reading "
+        f"weights at {byte_per_s / 1e9:.0f} GB/s {weights / byte_per_s * 1e3:.0f} ms "
+        f"({weights / 1e9:.2f} GB), whichever is longer for each"
+    )
+
+
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--model", default="sd2")
     parser.add_argument("--size", type=int, default=256, help="image height and width in pixels")
     parser.add_argument("--batch", type=int, default=1, help="images per call")
     parser.add_argument("--calls", type=int, default=11)
+    parser.add_argument("--allocator", help="an option of the group allocator")
     parser.add_argument("--only", help="names of cells with commas between")
     return parser.parse_args()
 

@@ -61,7 +61,8 @@ class AttentionBackend:
     that scaled_dot_product_attention chooses from. ``may_be_unfused``: it computes products and
     softmax one by one, or may choose a backend that does. ``operators`` are the profiler's names of
     the operators that compute attention by this backend; of a library with several kernels,
-    ``kernels`` has them. ``needs`` are read in their order.
+    ``kernels`` has them. ``is_compiled``: torch.compile makes its kernels, whatever ``compile``
+    says of the network. ``needs`` are read in their order.
     """
 
     name: str
@@ -70,6 +71,7 @@ class AttentionBackend:
     own_label: str | None = None
     sdpa_switch: str | None = None
     may_be_unfused: bool = False
+    is_compiled: bool = False
     operators: tuple[str, ...] = ()
     kernels: tuple[LibraryKernel, ...] = ()
     needs: tuple[Need, ...] = ()
@@ -145,6 +147,22 @@ BACKENDS = (
                 reason="xFormers is not installed: pip install 'sd_bench[xformers]'",
                 package="xformers",
             ),
+        ),
+    ),
+    AttentionBackend(
+        name="flex",
+        colour="#760027",
+        module="CrossAttention",
+        is_compiled=True,
+        kernels=(LibraryKernel(name="flex", operator="sd_bench::flex_attention"),),
+        needs=(
+            Need(reason="flex_attention needs PyTorch 2.5", feature="flex attention"),
+            Need(
+                reason="flex_attention on a CPU needs PyTorch 2.6",
+                device="cpu",
+                feature="flex attention on a CPU",
+            ),
+            Need(reason="needs compute capability 7.0, as Triton does", capability=(7, 0)),
         ),
     ),
     AttentionBackend(

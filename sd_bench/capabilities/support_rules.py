@@ -105,7 +105,7 @@ RULES: tuple[Rule, ...] = (
         "PyTorch 2.0 cannot autocast attention with a mask on a CPU: take precision=bf16",
     ),
     (
-        lambda c, h: c.compile.mode != "off" and not can(h.torch, "torch.compile"),
+        lambda c, h: c.calls_compiler and not can(h.torch, "torch.compile"),
         "torch.compile needs PyTorch 2",
     ),
     *((rule.applies, rule.reason) for rule in OPTIMIZATION_RULES),
@@ -114,11 +114,11 @@ RULES: tuple[Rule, ...] = (
         "torch.compile needs compute capability 7.0: take compile=off",
     ),
     (
-        lambda c, h: c.compile.mode != "off" and h.kind == "cpu" and not h.has_compiler,
+        lambda c, h: c.calls_compiler and h.kind == "cpu" and not h.has_compiler,
         "torch.compile on a CPU needs a C++ compiler: install g++",
     ),
     (
-        lambda c, h: c.compile.mode != "off" and h.kind == "cuda" and not h.has_c_compiler,
+        lambda c, h: c.calls_compiler and h.kind == "cuda" and not h.has_c_compiler,
         "torch.compile on a GPU needs a C compiler, by which Triton builds its launchers: install "
         "gcc, or name one in the variable CC",
     ),

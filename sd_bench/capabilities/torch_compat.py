@@ -156,11 +156,11 @@ class CompiledCalls:
 
     A call in which none of the compiler's graphs ran was eager, whatever the cell's name says:
     the compiler was switched off, gave the network up, or failed and was told to go on.
-    ``failed_graphs`` are those that it could not compile.
+    ``failed_graphs`` are those that it could not compile, ``graphs`` those that it could.
     """
 
     def __init__(self) -> None:
-        self.calls = self.eager_calls = self.failed_graphs = self._graph_runs = 0
+        self.calls = self.eager_calls = self.failed_graphs = self.graphs = self._graph_runs = 0
         self._run: Callable[..., torch.Tensor] | None = None
 
     @classmethod
@@ -195,6 +195,7 @@ class CompiledCalls:
             except Exception:
                 self.failed_graphs += 1
                 raise
+            self.graphs += 1
 
             def counted(*inputs: Any) -> Any:
                 self._graph_runs += 1
@@ -261,10 +262,14 @@ def _watched_inductor(mode: str, watcher: Watcher) -> Callable[..., Any]:
     return backend
 
 
+#: What is compiled beside the networks, once for each shape: no business of theirs.
+COMPILED_APART: list[CompiledCalls] = []
+
+
 def compile_counts() -> dict[str, int | None]:
     """How many graphs torch.compile has made in this process, breaks between them, compilations
     of a frame beyond its first, and frames that it gave up; ``None`` where this PyTorch does not
-    count.
+    count. Without those of ``COMPILED_APART``.
     """
     from torch._dynamo import convert_frame
     from torch._dynamo.utils import counters
@@ -272,9 +277,11 @@ def compile_counts() -> dict[str, int | None]:
     frames: dict[Any, int] | None = None
     if can(TORCH_VERSION, "count of compilations anew"):
         frames = convert_frame.FRAME_COMPILE_COUNTER
+    apart = sum(calls.graphs for calls in COMPILED_APART)
+    again = sum(calls.graphs - 1 for calls in COMPILED_APART if calls.graphs)
     return {  # none of them is public
-        "graphs": counters["stats"]["unique_graphs"],
+        "graphs": counters["stats"]["unique_graphs"] - apart,
         "graph_breaks": sum(counters["graph_break"].values()),
-        "recompilations": None if frames is None else sum(frames.values()) - len(frames),
+        "recompilations": None if frames is None else sum(frames.values()) - len(frames) - again,
         "given_up": counters["frames"]["total"] - counters["frames"]["ok"],
     }

@@ -26,6 +26,8 @@ SINCE: dict[str, Version] = {
     "fp16 on a CPU": (2, 2),
     "flash attention by FlashAttention-2": (2, 2),  # which needs compute capability 8.0
     "cudnn attention": (2, 5),
+    "flex attention": (2, 5),
+    "flex attention on a CPU": (2, 6),
     "upcast of math attention as a switch": (2, 5),  # on unless switched off; before, never
     "packed oneDNN weights": (2, 15),  # not public: older operators differ, and are not tried
 }

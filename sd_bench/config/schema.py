@@ -357,6 +357,12 @@ class Config:
     verbose: bool = False
 
     @property
+    def calls_compiler(self) -> bool:
+        """Whether torch.compile makes any of its kernels: the network's, or attention's alone."""
+        of_attention = BACKENDS_BY_NAME[self.attention.backend].is_compiled
+        return self.compile.mode != "off" or of_attention
+
+    @property
     def prompts(self) -> list[str]:
         """The prompt or prompts as a list; the images take turns."""
         return [self.prompt] if isinstance(self.prompt, str) else list(self.prompt)

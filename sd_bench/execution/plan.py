@@ -55,7 +55,7 @@ def _plan_cell(cell: Cell) -> PlannedCell:
         return PlannedCell(cell=cell, interpreter=None, reason=found)
     reason = unsupported_reason(cell.config, host_of(cell.config, found))
     reason = reason or why_no_allocator(cell.config.allocator)
-    if cell.config.compile.mode == "off":
+    if not cell.config.calls_compiler:
         return PlannedCell(cell=cell, interpreter=found, reason=reason)
     reason, flaw = reason or why_no_cache(cell.folder), compile_switch(os.environ)
     return PlannedCell(cell=cell, interpreter=found, reason=reason, flaw=flaw)

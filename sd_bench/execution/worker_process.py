@@ -134,7 +134,7 @@ class RunningRound:
         self.turn = turn
         self.slot = slot
         self._fingerprints = list(fingerprints)
-        is_compiled = turn.planned.cell.config.compile.mode != "off"
+        is_compiled = turn.planned.cell.config.calls_compiler
         warnings = [*warnings, *(unused_caches() if is_compiled else ())]
         self._blank = structs.replace(turn.blank(), warnings=warnings)
         self._servers = servers
@@ -169,7 +169,7 @@ class RunningRound:
         config, interpreter = self.turn.planned.cell.config, self.turn.planned.interpreter
         assert interpreter is not None
         cell = self.turn.planned.cell
-        is_compiled = config.compile.mode != "off"
+        is_compiled = config.calls_compiler
         environment = worker_environment(config, self.slot, cell if is_compiled else None)
         start_up = StartUp.of(interpreter.executable, environment)
         server: ForkServer | str | None = why_not_forked

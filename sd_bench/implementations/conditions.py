@@ -44,6 +44,8 @@ class ImageConditions:
         if not self._unet.cached_time:
             return timesteps
         row = torch.searchsorted(self._known, timesteps[:1].float())
-        if row.device.type == "cpu" and float(timesteps[0]) not in self._known:
-            raise ValueError(f"timestep {float(timesteps[0])} is none of the sampler's")
+        if row.device.type == "cpu":
+            timestep = timesteps.numpy()[0]
+            if timestep not in self._known.numpy():
+                raise ValueError(f"timestep {timestep} is none of the sampler's")
         return self._rows.index_select(0, row)

@@ -14,10 +14,24 @@ from sd_bench.capabilities.torch_compat import Watcher
 _CALLS_BEFORE = 2
 
 
+class Kept:
+    """A recording's own input: every replay reads this very memory."""
+
+    def __init__(self, given: Tensor, device: torch.device) -> None:
+        self.tensor = given.to(device, copy=True)
+        self._given, self._version = given, given._version
+
+    def take(self, given: Tensor) -> None:
+        """Hold the values of ``given``; what it holds already, as a prompt's, is not copied."""
+        if given is not self._given or given._version != self._version:
+            self.tensor.copy_(given)
+            self._given, self._version = given, given._version
+
+
 @dataclass(frozen=True, slots=True)
 class _Recording:
     graph: torch.cuda.CUDAGraph
-    inputs: list[Tensor]
+    inputs: list[Kept]
     output: Tensor
 
 
@@ -43,7 +57,7 @@ class GraphedCalls:
         if recording is None:
             recording = self._recordings[shapes] = self._record(inputs)
         for kept, each in zip(recording.inputs, inputs, strict=True):
-            kept.copy_(each)
+            kept.take(each)
         recording.graph.replay()
         return recording.output.clone()
 
@@ -52,7 +66,8 @@ class GraphedCalls:
         self._recordings.clear()
 
     def _record(self, inputs: tuple[Tensor, ...]) -> _Recording:
-        kept = [each.to(self._device, copy=True) for each in inputs]
+        inputs_kept = [Kept(each, self._device) for each in inputs]
+        kept = [each.tensor for each in inputs_kept]
         watched = self._run if self._watcher is None else self._watcher.watch(self._run)
         stream = torch.cuda.Stream(self._device)
         stream.wait_stream(torch.cuda.current_stream(self._device))
@@ -63,4 +78,4 @@ class GraphedCalls:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             output = self._run(*kept)
-        return _Recording(graph, kept, output)
+        return _Recording(graph, inputs_kept, output)

@@ -20,7 +20,9 @@ from sd_bench.measurement.trace_events import (
     Timeline,
     argument,
     category,
+    is_wait,
     read_event,
+    takes_value,
 )
 
 
@@ -31,7 +33,8 @@ class Step:
     ``num_launched`` kernels, copies and fills were launched one by one (not by a CUDA graph), of
     which the trace lacks ``num_lost``. Of the ``num_kernels`` that it has, it does not say for
     ``num_unjoined`` which operator launched them, and ``num_replayed`` a CUDA graph replayed:
-    the classes of both are told by their names alone.
+    the classes of both are told by their names alone. ``num_waits`` is how often
+    the host waited for the device before the end, or on a CPU would have: took a tensor's value.
     """
 
     seconds: float
@@ -42,6 +45,7 @@ class Step:
     num_kernels: int = 0
     num_unjoined: int = 0
     num_replayed: int = 0
+    num_waits: int = 0
 
 
 def read_step(trace: dict[str, Any], on_device: bool, compiled: bool) -> Step:
@@ -85,12 +89,25 @@ def read_step(trace: dict[str, Any], on_device: bool, compiled: bool) -> Step:
         num_kernels=len(came_from),
         num_unjoined=sum(not launch.is_known for launch in came_from),
         num_replayed=sum(launch.replayed for launch in came_from),
+        num_waits=_count_waits(raw, step, on_device),
     )
 
 
 def _is_of_step(event: dict[str, Any], step: dict[str, Any]) -> bool:
     """Whether it began within the step, on the host's own thread or on the device."""
-    if event is step or not step["ts"] <= event["ts"] < step["ts"] + step["dur"]:
+    if event is step or not _began_within(event, step):
         return False
     of_host = category(event) in (*OPERATORS, *SCOPES) and event["tid"] == step["tid"]
     return of_host or category(event) in KERNELS
+
+
+def _began_within(event: dict[str, Any], step: dict[str, Any]) -> bool:
+    return bool(step["ts"] <= event["ts"] < step["ts"] + step["dur"])
+
+
+def _count_waits(raw: list[dict[str, Any]], step: dict[str, Any], on_device: bool) -> int:
+    """Without the last one on a device, with which the step ends."""
+    inside = [event for event in raw if _began_within(event, step)]
+    if not on_device:
+        return sum(map(takes_value, inside))
+    return max(0, sum(map(is_wait, inside)) - 1)

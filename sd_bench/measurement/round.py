@@ -192,7 +192,7 @@ def _time_iterations(implementation: Implementation, watch: RoundWatch, report: 
 
 def _warmup_calls(config: Config) -> int:
     """Untimed calls: enough that no timed one compiles, or records a CUDA graph."""
-    needed = int(config.compile.mode != "off")
+    needed = int(config.calls_compiler)
     if _replays_a_graph(config):
         needed = _CALLS_BEFORE_REPLAY + 1
     return max(config.protocol.warmup_unet_calls, needed)

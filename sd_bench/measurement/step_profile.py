@@ -96,6 +96,11 @@ def notes_on(step: Step, on_device: bool, compiled: bool) -> dict[str, str]:
         notes["classes"] = _COMPILED_NOTE
     if on_device:
         notes["idle"] = _IDLE_NOTE
+    if step.num_waits:
+        notes["waits"] = (
+            f"the host waited for a value {step.num_waits} times within the step: on a GPU it "
+            "cannot launch ahead then"
+        )
     if step.num_lost:
         notes["kernels"] = (
             f"the profiler lost {step.num_lost} of {step.num_launched} kernels that were launched: "

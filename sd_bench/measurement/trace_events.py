@@ -18,6 +18,13 @@ OPERATORS = ("cpu_op", "operator")
 SCOPES = ("user_annotation",)
 KERNELS = ("kernel", "gpu_memcpy", "gpu_memset", "memcpy", "memset")
 DRIVER_CALLS = ("cuda_runtime", "cuda_driver", "runtime", "driver")
+#: The driver's calls that return when the device has done its work, and PyTorch's operator that
+#: gives a tensor's value to Python (``item``, ``bool``), which waits for it.
+_WAITING_CALLS = (
+    *("cudaDeviceSynchronize", "cudaStreamSynchronize", "cudaEventSynchronize"),
+    *("cuCtxSynchronize", "cuStreamSynchronize", "cuEventSynchronize", "cudaMemcpy"),
+)
+_VALUE_OPERATOR = "aten::_local_scalar_dense"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,16 @@ class Event:
 def category(event: dict[str, Any]) -> str:
     """The event's category in small letters."""
     return str(event.get("cat", "")).lower()
+
+
+def is_wait(event: dict[str, Any]) -> bool:
+    """Whether the host waits for the device in ``event``, a call of the driver's."""
+    return category(event) in DRIVER_CALLS and event["name"] in _WAITING_CALLS
+
+
+def takes_value(event: dict[str, Any]) -> bool:
+    """Whether Python takes a tensor's value in ``event``, for which it would wait on a device."""
+    return category(event) in OPERATORS and event["name"] == _VALUE_OPERATOR
 
 
 def argument(event: dict[str, Any], name: str) -> int | None:

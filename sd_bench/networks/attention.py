@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sd_bench.config.schema import AttentionConfig
+from sd_bench.networks.flex_attention import flex_core
 from sd_bench.networks.xformers_loading import memory_efficient_attention
 
 
@@ -182,6 +183,7 @@ def _unfused_core(config: AttentionConfig) -> AttentionCore:
 _CORES: dict[str, Callable[[AttentionConfig], AttentionCore]] = {
     "original": _unfused_core,
     "xformers": lambda config: xformers_core(),
+    "flex": lambda config: flex_core(),
 }
 
 

@@ -6,6 +6,8 @@ UNet call: docs/optimizations.md has the figures.
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -63,7 +65,8 @@ class PackedConv2d(nn.Module):
     """A convolution, channels last.
 
     Its weight is packed for the first input it sees, or before by ``pack``.
-    A 1x1 convolution is a linear layer; with ``small_as_product`` so is a 3x3 one of a small input.
+    A 1x1 convolution is a linear layer; with ``small_as_product`` so is a 3x3 one of a small input:
+    with its patches in fp32, as ``TapProduct`` has it in half precision.
     """
 
     def __init__(self, conv: nn.Conv2d, small_as_product: bool) -> None:
@@ -76,6 +79,7 @@ class PackedConv2d(nn.Module):
         self._unpacked: Tensor | None = conv.weight.detach()
         self._packed: Tensor | None = None
         self._linear: PackedLinear | None = None
+        self._taps: TapProduct | None = None
 
     def forward(
         self, x: Tensor, plus: Tensor | None = None, plus_bias: Tensor | None = None
@@ -86,6 +90,8 @@ class PackedConv2d(nn.Module):
         bias = self.bias
         if plus_bias is not None:
             bias = plus_bias if bias is None else bias + plus_bias
+        if self._taps is not None:
+            return self._taps(x, bias, plus)
         if self._linear is not None:
             return self._product(self._linear, x, plus, bias)
         assert self._packed is not None
@@ -98,7 +104,9 @@ class PackedConv2d(nn.Module):
             return
         is_point = self.kernel_size == (1, 1) and self.stride == (1, 1)
         is_product = self.small_as_product and size is not None and is_small(self, size)
-        if is_point or is_product:
+        if is_product and weight.dtype != torch.float32:
+            self._taps = TapProduct(weight)
+        elif is_point or is_product:
             self._linear = PackedLinear(flat_weight(weight), None)
         else:
             self._packed = onednn.pack_convolution(weight, self.padding, self.stride, size)
@@ -110,6 +118,58 @@ class PackedConv2d(nn.Module):
         rows = positions(x) if self.kernel_size == (1, 1) else patches(x)
         out = linear(rows, plus=None if plus is None else positions(plus), bias=bias)
         return out.view(batch, height, width, -1).permute(0, 3, 1, 2)
+
+
+class TapProduct:
+    """A padded 3x3 convolution of a small input as two products.
+
+    The first multiplies every position with all nine taps of the weight at once: the weight is as
+    wide as it can be, which is read the fastest. The second, with a matrix of zeros and ones, adds
+    the nine that meet at each position, in the accumulators, and so rounds once.
+    """
+
+    def __init__(self, weight: Tensor) -> None:
+        self.num_out = weight.shape[0]
+        self._all_taps = PackedLinear(weight.permute(2, 3, 0, 1).flatten(0, 2), None)
+
+    def __call__(self, x: Tensor, bias: Tensor | None, plus: Tensor | None) -> Tensor:
+        batch, _, height, width = x.shape
+        products = self._all_taps(positions(x)).view(batch, -1, self.num_out)  # [B, H * W * 9, out]
+        added = bias
+        if plus is not None:
+            rows = positions(plus).view(batch, -1, self.num_out)
+            added = rows if bias is None else rows + bias
+        out = _add_meeting(products, height, width, x.new_zeros(()) if added is None else added)
+        return out.view(batch, height, width, -1).permute(0, 3, 1, 2)
+
+
+def _add_meeting(products: Tensor, height: int, width: int, added: Tensor) -> Tensor:
+    """[B, H * W * 9, C], each position's products with nine taps, to their sums [B, H * W, C], with
+    ``added`` in them."""
+    batch, _, channels = products.shape
+    if height * width > MOST_POSITIONS:  # as a matrix it would grow with the square
+        to, source = _meetings(height, width)
+        sums = added.float().expand(batch, height * width, channels).clone()
+        return sums.index_add_(1, to, products[:, source].float()).to(products.dtype)
+    matrix = _matrix(height, width, products.dtype).expand(batch, -1, -1)
+    return torch.baddbmm(added, matrix, products)
+
+
+@cache
+def _meetings(height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Where each product that falls on a position falls, and which of the H * W * 9 it is."""
+    at = torch.arange(height * width).view(1, height, width)
+    seen = F.pad(at, (1, 1, 1, 1), value=-1)[0].unfold(0, 3, 1).unfold(1, 3, 1).reshape(-1, 9)
+    to, tap = (seen >= 0).nonzero().unbind(1)
+    return to, seen[to, tap] * 9 + tap
+
+
+@cache
+def _matrix(height: int, width: int, dtype: torch.dtype) -> Tensor:
+    to, source = _meetings(height, width)
+    matrix = torch.zeros(1, height * width, height * width * 9, dtype=dtype)
+    matrix[0, to, source] = 1
+    return matrix
 
 
 class ProductConv2d(nn.Module):

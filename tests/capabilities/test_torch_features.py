@@ -74,13 +74,16 @@ PROBES: dict[str, Callable[[], bool]] = {
     "fusing of attention by the compiler": lambda: is_module(
         "torch._inductor.fx_passes.fuse_attention"
     ),
+    "flex attention": lambda: is_module("torch.nn.attention.flex_attention"),
     "upcast of math attention as a switch": cuda_has("fp16_bf16_reduction_math_sdp_allowed"),
 }
 #: What only a GPU or an hour of fp16 on a CPU could show; and PyTorch 2.0 runs another kernel on a
-#: CPU without a word where flash alone is allowed. Older PyTorch has some of oneDNN's operators.
+#: CPU without a word where flash alone is allowed. Older PyTorch has some of oneDNN's operators,
+#: and flex_attention without what a CPU needs.
 NOT_PROBED = {
     "cudnn attention", "fp16 on a CPU", "flash attention by FlashAttention-2",
     "flash attention on a CPU", "packed oneDNN weights",
+    "flex attention on a CPU",
 }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from sd_bench.measurement.kernel_names import CLASSES
 from sd_bench.measurement.round import measure_round
 from sd_bench.measurement.step_profile import profile_step
 from sd_bench.measurement.telemetry_summary import CLOCK_EVENT_REASONS
+from sd_bench.sampling.text_to_image import guided
 from tests.support.composition import Compose
 
 pytestmark = pytest.mark.gpu
@@ -54,6 +55,26 @@ def test_the_environment_has_the_gpus_limits_and_says_which_one_it_is(
     assert facts["device"]["power_limit_w"] > 0
     assert facts["device_instance"]["uuid"].startswith("GPU-")
     assert facts["cudnn"]
+
+
+@pytest.mark.parametrize("cuda_graph", ["false", "true"])
+@pytest.mark.parametrize("sampler", ["plms", "ddim", "dpm_solver"])
+def test_the_host_waits_for_nothing_between_the_first_step_and_the_last(
+    on_gpu: Compose, device: torch.device, sampler: str, cuda_graph: str
+) -> None:
+    """PyTorch raises an error at whatever waits, as far as it knows."""
+    given = (f"sampler={sampler}", "sampler.steps=4", f"optimizations.cuda_graph={cuda_graph}")
+    pipeline = Ours(on_gpu("model_version=sd2_tiny", "attention=math", *given), device)
+    latents = torch.randn(1, 4, 8, 8, device=device)
+    with pipeline.running():
+        context = pipeline.encode_text(torch.zeros(2, 77, dtype=torch.long, device=device))
+        model = guided(pipeline, context, 7.5)
+        model(latents, max(pipeline.sampler.timesteps))
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            pipeline.sampler(model, latents, lambda: None, lambda: torch.zeros_like(latents))
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.parametrize("attention", ["original", "math", "auto"])

@@ -194,6 +194,33 @@ def test_only_small_inputs_are_multiplied_as_patches(monkeypatch: pytest.MonkeyP
 
 
 @needs_packed
+@pytest.mark.skipif(
+    onednn.why_no_packed_weights(torch.bfloat16) is not None, reason="no bf16 in oneDNN here"
+)
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (8, 8), (16, 16)])
+@pytest.mark.parametrize("bias", [False, True])
+@torch.no_grad()
+def test_in_half_precision_a_small_convolution_adds_what_meets_and_rounds_once(
+    size: tuple[int, int], bias: bool
+) -> None:
+    """Nine sums in bf16 would be off by more. It was small when packed, and serves other sizes."""
+    conv = convolution(64, bias=bias).bfloat16()
+    packed = PackedConv2d(conv, True)
+    packed.pack(torch.Size((2, 64, 4, 4)))
+    x, plus, plus_bias = torch.randn(2, 64, *size), torch.randn(2, 24, *size), torch.randn(24)
+    x, plus, plus_bias = x.bfloat16(), plus.bfloat16(), plus_bias.bfloat16()
+    exact = conv.float()(x.float())
+    for added, given in (
+        (torch.zeros(()), {}),
+        (plus.float(), {"plus": plus}),
+        (plus_bias.float()[:, None, None], {"plus_bias": plus_bias}),
+    ):
+        expected = exact + added
+        error = (packed(x, **given).float() - expected).norm() / expected.norm()
+        assert error < 4e-3
+
+
+@needs_packed
 @torch.no_grad()
 def test_a_packed_layer_serves_another_size_than_its_first() -> None:
     linear = nn.Linear(32, 48)

@@ -14,7 +14,7 @@ from torch import nn
 from sd_bench.implementations.ours import Ours
 from sd_bench.measurement.kernel_classes import read_step
 from sd_bench.measurement.kernel_names import CLASSES
-from sd_bench.measurement.step_profile import profile_step
+from sd_bench.measurement.step_profile import notes_on, profile_step
 from sd_bench.measurement.trace_events import ATTENTION_SCOPE, STEP_SCOPE
 from sd_bench.networks.attention import is_unet_attention
 from sd_bench.records import Profile
@@ -145,6 +145,32 @@ def test_kernels_that_the_profiler_lost_are_counted() -> None:
     step = read_step({"traceEvents": trace}, on_device=True, compiled=False)
     assert (step.num_launched, step.num_lost) == (3, 1)
     assert read_step(GPU_TRACE, on_device=True, compiled=False).num_lost == 0
+
+
+def test_waits_for_the_device_are_counted_without_the_last_one() -> None:
+    """With which the step ends. A value that Python takes is a wait of the driver's there."""
+    scope = event("user_annotation", STEP_SCOPE, 100, 1000)
+    value = event("cpu_op", "aten::_local_scalar_dense", 300, 20)
+    inside = [launch("cudaStreamSynchronize", 305, 1), launch("cudaDeviceSynchronize", 1090, 2)]
+    before = launch("cudaStreamSynchronize", 50, 3)
+    trace = {"traceEvents": [scope, before, value, *inside]}
+    step = read_step(trace, on_device=True, compiled=False)
+    assert step.num_waits == 1
+    assert "1 times" in notes_on(step, on_device=True, compiled=False)["waits"]
+    assert read_step(trace, on_device=False, compiled=False).num_waits == 1
+    trace["traceEvents"].remove(inside[0])
+    assert read_step(trace, on_device=True, compiled=False).num_waits == 0
+
+
+@pytest.mark.parametrize("sampler", ["plms", "ddim", "dpm_solver"])
+@pytest.mark.parametrize("cached", ["false", "true"])
+def test_no_step_takes_a_tensors_value(
+    tiny: Compose, tmp_path: Path, sampler: str, cached: str
+) -> None:
+    """On a GPU the host would wait for it, and launch nothing meanwhile."""
+    given = (f"sampler={sampler}", "sampler.steps=4", f"optimizations.cached_timesteps={cached}")
+    found = profile_of(Ours(tiny("attention=math", *given), CPU), tmp_path)
+    assert "waits" not in found.notes
 
 
 def test_in_compiled_networks_batched_products_alone_are_attention() -> None:
