@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from sd_bench.capabilities.composition import compose_config
 from sd_bench.capabilities.support_rules import Host, unsupported_reason
 from sd_bench.capabilities.torch_builds import Build, newest_wheels_for
 from sd_bench.capabilities.torch_features import Version, version_tuple
+from sd_bench.config.schema import Config
 from sd_bench.devices_table import list_capabilities
 from sd_bench.environments.cuda_builds import STUDY_GPUS
 from sd_bench.environments.definition import definition
@@ -76,7 +78,12 @@ def why_not(preset: str, gpu: str, environment: Environment) -> str | None:
         has_compiler=True,
         build=environment.build,
     )
-    return unsupported_reason(compose_config(f"gpu={gpu}", f"preset={preset}"), host)
+    return unsupported_reason(_configuration(gpu, preset), host)
+
+
+@cache
+def _configuration(gpu: str, preset: str) -> Config:
+    return compose_config(f"gpu={gpu}", f"preset={preset}")
 
 
 def make_table() -> str:

@@ -6,16 +6,15 @@ import atexit
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from sd_bench.capabilities.composition import compose_config as composed
 from sd_bench.config.schema import WORKERS, Config
 from tests.support.commands import INJECTED, REPOSITORY, Command, Inject
-from tests.support.composition import Compose
+from tests.support.composition import Compose, composed_once
+from tests.support.warm import run_python
 
 # One thread a test process: pytest runs two of them, and torch is not imported yet.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -27,7 +26,7 @@ atexit.register(shutil.rmtree, os.environ["SD_BENCH_LOCK_DIR"], ignore_errors=Tr
 @pytest.fixture(scope="session")
 def compose_config() -> Compose:
     """``compose_config("attention=math", "batch_size=2")``: a Config of these overrides."""
-    return composed
+    return composed_once
 
 
 @pytest.fixture(scope="session")
@@ -43,15 +42,18 @@ def tiny(compose_config: Compose) -> Compose:
 
 @pytest.fixture
 def command(tmp_path: Path) -> Command:
-    """``command("-m", "attention=math")`` runs the real command; records go to tmp_path/sweep."""
+    """``command("-m", "attention=math")`` runs the real command; records go to tmp_path/sweep.
+
+    Its processes are forked where ``tests.support.warm`` can: nothing in them is another for that.
+    """
 
     def run(
         *arguments: str, timeout: float = 250, **variables: str
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "sd_bench", f"hydra.sweep.dir={tmp_path / 'sweep'}", *arguments],
-            cwd=REPOSITORY, capture_output=True, text=True, timeout=timeout,
-            env={**os.environ, "OMP_NUM_THREADS": "1", **variables},
+        return run_python(
+            "-m", "sd_bench", f"hydra.sweep.dir={tmp_path / 'sweep'}", *arguments,
+            folder=REPOSITORY, timeout=timeout,
+            environment={**os.environ, "OMP_NUM_THREADS": "1", **variables},
         )  # fmt: skip
 
     return run

@@ -48,6 +48,7 @@ def test_the_account_has_both_names_their_order_and_the_warnings() -> None:
     assert account.endswith("Rounds with a warning: 4; such as: the host was busy.")
 
 
+@pytest.mark.slow
 def test_pairs_of_real_sweeps_go_through_the_gate() -> None:
     """One round each, so that nobody can tell."""
     ((code, heading),) = gate_pairs(1, ["-m", *SMOKE, "protocol.rounds=1"], "slower:5%")

@@ -104,6 +104,7 @@ def has_round_under_way(records: Path) -> bool:
 
 
 @needs_cpu_flash
+@pytest.mark.slow
 def test_a_call_that_is_ended_keeps_what_is_finished_and_its_archive_goes_on(
     tmp_path: Path,
 ) -> None:
@@ -192,6 +193,7 @@ def test_without_a_device_it_says_so_in_one_line(
 
 
 @needs_cpu_flash
+@pytest.mark.slow
 def test_at_minute_4_the_published_presets_stand_on_an_h100_that_is_not_there() -> None:
     """Plans and rounds are real, seconds are cost_model.py's estimates."""
     command = [sys.executable, str(GPU_DIR / "rehearse.py"), "--time-limit", "240"]

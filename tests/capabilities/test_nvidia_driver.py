@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from sd_bench.capabilities.nvidia_driver import cuda_devices, detect, first_uuid
 from sd_bench.errors import ConfigError
 from sd_bench.measurement.gpu_facts import INSTANCE, SETTINGS, gpu_facts, parse_facts
 from tests.support.composition import Compose
+from tests.support.warm import run_python
 
 REPOSITORY = Path(__file__).parents[2]
 UUID = "GPU-01234567-89ab-cdef-0123-456789abcdef"
@@ -140,10 +139,9 @@ def test_a_selection_of_nothing_that_is_here_is_refused_in_one_line(
     fake_smi: FakeSmi, selection: str, words: str
 ) -> None:
     fake_smi(f"echo '{H100}'")
-    answer = subprocess.run(
-        [sys.executable, "-m", "sd_bench", "-m", "batch_size=1,2", "dry_run=true"],
-        cwd=REPOSITORY, capture_output=True, text=True, timeout=100,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": selection},
+    answer = run_python(
+        "-m", "sd_bench", "-m", "batch_size=1,2", "dry_run=true", folder=REPOSITORY, timeout=100,
+        environment={**os.environ, "CUDA_VISIBLE_DEVICES": selection},
     )  # fmt: skip
     assert (answer.returncode, answer.stdout) == (2, "")
     (line,) = answer.stderr.splitlines()

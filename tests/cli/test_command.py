@@ -13,15 +13,15 @@ import pytest
 from sd_bench.command_lines import shown
 from sd_bench.config.hydra_arguments import arguments_for_hydra
 from sd_bench.records.sweep_file import start_sweep
+from tests.support.warm import run_python
 
 REPOSITORY = Path(__file__).parents[2]
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "sd_bench", *arguments],
-        cwd=folder, capture_output=True, text=True, timeout=120,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    return run_python(
+        "-m", "sd_bench", *arguments, folder=folder, timeout=120,
+        environment={**os.environ, "PYTHONPATH": str(REPOSITORY)},
     )  # fmt: skip
 
 

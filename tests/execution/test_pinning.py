@@ -8,8 +8,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +24,10 @@ from sd_bench.execution.pinning import pinned, recognised_model
 from sd_bench.records import find_records, read_record
 from sd_bench.sampling.inputs import cut_prompts, image_prompts, image_seeds
 from tests.support.checkpoints import save_folder, tiny_config, tiny_state
+from tests.support.commands import REPOSITORY
 from tests.support.composition import Compose
 from tests.support.state_dicts import state_dict
+from tests.support.warm import run_python
 
 
 def test_a_prompt_file_holds_one_prompt_a_line(tiny: Compose, tmp_path: Path) -> None:
@@ -204,14 +204,11 @@ def test_a_users_own_checkpoint_and_prompts_make_the_images(
     config = compose_config("gpu=cpu", "model_version=sd1_tiny", "precision=fp32")
     torch.save({"state_dict": state_dict(config)}, tmp_path / "my model.ckpt")
     out = tmp_path / "out"
-    ran = subprocess.run(
-        [
-            sys.executable, "-m", "sd_bench", f"weights='{tmp_path / 'my model.ckpt'}'",
-            "prompt=[a cat,a dog]", "negative_prompt=blurry", "batch_size=2", "gpu=cpu",
-            "precision=fp32", "protocol=smoke", "workload.height=64", "workload.width=64",
-            f"hydra.sweep.dir={out}",
-        ],
-        capture_output=True, text=True, timeout=250,
+    ran = run_python(
+        "-m", "sd_bench", f"weights='{tmp_path / 'my model.ckpt'}'",
+        "prompt=[a cat,a dog]", "negative_prompt=blurry", "batch_size=2", "gpu=cpu",
+        "precision=fp32", "protocol=smoke", "workload.height=64", "workload.width=64",
+        f"hydra.sweep.dir={out}", folder=REPOSITORY, environment=os.environ, timeout=250,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "holds sd1_tiny" in ran.stdout

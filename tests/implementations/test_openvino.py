@@ -98,7 +98,7 @@ def conversions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @needs_openvino
-@pytest.mark.parametrize("model", ["sd1_tiny", "sd2_tiny"])
+@pytest.mark.parametrize("model", ["sd2_tiny", pytest.param("sd1_tiny", marks=pytest.mark.slow)])
 def test_in_fp32_every_stage_is_ours(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if model == "sd1_tiny":  # that another process converts is shown once
         _convert_here(monkeypatch)
@@ -177,6 +177,7 @@ def test_both_in_one_sweep_and_what_was_converted_before_is_found_by_another_pro
 
 
 @needs_openvino
+@pytest.mark.slow
 def test_a_conversion_that_does_not_read_is_made_anew(
     conversions: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

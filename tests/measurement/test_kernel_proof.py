@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from tests.support.runnable import CPU_BACKENDS
 CPU = torch.device("cpu")
 
 
+@cache
 def eager_profile(tiny: Compose, attention: str) -> CallCounts:
     pipeline = Ours(tiny(f"attention={attention}"), CPU)
     x = torch.randn(2, 4, 8, 8)

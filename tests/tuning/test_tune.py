@@ -27,6 +27,7 @@ from sd_bench.tuning.timing_process import TimingProcess
 from sd_bench.tuning.tune import Outcome, run_tune
 from tests.support.commands import REPOSITORY
 from tests.support.tuning import WORKLOAD
+from tests.support.warm import run_python
 
 CONVOLUTION = "optimizations.channels_last=true"
 LADDER = Ladder(
@@ -173,9 +174,9 @@ def test_ctrl_c_gives_the_best_so_far(tmp_path: Path) -> None:
     ],
 )
 def test_bad_input_is_one_line(tmp_path: Path, arguments: Sequence[str], words: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "sd_bench", "tune", *arguments], cwd=tmp_path, text=True,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, capture_output=True, timeout=60,
+    done = run_python(
+        "-m", "sd_bench", "tune", *arguments, folder=tmp_path, timeout=60,
+        environment={**os.environ, "PYTHONPATH": str(REPOSITORY)},
     )  # fmt: skip
     assert done.returncode == 2, done.stdout + done.stderr
     assert words in done.stderr
