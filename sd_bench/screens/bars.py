@@ -65,6 +65,9 @@ class _NotebookBar(Progress):
 
     def _picture(self) -> dict[str, str]:
         page = io.StringIO()
-        Console(file=page, width=self.console.width).print(self.get_renderable())
+        plain = Console(
+            file=page, width=self.console.width, force_terminal=False, force_jupyter=False
+        )
+        plain.print(self.get_renderable())
         text = page.getvalue().rstrip()
         return {"text/plain": text, "text/html": f"<pre>{html.escape(text)}</pre>"}

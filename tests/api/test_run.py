@@ -25,7 +25,7 @@ from sd_bench.records.sweep_file import started_with
 from tests.support.command_lines import run_here
 from tests.support.commands import REPOSITORY, SMOKE
 
-MATRIX = ("attention=flash,math", *SMOKE, "protocol.rounds=2", "precision=fp32")
+MATRIX = ("attention=original,math", *SMOKE, "protocol.rounds=2", "precision=fp32")
 #: A program without a guard, whose sweep would take minutes.
 ENDLESS = "import sd_bench, sys; sd_bench.run(*sys.argv[1:], 'protocol.rounds=1000')"
 
@@ -72,7 +72,7 @@ def test_its_rounds_are_interleaved_and_its_folder_is_that_of_a_command(
 ) -> None:
     assert list(rounds["round"]) == [0, 0, 1, 1]
     assert list(rounds["position"]) == [0, 1, 2, 3]
-    assert set(rounds["attention"][:2]) == set(rounds["attention"][2:]) == {"flash", "math"}
+    assert set(rounds["attention"][:2]) == set(rounds["attention"][2:]) == {"original", "math"}
     assert started_with(folder) == ["-m", *MATRIX]
     assert (folder / "multirun.yaml").is_file()
 
