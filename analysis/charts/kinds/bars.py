@@ -106,8 +106,8 @@ class BarChart(Chart):
 
 
 def _sheet_width(chart: BarChart, sizes: Sizes) -> float:
-    narrowest_in = _NARROWEST_BAR_IN * sizes.scale / _GROUP_WIDTH
-    least_in = len(chart.groups) * len(chart.series) * narrowest_in
+    least_in = len(chart.groups) * len(chart.series) * _NARROWEST_BAR_IN * sizes.scale
+    least_in /= _GROUP_WIDTH
     least_in += _SHEET_WITHOUT_AXES_IN * sizes.scale
     return sizes.choose_width(min(max(least_in, _MIN_SHEET_IN), _MAX_SHEET_IN), least_in)
 
