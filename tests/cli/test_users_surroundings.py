@@ -26,7 +26,7 @@ def test_an_own_package_of_hydra_plugins_in_the_working_folder_is_in_nobodys_way
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "1 cell(s), 1 round(s)" in done.stdout
+    assert "1 round(s) to run" in done.stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == ["hydra_plugins"]
 
 
