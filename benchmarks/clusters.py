@@ -52,7 +52,7 @@ def main() -> None:
     options = parser.parse_args()
     largest = max(options.cells)
     print(
-        "| cells | jobs | planning [s] | its memory [MiB] | submitting [s] | status [s] | failed |"
+        "| cells | jobs | planning [CPU s] | memory [MiB] | submitting [s] | status [s] | failed |"
     )
     print("| --: | --: | --: | --: | --: | --: | --: |")
     for cells in options.cells:
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def plan(jobs: int, cells: int) -> tuple[float, float]:
-    """Seconds and memory of the dry run of a matrix of so many cells and jobs."""
+    """Seconds of processor time and MiB of the dry run of a matrix of so many cells and jobs."""
     per_gpu = max(1, jobs // len(_GPUS))
     constraints = ",".join(f"node{number}" for number in range(per_gpu))
     sizes = ",".join(map(str, range(1, 1 + max(1, cells // (len(_GPUS) * per_gpu * 5)))))
@@ -79,11 +79,11 @@ def plan(jobs: int, cells: int) -> tuple[float, float]:
             f"attention={','.join(_ATTENTION)}", f"workload.batch_size={sizes}",
             f"hydra.sweep.dir={folder}/none/none",
         ]  # fmt: skip
-        began = time.perf_counter()
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-        took_s = time.perf_counter() - began
-    print(f"  {done.stdout.splitlines()[-1]}", file=sys.stderr)
-    return took_s, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command, check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    took_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return took_s, after.ru_maxrss / 1024
 
 
 @dataclass

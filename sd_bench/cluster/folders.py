@@ -153,8 +153,13 @@ class Progress(Struct, frozen=True, kw_only=True):
 
 
 def write_progress(folder: Path, progress: Progress) -> None:
-    """Raises OSError if the folder cannot be written."""
-    write_atomically(folder / ".progress.json", msgspec.json.encode(progress).decode() + "\n")
+    """Replace what was said before; it is not synced to disk, since the next round says it again.
+
+    Raises OSError if the folder cannot be written.
+    """
+    temporary = folder / ".progress.tmp"
+    temporary.write_bytes(msgspec.json.encode(progress) + b"\n")
+    temporary.replace(folder / ".progress.json")
 
 
 def read_progress(folder: Path) -> Progress | None:
