@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ import pytest
 from tests.support.commands import REPOSITORY, SMOKE, records
 from tests.support.warm import run_fresh, run_warm
 
-Run = Callable[..., subprocess.CompletedProcess[str] | None]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
 PROBE = """
 import os, signal, sys, threading
@@ -43,10 +41,9 @@ exec(sys.argv[1])
 )
 def test_it_finds_and_leaves_what_a_fresh_one_does(tmp_path: Path, end: str) -> None:
     (tmp_path / "probe.py").write_text(PROBE)
-    warm, fresh = (
-        run("-m", "probe", end, folder=tmp_path, environment=ENVIRONMENT, timeout=60)
-        for run in (run_warm, run_fresh)
-    )
+    arguments = ("-m", "probe", end)
+    warm = run_warm(*arguments, folder=tmp_path, environment=ENVIRONMENT, timeout=60)
+    fresh = run_fresh(*arguments, folder=tmp_path, environment=ENVIRONMENT, timeout=60)
     assert warm is not None
     assert (warm.returncode, warm.stdout) == (fresh.returncode, fresh.stdout)
     assert _said(warm.stderr) == _said(fresh.stderr)

@@ -12,7 +12,7 @@ from pathlib import Path
 #: What a command may find other than its server did: nobody reads it before a command begins.
 _READ_LATE = {
     *("COLUMNS", "CUDA_DEVICE_ORDER", "CUDA_VISIBLE_DEVICES", "HYDRA_FULL_ERROR", "LINES"),
-    *("PATH", "PWD", "PYTEST_CURRENT_TEST", "PYTHONPATH", "SD_BENCH_LOCK_DIR", "TMPDIR"),
+    *("PATH", "PWD", "PYTHONPATH", "SD_BENCH_LOCK_DIR", "TMPDIR"),
 }
 _REPOSITORY = Path(__file__).parents[2]
 
@@ -25,6 +25,8 @@ def why_fresh(
     The server was ``begun_with`` its own, of which the process may lack what is in ``but``.
     """
     for name in {*begun_with, *environment} - _READ_LATE:
+        if name.startswith("PYTEST_"):
+            continue
         is_left_out = name in but and name not in environment
         if not is_left_out and environment.get(name) != begun_with.get(name):
             return f"{name} is read as Python or a library starts"
@@ -40,8 +42,10 @@ def entries(environment: Mapping[str, str]) -> list[str]:
 
 
 def _adds_no_package(folder: Path) -> bool:
-    is_start_up_code = {path.name for path in folder.iterdir()} == {"sitecustomize.py"}
-    return folder == _REPOSITORY or is_start_up_code
+    if folder == _REPOSITORY:
+        return True
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    return names - {"__pycache__"} == {"sitecustomize.py"}
 
 
 class Server:

@@ -139,18 +139,19 @@ def _take_files(files: list[int], numbers: list[int]) -> None:
         os.dup2(file, number)
         os.close(file)
     given = io.FileIO(0, closefd=False)
-    sys.stdin = sys.__stdin__ = io.TextIOWrapper(  # type: ignore[misc]
+    sys.stdin = io.TextIOWrapper(
         io.BufferedReader(given), encoding=sys.stdin.encoding, errors=sys.stdin.errors
     )
-    sys.stdout = sys.__stdout__ = _stream(1, sys.stdout)  # type: ignore[misc]
-    sys.stderr = sys.__stderr__ = _stream(2, sys.stderr)  # type: ignore[misc]
+    sys.stdout = _stream(1, sys.stdout)
+    sys.stderr = _stream(2, sys.stderr)
 
 
 def _stream(number: int, begun_with: Any) -> io.TextIOWrapper:
     """The stream to another file that Python begins with: PYTHONUNBUFFERED is heard once."""
     raw = io.FileIO(number, "w", closefd=False)
+    buffer: Any = raw if begun_with.write_through else io.BufferedWriter(raw)
     return io.TextIOWrapper(
-        raw if begun_with.write_through else io.BufferedWriter(raw),  # type: ignore[arg-type]
+        buffer,
         encoding=begun_with.encoding,
         errors=begun_with.errors,
         line_buffering=begun_with.line_buffering,
@@ -173,7 +174,7 @@ def _run(module: str) -> NoReturn:
         if isinstance(ending.code, str):
             print(ending.code, file=sys.stderr)
     except BaseException as error:
-        sys.excepthook(*sys.exc_info())
+        sys.excepthook(type(error), error, error.__traceback__)
         if isinstance(error, KeyboardInterrupt):
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGINT)
