@@ -65,7 +65,7 @@ def _analyse(options: argparse.Namespace) -> int:
     newest = None if options.folders else find_newest(_DEFAULT_FOLDER)
     folders = options.folders or (list(newest.folders) if newest else [_DEFAULT_FOLDER])
     if options.out is None and len(options.folders) > 1:
-        raise AnalysisError("several folders: say with --out DIR where the results go")
+        raise AnalysisError("several folders: give --out DIR for the results")
     out = options.out or folders[0] / "analysis"
     rounds, left_out = _load(folders)
     cells = summarise(rounds, options.value)
@@ -120,7 +120,7 @@ def _tell_others(newest: NewestSweep, console: Console) -> None:
     of = f"the newest of {len(used) + len(others)} sweeps in {_DEFAULT_FOLDER}"
     this = f"{used[0]} is" if len(used) == 1 else "They are"
     before = shown("analysis", "compare", str(others[0]), str(used[0]))
-    print_line(console, f"{this} {of}. To compare it with the one before:", before)
+    print_line(console, f"{this} {of}. To compare it with the previous one:", before)
     if len(others) > 1:
         print_line(console, "All together:", shown("analysis", str(_DEFAULT_FOLDER)))
 
@@ -165,7 +165,7 @@ def _pass_gate(gate: Gate, allow_undecided: bool) -> int:
         say(f"analysis: {say_failed(gate)}", sys.stderr)
         return 1
     if gate.undecided:
-        how = "passed by" if allow_undecided else "to pass nevertheless:"
+        how = "passed by" if allow_undecided else "to pass anyway:"
         say(f"analysis: {say_undecided(gate)}; {how} --allow-undecided", sys.stderr)
         return 0 if allow_undecided else 3
     return 0
@@ -174,7 +174,7 @@ def _pass_gate(gate: Gate, allow_undecided: bool) -> int:
 def _history(options: argparse.Namespace) -> int:
     folders = options.folders or [_DEFAULT_FOLDER]
     if options.out is None and len(folders) > 1:
-        raise AnalysisError("several folders: say with --out DIR where the results go")
+        raise AnalysisError("several folders: give --out DIR for the results")
     out = options.out or folders[0] / "history"
     rounds, _ = _load(folders)
     with _writing_to(out, "--out DIR"):

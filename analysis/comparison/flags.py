@@ -28,7 +28,7 @@ PARITY_UNKNOWN = "?"
 #: What each sign says below a table or chart.
 EXPLANATIONS = {
     UNPROVEN: "the attention kernels that ran are not proven to be the ones named",
-    UNSEEN: "unproven: nobody can see which attention kernels ran, and the cell names none",
+    UNSEEN: "unproven: the attention kernels that ran cannot be seen, and the cell names none",
     NOT_AT_PARITY: (
         "the output differs from the baseline's by more than its precision explains "
         "(provisional tolerance)"

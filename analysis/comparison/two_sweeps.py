@@ -82,7 +82,7 @@ def _nothing_shared(compared: pd.DataFrame) -> str:
         if set(values["OLD"]).isdisjoint(values["NEW"]):
             texts = (f"{', '.join(map(str, found))} in {s}" for s, found in values.items())
             apart.append(f"{axis} is {' and '.join(texts)}")
-    return "; ".join(apart) or "no cell of NEW has all the choices of one of OLD"
+    return "; ".join(apart) or "no cell of NEW has the same choices as a cell of OLD"
 
 
 def _known_axes(old: pd.DataFrame, new: pd.DataFrame) -> list[str]:
@@ -198,8 +198,8 @@ def _several(side: str, measured: list[CellRow]) -> str:
         for cell in measured
     )
     return (
-        f"{side} has it {len(measured)} times, in {' and '.join(places)}: give as {side} a "
-        "folder that holds one of them only"
+        f"{side} measured it {len(measured)} times, in {' and '.join(places)}: give as {side} a "
+        "folder that holds only one of them"
     )
 
 

@@ -42,7 +42,7 @@ def summarise(rounds: pd.DataFrame, value: str = "runtime") -> pd.DataFrame:
     """
     column = VALUES[value]
     if rounds.loc[rounds["status"] == "ok", column].isna().any():
-        raise AnalysisError(f"some rounds have no {value}: leave --value out")
+        raise AnalysisError(f"some rounds have no {value}: leave out --value")
     members: dict[tuple[Any, ...], list[RoundRow]] = defaultdict(list)
     for row in list_rows(rounds, RoundRow):
         members[tuple(row[column] for column in _CELL_KEY)].append(row)

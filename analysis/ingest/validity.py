@@ -21,7 +21,7 @@ def check_numbers(record: Record) -> None:
     """
     for name, value, least in _numbers(record):
         if not least <= value <= _LARGEST:
-            raise RecordError(f"{name} is {value:g}: no measurement gives that")
+            raise RecordError(f"{name} is {value:g}, which cannot have been measured")
 
 
 _Number = tuple[str, float, float]  # its name, its value, the least that it can be

@@ -64,7 +64,7 @@ def make_published_page() -> Page:
             "decimal, so its last digit can differ from the printed one.",
             f"{int(printed['agrees'].sum())} of {len(printed)} printed percentages agree with "
             "the seconds within their rounding.",
-            "Kernel proof and parity: none was published.",
+            "Kernel proof and parity were not published.",
         ],
     )
 

@@ -113,9 +113,9 @@ def _parts(document: Path, text: str) -> list[tuple[re.Match[str], re.Match[str]
 def _unpaired(document: Path, mark: re.Match[str]) -> AnalysisError:
     line = mark.string.count("\n", 0, mark.start()) + 1
     if mark["what"] is None:
-        said = f"{_END} without a mark before it: take it out, or write the mark on a line before"
+        said = f"{_END} without a mark before it: remove it, or write the mark on a line before it"
     else:
-        said = f"mark {mark['what']!r} has no end: write {_END} on a line behind its part"
+        said = f"mark {mark['what']!r} has no end: write {_END} on a line after its part"
     return AnalysisError(f"{document}:{line}: {said}")
 
 

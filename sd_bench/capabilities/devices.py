@@ -58,7 +58,7 @@ def detected_gpu() -> str:
     """
     devices = cuda_devices()
     if not devices and (why := detect().why_none):
-        raise ConfigError(f"gpu=auto: {why}; mend that, or use gpu=cpu")
+        raise ConfigError(f"gpu=auto: {why}; fix that, or use gpu=cpu")
     return option_for(devices[0].name) if devices else "cpu"
 
 
@@ -90,11 +90,11 @@ def check_present(gpu: GpuConfig) -> None:
         return
     found = cuda_devices()
     if not found and (why := detect().why_none):
-        raise ConfigError(f"gpu={gpu.name}: {why}; mend that, or use gpu=cpu")
+        raise ConfigError(f"gpu={gpu.name}: {why}; fix that, or use gpu=cpu")
     if not found:
         raise ConfigError(
             f"gpu={gpu.name}: this machine has no CUDA device ({cpu_name()}); "
-            "use gpu=cpu, or gpu=auto for what is there"
+            "use gpu=cpu, or gpu=auto to use what is present"
         )
     if not matching_devices(gpu):
         raise ConfigError(

@@ -275,7 +275,7 @@ def compile_counts() -> dict[str, int | None]:
     from torch._dynamo.utils import counters
 
     frames: dict[Any, int] | None = None
-    if can(TORCH_VERSION, "count of compilations anew"):
+    if can(TORCH_VERSION, "count of recompilations"):
         frames = convert_frame.FRAME_COMPILE_COUNTER
     apart = sum(calls.graphs for calls in COMPILED_APART)
     again = sum(calls.graphs - 1 for calls in COMPILED_APART if calls.graphs)

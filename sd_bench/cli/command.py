@@ -77,7 +77,7 @@ def main() -> int:
         typed = resumed_arguments(present)
         begun_with = stored_arguments(typed)
         if set(typed) - {*present, "resume=true"} and typed != present:
-            say(f"going on with: {shown('sd_bench', *typed)}")
+            say(f"continuing with: {shown('sd_bench', *typed)}")
         sys.argv[1:] = arguments_for_hydra(typed)
         overrides = _overrides_in(sys.argv[1:])
         check_sweeper_typed(overrides)
@@ -138,7 +138,9 @@ def _run_hydra(task: Callable[..., None]) -> None:
     except SystemExit as ending:
         if not ending.code:
             raise
-        raise ConfigError(f"{package}: there is no such part; --cfg job shows them all") from None
+        raise ConfigError(
+            f"{package}: the configuration has no such part; --cfg job shows all parts"
+        ) from None
 
 
 def _recognised(overrides: Sequence[str]) -> list[str]:
@@ -155,7 +157,7 @@ def _last_words(interrupt: KeyboardInterrupt, begun_with: Sequence[str]) -> str:
     if not isinstance(interrupt, SweepInterrupted):
         return "interrupted"
     return (
-        "interrupted; the records of finished rounds are kept, go on with: "
+        "interrupted; the records of finished rounds are kept; continue with: "
         f"{command_to_resume(interrupt.folder, begun_with)}"
     )
 
@@ -167,13 +169,13 @@ def _overrides_in(arguments: list[str]) -> list[str]:
     """
 
     def refuse(message: str) -> NoReturn:
-        raise ConfigError(f"{message}; {shown('sd_bench', '--help')} says what there is")
+        raise ConfigError(f"{message}; {shown('sd_bench', '--help')} lists what is available")
 
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign]
     parsed = parser.parse_args(arguments)
     if parsed.experimental_rerun is not None:
-        refuse("--experimental-rerun is not for this command: resume=true goes on with a sweep")
+        refuse("--experimental-rerun is not supported here: resume=true continues a sweep")
     overrides: list[str] = parsed.overrides
     return overrides
 

@@ -56,7 +56,9 @@ def resumed_arguments(typed: Sequence[str]) -> list[str]:
         raise ConfigError(f"resume={values['resume']}: write resume=true, or resume=last")
     if resume == "last":
         if _FOLDER in values:
-            raise ConfigError(f"resume=last finds the folder: write resume=true with {_FOLDER}")
+            raise ConfigError(
+                f"resume=last finds the folder itself: write resume=true with {_FOLDER}"
+            )
         folder = newest_sweep(OUTPUTS)
         if folder is None:
             raise ConfigError(f"resume=last: there is no sweep in {OUTPUTS}/ to go on with")
@@ -71,12 +73,12 @@ def resumed_arguments(typed: Sequence[str]) -> list[str]:
     stored = started_with(folder)
     if stored is None and not any(folder.glob(f"**/{CLAIM}")):
         raise ConfigError(
-            f"{_FOLDER}={folder}: there is no sweep to go on with; without resume=true one begins"
+            f"{_FOLDER}={folder}: there is no sweep to continue; leave out resume=true to start one"
         )
     if matrix_arguments(typed):
         return list(typed)
     if stored is None:
-        raise ConfigError(f"{_FOLDER}={folder}: no sweep to go on with; give its arguments")
+        raise ConfigError(f"{_FOLDER}={folder}: no sweep to continue; give its arguments")
     _refuse_what_a_folder_may_not_say(folder, stored, typed)
     return [*(argument for argument in stored if argument not in typed), *typed]
 
@@ -92,8 +94,8 @@ def _refuse_what_a_folder_may_not_say(
     for argument in only_typed(stored):
         if argument not in now:
             raise ConfigError(
-                f"{folder} was begun with {argument}, which decides what runs or is written: type "
-                f"it again to go on with that, as in {command_to_resume(folder, stored)}"
+                f"{folder} was started with {argument}, which changes what runs or is written: "
+                f"give it again to continue, as in {command_to_resume(folder, stored)}"
             )
 
 
@@ -152,5 +154,5 @@ def _folder_in(typed: Sequence[str]) -> Path:
     """The folder that is typed, less Hydra's quotes."""
     value = typed_value(typed, _FOLDER)
     if value is None:
-        raise ConfigError(f"{_FOLDER}: name one folder, as it is called")
+        raise ConfigError(f"{_FOLDER}: give the name of one folder")
     return Path(value)

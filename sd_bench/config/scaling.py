@@ -55,7 +55,7 @@ def scaled_sentences(config: Config) -> list[str]:
         )
     if workload.height * workload.width < 256 * 256:
         sentences.append(
-            "at this size attention is a small share of the time: its backends can hardly be "
-            "told apart (experiment=cpu_attention shows them on a CPU)"
+            "at this size attention is a small share of the time: its backends hardly "
+            "differ (experiment=cpu_attention shows them on a CPU)"
         )
     return sentences

@@ -78,8 +78,8 @@ def unused_caches() -> Iterator[str]:
     named = [name for name in (_NAMED_BY_USER, "TRITON_CACHE_DIR") if os.environ.get(name)]
     if named:
         yield (
-            f"compiled kernels that {' and '.join(named)} may hold are not used: each cell has an "
-            "empty cache of its own"
+            f"compiled kernels that {' and '.join(named)} may hold are not used: each cell has "
+            "its own, empty cache"
         )
 
 

@@ -135,8 +135,8 @@ def lock_folder() -> Path:
             os.close(_open(folder / "cpu"))
         except OSError as error:
             raise ConfigError(
-                f"{VARIABLE}={named}: {(error.strerror or str(error)).lower()}; name a folder "
-                "that can be written, or leave it out"
+                f"{VARIABLE}={named}: {(error.strerror or str(error)).lower()}; name a writable "
+                "folder, or leave it out"
             ) from None
         return folder
     # not tempfile.gettempdir(): users may have temporary folders of their own
@@ -145,8 +145,8 @@ def lock_folder() -> Path:
         with suppress(OSError):
             return _usable(parent / name, is_shared=name == _NAME)
     raise ConfigError(
-        f"no folder for the locks that keep two measurements apart: /tmp/{_NAME} cannot be used; "
-        f"name one with {VARIABLE}"
+        f"no folder for the locks that prevent two measurements at the same time: /tmp/{_NAME} "
+        f"cannot be used; name one with {VARIABLE}"
     )
 
 

@@ -83,13 +83,13 @@ def why_not_to_fork() -> str | None:
     _, status = os.waitpid(pid, 0)
     if number := os.waitstatus_to_exitcode(status):
         why = os.strerror(number) if number > 0 else "it was killed"
-        return f"a forked process cannot copy ahead what it shares (Linux 5.14 can): {why}"
+        return f"a forked process cannot copy its shared memory in advance (Linux 5.14 can): {why}"
     threads = len(list(Path("/proc/self/task").iterdir()))
     if threads > 1:
         return f"importing started {threads - 1} threads, which a forked process would lack"
     devices = sorted({name for name in _open_files() if name.startswith("/dev/nvidia")})
     if devices:
-        return f"importing opened {', '.join(devices)}, which no forked process can use"
+        return f"importing opened {', '.join(devices)}, which a forked process cannot use"
     return None
 
 

@@ -189,6 +189,6 @@ def _finish(ended: RunningRound, finished: Finished) -> Record:
         allowed = finished.environments_of(cell.config)
         differing = "; ".join(differences(allowed, error.environment))
         raise ConfigError(
-            f"resume: the records in {cell.sweep_folder} are of another environment: {differing}; "
-            "set that back, name another folder, or mix the two with mix_environments=true"
+            f"resume: the records in {cell.sweep_folder} are of another environment: "
+            f"{differing}; undo that, name another folder, or mix both with mix_environments=true"
         ) from None

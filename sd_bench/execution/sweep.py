@@ -239,7 +239,9 @@ def _run(
             try:
                 add_time(turn.planned.cell.config.time_file, record.runtime_s)
             except OSError as error:
-                watcher.warned(f"time_file={error.filename}: {error.strerror}; left out there")
+                watcher.warned(
+                    f"time_file={error.filename}: {error.strerror}; the runtime was not added to it"
+                )
             watcher.round_ended(turn.planned, record)
     total_s = (time.monotonic() - began) * slots.at_once
     account = Account.of(measured, total_s, servers.import_s, timing.calibration_s)

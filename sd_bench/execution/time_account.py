@@ -74,5 +74,5 @@ class Account:
         )
         return (
             f"{self.total_s:.1f} s: {others}; overhead {self.share('overhead'):.1f} % "
-            f"({self.overhead_per_round_s():.2f} s a round)"
+            f"({self.overhead_per_round_s():.2f} s per round)"
         )

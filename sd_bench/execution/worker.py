@@ -327,7 +327,7 @@ def _memory_of(measured: Measured, worker: dict[str, str]) -> Memory:
     """The peaks, with what a forked process's does not hold: it begins without pages of files."""
     if worker["kind"] == "spawn":
         return measured.memory
-    note = "forked: without the pages of libraries that only their import touched"
+    note = "forked: without library pages that only the import touched"
     return structs.replace(
         measured.memory, notes={"process_peak_bytes": note, **measured.memory.notes}
     )

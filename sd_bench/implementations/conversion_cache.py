@@ -64,11 +64,11 @@ def conversion_key(config: Config, library: str, version: str, **settings: Any) 
     return f"{library}-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
 
 
-def converted(key: str, convert: Callable[[Path], None], anew: bool = False) -> tuple[Path, str]:
+def converted(key: str, convert: Callable[[Path], None], again: bool = False) -> tuple[Path, str]:
     """The folder of the conversion ``key``, and whether it was there ("warm") or not ("cold").
 
     ``convert`` fills an empty folder. It is called where the entry is missing or its files are not
-    those that were written, or, with ``anew``, in any case. Raises ConversionError, and what
+    those that were written, or, with ``again``, in any case. Raises ConversionError, and what
     ``convert`` does.
     """
     base = cache_folder()
@@ -77,7 +77,7 @@ def converted(key: str, convert: Callable[[Path], None], anew: bool = False) -> 
         with (base / f"{key}.lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             place = base / key
-            if not anew and _is_whole(place):
+            if not again and _is_whole(place):
                 return place, "warm"
             _make(place, convert)
             return place, "cold"

@@ -31,7 +31,7 @@ def convert_apart(config: Config, folder: Path) -> None:
     if done.returncode == 0:
         return
     if done.returncode < 0:
-        last = f"signal {-done.returncode} ended it, as it does where memory runs out"
+        last = f"signal {-done.returncode} ended it, as happens when memory runs out"
     else:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
     print(done.stderr, file=sys.stderr)

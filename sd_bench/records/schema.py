@@ -57,7 +57,7 @@ class Times(Stored, frozen=True, kw_only=True):
     """All times of one round, in seconds. ``iterations`` are the timed ones, in order.
 
     ``prepare_s`` makes the inputs of a UNet call, and so holds the text encoder's first call.
-    ``first_call_s`` is the first UNet call, which holds the compilation; it is left out of the
+    ``first_call_s`` is the first UNet call, which includes the compilation; it is left out of the
     runtime. ``compile_cache`` says whether that found its kernels ready ("warm") or not ("cold").
     ``worker_s`` is the life of the worker, from its first line up to the writing of the record.
     """

@@ -108,8 +108,8 @@ class Race:
             if candidate.reason is None and candidate.hash != default.hash:
                 return
         raise ConfigError(
-            "nothing to choose between: every switch of conf/tune.yaml is typed, is the default "
-            "already or cannot run here; leave out some of what is typed"
+            "nothing to choose between: every switch of conf/tune.yaml is given, is the default "
+            "already or cannot run here; leave out some of what is given"
         )
 
     def _typed_in(self, rung: Rung) -> list[str]:

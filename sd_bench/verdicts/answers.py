@@ -223,7 +223,7 @@ def _remark(compared: Compared) -> str:
     ]
     if not unseen:
         return ""
-    return f"; unproven: nobody can see the attention kernels of {' and '.join(unseen)}"
+    return f"; unproven: the attention kernels of {' and '.join(unseen)} cannot be seen"
 
 
 def _decided(compared: Compared, difference: Difference, verdict: Verdict) -> str:

@@ -142,7 +142,7 @@ def contradictions(checkpoint: Checkpoint, model: ModelConfig) -> list[str]:
     return found if _schedule_agrees(checkpoint, model) else [_OTHER_SCHEDULE]
 
 
-_OTHER_SCHEDULE = "its noise schedule (alphas_cumprod) is another one"
+_OTHER_SCHEDULE = "its noise schedule (alphas_cumprod) is different"
 #: Half precision, in which small checkpoints keep their schedule, rounds by at most 5e-4.
 _SCHEDULE_TOLERANCE = 1e-3
 _SCHEDULE_DTYPES = ("float64", "float32", "float16")

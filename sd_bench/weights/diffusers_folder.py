@@ -102,8 +102,8 @@ def _whole_set(shards: list[Path]) -> WeightFiles:
     total = numbers[0][1] if numbers else 0
     if sorted(numbers) != [(n, total) for n in range(1, len(shards) + 1)] or total != len(shards):
         raise WeightsError(
-            f"has {len(shards)} shards in {shards[0].parent.name}/ that are not one whole save, "
-            "and no index.json that says which belong together"
+            f"has {len(shards)} shards in {shards[0].parent.name}/ that are not a complete set, "
+            "and no index.json that lists which belong together"
         )
     return WeightFiles(shards)
 

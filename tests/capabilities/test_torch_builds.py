@@ -182,7 +182,7 @@ def test_the_worker_asks_its_own_pytorch(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: V100)
     monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_75", "sm_80"])
     reason = str(why_no_kernels(device))
-    assert "has kernels for sm_75 sm_80, and none for compute capability 7.0" in reason
+    assert "has kernels for sm_75 sm_80, but none for compute capability 7.0" in reason
     assert LAST_FOR_VOLTA in reason
     assert why_no_kernels(torch.device("cpu")) is None
 

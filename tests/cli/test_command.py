@@ -73,7 +73,7 @@ def test_help_lists_the_groups_and_imports_no_torch(tmp_path: Path) -> None:
         (["--config-name"], "expected one argument"),
         (["hydra.sweep.dir="], "hydra.sweep.dir: is empty; name a folder"),
         (["-m", "hydra.sweep.subdir=x", "attention=math,flash"], "several cells one folder"),
-        (["gpu=cpu", "gpu.device_names=['(']"], "'(' is no regular expression"),
+        (["gpu=cpu", "gpu.device_names=['(']"], "'(' is not a regular expression"),
         ([f"workload.batch_size={10**23}"], "must be at most 1048576"),
         (["hydra.sweeper.max_batch_size=2"], "max_batch_size: there is no such choice"),
         (["resume=true"], "name the sweep's folder (hydra.sweep.dir=FOLDER)"),
@@ -81,7 +81,7 @@ def test_help_lists_the_groups_and_imports_no_torch(tmp_path: Path) -> None:
         (["resume=last", "hydra.sweep.dir=x"], "write resume=true with hydra.sweep.dir"),
         (
             ["resume=true", "hydra.sweep.dir=x"],
-            "there is no sweep to go on with; without resume=true one begins",
+            "there is no sweep to continue; leave out resume=true to start one",
         ),
         (["gpu=cpu", "num_gpus=2"], "runs one worker at a time"),
         (["num_gpus=0"], "use all, or a number from 1"),

@@ -70,7 +70,7 @@ def test_each_of_many_gets_a_folder_of_its_own(tmp_path: Path) -> None:
 
 def test_what_is_in_the_way_of_a_new_folder_is_said(tmp_path: Path) -> None:
     (tmp_path / "multirun_outputs").symlink_to("nowhere")
-    assert "is a link to nowhere, where nothing is; make that folder" in refused(tmp_path)
+    assert "is a link to nowhere, which does not exist; make that folder" in refused(tmp_path)
     (tmp_path / "loop").symlink_to("loop")
     assert "Too many levels of symbolic links, or name" in refused(
         tmp_path, "hydra.sweep.dir=loop/x"

@@ -17,7 +17,7 @@ FAULTS = {
     4: ("path.write_text('[' * 100_000); os._exit(0)", "no readable record"),
     5: ("leave(round=7); os._exit(0)", "is of another round: its round"),
     6: ("leave(cell_hash='0' * 16); os._exit(0)", "is of another round: its cell_hash"),
-    7: ("leave(status='ok', reason=None); os._exit(0)", "says ok, and lacks times"),
+    7: ("leave(status='ok', reason=None); os._exit(0)", "says ok, but lacks times"),
     8: ("leave(status='timeout'); os._exit(0)", "which no worker says"),
     9: ("os.mkfifo(path); os._exit(0)", "is not a file"),
     10: ("path.mkdir(); os._exit(0)", "is not a file"),

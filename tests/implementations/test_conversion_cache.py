@@ -36,7 +36,7 @@ def test_it_is_made_once(folder: Path) -> None:
     assert (place.parent, cache) == (folder, "cold")
     assert converted("key", must_not) == (place, "warm")
     assert converted("other", convert)[1] == "cold"
-    assert converted("key", convert, anew=True) == (place, "cold")
+    assert converted("key", convert, again=True) == (place, "cold")
 
 
 @pytest.mark.parametrize("fault", ["cut", "changed", "lost", "more", "no contents"])

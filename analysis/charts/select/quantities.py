@@ -51,8 +51,8 @@ def chart_throughput(cells: pd.DataFrame, colours: dict[str, str]) -> Chart | No
     measure = _Measure(
         title="Images per second",
         y_label="Images per second",
-        caption="Higher is better. All images of the timed iterations over their time, with the "
-        "95 % interval.",
+        caption="Higher is better. All images of the timed iterations divided by their time, with "
+        "the 95 % interval.",
         range_of=range_of,
     )
     return _measure_cells(cells, colours, measure)

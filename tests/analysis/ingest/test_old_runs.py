@@ -87,7 +87,7 @@ def test_the_command_makes_the_published_plot(tmp_path: Path) -> None:
         ("notes.txt", "7.1\n", "its name does not say what it is"),
         ("original_A10_n_samples_2_n_iter_2_sd2.txt", "7.1\nfast\n", "'fast' is no runtime"),
         ("original_A10_n_samples_2_n_iter_2_sd2.txt", "-1\n", "'-1' is no runtime"),
-        ("original_A10_n_samples_2_n_iter_2_sd2.txt", "", "holds no runtime"),
+        ("original_A10_n_samples_2_n_iter_2_sd2.txt", "", "contains no runtime"),
         ("delta.csv", "a,b\n1,2\n", "not a CSV of runtimes"),
     ],
 )
