@@ -1,6 +1,6 @@
 """How long does the analysis of many records take, and how much memory?
 
-Writes records of the real schema (two timed iterations of 50 steps each, ten rounds a cell) and
+Writes records of the real schema (two timed iterations of 50 steps each, ten rounds per cell) and
 times, each in a process of its own: loading with all tables, and the whole command with charts and
 report. The time of the former should grow linearly with the number of records. ``--read`` times
 reading and checking records alone, the best of five passes.
@@ -119,7 +119,7 @@ def _iteration(total_s: float, chance: np.random.Generator) -> Iteration:
 
 
 def write(root: Path, count: int) -> None:
-    """Write the records below ``root``, a folder a cell, without waiting for the disk."""
+    """Write the records below ``root``, one folder per cell, without waiting for the disk."""
     for at, record in enumerate(records(count)):
         folder = root / record.sweep / str(at // ROUNDS)
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What can be said on the command line of ``python -m analysis``."""
+"""The command line of ``python -m analysis``."""
 
 from __future__ import annotations
 

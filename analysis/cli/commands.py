@@ -53,7 +53,7 @@ _PUBLISHED_OUT = Path("multirun_outputs/published_study")
 
 
 def _tell_old_words(baseline: str | None) -> None:
-    """A line for a baseline in words of an earlier version, which works all the same."""
+    """A line for a baseline with an old name, which still works."""
     if baseline is not None and (present := rename_baseline(baseline)) != baseline:
         say(
             f"analysis: --baseline {baseline} is now {present}; the old words work until 1.0",

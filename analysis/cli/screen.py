@@ -22,7 +22,7 @@ _MOST_ROWS = 200
 
 
 def print_deltas(deltas: pd.DataFrame, console: Console) -> None:
-    """Print what the comparisons of a table of `compare` have come to: sentences, one table."""
+    """Print the results of the comparisons of a table of `compare`: sentences, one table."""
     rows, compared = list_rows(deltas, DeltaRow), compare_rows(deltas)
     cells = [
         ShownCell(
@@ -40,7 +40,7 @@ def print_deltas(deltas: pd.DataFrame, console: Console) -> None:
 
 
 def _signs(row: DeltaRow) -> str:
-    """Those that no answer says in words."""
+    """Those that no answer mentions."""
     return "".join(sign for sign in (THROTTLED, DRIFTING) if sign in row.flags)
 
 

@@ -1,4 +1,4 @@
-"""Records to one tidy table: one row a round."""
+"""Records to one tidy table: one row per round."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _warn(message: str) -> None:
 
 
 def load_records(*folders: Path | str, on_left_out: Callable[[str], None] = _warn) -> pd.DataFrame:
-    """Read every record below the folders: one row a round, ``runtime_s`` in seconds.
+    """Read every record below the folders: one row per round, ``runtime_s`` in seconds.
 
     ``sweep`` is what a sweep is called; ``sweep_folder`` is where it lies, which tells it from
     another one of the same name.

@@ -63,7 +63,7 @@ class PublishedRow(Row, kw_only=True):
 
 
 def read_published_runtimes() -> pd.DataFrame:
-    """Every published runtime in seconds: a row a model version, GPU, batch size, preset.
+    """Every published runtime in seconds: one row per model version, GPU, batch size and preset.
 
     ``printed_percent`` is the percentage as the study printed it, a text; sd1's has the other
     sign.

@@ -39,7 +39,7 @@ def cpu_name() -> str:
 
 
 def cpu_flags() -> set[str]:
-    """Every word that Linux says of the processor, its instruction sets among them."""
+    """Every word that Linux reports about the processor, including its instruction sets."""
     try:
         return set(Path("/proc/cpuinfo").read_text().split())
     except OSError:

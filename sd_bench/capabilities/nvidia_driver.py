@@ -1,4 +1,4 @@
-"""What the NVIDIA driver tells, asked through nvidia-smi and NVML, without importing torch."""
+"""What the NVIDIA driver reports, through nvidia-smi and NVML, without importing torch."""
 
 from __future__ import annotations
 

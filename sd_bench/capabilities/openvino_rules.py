@@ -1,4 +1,4 @@
-"""What OpenVINO cannot do of a cell, told without importing it."""
+"""What OpenVINO cannot run of a cell, without importing it."""
 
 from __future__ import annotations
 

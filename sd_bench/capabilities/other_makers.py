@@ -38,7 +38,7 @@ def torch_type(kind: str) -> str:
 
 
 def why_unprovable(kind: str) -> str | None:
-    """Why nobody can see which kernels run on a device of this kind, or None."""
+    """Why the kernels cannot be seen on a device of this kind, or None."""
     maker = OTHER_MAKERS.get(kind)
     return None if maker is None else f"the kernel names of {maker.gpus} are not known"
 

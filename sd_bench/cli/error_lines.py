@@ -1,4 +1,4 @@
-"""What a user is told of an error: one line, and a hint where Hydra's own words lack one."""
+"""The one line that a user sees for an error, with a hint where Hydra's message lacks one."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _with_the_name_first(words: str) -> str:
 
 
 def _in_our_words(words: str) -> str | None:
-    """What to say instead of Hydra's words where those help nobody, or ``None``."""
+    """A message instead of Hydra's where that does not help, or ``None``."""
     if found := re.search(r"Could not override '([^']+)'", words):
         return (
             f"{found[1]}: there is no such choice{_nearest(found[1], _names_beside(found[1]))}; "

@@ -1,4 +1,4 @@
-"""How a workload is smaller than the published one, in words."""
+"""In words, how a workload is smaller than the published one."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _DISTURBED = "disturbed"
 
 
 class RoundWatcher(Protocol):
-    """Is told what the rounds do; never while a timed call runs, but for its phases."""
+    """Called with what the rounds do; during a timed call only with its phases."""
 
     def round_started(self, planned: PlannedCell, round_index: int) -> None: ...
 

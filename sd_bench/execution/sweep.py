@@ -1,4 +1,4 @@
-"""A sweep: every round of every cell, each in a fresh process; or what is left of it."""
+"""A sweep: every round of every cell, each in a fresh process; or its missing rounds."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def run_sweep(
     slots: Slots | None = None,
     at_scale: AtScale | None = None,
 ) -> SweepResult:
-    """Check all cells, then measure them: the whole matrix once a round, shuffled anew each time.
+    """Check all cells, then measure them: the whole matrix once per round, reshuffled every round.
 
     ``folder`` is the sweep's, ``arguments`` what a later command can start it again with, and
     ``at_scale`` makes the same cells of another scale. With ``resume`` only those rounds are run

@@ -44,7 +44,7 @@ class Implementation(Protocol):
 
     @property
     def unprovable(self) -> str | None:
-        """Why nobody can see here which attention kernels run, or ``None`` where the profiler does.
+        """Why the attention kernels cannot be seen here, or ``None`` where the profiler sees them.
 
         A cell with a reason is never called proven.
         """

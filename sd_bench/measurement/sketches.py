@@ -1,4 +1,4 @@
-"""Sketches: 64 sums of a tensor that tell how far it is from another one, of the same shape.
+"""Sketches: 64 sums of a tensor that show how far it is from another one of the same shape.
 
 Each element is added, with a random sign, to one of the sums, chosen at random (the count sketch:
 Charikar, Chen and Farach-Colton 2002). The sum of their squares then has the tensor's own sum of

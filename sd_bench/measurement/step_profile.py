@@ -124,7 +124,7 @@ def notes_on(step: Step, on_device: bool, compiled: bool) -> dict[str, str]:
 def attention_scopes(modules: Iterable[nn.Module]) -> Iterator[None]:
     """A scope in the profiler's trace around each call of these attention modules.
 
-    Hooks would make the compiler compile anew, so this is for networks that are not compiled.
+    Hooks would make the compiler recompile, so this is for networks that are not compiled.
     """
     scopes: list[Any] = []
 

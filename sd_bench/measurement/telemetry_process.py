@@ -110,7 +110,7 @@ def rapl_counters(notes: dict[str, str], root: Path = _POWERCAP) -> dict[str, Re
 
 
 class RaplZone:
-    """One counter, which starts anew at its largest value."""
+    """One counter, which starts again at 0 after its largest value."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "energy_uj"

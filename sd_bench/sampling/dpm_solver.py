@@ -16,7 +16,7 @@ _LOWER_ORDER_BELOW = 15
 
 
 class DPMSolver:
-    """One UNet call a step, at timesteps that lie between the schedule's own."""
+    """One UNet call per step, at timesteps that lie between the schedule's own."""
 
     def __init__(self, schedule: Schedule, steps: int, prediction: str) -> None:
         self.prediction = prediction

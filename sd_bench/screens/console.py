@@ -52,7 +52,7 @@ def _has_no_reader(stream: IO[str]) -> bool:
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Go on measuring, and say no more."""
+        """Go on measuring, without further output."""
         _give_up(self.file)
 
 

@@ -81,7 +81,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a comparison has come to, in one ``sentence``; a measured baseline has none.
+    """The result of a comparison, in one ``sentence``; a measured baseline has none.
 
     ``word`` is that of the verdict (faster, slower, same, unclear, too few rounds), `NO_CLAIM`
     where times were compared that allow none, `NO_BASELINE`, `IS_BASELINE`, or the status of a

@@ -57,7 +57,7 @@ class BaselineError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What cells are compared against: those whose ``axis`` has this ``value``."""
+    """What cells are compared against: the cells whose ``axis`` has this ``value``."""
 
     axis: str
     value: Choice

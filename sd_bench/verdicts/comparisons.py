@@ -113,7 +113,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Comparison(Pair):
-    """A pair with what its rounds have come to.
+    """A pair of cells with the result of its rounds.
 
     There is no ``difference`` without a baseline cell, or where the cell was not measured, and no
     ``verdict`` of a cell that is its own baseline.

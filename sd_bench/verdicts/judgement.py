@@ -1,4 +1,4 @@
-"""Verdicts: whether a cell is faster, slower or the same as its baseline, or what would tell."""
+"""Verdicts: whether a cell is faster, slower or the same as its baseline, or what would decide."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parity: how far the output of a cell is from that of its baseline cell, and from where on.
+"""Parity: how far a cell's output is from its baseline cell's, and from which stage on.
 
 The final latents decide, which lie beside the records. Sketches in the records say at which stage
 two cells begin to differ, and whether the decoder differs where the latents do not.

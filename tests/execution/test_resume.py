@@ -60,7 +60,7 @@ def test_a_sweep_that_has_grown_runs_what_is_new_and_keeps_what_is_there(
     assert contents(tmp_path) == after
 
 
-def test_a_record_that_does_not_read_is_set_aside_and_measured_anew(
+def test_a_record_that_does_not_read_is_set_aside_and_measured_again(
     command: Command, tmp_path: Path
 ) -> None:
     assert command(*SMOKE, "attention=original", "protocol.rounds=2").returncode == 0

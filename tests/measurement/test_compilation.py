@@ -58,7 +58,7 @@ def test_a_break_makes_two_graphs() -> None:
     assert_counted(2, 1, 0)
 
 
-def test_another_shape_is_a_compilation_anew() -> None:
+def test_another_shape_is_a_recompilation() -> None:
     @torch.compile(backend="eager", dynamic=False)
     def whole(x: Tensor) -> Tensor:
         return x.sin() + 1

@@ -1,4 +1,4 @@
-"""A per-run plot: run number on x, runtime on y, a colour a preset, means in the legend."""
+"""A per-run plot: run number on x, runtime on y, one colour per preset, means in the legend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Horizontal stacked bars: what a total is made of, one bar a cell."""
+"""Horizontal stacked bars: what a total is made of, one bar per cell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The charts of what cells measured besides their runtime, one a machine and workload each."""
+"""The charts of what cells measured besides their runtime, one per machine and workload."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class _Range(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Measure:
-    """A quantity of every cell: over batch sizes a line, of a single one bars."""
+    """A quantity of every cell: over batch sizes a line, for a single one bars."""
 
     title: str
     y_label: str

@@ -201,8 +201,8 @@ def test_an_ambiguous_cell_says_which_environments_and_what_to_do(
     assert (cell["verdict"], cell["kernel proof"]) == ("ambiguous", "proven")
     assert "parity" not in cell  # nothing was compared
     assert cell["note"] == (
-        "NEW measured it 2 times, in EPYC (1) (monday) and EPYC (2) (tuesday): give as NEW a folder "
-        "that holds only one of them"
+        "NEW measured it 2 times, in EPYC (1) (monday) and EPYC (2) (tuesday): give as NEW a "
+        "folder that holds only one of them"
     )
 
 
