@@ -142,7 +142,9 @@ def test_a_build_for_cpus_is_none_for_a_gpu() -> None:
 
 def test_on_arm_only_some_gpus_have_wheels() -> None:
     assert why(NEWEST, H100, "aarch64") is None  # Grace Hopper
-    assert "no wheel has; PyTorch has to be built from source" in str(why(NEWEST, T4, "aarch64"))
+    assert "no wheel has them; PyTorch has to be built from source" in str(
+        why(NEWEST, T4, "aarch64")
+    )
 
 
 def test_each_version_is_on_the_package_index_with_one_cuda() -> None:

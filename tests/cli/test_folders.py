@@ -117,6 +117,8 @@ def test_a_folder_that_is_deleted_while_a_sweep_runs_is_named(tmp_path: Path, de
     _, errors = running.communicate(timeout=120)
     assert running.returncode == 2, errors
     path = sweep if deleted == "." else sweep / "0"
-    assert errors.startswith(f"sd_bench: {path}: cannot be made, or was deleted while the sweep")
+    assert errors.startswith(
+        f"sd_bench: {path}: cannot be created, or was deleted during the sweep"
+    )
     assert errors.count("\n") == 1
     assert "full" not in errors

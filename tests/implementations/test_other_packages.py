@@ -64,9 +64,7 @@ def test_the_example_is_installed_and_measured_beside_ours(
     ours, theirs = by_name["sd_bench"], by_name["onnxruntime"]
     assert (ours.status, theirs.status) == ("ok", "ok")
     assert theirs.kernel_proof is not None
-    assert theirs.kernel_proof.unprovable == (
-        "ONNX Runtime runs kernels of its own, none of PyTorch's"
-    )
+    assert theirs.kernel_proof.unprovable == "ONNX Runtime runs its own kernels, not PyTorch's"
     assert theirs.conversion is not None
     assert theirs.conversion.cache == "cold"
     assert theirs.environment["packages"]["sd_bench_onnxruntime"] == "0.1.0"

@@ -341,7 +341,7 @@ def test_what_the_seconds_are_is_said(tmp_path: Path, capsys: pytest.CaptureFixt
     [
         (["only-one"], "NEW"),
         (["nowhere", "nowhere"], "no folder nowhere"),
-        (["a", "b", "--margin", "much"], "'much' is no percentage"),
+        (["a", "b", "--margin", "much"], "'much' is not a percentage"),
         (["a", "b", "--fail-if", "ugly"], "'ugly' is not one of slower, unclear, "),
         (["a", "b", "--fail-if", "slower:0.05"], "is not a slow-down such as slower:5%"),
         (["a", "b", "--fail-if", "slower:5"], "is not a slow-down such as slower:5%"),

@@ -84,8 +84,8 @@ def test_the_command_makes_the_published_plot(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("notes.txt", "7.1\n", "its name does not say what it is"),
-        ("original_A10_n_samples_2_n_iter_2_sd2.txt", "7.1\nfast\n", "'fast' is no runtime"),
+        ("notes.txt", "7.1\n", "its name is not of the form"),
+        ("original_A10_n_samples_2_n_iter_2_sd2.txt", "7.1\nfast\n", "'fast' is not a runtime"),
         ("original_A10_n_samples_2_n_iter_2_sd2.txt", "-1\n", "'-1' is no runtime"),
         ("original_A10_n_samples_2_n_iter_2_sd2.txt", "", "contains no runtime"),
         ("delta.csv", "a,b\n1,2\n", "not a CSV of runtimes"),
@@ -147,7 +147,7 @@ def test_iterations_that_were_not_kept_cannot_be_asked_for(
 ) -> None:
     assert main([str(write_times(tmp_path)), "--value", "median-iteration"]) == 2
     assert capsys.readouterr().err == (
-        "analysis: some rounds have no median-iteration: leave --value out\n"
+        "analysis: some rounds have no median-iteration: leave out --value\n"
     )
 
 
