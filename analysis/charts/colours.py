@@ -3,7 +3,7 @@
 A series' colour follows from its name alone, so it is the same in every chart of every report. All
 are of one palette of fourteen: any two of them differ for readers with normal sight, without green
 cones and without red cones (CIEDE2000 of at least 12; a test simulates it). Series of one colour,
-such as "flash" and "flash, compile default", are told apart by a hatch or a marker.
+such as "flash" and "flash, compile default", are distinguished by a hatch or a marker.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ _VARIANTS = {
     **{"original_no_checkpointing": 4, "original_half_attention": 5, "_pt2": 6},
 }
 
-#: What follows a backend's name where it is said what it computed in.
+#: What follows a backend's name to show what it computed in.
 _WITH_DTYPE = re.compile(r" \([^()]*\)$")
 _TWIN = re.compile(r"_pt2$")
 _LAST_NUMBER = re.compile(r"\d+(?=\D*$)")

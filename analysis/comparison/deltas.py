@@ -214,7 +214,7 @@ def describe_difference(difference: Difference | None) -> dict[str, Any]:
 
 
 def _say(verdict: Verdict, pairs: int | str) -> str:
-    """The verdict; too few pairs are told from too few rounds."""
+    """The verdict; too few pairs are distinguished from too few rounds."""
     return str(verdict).replace("(needs", f"({pairs} paired rounds, needs" if pairs else "(needs")
 
 

@@ -68,8 +68,8 @@ def read_old_runs(
 ) -> list[RoundRow]:
     """A round for each runtime, with what is known of it.
 
-    ``numbers`` continues the numbers of the rounds over several files. ``on_left_out`` is told of
-    each row of a CSV that is not understood; without it such a row is an error. Raises
+    ``numbers`` continues the numbers of the rounds over several files. ``on_left_out`` is called
+    for each row of a CSV that is not understood; without it such a row is an error. Raises
     OldRunsError.
     """
     try:

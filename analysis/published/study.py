@@ -15,10 +15,10 @@ from analysis.rows import Row, list_rows
 from sd_bench.records.old_names import name_published, rename_setting
 from sd_bench.verdicts.comparisons import improvement_percent
 
-#: Both baselines that the study could have been told against; it chose the first.
+#: Both baselines that the study could have used; it chose the first.
 BASELINES = ("original_xformers", "original_no_xformers")
 
-#: What the study's printed percentages are told against.
+#: The baseline of the study's printed percentages.
 _PRINTED_BASELINES = {"sd1": "original_no_xformers", "sd2": "original_xformers"}
 
 #: Half of the last printed digit of the seconds.

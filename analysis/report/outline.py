@@ -135,7 +135,7 @@ def _reading(data: ReportData, pages: list[Page]) -> list[Fact]:
 
 
 def _remarks(data: ReportData, pages: list[Page]) -> list[str]:
-    """The notes of the pages that are said neither of all cells nor in how to read this."""
+    """The notes of the pages that are neither about all cells nor in "How to read this"."""
     said = {
         *note_common(data.deltas, data.environments),
         *note_scaling(data.deltas),

@@ -1,4 +1,4 @@
-"""How to read tables and charts: what headings, signs and statistics mean, each said once."""
+"""How to read tables and charts: what headings, signs and statistics mean, each once."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Allocators of host memory: where their libraries lie, and which one a process really has.
 
-Which there are is said in conf/allocator. Read without importing torch.
+conf/allocator lists them. Read without importing torch.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ _CPU_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
 def present_capability() -> tuple[int, int] | None:
-    """The compute capability of the first CUDA device; None without one, or if none is told."""
+    """The compute capability of the first CUDA device; None without one, or if not reported."""
     told = next((d.compute_capability for d in cuda_devices()), None)
     if told is None:
         return None

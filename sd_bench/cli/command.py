@@ -144,7 +144,7 @@ def _run_hydra(task: Callable[..., None]) -> None:
 
 
 def _recognised(overrides: Sequence[str]) -> list[str]:
-    """The model_version that a checkpoint on the command line holds, said on the screen."""
+    """The model_version of a checkpoint on the command line, shown on the screen."""
     found = recognised_model(parse_overrides(overrides))
     if found is None:
         return []

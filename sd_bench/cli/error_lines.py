@@ -58,7 +58,7 @@ def one_line(error: Exception) -> str:
     if _met(error, GrammarParseError) is not None:
         text = "the configuration" if isinstance(error, GrammarParseError) else text
         text = f"{text}: an interpolation cannot be read; write ${{NAME}}, as in ${{oc.env:HOME}}"
-    elif error.__cause__ is not None:  # Hydra's own words for what OmegaConf said better
+    elif error.__cause__ is not None:  # OmegaConf's message is better than Hydra's
         first, *_ = str(error.__cause__).splitlines()
         text = f"{text}: {first}"
     words = " ".join(text.split())

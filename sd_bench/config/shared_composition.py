@@ -220,7 +220,7 @@ def _raw(composed: DictConfig) -> dict[str, Any]:
 def _affected_parts(composed: DictConfig, set_parts: set[str]) -> set[str]:
     """The parts of a configuration that differ where values of ``set_parts`` do.
 
-    Beside these, whatever refers to one of them; or may do so, for all that can be told.
+    Beside these, whatever refers to one of them; or may do so, as far as can be known.
     """
     referred = {part: _words_of_references(value) for part, value in _raw(composed).items()}
     affected = set_parts | {part for part, words in referred.items() if words is None}

@@ -149,7 +149,7 @@ def _other(python: str) -> Interpreter:
 
 
 def host_of(config: Config, interpreter: Interpreter) -> Host:
-    """What ``interpreter`` would run the cell on, as far as can be told without torch."""
+    """What ``interpreter`` would run the cell on, as far as can be known without torch."""
     kind, capability = config.gpu.kind, None
     told = matching_devices(config.gpu)[0].compute_capability if kind == "cuda" else None
     told = told or config.gpu.compute_capability

@@ -54,7 +54,7 @@ _SUFFIXES = ("safetensors", "ckpt", "pt", "pth", "bin")
 
 
 class CellKey(NamedTuple):
-    """What a cell's records are told apart by: one measurement may bear two names to compare."""
+    """What distinguishes a cell's records: one measurement may have two names, to be compared."""
 
     hash: str
     preset: str | None

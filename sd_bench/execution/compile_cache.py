@@ -146,5 +146,8 @@ def _can_execute(folder: Path) -> bool:
             how = mmap.PROT_READ | mmap.PROT_EXEC
             mmap.mmap(file.fileno(), mmap.PAGESIZE, flags=mmap.MAP_PRIVATE, prot=how).close()
     except OSError as error:
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)  # it is full, which is said elsewhere
+        return error.errno in (
+            errno.ENOSPC,
+            errno.EDQUOT,
+        )  # it is full, which is reported elsewhere
     return True

@@ -132,7 +132,7 @@ def _become_worker(
 ) -> NoReturn:
     try:
         worker.die_with_parent()
-        if os.getppid() != server:  # it had died before that was said
+        if os.getppid() != server:  # it had died before that was set
             os._exit(1)
         os.setsid()
         request, log, report = files

@@ -38,7 +38,7 @@ _REPEATS = 0.2
 
 
 class Watcher(RoundWatcher, LookWatcher, TimingWatcher, Protocol):
-    """Is told what the sweep does; never while a timed call runs, but for its phases."""
+    """Called with what the sweep does; during a timed call only with its phases."""
 
     def planned(
         self, plan: list[PlannedCell], finished: Finished, looks: SweepLooks, timing: Timing

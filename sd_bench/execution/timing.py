@@ -23,7 +23,7 @@ AtScale = Callable[[str], list[Cell]]
 
 
 class TimingWatcher(Protocol):
-    """Is told that a calibration begins, and why it came to nothing."""
+    """Called when a calibration begins, and with the reason if it fails."""
 
     def calibrating(self) -> None: ...
 

@@ -1,4 +1,4 @@
-"""Which class of work a kernel or an operator belongs to, told by its name.
+"""Which class of work a kernel or an operator belongs to, found by its name.
 
 Each library names its kernels by a scheme of its own: cuDNN writes its name into a convolution's
 (``volta_fp16_s884cudnn_fp16_...``, ``cutlass_cudnn_infer::Kernel``), cuBLAS the product's kind

@@ -99,7 +99,7 @@ class Judgement:
     def exceeds(self, slowdown: float) -> bool | None:
         """Whether the cell is slower than its baseline by more than a share (0.05 is 5 %).
 
-        ``None`` if that cannot be said. True follows from the interval at the level of the table,
+        ``None`` if that is undecided. True follows from the interval at the level of the table,
         False from that of ``same``: at any true slow-down only one of the two can be wrong.
         """
         if self.too_few_rounds or self.estimate.doubtful:

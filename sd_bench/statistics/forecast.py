@@ -20,7 +20,7 @@ _MOST_ROUNDS = 1000
 
 
 class Forecast(NamedTuple):
-    """What would probably decide a comparison; ``None`` where that cannot be said.
+    """What would probably decide a comparison; ``None`` where that is unknown.
 
     ``further_rounds`` are those of the plan, its one extension among them: to add just them costs
     nothing of what the plan promises. ``new_sweep_rounds`` is how many a new sweep, planned so

@@ -42,7 +42,7 @@ _FEWEST_TURNS = 6
 
 
 class RaceWatcher(Protocol):
-    """Is told what becomes of the candidates; never while a call is timed."""
+    """Called with what happens to the candidates; never while a call is timed."""
 
     def changed(self, row: Row) -> None: ...
 

@@ -51,7 +51,7 @@ _SIZES = ("scale", "workload.height", "workload.width")
 
 
 class TuneWatcher(RaceWatcher, Protocol):
-    """Is told how a tune goes on."""
+    """Called with the progress of a tune."""
 
     def begun(self, workload: str, folder: Path, num_known: int) -> None: ...
 

@@ -211,7 +211,7 @@ def _how_different(parity: Parity) -> str:
 
 
 def _remark(compared: Compared) -> str:
-    """What has to be said beside a claim: whose kernels nobody can see, and why."""
+    """A remark beside a claim: whose kernels cannot be seen, and why."""
     sides = (
         (compared.name, compared.proof, compared.proof_detail),
         (compared.baseline_name, compared.baseline_proof, compared.baseline_proof_detail),

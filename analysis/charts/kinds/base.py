@@ -1,4 +1,4 @@
-"""What all kinds of chart have in common: a title, a caption, and how they are drawn and told."""
+"""What all charts have in common: a title, a caption, and how they are drawn and described."""
 
 from __future__ import annotations
 
