@@ -31,7 +31,7 @@ AnyRow = TypeVar("AnyRow", bound=Row)
 def list_rows(frame: pd.DataFrame, kind: type[AnyRow]) -> list[AnyRow]:
     """The rows of a table as ``kind``.
 
-    Columns that are none of its fields are left out, fields without a column have their default.
+    Columns that are not its fields are left out, fields without a column have their default.
     """
     names = [name for name in kind.__struct_fields__ if name in frame.columns]
     columns = [frame[name].tolist() for name in names]

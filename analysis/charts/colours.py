@@ -76,7 +76,7 @@ _PARTS = {
 
 _LISTED = {**_OTHER_CHOICES, **_IMPLEMENTATIONS, **_PRESETS, **_BACKENDS}
 
-#: What tells a series from another of its colour has a number of its own: of hatch and marker.
+#: Series of one colour have different numbers, which choose hatch and marker.
 _VARIANTS = {
     **{"compile default": 1, "compile reduce_overhead": 2, "compile max_autotune": 3},
     **{"diffusers_sdpa_compile": 1, "diffusers_xformers_compile": 1},

@@ -45,7 +45,7 @@ def _signs(row: DeltaRow) -> str:
 
 
 def print_page(page: Page, console: Console) -> None:
-    """Print the page, of a long table its begin; no row is wrapped where there is no terminal."""
+    """Print the page, and the beginning of a long table; rows are wrapped only on a terminal."""
     for table in page.tables:
         console.print(Text(table.title, style="bold"))
         print_unbroken(_to_screen(table), console)

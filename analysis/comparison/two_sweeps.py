@@ -163,7 +163,7 @@ def _say_proof(measured: list[CellRow]) -> str:
 
 
 def _measured(cells: list[CellRow]) -> list[CellRow]:
-    """Those with times. A round that crashed may know no environment, and is a cell of its own."""
+    """Those with times. A round that crashed may have no environment, and is a separate cell."""
     return [cell for cell in cells if cell.status == "ok"]
 
 

@@ -1,4 +1,4 @@
-"""Documents whose numbers nobody types: the text between marks is rewritten from the data.
+"""Documents whose numbers are not typed by hand: the text between marks is rewritten from the data.
 
 A mark is ``<!-- analysis: WHAT ... -->``, the end of its part ``<!-- /analysis -->``, each on a
 line of its own. FOLDER and pictures are relative to the document. WHAT is one of

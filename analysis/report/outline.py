@@ -82,7 +82,7 @@ def make_outline(data: ReportData) -> Outline:
 def _answers(data: ReportData) -> list[Answer]:
     """Each sentence once: how implementations compare, then those that claim a difference.
 
-    Where nothing has a baseline of its own, the answers are those on single axes.
+    Where no cell has its own baseline, the answers are those on single axes.
     """
     has_own = (data.deltas["method"] != "").any()
     tables = [data.deltas] if has_own else [data.deltas, *data.by_axis.values()]

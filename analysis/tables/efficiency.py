@@ -36,7 +36,7 @@ def keep_counted(deltas: pd.DataFrame) -> pd.DataFrame:
 def make_efficiency_page(deltas: pd.DataFrame) -> Page:
     """TFLOP/s of each measured cell by stage, and its share of the machine's rate and peak.
 
-    Without a table where nobody counted operations.
+    Without a table if no operations were counted.
     """
     measured = keep_counted(deltas)
     rows = list_rows(measured, AnsweredRow)

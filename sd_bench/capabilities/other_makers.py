@@ -69,5 +69,5 @@ def _is_made_for(kind: str, build: Build | None) -> bool:
     if kind == "mps":
         return (platform.system(), platform.machine()) == ("Darwin", "arm64")
     if build is None:
-        return True  # nobody knows: the worker will
+        return True  # unknown here: the worker finds out
     return (build.hip if kind == "rocm" else build.xpu) is not None

@@ -75,7 +75,7 @@ def _is_unmet(need: Need, config: Config, host: Host) -> bool:
 
 
 def _switches_one_off(config: Config) -> bool:
-    """Whether a backend is switched off that PyTorch 2.0 had; cuDNN's it did not have anyhow."""
+    """Whether a backend that PyTorch 2.0 had is switched off; it had no cuDNN attention anyway."""
     return bool({*config.attention.disabled} - {"cudnn"})
 
 

@@ -166,7 +166,7 @@ def why_build_cannot(
 ) -> str | None:
     """Why a PyTorch has no kernels for an NVIDIA GPU of ``capability``, by the table; or None.
 
-    None too where the table does not know the build, or nobody the capability. Without ``build``
+    Also None if the table does not have the build, or the capability is unknown. Without ``build``
     it may be any of its version.
     """
     if build is not None and build.cuda is None:

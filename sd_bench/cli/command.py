@@ -87,7 +87,7 @@ def main() -> int:
             """All jobs of the sweep from our launcher; one job from any other of Hydra's.
 
             Of the latter the sweeper tells at the end where they ran: not here, perhaps, but in
-            another process, which had a list of results of its own.
+            another process, which had its own list of results.
             """
             if refused:  # Hydra's launchers go on with the next job
                 return
@@ -133,7 +133,7 @@ def _run_hydra(task: Callable[..., None]) -> None:
         run()
         return
     try:
-        with redirect_stderr(io.StringIO()):  # where Hydra says it in a line of its own, and exits
+        with redirect_stderr(io.StringIO()):  # where Hydra prints its own line, and exits
             run()
     except SystemExit as ending:
         if not ending.code:
@@ -163,7 +163,7 @@ def _last_words(interrupt: KeyboardInterrupt, begun_with: Sequence[str]) -> str:
 
 
 def _overrides_in(arguments: list[str]) -> list[str]:
-    """The arguments that are no flags.
+    """The arguments that are not flags.
 
     Raises ConfigError for what Hydra's parser would refuse with a page of usage.
     """

@@ -61,7 +61,7 @@ def resumed_arguments(typed: Sequence[str]) -> list[str]:
             )
         folder = newest_sweep(OUTPUTS)
         if folder is None:
-            raise ConfigError(f"resume=last: there is no sweep in {OUTPUTS}/ to go on with")
+            raise ConfigError(f"resume=last: there is no sweep in {OUTPUTS}/ to continue")
         rest = [argument for argument in typed if not argument.startswith("resume=")]
         typed = [*rest, "resume=true", folder_argument(folder.absolute())]
     elif _FOLDER not in values:
@@ -86,7 +86,7 @@ def resumed_arguments(typed: Sequence[str]) -> list[str]:
 def _refuse_what_a_folder_may_not_say(
     folder: Path, stored: Sequence[str], typed: Sequence[str]
 ) -> None:
-    """Which program runs and which file is written is up to whoever types the command.
+    """Which program runs and which file is written is up to the user who types the command.
 
     Raises ConfigError.
     """

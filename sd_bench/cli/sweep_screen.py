@@ -172,7 +172,7 @@ class Screen:
 def _files(
     plan: Sequence[PlannedCell], records: Sequence[Sequence[Record]]
 ) -> dict[str, list[Path]]:
-    """The images and traces of a sweep, of each kind that there is."""
+    """The images and traces of a sweep, by kind."""
     found: dict[str, list[Path]] = {"Images": [], "Traces": []}
     for planned, of_cell in zip(plan, records, strict=True):
         for record in of_cell:

@@ -90,7 +90,7 @@ def split_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def parse_argument(argument: str) -> Override | None:
-    """What Hydra reads in ``NAME=VALUE``; ``None`` for what is no such argument.
+    """What Hydra reads in ``NAME=VALUE``; ``None`` if it is not such an argument.
 
     Raises ConfigError, with the way to quote it, for a value that Hydra cannot read.
     """
@@ -149,7 +149,7 @@ def _readable(argument: str) -> str:
 
 
 def _check_readable(argument: str) -> None:
-    """Raises ConfigError, naming it, for what is no ``NAME=VALUE`` of a plain name."""
+    """Raises ConfigError, naming it, for anything but ``NAME=VALUE`` with a plain name."""
     try:
         OverridesParser.create().parse_override(argument)
     except HydraException:

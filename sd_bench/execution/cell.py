@@ -106,7 +106,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class EndedJobs:
-    """Jobs that another launcher of Hydra's has run, in processes of its own perhaps: where."""
+    """Jobs that another launcher of Hydra's has run, perhaps in its own processes: where."""
 
     folders: list[Path]
 

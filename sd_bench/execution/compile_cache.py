@@ -1,4 +1,4 @@
-"""Where a cell's compiled kernels lie: in a folder of its own, which nothing outlives.
+"""Where a cell's compiled kernels are stored: in its own folder, which is removed with the sweep.
 
 Inductor names that folder to the C++ compiler without quotes, and loads what is compiled from it.
 So it lies in the cell's folder only where the path is plain and the mount lets files be executed.
@@ -34,7 +34,7 @@ def cache_dir(folder: Path) -> Path:
 
 
 def why_no_cache(folder: Path) -> str | None:
-    """Why there is no place for the cell's compiled kernels, or None."""
+    """Why the cell's compiled kernels cannot be stored, or None."""
     if _suits(cache_dir(folder)):
         return None
     return (

@@ -23,7 +23,7 @@ from sd_bench.errors import ConfigError
 
 VARIABLE = "SD_BENCH_LOCK_DIR"
 _NAME = "sd_bench-locks"
-#: For everybody to write, and for nobody to remove what is another's.
+#: Everybody may write, and nobody may remove another user's files.
 _SHARED_MODE = 0o1777
 
 
@@ -50,7 +50,7 @@ def claims_on(device: Device | None) -> tuple[Claim, ...]:
 
 
 class DeviceLock:
-    """Takes its ``claims`` bit by bit, in one order for all, so that nobody waits in a circle.
+    """Takes its ``claims`` bit by bit, in one order for all, so that there is no deadlock.
 
     Who waits for a claim keeps the others from it that come later: so two commands take turns.
     """

@@ -43,7 +43,7 @@ _NUM_FILES = 3
 
 
 def main(socket_fd: int) -> None:
-    """Serve until the launcher closes its end, or is no more."""
+    """Serve until the launcher closes its end, or has died."""
     worker.die_with_parent()
     launcher = socket.socket(fileno=socket_fd)
     launcher.set_inheritable(False)
@@ -69,7 +69,7 @@ def _import_all() -> None:
 def why_not_to_fork() -> str | None:
     """Why a process forked from this one would not be as good as new, or None if it would.
 
-    Only the thread that forks is in the child: a pool of others is lost to whoever holds it. A
+    Only the thread that forks is in the child: a pool of other threads is lost. A
     library that keeps one and knows (numpy's OpenBLAS) takes it down as its process forks, so that
     what counts are the threads after a first fork.
     """

@@ -31,7 +31,7 @@ from sd_bench.records import Record, RecordError, find_records, read_record
 from sd_bench.records.sweep_file import is_sweep, start_sweep, stored_scale
 from sd_bench.verdicts.comparisons import Comparison
 
-#: Statuses that are no fault: the command's exit code stays 0.
+#: Statuses that are not failures: the command's exit code stays 0.
 _NO_FAULT = ("ok", "unsupported")
 #: The share of the budget that may go into rounds that were disturbed and are measured once more.
 _REPEATS = 0.2
@@ -125,7 +125,7 @@ def run_sweep(
         except KeyboardInterrupt:
             if is_sweep(folder):
                 raise SweepInterrupted(folder) from None
-            raise  # while calibrating: there is no sweep yet that a command could go on with
+            raise  # while calibrating: there is no sweep yet that a command could continue
         is_new = not is_sweep(folder)
         if is_new:
             start_sweep(folder, arguments)

@@ -73,7 +73,7 @@ def claimed(folder: Path) -> dict[CellKey, list[Path]]:
             keys[path.parent] = _key_of(path)
     found: dict[CellKey, list[Path]] = {}
     for path, key in sorted(keys.items()):
-        if key is not None:  # else it is nobody's; it is not free either
+        if key is not None:  # else it has no owner, but is not free either
             found.setdefault(key, []).append(path)
     return found
 

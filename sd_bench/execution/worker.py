@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
 #: The exit code that says: the sweep's folder takes no files (EX_IOERR of sysexits.h).
 EXIT_CANNOT_WRITE = 74
-#: The exit code that says: not measured, the environment is none of those that were asked for.
+#: The exit code for: not measured, the environment is not one of the requested ones.
 EXIT_OTHER_ENVIRONMENT = 78
 _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 #: How long the launcher may take to draw a new phase, before the phase begins.
@@ -143,7 +143,7 @@ def main(request: Request, began: float) -> int:
     try:
         report("import")
         record = _measure(config, request, record, report, keep, began)
-    except BrokenPipeError:  # the launcher is gone: nobody wants the record or the exit code
+    except BrokenPipeError:  # the launcher is gone: the record and the exit code are not needed
         return 1
     except _OtherEnvironmentError:
         return EXIT_OTHER_ENVIRONMENT
@@ -373,7 +373,7 @@ def _check_device(config: Config, name: str) -> None:
 
 
 def _judged(record: Record, measured: Measured) -> Record:
-    """A round whose output or kernel is wrong keeps its numbers, and is no result."""
+    """A round whose output or kernel is wrong keeps its numbers, but is not a result."""
     from sd_bench.measurement.compilation import why_not_compiled
 
     assert record.kernel_proof is not None

@@ -1,4 +1,4 @@
-"""Where converted networks lie between rounds: a folder of its own for whatever they depend on.
+"""Where converted networks are cached between rounds: one folder per set of inputs.
 
 They are kept in ~/.cache/sd_bench/conversions (XDG_CACHE_HOME and SD_BENCH_CACHE_DIR move it) until
 somebody removes it: ``rm -r`` is safe at any time. An entry is made beside its place and then put

@@ -1,4 +1,4 @@
-"""Our networks in OpenVINO's format, made in a process of its own.
+"""Our networks in OpenVINO's format, converted in a separate process.
 
 ``python -m sd_bench.implementations.openvino_conversion`` reads ``{"config", "folder"}`` (JSON)
 from its standard input and fills the folder. The process that measures holds neither our networks

@@ -42,7 +42,7 @@ _HARMLESS_OPTIONS = (
 
 
 def own_processors() -> list[int]:
-    """The numbers of the processors that this process may run on; empty where nobody tells."""
+    """The numbers of the processors that this process may run on; empty if not reported."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 

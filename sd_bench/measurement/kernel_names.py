@@ -72,7 +72,7 @@ _KERNELS = _table(
     (r"native(?:::|\d+)reduce_kernel", "other"),  # whatever it reduces with, a norm too
     (rf"{_NORM}|(?<![a-z])bn_[fb]w|gammabeta", "normalisation"),
     (r"compute(?:backward)?fusedparams|computeinternalgradients", "normalisation"),
-    # of cuDNN's what is no convolution; then convolutions by the algorithm, and by cuDNN's name
+    # cuDNN's other kernels; then convolutions by the algorithm, and by cuDNN's name
     (r"pool", "other"),
     (r"op_(?:generic_)?tensor_?kernel|add_?tensor_?kernel|activation_[fb]w", "element_wise"),
     (r"lstm|(?<![a-z])(?:gru|rnn)", "other"),

@@ -40,7 +40,7 @@ def sketch(tensor: torch.Tensor) -> list[float]:
 
 
 def sketch_stages(outputs: Mapping[str, torch.Tensor]) -> dict[str, list[float]]:
-    """The sketch of each output by the stage that it is of; none of one that is not finite."""
+    """The sketch of each output by its stage; none for an output that is not finite."""
     sketches = {stage: sketch(output) for stage, output in outputs.items()}
     return {stage: sums for stage, sums in sketches.items() if np.isfinite(sums).all()}
 

@@ -44,7 +44,7 @@ _IDLE_NOTE = (
 def profile_step(implementation: Implementation, trace_file: Path) -> Profile:
     """Take one step apart and keep its trace, gzipped; for use within ``implementation.running()``.
 
-    It is the second step, with one guided UNet call, or the first where there is no other. Raises
+    It is the second step, with one guided UNet call, or the first if there is no other. Raises
     OSError if the file cannot be written.
     """
     config = implementation.config

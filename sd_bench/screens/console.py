@@ -31,7 +31,7 @@ def say(text: str, stream: IO[str] | None = None) -> None:
 
 
 def is_reader_gone() -> bool:
-    """Whether nobody reads stdout or stderr any more; what is left for them is dropped then."""
+    """Whether nobody reads stdout or stderr any more; their remaining output is dropped then."""
     gone = [stream for stream in (sys.stdout, sys.stderr) if _has_no_reader(stream)]
     for stream in gone:
         _give_up(stream)

@@ -137,7 +137,7 @@ def judge_table(
     margin: float = DEFAULT_MARGIN,
     family: int | None = None,
 ) -> TableJudgement:
-    """A verdict for each comparison, at a look after the rounds that there are.
+    """A verdict for each comparison, at a look after the rounds so far.
 
     ``plan`` is that of all comparisons, or one for each of them. ``family`` is the number of
     comparisons in the table that was planned, if some are missing. ``margin`` is a share: 0.01 is

@@ -37,7 +37,7 @@ _TURN_S = 0.3
 _MOST_CALLS = 200
 #: A candidate that is not ready after so many times what the default took, and so long, hangs.
 _TIMES_AS_LONG, _LEAST_START_S = 40.0, 120.0
-#: Turns before anything can be decided: a candidate for which there is no time is not begun.
+#: Turns before anything can be decided: a candidate without time for them is not started.
 _FEWEST_TURNS = 6
 
 

@@ -191,7 +191,7 @@ def _without_baseline(compared: Compared) -> str:
 
 
 def _missing(compared: Compared) -> Iterator[str]:
-    """What forbids a claim."""
+    """What prevents a claim."""
     parity = compared.parity
     if parity.ok is False:
         yield f"they draw different pictures ({_how_different(parity)})"

@@ -34,7 +34,7 @@ def speedup(baseline_s: float, seconds: float) -> float:
 class Sides:
     """What is compared: seconds by round of two sides, and the looks that were planned for it.
 
-    Without ``planned`` looks it is looked at once, at the rounds that there are. ``unplanned`` says
+    Without ``planned`` looks it is looked at once, at all available rounds. ``unplanned`` says
     why, where looks were planned and cannot be followed.
     """
 
@@ -124,7 +124,7 @@ class Comparison(Pair):
 
     @property
     def is_settled(self) -> bool:
-        """Whether the rounds that there are decide it; a cell that is its baseline is settled."""
+        """Whether the rounds so far decide it; a cell that is its baseline is settled."""
         if self.baseline_cell is self.cell:
             return True
         return self.verdict is not None and self.verdict.is_settled

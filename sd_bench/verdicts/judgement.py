@@ -17,7 +17,7 @@ UNDECIDED = ("unclear", "too few rounds")
 #: Fewer rounds get no verdict.
 ROUNDS_FOR_A_VERDICT = fewest_rounds()
 
-#: Beyond so many nobody is told to measure.
+#: The most rounds that are recommended.
 _MOST_ROUNDS = 1000
 
 

@@ -21,9 +21,9 @@ _NAMES_NO_KERNEL = "auto"
 
 
 def name_proof(proof: KernelProof | None) -> str:
-    """The word for a round's proof; `NO_PROOF` where nobody looked.
+    """The word for a round's proof; `NO_PROOF` where none was taken.
 
-    A cell that names a kernel which nobody can see has missed its proof.
+    A cell that names a kernel that cannot be seen has missed its proof.
     """
     if proof is None:
         return NO_PROOF

@@ -96,7 +96,7 @@ def _indexed(index: Path) -> WeightFiles:
 
 
 def _whole_set(shards: list[Path]) -> WeightFiles:
-    """The shards where there is no index: all of one save, and of no other."""
+    """The shards where there is no index: all from one save, and from no other."""
     found = [_SHARD.fullmatch(shard.name) for shard in shards]
     numbers = [(int(each[1]), int(each[2])) for each in found if each]
     total = numbers[0][1] if numbers else 0

@@ -138,7 +138,7 @@ def _without_old_names(key: str) -> str:
     return key
 
 
-#: A UNet's keys where the "model." before them was lost, and what stands for that.
+#: A UNet's keys where the "model." before them was lost, and its replacement.
 _BARE_UNET, _MISSING = UNET.removeprefix("model."), "-model."
 
 

@@ -33,7 +33,7 @@ _PLACEHOLDER_PACKAGES = (
     "torch.optim", "torch.nn", "torch.amp", "torch.cuda.amp", "torch.utils.data",
 )  # fmt: skip
 _BUILTINS = ("builtins", "__builtin__")
-#: Other names that real checkpoints hold, of values that nobody needs here.
+#: Other names in real checkpoints, of values that are not needed here.
 _PLACEHOLDER_NAMES = frozenset({
     "argparse.Namespace", "types.SimpleNamespace", "copyreg._reconstructor",
     "copy_reg._reconstructor", "typing.Any", "_codecs.encode",
@@ -184,7 +184,7 @@ def _rebuild_parameter(tensor: object, *_: object) -> object:
 
 
 def _rebuild_with_attributes(function: object, _: object, arguments: object, *__: object) -> object:
-    """A tensor that has attributes of its own, which are dropped."""
+    """A tensor with its own attributes, which are dropped."""
     if not isinstance(function, _Call) or function.function not in _REBUILD:
         raise WeightsError("refused: a tensor of an unknown kind")
     return function.called(*arguments) if isinstance(arguments, tuple) else _no_arguments()

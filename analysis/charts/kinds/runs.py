@@ -24,7 +24,7 @@ class RunChart(Chart):
     """Runs in the order in which they ran: ``run_number``, ``series``, ``runtime_s`` (seconds).
 
     A run whose optional column ``throttled`` is true is drawn as a cross. ``colours`` are those of
-    the series in the other charts; without them each gets one of its own. ``flags`` are signs that
+    the series in the other charts; without them each gets its own. ``flags`` are signs that
     stand behind a series' name, and that the caption explains.
     """
 
