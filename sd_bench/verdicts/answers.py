@@ -2,7 +2,7 @@
 
 A difference is claimed only where a verdict was reached, the kernels of both sides are proven and
 both draw the same picture. Where one of these is missing, the sentence says so first and names no
-speed-up. A side that names no kernel and whose kernels nobody can see forbids no claim: the
+speed-up. A side that names no kernel and whose kernels cannot be seen prevents no claim: the
 sentence then ends with a remark.
 """
 

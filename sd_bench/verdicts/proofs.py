@@ -1,7 +1,7 @@
 """What kernel proofs say of a cell: whether the kernels that ran are those of its name.
 
 A proof is missed where the profiler saw other kernels than those that the cell names. It is
-unproven where nobody can see any (a peer whose kernels are not PyTorch's) and the cell names none:
+unproven where none can be seen (a peer whose kernels are not PyTorch's) and the cell names none:
 then nothing is wrong, and nothing is shown either.
 """
 
