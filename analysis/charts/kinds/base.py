@@ -60,7 +60,7 @@ class Chart(ABC):
 
 
 def vary(colours: Mapping[str, str], looks: Sequence[_Look]) -> dict[str, _Look]:
-    """A look for each series, another for each of those that share a colour."""
+    """A look for each series, different for series that share a colour."""
     return {name: looks[at % len(looks)] for name, at in number_variants(colours).items()}
 
 
@@ -70,7 +70,7 @@ def fill_area(colour: str, hatch: str) -> dict[str, Any]:
 
 
 def name_axes(axes: Axes, x: str = "", y: str = "") -> None:
-    """Write the names of the axes, as far as there are."""
+    """Write the names of the axes that have one."""
     for name, write in ((x, axes.set_xlabel), (y, axes.set_ylabel)):
         if name:
             write(name, fontsize=LABEL_SIZE, color=INK, parse_math=False)

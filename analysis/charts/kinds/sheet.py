@@ -45,7 +45,7 @@ class Sheet:
     """A figure of fixed width whose height follows from what is put on it."""
 
     def __init__(self, width_in: float) -> None:
-        """Begin an empty sheet, ``width_in`` inches wide."""
+        """Start an empty sheet, ``width_in`` inches wide."""
         self.figure = Figure(figsize=(width_in, width_in), dpi=DPI, facecolor=PAPER)
         self.axes_width_in = width_in - _LEFT_IN - _RIGHT_IN
         self._text_width_in = width_in - 2 * MARGIN_IN
@@ -56,7 +56,7 @@ class Sheet:
         return _text_width(self._renderer, text, size)
 
     def wrap(self, text: str, size: float, width_in: float) -> list[str]:
-        """Lines of at most that width: broken at spaces, inside of a word where there are none.
+        """Lines of at most that width: broken at spaces, or inside a word without spaces.
 
         A text that would fill the sheet, such as a whole log, is cut: tables have it all.
         """

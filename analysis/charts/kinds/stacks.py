@@ -28,7 +28,7 @@ _NAMES_SHARE, _RIGHT_IN = 0.3, 0.25
 class StackChart(Chart):
     """Seconds by part for each bar; every part is in every bar's legend once.
 
-    ``gaps`` stand below the bars: names that have no parts, with a word why.
+    ``gaps`` are listed below the bars: names without parts, with a short reason.
     """
 
     x_label: str
