@@ -15,7 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code.
 
     0, or 1 where ``--fail-if`` (of ``compare``, ``history``) or ``publish --check`` found
-    something, or 2 for a user's mistake, or 3 where ``compare --fail-if`` cannot tell.
+    something, or 2 for a usage error, or 3 where ``compare --fail-if`` is undecided.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):  # a narrow encoding must not end the analysis
         sys.stdout.reconfigure(errors="replace")

@@ -21,7 +21,7 @@ _LEAST_PLAIN_S = 0.01
 
 
 def seconds(value: float, low: float = math.nan, high: float = math.nan) -> str:
-    """Seconds with about four significant digits, or as many as their interval deserves.
+    """Seconds with about four significant digits, or as many as their interval justifies.
 
     ``-`` for NaN.
     """
@@ -50,7 +50,7 @@ def _seconds_decimals(value: float, low: float, high: float) -> int:
 def percent(value: float, low: float = math.nan, high: float = math.nan) -> str:
     """An improvement: signed, with one decimal or those of its interval; ``-`` for NaN.
 
-    What takes more than twice as long is said as a factor, ``3.00x slower``.
+    What takes more than twice as long is a factor, ``3.00x slower``.
     """
     if value < -100:
         ends = (1 - high / 100, 1 - low / 100)

@@ -34,7 +34,7 @@ AnyRow = TypeVar("AnyRow", bound=Row)
 def list_rows(frame: pd.DataFrame, kind: type[AnyRow]) -> list[AnyRow]:
     """The rows of a table as ``kind``, made once and shared: they must not be changed.
 
-    Columns that are none of its fields are left out, fields without a column have their default.
+    Columns that are not its fields are left out, fields without a column have their default.
     """
     made = _made(frame)
     if kind not in made:

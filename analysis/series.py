@@ -1,4 +1,4 @@
-"""What a series of cells is called, and in which order series stand, in every chart and table."""
+"""The names of series of cells, and their order in every chart and table."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Reasons and warnings as people read them: alike ones put together, long ones cut.
 
 Messages such as CUDA's out of memory hold process ids and sizes, so that no two are equal. Texts
-that differ in nothing but their numbers are one kind, and are said with "…" where they differ.
+that differ in nothing but their numbers are one kind, and are shown with "…" where they differ.
 """
 
 from __future__ import annotations

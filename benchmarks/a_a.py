@@ -30,7 +30,7 @@ from sd_bench.statistics.intervals import mean_interval, t_quantile
 
 NAMES = ("A", "B")
 
-#: What the pairs of sweeps measure if nothing else is said.
+#: What the pairs of sweeps measure by default.
 _TINY = ("gpu=cpu", "model_version=sd2_tiny", "attention=flash,math")
 
 #: What each exit code of the gate means where nothing differs.

@@ -1,6 +1,6 @@
 """How long does the analysis of many records take, how much memory, and how does it grow?
 
-Writes records of the real schema (two timed iterations of 50 steps each, ten rounds a cell) and
+Writes records of the real schema (two timed iterations of 50 steps each, ten rounds per cell) and
 times, each in a process of its own: loading with all tables, and the whole command with charts and
 report. Wall time is what a user waits; CPU time is that of all processes together, which says more
 on a machine that others use too; memory is the most that the command can have held, with the
@@ -127,7 +127,7 @@ def _iteration(total_s: float, chance: np.random.Generator) -> Iteration:
 
 
 def write(root: Path, count: int) -> None:
-    """Write the records below ``root``, a folder a cell, without waiting for the disk."""
+    """Write the records below ``root``, one folder per cell, without waiting for the disk."""
     for at, record in enumerate(records(count)):
         folder = root / record.sweep / str(at // ROUNDS)
         folder.mkdir(parents=True, exist_ok=True)

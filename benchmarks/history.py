@@ -32,7 +32,7 @@ from analysis.ingest.rows import Named
 from sd_bench.statistics.runtime import typical_runtime
 from sd_bench.verdicts.axes import AXES
 
-#: What the sweeps measure if nothing else is said.
+#: What the sweeps measure by default.
 _TINY = ("gpu=cpu", "model_version=sd2_tiny", "attention=flash,math", "precision=fp32",
          "protocol.rounds=3", "protocol.worker=fork", "protocol.retry_disturbed=false")  # fmt: skip
 

@@ -32,7 +32,7 @@ _VARIABLES = re.compile(r"^# start with: (.*) python YOUR_SCRIPT\.py$", re.M)
 
 
 class Pipeline:
-    """A process that holds a pipeline, and calls it when it is told to."""
+    """A process that holds a pipeline, and calls it on request."""
 
     def __init__(self, options: argparse.Namespace, lines: str | None, picture: Path) -> None:
         variables = dict(os.environ)

@@ -1,7 +1,7 @@
 """How near is preset=fastest to the fastest, and to what the processor could do?
 
 Full-size UNets with the same weights in one process, called in turn: ours as it is and as
-``preset=fastest`` has it, diffusers as it is, as its documentation has it (compiled too) and with
+``preset=fastest`` has it, diffusers as it is, as documented (compiled too) and with
 the best settings that are known for it, and OpenVINO, as far as they are installed. All have the
 allocator of ``--allocator``, by default the one that rounds on a CPU have. It prints the median of
 each and its ratio to ``fastest``, the share of the matrix products' rate that each reaches, what

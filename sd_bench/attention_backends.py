@@ -147,7 +147,7 @@ BACKENDS = (
                 runs_on="cuda",
             ),
             Need(
-                reason="xFormers for PyTorch 1.12 is built for conda alone: conda env create "
+                reason="xFormers for PyTorch 1.12 is only built for conda: conda env create "
                 "--file environment-original.yml",
                 before="scaled_dot_product_attention",
                 package="xformers",
@@ -213,7 +213,7 @@ BACKENDS = (
             _FLASH_ATTENTION_2,
             Need(reason="needs compute capability 7.5", capability=(7, 5)),
             Need(
-                reason="FlashAttention-1, which PyTorch before 2.2 has, takes heads up to 128 wide",
+                reason="FlashAttention-1, in PyTorch before 2.2, supports heads up to 128 wide",
                 device="cuda",
                 before="flash attention by FlashAttention-2",
                 head_width=128,
@@ -233,7 +233,7 @@ BACKENDS = (
             _CUDA,
             _FLASH_ATTENTION_2,
             Need(
-                reason="cuDNN attention takes heads up to 128 wide below compute capability 9.0",
+                reason="cuDNN attention supports heads up to 128 wide below compute capability 9.0",
                 below=(9, 0),
                 head_width=128,
             ),

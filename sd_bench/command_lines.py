@@ -58,7 +58,7 @@ def shown(*words: str) -> str:
 
 
 def as_operand(path: Path) -> list[str]:
-    """A path among a command's arguments: one that begins with a dash is no option."""
+    """A path among a command's arguments: one that begins with a dash is not an option."""
     return [f"./{path}" if str(path).startswith("-") else str(path)]
 
 

@@ -1,4 +1,4 @@
-"""The errors that a user or a file causes; each message is one line for whoever reads it."""
+"""The errors that a user or a file causes; each message is one line."""
 
 from __future__ import annotations
 

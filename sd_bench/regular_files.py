@@ -141,7 +141,7 @@ def read_json(path: Path, at_most: int, kind: Any = Any) -> Any:
 
 def read_foreign_json(path: Path, at_most: int) -> Any:
     """What a JSON file of another program holds, with the NaN and Infinity that Python's own module
-    writes, and that are no JSON. Raises UnusableFileError and OSError."""
+    writes, which are not JSON. Raises UnusableFileError and OSError."""
     text = read_text(path, at_most)
     try:
         _refuse_too_many_values(text)
@@ -177,7 +177,7 @@ def parse_json(text: str, kind: Any = Any) -> Any:
 
 
 def _with_place(error: str, text: str) -> str:
-    """What is wrong with ``text``, with what stands before the place, which names the field."""
+    """What is wrong with ``text``, with the text before that place, which names the field."""
     found = re.search(r"\(byte (\d+)\)$", error)
     if found is None:
         return error

@@ -52,7 +52,7 @@ def test_a_dash_and_two_separate_flags_from_overrides_as_shells_do(tmp_path: Pat
         (["+++compile=off"], "+++compile=off: cannot be read"),
         (["preset@preset = bool(x)"], "preset@preset = bool(x): cannot be read"),
         (["-1"], "-1: cannot be read"),
-        (["gpu=interval(0,1)"], "gpu=interval(0,1): stands for any number in between"),
+        (["gpu=interval(0,1)"], "gpu=interval(0,1): means any number in between"),
         (["+compile=range(1,9,0)"], "the step of range(1,9,0) is 0"),
         (["+preset=none"], "+preset=none: there is a preset already; write it without +"),
         (["allocator==auto"], "allocator==auto: write one ="),
@@ -60,7 +60,7 @@ def test_a_dash_and_two_separate_flags_from_overrides_as_shells_do(tmp_path: Pat
         (["hydra.searchpath=[file://x]"], "hydra.searchpath: there is no x; name a folder"),
         (["-c", "job", "-p", "nope"], "--package=nope: there is no such part"),
         (["~compile"], "~compile: every group is needed"),
-        (["--experimental-rerun", "x.pickle"], "resume=true goes on with a sweep"),
+        (["--experimental-rerun", "x.pickle"], "resume=true continues a sweep"),
         (["implementation=4", "precision=autocast,auto"], "add -m to sweep over them"),
         (
             ["hydra/launcher=basic", "attention.disable_math=${oc.select:a,b}"],

@@ -1,4 +1,4 @@
-"""Charts: their kinds, their colours, which of them a sweep calls for, and their files.
+"""Charts: their kinds, their colours, which ones a sweep needs, and their files.
 
 May import ``wording``, ``comparison``, ``ingest`` and the ground floor.
 """

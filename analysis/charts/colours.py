@@ -76,14 +76,14 @@ _PARTS = {
 
 _LISTED = {**_OTHER_CHOICES, **_IMPLEMENTATIONS, **_PRESETS, **_BACKENDS}
 
-#: What tells a series from another of its colour has a number of its own: of hatch and marker.
+#: Series of one colour have different numbers, which choose hatch and marker.
 _VARIANTS = {
     **{"compile default": 1, "compile reduce_overhead": 2, "compile max_autotune": 3},
     **{"diffusers_sdpa_compile": 1, "diffusers_xformers_compile": 1},
     **{"original_no_checkpointing": 4, "original_half_attention": 5, "_pt2": 6},
 }
 
-#: What follows a backend's name where it is said what it computed in.
+#: What follows a backend's name to show what it computed in.
 _WITH_DTYPE = re.compile(r" \([^()]*\)$")
 _TWIN = re.compile(r"_pt2$")
 _LAST_NUMBER = re.compile(r"\d+(?=\D*$)")

@@ -1,4 +1,4 @@
-"""What can be said on the command line of ``python -m analysis``."""
+"""The command line of ``python -m analysis``."""
 
 from __future__ import annotations
 
@@ -71,20 +71,20 @@ def _analyse_parser() -> _Parser:
     parser.add_argument(
         "--verbose",
         action="store_true",
-        help="print every table and note of the report too",
+        help="also print every table and note of the report",
     )
     parser.add_argument(
         "--most-charts",
         type=_count,
         default=40,
         metavar="N",
-        help="draw no more charts than this, the runtime ones first (default: 40)",
+        help="draw at most this many charts, the runtime charts first (default: 40)",
     )
     _add_statistics(parser)
     parser.add_argument(
         "--published",
         action="store_true",
-        help="the tables and charts of the published study instead",
+        help="make the tables and charts of the published study instead",
     )
     return parser
 
@@ -92,8 +92,8 @@ def _analyse_parser() -> _Parser:
 def _compare_parser() -> _Parser:
     parser = _Parser(
         prog=shown("analysis", "compare"),
-        description="Two sweeps, cell by cell, as Markdown. The exit code is 1 if a cell is as "
-        "--fail-if says, 3 if that cannot be told, 2 if no cell can be compared.",
+        description="Compare two sweeps cell by cell, as Markdown. The exit code is 1 if a cell "
+        "fails by --fail-if, 3 if that is undecided, 2 if no cell can be compared.",
     )
     parser.set_defaults(command="compare")
     parser.add_argument("old", type=Path, metavar="OLD", help="the folder to compare with")
@@ -106,15 +106,15 @@ def _compare_parser() -> _Parser:
         default=[],
         metavar="WORD",
         help=f"what makes the exit code 1, one or several: {', '.join(_FAILURES)}. slower:5%% "
-        "allows 5%%, slower alone what --margin says; if nobody can tell, and if unclear is asked "
-        "for and a cell is, the exit code is 3",
+        "allows 5%%, slower alone allows --margin; if it is undecided, or if unclear is given and "
+        "a cell is unclear, the exit code is 3",
     )
     parser.add_argument(
         "--allow-undecided",
         action="store_true",
         help="exit code 0 instead of 3; stderr says so",
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the Markdown there too")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="also write the Markdown there")
     _add_statistics(parser)
     return parser
 
@@ -123,7 +123,7 @@ def _history_parser() -> _Parser:
     parser = _Parser(
         prog=shown("analysis", "history"),
         description="Every cell over many sweeps by date and commit: where it changed, and by how "
-        "much. The exit code is 1 if a cell is as --fail-if says, 2 for a user's mistake.",
+        "much. The exit code is 1 if a cell fails by --fail-if, 2 for a usage error.",
     )
     parser.set_defaults(command="history")
     parser.add_argument(
@@ -228,8 +228,8 @@ def _paper_parser() -> _Parser:
 def _publish_parser() -> _Parser:
     parser = _Parser(
         prog=shown("analysis", "publish"),
-        description="Write tables and charts anew between the marks of Markdown files; "
-        "docs/analysis.md says how marks are written.",
+        description="Rewrite the tables and charts between the marks of Markdown files; "
+        "docs/analysis.md explains the marks.",
     )
     parser.set_defaults(command="publish")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a Markdown file")
@@ -264,13 +264,13 @@ def _add_statistics(parser: _Parser) -> None:
         "--margin",
         type=_share,
         metavar="PERCENT",
-        help="within how much two cells are the same (default: as the sweep was planned, or 1%%)",
+        help="how much two equal cells may differ (default: as the sweep was planned, or 1%%)",
     )
 
 
 def _count(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of charts")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of charts")
     return int(text)
 
 
@@ -305,5 +305,5 @@ def _share(text: str) -> float:
     except ValueError:
         percentage = 0.0
     if not 0 < percentage < 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is no percentage between 0 and 100")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a percentage between 0 and 100")
     return percentage / 100

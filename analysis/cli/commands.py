@@ -62,7 +62,7 @@ _PUBLISHED_OUT = Path("multirun_outputs/published_study")
 
 
 def _tell_old_words(baseline: str | None) -> None:
-    """A line for a baseline in words of an earlier version, which works all the same."""
+    """A line for a baseline with an old name, which still works."""
     if baseline is not None and (present := rename_baseline(baseline)) != baseline:
         say(
             f"analysis: --baseline {baseline} is now {present}; the old words work until 1.0",
@@ -169,7 +169,7 @@ def _tell_others(newest: NewestSweep, console: Console) -> None:
     of = f"the newest of {len(used) + len(others)} sweeps in {_DEFAULT_FOLDER}"
     this = f"{used[0]} is" if len(used) == 1 else "They are"
     before = shown("analysis", "compare", str(others[0]), str(used[0]))
-    print_line(console, f"{this} {of}. To compare it with the one before:", before)
+    print_line(console, f"{this} {of}. To compare it with the previous one:", before)
     if len(others) > 1:
         print_line(console, "All together:", shown("analysis", str(_DEFAULT_FOLDER)))
 
@@ -214,7 +214,7 @@ def _pass_gate(gate: Gate, allow_undecided: bool) -> int:
         say(f"analysis: {say_failed(gate)}", sys.stderr)
         return 1
     if gate.undecided:
-        how = "passed by" if allow_undecided else "to pass nevertheless:"
+        how = "passed by" if allow_undecided else "to pass anyway:"
         say(f"analysis: {say_undecided(gate)}; {how} --allow-undecided", sys.stderr)
         return 0 if allow_undecided else 3
     return 0

@@ -22,7 +22,7 @@ _MOST_ROWS = 200
 
 
 def print_deltas(deltas: pd.DataFrame, console: Console) -> None:
-    """Print what the comparisons of a table of `compare` have come to: sentences, one table."""
+    """Print the results of the comparisons of a table of `compare`: sentences, one table."""
     rows, compared = list_rows(deltas, DeltaRow), compare_rows(deltas)
     cells = [
         ShownCell(
@@ -40,12 +40,12 @@ def print_deltas(deltas: pd.DataFrame, console: Console) -> None:
 
 
 def _signs(row: DeltaRow) -> str:
-    """Those that no answer says in words."""
+    """Those that no answer mentions."""
     return "".join(sign for sign in (THROTTLED, DRIFTING) if sign in row.flags)
 
 
 def print_page(page: Page, console: Console) -> None:
-    """Print the page, of a long table its begin; no row is wrapped where there is no terminal."""
+    """Print the page, and the beginning of a long table; rows are wrapped only on a terminal."""
     for table in page.tables:
         console.print(Text(table.title, style="bold"))
         print_unbroken(_to_screen(table), console)

@@ -1,4 +1,4 @@
-"""Which cells differ in nothing but their preset, and may so be held against each other."""
+"""Which cells differ only in their preset, and so may be compared."""
 
 from __future__ import annotations
 

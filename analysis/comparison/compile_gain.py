@@ -1,4 +1,4 @@
-"""When compiling has paid: after how many images the time it took is won back."""
+"""Break-even: after how many images compile time is recovered."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from analysis.rows import keep_measured, list_rows, to_frame
 
 
 class BreakEven(NamedTuple):
-    """``images`` until compiling has paid; NaN with the ``reason`` in words."""
+    """``images`` until compile time is recovered; NaN with the ``reason`` in words."""
 
     images: float
     reason: str
@@ -27,7 +27,7 @@ class GainRow(DeltaRow, kw_only=True):
 
 
 def compute_break_even(compiled: CellRow, eager: CellRow) -> BreakEven:
-    """From the first UNet call of both (it holds the compilation) and their images a second.
+    """From the first UNet call of both (it includes the compilation) and their images per second.
 
     The same cell in all but the compile mode is ``eager``.
     """

@@ -40,7 +40,7 @@ from sd_bench.verdicts.planned_looks import PlannedLooks
 
 
 def choose_baseline(cells: pd.DataFrame, name: str | None = None) -> Baseline | None:
-    """`sd_bench.verdicts.baselines.choose_baseline` of a table of cells. Raises AnalysisError."""
+    """`sd_bench.verdicts.baselines.choose_baseline` for a table of cells. Raises AnalysisError."""
     try:
         return baselines.choose_baseline(_cells(list_rows(cells, CellRow)), name)
     except BaselineError as error:
@@ -50,7 +50,7 @@ def choose_baseline(cells: pd.DataFrame, name: str | None = None) -> Baseline | 
 def compare(
     cells: pd.DataFrame, baseline: str | None = None, margin: float | None = None
 ) -> pd.DataFrame:
-    """Add to each cell what it is worth against its baseline cell, as `compare_cells` has it.
+    """Add to each cell its comparison with its baseline cell, by `compare_cells`.
 
     The columns are those of `DeltaRow`. ``margin`` is the share within which two cells count as
     the same (left out: what was planned, or 1 %). Raises AnalysisError if the baseline is unknown.
@@ -221,7 +221,7 @@ def describe_difference(difference: Difference | None) -> dict[str, Any]:
 
 
 def _say(verdict: Verdict, pairs: int | str) -> str:
-    """The verdict; too few pairs are told from too few rounds."""
+    """The verdict; too few pairs are distinguished from too few rounds."""
     return str(verdict).replace("(needs", f"({pairs} paired rounds, needs" if pairs else "(needs")
 
 

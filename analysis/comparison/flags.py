@@ -13,7 +13,7 @@ from sd_bench.verdicts.axes import WORKLOAD_AXES
 from sd_bench.verdicts.proofs import ALLOW_A_CLAIM
 from sd_bench.verdicts.proofs import UNPROVEN as UNPROVEN_WORD
 
-#: The kernels that ran were seen and are others, or nobody looked.
+#: The kernels that ran were seen and are others, or were not checked.
 UNPROVEN = "†"
 #: Nobody can see the kernels, and the cell names none.
 UNSEEN = "◊"
@@ -28,7 +28,7 @@ PARITY_UNKNOWN = "?"
 #: What each sign says below a table or chart.
 EXPLANATIONS = {
     UNPROVEN: "the attention kernels that ran are not proven to be the ones named",
-    UNSEEN: "unproven: nobody can see which attention kernels ran, and the cell names none",
+    UNSEEN: "unproven: the attention kernels that ran cannot be seen, and the cell names none",
     NOT_AT_PARITY: (
         "the output differs from the baseline's by more than its precision explains "
         "(provisional tolerance)"
@@ -80,7 +80,7 @@ def explain(flags: Iterable[str]) -> list[str]:
 
 
 def flag_cell(row: CellRow, parity_ok: bool | None) -> str:
-    """The signs of a measured cell by itself; none of one without times."""
+    """The signs of a measured cell on its own; none for a cell without times."""
     if row.status != "ok":
         return ""
     found = {

@@ -1,4 +1,4 @@
-"""The gate of ``compare OLD NEW --fail-if``: which cells fail it, and of which nobody can tell."""
+"""The gate of ``compare OLD NEW --fail-if``: which cells fail it, and which are undecided."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Condition:
         return FAILURES[self.word].format(f"{100 * self.slowdown:g} %")
 
     def holds(self, row: TwoSweepsRow) -> bool | None:
-        """Whether a cell of `two_sweeps.compare_sweeps` is so; ``None`` if nobody can tell.
+        """Whether a cell of `two_sweeps.compare_sweeps` fails; ``None`` if that is undecided.
 
         The share of tables in which any answer of ``slower`` is wrong is at most 5 %.
         """
@@ -57,7 +57,7 @@ def _is_slower(row: TwoSweepsRow, slowdown: float) -> bool | None:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The cells that fail a condition, and those that may: of these none fails another one."""
+    """The cells that fail a condition, and those that may fail but fail no other condition."""
 
     num_cells: int
     conditions: Sequence[Condition]
@@ -66,7 +66,7 @@ class Gate:
 
 
 def judge_gate(rows: Iterable[TwoSweepsRow], conditions: Sequence[Condition]) -> Gate:
-    """Hold each cell against all conditions."""
+    """Check each cell against all conditions."""
     answers = [(row, {condition.holds(row) for condition in conditions}) for row in rows]
     return Gate(
         num_cells=len(answers),

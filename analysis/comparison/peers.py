@@ -17,7 +17,7 @@ from sd_bench.verdicts.axes import WORKLOAD_AXES, order_values
 from sd_bench.verdicts.baselines import Baseline
 from sd_bench.verdicts.comparisons import Difference, Sides, judge_sides
 
-#: What is known of a stage beside its seconds, by what stands behind its name.
+#: What is known of a stage beside its seconds, by the suffix of its name.
 STAGE_COLUMNS = ("", "_speedup", "_low", "_high", "_verdict")
 
 _AXIS = "implementation"

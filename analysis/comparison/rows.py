@@ -20,7 +20,7 @@ Counters = Mapping[RoundKey, Mapping[str, float]]
 
 
 class DeltaRow(CellRow, kw_only=True):
-    """A cell, and what it is worth against its ``comparison``'s baseline cell.
+    """A cell, and how it compares with its ``comparison``'s baseline cell.
 
     ``speedup``, ``improvement_percent``, ``baseline_s`` and ``cell_s`` are those of its
     ``difference``; without one ``cell_s`` is its ``typical_s``. ``baseline_cell`` names the

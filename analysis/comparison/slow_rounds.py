@@ -20,7 +20,7 @@ _LEAST_SHARE = 0.05
 _COUNTED = {
     "major_page_faults": ("page faults that read from disk", 10, 2.0),
     "minor_page_faults": ("page faults", 10_000, 1.5),
-    "involuntary_context_switches": ("times that its threads were put off a processor", 50, 3.0),
+    "involuntary_context_switches": ("times that its threads lost a processor", 50, 3.0),
     "full_collections": ("full garbage collections", 1, 1.0),
     "stops": ("stops", 1, 1.0),
 }

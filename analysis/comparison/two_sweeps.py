@@ -32,7 +32,7 @@ _NOT_COMPARED = ("missing", "new", "ambiguous", "failed before", "failed")
 def compare_sweeps(
     old: pd.DataFrame, new: pd.DataFrame, margin: float = DEFAULT_MARGIN
 ) -> pd.DataFrame:
-    """One row a cell of either sweep; both are tables of `summarise`.
+    """One row per cell of either sweep; both are tables of `summarise`.
 
     Cells are the same if all their choices are. The columns are those of `TwoSweepsRow`;
     ``baseline_s`` and ``cell_s`` are OLD's and NEW's seconds of the estimate that the speed-up is
@@ -51,7 +51,7 @@ def compare_sweeps(
 
 
 def compare_scales(old: pd.DataFrame, new: pd.DataFrame) -> str:
-    """In one line how to make two sweeps equal that were scaled down differently; else empty."""
+    """One line on how to make two differently scaled sweeps comparable; else empty."""
     before, after = ({scale for each in side["scales"] for scale in each} for side in (old, new))
     if len(before) != 1 or len(after) != 1 or before == after:
         return ""
@@ -63,7 +63,7 @@ def compare_scales(old: pd.DataFrame, new: pd.DataFrame) -> str:
 
 
 def explain_no_comparison(compared: pd.DataFrame) -> str:
-    """In one line why no cell has a partner; empty if one has."""
+    """One line on why no cell has a partner; empty if one has."""
     if not compared["outcome"].isin(_NOT_COMPARED).all():
         return ""
     counts = Counter(compared["outcome"]).most_common()
@@ -82,7 +82,7 @@ def _nothing_shared(compared: pd.DataFrame) -> str:
         if set(values["OLD"]).isdisjoint(values["NEW"]):
             texts = (f"{', '.join(map(str, found))} in {s}" for s, found in values.items())
             apart.append(f"{axis} is {' and '.join(texts)}")
-    return "; ".join(apart) or "no cell of NEW has all the choices of one of OLD"
+    return "; ".join(apart) or "no cell of NEW has the same choices as a cell of OLD"
 
 
 def _known_axes(old: pd.DataFrame, new: pd.DataFrame) -> list[str]:
@@ -149,7 +149,7 @@ def _sides(old: list[CellRow], new: list[CellRow]) -> Sides:
 
 
 def _unpaired(of_rounds: Mapping[RoundKey, Value]) -> dict[RoundKey, Value]:
-    """What there is of NEW's rounds, under names that none of OLD's has."""
+    """NEW's rounds, under names that do not occur in OLD."""
     return {(f"new {sweep}", number): each for (sweep, number), each in of_rounds.items()}
 
 
@@ -163,7 +163,7 @@ def _say_proof(measured: list[CellRow]) -> str:
 
 
 def _measured(cells: list[CellRow]) -> list[CellRow]:
-    """Those with times. A round that crashed may know no environment, and is a cell of its own."""
+    """Those with times. A round that crashed may have no environment, and is a separate cell."""
     return [cell for cell in cells if cell.status == "ok"]
 
 
@@ -198,8 +198,8 @@ def _several(side: str, measured: list[CellRow]) -> str:
         for cell in measured
     )
     return (
-        f"{side} has it {len(measured)} times, in {' and '.join(places)}: give as {side} a "
-        "folder that holds one of them only"
+        f"{side} measured it {len(measured)} times, in {' and '.join(places)}: give as {side} a "
+        "folder that holds only one of them"
     )
 
 

@@ -32,8 +32,8 @@ _CHOICES = {
     "attention": Meaning("the attention backend of the UNet's attention modules"),
     "compile": Meaning("the mode of torch.compile, or off"),
     "optimizations": Meaning("the optimizations that are on, joined by +"),
-    "precision": Meaning("in what the networks compute: autocast, fp16, bf16 or fp32"),
-    "torch_env": Meaning("whose interpreter ran the rounds: current, original or optimized"),
+    "precision": Meaning("the precision of the networks: autocast, fp16, bf16 or fp32"),
+    "torch_env": Meaning("the interpreter that ran the rounds: current, original or optimized"),
     "allocator": Meaning("who hands out host memory"),
     "sampler": Meaning("the sampler: plms, ddim or dpm_solver"),
     "steps": Meaning("sampler steps per iteration"),
@@ -58,7 +58,7 @@ _OUTCOME = {
     "rounds_without_times": Meaning("rounds that failed"),
     "iterations": Meaning("timed iterations of all rounds together"),
     "num_warmup": Meaning("untimed iterations and UNet calls before them, the fewest of a round"),
-    "kernel_proof": Meaning("proven, missed, unproven (nobody can see the kernels) or none"),
+    "kernel_proof": Meaning("proven, missed, unproven (the kernels cannot be seen) or none"),
     "proof_detail": Meaning("what the profiler counted"),
     "latents_reason": Meaning("why there are no final latents to compare"),
     "attention_dtype": Meaning("what math attention computed in, for cells in half precision"),
@@ -73,14 +73,16 @@ _TIMES = {
     "ci_low_s": Meaning("lower end of its 95 % interval", "s", "mean_s - t * sd_s / sqrt(rounds)"),
     "ci_high_s": Meaning("upper end of it", "s", "mean_s + t * sd_s / sqrt(rounds)"),
     "typical_s": Meaning(
-        "runtime that a disturbed round cannot move", "s", "geometric mean without those set aside"
+        "runtime that a disturbed round does not change",
+        "s",
+        "geometric mean without those set aside",
     ),
     "median_iteration_s": Meaning("a round's median iteration, mean over rounds", "s"),
     "text_encode_s": Meaning("the text encoder's stage per iteration, mean", "s"),
     "denoise_s": Meaning("the denoising stage per iteration, mean", "s"),
     "vae_decode_s": Meaning("the decoder's stage per iteration, mean", "s"),
     "step_s": Meaning("one sampler step: a round's median, mean over rounds", "s"),
-    "first_call_s": Meaning("the first UNet call, which holds the compilation", "s"),
+    "first_call_s": Meaning("the first UNet call, which includes the compilation", "s"),
     "ready_cold_s": Meaning("compiling or converting, where nothing was cached", "s"),
     "ready_warm_s": Meaning("the same where all of it was cached", "s"),
     "worker_s": Meaning("the life of a round's process, mean", "s"),
@@ -90,12 +92,12 @@ _TIMES = {
     "unet_calls_per_s": Meaning(
         "UNet calls in the denoising stage", "1/s", "UNet calls of an iteration / denoise_s"
     ),
-    "compile_cache": Meaning("whether torch.compile found its kernels made: warm or cold"),
+    "compile_cache": Meaning("whether torch.compile's kernels were cached: warm or cold"),
 }
 
 _RESOURCES = {
     "peak_bytes": Meaning("peak memory, mean over rounds", "bytes"),
-    "memory_kind": Meaning("whose peak that is: allocated on the device, or of the process"),
+    "memory_kind": Meaning("which peak that is: allocated on the device, or of the process"),
     "joules_per_image": Meaning("energy of the timed iterations", "J", "joules / images"),
     "gpu_idle_percent": Meaning(
         "share of a profiled step in which the GPU ran nothing", "%", "100 * idle / step_s"
@@ -113,9 +115,9 @@ _RESOURCES = {
     "tflop_per_s": Meaning(
         "rate of an iteration", "TFLOP/s", "iteration_flop / median_iteration_s / 1e12"
     ),
-    "text_encode_tflop_per_s": Meaning("rate of the text encoder", "TFLOP/s", "the same of it"),
-    "denoise_tflop_per_s": Meaning("rate of denoising", "TFLOP/s", "the same of it"),
-    "vae_decode_tflop_per_s": Meaning("rate of the decoder", "TFLOP/s", "the same of it"),
+    "text_encode_tflop_per_s": Meaning("rate of the text encoder", "TFLOP/s", "the same for it"),
+    "denoise_tflop_per_s": Meaning("rate of denoising", "TFLOP/s", "the same for it"),
+    "vae_decode_tflop_per_s": Meaning("rate of the decoder", "TFLOP/s", "the same for it"),
     "matmul_tflop_per_s": Meaning(
         "rate of large matrix products", "TFLOP/s", "matmul_flop_per_s / 1e12"
     ),
@@ -159,18 +161,18 @@ _COMPARISON = {
     "verdict": Meaning("faster, slower, same, unclear or too few rounds"),
     "margin": Meaning("what counts as equal: 0.01 is 1 %"),
     "further_rounds": Meaning("further rounds that would decide it with a chance of 80 %"),
-    "new_sweep_rounds": Meaning("rounds of a new sweep that would"),
+    "new_sweep_rounds": Meaning("rounds of a new sweep that would decide it"),
     "method": Meaning("paired (round by round) or unpaired"),
     "pairs": Meaning("pairs of rounds, or the rounds of the side with fewer"),
     "pairing": Meaning("how many rounds have a partner, where some have none"),
-    "unplanned": Meaning("why the looks that were planned are not those it is judged by"),
+    "unplanned": Meaning("why it is not judged by the planned looks"),
     "p": Meaning("two-sided p-value of no difference"),
-    "level": Meaning("what p is held against", "", "error of the table, spent on this look"),
+    "level": Meaning("what p is compared with", "", "error of the table, spent on this look"),
     "adjusted_low": Meaning("lower end of the interval that decides", "", "confidence 1 - level"),
     "adjusted_high": Meaning("upper end of it", "", "confidence 1 - level"),
     "widening": Meaning("factor on the standard error for rounds that resemble their neighbours"),
     "disturbed": Meaning("rounds that were set aside"),
-    "doubtful": Meaning("whether the difference hangs on rounds that were set aside"),
+    "doubtful": Meaning("whether the difference depends on rounds that were set aside"),
     "parity": Meaning(
         "relative L2 distance of the final latents from the baseline's", "", "|x - base| / |base|"
     ),

@@ -29,7 +29,7 @@ _MEASURED = {
         "The t interval of the mean runtime over all rounds.", ("ci_low_s", "ci_high_s")
     ),
     "iteration [s]": Heading("Runtime per timed iteration: typical_s / n_iter.", ("typical_s",)),
-    "images/s": Heading("All images of the timed iterations over their time.", ("images_per_s",)),
+    "images/s": Heading("Images of the timed iterations divided by their time.", ("images_per_s",)),
     "UNet calls/s": Heading(
         "One call per step on the whole guided batch (PLMS makes one more), over the denoising "
         "stage.",
@@ -44,7 +44,7 @@ _MEASURED = {
     "denoising [s]": Heading("Mean over the timed iterations.", ("denoise_s",)),
     "autoencoder [s]": Heading("Mean over the timed iterations.", ("vae_decode_s",)),
     "first UNet call [s]": Heading(
-        "Before any warm-up: with a compiler it compiles.", ("first_call_s",)
+        "Before any warm-up; with torch.compile it includes the compilation.", ("first_call_s",)
     ),
     "compile or convert, cold [s]": Heading(
         "What compiling or converting took, with nothing cached.", ("ready_cold_s",)
@@ -100,12 +100,13 @@ _COMPARISON = {
         ("reason", "no_delta_reason", "pairing"),
     ),
     "what would decide": Heading(
-        "How many rounds would, with a chance of 80 %.", ("further_rounds", "new_sweep_rounds")
+        "The number of rounds that would decide it with a chance of 80 %.",
+        ("further_rounds", "new_sweep_rounds"),
     ),
 }
 
 _ENVIRONMENTS = {
-    "torch_env": Heading("Whose interpreter ran the rounds.", ("torch_env",)),
+    "torch_env": Heading("The interpreter that ran the rounds.", ("torch_env",)),
     "PyTorch": Heading("Its version.", ("torch",)),
     "Python": Heading("Its version.", ("python",)),
     "commit": Heading("The commit of this project that was measured.", ("commit",)),

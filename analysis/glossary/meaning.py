@@ -18,7 +18,7 @@ class Meaning(NamedTuple):
 
 
 class Heading(NamedTuple):
-    """``text`` says what stands below a heading, ``columns`` where the CSV files have it whole."""
+    """``text`` is the meaning of a heading, ``columns`` the CSV columns with the full values."""
 
     text: str
     columns: tuple[str, ...] = ()

@@ -64,7 +64,7 @@ class FactChange(NamedTuple):
 def list_changes(before: Environment, after: Environment) -> list[FactChange]:
     """Each fact that changed; torch first, what is part of it left out.
 
-    A fact that either environment does not hold is not said to have changed, unless it belongs to a
+    A fact that either environment does not hold does not count as changed, unless it belongs to a
     list of what is there (packages, variables).
     """
     old, new = dict(_flatten(before)), dict(_flatten(after))

@@ -33,7 +33,7 @@ _OF_PLACE = ("device", "torch", "python", "fingerprint", "peer_versions")
 
 
 def summarise(rounds: pd.DataFrame, value: str = "runtime") -> pd.DataFrame:
-    """One row a cell and environment, in display order.
+    """One row per cell and environment, in display order.
 
     The columns are those of `CellRow`. ``value`` says what a round counts as: its ``runtime``, or
     its ``median-iteration``. Rounds of the same cell and environment pool, from however many
@@ -42,7 +42,7 @@ def summarise(rounds: pd.DataFrame, value: str = "runtime") -> pd.DataFrame:
     """
     column = VALUES[value]
     if rounds.loc[rounds["status"] == "ok", column].isna().any():
-        raise AnalysisError(f"some rounds have no {value}: leave --value out")
+        raise AnalysisError(f"some rounds have no {value}: leave out --value")
     members: dict[tuple[Any, ...], list[RoundRow]] = defaultdict(list)
     for row in make_rows(rounds, RoundRow):
         members[tuple(row[column] for column in _CELL_KEY)].append(row)
@@ -167,7 +167,7 @@ def _images_per_s(batch_size: Choice, ok: list[RoundRow]) -> float:
 
 
 def _unet_calls_per_s(first: RoundRow, ok: list[RoundRow]) -> float:
-    """UNet calls a second of the denoising stage: PLMS makes one more than it has steps."""
+    """UNet calls per second of the denoising stage: PLMS makes one more than it has steps."""
     steps, denoise_s = first.steps, mean_known(row.denoise_s for row in ok)
     if isinstance(steps, str | None) or not denoise_s > 0:
         return math.nan

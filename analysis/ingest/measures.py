@@ -58,7 +58,7 @@ def read_measures(record: Record) -> dict[str, Any]:
 def _ready(record: Record) -> dict[str, Any]:
     """What compiling and converting took, by whether all of it was found made.
 
-    Of a compiler it is the first UNet call, which holds the compilation.
+    Of a compiler it is the first UNet call, which includes the compilation.
     """
     times, conversion = record.times, record.conversion
     assert times is not None

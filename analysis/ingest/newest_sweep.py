@@ -1,4 +1,4 @@
-"""Which sweeps are looked at where nobody names one: the newest, and what belongs to it."""
+"""Which sweeps are analysed if none is named: the newest, and those that belong to it."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ class NewestSweep:
 
 
 def find_newest(root: Path) -> NewestSweep | None:
-    """The newest sweep below a folder; ``None`` where there is no record that can be read.
+    """The newest sweep below a folder; ``None`` without a readable record.
 
-    Results that were kept, of whatever machine, are no sweep of the reader's: they count only where
-    there is no other.
+    Committed results, of any machine, are not a sweep of the user's: they count only if there is no
+    other.
     """
     everything = sorted(_find_sweeps(root), key=lambda sweep: sweep.started_at, reverse=True)
     own = [sweep for sweep in everything if not _is_kept(sweep.folder.relative_to(root))]

@@ -68,8 +68,8 @@ def read_old_runs(
 ) -> list[RoundRow]:
     """A round for each runtime, with what is known of it.
 
-    ``numbers`` continues the numbers of the rounds over several files. ``on_left_out`` is told of
-    each row of a CSV that is not understood; without it such a row is an error. Raises
+    ``numbers`` continues the numbers of the rounds over several files. ``on_left_out`` is called
+    for each row of a CSV that is not understood; without it such a row is an error. Raises
     OldRunsError.
     """
     try:
@@ -88,7 +88,7 @@ def read_old_runs(
         for number, (choices, runtime_s, order) in zip(numbers or count(), found, strict=False)
     ]
     if not rows:
-        raise OldRunsError(f"{path}: holds no runtime")
+        raise OldRunsError(f"{path}: contains no runtime")
     return rows
 
 
@@ -106,7 +106,7 @@ def _named(path: Path) -> dict[str, Any]:
     of_folder = _OF_FOLDER.fullmatch(path.parent.name)
     if of_folder and not _KNOWN.fullmatch(path.parent.name):
         return _with_present_names(of_folder.groupdict() | {"preset": path.stem})
-    raise OldRunsError(f"{path}: its name does not say what it is ({_FORM}.txt would)")
+    raise OldRunsError(f"{path}: its name is not of the form {_FORM}.txt")
 
 
 def _with_present_names(choices: dict[str, Any]) -> dict[str, Any]:
@@ -168,7 +168,7 @@ def _seconds(path: Path, text: str) -> float:
         runtime_s = math.nan
     if not 0 < runtime_s < math.inf:
         shown = text[:_MOST_SHOWN] if isinstance(text, str) else text
-        raise OldRunsError(f"{path}: {shown!r} is no runtime in seconds")
+        raise OldRunsError(f"{path}: {shown!r} is not a runtime in seconds")
     return runtime_s
 
 

@@ -1,4 +1,4 @@
-"""Records to one tidy table: one row a round."""
+"""Records to one tidy table: one row per round."""
 
 from __future__ import annotations
 

@@ -213,7 +213,7 @@ class CellRow(Chosen, kw_only=True):
 
     @property
     def typical_iteration_s(self) -> float:
-        """``typical_s`` for each timed iteration; for all of them if nobody knows how many."""
+        """``typical_s`` for each timed iteration; for all of them if their number is unknown."""
         count = self.n_iter if isinstance(self.n_iter, int | float) else 0
         return self.typical_s / (count or 1)
 

@@ -17,11 +17,12 @@ _COUNTS = ("batch_size", "steps", "height", "width", "n_iter")
 def check_numbers(record: Record) -> None:
     """Raise RecordError if an ``ok`` record holds a number that nothing can have measured.
 
-    It names the first such number. What is absent is no fault, nor is a profile of zeros.
+    It names the first such number. A missing number is not a fault, and neither is a profile of
+    zeros.
     """
     for name, value, least in _numbers(record):
         if not least <= value <= _LARGEST:
-            raise RecordError(f"{name} is {value:g}: no measurement gives that")
+            raise RecordError(f"{name} is {value:g}, which cannot have been measured")
 
 
 _Number = tuple[str, float, float]  # its name, its value, the least that it can be

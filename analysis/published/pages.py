@@ -64,7 +64,7 @@ def make_published_page() -> Page:
             "decimal, so its last digit can differ from the printed one.",
             f"{int(printed['agrees'].sum())} of {len(printed)} printed percentages agree with "
             "the seconds within their rounding.",
-            "Kernel proof and parity: none was published.",
+            "Kernel proof and parity were not published.",
         ],
     )
 
@@ -93,7 +93,7 @@ def write_published(folder: Path) -> list[Path]:
 
 
 def make_published_charts() -> dict[str, BarChart]:
-    """The published bar charts by file name without suffix: one a batch size, and sd1's."""
+    """The published bar charts by file name without suffix: one per batch size, and sd1's."""
     runtimes = read_published_runtimes()
     charts = {}
     for (model, batch_size), cells in runtimes.groupby(["model_version", "batch_size"]):

@@ -15,10 +15,10 @@ from analysis.rows import Row, list_rows
 from sd_bench.records.old_names import name_published, rename_setting
 from sd_bench.verdicts.comparisons import improvement_percent
 
-#: Both baselines that the study could have been told against; it chose the first.
+#: Both baselines that the study could have used; it chose the first.
 BASELINES = ("original_xformers", "original_no_xformers")
 
-#: What the study's printed percentages are told against.
+#: The baseline of the study's printed percentages.
 _PRINTED_BASELINES = {"sd1": "original_no_xformers", "sd2": "original_xformers"}
 
 #: Half of the last printed digit of the seconds.
@@ -63,7 +63,7 @@ class PublishedRow(Row, kw_only=True):
 
 
 def read_published_runtimes() -> pd.DataFrame:
-    """Every published runtime in seconds: a row a model version, GPU, batch size, preset.
+    """Every published runtime in seconds: one row per model version, GPU, batch size and preset.
 
     ``printed_percent`` is the percentage as the study printed it, a text; sd1's has the other
     sign.

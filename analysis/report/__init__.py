@@ -1,4 +1,4 @@
-"""Documents: the report as one HTML file and as Markdown, and documents whose numbers are ours.
+"""Documents: the report as HTML and Markdown, and documents whose numbers come from records.
 
 May import every room but ``cli``.
 """

@@ -1,4 +1,4 @@
-"""Documents whose numbers nobody types: what stands between marks is written anew from the data.
+"""Documents whose numbers are not typed by hand: the text between marks is rewritten from the data.
 
 A mark is ``<!-- analysis: WHAT ... -->``, the end of its part ``<!-- /analysis -->``, each on a
 line of its own. FOLDER and pictures are relative to the document. WHAT is one of
@@ -66,14 +66,14 @@ _Load = Callable[[Path], pd.DataFrame]
 
 @dataclass(slots=True)
 class Published:
-    """A document written anew: its text, and the charts that it shows by path."""
+    """A rewritten document: its text, and the charts that it shows by path."""
 
     text: str
     pictures: dict[Path, Chart] = field(default_factory=dict)
 
 
 def publish(document: Path, on_left_out: Callable[[str], None] | None = None) -> Published:
-    """The document with every marked part written anew; nothing is written to disk.
+    """The document with every marked part rewritten; nothing is written to disk.
 
     ``on_left_out`` is that of `load_records`. Raises AnalysisError, naming document and mark, for
     a mark that cannot be followed, that has no end or another mark before it, and if there is
@@ -113,9 +113,9 @@ def _parts(document: Path, text: str) -> list[tuple[re.Match[str], re.Match[str]
 def _unpaired(document: Path, mark: re.Match[str]) -> AnalysisError:
     line = mark.string.count("\n", 0, mark.start()) + 1
     if mark["what"] is None:
-        said = f"{_END} without a mark before it: take it out, or write the mark on a line before"
+        said = f"{_END} without a mark before it: remove it, or write the mark on a line before it"
     else:
-        said = f"mark {mark['what']!r} has no end: write {_END} on a line behind its part"
+        said = f"mark {mark['what']!r} has no end: write {_END} on a line after its part"
     return AnalysisError(f"{document}:{line}: {said}")
 
 

@@ -86,7 +86,7 @@ def make_outline(data: ReportData) -> Outline:
 def _answers(data: ReportData) -> list[Answer]:
     """Each sentence once: how implementations compare, then those that claim a difference.
 
-    Where nothing has a baseline of its own, the answers are those on single axes.
+    Where no cell has its own baseline, the answers are those on single axes.
     """
     has_own = (data.deltas["method"] != "").any()
     tables = [data.deltas] if has_own else [data.deltas, *data.by_axis.values()]
@@ -156,7 +156,7 @@ def _reading(data: ReportData, pages: list[Page]) -> list[Fact]:
 
 
 def _remarks(data: ReportData, pages: list[Page]) -> list[str]:
-    """The notes of the pages that are said neither of all cells nor in how to read this."""
+    """The notes of the pages that are neither about all cells nor in "How to read this"."""
     said = {
         *note_common(data.deltas, data.environments),
         *note_scaling(data.deltas),

@@ -1,4 +1,4 @@
-"""Tables for people: which columns they have, the pages that they make up, and their markup.
+"""Tables for people: their columns, pages and markup.
 
 May import ``wording``, ``comparison`` and the ground floor.
 """

@@ -16,15 +16,15 @@ from analysis.wording.answers import AnsweredRow
 ABOVE = "▲"
 
 EFFICIENCY_NOTE = (
-    "TFLOP/s are the operations of matrix products and convolutions that PyTorch counts on this "
-    "project's networks, the same for every implementation, over measured time; what a cell lacks "
-    "to 100 % of the rate at which PyTorch multiplies large matrices on the same machine in the "
-    "same dtype went to reading and writing memory, to small shapes and to all other operations."
+    "TFLOP/s is the number of operations in matrix products and convolutions, which PyTorch counts "
+    "on this project's networks (the same for every implementation), divided by measured time. "
+    "100 % is the rate at which PyTorch multiplies large matrices on the same machine in the same "
+    "dtype; the rest goes to reading and writing memory, to small shapes and to other operations."
 )
 
 ABOVE_NOTE = (
-    f"{ABOVE} faster than the matrix product that the machine was measured with: that measurement "
-    "was disturbed, or the cell's library multiplies faster here than PyTorch's own products do."
+    f"{ABOVE} above the rate of matrix products on this machine: that measurement was disturbed, "
+    "or the cell's library multiplies faster than PyTorch here."
 )
 
 
@@ -38,7 +38,7 @@ def keep_counted(deltas: pd.DataFrame) -> pd.DataFrame:
 def make_efficiency_page(deltas: pd.DataFrame) -> Page:
     """TFLOP/s of each measured cell by stage, and its share of the machine's rate and peak.
 
-    Without a table where nobody counted operations.
+    Without a table if no operations were counted.
     """
     measured = keep_counted(deltas)
     rows = list_rows(measured, AnsweredRow)

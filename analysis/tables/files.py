@@ -198,7 +198,7 @@ def _plain(value: Any) -> Any:
 def harmless(text: str) -> str:
     """Text for a CSV file that no spreadsheet takes for a formula.
 
-    Where ``;`` separates columns a spreadsheet takes what follows it for a cell of its own.
+    Where ``;`` separates columns a spreadsheet takes what follows it as a separate cell.
     """
     return _FORMULA_BEGIN.sub(r"\1'", text)
 

@@ -38,7 +38,7 @@ def table_to_markdown(table: Table) -> str:
 
 
 def to_html(page: Page) -> str:
-    """The page as a plain HTML document of its own."""
+    """The page as a complete plain HTML document."""
     body = [f"<h1>{html.escape(page.title)}</h1>"]
     for table in page.tables:
         rows = [_html_row(table, row, "td", at in table.bold) for at, row in enumerate(table.rows)]
@@ -76,5 +76,5 @@ def escape_paragraph(text: str) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    """Text that Markdown shows as it is; an underscore inside of a word is no markup."""
+    """Text that Markdown shows as it is; an underscore inside a word is not markup."""
     return _MARKDOWN_SIGNS.sub(r"\\\g<0>", text)

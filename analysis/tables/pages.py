@@ -152,7 +152,7 @@ def _short_fingerprint(fingerprint: str) -> str:
 
 
 def _table(title: str, cells: pd.DataFrame, naming: list[Column], said: list[Column]) -> Table:
-    """A row per cell: which one it is, then what is ``said`` of it."""
+    """A row per cell: which one it is, then the columns ``said`` about it."""
     rows = list_rows(cells, AnsweredRow)
     naming = keep_filled(naming, rows)
     columns = [*naming, *keep_filled(said, rows)]

@@ -60,7 +60,7 @@ def make_whole_table(peers: Peers) -> Table:
 
 
 def make_short_table(peers: Peers) -> Table:
-    """As `make_whole_table`, with no more than a reader in a hurry needs."""
+    """As `make_whole_table`, with only what a reader in a hurry needs."""
     cells = keep_measured(add_answers(peers.deltas))
     return _table("", cells, [_iteration(), *_verdict_columns(), _against(cells)])
 

@@ -75,9 +75,9 @@ def _notes(compared: pd.DataFrame, sweeps: Sequence[Sweep]) -> list[str]:
         *([f"All cells: {', '.join(shared.values())}."] if shared else []),
         *(_sweep_sentence(sweep) for sweep in sweeps),
         *dict.fromkeys(sweep.value for sweep in sweeps),
-        "Improvement is (OLD - NEW) / OLD * 100, positive is faster; speed-up is OLD / NEW. They, "
-        "their 95 % interval, OLD [s] and NEW [s] are of one estimate, the geometric mean over the "
-        "rounds without disturbed ones.",
+        "Improvement is (OLD - NEW) / OLD * 100, positive is faster; speed-up is OLD / NEW. Both, "
+        "their 95 % interval, OLD [s] and NEW [s] come from one estimate, the geometric mean over "
+        "the rounds without disturbed ones.",
         *note_verdicts(rows),
         "OLD is the baseline: parity is the relative L2 distance of NEW's final latents of round 0 "
         "from OLD's.",

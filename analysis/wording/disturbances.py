@@ -12,7 +12,7 @@ from analysis.formatting import count_rounds
 from analysis.ingest.measures import THROTTLED_WORD
 from analysis.truncation import shorten_kinds
 
-#: Kinds of warnings that are said; the CSV has all.
+#: Kinds of warnings that are shown; the CSV has all.
 _MOST_WARNINGS = 8
 
 
@@ -65,7 +65,7 @@ def _warning_notes(measured: pd.DataFrame) -> list[str]:
 
 
 def _counted_kinds(of_cells: pd.Series[Any]) -> dict[str, tuple[int, int]]:
-    """By kind of text: how often it was said, and in how many cells."""
+    """By kind of text: how often it occurs, and in how many cells."""
     short = shorten_kinds(text for texts in of_cells for text in texts)
     times: Counter[str] = Counter()
     cells: Counter[str] = Counter()

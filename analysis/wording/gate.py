@@ -12,7 +12,7 @@ from sd_bench.verdicts.proofs import UNPROVEN
 #: Cells that are named; the others are in the table.
 _MOST_NAMED = 3
 
-#: What takes at least so many times as long is said as a factor.
+#: From this ratio on, a longer time is shown as a factor.
 _LEAST_FACTOR = 2
 
 

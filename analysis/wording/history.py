@@ -15,7 +15,7 @@ _MOST_NAMED = 3
 
 #: How the method is called wherever its findings stand.
 METHOD = (
-    "Change points by E-Divisive (Matteson and James 2014); p by exchanging whole sweeps, adjusted "
+    "Change points by E-Divisive (Matteson and James 2014); p by permuting whole sweeps, adjusted "
     "for all cells (Westfall and Young 1993): of histories without a change at most one in twenty "
     "shows one. Intervals of a change are over sweeps, those of a point over its rounds. Runtimes "
     "are geometric means without disturbed rounds."

@@ -36,7 +36,7 @@ def note_verdicts(rows: Sequence[JudgedRow]) -> list[str]:
     planned = any(each.sides is not None and each.sides.planned for each in differences)
     return [
         f"Verdict from {how}, at 5 % for a whole table{' and all its looks' if planned else ''}: "
-        "faster or slower if the interval at that level leaves out 1, the same if it lies within "
+        "faster or slower if the interval at that level excludes 1, the same if it lies within "
         f"{100 * judged[0].margin:g} % of equal, else unclear; none with fewer than "
         f"{ROUNDS_FOR_A_VERDICT} rounds.",
         *_note_unplanned(judged),
@@ -51,8 +51,8 @@ def _note_unplanned(judged: Sequence[JudgedRow]) -> Iterator[str]:
     for reason, count in Counter(row.unplanned for row in judged).items():
         if reason:
             yield (
-                f"{_comparisons(count)} judged by one look, without a claim over the looks that "
-                f"ended the sweep: {reason}."
+                f"{_comparisons(count)} judged by one look, which does not account for the looks "
+                f"that ended the sweep: {reason}."
             )
 
 
@@ -84,8 +84,8 @@ def _describe(row: JudgedRow, disturbed: Disturbed) -> str:
 def _note_doubtful(judged: Sequence[JudgedRow]) -> Iterator[str]:
     if count := sum(bool(row.doubtful) for row in judged):
         yield (
-            f"{_comparisons(count)} doubtful: the difference hangs on a round that was set aside "
-            "and would be an ordinary one if nothing differed, so it waits for more rounds."
+            f"{_comparisons(count)} doubtful: the difference depends on a round that was set aside "
+            "but would be ordinary if nothing differed, so more rounds are needed."
         )
 
 
@@ -103,7 +103,7 @@ def _note_correlation(
             power = " and ".join(f"{100 * p:.0f} % at {phi}" for phi, p in found.power.items())
             yield (
                 f"Serial correlation of the rounds: {found.phi:.1f}, p = {found.p:.2g}; something "
-                f"disturbed several rounds on end. (This is noticed in {power}.)"
+                f"disturbed several rounds in a row. (This is noticed in {power}.)"
             )
 
 

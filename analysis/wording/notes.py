@@ -20,7 +20,7 @@ from sd_bench.verdicts.names import is_worth_saying, name_optimizations, name_wo
 
 DELTA_NOTE = (
     "Improvement is (baseline - x) / baseline * 100, positive is faster; speed-up is baseline / x. "
-    "They, their 95 % interval, runtime [s] and baseline [s] are of one estimate: the geometric "
+    "Both, their 95 % interval, runtime [s] and baseline [s] come from one estimate: the geometric "
     "mean over the rounds that were compared, without disturbed ones. "
     "Parity is the relative L2 distance of the final latents of round 0 from the baseline's."
 )
@@ -36,7 +36,7 @@ RESOURCES_NOTE = (
 
 
 def name_value(cells: pd.DataFrame) -> str:
-    """What a round counts as, in a word or two: it was said on the command line."""
+    """What a round counts as, in a word or two, as chosen on the command line."""
     return "Median iteration" if cells["value"].iloc[0] == "median-iteration" else "Runtime"
 
 

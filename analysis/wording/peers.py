@@ -18,15 +18,15 @@ _FARES = {"faster": "loses to", "same": "is level with", "slower": "is ahead of"
 
 PEERS_NOTE = (
     "An iteration is one timed call, from tokens to the image tensor of one batch; stages are its "
-    "parts. Each cell is compared with the reference implementation's of the same settings, or "
-    "the likest where there is none. Compile or convert: conversion and compilation, of a compiled "
-    "UNet its first call, which holds the compilation; cold with nothing kept, warm with what an "
-    "earlier round has kept. It is in no other time here."
+    "parts. Each cell is compared with the reference implementation's cell that has the same "
+    "settings, or the most similar ones. Compile or convert is the time of conversion and "
+    "compilation; for a compiled UNet it is the first call, which includes the compilation. Cold: "
+    "nothing was cached; warm: an earlier round had filled the cache. No other time includes it."
 )
 
 BEST_NOTE = (
-    "Best of each: the cell with the shortest time of each implementation, picked by these same "
-    "rounds, against the reference's."
+    "Best of each: the fastest cell of each implementation, picked by the same rounds, against "
+    "the reference's fastest."
 )
 
 

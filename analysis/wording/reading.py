@@ -1,4 +1,4 @@
-"""How to read tables and charts: what headings, signs and statistics mean, each said once."""
+"""How to read tables and charts: what headings, signs and statistics mean, each once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from analysis.wording.notes import FEW_ROUNDS, ONE_ROUND
 from analysis.wording.shared_facts import Fact
 from sd_bench.verdicts.judgement import ROUNDS_FOR_A_VERDICT
 
-#: Headings that do not say by themselves what stands below them, in the order of the report.
+#: Headings that need an explanation, in the order of the report.
 _EXPLAINED = (
     *("runtime [s]", "95 % interval [s]", "baseline [s]", "improvement", "speed-up"),
     *("95 % interval", "images/s", "UNet calls/s", "sampler step [s]", "text encoder [s]"),

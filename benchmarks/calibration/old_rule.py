@@ -74,7 +74,7 @@ def bootstrap_coverage(ratios: Numbers) -> float:
 
 
 def wrong_after_advice(ratios: Numbers, tries: int = 3) -> float:
-    """The share of tables with a wrong verdict, of users who do as they are told.
+    """The share of tables with a wrong verdict, of users who follow the forecast.
 
     They begin with the fewest rounds that get a verdict, and while something is unclear, measure
     as many rounds as the table names first, up to those that there are and so many times.

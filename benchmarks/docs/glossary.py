@@ -66,17 +66,17 @@ _HEAD = """\
 
 <!-- Made by `python -m benchmarks.docs_pages` from the code's docstrings: change them there. -->
 
-What each word means here, and what stands in each column of the tables. [How it is measured](\
-measurement.md) and [the statistics](statistics.md) say why it is so.
+The meaning of each word here, and of each column of the tables. [How it is measured](\
+measurement.md) and [the statistics](statistics.md) explain why.
 """
 _COLUMNS = """\
 `python -m analysis` writes tables as CSV in full precision. Without a unit a column is text, a
-count or a ratio; without a formula it is as measured or as chosen; what is not known is empty. *t*
+count or a ratio; without a formula it is as measured or as chosen; unknown values are empty. *t*
 is the quantile of Student's t for a 95 % interval, with one degree of freedom fewer than rounds.
 """
 _HEADINGS = """\
-Tables for readers are rounded, and leave out what is the same for all rows. The heading above the
-cells' names is put together from what varies (`attention, compile`).
+Tables for readers are rounded, and leave out columns that are the same for all rows. The heading
+above the cells' names lists what varies (`attention, compile`).
 """
 
 
@@ -99,9 +99,9 @@ def write_glossary() -> str:
         *_columns(),
         "\n## Headings of the tables\n",
         _HEADINGS,
-        *_table(("heading", "what stands below it", "columns of the CSV"), headings),
+        *_table(("heading", "meaning", "columns of the CSV"), headings),
         "\n## Signs beside a number\n",
-        *_table(("sign", "what it says"), EXPLANATIONS.items()),
+        *_table(("sign", "meaning"), EXPLANATIONS.items()),
     ]
     return "\n".join(parts) + "\n"
 

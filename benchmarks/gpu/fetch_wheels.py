@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{wheel.stat().st_size / 2**20:7.2f} MiB  {wheel.name}")
     print(f"{_total_mib(wheels):7.2f} MiB  in {len(wheels)} wheels in {options.out}")
     commit = write_commit(HERE.parents[1], options.out)
-    print(f"commit {commit}" if commit else "no commit known: run.py can be told with --commit")
+    print(f"commit {commit}" if commit else "no commit known: give it to run.py with --commit")
     return 0
 
 

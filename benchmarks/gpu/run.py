@@ -42,7 +42,7 @@ LIMIT_S = 540
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(EXIT_USAGE, f"run.py: {message}; --help says what there is\n")
+        self.exit(EXIT_USAGE, f"run.py: {message}; --help lists what is available\n")
 
 
 #: Makes the session of a call from its log, environment and time limit.

@@ -39,9 +39,9 @@ class Stopped(BaseException):
 
 
 class Answer(NamedTuple):
-    """How a command ended: its exit code, None if it was cut off, and all that it said.
+    """How a command ended: its exit code, None if it was cut off, and its output.
 
-    ``silent`` says that it was cut off because it said nothing for too long.
+    ``silent``: it was cut off because it printed nothing for too long.
     """
 
     code: int | None
@@ -85,7 +85,7 @@ class Session:
     ) -> Answer:
         """Run ``command`` into the log for ``limit_s`` seconds at most.
 
-        It is cut off too when it has said nothing for ``silence_s``. ``kind`` is what sort of
+        It is also cut off when it has printed nothing for ``silence_s``. ``kind`` is what sort of
         command it is; only a rehearsal asks.
         """
         start = self.log.seek(0, os.SEEK_END)

@@ -175,7 +175,7 @@ class MatrixSweeper(BasicSweeper):
             is_unused = not any(sweep_dir.rglob(LOCK))
             if is_unused and made:
                 _take_back(made)
-            elif before is not None:  # what a sweep was begun with stays, refused or grown
+            elif before is not None:  # what a sweep was started with stays, refused or grown
                 if own_file.read_bytes() != before:
                     own_file.write_bytes(before)
             elif is_unused:

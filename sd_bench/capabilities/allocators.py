@@ -1,6 +1,6 @@
 """Allocators of host memory: where their libraries lie, and which one a process really has.
 
-Which there are is said in conf/allocator. Read without importing torch.
+conf/allocator lists them. Read without importing torch.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from sd_bench.config.schema import AllocatorConfig
 
 _PRELOAD = "LD_PRELOAD"
-#: The packages of Debian and Ubuntu, for whoever lacks the library.
+#: The packages of Debian and Ubuntu that install the library.
 _PACKAGES = {"jemalloc": "libjemalloc2", "tcmalloc": "libtcmalloc-minimal4"}
 #: The file names of a library, the one that is taken first of several.
 _FILES = {

@@ -18,7 +18,7 @@ _CPU_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
 def present_capability() -> tuple[int, int] | None:
-    """The compute capability of the first CUDA device; None without one, or if none is told."""
+    """The compute capability of the first CUDA device; None without one, or if not reported."""
     told = next((d.compute_capability for d in cuda_devices()), None)
     if told is None:
         return None
@@ -39,7 +39,7 @@ def cpu_name() -> str:
 
 
 def cpu_flags() -> set[str]:
-    """Every word that Linux says of the processor, its instruction sets among them."""
+    """Every word that Linux reports about the processor, including its instruction sets."""
     try:
         return set(Path("/proc/cpuinfo").read_text().split())
     except OSError:
@@ -58,7 +58,7 @@ def detected_gpu() -> str:
     """
     devices = cuda_devices()
     if not devices and (why := detect().why_none):
-        raise ConfigError(f"gpu=auto: {why}; mend that, or use gpu=cpu")
+        raise ConfigError(f"gpu=auto: {why}; fix that, or use gpu=cpu")
     return option_for(devices[0].name) if devices else "cpu"
 
 
@@ -90,11 +90,11 @@ def check_present(gpu: GpuConfig) -> None:
         return
     found = cuda_devices()
     if not found and (why := detect().why_none):
-        raise ConfigError(f"gpu={gpu.name}: {why}; mend that, or use gpu=cpu")
+        raise ConfigError(f"gpu={gpu.name}: {why}; fix that, or use gpu=cpu")
     if not found:
         raise ConfigError(
             f"gpu={gpu.name}: this machine has no CUDA device ({cpu_name()}); "
-            "use gpu=cpu, or gpu=auto for what is there"
+            "use gpu=cpu, or gpu=auto to use what is present"
         )
     if not matching_devices(gpu):
         raise ConfigError(

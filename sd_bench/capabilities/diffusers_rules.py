@@ -26,13 +26,13 @@ _NETWORKS: tuple[Rule, ...] = (
         lambda c: (
             not c.attention.uses_multihead_attention and c.attention.backend not in _PROCESSORS
         ),
-        f"diffusers has no such attention: take attention={', '.join(_PROCESSORS)} or a backend of "
-        "scaled_dot_product_attention",
+        f"diffusers does not have this attention: use attention={', '.join(_PROCESSORS)} or a "
+        "backend of scaled_dot_product_attention",
     ),
     (
         lambda c: c.optimizations.fused_projections and not c.attention.uses_multihead_attention,
-        "diffusers' fused projections compute attention by scaled_dot_product_attention alone: "
-        "take attention=auto or one of its backends",
+        "diffusers' fused projections compute attention only by scaled_dot_product_attention: "
+        "use attention=auto or one of its backends",
     ),
     (
         lambda c: (
@@ -40,12 +40,12 @@ _NETWORKS: tuple[Rule, ...] = (
             and c.attention.upcast is True
             and c.precision.name == "autocast"
         ),
-        "autocast undoes diffusers' upcast of attention: take attention.upcast=false or another "
+        "autocast undoes diffusers' upcast of attention: use attention.upcast=false or another "
         "precision",
     ),
     (
         lambda c: c.model_version.unet.use_checkpoint,
-        "diffusers checkpoints activations in training only: take "
+        "diffusers checkpoints activations only in training: use "
         "model_version.unet.use_checkpoint=false",
     ),
     (
@@ -56,19 +56,19 @@ _NETWORKS: tuple[Rule, ...] = (
 _DOCUMENTED: tuple[Rule, ...] = (
     (
         lambda c: c.compile.mode != "max_autotune",
-        "diffusers_documented is compile=max_autotune, as its documentation has it: take "
+        "diffusers_documented is compile=max_autotune, as documented: use "
         "implementation=diffusers for any other",
     ),
     (
         lambda c: c.optimizations.names != DOCUMENTED_OPTIMIZATIONS,
-        "diffusers_documented is optimizations=diffusers_documented and no others: take "
-        "implementation=diffusers for those",
+        "diffusers_documented is optimizations=diffusers_documented only: use "
+        "implementation=diffusers for others",
     ),
 )
 _PIPELINE: tuple[Rule, ...] = (
     (
         lambda c: c.sampler.name not in _SCHEDULED,
-        f"no scheduler of diffusers is set up for it: take sampler={', '.join(_SCHEDULED)}, or "
+        f"no diffusers scheduler is set up for it: use sampler={', '.join(_SCHEDULED)}, or "
         "implementation=diffusers",
     ),
     (
@@ -78,11 +78,12 @@ _PIPELINE: tuple[Rule, ...] = (
     ),
     (
         lambda c: c.sampler.eta > 0,
-        "diffusers' pipeline draws the noise of sampler.eta itself, another than the others'",
+        "diffusers' pipeline draws the noise of sampler.eta itself, so that it would differ from "
+        "the others'",
     ),
     (
         lambda c: c.sampler.name == "plms" and c.sampler.steps == 1,
-        "diffusers' PLMS takes a single step with one UNet call instead of two: take "
+        "with a single step diffusers' PLMS makes one UNet call instead of two: use "
         "sampler.steps=2 or more",
     ),
 )

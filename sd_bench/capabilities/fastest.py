@@ -72,7 +72,7 @@ def why_fastest_may_not_be(config: Config, device_name: str) -> str | None:
     if mix.was_measured_on(device_name):
         return None
     return (
-        f"preset=fastest is not measured here: it is the mix that was the fastest on "
+        f"preset=fastest has not been measured here: it is the mix that was fastest on "
         f"{mix.measured_on} ({mix.date}, {mix.records}); python -m sd_bench experiment=fastest "
         "compares it on this device"
     )

@@ -42,8 +42,8 @@ def check_sweeper(sweeper: DictConfig) -> None:
 
 def _not_ours(argument: str) -> ConfigError:
     return ConfigError(
-        f"{argument}: only {_SWEEPER}={_OURS} measures here, since every round holds all cells; "
-        "leave it out, and name what to measure: -m NAME=VALUE,VALUE"
+        f"{argument}: only {_SWEEPER}={_OURS} is supported here, since every round contains all "
+        "cells; leave it out, and list what to measure: -m NAME=VALUE,VALUE"
     )
 
 

@@ -94,9 +94,9 @@ def list_implementations() -> dict[str, Entry]:
         except Exception as error:
             raise _unusable(point, f"cannot be loaded ({type(error).__name__}: {error})") from None
         if not isinstance(entry, Entry):
-            raise _unusable(point, f"is a {type(entry).__name__}, no Entry")
+            raise _unusable(point, f"is a {type(entry).__name__}, not an Entry")
         if entry.name in found:
-            raise _unusable(point, f"names {entry.name}, which there is already")
+            raise _unusable(point, f"names {entry.name}, which already exists")
         if not _has_option(entry):
             wanted = f"implementation/{entry.name}.yaml in a package"
             raise _unusable(point, f"has conf={entry.conf}, which must be pkg:// and {wanted}")
@@ -107,7 +107,7 @@ def list_implementations() -> dict[str, Entry]:
 def _unusable(point: metadata.EntryPoint, why: str) -> ConfigError:
     owner = "" if point.dist is None else f" of {point.dist.name}"
     return ConfigError(
-        f"{ENTRY_POINTS}: the entry point {point.name}{owner} {why}; mend or uninstall that package"
+        f"{ENTRY_POINTS}: the entry point {point.name}{owner} {why}; fix or uninstall that package"
     )
 
 
@@ -140,6 +140,6 @@ def why_implementation_cannot(config: Config, host: Host) -> str | None:
         return entry.why_not(config, host)
     except Exception as error:
         raise ConfigError(
-            f"implementation={name}: its why_not failed ({type(error).__name__}: {error}); mend or "
-            "uninstall that package"
+            f"implementation={name}: its why_not failed ({type(error).__name__}: {error}); fix "
+            "or uninstall that package"
         ) from error

@@ -1,4 +1,4 @@
-"""What the NVIDIA driver tells, asked through nvidia-smi and NVML, without importing torch."""
+"""What the NVIDIA driver reports, through nvidia-smi and NVML, without importing torch."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def ask_nvidia_smi(*arguments: str) -> tuple[str, str | None]:
             [nvidia_smi, *arguments], capture_output=True, text=True, timeout=_TIMEOUT_S
         )
     except subprocess.TimeoutExpired:
-        return "", f"nvidia-smi gave no answer in {_TIMEOUT_S} s"
+        return "", f"nvidia-smi did not answer within {_TIMEOUT_S} s"
     except OSError as error:
         return "", f"nvidia-smi cannot be started ({error.strerror})"
     if answer.returncode == 0:
@@ -117,7 +117,7 @@ def _why_unread(trouble: str | None) -> str | None:
     for pattern in _SIGNS_OF_A_DEVICE:
         sign = next(iter(sorted(Path("/").glob(pattern.removeprefix("/")))), None)
         if sign is not None:
-            return f"there is an NVIDIA device ({sign}), but {trouble or 'nvidia-smi names none'}"
+            return f"there is an NVIDIA device ({sign}), but {trouble or 'nvidia-smi lists none'}"
     return None
 
 
@@ -134,8 +134,9 @@ def _why_hidden(there: tuple[Device, ...], selection: str) -> str | None:
 def _why_divided(chosen: tuple[Device, ...]) -> str:
     names = ", ".join(f"{device.index} ({device.name})" for device in chosen)
     return (
-        f"GPU {names} is in MIG mode, and slices are not supported: select another GPU, or have an "
-        f"administrator end it (nvidia-smi --id={chosen[0].index} --multi-instance-gpu=0)"
+        f"GPU {names} is in MIG mode, and slices are not supported: select another GPU, or ask "
+        f"an administrator to turn it off (nvidia-smi --id={chosen[0].index} "
+        "--multi-instance-gpu=0)"
     )
 
 

@@ -1,4 +1,4 @@
-"""What OpenVINO cannot do of a cell, told without importing it."""
+"""What OpenVINO cannot run of a cell, without importing it."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ _RULES: tuple[tuple[Callable[[Config], bool], str], ...] = (
     (lambda c: c.gpu.kind != "cpu", "openvino is measured on a CPU only: needs gpu=cpu"),
     (
         lambda c: c.attention.backend != "auto" or bool(c.attention.disabled),
-        "openvino has an attention of its own: needs attention=auto, with no backend disabled",
+        "openvino uses its own attention: needs attention=auto, with no backend disabled",
     ),
     (
         lambda c: c.attention.upcast is not None,
-        "openvino has an attention of its own: needs attention.upcast=null",
+        "openvino uses its own attention: needs attention.upcast=null",
     ),
-    (lambda c: c.compile.mode != "off", "openvino compiles by itself: needs compile=off"),
+    (lambda c: c.compile.mode != "off", "openvino has its own compiler: needs compile=off"),
     (
         lambda c: bool(c.optimizations.names),
-        "openvino takes none of PyTorch's optimizations: needs optimizations=none",
+        "openvino cannot use PyTorch's optimizations: needs optimizations=none",
     ),
     (
         lambda c: c.model_version.unet.use_checkpoint,
-        "activation checkpointing is PyTorch's: openvino needs "
+        "activation checkpointing is a PyTorch feature: openvino needs "
         "model_version.unet.use_checkpoint=false",
     ),
     (
         lambda c: c.precision.name == "fp16",
-        "openvino on a CPU is measured in fp32 and bf16, not in fp16, which few processors have: "
-        "needs precision=fp32 or bf16",
+        "openvino on a CPU is measured in fp32 and bf16, not in fp16, which few processors "
+        "support: needs precision=fp32 or bf16",
     ),
     (
         lambda c: c.precision.name == "autocast",
-        "autocast is PyTorch's, openvino has a single precision for all: needs precision=fp32 or "
-        "bf16",
+        "autocast is a PyTorch feature, openvino computes in a single precision: needs "
+        "precision=fp32 or bf16",
     ),
     (
         lambda c: c.precision.name == "bf16" and not _BF16_FLAGS & cpu_flags(),

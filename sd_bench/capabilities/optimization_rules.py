@@ -39,7 +39,7 @@ def _of_the_compiler(name: str) -> OptimizationRule:
     is_on = _is_on(name)
     return OptimizationRule(
         lambda c, h: is_on(c) and c.compile.mode == "off",
-        f"{name} is a way of torch.compile: needs compile=default",
+        f"{name} is an option of torch.compile: needs compile=default",
     )
 
 
@@ -47,7 +47,7 @@ def _of_our_networks(name: str) -> OptimizationRule:
     is_on = _is_on(name)
     return OptimizationRule(
         lambda c, h: is_on(c) and c.implementation.name != OUR_IMPLEMENTATION,
-        f"{name} is made of sd_bench's networks: needs implementation=sd_bench",
+        f"{name} is only for sd_bench's networks: needs implementation=sd_bench",
     )
 
 
@@ -55,7 +55,7 @@ def _without_checkpoints(name: str) -> OptimizationRule:
     is_on = _is_on(name)
     return OptimizationRule(
         lambda c, h: is_on(c) and c.model_version.unet.use_checkpoint,
-        f"{name} goes past the blocks' checkpoints: needs model_version.unet.use_checkpoint=false",
+        f"{name} bypasses activation checkpointing: needs model_version.unet.use_checkpoint=false",
     )
 
 
@@ -65,11 +65,11 @@ OPTIMIZATION_RULES: tuple[OptimizationRule, ...] = (
     *map(_without_checkpoints, ("fused_epilogues", "cached_prompt", "cached_timesteps")),
     OptimizationRule(
         lambda c, h: c.optimizations.cuda_graph and h.kind != "cuda",
-        "cuda_graph records kernels of CUDA: needs an NVIDIA GPU",
+        "cuda_graph records CUDA kernels: needs an NVIDIA GPU",
     ),
     OptimizationRule(
         lambda c, h: c.optimizations.cuda_graph and c.compile.records_cuda_graphs,
-        "compile=reduce_overhead and max_autotune record CUDA graphs themselves: take cuda_graph "
+        "compile=reduce_overhead and max_autotune record CUDA graphs themselves: use cuda_graph "
         "with compile=off or default",
     ),
     OptimizationRule(
@@ -89,16 +89,16 @@ OPTIMIZATION_RULES: tuple[OptimizationRule, ...] = (
     ),
     OptimizationRule(
         lambda c, h: c.optimizations.packed_weights and c.precision.name == "autocast",
-        "packed_weights are not cast: needs precision=fp32 or bf16",
+        "packed_weights cannot be cast: needs precision=fp32 or bf16",
     ),
     OptimizationRule(
         lambda c, h: c.optimizations.packed_weights and c.compile.mode != "off",
-        "torch.compile cannot read packed_weights: take compile=off, or optimizations.freezing, by "
+        "torch.compile cannot read packed_weights: use compile=off, or optimizations.freezing, by "
         "which the compiler packs them itself",
     ),
     OptimizationRule(
         lambda c, h: c.optimizations.fused_epilogues and not c.optimizations.packed_weights,
-        "fused_epilogues are of products with packed weights: needs "
+        "fused_epilogues work on products with packed weights: needs "
         "optimizations.packed_weights=true",
     ),
     OptimizationRule(
@@ -107,6 +107,6 @@ OPTIMIZATION_RULES: tuple[OptimizationRule, ...] = (
             and c.attention.uses_multihead_attention
             and not can(h.torch, "scaled_dot_product_attention")
         ),
-        "cached_prompt needs scaled_dot_product_attention, which PyTorch before 2.0 has not",
+        "cached_prompt needs scaled_dot_product_attention, which PyTorch before 2.0 does not have",
     ),
 )

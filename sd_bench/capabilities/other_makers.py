@@ -38,9 +38,9 @@ def torch_type(kind: str) -> str:
 
 
 def why_unprovable(kind: str) -> str | None:
-    """Why nobody can see which kernels run on a device of this kind, or None."""
+    """Why the kernels cannot be seen on a device of this kind, or None."""
     maker = OTHER_MAKERS.get(kind)
-    return None if maker is None else f"the names of kernels on {maker.gpus} are not known here"
+    return None if maker is None else f"the kernel names of {maker.gpus} are not known"
 
 
 def why_other_maker_cannot(config: Config, build: Build | None) -> str | None:
@@ -53,14 +53,14 @@ def why_other_maker_cannot(config: Config, build: Build | None) -> str | None:
         named = "this PyTorch" if build is None else name_build(build)
         return (
             f"gpu={config.gpu.name} needs a PyTorch made for {maker.build}, this is {named}: "
-            "pytorch.org/get-started has the command that installs one"
+            "pytorch.org/get-started has the install command"
         )
     if config.compile.mode != "off":
-        return f"torch.compile is not measured on {maker.gpus}: take compile=off"
+        return f"torch.compile is not measured on {maker.gpus}: use compile=off"
     if not BACKENDS_BY_NAME[config.attention.backend].may_be_unfused:
         return (
-            f"attention={config.attention.backend} cannot be told from others on {maker.gpus}: "
-            "take auto, math or original"
+            f"attention={config.attention.backend} cannot be distinguished from others on "
+            f"{maker.gpus}: use auto, math or original"
         )
     return None
 
@@ -69,5 +69,5 @@ def _is_made_for(kind: str, build: Build | None) -> bool:
     if kind == "mps":
         return (platform.system(), platform.machine()) == ("Darwin", "arm64")
     if build is None:
-        return True  # nobody knows: the worker will
+        return True  # unknown here: the worker finds out
     return (build.hip if kind == "rocm" else build.xpu) is not None

@@ -75,7 +75,7 @@ def _is_unmet(need: Need, config: Config, host: Host) -> bool:
 
 
 def _switches_one_off(config: Config) -> bool:
-    """Whether a backend is switched off that PyTorch 2.0 had; cuDNN's it did not have anyhow."""
+    """Whether a backend that PyTorch 2.0 had is switched off; it had no cuDNN attention anyway."""
     return bool({*config.attention.disabled} - {"cudnn"})
 
 
@@ -102,7 +102,7 @@ RULES: tuple[Rule, ...] = (
             and can(h.torch, "scaled_dot_product_attention")
             and not can(h.torch, "autocast of scaled_dot_product_attention on a CPU")
         ),
-        "PyTorch 2.0 cannot autocast attention with a mask on a CPU: take precision=bf16",
+        "PyTorch 2.0 cannot autocast attention with a mask on a CPU: use precision=bf16",
     ),
     (
         lambda c, h: c.calls_compiler and not can(h.torch, "torch.compile"),
@@ -111,7 +111,7 @@ RULES: tuple[Rule, ...] = (
     *((rule.applies, rule.reason) for rule in OPTIMIZATION_RULES),
     (
         lambda c, h: c.compile.mode != "off" and _below(h, (7, 0)),
-        "torch.compile needs compute capability 7.0: take compile=off",
+        "torch.compile needs compute capability 7.0: use compile=off",
     ),
     (
         lambda c, h: c.calls_compiler and h.kind == "cpu" and not h.has_compiler,
@@ -119,8 +119,8 @@ RULES: tuple[Rule, ...] = (
     ),
     (
         lambda c, h: c.calls_compiler and h.kind == "cuda" and not h.has_c_compiler,
-        "torch.compile on a GPU needs a C compiler, by which Triton builds its launchers: install "
-        "gcc, or name one in the variable CC",
+        "torch.compile on a GPU needs a C compiler, with which Triton builds its launchers: "
+        "install gcc, or name one in the variable CC",
     ),
     (
         lambda c, h: (
@@ -175,7 +175,7 @@ def compile_switch(variables: Mapping[str, str]) -> str | None:
             return f"{name}={value} switches torch.compile off"
     for name in _COMPILE_FILTERS:
         if variables.get(name):
-            return f"{name}={variables[name]} takes the network from torch.compile"
+            return f"{name}={variables[name]} makes torch.compile skip the network"
     return None
 
 

@@ -166,7 +166,7 @@ def why_build_cannot(
 ) -> str | None:
     """Why a PyTorch has no kernels for an NVIDIA GPU of ``capability``, by the table; or None.
 
-    None too where the table does not know the build, or nobody the capability. Without ``build``
+    Also None if the table does not have the build, or the capability is unknown. Without ``build``
     it may be any of its version.
     """
     if build is not None and build.cuda is None:
@@ -202,7 +202,7 @@ def _no_kernels(
     name: str, built_for: str, version: Version, capability: Version, machine: str | None
 ) -> str:
     return (
-        f"{name} has kernels for {built_for}, and none for compute capability "
+        f"{name} has kernels for {built_for}, but none for compute capability "
         f"{_dotted(capability)}: {_mend(version, capability, machine)}"
     )
 
@@ -213,7 +213,7 @@ def _mend(version: Version, capability: Version, machine: str | None) -> str:
         return _mend_of_original(version, capability, machine)
     best = newest_wheels_for(capability, machine)
     if best is None:
-        return "no wheel has; PyTorch has to be built from source for it"
+        return "no wheel has them; PyTorch has to be built from source"
     index = "" if best.on_index else f" --index-url {index_url(best.cuda)}"
     older = "" if best.last == max(w.last for w in WHEELS) else " or older"
     return (
@@ -226,8 +226,8 @@ def _mend_of_original(version: Version, capability: Version, machine: str | None
     able = [w for w in wheels_of(version, machine=machine) if w.has_kernels_for(capability)]
     if not able:
         return (
-            f"no wheel of PyTorch {_dotted(version)} has; presets named *_pt2 run the original "
-            "code on PyTorch 2"
+            f"no wheel of PyTorch {_dotted(version)} has them; presets named *_pt2 run the "
+            "original code on PyTorch 2"
         )
     if version != (1, 12):
         best = able[-1]

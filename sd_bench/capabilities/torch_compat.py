@@ -109,7 +109,7 @@ def _allowed_backends(allowed: tuple[str, ...]) -> Iterator[None]:
 def math_attention_reduces_in_half() -> bool:
     """Whether the math backend computes fp16 and bf16 inputs in their own dtype.
 
-    Before PyTorch 2.5 it did; since then it computes them in fp32 unless told otherwise.
+    Before PyTorch 2.5 it did; since then it computes them in fp32 by default.
     """
     if not can(TORCH_VERSION, "upcast of math attention as a switch"):
         return True
@@ -155,7 +155,7 @@ class CompiledCalls:
     """A network under torch.compile, which counts what became of its calls.
 
     A call in which none of the compiler's graphs ran was eager, whatever the cell's name says:
-    the compiler was switched off, gave the network up, or failed and was told to go on.
+    the compiler was switched off, gave the network up, or failed with its errors suppressed.
     ``failed_graphs`` are those that it could not compile, ``graphs`` those that it could.
     """
 
@@ -275,7 +275,7 @@ def compile_counts() -> dict[str, int | None]:
     from torch._dynamo.utils import counters
 
     frames: dict[Any, int] | None = None
-    if can(TORCH_VERSION, "count of compilations anew"):
+    if can(TORCH_VERSION, "count of recompilations"):
         frames = convert_frame.FRAME_COMPILE_COUNTER
     apart = sum(calls.graphs for calls in COMPILED_APART)
     again = sum(calls.graphs - 1 for calls in COMPILED_APART if calls.graphs)

@@ -20,7 +20,7 @@ SINCE: dict[str, Version] = {
     "torch.device as a context": (2, 0),
     "flash attention on a CPU": (2, 1),
     "autocast of scaled_dot_product_attention on a CPU": (2, 1),
-    "count of compilations anew": (2, 1),
+    "count of recompilations": (2, 1),
     "fusing of attention by the compiler": (2, 1),  # which unfused cells have switched off
     "flop_counter": (2, 1),
     "fp16 on a CPU": (2, 2),

@@ -1,4 +1,4 @@
-"""The command ``python -m sd_bench``: its arguments, its help, its screens, its words for errors.
+"""The command ``python -m sd_bench``: its arguments, help, screens and error messages.
 
 May import every other room but ``api``, which measures by the same steps.
 """

@@ -64,7 +64,7 @@ def main() -> int:
             """All jobs of the sweep from our launcher; one job from any other of Hydra's.
 
             Of the latter the sweeper tells at the end where they ran: not here, perhaps, but in
-            another process, which had a list of results of its own.
+            another process, which had its own list of results.
             """
             if refused:  # Hydra's launchers go on with the next job
                 return
@@ -110,12 +110,14 @@ def _run_hydra(task: Callable[..., None]) -> None:
         run()
         return
     try:
-        with redirect_stderr(io.StringIO()):  # where Hydra says it in a line of its own, and exits
+        with redirect_stderr(io.StringIO()):  # where Hydra prints its own line, and exits
             run()
     except SystemExit as ending:
         if not ending.code:
             raise
-        raise ConfigError(f"{package}: there is no such part; --cfg job shows them all") from None
+        raise ConfigError(
+            f"{package}: the configuration has no such part; --cfg job shows all parts"
+        ) from None
 
 
 class _Ending:
@@ -150,6 +152,6 @@ def _last_words(interrupt: KeyboardInterrupt, begun_with: Sequence[str]) -> str:
     if not isinstance(interrupt, SweepInterrupted):
         return "interrupted"
     return (
-        "interrupted; the records of finished rounds are kept, go on with: "
+        "interrupted; the records of finished rounds are kept; continue with: "
         f"{command_to_resume(interrupt.folder, begun_with)}"
     )

@@ -1,4 +1,4 @@
-"""What a user is told of an error: one line, and a hint where Hydra's own words lack one."""
+"""The one line that a user sees for an error, with a hint where Hydra's message lacks one."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def one_line(error: Exception) -> str:
     if _met(error, GrammarParseError) is not None:
         text = "the configuration" if isinstance(error, GrammarParseError) else text
         text = f"{text}: an interpolation cannot be read; write ${{NAME}}, as in ${{oc.env:HOME}}"
-    elif error.__cause__ is not None:  # Hydra's own words for what OmegaConf said better
+    elif error.__cause__ is not None:  # OmegaConf's message is better than Hydra's
         first, *_ = str(error.__cause__).splitlines()
         text = f"{text}: {first}"
     words = " ".join(text.split())
@@ -85,11 +85,11 @@ def _what(error: OSError) -> Path:
 def _why(error: OSError, path: Path) -> str:
     """Why it cannot be used, and what would help."""
     if path.is_symlink() and not path.exists():
-        return f"is a link to {path.readlink()}, where nothing is; make that folder"
+        return f"is a link to {path.readlink()}, which does not exist; make that folder"
     if error.errno in (errno.EEXIST, errno.ENOTDIR) and path.is_file():
         return "is a file, not a folder; rename it"
     if error.errno == errno.ENOENT:
-        return "cannot be made, or was deleted while the sweep ran; begin again"
+        return "cannot be created, or was deleted during the sweep; start again"
     mend = _MENDS.get(error.errno or 0)
     return str(error.strerror) if mend is None else f"{error.strerror}; {mend}"
 
@@ -102,7 +102,7 @@ def _with_the_name_first(words: str) -> str:
 
 
 def _in_our_words(words: str) -> str | None:
-    """What to say instead of Hydra's words where those help nobody, or ``None``."""
+    """A message instead of Hydra's where that does not help, or ``None``."""
     if found := re.search(r"Could not override '([^']+)'", words):
         return (
             f"{found[1]}: there is no such choice{_nearest(found[1], _names_beside(found[1]))}; "
@@ -113,7 +113,7 @@ def _in_our_words(words: str) -> str | None:
     if re.search(r"^Ambiguous value for argument|requires --multirun$", words):
         return SEVERAL_VALUES
     if found := re.match(r"provider=hydra\.searchpath .*path=(.*) is not available", words):
-        return f"hydra.searchpath: there is no {found[1]}; name a folder, or a package installed"
+        return f"hydra.searchpath: there is no {found[1]}; name a folder, or an installed package"
     if found := re.search(r"Could not find '([\w/]+)/([^/']+)' Available options", words):
         options = sorted(file.stem for file in (CONF_DIR / found[1]).glob("*.yaml"))
         if not found[2].lstrip("-").isdigit() and (nearest := _nearest(found[2], options)):

@@ -9,28 +9,28 @@ from sd_bench.command_lines import shown
 from sd_bench.paths import CONF_DIR
 
 _HEADER = """\
-sd_bench measures Stable Diffusion: every point of a matrix of choices, each in a fresh process.
+sd_bench measures Stable Diffusion: every cell of a matrix of choices, each in a fresh process.
 
 {examples}
-Choices: GROUP=OPTION, and with -m GROUP=OPTION,OPTION. What stands later wins:
+Choices: GROUP=OPTION, or GROUP=OPTION,OPTION with -m. Later settings override earlier ones:
 the gpu's defaults, scale, protocol, preset, experiment, the command line.
 """
 _FOOTER = """
-Single values: NAME=VALUE, and with -m NAME=VALUE,VALUE.
+Single values: NAME=VALUE, or NAME=VALUE,VALUE with -m.
 
   workload.batch_size=3   prompt="A photo"            workload.height=512   workload.width=512
   workload.guidance_scale=9.0   workload.seed=1       sampler.steps=50    protocol.n_iter=2
   protocol.rounds=10      protocol.budget=10min       attention.disable_flash=true
-  prompt=[a,b]            prompt_file=prompts.txt     negative_prompt="text" (one prompt a line)
-  weights=FILE            (.ckpt, .safetensors, or a folder of diffusers; default: random)
+  prompt=[a,b]            prompt_file=prompts.txt     negative_prompt="text" (one prompt per line)
+  weights=FILE            (.ckpt, .safetensors, or a diffusers folder; default: random)
   images=false            time_file=times.txt         dry_run=true             traceback=true
   telemetry=false         profile=true                verbose=true
-  num_gpus=all            (a worker on each GPU)      hydra.sweep.dir=FOLDER  (where records go)
+  num_gpus=all            (one worker per GPU)        hydra.sweep.dir=FOLDER  (where records go)
 
-Go on with a sweep that was ended: resume=last, or resume=true hydra.sweep.dir=FOLDER. Rounds with
-a record are not run again; retry_failed=true runs those that failed; mix_environments=true lets
-rounds of another machine or of other packages join; more_rounds=N adds rounds to the cells whose
-comparisons are undecided.
+To continue an interrupted sweep: resume=last, or resume=true hydra.sweep.dir=FOLDER. Rounds with
+a record are not run again; retry_failed=true runs the failed ones again; mix_environments=true
+accepts rounds from another machine or with other packages; more_rounds=N adds rounds to the cells
+whose comparisons are undecided.
 
 On the nodes behind Slurm or Ray: hydra/launcher=slurm or ray, cluster=SITE; {program} status FOLDER
 says how far such a sweep is (docs/clusters.md).

@@ -28,7 +28,7 @@ def show_plan(
     for sentence in flaws_in(plan):
         print_line(console, f"warning: {sentence}")
     for path, reason in finished.unusable.items():
-        print_line(console, f"no record, would be set aside: {path}: {reason}")
+        print_line(console, f"not a valid record, would be set aside: {path}: {reason}")
     rows: list[list[str]] = []
     looks = plan_looks_of(plan, finished, plan[0].cell.config.protocol.max_rounds)
     missing = [
@@ -61,17 +61,17 @@ def say_scaled(plan: Sequence[PlannedCell]) -> list[str]:
 
 
 def verdicts_ahead(looks: SweepLooks) -> list[str]:
-    """How many rounds can decide, said before the first one."""
+    """How many rounds can decide, printed before the first one."""
     family, fewest, last = sum(looks.family.values()), looks.fewest_deciding, looks.stops[-1]
     if not family or looks.plan is None:
         return []
     if fewest is None or fewest > last:
-        least = "" if fewest is None else f": the fewest that can decide are {fewest}"
-        return [f"verdicts: none of {family} comparison(s) from {last} round(s){least}"]
+        least = "" if fewest is None else f": a verdict needs at least {fewest}"
+        return [f"verdicts: none for {family} comparison(s) with {last} round(s){least}"]
     stops = ", ".join(map(str, looks.stops))
     return [
-        f"verdicts: {family} comparison(s), judged after {stops} rounds; the fewest that can "
-        f"decide are {fewest}"
+        f"verdicts: {family} comparison(s), judged after {stops} rounds; a verdict needs at "
+        f"least {fewest}"
     ]
 
 

@@ -56,10 +56,12 @@ def resumed_arguments(typed: Sequence[str]) -> list[str]:
         raise ConfigError(f"resume={values['resume']}: write resume=true, or resume=last")
     if resume == "last":
         if _FOLDER in values:
-            raise ConfigError(f"resume=last finds the folder: write resume=true with {_FOLDER}")
+            raise ConfigError(
+                f"resume=last finds the folder itself: write resume=true with {_FOLDER}"
+            )
         folder = newest_sweep(OUTPUTS)
         if folder is None:
-            raise ConfigError(f"resume=last: there is no sweep in {OUTPUTS}/ to go on with")
+            raise ConfigError(f"resume=last: there is no sweep in {OUTPUTS}/ to continue")
         rest = [argument for argument in typed if not argument.startswith("resume=")]
         typed = [*rest, "resume=true", folder_argument(folder.absolute())]
     elif _FOLDER not in values:
@@ -71,7 +73,7 @@ def resumed_arguments(typed: Sequence[str]) -> list[str]:
     stored = started_with(folder)
     if stored is None and not any(folder.glob(f"**/{CLAIM}")):
         raise ConfigError(
-            f"{_FOLDER}={folder}: there is no sweep to go on with; without resume=true one begins"
+            f"{_FOLDER}={folder}: there is no sweep to continue; leave out resume=true to start one"
         )
     if matrix_arguments(typed):
         return list(typed)
@@ -86,7 +88,7 @@ def resumed_arguments(typed: Sequence[str]) -> list[str]:
 def _refuse_what_a_folder_may_not_say(
     folder: Path, stored: Sequence[str], typed: Sequence[str]
 ) -> None:
-    """Which program runs and which file is written is up to whoever types the command.
+    """Which program runs and which file is written is up to the user who types the command.
 
     ``stored`` is without what they have given another value. Raises ConfigError.
     """
@@ -94,8 +96,8 @@ def _refuse_what_a_folder_may_not_say(
     for argument in only_typed(stored):
         if argument not in now:
             raise ConfigError(
-                f"{folder} was begun with {argument}, which decides what runs or is written: type "
-                f"it again to go on with that, as in {command_to_resume(folder, stored)}"
+                f"{folder} was started with {argument}, which changes what runs or is written: "
+                f"give it again to continue, as in {command_to_resume(folder, stored)}"
             )
 
 
@@ -154,5 +156,5 @@ def _folder_in(typed: Sequence[str]) -> Path:
     """The folder that is typed, less Hydra's quotes."""
     value = typed_value(typed, _FOLDER)
     if value is None:
-        raise ConfigError(f"{_FOLDER}: name one folder, as it is called")
+        raise ConfigError(f"{_FOLDER}: give the name of one folder")
     return Path(value)

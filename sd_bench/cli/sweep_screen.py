@@ -48,7 +48,7 @@ class Screen:
         self._progress = make_bar(console, "rounds", "| {task.fields[cell]}: {task.fields[phase]}")
 
     def calibrating(self) -> None:
-        self._say("a short measurement first: how long do rounds take here?")
+        self._say("a short measurement first, to see how long rounds take here")
 
     def planned(
         self, plan: list[PlannedCell], finished: Finished, looks: SweepLooks, timing: Timing
@@ -61,7 +61,7 @@ class Screen:
         for path, reason in finished.unusable.items():
             self._say(f"no record, set aside: {path}: {reason}", style="yellow")
         rounds, done = sum(map(looks.first_target, plan)), len(finished.records)
-        there = f", {done} of them there already" if done else ""
+        there = f", {done} of them already done" if done else ""
         at_least = " or more" if looks.next_after(looks.first) is not None else ""
         self._say(
             f"{len(plan)} cell(s), {rounds} round(s){at_least}{there}, into",
@@ -103,7 +103,7 @@ class Screen:
 
     def measuring_again(self, planned: PlannedCell, reasons: list[str]) -> None:
         why = "; ".join(reasons)
-        self._say(f"disturbed, measured once more: {planned.cell.label}: {why}")
+        self._say(f"disturbed, measured again: {planned.cell.label}: {why}")
 
     def round_started(self, planned: PlannedCell, round_index: int) -> None:
         name = f"{planned.cell.label}, round {round_index}"
@@ -163,7 +163,7 @@ class Screen:
 def _files(
     plan: Sequence[PlannedCell], records: Sequence[Sequence[Record]]
 ) -> dict[str, list[Path]]:
-    """The images and traces of a sweep, of each kind that there is."""
+    """The images and traces of a sweep, by kind."""
     found: dict[str, list[Path]] = {"Images": [], "Traces": []}
     for planned, of_cell in zip(plan, records, strict=True):
         for record in of_cell:
@@ -183,7 +183,7 @@ def _on_time(
     budget = f"protocol.budget={timing.budget_s:.0f}s"
     if timing.scale is not None:
         again = shown("sd_bench", *arguments, f"scale={timing.scale}")
-        yield f"scale={timing.scale}, of {', '.join(SCALES)}; the same again:", again
+        yield f"scale={timing.scale}, of {', '.join(SCALES)}; to run the same again:", again
     yield (
         f"time: about {timing.least_s + timing.calibration_s:.0f} s with {looks.first} rounds of "
         f"every cell; {budget} in all",
@@ -192,7 +192,7 @@ def _on_time(
     if timing.fitting_rounds is not None and timing.fitting_rounds < looks.first:
         needed_s = math.ceil((timing.least_s + timing.calibration_s) / 30 + 1) * 30
         yield (
-            f"warning: about {timing.fitting_rounds} round(s) of every cell fit into {budget}, and "
+            f"warning: about {timing.fitting_rounds} round(s) of every cell fit into {budget}, but "
             f"verdicts need {looks.first}: the costliest may rest after two rounds; "
             f"protocol.budget={needed_s}s has room for all",
             "",

@@ -20,24 +20,24 @@ from sd_bench.tuning.tune import Outcome, TuneInterrupted, run_tune
 _OK, _FAILED, _USAGE, _INTERRUPTED = 0, 1, 2, 130
 
 _HELP = """\
-{program} finds what to set on this machine for a workload, and what it gains.
+{program} finds what to set on this machine for a workload, and what you gain.
 
   {program}                                      the default workload, within 10 minutes
   {program} batch_size=4 model_version=sd1       any override of the workload
-  {program} budget=30min precision=fp16          what is typed is not up for a change
+  {program} budget=30min precision=fp16          values that you give stay fixed
 
-Candidates of a ladder of switches (conf/tune.yaml) race first: each in a process of its own, whose
-UNet calls are timed in turn, and what is not faster is dropped. The last two, the default and
-diffusers as documented then get fresh rounds, whose verdicts are the answer.
+First candidates race, from a ladder of switches (conf/tune.yaml): each in its own process, their
+UNet calls timed in turn, and those that are not faster are dropped. Then the last two, the default
+and diffusers as documented get fresh rounds, whose verdicts are the answer.
 
-  budget=10min      all of it: compiling counts, too (270s, 10min, 2h)
-  images=1000       a compiled candidate must pay within so many images
+  budget=10min      total time, compiling included (270s, 10min, 2h)
+  images=1000       a compiled candidate must pay off within this many images
   start_from=FILE   begin with the answer of another machine's tune (its answer.json)
-  --write FILE      write the lines for a pipeline of diffusers into a file
+  --write FILE      write the lines for a diffusers pipeline into a file
 
-The same again goes on with the first: finished candidates are not timed again, unless versions or
+The same command again continues: finished candidates are not timed again, unless versions or
 the machine differ. preset=tuned applies the newest answer. Ctrl-C gives the best so far.
-Exit codes: 0 answered, 1 answered and a finalist failed, 2 cannot be done, 130 interrupted.
+Exit codes: 0 answered, 1 answered but a finalist failed, 2 cannot be done, 130 interrupted.
 """
 
 

@@ -91,8 +91,8 @@ def check(config: Config) -> None:
     _check_sampler(config)
     if config.attention.upcast and not config.attention.may_be_unfused:
         raise ConfigError(
-            f"attention.upcast=true: {config.attention.backend} has no upcast, only original, math "
-            "and auto have"
+            f"attention.upcast=true: {config.attention.backend} has no upcast; only original, "
+            "math and auto do"
         )
     attention = config.attention
     has_default = attention.uses_multihead_attention or not attention.may_be_unfused
@@ -114,8 +114,8 @@ def check(config: Config) -> None:
         "\ud800" <= letter <= "\udfff" for letter in "".join([*prompts, config.negative_prompt])
     ):
         raise ConfigError(
-            "prompt: holds letters that this locale cannot read; set PYTHONUTF8=1, or write the "
-            "prompts into a file (prompt_file=FILE)"
+            "prompt: contains characters that this locale cannot read; set PYTHONUTF8=1, or "
+            "write the prompts into a file (prompt_file=FILE)"
         )
     if config.time_file is not None and (kind := what_else(Path(config.time_file))) is not None:
         raise ConfigError(f"time_file={config.time_file}: is {kind}; name a file")
@@ -157,7 +157,7 @@ def _check_counts(config: Config) -> None:
     budget_s(protocol)
     if config.more_rounds and not config.resume:
         raise ConfigError(
-            f"more_rounds={config.more_rounds}: adds to a sweep that there is; write resume=true "
+            f"more_rounds={config.more_rounds}: adds to an existing sweep; give resume=true "
             "hydra.sweep.dir=FOLDER too"
         )
     limit_s = protocol.time_limit_s
@@ -179,7 +179,7 @@ def _check_gpus(config: Config) -> None:
             re.compile(pattern)
         except re.error as error:
             raise ConfigError(
-                f"gpu.device_names: {pattern!r} is no regular expression ({error})"
+                f"gpu.device_names: {pattern!r} is not a regular expression ({error})"
             ) from None
 
 

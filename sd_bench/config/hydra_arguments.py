@@ -97,7 +97,7 @@ def split_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def parse_argument(argument: str) -> Override | None:
-    """What Hydra reads in ``NAME=VALUE``; ``None`` for what is no such argument.
+    """What Hydra reads in ``NAME=VALUE``; ``None`` if it is not such an argument.
 
     Raises ConfigError, with the way to quote it, for a value that Hydra cannot read.
     """
@@ -116,7 +116,7 @@ def parse_argument(argument: str) -> Override | None:
         value = re.sub(r'(\\*)("|$)', lambda m: 2 * m[1] + ('\\"' if m[2] else ""), value)
         quoted = shlex.quote(f'{found["prefix"]}{found["name"]}="{value}"')
         raise ConfigError(
-            f"{argument}: its value has characters that stand for something; quote it as {quoted}"
+            f"{argument}: its value has special characters; quote it as {quoted}"
         ) from None
 
 
@@ -130,7 +130,7 @@ def _readable(argument: str) -> str:
         _check_length(argument, value)
     if isinstance(value, IntervalSweep):
         raise ConfigError(
-            f"{argument}: stands for any number in between; write range(...) or choice(...)"
+            f"{argument}: means any number in between; write range(...) or choice(...)"
         )
     if group in _groups() and parsed.is_force_add():
         return _readable(argument.removeprefix("++"))  # which is there, whatever ++ allows for
@@ -141,7 +141,7 @@ def _readable(argument: str) -> str:
     if isinstance(value, list):
         ways = ",".join(map(str, value))
         raise ConfigError(
-            f"{argument}: is a list, and one cell takes one option; write -m {group}={ways} to "
+            f"{argument}: is a list, but one cell takes one option; write -m {group}={ways} to "
             "measure each"
         )
     if not any(option.isdigit() for option in _groups()[group]):
@@ -156,7 +156,7 @@ def _readable(argument: str) -> str:
 
 
 def _check_readable(argument: str) -> None:
-    """Raises ConfigError, naming it, for what is no ``NAME=VALUE`` of a plain name."""
+    """Raises ConfigError, naming it, for anything but ``NAME=VALUE`` with a plain name."""
     try:
         OverridesParser.create().parse_override(argument)
     except HydraException:
@@ -187,7 +187,7 @@ def _check_length(argument: str, sweep: RangeSweep) -> None:
         raise ConfigError(f"{argument}: {error}") from None
     if count > MOST_VALUES:
         raise ConfigError(
-            f"{argument}: stands for {count:,} values; an axis takes {MOST_VALUES:,} at most"
+            f"{argument}: stands for {count:,} values; an axis accepts at most {MOST_VALUES:,}"
         )
 
 

@@ -57,8 +57,8 @@ def check_num_cells(matrices: Sequence[Sequence[Override]]) -> None:
     count = sum(map(_num_cells, matrices))
     if count > MOST_CELLS:
         raise ConfigError(
-            f"these values make {count:,} cells; one command takes {MOST_CELLS:,} at most: take "
-            "fewer values, or several commands"
+            f"these values make {count:,} cells; one command accepts at most {MOST_CELLS:,}: "
+            "use fewer values, or several commands"
         )
 
 

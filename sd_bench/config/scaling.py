@@ -1,4 +1,4 @@
-"""How a workload is smaller than the published one, in words."""
+"""In words, how a workload is smaller than the published one."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def scaled_sentences(config: Config) -> list[str]:
         )
     if workload.height * workload.width < 256 * 256:
         sentences.append(
-            "at this size attention is a small share of the time: its backends can hardly be "
-            "told apart (experiment=cpu_attention shows them on a CPU)"
+            "at this size attention is a small share of the time: its backends hardly "
+            "differ (experiment=cpu_attention shows them on a CPU)"
         )
     return sentences

@@ -1,6 +1,6 @@
 """The typed schema of the configuration.
 
-The options themselves are the files in ``conf/``; this module says what they may hold.
+The options themselves are the files in ``conf/``; this module defines what they may hold.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class GpuConfig:
 
 @dataclass
 class TorchEnvConfig:
-    """Which interpreter runs the worker, and which PyTorch it has to hold (a version prefix)."""
+    """Which interpreter runs the worker, and which PyTorch it must have (a version prefix)."""
 
     name: str = MISSING
     python: str | None = None
@@ -92,7 +92,7 @@ class ScheduleConfig:
 
 @dataclass
 class UNetConfig:
-    """The UNet's shape, in the words of the published configs.
+    """The UNet's shape, with the names of the published configs.
 
     Exactly one of ``num_heads`` (sd1) and ``num_head_channels`` (sd2) is set.
     """
@@ -134,7 +134,7 @@ class AutoencoderConfig:
 
 @dataclass
 class TextEncoderConfig:
-    """``library`` is whose text encoder and tokenizer the model was published with."""
+    """``library`` is the one whose text encoder and tokenizer the model was published with."""
 
     width: int = MISSING
     heads: int = MISSING
@@ -166,7 +166,7 @@ class AttentionConfig:
     """How the UNet's attention modules compute.
 
     ``upcast`` says whether unfused attention computes products and softmax of half-precision inputs
-    in fp32; ``None`` leaves it to PyTorch. A fused backend has nothing to say there: false.
+    in fp32; ``None`` leaves it to PyTorch. A fused backend has no such choice: false.
     """
 
     backend: str = MISSING
@@ -194,7 +194,7 @@ class AttentionConfig:
 
     @property
     def disabled(self) -> tuple[str, ...]:
-        """The backends that are switched off; one without a flag of its own cannot be."""
+        """The backends that are switched off; only those with their own flag can be."""
         return tuple(b for b in SDPA_BACKENDS if getattr(self, f"disable_{b}", False))
 
 
@@ -204,7 +204,7 @@ class CompileConfig:
 
     @property
     def records_cuda_graphs(self) -> bool:
-        """Whether torch.compile replays CUDA graphs in this mode, where the device is CUDA's."""
+        """Whether torch.compile replays CUDA graphs in this mode, on a CUDA device."""
         return self.mode in ("reduce_overhead", "max_autotune")
 
 
@@ -217,7 +217,7 @@ class ImplementationConfig:
 
 @dataclass
 class OptimizationsConfig:
-    """What implementations share beside the axes; each is off unless it is asked for.
+    """Optimizations that implementations share, beside the axes; each is off by default.
 
     ``channels_last`` keeps images of all networks with their channels last, ``fused_projections``
     computes q, k and v in one product, ``freezing`` lets torch.compile take weights for constants,
@@ -259,10 +259,10 @@ class PrecisionConfig:
 
 @dataclass
 class AllocatorConfig:
-    """Who hands out host memory in a round's process.
+    """The allocator of host memory in a round's process.
 
-    ``library`` is preloaded (``None``: the C library's own stays), ``variables`` are what the
-    process begins with.
+    ``library`` is preloaded (``None``: the C library's own), ``variables`` are set before the
+    process starts.
     """
 
     name: str = MISSING
@@ -288,14 +288,15 @@ class WorkloadConfig:
 
 @dataclass
 class ProtocolConfig:
-    """How often a cell is measured.
+    """How many rounds of a cell are measured, and how.
 
-    ``rounds`` is how many times each; ``None`` leaves it to the verdicts, from ``min_rounds`` to
-    ``max_rounds`` as far as they fit into the ``budget`` of the sweep ("270s", "30min", seconds as
-    a number, or ``None`` without a limit). ``retry_disturbed`` measures a round once more that
-    others on the machine have disturbed. ``warmup`` counts untimed iterations before the ``n_iter``
-    timed ones, ``warmup_unet_calls`` untimed UNet calls of the timed shapes. ``order_seed``
-    shuffles the cells within a round. ``worker`` says where a round's process comes from.
+    ``rounds`` is how many times; ``None`` lets the verdicts decide, from ``min_rounds`` to
+    ``max_rounds`` as many as fit into the ``budget`` of the sweep ("270s", "30min", seconds as
+    a number, or ``None`` without a limit). ``retry_disturbed`` measures again a round that
+    was disturbed by others on the machine. ``warmup`` counts untimed iterations before the
+    ``n_iter`` timed ones, ``warmup_unet_calls`` untimed UNet calls of the timed shapes.
+    ``order_seed`` shuffles the cells within a round. ``worker`` is how a round's process is
+    started.
     """
 
     name: str = MISSING
@@ -314,7 +315,7 @@ class ProtocolConfig:
 
 @dataclass
 class PresetConfig:
-    """A named bundle of choices; ``bundle`` repeats them, so that a departure can be told."""
+    """A named bundle of choices; ``bundle`` repeats them, so that a departure is noticed."""
 
     name: str | None = None
     bundle: dict[str, str] = field(default_factory=dict)

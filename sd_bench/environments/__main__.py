@@ -49,9 +49,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     make.add_argument("--at", type=Path, help="where (default: .envs/NAME in the checkout)")
     make.add_argument("--python", help="make a virtual environment with this interpreter")
     make.add_argument("--cuda", help="CUDA version of its PyTorch, as in --cuda 11.3 for original")
-    commands.add_parser("check", help="what is there, and what each can run on this device")
-    lock = commands.add_parser("lock", help="write the version of every package of both anew")
-    lock.add_argument("--upgrade", action="store_true", help="take the newest that fit")
+    commands.add_parser(
+        "check", help="show which environments exist, and what each can run on this device"
+    )
+    lock = commands.add_parser("lock", help="rewrite the locked versions of all packages of both")
+    lock.add_argument("--upgrade", action="store_true", help="use the newest versions that fit")
     return parser.parse_args(arguments)
 
 

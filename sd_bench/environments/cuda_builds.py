@@ -57,7 +57,7 @@ def describe_build(wanted: Definition, cuda: str | None, by_conda: bool) -> str:
         for gpu in STUDY_GPUS
     }
     able = ", ".join(gpu for gpu, reason in why.items() if reason is None)
-    said = f"its PyTorch {wanted.torch} is made with CUDA {its_cuda}: it drives {able}"
+    said = f"its PyTorch {wanted.torch} is made with CUDA {its_cuda}: it supports {able}"
     mends: dict[str, list[str]] = {}
     for gpu, reason in why.items():
         if reason is not None:

@@ -80,8 +80,8 @@ def find_interpreter(torch_env: TorchEnvConfig) -> Interpreter | str:
         )
     return (
         f"torch_env={torch_env.name} needs PyTorch {wanted}.x, this is {interpreter.torch}: "
-        f"python -m sd_bench.environments create {torch_env.name} makes it; one that is there can "
-        "be named with torch_env.python"
+        f"python -m sd_bench.environments create {torch_env.name} creates it; or name an "
+        "existing one with torch_env.python"
     )
 
 

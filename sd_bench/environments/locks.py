@@ -35,7 +35,7 @@ def lock_all(upgrade: bool) -> list[Path]:
 def _resolved(uv: str, wanted: Definition, preferred: dict[str, str]) -> str:
     """The environment's packages with why each is there, ``preferred`` versions where they fit."""
     with tempfile.TemporaryDirectory() as folder:
-        lock = Path(folder) / "lock.txt"  # uv prefers what stands in the file that it writes
+        lock = Path(folder) / "lock.txt"  # uv prefers the versions in the file that it writes
         lock.write_text("".join(f"{name}=={version}\n" for name, version in preferred.items()))
         command = [
             *(uv, "pip", "compile", "-", "pyproject.toml", "--output-file", str(lock)),
@@ -51,7 +51,7 @@ def _resolved(uv: str, wanted: Definition, preferred: dict[str, str]) -> str:
 
 
 def _pins(locks: list[Path]) -> dict[str, str]:
-    """The version of each package; what stands in an earlier lock wins."""
+    """The version of each package; an earlier lock wins."""
     pins: dict[str, str] = {}
     for lock in locks:
         pins = {**read_lock(lock), **pins} if lock.exists() else pins

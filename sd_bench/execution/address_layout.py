@@ -1,4 +1,4 @@
-"""Addresses of its own for a forked process, as far as it can still have them.
+"""Random addresses for a forked process, as far as it can still have them.
 
 What a process allocates lies where its layout and its past put it, and how caches and pages meet
 that makes it a little faster or slower for all its life. Spawned processes get a layout each. Those

@@ -40,7 +40,7 @@ _TIMEOUT_S = 600.0
 
 
 class CalibrationError(Exception):
-    """The calibration came to nothing; the message says why."""
+    """The calibration failed; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Costs:
         return _FORK_S + self.start_s / ROUNDS_OF_A_SERVER
 
     def proof_s(self, config: Config) -> float:
-        """Seconds of the kernel proof, once a cell."""
+        """Seconds of the kernel proof, once per cell."""
         return self.unet_call.at(_size(config).pixels)
 
 

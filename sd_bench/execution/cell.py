@@ -61,7 +61,7 @@ _SUFFIXES = ("safetensors", "ckpt", "pt", "pth", "bin")
 
 
 class CellKey(NamedTuple):
-    """What a cell's records are told apart by: one measurement may bear two names to compare."""
+    """What distinguishes a cell's records: one measurement may have two names, to be compared."""
 
     hash: str
     preset: str | None
@@ -113,7 +113,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class EndedJobs:
-    """Jobs that another launcher of Hydra's has run, in processes of its own perhaps: where."""
+    """Jobs that another launcher of Hydra's has run, perhaps in its own processes: where."""
 
     folders: list[Path]
 

@@ -1,4 +1,4 @@
-"""Where a cell's compiled kernels lie: in a folder of its own, which nothing outlives.
+"""Where a cell's compiled kernels are stored: in its own folder, which is removed with the sweep.
 
 Inductor names that folder to the C++ compiler without quotes, and loads what is compiled from it.
 So it lies in the cell's folder only where the path is plain and the mount lets files be executed.
@@ -34,7 +34,7 @@ def cache_dir(folder: Path) -> Path:
 
 
 def why_no_cache(folder: Path) -> str | None:
-    """Why there is no place for the cell's compiled kernels, or None."""
+    """Why the cell's compiled kernels cannot be stored, or None."""
     if _suits(cache_dir(folder)):
         return None
     return (
@@ -78,8 +78,8 @@ def unused_caches() -> Iterator[str]:
     named = [name for name in (_NAMED_BY_USER, "TRITON_CACHE_DIR") if os.environ.get(name)]
     if named:
         yield (
-            f"compiled kernels that {' and '.join(named)} may hold are not used: each cell has an "
-            "empty cache of its own"
+            f"compiled kernels that {' and '.join(named)} may hold are not used: each cell has "
+            "its own, empty cache"
         )
 
 
@@ -146,5 +146,8 @@ def _can_execute(folder: Path) -> bool:
             how = mmap.PROT_READ | mmap.PROT_EXEC
             mmap.mmap(file.fileno(), mmap.PAGESIZE, flags=mmap.MAP_PRIVATE, prot=how).close()
     except OSError as error:
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)  # it is full, which is said elsewhere
+        return error.errno in (
+            errno.ENOSPC,
+            errno.EDQUOT,
+        )  # it is full, which is reported elsewhere
     return True

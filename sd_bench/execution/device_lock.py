@@ -23,7 +23,7 @@ from sd_bench.errors import ConfigError
 
 VARIABLE = "SD_BENCH_LOCK_DIR"
 _NAME = "sd_bench-locks"
-#: For everybody to write, and for nobody to remove what is another's.
+#: Everybody may write, and nobody may remove another user's files.
 _SHARED_MODE = 0o1777
 
 
@@ -50,7 +50,7 @@ def claims_on(device: Device | None) -> tuple[Claim, ...]:
 
 
 class DeviceLock:
-    """Takes its ``claims`` bit by bit, in one order for all, so that nobody waits in a circle.
+    """Takes its ``claims`` bit by bit, in one order for all, so that there is no deadlock.
 
     Who waits for a claim keeps the others from it that come later: so two commands take turns.
     """
@@ -135,8 +135,8 @@ def lock_folder() -> Path:
             os.close(_open(folder / "cpu"))
         except OSError as error:
             raise ConfigError(
-                f"{VARIABLE}={named}: {(error.strerror or str(error)).lower()}; name a folder "
-                "that can be written, or leave it out"
+                f"{VARIABLE}={named}: {(error.strerror or str(error)).lower()}; name a writable "
+                "folder, or leave it out"
             ) from None
         return folder
     # not tempfile.gettempdir(): users may have temporary folders of their own
@@ -145,8 +145,8 @@ def lock_folder() -> Path:
         with suppress(OSError):
             return _usable(parent / name, is_shared=name == _NAME)
     raise ConfigError(
-        f"no folder for the locks that keep two measurements apart: /tmp/{_NAME} cannot be used; "
-        f"name one with {VARIABLE}"
+        f"no folder for the locks that prevent two measurements at the same time: /tmp/{_NAME} "
+        f"cannot be used; name one with {VARIABLE}"
     )
 
 

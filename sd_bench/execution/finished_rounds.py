@@ -152,7 +152,7 @@ def _belongs(record: Record, planned: PlannedCell, round_index: int) -> str | No
 
 
 def set_aside(path: Path, word: str = "unreadable") -> Path:
-    """Rename what is no record, so that nothing reads it and it is not lost. Raises OSError."""
+    """Rename a file that is not a record, so that it is neither read nor lost. Raises OSError."""
     names = (f"{word}{'' if n == 0 else n}-{path.name}" for n in count())
     aside = next(new for name in names if not (new := path.with_name(name)).exists())
     path.rename(aside)

@@ -43,7 +43,7 @@ _NUM_FILES = 3
 
 
 def main(socket_fd: int) -> None:
-    """Serve until the launcher closes its end, or is no more."""
+    """Serve until the launcher closes its end, or has died."""
     worker.die_with_parent()
     launcher = socket.socket(fileno=socket_fd)
     launcher.set_inheritable(False)
@@ -69,7 +69,7 @@ def _import_all() -> None:
 def why_not_to_fork() -> str | None:
     """Why a process forked from this one would not be as good as new, or None if it would.
 
-    Only the thread that forks is in the child: a pool of others is lost to whoever holds it. A
+    Only the thread that forks is in the child: a pool of other threads is lost. A
     library that keeps one and knows (numpy's OpenBLAS) takes it down as its process forks, so that
     what counts are the threads after a first fork.
     """
@@ -83,13 +83,13 @@ def why_not_to_fork() -> str | None:
     _, status = os.waitpid(pid, 0)
     if number := os.waitstatus_to_exitcode(status):
         why = os.strerror(number) if number > 0 else "it was killed"
-        return f"a forked process cannot copy ahead what it shares (Linux 5.14 can): {why}"
+        return f"a forked process cannot copy its shared memory in advance (Linux 5.14 can): {why}"
     threads = len(list(Path("/proc/self/task").iterdir()))
     if threads > 1:
         return f"importing started {threads - 1} threads, which a forked process would lack"
     devices = sorted({name for name in _open_files() if name.startswith("/dev/nvidia")})
     if devices:
-        return f"importing opened {', '.join(devices)}, which no forked process can use"
+        return f"importing opened {', '.join(devices)}, which a forked process cannot use"
     return None
 
 
@@ -132,7 +132,7 @@ def _become_worker(
 ) -> NoReturn:
     try:
         worker.die_with_parent()
-        if os.getppid() != server:  # it had died before that was said
+        if os.getppid() != server:  # it had died before that was set
             os._exit(1)
         os.setsid()
         request, log, report = files

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from sd_bench.execution.cell import Cell, CellKey
 from sd_bench.execution.plan import PlannedCell, make_plan
 
-#: Why a cell is left out that is the same as an earlier one: nobody needs to be told.
+#: Why a cell is left out that is the same as an earlier one: nobody needs to know.
 _TWICE = ""
 
 

@@ -51,7 +51,7 @@ def _read_prompts(path: Path) -> list[str]:
         raise ConfigError(f"prompt_file={path}: {reason}; name a text file") from None
     prompts = [line.strip() for line in lines if line.strip()]
     if not prompts:
-        raise ConfigError(f"prompt_file={path}: holds no prompt; write one a line")
+        raise ConfigError(f"prompt_file={path}: contains no prompt; write one per line")
     return prompts
 
 

@@ -85,7 +85,7 @@ def _plan_here(cell: Cell) -> PlannedCell:
 
 
 def flaws_in(plan: Sequence[PlannedCell]) -> list[str]:
-    """Every reason for which rounds of the plan will be invalid, each said once."""
+    """Every reason for which rounds of the plan will be invalid, each once."""
     told = (
         f"{planned.flaw}: rounds with compile={planned.cell.config.compile.mode} will be invalid"
         for planned in plan
@@ -95,6 +95,6 @@ def flaws_in(plan: Sequence[PlannedCell]) -> list[str]:
 
 
 def scaled_in(plan: Sequence[PlannedCell]) -> list[str]:
-    """Every way in which a cell of the plan is smaller than published, each said once."""
+    """Every way in which a cell of the plan is smaller than published, each once."""
     sentences = (s for planned in plan for s in scaled_sentences(planned.cell.config))
     return list(dict.fromkeys(sentences))

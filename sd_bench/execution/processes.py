@@ -27,7 +27,7 @@ ROUNDS_OF_A_SERVER = 4
 #: Servers that are kept while nothing runs in them; each holds some hundreds of MB.
 _MOST_IDLE = 4
 
-#: Characters of what a server said last that are told.
+#: Characters of a server's last output that are shown.
 _LONGEST_LINE = 300
 
 
@@ -53,7 +53,7 @@ class StartUp:
 
 
 class ServerLostError(Exception):
-    """A server has died, or will not fork; says why. The round has no process any more."""
+    """A server has died, or will not fork, with the reason. The round has no process any more."""
 
 
 class SpawnedProcess:
@@ -165,7 +165,7 @@ class ForkServer:
         return self._rounds_left > 0 and self._why_lost is None and self._process.poll() is None
 
     def _last_line(self) -> str:
-        """What the server has said last, if it has said anything; of what it imports, mostly."""
+        """The server's last output, if any; mostly from what it imports."""
         self._output.seek(0)
         lines = self._output.read().decode(errors="replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), "")[:_LONGEST_LINE]
@@ -186,7 +186,7 @@ class ForkServer:
                 said = self._socket.recv(4096)
             except BlockingIOError:
                 return
-            except ConnectionResetError:  # once, before what it had said and left unread by us
+            except ConnectionResetError:  # once, before output that we had not read
                 continue
             except OSError:
                 said = b""

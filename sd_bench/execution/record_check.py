@@ -41,18 +41,18 @@ def record_left(
     ``before`` is what was at ``path`` when that began. Raises NotTheRecordError.
     """
     if (stamp := stamp_of(path)) is None or stamp == before:
-        raise NotTheRecordError("it left no record")
+        raise NotTheRecordError("it wrote no record")
     found = path.lstat()
     if not stat.S_ISREG(found.st_mode):
-        raise NotTheRecordError("what it left is not a file")
+        raise NotTheRecordError("its record is not a file")
     if found.st_size > LARGEST_RECORD:
-        raise NotTheRecordError(f"it left a record of {found.st_size} bytes")
+        raise NotTheRecordError(f"its record has {found.st_size} bytes")
     try:
         record = read_record(path)
     except RecordError as error:
-        raise NotTheRecordError(f"it left no readable record: {error}") from None
+        raise NotTheRecordError(f"it wrote no readable record: {error}") from None
     for fault in _faults(record, asked, fingerprints, lived_s):
-        raise NotTheRecordError(f"the record that it left {fault}")
+        raise NotTheRecordError(f"its record {fault}")
     return record
 
 
@@ -61,7 +61,7 @@ def _faults(
 ) -> Iterator[str]:
     for name in _GIVEN:
         if getattr(record, name) != getattr(asked, name):
-            yield f"is of another round: its {name} is not what was asked for"
+            yield f"is of another round: its {name} is not the requested one"
     if record.status not in _WORKERS_STATUSES:
         yield f"says {record.status}, which no worker says"
     if (record.reason is None) != (record.status == "ok"):
@@ -70,7 +70,7 @@ def _faults(
     if record.environment and not isinstance(fingerprint, str):
         yield "has an environment without a fingerprint"
     if fingerprints and record.environment and fingerprint not in fingerprints:
-        yield "is of another environment than those that it may join"
+        yield "is of an environment that cannot be mixed with the others"
     if record.status == "ok":
         yield from _faults_of_a_result(record, lived_s)
 
@@ -78,7 +78,7 @@ def _faults(
 def _faults_of_a_result(record: Record, lived_s: float) -> Iterator[str]:
     times, num_timed = record.times, record.config["protocol"]["n_iter"]
     if times is None or record.output is None or record.memory is None or not record.environment:
-        yield "says ok, and lacks times, memory, output or environment"
+        yield "says ok, but lacks times, memory, output or environment"
         return
     proof = record.kernel_proof
     if proof is None or not (proof.proven or proof.unprovable):

@@ -28,7 +28,7 @@ _DISTURBED = "disturbed"
 
 
 class RoundWatcher(Protocol):
-    """Is told what the rounds do; never while a timed call runs, but for its phases."""
+    """Called with what the rounds do; during a timed call only with its phases."""
 
     def round_started(self, planned: PlannedCell, round_index: int) -> None: ...
 
@@ -197,6 +197,6 @@ def _finish(ended: RunningRound, finished: Finished) -> Record:
         allowed = finished.environments_of(cell.config)
         differing = "; ".join(differences(allowed, error.environment))
         raise ConfigError(
-            f"resume: the records in {cell.sweep_folder} are of another environment: {differing}; "
-            "set that back, name another folder, or mix the two with mix_environments=true"
+            f"resume: the records in {cell.sweep_folder} are of another environment: "
+            f"{differing}; undo that, name another folder, or mix both with mix_environments=true"
         ) from None

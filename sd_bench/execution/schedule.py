@@ -32,7 +32,7 @@ _COSTLY = 3.0
 
 
 class LookWatcher(Protocol):
-    """Is told what the looks find."""
+    """Called with the results of the looks."""
 
     def looked(self, rounds: int, comparisons: Sequence[Comparison], going_on: int) -> None: ...
 

@@ -22,7 +22,7 @@ _GAP = 8
 
 
 def copy_shared_pages() -> None:
-    """Have every page of its own that this process may write. Raises OSError where it cannot."""
+    """Copy every shared page that this process may write. Raises OSError where it cannot."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
     for begin, end in _written_ranges():

@@ -77,7 +77,7 @@ class Slots:
 
     @contextmanager
     def reserved(self, gpu: GpuConfig, warned: Callable[[str], None]) -> Iterator[Slot]:
-        """A slot for something short before the first round, waited for and said if need be."""
+        """A slot for something short before the first round; waits for it, with a message."""
         while (found := self.take(gpu)) is None:
             warned(WAITING)
             time.sleep(ASK_AGAIN_S)

@@ -1,4 +1,4 @@
-"""A sweep: every round of every cell, each in a fresh process; or what is left of it."""
+"""A sweep: every round of every cell, each in a fresh process; or its missing rounds."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from sd_bench.records import Record, RecordError, find_records, read_record
 from sd_bench.records.sweep_file import is_sweep, start_sweep, stored_scale
 from sd_bench.verdicts.comparisons import Comparison
 
-#: Statuses that are no fault: the command's exit code stays 0.
+#: Statuses that are not failures: the command's exit code stays 0.
 _NO_FAULT = ("ok", "unsupported")
 #: The share of the budget that may go into rounds that were disturbed and are measured once more.
 _REPEATS = 0.2
 
 
 class Watcher(RoundWatcher, LookWatcher, TimingWatcher, Protocol):
-    """Is told what the sweep does; never while a timed call runs, but for its phases."""
+    """Called with what the sweep does; during a timed call only with its phases."""
 
     def planned(
         self, plan: list[PlannedCell], finished: Finished, looks: SweepLooks, timing: Timing
@@ -96,7 +96,7 @@ def run_sweep(
     at_scale: AtScale | None = None,
     is_ending: Callable[[], bool] = lambda: False,
 ) -> SweepResult:
-    """Check all cells, then measure them: the whole matrix once a round, shuffled anew each time.
+    """Check all cells, then measure them: the whole matrix once per round, reshuffled every round.
 
     ``folder`` is the sweep's, ``arguments`` what a later command can start it again with, and
     ``at_scale`` makes the same cells of another scale. With ``resume`` only those rounds are run
@@ -127,7 +127,7 @@ def run_sweep(
         except KeyboardInterrupt:
             if is_sweep(folder):
                 raise SweepInterrupted(folder) from None
-            raise  # while calibrating: there is no sweep yet that a command could go on with
+            raise  # while calibrating: there is no sweep yet that a command could continue
         is_new = not is_sweep(folder)
         if is_new:
             start_sweep(folder, arguments)
@@ -242,7 +242,9 @@ def _run(
             try:
                 add_time(turn.planned.cell.config.time_file, record.runtime_s)
             except OSError as error:
-                watcher.warned(f"time_file={error.filename}: {error.strerror}; left out there")
+                watcher.warned(
+                    f"time_file={error.filename}: {error.strerror}; the runtime was not added to it"
+                )
             watcher.round_ended(turn.planned, record)
         if is_ending():
             raise KeyboardInterrupt

@@ -47,8 +47,8 @@ def locked(folder: Path) -> Iterator[None]:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ConfigError(
-                f"hydra.sweep.dir={folder}: another sweep is running there; wait for its end, or "
-                "name another folder"
+                f"hydra.sweep.dir={folder}: another sweep is running there; wait until it ends, "
+                "or name another folder"
             ) from None
         yield
 
@@ -80,7 +80,7 @@ def claimed(folder: Path) -> dict[CellKey, list[Path]]:
             keys[path.parent] = _key_of(path)
     found: dict[CellKey, list[Path]] = {}
     for path, key in sorted(keys.items()):
-        if key is not None:  # else it is nobody's; it is not free either
+        if key is not None:  # else it has no owner, but is not free either
             found.setdefault(key, []).append(path)
     return found
 
@@ -116,15 +116,15 @@ def placed(cells: Sequence[Cell], folder: Path, resume: bool) -> list[Cell]:
     """
     if len({cell.folder for cell in cells}) < len(cells):
         raise ConfigError(
-            f"hydra.sweep.subdir={cells[0].job}: gives several cells one folder; leave it out, or "
-            "let it hold ${hydra.job.num}"
+            f"hydra.sweep.subdir={cells[0].job}: gives several cells the same folder; leave it "
+            "out, or include ${hydra.job.num}"
         )
     resolved = folder.resolve()
     for cell in cells:
         if not cell.folder.resolve().is_relative_to(resolved):
             raise ConfigError(
                 f"hydra.sweep.subdir: {cell.folder} is not inside the sweep's folder {folder}; "
-                "leave it out, or name a folder in there"
+                "leave it out, or name a folder inside it"
             )
     known = claimed(folder) if resume else {}
     if known and known.keys().isdisjoint(cell.key for cell in cells):
@@ -134,8 +134,8 @@ def placed(cells: Sequence[Cell], folder: Path, resume: bool) -> list[Cell]:
         )
     if not resume and (is_sweep(folder) or not all(_is_free(cell.folder) for cell in cells)):
         raise ConfigError(
-            f"hydra.sweep.dir={folder}: already holds another sweep; name another folder, or go on "
-            "with that one (resume=true)"
+            f"hydra.sweep.dir={folder}: already holds another sweep; name another folder, or "
+            "continue that one (resume=true)"
         )
     taken = {path for paths in known.values() for path in paths}
     result = []

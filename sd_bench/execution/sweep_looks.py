@@ -154,7 +154,7 @@ def _stops_with(
     if plan is not None and end > known[-1]:
         raise ConfigError(
             f"more_rounds={more}: {done} rounds are measured, and this sweep was planned to end "
-            f"after {known[-1]}, its one extension included; begin a new sweep with "
+            f"after {known[-1]}, including its one extension; start a new sweep with "
             f"protocol.rounds={end}"
         )
     return (*(n for n in known if n < end), end)

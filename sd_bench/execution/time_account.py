@@ -40,7 +40,7 @@ class Account:
 
         ``servers_import_s`` of them went to the imports of servers that forked rounds.
 
-        ``None`` if a round has no times: nobody can tell what its seconds went to.
+        ``None`` if a round has no times: it is unknown where its seconds went.
         """
         times = [record.times for record in records if record.status != "unsupported"]
         known = [accounted_s(t) for t in times if t is not None]
@@ -74,5 +74,5 @@ class Account:
         )
         return (
             f"{self.total_s:.1f} s: {others}; overhead {self.share('overhead'):.1f} % "
-            f"({self.overhead_per_round_s():.2f} s a round)"
+            f"({self.overhead_per_round_s():.2f} s per round)"
         )

@@ -1,6 +1,6 @@
 """The published flag ``--time_file``: a line for each record, the runtime of its round in seconds.
 
-Other commands may have written to the file before. Which lines are those of a sweep is told by
+Other commands may have written to the file before. The lines of a sweep are recognised by
 their text alone: a runtime has so many digits that no two rounds have the same one.
 """
 

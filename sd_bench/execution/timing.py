@@ -18,12 +18,12 @@ from sd_bench.execution.schedule import spent_s
 from sd_bench.execution.slots import Slots
 from sd_bench.execution.sweep_folder import placed
 
-#: Makes the cells of a sweep anew at the scale of this name.
+#: Makes the cells of a sweep again at the scale of this name.
 AtScale = Callable[[str], list[Cell]]
 
 
 class TimingWatcher(Protocol):
-    """Is told that a calibration begins, and why it came to nothing."""
+    """Called when a calibration begins, and with the reason if it fails."""
 
     def calibrating(self) -> None: ...
 

@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
 #: The exit code that says: the sweep's folder takes no files (EX_IOERR of sysexits.h).
 EXIT_CANNOT_WRITE = 74
-#: The exit code that says: not measured, the environment is none of those that were asked for.
+#: The exit code for: not measured, the environment is not one of the requested ones.
 EXIT_OTHER_ENVIRONMENT = 78
 _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 #: How long the launcher may take to draw a new phase, before the phase begins.
@@ -143,7 +143,7 @@ def main(request: Request, began: float) -> int:
     try:
         report("import")
         record = _measure(config, request, record, report, keep, began)
-    except BrokenPipeError:  # the launcher is gone: nobody wants the record or the exit code
+    except BrokenPipeError:  # the launcher is gone: the record and the exit code are not needed
         return 1
     except _OtherEnvironmentError:
         return EXIT_OTHER_ENVIRONMENT
@@ -335,7 +335,7 @@ def _memory_of(measured: Measured, worker: dict[str, str]) -> Memory:
     """The peaks, with what a forked process's does not hold: it begins without pages of files."""
     if worker["kind"] == "spawn":
         return measured.memory
-    note = "forked: without the pages of libraries that only their import touched"
+    note = "forked: without library pages that only the import touched"
     return structs.replace(
         measured.memory, notes={"process_peak_bytes": note, **measured.memory.notes}
     )
@@ -381,7 +381,7 @@ def _check_device(config: Config, name: str) -> None:
 
 
 def _judged(record: Record, measured: Measured) -> Record:
-    """A round whose output or kernel is wrong keeps its numbers, and is no result."""
+    """A round whose output or kernel is wrong keeps its numbers, but is not a result."""
     from sd_bench.measurement.compilation import why_not_compiled
 
     assert record.kernel_proof is not None

@@ -1,4 +1,4 @@
-"""One round in a process of its own: start it, follow it, and have a record whatever comes of it.
+"""One round in its own process: start it, follow it, and get a record whatever happens.
 
 Nothing that the process leaves is trusted: not its exit code, its reports or its record.
 """

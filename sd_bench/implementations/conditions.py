@@ -47,5 +47,5 @@ class ImageConditions:
         if row.device.type == "cpu":
             timestep = timesteps.numpy()[0]
             if timestep not in self._known.numpy():
-                raise ValueError(f"timestep {timestep} is none of the sampler's")
+                raise ValueError(f"timestep {timestep} is not one of the sampler's timesteps")
         return self._rows.index_select(0, row)

@@ -1,4 +1,4 @@
-"""Where converted networks lie between rounds: a folder of its own for whatever they depend on.
+"""Where converted networks are cached between rounds: one folder per set of inputs.
 
 They are kept in ~/.cache/sd_bench/conversions (XDG_CACHE_HOME and SD_BENCH_CACHE_DIR move it):
 ``rm -r`` is safe at any time. Where they exceed 20 GB (SD_BENCH_CACHE_GB names another number), a
@@ -70,11 +70,11 @@ def conversion_key(config: Config, library: str, version: str, **settings: Any) 
     return f"{library}-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
 
 
-def converted(key: str, convert: Callable[[Path], None], anew: bool = False) -> tuple[Path, str]:
+def converted(key: str, convert: Callable[[Path], None], again: bool = False) -> tuple[Path, str]:
     """The folder of the conversion ``key``, and whether it was there ("warm") or not ("cold").
 
     ``convert`` fills an empty folder. It is called where the entry is missing or its files are not
-    those that were written, or, with ``anew``, in any case. Raises ConversionError, and what
+    those that were written, or, with ``again``, in any case. Raises ConversionError, and what
     ``convert`` does.
     """
     base = cache_folder()

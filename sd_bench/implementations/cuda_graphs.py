@@ -38,7 +38,7 @@ class _Recording:
 class GraphedCalls:
     """Calls of ``run``, recorded once for each combination of the inputs' shapes and dtypes.
 
-    ``watcher`` is told of the last call before each recording, which runs the same operators; a
+    ``watcher`` gets the last call before each recording, which runs the same operators; a
     replay has none. What a recording reads must outlive it: ``forget`` them before the casts of
     weights that autocast keeps are given up. See PyTorch's notes on CUDA graphs.
     """

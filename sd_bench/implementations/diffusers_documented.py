@@ -1,4 +1,4 @@
-"""``implementation=diffusers_documented``: diffusers as its documentation has it for speed.
+"""``implementation=diffusers_documented``: diffusers with its documented settings for speed.
 
 The page is "Accelerate inference", https://huggingface.co/docs/diffusers/optimization/fp16, read as
 of August 2026 (docs/source/en/optimization/fp16.md of huggingface/diffusers, commit 58eb52c080). Of

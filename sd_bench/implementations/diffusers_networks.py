@@ -97,7 +97,7 @@ def build_diffusers(config: Config, device: torch.device) -> DiffusersNetworks:
     Raises WeightsError if ``config.weights`` names a checkpoint that cannot be used.
     """
     model = config.model_version
-    # In the original form each projection has a tensor of its own, as in diffusers.
+    # In the original form each projection has its own tensor, as in diffusers.
     ours = build_networks(replace(config, attention=AttentionConfig(backend="original")), device)
     weights = in_diffusers_layout(model, ours)
     with torch.device("meta"):

@@ -1,4 +1,4 @@
-"""Our networks in OpenVINO's format, made in a process of its own.
+"""Our networks in OpenVINO's format, converted in a separate process.
 
 ``python -m sd_bench.implementations.openvino_conversion`` reads ``{"config", "folder"}`` (JSON)
 from its standard input and fills the folder. The process that measures holds neither our networks
@@ -31,7 +31,7 @@ def convert_apart(config: Config, folder: Path) -> None:
     if done.returncode == 0:
         return
     if done.returncode < 0:
-        last = f"signal {-done.returncode} ended it, as it does where memory runs out"
+        last = f"signal {-done.returncode} ended it, as happens when memory runs out"
     else:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
     print(done.stderr, file=sys.stderr)

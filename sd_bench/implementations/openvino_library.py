@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # Python's way to forbid it
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # prevents the import
 
 import openvino  # noqa: E402
 

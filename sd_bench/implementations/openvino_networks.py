@@ -60,7 +60,7 @@ class OpenVino(ConvertedImplementation):
             device,
             {name: _Network(model) for name, model in compiled.items()},
             conversion,
-            unprovable="OpenVINO runs kernels of its own, none of PyTorch's",
+            unprovable="OpenVINO runs its own kernels, not PyTorch's",
         )
 
 
@@ -85,7 +85,7 @@ def _shared(tensor: Tensor) -> openvino.Tensor:
 
 
 def _read_models(core: openvino.Core, config: Config) -> tuple[dict[str, openvino.Model], str]:
-    """The networks, and whether they were found converted; what does not read is made anew."""
+    """The networks, and whether they were cached; an unreadable conversion is made again."""
 
     def convert(folder: Path) -> None:
         convert_apart(config, folder)
@@ -97,7 +97,7 @@ def _read_models(core: openvino.Core, config: Config) -> tuple[dict[str, openvin
     except RuntimeError:
         if cache == "cold":
             raise
-    folder, cache = converted(key, convert, anew=True)
+    folder, cache = converted(key, convert, again=True)
     return _read(core, folder), cache
 
 

@@ -44,7 +44,7 @@ class Implementation(Protocol):
 
     @property
     def unprovable(self) -> str | None:
-        """Why nobody can see here which attention kernels run, or ``None`` where the profiler does.
+        """Why the attention kernels cannot be seen here, or ``None`` where the profiler sees them.
 
         A cell with a reason is never called proven.
         """
@@ -65,7 +65,7 @@ class Implementation(Protocol):
     def generate(self, batch: Batch, timer: StageTimer) -> Images:
         """The timed call: all from the prompts of ``batch`` to its images.
 
-        ``timer`` is told the end of each stage and step; where there are no stages, nothing.
+        ``timer`` is called at the end of each stage and step; without stages it is not called.
         """
 
 

@@ -49,7 +49,7 @@ class TorchImplementation(Staged):
     """What ours and every peer in PyTorch share.
 
     ``running()`` holds the autocast context, whose cache of cast weights lives as long as the
-    context does. ``watcher`` is told each run of a graph that the compiler has made.
+    context does. ``watcher`` is called for each run of a compiled graph.
     """
 
     conversion: Conversion | None = None

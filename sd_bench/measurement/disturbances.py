@@ -39,7 +39,7 @@ _DELAY_SHARE = 0.05
 _OTHERS_SHARE, _OTHERS_LEAST_S = 0.25, 0.1
 #: ... and no larger share was left over: there was work for more processors than there are.
 _IDLE_SHARE = 0.1
-#: More runnable threads than this for each processor, where nobody counts others' time.
+#: More runnable threads than this for each processor, where others' time is not counted.
 _BUSY_LOAD = 1.5
 
 

@@ -192,7 +192,7 @@ def _memory_bytes() -> int | None:
 
 
 def _project() -> dict[str, Any]:
-    """The commit of the checkout that sd_bench runs from; ``None`` where nobody knows it.
+    """The commit of the checkout that sd_bench runs from; ``None`` where it is unknown.
 
     The variable SD_BENCH_COMMIT tells it of a tree that has travelled without its repository, or
     into another: "<hash> clean", or "<hash> changed".

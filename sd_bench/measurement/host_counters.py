@@ -32,7 +32,8 @@ def num_processors() -> int:
 class HostCounters:
     """A context in which the counters can be read; use it in the main thread.
 
-    That a process was stopped nobody tells it, only that it goes on (SIGCONT): this is counted.
+    A process does not notice that it was stopped, only that it continues (SIGCONT): this is
+    counted.
     """
 
     def __init__(self) -> None:

@@ -42,7 +42,7 @@ _HARMLESS_OPTIONS = (
 
 
 def own_processors() -> list[int]:
-    """The numbers of the processors that this process may run on; empty where nobody tells."""
+    """The numbers of the processors that this process may run on; empty if not reported."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
@@ -140,7 +140,7 @@ def nodes_of(numbers: Iterable[int], root: Path = _ROOT) -> set[int]:
 
 
 def memory_policy() -> tuple[str | None, set[int]]:
-    """This process's policy as numactl sets it, and the nodes of it; None where it is not told."""
+    """This process's policy as numactl sets it, and its nodes; None where it is not reported."""
     number = _GET_MEMPOLICY.get(platform.machine()) if sys.platform == "linux" else None
     if number is None:
         return None, set()
@@ -184,7 +184,7 @@ def describe_machine(root: Path = _ROOT) -> dict[str, Any]:
 
     The identity is that of the system's installation (machine-id(5)) and of the board, where that
     may be read. An image of a container may hold neither, or the same on every machine: then two
-    machines of one model are told apart no further.
+    machines of one model are not distinguished further.
     """
     board = root / "sys/class/dmi/id"
     model = " ".join(filter(None, (_text(board / n) for n in ("sys_vendor", "product_name"))))

@@ -33,7 +33,7 @@ class Step:
     ``num_launched`` kernels, copies and fills were launched one by one (not by a CUDA graph), of
     which the trace lacks ``num_lost``. Of the ``num_kernels`` that it has, it does not say for
     ``num_unjoined`` which operator launched them, and ``num_replayed`` a CUDA graph replayed:
-    the classes of both are told by their names alone. ``num_waits`` is how often
+    the classes of both are found by their names only. ``num_waits`` is how often
     the host waited for the device before the end, or on a CPU would have: took a tensor's value.
     """
 

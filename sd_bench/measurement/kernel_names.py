@@ -1,4 +1,4 @@
-"""Which class of work a kernel or an operator belongs to, told by its name.
+"""Which class of work a kernel or an operator belongs to, found by its name.
 
 Each library names its kernels by a scheme of its own: cuDNN writes its name into a convolution's
 (``volta_fp16_s884cudnn_fp16_...``, ``cutlass_cudnn_infer::Kernel``), cuBLAS the product's kind
@@ -72,7 +72,7 @@ _KERNELS = _table(
     (r"native(?:::|\d+)reduce_kernel", "other"),  # whatever it reduces with, a norm too
     (rf"{_NORM}|(?<![a-z])bn_[fb]w|gammabeta", "normalisation"),
     (r"compute(?:backward)?fusedparams|computeinternalgradients", "normalisation"),
-    # of cuDNN's what is no convolution; then convolutions by the algorithm, and by cuDNN's name
+    # cuDNN's other kernels; then convolutions by the algorithm, and by cuDNN's name
     (r"pool", "other"),
     (r"op_(?:generic_)?tensor_?kernel|add_?tensor_?kernel|activation_[fb]w", "element_wise"),
     (r"lstm|(?<![a-z])(?:gru|rnn)", "other"),

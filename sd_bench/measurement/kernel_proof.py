@@ -173,7 +173,7 @@ def judge(
 
 
 def unprovable(attention: AttentionConfig, why: str) -> KernelProof:
-    """The proof of a round whose kernels nobody can see: none, with the reason."""
+    """The proof of a round whose kernels cannot be seen: unproven, with the reason."""
     return KernelProof(
         expected=attention.backend,
         proven=False,

@@ -70,7 +70,7 @@ def measure_matmul_rate(
 
 
 def _time_products(device: torch.device, dtype: torch.dtype, size: int, ends: float) -> list[float]:
-    """Seconds of those that this PyTorch can do, and that there is memory for."""
+    """Seconds of those that this PyTorch supports, and that fit into memory."""
     seconds = []
     with suppress(RuntimeError):
         for product in _products(device, dtype, size):
@@ -95,7 +95,7 @@ def _products(
 
 
 def _fastest(device: torch.device, product: Callable[[], torch.Tensor], ends: float) -> float:
-    """Seconds of the fastest of a few products, after one that nobody counts."""
+    """Seconds of the fastest of a few products, after an uncounted one."""
     seconds = [_seconds_of(device, product)]
     for _ in range(_MOST):
         if len(seconds) > _FEWEST and time.perf_counter() + min(seconds) > ends:

@@ -11,7 +11,7 @@ from sd_bench.records import Memory
 
 
 def reset_device_peak(device: torch.device) -> None:
-    """Start the device's peak anew, so that it holds sampling and not building."""
+    """Reset the device's peak, so that it covers sampling and not building."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
 

@@ -210,7 +210,7 @@ def _is_finite(images: Images) -> bool:
 def holds_constant_image(pixels: torch.Tensor) -> bool:
     """Whether any image of ``pixels`` [B, 3, H, W] in 0..1 is a single colour.
 
-    A colour's values may differ by one of the 255 steps of a PNG, which nobody can see and which
+    A colour's values may differ by one of the 255 steps of a PNG, which is invisible and which
     rounding makes of a constant; a picture of anything differs by more.
     """
     flat = pixels.float().flatten(2)  # [B, 3, HW]

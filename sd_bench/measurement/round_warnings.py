@@ -49,10 +49,10 @@ def _of_environment(record: Record) -> Iterator[str]:
     variables = record.environment.get("variables", {})
     slowing = [f"{n}={variables[n]}" for n in _CHATTY if variables.get(n, "").lower() not in _NO]
     if slowing:
-        yield f"{', '.join(slowing)}: a library is slowed by that inside the timed calls"
+        yield f"{', '.join(slowing)}: this slows a library down inside the timed calls"
     if switches := record.environment.get("python_switches"):
         told = ", ".join(n if v is True else f"{n} {v}" for n, v in switches.items())
-        yield f"Python is slowed by its switches: {told}"
+        yield f"Python is slowed down by its switches: {told}"
 
 
 def _of_numbers(record: Record) -> Iterator[str]:
@@ -64,7 +64,7 @@ def _of_numbers(record: Record) -> Iterator[str]:
         if in_tf32:
             yield (
                 f"precision=fp32 computed {' and '.join(in_tf32)} in TF32 (10 bits of mantissa), "
-                "as PyTorch does on this GPU unless told otherwise: the GPU's fp32 peak is no "
+                "as PyTorch does on this GPU by default: the GPU's fp32 peak is not an upper "
                 "bound for them"
             )
     version, proof = record.environment.get("cudnn"), record.kernel_proof
@@ -122,7 +122,7 @@ def _of_compilation(record: Record) -> Iterator[str]:
     if done is not None and done.graph_breaks:
         yield f"torch.compile broke the network into parts: {done.graph_breaks} graph breaks"
     if done is not None and done.recompilations:
-        yield f"torch.compile compiled anew: {done.recompilations} times"
+        yield f"torch.compile recompiled {done.recompilations} times"
     if done is not None and done.graph_breaks and done.given_up:
         yield f"torch.compile left {done.given_up} part(s) of the network eager"
     if done is not None and record.choices.get("precision") == "autocast":
@@ -142,6 +142,6 @@ def _of_telemetry(record: Record) -> Iterator[str]:
         steady = f"{int(sorted(clocks)[len(clocks) // 4])}"
         uuid = record.environment.get("device_instance", {}).get("uuid") or "0"
         yield (
-            "the GPU's clock is not locked; an administrator can hold it: nvidia-smi "
+            "the GPU's clock is not locked; an administrator can lock it: nvidia-smi "
             f"--id={uuid} --lock-gpu-clocks={steady},{steady} (undone by --reset-gpu-clocks)"
         )

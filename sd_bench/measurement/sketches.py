@@ -1,4 +1,4 @@
-"""Sketches: 64 sums of a tensor that tell how far it is from another one, of the same shape.
+"""Sketches: 64 sums of a tensor that show how far it is from another one of the same shape.
 
 Each element is added, with a random sign, to one of the sums, chosen at random (the count sketch:
 Charikar, Chen and Farach-Colton 2002). The sum of their squares then has the tensor's own sum of
@@ -40,7 +40,7 @@ def sketch(tensor: torch.Tensor) -> list[float]:
 
 
 def sketch_stages(outputs: Mapping[str, torch.Tensor]) -> dict[str, list[float]]:
-    """The sketch of each output by the stage that it is of; none of one that is not finite."""
+    """The sketch of each output by its stage; none for an output that is not finite."""
     sketches = {stage: sketch(output) for stage, output in outputs.items()}
     return {stage: sums for stage, sums in sketches.items() if np.isfinite(sums).all()}
 

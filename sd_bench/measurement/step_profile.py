@@ -30,7 +30,8 @@ _LEAD_IN_S = 0.05
 #: How often a step is profiled on a device before one with lost kernels is accepted.
 _MOST_TRIES = 3
 _COMPILED_NOTE = (
-    "compiled: attention is told by the names of operators and kernels alone; what torch.compile "
+    "compiled: attention is recognised only by the names of operators and kernels; what "
+    "torch.compile "
     "generates for a CPU counts as other, and a matrix product of attention that a CUDA graph "
     "replays as a matrix product"
 )
@@ -43,7 +44,7 @@ _IDLE_NOTE = (
 def profile_step(implementation: Implementation, trace_file: Path) -> Profile:
     """Take one step apart and keep its trace, gzipped; for use within ``implementation.running()``.
 
-    It is the second step, with one guided UNet call, or the first where there is no other. Raises
+    It is the second step, with one guided UNet call, or the first if there is no other. Raises
     OSError if the file cannot be written.
     """
     config = implementation.config
@@ -85,7 +86,7 @@ def _profile_until_whole(
     if is_confirmed:
         return *best, {}
     counts = ", ".join(map(str, replayed))
-    note = f"each profile saw another number of the graph's kernels ({counts}): some may be lost"
+    note = f"the profiles saw different numbers of the graph's kernels ({counts}): some may be lost"
     return *best, {"graph_kernels": note}
 
 
@@ -109,12 +110,12 @@ def notes_on(step: Step, on_device: bool, compiled: bool) -> dict[str, str]:
     if step.num_unjoined and on_device:
         notes["operators"] = (
             f"the trace does not say which operator launched {step.num_unjoined} of "
-            f"{step.num_kernels} kernels: their names alone tell their class"
+            f"{step.num_kernels} kernels: only their names give their class"
         )
     if step.num_replayed:
         notes["graph"] = (
             f"a CUDA graph replayed {step.num_replayed} of {step.num_kernels} kernels: "
-            "their names alone tell their class"
+            "only their names give their class"
         )
     return notes
 
@@ -123,7 +124,7 @@ def notes_on(step: Step, on_device: bool, compiled: bool) -> dict[str, str]:
 def attention_scopes(modules: Iterable[nn.Module]) -> Iterator[None]:
     """A scope in the profiler's trace around each call of these attention modules.
 
-    Hooks would make the compiler compile anew, so this is for networks that are not compiled.
+    Hooks would make the compiler recompile, so this is for networks that are not compiled.
     """
     scopes: list[Any] = []
 

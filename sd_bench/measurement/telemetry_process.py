@@ -104,13 +104,13 @@ def rapl_counters(notes: dict[str, str], root: Path = _POWERCAP) -> dict[str, Re
         for zone in zones:
             zone.joules()
     except PermissionError:
-        notes["joules"] = f"reading {packages[0]}/energy_uj takes root's rights"
+        notes["joules"] = f"reading {packages[0]}/energy_uj needs root"
         return {}
     return {"joules": lambda: sum(zone.joules() for zone in zones)}
 
 
 class RaplZone:
-    """One counter, which starts anew at its largest value."""
+    """One counter, which starts again at 0 after its largest value."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "energy_uj"
@@ -175,8 +175,8 @@ def power_reading(nvml: Any, gpu: Any, notes: dict[str, str]) -> Reading:
         instant()
     except Exception as error:  # an older NVML, driver or GPU has none
         notes["power_w"] = (
-            f"no reading of the moment ({type(error).__name__}: {error}): nvmlDeviceGetPowerUsage "
-            "instead, which on Ampere and later (but the A100) is the mean of the last second"
+            f"no instantaneous reading ({type(error).__name__}: {error}): nvmlDeviceGetPowerUsage "
+            "instead, which on Ampere and later (except the A100) is the mean of the last second"
         )
         return lambda: nvml.nvmlDeviceGetPowerUsage(gpu) / 1e3
     return instant

@@ -27,7 +27,7 @@ def why_no_packed_weights(dtype: torch.dtype) -> str | None:
         return "this PyTorch is built without oneDNN"
     missing = [name for name in _OPERATORS if not hasattr(torch.ops.mkldnn, name)]
     if missing:
-        return f"this PyTorch has no {missing[0]} of oneDNN's"
+        return f"this PyTorch lacks {missing[0]} of oneDNN"
     supports = {
         torch.bfloat16: "_is_mkldnn_bf16_supported",
         torch.float16: "_is_mkldnn_fp16_supported",

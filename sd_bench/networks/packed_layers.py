@@ -42,7 +42,7 @@ class PackedLinear(nn.Module):
         bias: Tensor | None = None,
     ) -> Tensor:
         """The product, and what the same kernel does with it: one of ``then`` (an activation),
-        ``plus`` and ``times`` (of the result's shape). ``bias`` takes the place of its own.
+        ``plus`` and ``times`` (of the result's shape). ``bias`` replaces the module's own.
         """
         packed = self.pack(x.numel() // self.in_features)
         bias = self.bias if bias is None else bias

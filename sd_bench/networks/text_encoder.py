@@ -96,7 +96,7 @@ class TextEncoder(nn.Module):
         self.fill_mask()
 
     def fill_mask(self) -> None:
-        """Compute the causal mask, which is no parameter: ``to_empty`` leaves garbage in it."""
+        """Compute the causal mask, which is not a parameter: ``to_empty`` leaves garbage in it."""
         mask = self.model.attn_mask
         mask.copy_(torch.full_like(mask, float("-inf")).triu(1))
 

@@ -34,7 +34,7 @@ def record_path(job_dir: Path, round_index: int) -> Path:
 
 
 def round_number(path: Path) -> int | None:
-    """The round whose record has this name; ``None`` if that is no record's name."""
+    """The round whose record has this name; ``None`` if it is not a record's name."""
     found = re.fullmatch(r"round-(\d{1,9})\.json", path.name)
     return None if found is None else int(found[1])
 
@@ -86,7 +86,7 @@ class _Head(Struct):
 
 
 def _decoded(text: str) -> Record:
-    """A record of any version. Raises NewerRecordError, and ValueError for what is no record."""
+    """A record of any version. Raises NewerRecordError, and ValueError if it is not a record."""
     try:
         newest: Record = parse_json(text, Record)
         return newest

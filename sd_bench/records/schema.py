@@ -14,18 +14,18 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 class Stored(Struct, frozen=True, forbid_unknown_fields=True):
-    """A part of a record. Types and names of its fields are checked where it is read."""
+    """A part of a record. The types and names of its fields are checked on reading."""
 
 
 class Iteration(Stored, frozen=True, kw_only=True):
     """One text-to-image call on one batch, in seconds.
 
     ``total_s`` runs from tokens to image tensor with the device synchronised at both ends.
-    ``steps_s`` has one entry a sampler step; PLMS's first step holds two UNet calls.
+    ``steps_s`` has one entry per sampler step; PLMS's first step contains two UNet calls.
     Stages are ``None`` and ``steps_s`` empty where an implementation is one call without stages.
-    ``device_total_s`` is the same by the device's own clock (CUDA events). ``begun_s`` counts from
-    the begin of the round's first timed iteration, on the clock of the telemetry: that of a
-    warm-up is negative. ``flags`` say in a word or two what disturbed it ("throttled:
+    ``device_total_s`` is the same on the device's own clock (CUDA events). ``begun_s`` counts from
+    the start of the round's first timed iteration, on the telemetry's clock: that of a
+    warm-up is negative. ``flags`` name in a word or two what disturbed it ("throttled:
     sw_power_cap"); a flagged iteration is never dropped. ``counters`` are what the telemetry
     counted while it ran (``involuntary_context_switches``, ``steal_s``, ``joules``, ...).
     """
@@ -56,9 +56,9 @@ class Iteration(Stored, frozen=True, kw_only=True):
 class Times(Stored, frozen=True, kw_only=True):
     """All times of one round, in seconds. ``iterations`` are the timed ones, in order.
 
-    ``prepare_s`` makes the inputs of a UNet call, and so holds the text encoder's first call.
-    ``first_call_s`` is the first UNet call, which holds the compilation; it is left out of the
-    runtime. ``compile_cache`` says whether that found its kernels ready ("warm") or not ("cold").
+    ``prepare_s`` makes the inputs of a UNet call, and so includes the text encoder's first call.
+    ``first_call_s`` is the first UNet call, which includes the compilation; it is left out of the
+    runtime. ``compile_cache`` is "warm" if its kernels were cached, else "cold".
     ``worker_s`` is the life of the worker, from its first line up to the writing of the record.
     """
 
@@ -92,8 +92,8 @@ class Memory(Stored, frozen=True, kw_only=True):
 class Energy(Stored, frozen=True, kw_only=True):
     """Energy of the timed iterations; ``None`` with a reason in ``notes`` where it cannot be had.
 
-    ``source`` is "nvml" (the GPU's own counter) or "rapl" (the processor's packages, whoever used
-    them).
+    ``source`` is "nvml" (the GPU's own counter) or "rapl" (the processor's packages, with
+    everything that runs there).
     """
 
     joules: float | None
@@ -103,12 +103,12 @@ class Energy(Stored, frozen=True, kw_only=True):
 
 
 class Telemetry(Stored, frozen=True, kw_only=True):
-    """What device and host did while the timed iterations ran, sampled by another process.
+    """Device and host while the timed iterations ran, sampled by another process.
 
     ``at_s`` holds the times of the samples on the clock of ``Iteration.begun_s``; each of
-    ``series`` has one value a sample (its name ends in its unit: ``sm_clock_mhz``, ``power_w``,
+    ``series`` has one value per sample (its name ends in its unit: ``sm_clock_mhz``, ``power_w``,
     ``temperature_c``, ``load_average``, ...), ``throttle_reasons`` one list of words. ``counters``
-    are the sums of the timed iterations' own. What cannot be had is missing, with the reason in
+    are the sums of the timed iterations' own. What is not available is missing, with the reason in
     ``notes``.
     """
 
@@ -121,11 +121,11 @@ class Telemetry(Stored, frozen=True, kw_only=True):
 
 
 class Compilation(Stored, frozen=True, kw_only=True):
-    """What torch.compile did: how many graphs, breaks between them, and compilations anew.
+    """What torch.compile did: how many graphs, breaks between them, and recompilations.
 
     ``eager_calls`` are the UNet calls, timed and before, in which no graph ran; ``given_up`` the
     parts of the network that the compiler left eager, ``failed_graphs`` the graphs that it could
-    not compile. ``None`` with a reason in ``notes`` where this PyTorch does not tell.
+    not compile. ``None`` with a reason in ``notes`` where this PyTorch does not count them.
     """
 
     graphs: int | None
@@ -138,10 +138,10 @@ class Compilation(Stored, frozen=True, kw_only=True):
 
 
 class Conversion(Stored, frozen=True, kw_only=True):
-    """What an implementation took to turn our networks into its own, in seconds.
+    """How long an implementation took to convert our networks, in seconds.
 
     ``convert_s`` is the conversion itself and ``compile_s`` making it ready for the device;
-    ``cache`` says whether the conversion was found made ("warm") or not ("cold"). ``settings`` are
+    ``cache`` is "warm" if the conversion was cached, else "cold". ``settings`` are
     those that it was compiled with (precision hint, threads, ...).
     """
 
@@ -154,9 +154,9 @@ class Conversion(Stored, frozen=True, kw_only=True):
 class Profile(Stored, frozen=True, kw_only=True):
     """Where one sampler step's time went, in seconds by class of kernel (``profile=true``).
 
-    ``step_s`` is the step's wall time under the profiler, ``idle`` among the classes what no
-    kernel filled: the classes add up to it. ``kernels`` are the ten longest, in seconds.
-    ``trace_file`` is Chrome's format, gzipped, relative to the record.
+    ``step_s`` is the step's wall time under the profiler, ``idle`` the part without a kernel: the
+    classes add up to it. ``kernels`` are the ten longest, in seconds. ``trace_file`` is Chrome's
+    format, gzipped, relative to the record.
     """
 
     trace_file: str | None
@@ -183,10 +183,9 @@ class Flops(Stored, frozen=True, kw_only=True):
 class KernelProof(Stored, frozen=True, kw_only=True):
     """What ran in one UNet call of the module that was timed, read from the profiler.
 
-    ``unprovable`` is the reason why nobody can see which kernels ran, where that is so: then
-    ``proven`` is false, and no fault of the round's.
-    ``read_from`` is the file name of the record whose round was looked at, beside this one: its
-    cell ran in the same kind of process. ``None`` where it was this round itself.
+    ``unprovable`` is the reason why the kernels that ran cannot be seen, if so: then ``proven`` is
+    false, and the round is still valid. ``read_from`` is the file name of the record, beside this
+    one, whose round was profiled, in the same kind of process. ``None`` if it was this round.
     """
 
     expected: str
@@ -203,8 +202,8 @@ class Output(Stored, frozen=True, kw_only=True):
     """What the first timed iteration produced; file names are relative to the record.
 
     Mean and deviation of the latents are ``None`` where they are not finite. ``stage_sketches``
-    hold, for each stage whose output is known, a few sums of it that say how far two outputs are
-    apart (`sd_bench.measurement.sketches`); "unet_call" is the first call's.
+    hold, for each stage whose output is known, a few sums of it that show how far apart two outputs
+    are (`sd_bench.measurement.sketches`); "unet_call" is the first call's.
     """
 
     latents_file: str | None
@@ -231,12 +230,12 @@ class MatmulRate(Stored, frozen=True, kw_only=True):
 
 
 class Efficiency(Stored, frozen=True, kw_only=True):
-    """Counted operations over measured seconds, of the timed iterations, by the part of them.
+    """Counted operations of the timed iterations divided by measured seconds, by part.
 
     Parts are "iteration" (over its median time) and, where there are stages, "text_encode",
     "denoise" and "vae_decode" (over their mean times). ``share_of_matmul`` is the part of the
     machine's ``matmul_rate``, ``share_of_peak`` that of the datasheet's peak for the precision; 1
-    is all of it, and more than 1 says that the rate or the peak is not the ceiling.
+    is all of it; more than 1 means that the rate or the peak is not the ceiling.
     """
 
     flop_per_s: dict[str, float]
@@ -255,7 +254,7 @@ class Failure(Stored, frozen=True, kw_only=True):
 
 
 class Looks(Stored, frozen=True, kw_only=True):
-    """When the sweep was to look at its verdicts, fixed before its first round.
+    """When the sweep planned to look at its verdicts, fixed before its first round.
 
     ``rule`` names the rule (docs/statistics.md), ``looks`` are the numbers of rounds it looks
     after, the last of which is where it ends; ``error`` is the chance of a wrong verdict in the
@@ -278,7 +277,7 @@ class Looks(Stored, frozen=True, kw_only=True):
 class FirstAttempt(Stored, frozen=True, kw_only=True):
     """A round that was disturbed and measured again: ``file`` lies beside the record.
 
-    ``disturbed_by`` says by what; the times had no part in it.
+    ``disturbed_by`` names the cause; the times do not decide it.
     """
 
     file: str

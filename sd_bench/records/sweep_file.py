@@ -81,5 +81,5 @@ def _read_marker(marker: Path) -> _Marker | None:
         return found
     except UnusableFileError:
         raise ConfigError(
-            f"{marker}: does not read; give the sweep's arguments and hydra.sweep.dir=FOLDER anew"
+            f"{marker}: cannot be read; give the sweep's arguments and hydra.sweep.dir=FOLDER again"
         ) from None

@@ -1,4 +1,4 @@
-"""Records of older schema versions, put as the newest version would say it."""
+"""Records of older schema versions, translated to the newest version."""
 
 from __future__ import annotations
 

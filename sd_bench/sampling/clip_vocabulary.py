@@ -1,4 +1,4 @@
-"""CLIP's tokenizer, as open_clip has it, without all that importing open_clip brings along.
+"""CLIP's tokenizer from open_clip, without everything that importing open_clip loads.
 
 ``import open_clip`` imports torchvision, timm, transformers and PyTorch's compiler, more than half
 of what an eager round would import. Its tokenizer needs none of them, and is one file.

@@ -12,7 +12,7 @@ from sd_bench.sampling.schedule import Schedule
 
 
 class DDIM:
-    """One UNet call a step. ``eta`` 0 is deterministic, 1 is as noisy as ancestral sampling."""
+    """One UNet call per step. ``eta`` 0 is deterministic, 1 is as noisy as ancestral sampling."""
 
     def __init__(self, schedule: Schedule, steps: int, prediction: str, eta: float = 0.0) -> None:
         self.schedule = schedule

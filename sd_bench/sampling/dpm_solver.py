@@ -16,7 +16,7 @@ _LOWER_ORDER_BELOW = 15
 
 
 class DPMSolver:
-    """One UNet call a step, at timesteps that lie between the schedule's own."""
+    """One UNet call per step, at timesteps that lie between the schedule's own."""
 
     def __init__(self, schedule: Schedule, steps: int, prediction: str) -> None:
         self.prediction = prediction
@@ -31,7 +31,7 @@ class DPMSolver:
         self.half_log_snr = [
             math.log(s) - math.log(n) for s, n in zip(self.signal, self.noise_level, strict=True)
         ]
-        #: What the UNet is told: fractions of the schedule's timesteps.
+        #: What the UNet gets: fractions of the schedule's timesteps.
         self.timesteps = ((times - 1.0 / count) * count).tolist()
 
     def __call__(

@@ -16,7 +16,8 @@ class Sampler(Protocol):
     """Turns noise into latents.
 
     ``on_step`` is called after each step; ``noise`` draws fresh standard noise of x's shape, for
-    samplers that are stochastic. ``timesteps`` are what the UNet is told, ascending or descending.
+    samplers that are stochastic. ``timesteps`` are the timesteps that the UNet gets, ascending or
+    descending.
     """
 
     num_unet_calls: int

@@ -28,10 +28,10 @@ class Networks(Protocol):
 
 
 class StageTimer(Protocol):
-    """Is told the end of each stage and step; must not wait for the device."""
+    """Called at the end of each stage and step; must not wait for the device."""
 
     def step(self) -> None:
-        """The end of a step: one move of the sampler to less noise, with one UNet call or two."""
+        """The end of a step: the sampler moves to less noise once, with one or two UNet calls."""
 
     def stage(self, name: str) -> None:
         """The end of a stage."""
@@ -40,9 +40,9 @@ class StageTimer(Protocol):
 @dataclass(frozen=True, slots=True)
 class Batch:
     """The input of one call: prompt tokens [B, 77], those of the negative prompt [B, 77], and the
-    initial latents [B, 4, H, W] in fp32; ``noises`` are as many more, one a step, for a stochastic
-    sampler. ``prompts`` and ``negative_prompts`` are the texts of the tokens, for an implementation
-    that has a tokenizer of its own.
+    initial latents [B, 4, H, W] in fp32; ``noises`` are of the same shape, one per step, for a
+    stochastic sampler. ``prompts`` and ``negative_prompts`` are the texts of the tokens, for an
+    implementation that has its own tokenizer.
     """
 
     prompts: tuple[str, ...]

@@ -62,5 +62,5 @@ def _respell_special_tokens(tokenizer: Any) -> None:
 
 
 def _cleaned_as_transformers_does(text: str) -> str:
-    """Unlike open_clip's: no HTML entities resolved, no broken encodings mended."""
+    """Unlike open_clip's: no HTML entities resolved, no broken encodings repaired."""
     return re.sub(r"\s+", " ", unicodedata.normalize("NFC", text)).lower().strip()

@@ -1,5 +1,5 @@
-"""What both commands show on a terminal alike: the answers, their table, lines that wrap; and the
-console, which outlives its reader.
+"""What both commands show: answers and their table, wrapped lines, a console that survives a closed
+pipe.
 
 May import ``verdicts`` and what lies below it, and rich.
 """

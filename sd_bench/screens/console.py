@@ -37,7 +37,7 @@ def say(text: str, stream: IO[str] | None = None) -> None:
 
 
 def is_reader_gone() -> bool:
-    """Whether nobody reads stdout or stderr any more; what is left for them is dropped then."""
+    """Whether nobody reads stdout or stderr any more; their remaining output is dropped then."""
     gone = [stream for stream in (sys.stdout, sys.stderr) if _has_no_reader(stream)]
     for stream in gone:
         _give_up(stream)
@@ -58,7 +58,7 @@ def _has_no_reader(stream: IO[str]) -> bool:
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Go on measuring, and say no more."""
+        """Go on measuring, without further output."""
         _give_up(self.file)
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from sd_bench.errors import printable
 
-#: How wide lines are where there is no terminal that says.
+#: The width of lines without a terminal.
 _WIDTH_OF_A_FILE = 100
 
 _INDENT = "  "
@@ -34,7 +34,7 @@ def choose_width(is_terminal: bool) -> int | None:
 
 
 def print_line(console: Console, text: str, copied: str = "", style: str = "") -> None:
-    """Print a sentence, and behind or below it a command or path that nobody breaks inside.
+    """Print a sentence, and after or below it a command or path that is never broken.
 
     ``text`` is wrapped at spaces. A word that is longer than the screen, such as a path, stays one.
     """

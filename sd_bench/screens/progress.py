@@ -1,4 +1,4 @@
-"""How far a command is, before it has anything to show: said where it takes more than a moment."""
+"""How far a command is, before it has anything to show, if that takes more than a moment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sd_bench.screens.lines import choose_width, is_notebook, print_line
 
 _Item = TypeVar("_Item")
 
-#: Seconds that nobody needs to be told of.
+#: Seconds that are too short for a message.
 _MOMENT_S = 2.0
 #: So few are done soon, on a busy machine too.
 _FEW = 20
@@ -30,7 +30,7 @@ def counted(
     console: Console | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Generator[_Item, None, None]:
-    """The items; after two seconds it is said how many are done, as in ``312 of 1000 cells``.
+    """The items; after two seconds it shows how many are done, as in ``312 of 1000 cells``.
 
     On a terminal and in a notebook that is a bar, which is gone at the end; elsewhere a line, and
     another each time that as long again has passed. It goes to standard error unless a console is

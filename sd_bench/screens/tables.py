@@ -91,7 +91,7 @@ def _room(num_columns: int, console: Console) -> int:
 def _widths(
     columns: Sequence[Sequence[str]], numeric: frozenset[str], room: int
 ) -> list[int | None]:
-    """Widths at which only spaces break lines; all ``None`` where there is no need, or no room.
+    """Widths at which only spaces break lines; all ``None`` if not needed, or without room.
 
     Numbers are the last to be broken.
     """

@@ -99,7 +99,7 @@ class Judgement:
     def exceeds(self, slowdown: float) -> bool | None:
         """Whether the cell is slower than its baseline by more than a share (0.05 is 5 %).
 
-        ``None`` if that cannot be said. True follows from the interval at the level of the table,
+        ``None`` if that is undecided. True follows from the interval at the level of the table,
         False from that of ``same``: at any true slow-down only one of the two can be wrong.
         """
         if self.too_few_rounds or self.estimate.doubtful:
@@ -137,7 +137,7 @@ def judge_table(
     margin: float = DEFAULT_MARGIN,
     family: int | None = None,
 ) -> TableJudgement:
-    """A verdict for each comparison, at a look after the rounds that there are.
+    """A verdict for each comparison, at a look after the rounds so far.
 
     ``plan`` is that of all comparisons, or one for each of them. ``family`` is the number of
     comparisons in the table that was planned, if some are missing. ``margin`` is a share: 0.01 is

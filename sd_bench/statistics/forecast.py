@@ -23,7 +23,7 @@ _LOOKS_AT_ONCE = 32
 
 
 class Forecast(NamedTuple):
-    """What would probably decide a comparison; ``None`` where that cannot be said.
+    """What would probably decide a comparison; ``None`` where that is unknown.
 
     ``further_rounds`` are those of the plan, its one extension among them: to add just them costs
     nothing of what the plan promises. ``new_sweep_rounds`` is how many a new sweep, planned so

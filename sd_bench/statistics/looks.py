@@ -1,4 +1,4 @@
-"""All looks of a sweep from its rounds: what was decided when, whoever asks and whenever.
+"""All looks of a sweep from its rounds: what was decided when, the same for everyone who asks.
 
 A launcher calls this after a planned look to learn what may rest, an analysis afterwards to print
 the verdicts. Both get the same, since what was decided at a look stays decided, with the rounds and

@@ -1,4 +1,4 @@
-"""A mean that a few disturbed rounds cannot move.
+"""A mean that a few disturbed rounds do not change.
 
 The generalized extreme Studentized deviate test (ESD) sets values aside that no noise of the rest
 explains; mean and standard error are of the others. Without a disturbed value this is the ordinary

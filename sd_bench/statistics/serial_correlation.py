@@ -135,7 +135,7 @@ def permutation_p(autocorrelation: Numbers, drawn: Numbers) -> Numbers:
     """The share of orders with at least this mean autocorrelation, the one found among them.
 
     The permutation test of Wald and Wolfowitz (1943), over several series at once. One-sided: an
-    alternating series makes intervals too long, which misleads nobody. Exact where rounds are
+    alternating series makes intervals too long, which is harmless. Exact where rounds are
     exchangeable. ``autocorrelation`` ``[...]``, ``drawn`` ``[..., draws]``.
     """
     as_large = drawn >= autocorrelation[..., None] - 1e-12

@@ -83,7 +83,7 @@ def write_answer(folder: Path, answer: Tuned) -> Path:
 
 
 def read_answer(path: Path) -> Tuned:
-    """Raises ConfigError, naming the file, for what is no answer."""
+    """Raises ConfigError, naming the file, if it is not an answer."""
     try:
         data = read_json(path, _LARGEST)
     except OSError as error:

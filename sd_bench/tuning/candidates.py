@@ -48,7 +48,7 @@ def name_overrides(overrides: Sequence[str]) -> str:
 
 
 class Candidates:
-    """Makes the candidates of one workload, each with a folder of its own in ``folder``."""
+    """Makes the candidates of one workload, each with its own folder in ``folder``."""
 
     def __init__(self, typed: Sequence[str], folder: Path) -> None:
         self._typed = tuple(typed)

@@ -44,7 +44,7 @@ def judge_units(
     if judgement.word == "faster":
         return _with_break_even(estimated, base, images, batch_size)
     if judgement.decided or is_last or turns == LAST_LOOK:
-        words = {"slower": "slower", "same": "equally fast", "unclear": "not told apart"}
+        words = {"slower": "slower", "same": "equally fast", "unclear": "no difference found"}
         return replace(estimated, status=OUT, reason=words[judgement.word])
     return replace(estimated, status=RACING)
 

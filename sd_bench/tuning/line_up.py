@@ -99,8 +99,8 @@ def line_up(
 
 def _why_left_out(round_s: float, rounds: int, needed_s: float) -> str:
     return (
-        f"{rounds} rounds of it, of about {round_s:.0f} s each, did not fit into what the budget "
-        f"had left; budget={math.ceil(needed_s / 60)}min would probably do"
+        f"{rounds} rounds of it, of about {round_s:.0f} s each, did not fit into the rest of the "
+        f"budget; budget={math.ceil(needed_s / 60)}min would probably be enough"
     )
 
 

@@ -51,7 +51,7 @@ def _version(package: str) -> str | None:
 def free_bytes(meminfo: Path = _MEMINFO, root: Path = _ROOT) -> int | None:
     """Host memory that further processes may take, by the system and by the control groups.
 
-    ``None`` where nobody tells.
+    ``None`` where it is not reported.
     """
     known = [_available(meminfo), *(_left_in(group) for group in cpu_groups(root))]
     return min((each for each in known if each is not None), default=None)

@@ -37,12 +37,12 @@ _TURN_S = 0.3
 _MOST_CALLS = 200
 #: A candidate that is not ready after so many times what the default took, and so long, hangs.
 _TIMES_AS_LONG, _LEAST_START_S = 40.0, 120.0
-#: Turns before anything can be decided: a candidate for which there is no time is not begun.
+#: Turns before anything can be decided: a candidate without time for them is not started.
 _FEWEST_TURNS = 6
 
 
 class RaceWatcher(Protocol):
-    """Is told what becomes of the candidates; never while a call is timed."""
+    """Called with what happens to the candidates; never while a call is timed."""
 
     def changed(self, row: Row) -> None: ...
 
@@ -108,8 +108,8 @@ class Race:
             if candidate.reason is None and candidate.hash != default.hash:
                 return
         raise ConfigError(
-            "nothing to choose between: every switch of conf/tune.yaml is typed, is the default "
-            "already or cannot run here; leave out some of what is typed"
+            "nothing to choose between: every switch of conf/tune.yaml is given, is the default "
+            "already or cannot run here; leave out some of what is given"
         )
 
     def _typed_in(self, rung: Rung) -> list[str]:

@@ -19,12 +19,12 @@ DEFAULT_IMAGES = 1000
 _NOT_HERE = {
     "protocol.budget": "write budget=10min",
     "dry_run": "the table of a tune says what cannot run, and why",
-    "resume": "the same tune again goes on with the first",
-    "more_rounds": "the same tune again goes on with the first",
-    "retry_failed": "the same tune again goes on with the first",
-    "mix_environments": "a tune is of one machine and its versions",
+    "resume": "the same tune again continues the first",
+    "more_rounds": "the same tune again continues the first",
+    "retry_failed": "the same tune again continues the first",
+    "mix_environments": "a tune is for one machine and its versions",
     "experiment": "a tune makes its own cells",
-    "num_gpus": "a tune is of one device",
+    "num_gpus": "a tune is for one device",
     "leave_out_unsupported": "a tune leaves out what cannot run, and says why",
     "profile": "profile a cell with python -m sd_bench",
 }
@@ -76,7 +76,7 @@ def _take_flag(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
                 raise ConfigError("--write: name a file, as in --write faster.py")
             write_to = Path(file)
             if write_to.is_dir() or not write_to.absolute().parent.is_dir():
-                raise ConfigError(f"--write {file}: name a file in a folder that is there")
+                raise ConfigError(f"--write {file}: name a file in an existing folder")
         else:
             rest.append(word)
     return rest, write_to
@@ -97,7 +97,7 @@ def _check_override(argument: str) -> None:
         raise ConfigError("preset=tuned: is what a tune finds; leave it out")
     parsed = parse_argument(argument)
     if parsed is not None and parsed.is_sweep_override():
-        raise ConfigError(f"{argument}: a tune is of one workload; name one value")
+        raise ConfigError(f"{argument}: a tune is for one workload; name one value")
 
 
 def _budget(written: str) -> float:
@@ -110,6 +110,7 @@ def _budget(written: str) -> float:
 def _images(written: str) -> int:
     if not written.isdecimal() or not 0 < int(written) < 10**12:
         raise ConfigError(
-            f"images={written}: write how many images compiling may take to pay, as in images=1000"
+            f"images={written}: write within how many images compiling must pay off, as in "
+            "images=1000"
         )
     return int(written)

@@ -78,7 +78,7 @@ class Row:
 
     @property
     def round_s(self) -> float:
-        """Seconds of a round in a process of its own: what is converted once is there by then."""
+        """Seconds of a round in a separate process, with conversions already cached."""
         assert self.ready_s is not None
         assert self.call_s is not None
         return self.ready_s - self.convert_s + (self.num_calls + 1) * self.call_s

@@ -173,7 +173,9 @@ class TimingProcess:
         except subprocess.TimeoutExpired:
             return CandidateLostError("crashed", "its process closed its answers")
         if code == -signal.SIGKILL:
-            return CandidateLostError("crashed", "killed (SIGKILL), as Linux does without memory")
+            return CandidateLostError(
+                "crashed", "killed (SIGKILL), as Linux does when memory runs out"
+            )
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         self._printed.seek(0)
         lines = self._printed.read().decode(errors="replace").split("\n")

@@ -44,14 +44,14 @@ from sd_bench.tuning.rows import FILE, Row, by_score, read_screening, write_scre
 
 #: The share of the budget that the race may take.
 _RACE_SHARE = 0.5
-#: The share after which nobody waits for a candidate that is not ready.
+#: The share after which a candidate that is not ready is dropped.
 _PATIENCE_SHARE = 0.6
 #: What sets the size of the workload.
 _SIZES = ("scale", "workload.height", "workload.width")
 
 
 class TuneWatcher(RaceWatcher, Protocol):
-    """Is told how a tune goes on."""
+    """Called with the progress of a tune."""
 
     def begun(self, workload: str, folder: Path, num_known: int) -> None: ...
 

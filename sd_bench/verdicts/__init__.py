@@ -1,4 +1,4 @@
-"""Which cells are compared with which, and whether one is faster: the rule that all go by.
+"""Which cells are compared with which, and whether one is faster: one rule for everything.
 
 From records alone: ``compare_cells(pool_records(records))`` says what every comparison has come
 to, so that a launcher can stop where all are settled and the analysis prints the same verdicts.

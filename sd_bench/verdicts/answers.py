@@ -2,7 +2,7 @@
 
 A difference is claimed only where a verdict was reached, the kernels of both sides are proven and
 both draw the same picture. Where one of these is missing, the sentence says so first and names no
-speed-up. A side that names no kernel and whose kernels nobody can see forbids no claim: the
+speed-up. A side that names no kernel and whose kernels cannot be seen prevents no claim: the
 sentence then ends with a remark.
 """
 
@@ -81,7 +81,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a comparison has come to, in one ``sentence``; a measured baseline has none.
+    """The result of a comparison, in one ``sentence``; a measured baseline has none.
 
     ``word`` is that of the verdict (faster, slower, same, unclear, too few rounds), `NO_CLAIM`
     where times were compared that allow none, `NO_BASELINE`, `IS_BASELINE`, or the status of a
@@ -191,7 +191,7 @@ def _without_baseline(compared: Compared) -> str:
 
 
 def _missing(compared: Compared) -> Iterator[str]:
-    """What forbids a claim."""
+    """What prevents a claim."""
     parity = compared.parity
     if parity.ok is False:
         yield f"they draw different pictures ({_how_different(parity)})"
@@ -211,7 +211,7 @@ def _how_different(parity: Parity) -> str:
 
 
 def _remark(compared: Compared) -> str:
-    """What has to be said beside a claim: whose kernels nobody can see, and why."""
+    """A remark beside a claim: whose kernels cannot be seen, and why."""
     sides = (
         (compared.name, compared.proof, compared.proof_detail),
         (compared.baseline_name, compared.baseline_proof, compared.baseline_proof_detail),
@@ -223,7 +223,7 @@ def _remark(compared: Compared) -> str:
     ]
     if not unseen:
         return ""
-    return f"; unproven: nobody can see the attention kernels of {' and '.join(unseen)}"
+    return f"; unproven: the attention kernels of {' and '.join(unseen)} cannot be seen"
 
 
 def _decided(compared: Compared, difference: Difference, verdict: Verdict) -> str:

@@ -1,5 +1,5 @@
 """What unfused attention has computed in, for the name of a cell: since PyTorch 2.5 ``math``
-computes fp16 and bf16 in fp32 inside, unless told otherwise.
+computes fp16 and bf16 in fp32 internally, by default.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from sd_bench.records import Record
 
 _HALF = ("fp16", "bf16")
 _AUTOCAST = {"cuda": "fp16", "cpu": "bf16"}
-#: The first PyTorch whose math attention computes in fp32 inside where nothing is said.
+#: The first PyTorch whose math attention computes in fp32 internally by default.
 _UPCASTS_SINCE = (2, 5)
 #: How a kernel proof counts math attention: "32 math for 32 modules".
 _SOME_MATH = re.compile(r"\b[1-9]\d* math\b")

@@ -57,7 +57,7 @@ class BaselineError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What cells are compared against: those whose ``axis`` has this ``value``."""
+    """What cells are compared against: the cells whose ``axis`` has this ``value``."""
 
     axis: str
     value: Choice
@@ -191,8 +191,8 @@ def _named(cells: Sequence[Cell], name: str) -> Baseline:
         axis, text = "preset", present
     if axis in _AMOUNTS:
         raise BaselineError(
-            f"{axis} cannot be a baseline, since a round of another {axis} does another amount of "
-            f"work: see images/s in the summary, or take one of {_offer(cells)}"
+            f"{axis} cannot be a baseline, since a round of another {axis} does a different "
+            f"amount of work: see images/s in the summary, or use one of {_offer(cells)}"
         )
     if axis in (*AXES, *_PLACES):
         found = _matching(_values(cells, axis), axis, text)

@@ -34,7 +34,7 @@ def speedup(baseline_s: float, seconds: float) -> float:
 class Sides:
     """What is compared: seconds by round of two sides, and the looks that were planned for it.
 
-    Without ``planned`` looks it is looked at once, at the rounds that there are. ``unplanned`` says
+    Without ``planned`` looks it is looked at once, at all available rounds. ``unplanned`` says
     why, where looks were planned and cannot be followed.
     """
 
@@ -113,7 +113,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Comparison(Pair):
-    """A pair with what its rounds have come to.
+    """A pair of cells with the result of its rounds.
 
     There is no ``difference`` without a baseline cell, or where the cell was not measured, and no
     ``verdict`` of a cell that is its own baseline.
@@ -124,7 +124,7 @@ class Comparison(Pair):
 
     @property
     def is_settled(self) -> bool:
-        """Whether the rounds that there are decide it; a cell that is its baseline is settled."""
+        """Whether the rounds so far decide it; a cell that is its baseline is settled."""
         if self.baseline_cell is self.cell:
             return True
         return self.verdict is not None and self.verdict.is_settled

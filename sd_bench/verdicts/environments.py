@@ -52,7 +52,7 @@ _Env = list[Place]
 
 
 def ran_nowhere(status: str, fingerprint: str) -> bool:
-    """Whether a round ended before it could say where it ran: in no environment of its own."""
+    """Whether a round ended before it recorded where it ran: it has no environment."""
     return status != "ok" and fingerprint.startswith(UNKNOWN)
 
 

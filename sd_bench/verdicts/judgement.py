@@ -1,4 +1,4 @@
-"""Verdicts: whether a cell is faster, slower or the same as its baseline, or what would tell."""
+"""Verdicts: whether a cell is faster, slower or the same as its baseline, or what would decide."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNDECIDED = ("unclear", "too few rounds")
 #: Fewer rounds get no verdict.
 ROUNDS_FOR_A_VERDICT = fewest_rounds()
 
-#: Beyond so many nobody is told to measure.
+#: The most rounds that are recommended.
 _MOST_ROUNDS = 1000
 
 

@@ -37,7 +37,7 @@ NAMING_AXES = (
     *PICTURE_AXES,
 )
 
-#: What needs no word where all cells share it: a setting that nobody made...
+#: What needs no word where all cells share it: a default setting...
 _UNSAID = {"allocator": "default", "implementation": "sd_bench", "optimizations": "none"}
 #: ... and settings that follow from the model as a rule.
 _SAID_WHERE_THEY_VARY = ("guidance_scale", "eta", "weights_seed")

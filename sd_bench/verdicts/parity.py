@@ -1,4 +1,4 @@
-"""Parity: how far the output of a cell is from that of its baseline cell, and from where on.
+"""Parity: how far a cell's output is from its baseline cell's, and from which stage on.
 
 The final latents decide, which lie beside the records. Sketches in the records say at which stage
 two cells begin to differ, and whether the decoder differs where the latents do not.
@@ -70,7 +70,7 @@ class KeptLatents:
 class Parity:
     """The relative L2 distance from the baseline, and the largest ``allowed`` one.
 
-    The distance is that of the final latents, NaN where nobody knows it, for the ``reason`` given.
+    The distance is that of the final latents, NaN where it is unknown, for the ``reason`` given.
     Where the output differs, ``stage`` is the first of `STAGES` that does, as far as that is known
     (else empty), and ``stage_distance`` how far, told from sketches (NaN: not known).
     """
@@ -90,7 +90,7 @@ class Parity:
 
     @property
     def where(self) -> str:
-        """From where on the output differs, in words; empty where it does not, or nobody knows."""
+        """From where on the output differs, in words; empty if it does not or is unknown."""
         return STAGES[self.stage].format(_percent(self.stage_distance)) if self.stage else ""
 
 
@@ -160,7 +160,7 @@ def find_stage(
 
     What is told from sketches counts as different only beyond the error of such a distance. Where
     the latents differ and no stage before them is known to, it is a later part of denoising; but
-    without the sketches of those stages nobody knows, and the stage is empty.
+    without the sketches of those stages it is unknown, and the stage is empty.
     """
     distances = {
         stage: relative_l2(np.array(sketches[stage]), np.array(reference[stage]))

@@ -1,7 +1,7 @@
 """What kernel proofs say of a cell: whether the kernels that ran are those of its name.
 
 A proof is missed where the profiler saw other kernels than those that the cell names. It is
-unproven where nobody can see any (a peer whose kernels are not PyTorch's) and the cell names none:
+unproven where none can be seen (a peer whose kernels are not PyTorch's) and the cell names none:
 then nothing is wrong, and nothing is shown either.
 """
 
@@ -21,9 +21,9 @@ _NAMES_NO_KERNEL = "auto"
 
 
 def name_proof(proof: KernelProof | None) -> str:
-    """The word for a round's proof; `NO_PROOF` where nobody looked.
+    """The word for a round's proof; `NO_PROOF` where none was taken.
 
-    A cell that names a kernel which nobody can see has missed its proof.
+    A cell that names a kernel that cannot be seen has missed its proof.
     """
     if proof is None:
         return NO_PROOF

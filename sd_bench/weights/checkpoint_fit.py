@@ -70,7 +70,7 @@ def check_fits(
 ) -> None:
     """Raises WeightsError unless it holds exactly ``model``; ``models`` are those to suggest.
 
-    With ``ignore_extra_keys`` it may hold tensors, too, that nobody knows.
+    With ``ignore_extra_keys`` it may also hold unknown tensors.
     """
     named = f"{checkpoint.path}"
     problem = _misfit(checkpoint, model) or next(iter(contradictions(checkpoint, model)), None)
@@ -102,7 +102,7 @@ def _misfit(checkpoint: Checkpoint, model: ModelConfig) -> str | None:
 
 
 def _extra(checkpoint: Checkpoint, model: ModelConfig) -> str | None:
-    """The tensors that nobody knows, and what to do about them."""
+    """The unknown tensors, and what to do about them."""
     expected = expected_shapes(model, checkpoint.layout)
     extra = [
         key
@@ -142,7 +142,7 @@ def contradictions(checkpoint: Checkpoint, model: ModelConfig) -> list[str]:
     return found if _schedule_agrees(checkpoint, model) else [_OTHER_SCHEDULE]
 
 
-_OTHER_SCHEDULE = "its noise schedule (alphas_cumprod) is another one"
+_OTHER_SCHEDULE = "its noise schedule (alphas_cumprod) is different"
 #: Half precision, in which small checkpoints keep their schedule, rounds by at most 5e-4.
 _SCHEDULE_TOLERANCE = 1e-3
 _SCHEDULE_DTYPES = ("float64", "float32", "float16")

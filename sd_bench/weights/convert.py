@@ -44,14 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "and nn.MultiheadAttention's, without loss.",
     )
     parser.add_argument("source", metavar="IN", type=Path, help="a .ckpt or .safetensors file")
-    parser.add_argument("target", metavar="OUT", type=Path, help="a new one, of either kind")
-    parser.add_argument("--to", choices=_OTHER, help="default: the layout that IN has not")
+    parser.add_argument("target", metavar="OUT", type=Path, help="a new file, of either kind")
+    parser.add_argument("--to", choices=_OTHER, help="default: the layout that IN does not have")
     parser.add_argument(
         "--ema",
         choices=("keep", "drop", "use"),
         default="keep",
-        help="the averaged weights (model_ema.*): keep them, converted; drop them; or let them "
-        "take the place of the others (default: keep)",
+        help="the averaged weights (model_ema.*): keep them, converted; drop them; or use them "
+        "in place of the others (default: keep)",
     )
     options = parser.parse_args(arguments)
     try:

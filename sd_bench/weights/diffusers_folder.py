@@ -96,14 +96,14 @@ def _indexed(index: Path) -> WeightFiles:
 
 
 def _whole_set(shards: list[Path]) -> WeightFiles:
-    """The shards where there is no index: all of one save, and of no other."""
+    """The shards where there is no index: all from one save, and from no other."""
     found = [_SHARD.fullmatch(shard.name) for shard in shards]
     numbers = [(int(each[1]), int(each[2])) for each in found if each]
     total = numbers[0][1] if numbers else 0
     if sorted(numbers) != [(n, total) for n in range(1, len(shards) + 1)] or total != len(shards):
         raise WeightsError(
-            f"has {len(shards)} shards in {shards[0].parent.name}/ that are not one whole save, "
-            "and no index.json that says which belong together"
+            f"has {len(shards)} shards in {shards[0].parent.name}/ that are not a complete set, "
+            "and no index.json that lists which belong together"
         )
     return WeightFiles(shards)
 

@@ -86,7 +86,7 @@ LEFT_ASIDE = tuple(
         (r"first_stage_model\.(loss|model_ema|discriminator)\..*", "the autoencoder's training"),
         (r"cond_stage_model\.(model\.|transformer\.)?logit_scale", _LOGIT_SCALE),
         (r"cond_stage_model\.(model\.|transformer\.)?text_projection(\.weight)?", _PROJECTION),
-        (r"cond_stage_model\.model\.attn_mask", "the causal mask, which is made anew"),
+        (r"cond_stage_model\.model\.attn_mask", "the causal mask, which is computed"),
         (r"cond_stage_model\.model\.visual\..*", _IMAGE_TOWER),
         (r"cond_stage_model\.transformer\.vision_model\..*", _IMAGE_TOWER),
         (r"cond_stage_model\.transformer\.visual_projection\.weight", _IMAGE_TOWER),
@@ -138,7 +138,7 @@ def _without_old_names(key: str) -> str:
     return key
 
 
-#: A UNet's keys where the "model." before them was lost, and what stands for that.
+#: A UNet's keys where the "model." before them was lost, and its replacement.
 _BARE_UNET, _MISSING = UNET.removeprefix("model."), "-model."
 
 
@@ -158,5 +158,5 @@ def _common_prefix(keys: Iterable[str]) -> str:
         return ""
     if len(found) > 1:
         named = ", ".join(printable(f"{p}{UNET}*") for p in list(found)[:_MOST_NAMED])
-        raise WeightsError(f"holds several UNets ({named}): save the one that is meant alone")
+        raise WeightsError(f"holds several UNets ({named}): save only the one that you need")
     return next(iter(found))

@@ -35,7 +35,7 @@ class Names(Protocol):
 
 
 class Inert:
-    """An object whose content nobody needs; the machine takes all that it is given and drops it."""
+    """An object whose content is not needed; the machine accepts everything and drops it."""
 
     __slots__ = ()
 

@@ -33,7 +33,7 @@ _PLACEHOLDER_PACKAGES = (
     "torch.optim", "torch.nn", "torch.amp", "torch.cuda.amp", "torch.utils.data",
 )  # fmt: skip
 _BUILTINS = ("builtins", "__builtin__")
-#: Other names that real checkpoints hold, of values that nobody needs here.
+#: Other names in real checkpoints, of values that are not needed here.
 _PLACEHOLDER_NAMES = frozenset({
     "argparse.Namespace", "types.SimpleNamespace", "copyreg._reconstructor",
     "copy_reg._reconstructor", "typing.Any", "_codecs.encode",
@@ -152,13 +152,13 @@ def _rebuild_tensor(
     storage: object, offset: object, shape: object, strides: object, *_: object
 ) -> PickledTensor:
     if not isinstance(storage, Storage):
-        raise WeightsError("refused: a tensor of no storage")
+        raise WeightsError("refused: a tensor without storage")
     named = f"refused: a tensor of storage {printable(repr(storage.key))}"
     sizes, steps = _axes(shape), _axes(strides)
     if not is_a_shape((offset, *sizes)):
-        raise WeightsError(f"{named} has no proper shape")
+        raise WeightsError(f"{named} has an invalid shape")
     if not is_a_shape(steps) or len(sizes) != len(steps):
-        raise WeightsError(f"{named} has no proper strides")
+        raise WeightsError(f"{named} has invalid strides")
     return PickledTensor(storage, offset, sizes, steps)  # type: ignore[arg-type]
 
 
@@ -168,7 +168,7 @@ def _rebuild_typed(
     """A view of untyped bytes: its dtype is named, after the gradient's and the hooks."""
     dtype = others[2] if len(others) > 2 else None
     if not isinstance(storage, Storage) or not isinstance(dtype, _Dtype):
-        raise WeightsError("refused: a tensor of no storage or dtype")
+        raise WeightsError("refused: a tensor without storage or dtype")
     count = storage.count * ITEM_SIZES[storage.dtype] // ITEM_SIZES[dtype.name]
     typed = replace(storage, dtype=dtype.name, count=count)
     return _rebuild_tensor(typed, offset, shape, strides)
@@ -184,9 +184,9 @@ def _rebuild_parameter(tensor: object, *_: object) -> object:
 
 
 def _rebuild_with_attributes(function: object, _: object, arguments: object, *__: object) -> object:
-    """A tensor that has attributes of its own, which are dropped."""
+    """A tensor with its own attributes, which are dropped."""
     if not isinstance(function, _Call) or function.function not in _REBUILD:
-        raise WeightsError("refused: a tensor of no known kind")
+        raise WeightsError("refused: a tensor of an unknown kind")
     return function.called(*arguments) if isinstance(arguments, tuple) else _no_arguments()
 
 

@@ -35,9 +35,7 @@ def find_state_dict(content: Any) -> dict[str, PickledTensor]:
         )
     if len(names) > 1:
         listed = ", ".join(printable(name) for name in names[:_MOST_NAMED])
-        raise WeightsError(
-            f"holds several state dicts ({listed}): save the one that is meant alone"
-        )
+        raise WeightsError(f"holds several state dicts ({listed}): save only the one that you need")
     return found[names[0]]
 
 

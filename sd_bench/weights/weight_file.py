@@ -23,7 +23,7 @@ _OTHERS = {
     b"7z\xbc\xaf": "is compressed: unpack it first",
     b"Rar!": "is compressed: unpack it first",
     b"PK\x05\x06": "is an empty zip",
-    b"\x80": "is in the form of PyTorch before 1.6: load and save it with a newer one",
+    b"\x80": "is in the format of PyTorch before 1.6: load and save it with a newer one",
 }
 
 

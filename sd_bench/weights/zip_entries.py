@@ -52,7 +52,7 @@ class ZipEntries:
         return any(entry.CRC for entry in self.listed)
 
     def locate(self, entry: zipfile.ZipInfo) -> ZipEntry:
-        """Where an entry's bytes lie: behind a header of its own, whose length it says itself.
+        """Where an entry's bytes lie: after its own header, which contains its length.
 
         Raises WeightsError unless they are all there, as they are.
         """

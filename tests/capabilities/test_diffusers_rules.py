@@ -41,7 +41,7 @@ FUSED = "optimizations.fused_projections=true"
         ("diffusers_documented", "optimizations.freezing=true", "and no others"),
         ("diffusers_documented", "attention=original", "by scaled_dot_product_attention alone"),
         ("diffusers_pipeline", "", None),
-        ("diffusers_pipeline", "sampler.steps=1", "with one UNet call instead of two"),
+        ("diffusers_pipeline", "sampler.steps=1", "makes one UNet call instead of two"),
         ("diffusers_pipeline", "sampler=ddim sampler.steps=1", None),
         ("diffusers_pipeline", "sampler=ddim sampler.eta=0.5", "draws the noise"),
         ("diffusers_pipeline", "workload.guidance_scale=1", "leaves guidance out"),

@@ -74,7 +74,7 @@ def test_on_a_gpu_it_is_the_mix_that_was_measured(compose_config: Compose) -> No
 def test_on_a_device_that_nobody_measured_it_says_so(compose_config: Compose) -> None:
     said = why_fastest_may_not_be(compose_config("preset=fastest"), "NVIDIA A10")
     assert said is not None
-    assert said.startswith("preset=fastest is not measured here: it is the mix that was the")
+    assert said.startswith("preset=fastest has not been measured here: it is the mix that was")
     assert "experiment=fastest" in said
     assert why_fastest_may_not_be(compose_config("precision=fp16"), "NVIDIA A10") is None
 

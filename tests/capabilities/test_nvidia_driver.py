@@ -81,7 +81,7 @@ def test_a_device_that_is_told_is_taken_whatever_else_is_said(
     [
         ("echo 'Failed to initialize NVML: Driver/library version mismatch'; exit 18",
          "exit code 18: Failed to initialize NVML: Driver/library version mismatch"),
-        ("echo 'No devices were found'", "nvidia-smi names none"),
+        ("echo 'No devices were found'", "nvidia-smi lists none"),
         ("echo 'NVIDIA-SMI has failed' >&2; exit 9", "exit code 9: NVIDIA-SMI has failed"),
         (None, "nvidia-smi is not on the PATH"),
     ],
@@ -182,7 +182,7 @@ def test_a_driver_that_hangs_is_asked_once(
 ) -> None:
     monkeypatch.setattr(nvidia_driver, "_TIMEOUT_S", 0.2)
     calls = fake_smi("exec sleep 5")
-    assert "gave no answer" in str(detect().why_none)
+    assert "did not answer within" in str(detect().why_none)
     assert len(calls.read_text().splitlines()) == 1
 
 

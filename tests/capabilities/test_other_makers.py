@@ -47,7 +47,7 @@ def test_eager_cells_run_and_no_others(compose_config: Compose, kind: str) -> No
         assert why(compose_config(f"gpu={kind}", f"attention={attention}")) is None
     for attention in ("flash", "mem_efficient", "cudnn", "xformers"):
         reason = str(why(compose_config(f"gpu={kind}", f"attention={attention}")))
-        assert reason.startswith(f"attention={attention} cannot be told from others on")
+        assert reason.startswith(f"attention={attention} cannot be distinguished from others on")
     compiled = compose_config(f"gpu={kind}", "attention=auto", "compile=default")
     assert str(why(compiled)).endswith("take compile=off")
 
@@ -79,7 +79,7 @@ def test_a_round_is_measured_unproven_and_without_energy(
     measured = measure_round(config, torch.device("cpu"), 0.0, None, lambda phase: None)
     assert measured.times.runtime_s > 0
     assert not measured.kernel_proof.proven
-    told = f"the names of kernels on {OTHER_MAKERS[kind].gpus} are not known here"
+    told = f"the kernel names of {OTHER_MAKERS[kind].gpus} are not known"
     assert measured.kernel_proof.unprovable == measured.kernel_proof.detail == told
     assert measured.energy is not None
     assert measured.energy.joules is None

@@ -142,7 +142,9 @@ def test_a_build_for_cpus_is_none_for_a_gpu() -> None:
 
 def test_on_arm_only_some_gpus_have_wheels() -> None:
     assert why(NEWEST, H100, "aarch64") is None  # Grace Hopper
-    assert "no wheel has; PyTorch has to be built from source" in str(why(NEWEST, T4, "aarch64"))
+    assert "no wheel has them; PyTorch has to be built from source" in str(
+        why(NEWEST, T4, "aarch64")
+    )
 
 
 def test_each_version_is_on_the_package_index_with_one_cuda() -> None:
@@ -182,7 +184,7 @@ def test_the_worker_asks_its_own_pytorch(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: V100)
     monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_75", "sm_80"])
     reason = str(why_no_kernels(device))
-    assert "has kernels for sm_75 sm_80, and none for compute capability 7.0" in reason
+    assert "has kernels for sm_75 sm_80, but none for compute capability 7.0" in reason
     assert LAST_FOR_VOLTA in reason
     assert why_no_kernels(torch.device("cpu")) is None
 

@@ -53,7 +53,7 @@ def has_autocast_of_sdpa_on_a_cpu() -> bool:
         return runs(lambda: F.scaled_dot_product_attention(q, q, q, attn_mask=mask))
 
 
-def counts_compilations_anew() -> bool:
+def counts_recompilations() -> bool:
     try:
         from torch._dynamo import convert_frame
     except ImportError:
@@ -70,7 +70,7 @@ PROBES: dict[str, Callable[[], bool]] = {
     "torch.device as a context": lambda: runs(as_context),
     "flop_counter": has_flop_counter,
     "autocast of scaled_dot_product_attention on a CPU": has_autocast_of_sdpa_on_a_cpu,
-    "count of compilations anew": counts_compilations_anew,
+    "count of recompilations": counts_recompilations,
     "fusing of attention by the compiler": lambda: is_module(
         "torch._inductor.fx_passes.fuse_attention"
     ),

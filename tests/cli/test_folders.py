@@ -70,7 +70,7 @@ def test_each_of_many_gets_a_folder_of_its_own(tmp_path: Path) -> None:
 
 def test_what_is_in_the_way_of_a_new_folder_is_said(tmp_path: Path) -> None:
     (tmp_path / "multirun_outputs").symlink_to("nowhere")
-    assert "is a link to nowhere, where nothing is; make that folder" in refused(tmp_path)
+    assert "is a link to nowhere, which does not exist; make that folder" in refused(tmp_path)
     (tmp_path / "loop").symlink_to("loop")
     assert "Too many levels of symbolic links, or name" in refused(
         tmp_path, "hydra.sweep.dir=loop/x"
@@ -117,6 +117,8 @@ def test_a_folder_that_is_deleted_while_a_sweep_runs_is_named(tmp_path: Path, de
     _, errors = running.communicate(timeout=120)
     assert running.returncode == 2, errors
     path = sweep if deleted == "." else sweep / "0"
-    assert errors.startswith(f"sd_bench: {path}: cannot be made, or was deleted while the sweep")
+    assert errors.startswith(
+        f"sd_bench: {path}: cannot be created, or was deleted during the sweep"
+    )
     assert errors.count("\n") == 1
     assert "full" not in errors

@@ -40,7 +40,7 @@ def test_what_runs_or_is_written_is_never_taken_from_a_folder(
     tmp_path: Path, dangerous: str
 ) -> None:
     start_sweep(tmp_path, [*_MATRIX, dangerous])
-    with pytest.raises(ConfigError, match="type it again to go on with that, as in") as error:
+    with pytest.raises(ConfigError, match="give it again to continue, as in") as error:
         resumed_arguments(resuming(tmp_path))
     _, _, line = str(error.value).partition(f"as in {shown('sd_bench')} ")
     typed = shlex.split(line)
@@ -128,7 +128,7 @@ def test_a_longer_sweep_needs_no_matrix_again(tmp_path: Path) -> None:
 
 def test_a_mistyped_folder_begins_no_sweep(tmp_path: Path) -> None:
     missing = tmp_path / "mistyped"
-    with pytest.raises(ConfigError, match="there is no sweep to go on with; without resume=true"):
+    with pytest.raises(ConfigError, match="there is no sweep to continue; leave out resume=true"):
         resumed_arguments([*_MATRIX, *resuming(missing)])
 
 

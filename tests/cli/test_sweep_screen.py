@@ -158,7 +158,7 @@ def test_a_time_file_that_takes_no_more_is_said_and_ends_no_sweep(
     arguments = (*SMOKE, "attention=original", "protocol.rounds=2", f"time_file={times}")
     done = command(*arguments, TIMES=str(times))
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("left out there") == 1
+    assert done.stdout.count("the runtime was not added to it") == 1
     assert [r.status for r in records(tmp_path)] == ["ok", "ok"]
 
 

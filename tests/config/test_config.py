@@ -107,7 +107,7 @@ def test_a_cpu_scales_the_workload_and_never_the_networks(compose_config: Compos
     config, full = compose_config("gpu=cpu"), compose_config("gpu=a100")
     assert config.model_version == full.model_version
     said = " ".join(scaled_sentences(config))
-    for words in ("128x128 instead of 512x512", "4 sampler steps", "hardly be told apart"):
+    for words in ("128x128 instead of 512x512", "4 sampler steps", "backends hardly differ"):
         assert words in said
 
 
@@ -140,7 +140,7 @@ def test_sd1_has_its_own_guidance_and_size(compose_config: Compose) -> None:
         (["protocol.budget=-5s"], "protocol.budget=-5s: write 270s"),
         (["protocol.budget=true"], "protocol.budget=True: write 270s"),
         (["protocol.min_rounds=40"], "must be at most protocol.max_rounds=30"),
-        (["more_rounds=3"], "write resume=true hydra.sweep.dir=FOLDER too"),
+        (["more_rounds=3"], "give resume=true hydra.sweep.dir=FOLDER too"),
         (["protocol.min_rounds=0"], "protocol.min_rounds=0: must be at least 1"),
         (["protocol.time_limit_s=0"], "must be above 0 seconds"),
         (["model_version.unet.num_heads=8"], "set exactly one of num_heads and num_head_channels"),

@@ -37,11 +37,14 @@ def test_what_hydra_is_given(typed: str, given: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        ("batch_size=[1,2]", "is a list, and one cell takes one option; write -m batch_size=1,2"),
+        ("batch_size=[1,2]", "is a list, but one cell takes one option; write -m batch_size=1,2"),
         ("attention=[math,flash]", "write -m attention=math,flash to measure each"),
-        ("batch_size=range(1,1000000000)", "stands for 999,999,999 values; an axis takes 10,000"),
+        (
+            "batch_size=range(1,1000000000)",
+            "stands for 999,999,999 values; an axis accepts at most 10,000",
+        ),
         ("workload.seed=range(0,20001,2)", "stands for 10,001 values"),
-        ("prompt=it's a cat", "its value has characters that stand for something; quote it as"),
+        ("prompt=it's a cat", "its value has special characters; quote it as"),
         ("weights=/x/my model (1) [6ce0].ckpt", "quote it as"),
         ("prompt=a {b", "quote it as"),
         ("attention=choice(flash", "quote it as"),

@@ -17,8 +17,8 @@ def test_letters_that_the_locale_cannot_read_are_refused(command: Command) -> No
     done = command(*SMOKE, "attention=original", f'prompt="a {ROCKET}"', **c_locale)
     assert done.returncode == 2
     assert done.stderr == (
-        "sd_bench: prompt: holds letters that this locale cannot read; set PYTHONUTF8=1, or write "
-        "the prompts into a file (prompt_file=FILE)\n"
+        "sd_bench: prompt: contains characters that this locale cannot read; set PYTHONUTF8=1, "
+        "or write the prompts into a file (prompt_file=FILE)\n"
     )
 
 

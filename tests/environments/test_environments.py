@@ -196,7 +196,7 @@ def test_a_cuda_that_no_wheel_has_is_refused_in_one_line(
             "original", None, False,
             "its PyTorch 1.12.1 is made with CUDA 10.2: it drives p100, t4, v100; for a10, a100: "
             "python -m sd_bench.environments create original --cuda 11.3; for h100: no wheel of "
-            "PyTorch 1.12 has; presets named *_pt2 run the original code on PyTorch 2",
+            "PyTorch 1.12 has them; presets named *_pt2 run the original code on PyTorch 2",
         ),
         ("original", "11.3", False, "is made with CUDA 11.3: it drives p100, t4, a10, v100, a100;"),
         ("original", None, True, "is made with CUDA 11.3: it drives p100, t4, a10, v100, a100;"),

@@ -88,7 +88,7 @@ def test_a_cell_whose_kernels_nobody_can_see_is_measured_and_unproven(
     assert done.returncode == 0, done.stdout + done.stderr
     screen = " ".join(done.stdout.split())
     why = "it runs none of PyTorch's"
-    assert f"; unproven: nobody can see the attention kernels of auto ({why})." in screen
+    assert f"; unproven: the attention kernels of auto ({why}) cannot be seen." in screen
     _, begin, sentence = screen.partition("No verdict on auto against ")
     assert begin, screen
     assert "times as fast after 1 round; " in sentence.partition("unproven")[0]

@@ -114,9 +114,9 @@ def test_a_sweep_within_a_budget_keeps_its_scale_and_its_looks(
     assert done.returncode == 0, done.stderr
     words = " ".join(done.stdout.split())
     same = shown("sd_bench", "-m", "gpu=cpu", "model_version=sd2_tiny", "attention=math,original")
-    assert f"scale=small, of small, medium, large; the same again: {same} " in words
-    assert "and verdicts need 6: the costliest may rest after two rounds; protocol.bu" in words
-    assert "the fewest that can decide are 6" in words
+    assert f"scale=small, of small, medium, large; to run the same again: {same} " in words
+    assert "but verdicts need 6: the costliest may rest after two rounds; protocol.bu" in words
+    assert "a verdict needs at least 6" in words
     assert "no further round fits into protocol.budget=12s" in done.stdout
     found = records(tmp_path)
     assert found

@@ -138,7 +138,7 @@ def test_the_folder_is_everybodys_or_the_one_that_is_named(
         lock_folder()
 
 
-def test_a_lock_file_that_is_removed_meanwhile_locks_nothing_and_is_made_anew(
+def test_a_lock_file_that_is_removed_meanwhile_locks_nothing_and_is_made_again(
     tmp_path: Path,
 ) -> None:
     first, second = DeviceLock(FIRST, tmp_path), DeviceLock(FIRST, tmp_path)

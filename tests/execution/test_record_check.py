@@ -96,7 +96,7 @@ def test_the_record_of_an_earlier_attempt_is_none_of_this_one(tmp_path: Path) ->
     path = tmp_path / "round-0.json"
     write_record(path, result())
     before = stamp_of(path)
-    with pytest.raises(NotTheRecordError, match="left no record"):
+    with pytest.raises(NotTheRecordError, match="wrote no record"):
         record_left(path, before, result(), [], 1000.0)
     write_record(path, structs.replace(result()))
     assert record_left(path, before, result(), [], 1000.0) == result()

@@ -46,7 +46,7 @@ def test_a_sweep_that_has_grown_runs_what_is_new_and_keeps_what_is_there(
     assert "3 round(s) to run: about " in planned.stdout
     done = command(*grown)
     assert done.returncode == 0, done.stderr
-    assert "4 round(s), 1 of them there already" in done.stdout
+    assert "4 round(s), 1 of them already done" in done.stdout
     after = contents(tmp_path)
     assert len(after) == 4
     assert {path: after[path] for path in before} == before
@@ -56,11 +56,11 @@ def test_a_sweep_that_has_grown_runs_what_is_new_and_keeps_what_is_there(
     # the same arguments, taken from the sweep itself: nothing is left to run
     again = command("resume=true")
     assert again.returncode == 0, again.stderr
-    assert "4 round(s), 4 of them there already" in again.stdout
+    assert "4 round(s), 4 of them already done" in again.stdout
     assert contents(tmp_path) == after
 
 
-def test_a_record_that_does_not_read_is_set_aside_and_measured_anew(
+def test_a_record_that_does_not_read_is_set_aside_and_measured_again(
     command: Command, tmp_path: Path
 ) -> None:
     assert command(*SMOKE, "attention=original", "protocol.rounds=2").returncode == 0
@@ -134,7 +134,7 @@ def test_a_folder_without_its_claim_is_that_of_its_records(
     (tmp_path / "sweep" / "1" / CLAIM).write_text('{"hash": [], "preset": {}}')
     done = command("resume=true")
     assert done.returncode == 0, done.stderr
-    assert "2 round(s), 2 of them there already" in done.stdout
+    assert "2 round(s), 2 of them already done" in done.stdout
     assert contents(tmp_path) == before
 
 

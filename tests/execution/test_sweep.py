@@ -56,7 +56,7 @@ def test_a_matrix_leaves_one_record_a_cell_and_round(command: Command, tmp_path:
     digests = {(r.cell_hash, r.output.latents_sha256) for r in found if r.output is not None}
     assert len(digests) == 4
     assert "proven" in done.stdout
-    assert "s a round)" in done.stdout.splitlines()[-1]  # what the launcher itself cost
+    assert "s per round)" in done.stdout.splitlines()[-1]  # what the launcher itself cost
     assert done.stdout.count("scaled down:") == 1
     assert "4 sampler steps instead of 50" in done.stdout
     images = next(line for line in done.stdout.splitlines() if line.startswith("Images ("))

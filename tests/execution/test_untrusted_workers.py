@@ -11,13 +11,13 @@ from tests.support.commands import SMOKE, Command, Inject, records
 
 #: What a round of each seed does instead of measuring, and what its reason says.
 FAULTS = {
-    1: ("os._exit(0)", "left no record"),
+    1: ("os._exit(0)", "wrote no record"),
     2: ("path.write_text('{\"schema_version\": '); os._exit(0)", "no readable record"),
     3: ("path.write_bytes(b'\\xff' * 9); os._exit(0)", "no readable record"),
     4: ("path.write_text('[' * 100_000); os._exit(0)", "no readable record"),
     5: ("leave(round=7); os._exit(0)", "is of another round: its round"),
     6: ("leave(cell_hash='0' * 16); os._exit(0)", "is of another round: its cell_hash"),
-    7: ("leave(status='ok', reason=None); os._exit(0)", "says ok, and lacks times"),
+    7: ("leave(status='ok', reason=None); os._exit(0)", "says ok, but lacks times"),
     8: ("leave(status='timeout'); os._exit(0)", "which no worker says"),
     9: ("os.mkfifo(path); os._exit(0)", "is not a file"),
     10: ("path.mkdir(); os._exit(0)", "is not a file"),
@@ -29,7 +29,7 @@ FAULTS = {
     16: ("os._exit(74)", "exit code 74"),
     17: ("os._exit(78)", "exit code 78"),
     18: ("report({'environment': {'fingerprint': 'x'}}); os._exit(78)", "exit code 78"),
-    19: ("report({'kept': True}); os._exit(1)", "left no record"),
+    19: ("report({'kept': True}); os._exit(1)", "wrote no record"),
     20: ("raise SystemExit('no')", "exit code 1"),
     21: (
         "for _ in range(300): os.write(1, b'x' * 2**20)\nprint('end', flush=True)\nos.abort()",

@@ -30,14 +30,14 @@ class Tolerance:
 NETWORK = Tolerance(
     "network",
     1e-4,
-    "fp32 rounds at 6e-8, and two kernels that sum in another order differ by some roundings a "
-    "layer. Some hundred layers in a row have made 1e-7 to 1e-5 of that; 1e-4 leaves room for "
+    "fp32 rounds at 6e-8, and two kernels that sum in another order differ by a few roundings per "
+    "layer. Over some hundred layers this has grown to 1e-7 to 1e-5; 1e-4 leaves room for "
     "other processors, and the faults of tests/fidelity/test_sensitivity.py stay above it.",
 )
 TRAJECTORY = Tolerance(
     "trajectory",
     1e-4,
-    "Both sides walk on their own latents, so errors of one step go into the next. diffusers "
+    "Both sides continue from their own latents, so errors of one step go into the next. diffusers "
     "keeps its schedule in fp32, where 1 - alpha at the last timesteps has four digits left (ours "
     "is in double precision), and computes its steps in another order.",
 )
@@ -51,15 +51,15 @@ ATTENTION = Tolerance(
     "attention",
     1e-5,
     "The same network with the same weights but for the order of sums in 32 attention modules; "
-    "their logits are spread as trained ones (tests/fidelity/test_attention_spread.py), so "
+    "their logits are spread like trained ones (tests/fidelity/test_attention_spread.py), so "
     "that a scale wrong by a hundredth in one of them moves the output by 5e-3.",
 )
 EXACT = Tolerance("exact", 0.0, "Integers, or copies of numbers: nothing is rounded.")
 DIFFERENCE = Tolerance(
     "difference",
     TRAJECTORY.limit,
-    "Where diffusers' defaults are not the published code's, the results have to differ by more "
-    "than a trajectory may: had we followed them, the comparisons above would have failed.",
+    "Where diffusers' defaults differ from the published code, the results must differ by more "
+    "than a trajectory may: with those defaults the comparisons above would have failed.",
     is_least=True,
 )
 TOLERANCES = (NETWORK, TRAJECTORY, PIPELINE, ATTENTION, EXACT, DIFFERENCE)

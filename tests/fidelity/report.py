@@ -16,17 +16,17 @@ from tests.fidelity.table import SECTIONS
 PAGE = Path(__file__).parents[2] / "docs" / "fidelity.md"
 _PACKAGES = ("torch", "diffusers", "transformers", "open_clip_torch", "numpy")
 _INTRODUCTION = """\
-# Fidelity: compared with what others wrote
+# Fidelity: compared with other implementations
 
 Written by `python -m tests.fidelity` on {day}, on {machine}, with
 {versions}.
 The same comparisons are tests: `python -m pytest tests/fidelity`.
 
-All in fp32 on the CPU, with random weights whose attention logits are spread as trained ones. The
-error is |ours - reference| / |reference|, Euclidean, over all elements; of a trajectory it is the
-worst of all steps' latents, each side walking on its own. Tokens count as the share that differs.
-Weights go over as a published checkpoint through diffusers' own converters. Rows marked *full* are
-of full-size networks (tests marked `slow`).
+All comparisons are in fp32 on the CPU, with random weights whose attention logits are spread like
+trained ones. The error is |ours - reference| / |reference|, Euclidean, over all elements. For a
+trajectory it is the worst step's latents, where each side continues from its own latents. For
+tokens it is the share that differs. Weights are passed as a published checkpoint through
+diffusers' own converters. Rows marked *full* are for full-size networks (tests marked `slow`).
 """
 
 
@@ -37,7 +37,7 @@ def page(errors: Mapping[str, float]) -> str:
     lines = [_INTRODUCTION.format(day=date.today().isoformat(), versions=versions, machine=machine)]
     for title, comparisons in SECTIONS.items():
         lines += [f"## {title}", "", *_table(comparisons, errors), ""]
-    lines += ["## What the tolerances rest on", ""]
+    lines += ["## Reasons for the tolerances", ""]
     lines += [f"- **{t.name}**, {t}: {t.rests_on}" for t in TOLERANCES]
     return "\n".join(lines) + "\n"
 

@@ -23,7 +23,7 @@ from tests.fidelity.pipelines import CPU, our_images
     [("sd1_tiny", "plms"), ("sd2_tiny", "ddim"), ("sd2_768_tiny", "dpm_solver")],
 )
 def test_the_same_seed_and_batch_give_the_same_bits(model_version: str, sampler: str) -> None:
-    """Pipeline, networks and inputs are made anew each time."""
+    """Pipeline, networks and inputs are made again each time."""
     config = fp32_config(
         model_version,
         f"sampler={sampler}",

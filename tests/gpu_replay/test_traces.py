@@ -228,7 +228,12 @@ def test_what_a_cuda_graph_replays_is_told_by_names_and_said(written: Format) ->
         ([7, 7], 2, 0, None),
         ([6, 7, 7], 3, 1, None),
         ([7, 5, 7], 3, 0, None),
-        ([5, 7, 6], 3, 1, "each profile saw another number of the graph's kernels (5, 7, 6): some"),
+        (
+            [5, 7, 6],
+            3,
+            1,
+            "the profiles saw different numbers of the graph's kernels (5, 7, 6): some",
+        ),
     ],
 )
 def test_a_graph_is_profiled_until_two_steps_saw_as_many_kernels(

@@ -38,11 +38,11 @@ def test_it_is_made_once(folder: Path) -> None:
     assert (place.parent, cache) == (folder, "cold")
     assert converted("key", must_not) == (place, "warm")
     assert converted("other", convert)[1] == "cold"
-    assert converted("key", convert, anew=True) == (place, "cold")
+    assert converted("key", convert, again=True) == (place, "cold")
 
 
 @pytest.mark.parametrize("fault", ["cut", "changed", "lost", "more", "no contents"])
-def test_what_is_not_as_it_was_written_is_made_anew(fault: str) -> None:
+def test_what_is_not_as_it_was_written_is_made_again(fault: str) -> None:
     place, _ = converted("key", convert)
     file = place / "unet.bin"
     if fault == "cut":

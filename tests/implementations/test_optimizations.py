@@ -144,7 +144,9 @@ def test_a_cached_timestep_is_the_one_asked_for(compose_config: Compose, sampler
                 distance(ours.predict(x, timesteps, context), ours.unet(x, timesteps, context))
                 < 1e-5
             )
-        with pytest.raises(ValueError, match=r"timestep 3\.25 is none of the sampler's"):
+        with pytest.raises(
+            ValueError, match=r"timestep 3\.25 is not one of the sampler's timesteps"
+        ):
             ours.predict(x, torch.full((2,), 3.25), context)
 
 

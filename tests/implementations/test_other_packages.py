@@ -64,9 +64,7 @@ def test_the_example_is_installed_and_measured_beside_ours(
     ours, theirs = by_name["sd_bench"], by_name["onnxruntime"]
     assert (ours.status, theirs.status) == ("ok", "ok")
     assert theirs.kernel_proof is not None
-    assert theirs.kernel_proof.unprovable == (
-        "ONNX Runtime runs kernels of its own, none of PyTorch's"
-    )
+    assert theirs.kernel_proof.unprovable == "ONNX Runtime runs its own kernels, not PyTorch's"
     assert theirs.conversion is not None
     assert theirs.conversion.cache == "cold"
     assert theirs.environment["packages"]["sd_bench_onnxruntime"] == "0.1.0"
@@ -92,11 +90,12 @@ def test_its_option_is_listed_where_options_are(installed: Path, command: Comman
 #: What is wrong with a package, by what its module says.
 BROKEN = {
     "import no_such_module": "cannot be loaded (ModuleNotFoundError: No module named 'no_such_",
-    "ENTRY = 'text'": "is a str, no Entry",
-    "{entry}(name='openvino', factory='x:y')": "names openvino, which there is already",
+    "ENTRY = 'text'": "is a str, not an Entry",
+    "{entry}(name='openvino', factory='x:y')": "names openvino, which already exists",
     "{entry}(name='mine', factory='x:y')": "has conf=None, which must be pkg:// and "
     "implementation/mine.yaml in a package",
-    "{entry}(name='mine', factory='x:y', conf='pkg://broken_package.conf')": "has conf=pkg://broken",
+    "{entry}(name='mine', factory='x:y', "
+    "conf='pkg://broken_package.conf')": "has conf=pkg://broken",
 }
 
 
@@ -123,7 +122,7 @@ def test_an_entry_point_that_cannot_be_used_is_one_line(
     told = str(refused.value)
     begins = "sd_bench.implementations: the entry point mine of broken_package "
     assert told.startswith(begins + BROKEN[source])
-    assert told.endswith("; mend or uninstall that package")
+    assert told.endswith("; fix or uninstall that package")
 
 
 def test_every_command_says_so_with_exit_code_2(tmp_path: Path, command: Command) -> None:

@@ -101,7 +101,7 @@ def tight_group() -> Iterator[Path]:
                 return
         finally:
             group.rmdir()
-    pytest.skip("no group with a quota can be made here: it takes root's rights")
+    pytest.skip("no group with a quota can be made here: it needs root")
 
 
 BURN = """

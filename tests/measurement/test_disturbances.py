@@ -157,7 +157,7 @@ QUIET = {"others_cpu_s": 0.1, "idle_s": 0.0}
         (a_record([QUOTA], environment={"processor": {"affinity": 2, "quota": 0.5}}), []),
         (a_record(warnings=["others computed on the GPU (T4) at the start: x"]),
          ["others computed on the GPU (T4) at the start: x"]),
-        (a_record(warnings=["torch.compile compiled anew: 2 times"]), []),
+        (a_record(warnings=["torch.compile recompiled 2 times"]), []),
         (a_record(telemetry=load(3.1)), ["the host was busy: load average 3.1 on 2 processors"]),
         (a_record(environment={"host": {"load_average": [1], "load_average_at_end": [3.2]}}),
          ["the host was busy: load average 3.2 on 2 processors"]),

@@ -68,7 +68,7 @@ def test_an_undisturbed_round_has_no_warning(record: Record) -> None:
          "throttled: sw_power_cap, in 1 of 2 timed iterations"),
         (with_iteration(device_total_s=1.9), "clock and the host's differ by 5.0%"),
         (a_record(compilation=compilation(3, 0)), "3 graph breaks"),
-        (a_record(compilation=compilation(0, 2)), "compiled anew: 2 times"),
+        (a_record(compilation=compilation(0, 2)), "recompiled 2 times"),
         (a_record(telemetry=telemetry(3.1)), "load average 3.1 on 2 processors"),
         (a_record(telemetry=telemetry(0.0, observer="it is gone")), "no telemetry: it is gone"),
     ],

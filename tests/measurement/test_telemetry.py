@@ -163,7 +163,7 @@ def test_rapl_adds_up_the_packages_and_leaves_their_parts_out(tmp_path: Path) ->
     assert notes == {}
 
 
-def test_rapl_goes_on_counting_when_a_counter_starts_anew(tmp_path: Path) -> None:
+def test_rapl_goes_on_counting_when_a_counter_wraps_around(tmp_path: Path) -> None:
     zone = RaplZone(make_zone(tmp_path / "zone", "package-0", 999_000_000))
     zone.joules()
     (tmp_path / "zone" / "energy_uj").write_text("4000000")

@@ -1,4 +1,4 @@
-"""A mean that a few disturbed rounds cannot move."""
+"""A mean that a few disturbed rounds do not change."""
 
 import numpy as np
 import pytest

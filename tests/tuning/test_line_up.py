@@ -51,8 +51,8 @@ def test_one_whose_rounds_take_too_long_is_left_out_with_what_it_would_need(
     assert names(found) == [(), MATH]
     assert found.rivals == (1,)
     assert found.left_out[COMPILED] == (
-        "6 rounds of it, of about 102 s each, did not fit into what the budget had left; "
-        "budget=15min would probably do"
+        "6 rounds of it, of about 102 s each, did not fit into the rest of the budget; "
+        "budget=15min would probably be enough"
     )
     alone = finalists(candidates, 300.0, compiled)  # better a few rounds than none
     assert names(alone) == [(), COMPILED]

@@ -41,5 +41,5 @@ def test_it_times_calls_until_it_is_killed(process: TimingProcess) -> None:
     os.kill(process.pid, signal.SIGKILL)
     found = lost(process)
     assert (found.status, str(found)) == (
-        "crashed", "killed (SIGKILL), as Linux does without memory",
+        "crashed", "killed (SIGKILL), as Linux does when memory runs out",
     )  # fmt: skip

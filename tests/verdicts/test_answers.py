@@ -160,7 +160,7 @@ def test_kernels_that_nobody_can_see_leave_the_sentence_with_a_remark(
     comparison = against(mean_s, count, spread)
     found = answer(comparison, **facts)
     assert found.word == word == answer(comparison).word
-    remark = f"; unproven: nobody can see the attention kernels of {whose}."
+    remark = f"; unproven: the attention kernels of {whose} cannot be seen."
     assert found.sentence == answer(comparison).sentence.removesuffix(".") + remark
 
 

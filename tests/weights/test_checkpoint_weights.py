@@ -190,7 +190,7 @@ def change(state: dict[str, Tensor], how: str) -> dict[str, Tensor]:
         ("unexpected", "holds model.diffusion_model.control.weight, which the model does not have"),
         ("shape", r"model.diffusion_model.out.2.bias has the shape \(9,\), not \(4,\)"),
         ("dtype", "model.diffusion_model.out.2.bias is int64; weights are float64"),
-        ("schedule", r"its noise schedule \(alphas_cumprod\) is another one"),
+        ("schedule", r"its noise schedule \(alphas_cumprod\) is different"),
     ],
 )
 def test_what_does_not_fit_is_named(tiny: Compose, tmp_path: Path, how: str, said: str) -> None:

@@ -70,7 +70,7 @@ def test_a_whole_set_of_shards_without_an_index_loads_and_two_sets_do_not(tmp_pa
     shard(folder, 2, index=False)
     assert_loads(folder)
     shard(folder, 3, index=False)
-    with pytest.raises(WeightsError, match=r"has 5 shards in unet/ that are not one whole save"):
+    with pytest.raises(WeightsError, match=r"has 5 shards in unet/ that are not a complete set"):
         open_checkpoint(folder)
 
 

@@ -82,9 +82,9 @@ def test_a_sound_tensor_is_located(tmp_path: Path) -> None:
         (tensor((2, 3), (3, 1), 10**9), {"0": bytes(24)}, "which has 24"),
         (tensor((2, 3), (3, 1), 6, offset=1), {"0": bytes(24)}, "needs 28 bytes"),
         (tensor((2, 3), (10**9, 1), 6), {"0": bytes(24)}, "which has 24"),
-        (tensor((-2, 3), (3, 1), 6), {"0": bytes(24)}, "no proper shape"),
-        (tensor((2, 3), (3,), 6), {"0": bytes(24)}, "no proper strides"),
-        (tensor((2, 3), (3, 1), 6, offset=-1), {"0": bytes(24)}, "no proper shape"),
+        (tensor((-2, 3), (3, 1), 6), {"0": bytes(24)}, "an invalid shape"),
+        (tensor((2, 3), (3,), 6), {"0": bytes(24)}, "invalid strides"),
+        (tensor((2, 3), (3, 1), 6, offset=-1), {"0": bytes(24)}, "an invalid shape"),
         (tensor((2, 3), (3, 1), 6), {}, "storage '0', which is missing"),
     ],
 )

@@ -36,7 +36,7 @@ _NO_BAR = "\N{MULTIPLICATION SIGN}"
 class Bar:
     """One bar with its label, or a gap with its reason. NaN stands for not known.
 
-    ``verdict`` is a word that stands below the label if there is room.
+    ``verdict`` is a word below the label, if there is room.
     """
 
     value: float = math.nan
@@ -152,7 +152,7 @@ def _draw_bars(
 
 
 def _looks(chart: BarChart) -> dict[str, dict[str, Any]]:
-    """What each series' areas look like: a colour, and a hatch for what else tells them apart."""
+    """What each series' areas look like: a colour, and a hatch for other differences."""
     hatches = vary(chart.colours, HATCHES)
     return {name: fill_area(chart.colours[name], hatches[name]) for name in chart.series}
 
@@ -175,7 +175,7 @@ def _is_cut(chart: BarChart, bar: Bar) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Labels:
-    """What stands above the bars, turned by ``rotation`` degrees, and the room that it needs."""
+    """The text above the bars, turned by ``rotation`` degrees, and the room that it needs."""
 
     texts: dict[tuple[str, str], str]
     rotation: int

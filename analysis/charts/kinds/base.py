@@ -1,4 +1,4 @@
-"""What all kinds of chart have in common: a title, a caption, and how they are drawn and told."""
+"""What all charts have in common: a title, a caption, and how they are drawn and described."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Chart(ABC):
 
 
 def vary(colours: Mapping[str, str], looks: Sequence[_Look]) -> dict[str, _Look]:
-    """A look for each series, another for each of those that share a colour."""
+    """A look for each series, different for series that share a colour."""
     return {name: looks[at % len(looks)] for name, at in number_variants(colours).items()}
 
 

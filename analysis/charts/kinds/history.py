@@ -78,7 +78,7 @@ class HistoryChart(Chart):
 
 
 def _split(frame: Axes, count: int) -> list[Axes]:
-    """So many axes from top to bottom in the place of one."""
+    """Several axes from top to bottom in the place of one."""
     figure = frame.figure
     box = frame.get_position()
     frame.remove()

@@ -22,7 +22,7 @@ _LONGEST_ARM, _HIGHEST_ARM = 2.0, 1.3
 
 
 class Point(NamedTuple):
-    """A point with its interval, both ends equal to ``y`` where there is none."""
+    """A point with its interval, both ends equal to ``y`` without one."""
 
     x: float
     y: float
@@ -34,7 +34,7 @@ class Point(NamedTuple):
 class LineChart(Chart):
     """Lines by series name, each in the colour that its series has everywhere.
 
-    ``flags`` are signs that stand behind a name, and that the caption explains.
+    ``flags`` are signs after a name, which the caption explains.
     """
 
     x_label: str
@@ -94,7 +94,7 @@ class LineChart(Chart):
 
 
 def _looks(chart: LineChart) -> dict[str, dict[str, Any]]:
-    """What each line looks like: another marker and dashes where another has its colour already."""
+    """What each line looks like: a different marker and dashes where lines share a colour."""
     markers, dashes = vary(chart.colours, MARKERS), vary(chart.colours, _DASHES)
     return {
         name: {

@@ -1,4 +1,4 @@
-"""A per-run plot: run number on x, runtime on y, a colour a preset, means in the legend."""
+"""A per-run plot: run number on x, runtime on y, one colour per preset, means in the legend."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RunChart(Chart):
     """Runs in the order in which they ran: ``run_number``, ``series``, ``runtime_s`` (seconds).
 
     A run whose optional column ``throttled`` is true is drawn as a cross. ``colours`` are those of
-    the series in the other charts; without them each gets one of its own. ``flags`` are signs that
+    the series in the other charts; without them each gets its own. ``flags`` are signs that
     stand behind a series' name, and that the caption explains.
     """
 

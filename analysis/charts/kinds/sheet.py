@@ -54,7 +54,7 @@ class Sheet:
         return _text_width(self._renderer, text, size)
 
     def wrap(self, text: str, size: float, width_in: float) -> list[str]:
-        """Lines of at most that width: broken at spaces, inside of a word where there are none.
+        """Lines of at most that width: broken at spaces, or inside a word without spaces.
 
         A text that would fill the sheet, such as a whole log, is cut: tables have it all.
         """

@@ -39,7 +39,7 @@ _LEAST_AXES_IN = 0.9
 class Speedup:
     """One comparison: how many times as fast, its interval (NaN: none), and its verdict's word.
 
-    ``name`` stands beside it, in the colour of ``series``. ``decided``: whether the word is a
+    ``name`` is beside it, in the colour of ``series``. ``decided``: whether the word is a
     verdict. ``group`` stands above all that have it.
     """
 
@@ -149,7 +149,7 @@ def _limits(chart: SpeedupChart) -> tuple[float, float]:
 
 
 def _say(chart: SpeedupChart, row: Speedup) -> str:
-    """What stands at the right of a row; with the interval where its arm is cut."""
+    """The text at the right of a row; with the interval where its arm is cut."""
     low, high = _limits(chart)
     cut = f" ({row.low:.3g} to {row.high:.3g})" if row.low < low or row.high > high else ""
     return f"{row.text}{cut}  {row.word}"

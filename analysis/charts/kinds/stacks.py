@@ -1,4 +1,4 @@
-"""Horizontal stacked bars: what a total is made of, one bar a cell."""
+"""Horizontal stacked bars: what a total is made of, one bar per cell."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NAMES_SHARE, _RIGHT_IN = 0.3, 0.25
 class StackChart(Chart):
     """Seconds by part for each bar; every part is in every bar's legend once.
 
-    ``gaps`` stand below the bars: names that have no parts, with a word why.
+    ``gaps`` are listed below the bars: names without parts, with a short reason.
     """
 
     x_label: str

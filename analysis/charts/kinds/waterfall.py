@@ -93,7 +93,7 @@ class Waterfall(Chart):
         lost = sorted(((s, name) for name, s in self.changes.items() if s > 0), reverse=True)
         parts = [f"saves {_ms(-s)} of {name}" for s, name in saved]
         parts += [f"takes {_ms(s)} more for {name}" for s, name in lost]
-        return f"{self.end[0]} {', '.join(parts) or 'changes nothing'} a step."
+        return f"{self.end[0]} {', '.join(parts) or 'changes nothing'} per step."
 
 
 def _ms(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""What stands below a chart in a report, and the one line that travels with its picture."""
+"""The text below a chart in a report, and the one line inside its picture."""
 
 from __future__ import annotations
 

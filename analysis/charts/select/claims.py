@@ -8,7 +8,7 @@ from sd_bench.verdicts.answers import IS_BASELINE, NO_BASELINE
 
 
 def name_verdict(row: AnsweredRow) -> str:
-    """The word of a row's answer; nothing for a baseline, or where there is no comparison."""
+    """The word of a row's answer; empty for a baseline, or without a comparison."""
     return "" if row.status != "ok" or row.word in (IS_BASELINE, NO_BASELINE) else row.word
 
 

@@ -1,4 +1,4 @@
-"""The first chart of a report: how many times as fast, one a machine and workload."""
+"""The first chart of a report: how many times as fast, one per machine and workload."""
 
 from __future__ import annotations
 

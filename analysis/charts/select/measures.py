@@ -1,4 +1,4 @@
-"""The charts of what cells measured besides their runtime, one a machine and workload each."""
+"""The charts of what cells measured besides their runtime, one per machine and workload."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _break_even(cells: pd.DataFrame, colours: dict[str, str]) -> BarChart | None
         gap = row.reason if math.isnan(images) else ""
         return Bar(value=images, text="" if gap else f"{math.ceil(images)}{row.flags}", gap=gap)
 
-    caption = "Extra time of the first UNet call over the time saved per image."
+    caption = "Extra time of the first UNet call divided by the time saved per image."
     bars = [bar(row) for row in list_rows(gains, GainRow)]
     return make_bars(
         gains, colours, "Images until compile time is recovered", "Images", bars, caption
@@ -113,7 +113,8 @@ def _efficiency(cells: pd.DataFrame, colours: dict[str, str]) -> BarChart | None
         return Bar(value=share, text=f"{text}{row.flags}")
 
     caption = (
-        "Counted operations of an iteration over its median time and the datasheet's peak for the "
+        "Counted operations of an iteration divided by its median time and the datasheet's peak "
+        "for the "
         "precision (autocast: fp16)."
     )
     bars = [bar(row) for row in list_rows(cells, DeltaRow)]
@@ -156,7 +157,7 @@ def _kernels(cells: pd.DataFrame, colours: dict[str, str]) -> StackChart | None:
         title=f"Where a step's time goes {name_place(cells)}",
         x_label="Seconds of one sampler step, under the profiler",
         bars={_name_bar(row): _spell(row.profile or {}) for row in rows},
-        caption=["By class of kernel; idle is what no kernel filled."],
+        caption=["By class of kernel; idle is the time without a kernel."],
         origin=note_origin(cells),
     )
 

@@ -30,7 +30,7 @@ _PLACE = ("machine", *WORKLOAD_AXES, "batch_size")
 
 
 def select_peer_charts(deltas: pd.DataFrame) -> dict[str, SpeedupChart]:
-    """The charts by file name without suffix, one a machine, workload and batch size.
+    """The charts by file name without suffix, one per machine, workload and batch size.
 
     None where fewer than two implementations were measured, or none has a partner.
     """

@@ -31,7 +31,7 @@ class _Range(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Measure:
-    """A quantity of every cell: over batch sizes a line, of a single one bars."""
+    """A quantity of every cell: over batch sizes a line, for a single one bars."""
 
     title: str
     y_label: str
@@ -51,8 +51,8 @@ def chart_throughput(cells: pd.DataFrame, colours: dict[str, str]) -> Chart | No
     measure = _Measure(
         title="Images per second",
         y_label="Images per second",
-        caption="Higher is better. All images of the timed iterations over their time, with the "
-        "95 % interval.",
+        caption="Higher is better. All images of the timed iterations divided by their time, with "
+        "the 95 % interval.",
         range_of=range_of,
     )
     return _measure_cells(cells, colours, measure)

@@ -35,7 +35,7 @@ _NOT_RUN = "not run"
 def select_runtime_charts(deltas: pd.DataFrame) -> dict[str, BarChart]:
     """The charts by file name without suffix; those without a single measured bar are left out.
 
-    One chart a machine and workload over batch sizes, and, in the published form, one chart a
+    One chart per machine and workload over batch sizes, and, in the published form, one chart per
     batch size over machines, where there are several.
     """
     deltas = add_answers(deltas)

@@ -68,8 +68,8 @@ def _chart_ablation(found: Ablation, words: list[str]) -> Waterfall:
         changes=changes,
         end=(f"{last.preset}{last.flags}", last.mean_s),
         caption=make_caption(
-            "Mean runtimes of a round; each change on top of those before it: in another order "
-            "the shares would be others.",
+            "Mean runtimes per round; each change is added to those before it: in another order "
+            "the shares would differ.",
             explain_signs(row.flags for _, row in chain),
         ),
         origin=note_origin(found.cells),

@@ -86,7 +86,7 @@ def test_a_cell_whose_kernels_nobody_can_see_is_flagged_and_may_be_the_fastest()
     assert best(cell(2.0), unseen, cell(3.0)) == [False, True, False]
     assert unseen.flags == "◊"
     assert explain(["◊"]) == [
-        "◊ unproven: nobody can see which attention kernels ran, and the cell names none."
+        "◊ unproven: the attention kernels that ran cannot be seen, and the cell names none."
     ]
 
 

@@ -201,8 +201,8 @@ def test_an_ambiguous_cell_says_which_environments_and_what_to_do(
     assert (cell["verdict"], cell["kernel proof"]) == ("ambiguous", "proven")
     assert "parity" not in cell  # nothing was compared
     assert cell["note"] == (
-        "NEW has it 2 times, in EPYC (1) (monday) and EPYC (2) (tuesday): give as NEW a folder "
-        "that holds one of them only"
+        "NEW measured it 2 times, in EPYC (1) (monday) and EPYC (2) (tuesday): give as NEW a "
+        "folder that holds only one of them"
     )
 
 
@@ -271,7 +271,7 @@ def test_kernels_that_nobody_can_see_fail_the_gate_and_say_why(
     assert {cell["kernel proof"] for cell in cells_of(text)} == {
         "unproven (it runs none of PyTorch's)"
     }
-    assert "◊ unproven: nobody can see" in text
+    assert "◊ unproven: the attention kernels that ran cannot be seen" in text
     assert main(["compare", *folders, "--fail-if", "unproven"]) == 1
     assert "unproven (it runs none of PyTorch's)" in capsys.readouterr().err
 
@@ -341,7 +341,7 @@ def test_what_the_seconds_are_is_said(tmp_path: Path, capsys: pytest.CaptureFixt
     [
         (["only-one"], "NEW"),
         (["nowhere", "nowhere"], "no folder nowhere"),
-        (["a", "b", "--margin", "much"], "'much' is no percentage"),
+        (["a", "b", "--margin", "much"], "'much' is not a percentage"),
         (["a", "b", "--fail-if", "ugly"], "'ugly' is not one of slower, unclear, "),
         (["a", "b", "--fail-if", "slower:0.05"], "is not a slow-down such as slower:5%"),
         (["a", "b", "--fail-if", "slower:5"], "is not a slow-down such as slower:5%"),

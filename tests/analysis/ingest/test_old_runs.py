@@ -84,10 +84,10 @@ def test_the_command_makes_the_published_plot(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("notes.txt", "7.1\n", "its name does not say what it is"),
-        ("original_A10_n_samples_2_n_iter_2_sd2.txt", "7.1\nfast\n", "'fast' is no runtime"),
-        ("original_A10_n_samples_2_n_iter_2_sd2.txt", "-1\n", "'-1' is no runtime"),
-        ("original_A10_n_samples_2_n_iter_2_sd2.txt", "", "holds no runtime"),
+        ("notes.txt", "7.1\n", "its name is not of the form"),
+        ("original_A10_n_samples_2_n_iter_2_sd2.txt", "7.1\nfast\n", "'fast' is not a runtime"),
+        ("original_A10_n_samples_2_n_iter_2_sd2.txt", "-1\n", "'-1' is not a runtime"),
+        ("original_A10_n_samples_2_n_iter_2_sd2.txt", "", "contains no runtime"),
         ("delta.csv", "a,b\n1,2\n", "not a CSV of runtimes"),
     ],
 )
@@ -131,7 +131,11 @@ def test_a_row_of_a_csv_that_is_not_understood_is_named_and_the_others_are_read(
     (tmp_path / "runs.csv").write_text("\n".join([HEADER, good, *bad, good]))
     left_out: list[str] = []
     assert len(load_records(tmp_path, on_left_out=left_out.append)) == 2
-    reasons = ("batch_size is '4.5', not a whole number", "'n/a' is no runtime", "None is no runt")
+    reasons = (
+        "batch_size is '4.5', not a whole number",
+        "'n/a' is not a runtime",
+        "None is no runt",
+    )
     for number, (told, reason) in enumerate(zip(left_out, reasons, strict=True), start=3):
         assert f"runs.csv: row {number}: {reason}" in told
 
@@ -147,7 +151,7 @@ def test_iterations_that_were_not_kept_cannot_be_asked_for(
 ) -> None:
     assert main([str(write_times(tmp_path)), "--value", "median-iteration"]) == 2
     assert capsys.readouterr().err == (
-        "analysis: some rounds have no median-iteration: leave --value out\n"
+        "analysis: some rounds have no median-iteration: leave out --value\n"
     )
 
 

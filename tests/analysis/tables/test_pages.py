@@ -196,7 +196,7 @@ def test_kernels_that_nobody_can_see_are_unproven_with_the_reason(tmp_path: Path
     (row,) = rows(page)
     assert row["kernel proof"] == "unproven (none of PyTorch's)"
     assert row["runtime [s]"] == "1.00 ◊"
-    assert "◊ unproven: nobody can see" in notes(page)
+    assert "◊ unproven: the attention kernels that ran cannot be seen" in notes(page)
 
 
 def test_missing_parity_has_its_reason_in_the_cell(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_ordinary_rounds_have_the_rule_alone(tmp_path: Path) -> None:
 def test_a_difference_that_hangs_on_an_ordinary_round_is_doubtful(tmp_path: Path) -> None:
     notes = said(tmp_path, {"flash": np.array([1.25, 1.251, 1.0, 1.249, 1.25, 1.252])})
     assert "Set aside as disturbed where differences were estimated: round 2 of flash" in notes[1]
-    assert notes[2].startswith("1 comparison is doubtful: the difference hangs on a round")
+    assert notes[2].startswith("1 comparison is doubtful: the difference depends on a round")
 
 
 def test_rounds_like_their_neighbours_are_said_with_what_was_paid_for_them(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ def why_not(config: Config, host: Host) -> str | None:
     if config.precision.name != "fp32":
         return "onnxruntime runs the exported fp32 networks: needs precision=fp32"
     if config.attention.backend != "auto":
-        return "onnxruntime has an attention of its own: needs attention=auto"
+        return "onnxruntime uses its own attention: needs attention=auto"
     if config.compile.mode != "off" or config.optimizations.names:
         return "onnxruntime optimizes by itself: needs compile=off and optimizations=none"
     return None

@@ -37,7 +37,7 @@ class OnnxRuntime(ConvertedImplementation):
             cache=cache,
             settings={"intra_op_num_threads": str(torch.get_num_threads())},
         )
-        why = "ONNX Runtime runs kernels of its own, none of PyTorch's"
+        why = "ONNX Runtime runs its own kernels, not PyTorch's"
         super().__init__(config, device, run, conversion, unprovable=why)
 
 
