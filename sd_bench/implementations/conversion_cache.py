@@ -84,7 +84,7 @@ def converted(key: str, convert: Callable[[Path], None], again: bool = False) ->
             fcntl.flock(lock, fcntl.LOCK_EX)
             place = base / key
             os.utime(lock.fileno())  # the time of its last use
-            if not anew and _is_whole(place):
+            if not again and _is_whole(place):
                 return place, "warm"
             _make_room(base)
             _make(place, convert)

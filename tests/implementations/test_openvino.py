@@ -178,7 +178,7 @@ def test_both_in_one_sweep_and_what_was_converted_before_is_found_by_another_pro
 
 @needs_openvino
 @pytest.mark.slow
-def test_a_conversion_that_does_not_read_is_made_anew(
+def test_a_conversion_that_does_not_read_is_made_again(
     conversions: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = outputs("openvino", "sd2_tiny", "fp32").latents

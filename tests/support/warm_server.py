@@ -233,7 +233,7 @@ def _start_rounds_from(server: Server) -> None:
             return _Process(server.begin(command[1:], env, Path.cwd(), files, is_command=False))
 
     names = {"Popen": start, "DEVNULL": subprocess.DEVNULL, "STDOUT": subprocess.STDOUT}
-    processes.subprocess = SimpleNamespace(**names)  # type: ignore[assignment]
+    processes.subprocess = SimpleNamespace(**names)  # type: ignore[attr-defined,assignment]
 
 
 if __name__ == "__main__":
