@@ -29,9 +29,7 @@ from sd_bench.paths import CONF_DIR
 def register() -> None:
     """Tell Hydra the schema and our plugins, and OmegaConf the resolvers that conf/ uses."""
     register_plugins()
-    store = ConfigStore.instance()
-    if "schema.yaml" not in store.repo:
-        store.store(name="schema", node=Config)
+    ConfigStore.instance().store(name="schema", node=Config)
     OmegaConf.register_new_resolver(
         "sd_bench.detected_gpu_path", lambda: f"/gpu/{devices.detected_gpu()}", replace=True
     )
