@@ -49,7 +49,7 @@ FUSED = "optimizations.fused_projections=true"
         ("diffusers_pipeline", "sampler=ddim sampler.steps=1", None),
         ("diffusers_pipeline", "sampler=ddim sampler.eta=0.5", "draws the noise"),
         ("diffusers_pipeline", "workload.guidance_scale=1", "leaves guidance out"),
-        ("diffusers_pipeline", f"attention=original {FUSED}", "alone"),
+        ("diffusers_pipeline", f"attention=original {FUSED}", "only by"),
     ],
 )
 def test_a_cell_that_it_cannot_run_has_its_reason(
