@@ -40,7 +40,7 @@ def test_the_table_is_of_what_create_makes() -> None:
         ("original_xformers", "a10", 2, None),
         ("optimized", "v100", 3, "install 2.14 or older made with CUDA 12.6"),
         ("optimized", "p100", 4, None),
-        ("optimized_compile", "p100", 4, "take compile=off"),
+        ("optimized_compile", "p100", 4, "use compile=off"),
         ("optimized_compile", "t4", 3, None),
     ],
 )

@@ -23,14 +23,14 @@ FUSED = "optimizations.fused_projections=true"
     [
         ("diffusers", "", None),
         ("diffusers", f"attention=math {FUSED}", None),
-        ("diffusers", f"attention=original {FUSED}", "by scaled_dot_product_attention alone"),
+        ("diffusers", f"attention=original {FUSED}", "only by scaled_dot_product_attention"),
         ("diffusers", "attention=original attention.upcast=true precision=bf16", None),
         (
             "diffusers",
             "attention=original attention.upcast=true precision=autocast",
             "autocast undoes diffusers' upcast",
         ),
-        ("diffusers", "model_version.unet.use_checkpoint=true", "in training only"),
+        ("diffusers", "model_version.unet.use_checkpoint=true", "only in training"),
         ("diffusers", "model_version.autoencoder.embed_dim=8", "embed_dim=z_channels"),
         ("diffusers", "compile=default optimizations.regional_compile=true", None),
         ("diffusers", "optimizations.freezing=true", "needs compile=default"),
@@ -38,14 +38,18 @@ FUSED = "optimizations.fused_projections=true"
         ("diffusers_documented", "", None),
         ("diffusers_documented", "compile=default", "is compile=max_autotune"),
         ("diffusers_documented", "optimizations=none", "is optimizations=diffusers_documented"),
-        ("diffusers_documented", "optimizations.freezing=true", "and no others"),
-        ("diffusers_documented", "attention=original", "by scaled_dot_product_attention alone"),
+        (
+            "diffusers_documented",
+            "optimizations.freezing=true",
+            "only: use implementation=diffusers",
+        ),
+        ("diffusers_documented", "attention=original", "only by scaled_dot_product_attention"),
         ("diffusers_pipeline", "", None),
         ("diffusers_pipeline", "sampler.steps=1", "makes one UNet call instead of two"),
         ("diffusers_pipeline", "sampler=ddim sampler.steps=1", None),
         ("diffusers_pipeline", "sampler=ddim sampler.eta=0.5", "draws the noise"),
         ("diffusers_pipeline", "workload.guidance_scale=1", "leaves guidance out"),
-        ("diffusers_pipeline", f"attention=original {FUSED}", "alone"),
+        ("diffusers_pipeline", f"attention=original {FUSED}", "only by"),
     ],
 )
 def test_a_cell_that_it_cannot_run_has_its_reason(

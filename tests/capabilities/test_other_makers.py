@@ -49,7 +49,7 @@ def test_eager_cells_run_and_no_others(compose_config: Compose, kind: str) -> No
         reason = str(why(compose_config(f"gpu={kind}", f"attention={attention}")))
         assert reason.startswith(f"attention={attention} cannot be distinguished from others on")
     compiled = compose_config(f"gpu={kind}", "attention=auto", "compile=default")
-    assert str(why(compiled)).endswith("take compile=off")
+    assert str(why(compiled)).endswith("use compile=off")
 
 
 @pytest.mark.parametrize("kind", OTHER_MAKERS)

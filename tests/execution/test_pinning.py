@@ -42,8 +42,8 @@ def test_a_prompt_file_holds_one_prompt_a_line(tiny: Compose, tmp_path: Path) ->
     ("content", "said"),
     [
         (None, "no such file or directory; name a text file"),
-        (b"", "holds no prompt"),
-        (b"\n \n", "holds no prompt"),
+        (b"", "contains no prompt"),
+        (b"\n \n", "contains no prompt"),
         (b"\xff\xfe\x00A", "is not text in UTF-8 but in UTF-16: save it as UTF-8"),
         (b"caf\xe9\n", r"is not text in UTF-8 \(byte 3\)"),
     ],

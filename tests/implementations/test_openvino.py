@@ -207,7 +207,7 @@ def test_a_conversion_that_does_not_read_is_made_again(
         ("optimizations.channels_last=true", "needs optimizations=none"),
         ("model_version.unet.use_checkpoint=true", "needs model_version.unet.use_checkpoint=false"),
         ("precision=fp16", "not in fp16"),
-        ("precision=autocast", "autocast is PyTorch's"),
+        ("precision=autocast", "autocast is a PyTorch feature"),
         ("gpu=a100", "needs gpu=cpu"),
     ],
 )

@@ -47,7 +47,7 @@ def test_a_class_that_one_of_them_lacks_counts_as_nothing() -> None:
 def test_the_sentence_says_what_is_saved_and_taken_back(tmp_path: Path) -> None:
     assert waterfall(tmp_path).sentence() == (
         "flash saves 41 ms of attention, takes 3 ms more for copies, "
-        "takes 0.1 ms more for everything else a step."
+        "takes 0.1 ms more for everything else per step."
     )
 
 
