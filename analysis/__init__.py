@@ -7,9 +7,9 @@
 
 Every step returns a pandas DataFrame, but for the last:
 
-- ``load``: one row a round; ``load_records`` is the same of folders alone;
+- ``load``: one row per round; ``load_records`` is the same of folders alone;
 - ``list_environments``: which environment is which (their rounds are never averaged together);
-- ``summarise``: one row a cell, with mean, spread and 95 % interval in seconds;
+- ``summarise``: one row per cell, with mean, spread and 95 % interval in seconds;
 - ``compare``: of those, or of rounds, the same rows with improvement, speed-up, interval, verdict
   and parity against a baseline, which ``choose_baseline`` finds by name or by custom;
 - ``compare_by_axis``: that for every axis that varies, all others held equal;

@@ -49,7 +49,7 @@ def load_records(
     watch: Callable[[Sequence[Path]], Iterable[Path]] = iter,
     processes: int = 1,
 ) -> pd.DataFrame:
-    """Read every record below the folders, or in the bundles: one row a round.
+    """Read every record below the folders, or in the bundles: one row per round.
 
     ``runtime_s`` is in seconds.
 

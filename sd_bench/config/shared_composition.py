@@ -35,7 +35,7 @@ _MOST_KEPT = 8
 _NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)*")
 _OPTION = re.compile(r"[\w-]+")
 _HYDRA = "hydra"
-#: What Hydra has for ``hydra.sweep.subdir`` unless it is told otherwise.
+#: What Hydra has for ``hydra.sweep.subdir`` by default.
 _NUMBER = "${hydra.job.num}"
 
 

@@ -132,7 +132,7 @@ def test_sd1_has_its_own_guidance_and_size(compose_config: Compose) -> None:
         (["sampler.eta=0.5"], "only sampler=ddim has an eta"),
         (["sampler=ddim", "sampler.eta=2"], "must be between 0 and 1"),
         (["attention=math", "attention.disable_math=true"], "every backend is disabled"),
-        (["attention.backend=magic"], "use one of original, xformers, math"),
+        (["attention.backend=magic"], "use one of original, xformers, flex, math"),
         (["precision.name=fp8"], "use one of autocast, fp16, bf16, fp32"),
         (["protocol.n_iter=0"], "protocol.n_iter=0: must be at least 1"),
         (["protocol.budget=soon"], "protocol.budget=soon: write 270s, 30min, 2h, or null"),
