@@ -1,9 +1,10 @@
 """Where converted networks lie between rounds: a folder of its own for whatever they depend on.
 
-They are kept in ~/.cache/sd_bench/conversions (XDG_CACHE_HOME and SD_BENCH_CACHE_DIR move it) until
-somebody removes it: ``rm -r`` is safe at any time. An entry is made beside its place and then put
-there at once. A lock for each entry, which ends with the process that holds it, lets one process
-convert while others wait for it.
+They are kept in ~/.cache/sd_bench/conversions (XDG_CACHE_HOME and SD_BENCH_CACHE_DIR move it):
+``rm -r`` is safe at any time. Where they exceed 20 GB (SD_BENCH_CACHE_GB names another number), a
+new one takes the place of those that nobody has used for the longest time, an hour at least. An
+entry is made beside its place and then put there at once. A lock for each entry, which ends with
+the process that holds it, lets one process convert while others wait for it.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import dataclasses
 import fcntl
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,9 @@ from sd_bench.paths import PACKAGE_DIR
 from sd_bench.weights.checkpoint import digest
 
 VARIABLE = "SD_BENCH_CACHE_DIR"
+LIMIT_VARIABLE, _LIMIT_GB = "SD_BENCH_CACHE_GB", 20.0
+#: What a running sweep may come back to is never removed.
+_IN_USE_S = 3600.0
 #: Names the files of an entry with their sizes and times; what has no such list is not an entry.
 _CONTENTS = "contents.json"
 #: The code that decides what the converted networks hold.
@@ -77,8 +83,10 @@ def converted(key: str, convert: Callable[[Path], None], anew: bool = False) -> 
         with (base / f"{key}.lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             place = base / key
+            os.utime(lock.fileno())  # the time of its last use
             if not anew and _is_whole(place):
                 return place, "warm"
+            _make_room(base)
             _make(place, convert)
             return place, "cold"
     except OSError as error:
@@ -87,6 +95,38 @@ def converted(key: str, convert: Callable[[Path], None], anew: bool = False) -> 
             f"{base}: {why}; converted networks are kept there: make room, or name another folder "
             f"with {VARIABLE}"
         ) from error
+
+
+def _make_room(base: Path) -> None:
+    """Remove the entries that were used the longest ago, until the others are below the limit."""
+    limit = _limit_gb() * 1e9
+    locks = sorted(base.glob("*.lock"), key=lambda lock: lock.stat().st_mtime)
+    sizes = {lock: _size(lock.with_suffix("")) for lock in locks}
+    for lock in locks:
+        if sum(sizes.values()) <= limit or time.time() - lock.stat().st_mtime < _IN_USE_S:
+            return
+        with lock.open("a") as held:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+            sizes.pop(lock)
+
+
+def _limit_gb() -> float:
+    named = os.environ.get(LIMIT_VARIABLE, str(_LIMIT_GB))
+    try:
+        limit = float(named)
+    except ValueError:
+        limit = math.nan
+    if not limit >= 0:
+        raise ConversionError(f"{LIMIT_VARIABLE}={named}: give a number of gigabytes, as in 20")
+    return limit
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _make(place: Path, convert: Callable[[Path], None]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
+import os
 import time
 from pathlib import Path
 
@@ -57,6 +59,41 @@ def test_what_is_not_as_it_was_written_is_made_anew(fault: str) -> None:
     assert converted("key", convert) == (place, "cold")
     assert [f.name for f in sorted(place.iterdir())] == ["contents.json", "unet.bin"]
     assert file.read_bytes() == b"weights"
+
+
+def used(folder: Path, key: str, hours_ago: float) -> None:
+    when = time.time() - 3600 * hours_ago
+    os.utime(folder / f"{key}.lock", (when, when))
+
+
+def test_beyond_the_limit_what_was_not_used_for_longest_makes_room(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = ("old", "older", "held", "recent")
+    for key in keys:
+        converted(key, convert)
+    for key, hours_ago in zip(keys, (5, 9, 8, 0.5), strict=True):
+        used(folder, key, hours_ago)
+    one = sum(file.stat().st_size for file in (folder / "old").iterdir())
+    with (folder / "held.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        monkeypatch.setenv("SD_BENCH_CACHE_GB", str(3.5 * one / 1e9))
+        converted("new", convert)
+        assert not (folder / "older").exists()
+        assert all((folder / key).exists() for key in ("old", "held", "recent", "new"))
+        monkeypatch.setenv("SD_BENCH_CACHE_GB", "0")
+        converted("another", convert)
+    assert {path.name for path in folder.iterdir() if path.is_dir()} == {
+        *("held", "recent", "new", "another"),
+    }, "what is in use, or was within the hour, stays"
+    assert converted("old", convert)[1] == "cold"
+
+
+@pytest.mark.parametrize("limit", ["many", "-1", "nan", ""])
+def test_a_limit_that_is_no_number_is_one_line(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    monkeypatch.setenv("SD_BENCH_CACHE_GB", limit)
+    with pytest.raises(ConversionError, match=f"^SD_BENCH_CACHE_GB={limit}: give a number"):
+        converted("key", convert)
 
 
 def test_of_a_conversion_that_fails_or_is_killed_nothing_stays(folder: Path) -> None:
