@@ -169,7 +169,7 @@ def test_a_sweep_over_threads_is_one_environment(
 ) -> None:
     done = command(
         "-m", "gpu=cpu", "model_version=sd2_tiny", "protocol=smoke", "attention=math", worker,
-        "workload.height=64", "workload.width=64", "threads=auto,2,4000",
+        "precision=fp32", "workload.height=64", "workload.width=64", "threads=auto,2,4000",
         "threads.pinned=false,true",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -186,6 +186,8 @@ def test_a_sweep_over_threads_is_one_environment(
     assert len({r.environment["fingerprint"] for r in measured.values()}) == 1
     assert len({r.cell_hash for r in found.values()}) == len(found)
     had = {name: r.environment["threads"]["intra_op"] for name, r in measured.items()}
+    rates = {file.name.split("-", 2)[2] for file in (tmp_path / "sweep").glob(".matmul-*")}
+    assert rates == {"float32.json", "2-float32.json", "2-pinned-float32.json"}
     assert had == {"auto": 1, "2": 2, "2 pinned": 2}  # the command begins with OMP_NUM_THREADS=1
     assert {r.environment["processor"]["affinity"] for r in measured.values()} == {
         len(own_processors())
