@@ -35,6 +35,7 @@ _CHOICES = {
     "precision": Meaning("the precision of the networks: autocast, fp16, bf16 or fp32"),
     "torch_env": Meaning("the interpreter that ran the rounds: current, original or optimized"),
     "allocator": Meaning("who hands out host memory"),
+    "threads": Meaning("how many threads compute on the CPU, and whether each is pinned"),
     "sampler": Meaning("the sampler: plms, ddim or dpm_solver"),
     "steps": Meaning("sampler steps per iteration"),
     "height": Meaning("the image's height", "pixels"),

@@ -33,6 +33,7 @@ class Chosen(Row, kw_only=True):
     precision: Choice
     torch_env: Choice
     allocator: Choice
+    threads: Choice
     sampler: Choice
     steps: Choice
     height: Choice

@@ -18,7 +18,7 @@ _LONGEST_PROMPT = 60
 
 def name_choices(row: Chosen) -> dict[str, str]:
     """The choices of a cell by axis, as people read them; without those that it lacks."""
-    said = ("upcast", "compile", "torch_env", "allocator", "weights")
+    said = ("upcast", "compile", "torch_env", "allocator", "threads", "weights")
     named = {axis: f"{axis} {row[axis]}" for axis in said}
     named |= name_picture(row)
     named |= name_workload(row) | {"batch_size": f"batch size {row['batch_size']}"}

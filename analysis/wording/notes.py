@@ -88,6 +88,7 @@ def note_common(cells: pd.DataFrame, environments: pd.DataFrame) -> list[str]:
         "compile": f"compile {first.compile}",
         "torch_env": f"torch_env {first.torch_env}",
         "allocator": f"allocator {first.allocator}",
+        "threads": f"threads {first.threads}",
         "optimizations": name_optimizations(first.optimizations),
         "weights": f"weights {first.weights}",
         **name_picture(first),

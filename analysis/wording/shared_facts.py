@@ -87,6 +87,7 @@ def _choices(cells: pd.DataFrame, first: CellRow) -> Iterator[tuple[str, str]]:
         "compile": f"compile {first.compile}",
         "torch_env": f"torch_env {first.torch_env}",
         "allocator": f"allocator {first.allocator}",
+        "threads": f"threads {first.threads}",
         "optimizations": name_optimizations(first.optimizations),
         "weights": f"{first.weights} weights",
         **name_picture(first),

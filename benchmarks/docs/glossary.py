@@ -57,6 +57,7 @@ WORDS: dict[str, str] = {
     "sweep": "sd_bench.execution.sweep",
     "telemetry": f"{_SCHEMA}:Telemetry",
     "torch_env": f"{_CONFIG}:TorchEnvConfig",
+    "threads": f"{_CONFIG}:ThreadsConfig",
     "UNet call": "sd_bench.sampling.text_to_image:Networks.predict",
     "verdict": "sd_bench.verdicts.judgement",
 }

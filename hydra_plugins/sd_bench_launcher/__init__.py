@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from sd_bench.capabilities.hydra_plugins import check_sweeper
 from sd_bench.cluster.scheduled import ScheduledJobs, cells_to_run
+from sd_bench.config.hydra_arguments import as_typed
 from sd_bench.config.overrides import check_num_cells
 from sd_bench.config.shared_composition import SharedComposition
 from sd_bench.errors import ConfigError
@@ -118,7 +119,8 @@ class RayLauncher(_SchedulerLauncher):
 def distinct_labels(jobs: Sequence[Sequence[str]]) -> list[str]:
     """What the user typed for each job, less what all jobs have in common if there are several."""
     common = set.intersection(*(set(job) for job in jobs)) if len(jobs) > 1 else set()
-    return [" ".join(o for o in job if o not in common).replace("'", "") for job in jobs]
+    typed = ([as_typed(o) for o in job if o not in common] for job in jobs)
+    return [" ".join(job).replace("'", "") for job in typed]
 
 
 class MatrixSweeper(BasicSweeper):

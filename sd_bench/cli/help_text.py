@@ -23,6 +23,7 @@ Single values: NAME=VALUE, or NAME=VALUE,VALUE with -m.
   protocol.rounds=10      protocol.budget=10min       attention.disable_flash=true
   prompt=[a,b]            prompt_file=prompts.txt     negative_prompt="text" (one prompt per line)
   weights=FILE            (.ckpt, .safetensors, or a diffusers folder; default: random)
+  threads=4               (or auto, cores: threads on the CPU)    threads.pinned=true
   images=false            time_file=times.txt         dry_run=true             traceback=true
   telemetry=false         profile=true                verbose=true
   num_gpus=all            (one worker per GPU)        hydra.sweep.dir=FOLDER  (where records go)

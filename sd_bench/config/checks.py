@@ -85,6 +85,7 @@ def check(config: Config) -> None:
     _check_finite("", to_dict(config))
     _check_counts(config)
     _check_gpus(config)
+    _check_threads(config)
     _check_model_numbers(config.model_version)
     _check_sizes(config)
     _check_unet(config.model_version)
@@ -181,6 +182,17 @@ def _check_gpus(config: Config) -> None:
             raise ConfigError(
                 f"gpu.device_names: {pattern!r} is not a regular expression ({error})"
             ) from None
+
+
+def _check_threads(config: Config) -> None:
+    count = config.threads.count
+    if not re.fullmatch(r"auto|cores|[1-9]\d{0,4}", count):
+        raise ConfigError(f"threads={count}: use auto, cores, or a number from 1")
+    if config.threads.pinned and config.num_gpus != "1":
+        raise ConfigError(
+            f"threads.pinned=true: num_gpus={config.num_gpus} would bind threads of several rounds "
+            "to the same processors; use num_gpus=1"
+        )
 
 
 def _check_model_numbers(model: ModelConfig) -> None:

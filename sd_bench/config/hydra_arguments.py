@@ -26,8 +26,8 @@ from sd_bench.errors import ConfigError
 from sd_bench.paths import CONF_DIR
 from sd_bench.records.old_names import rename_presets, rename_setting
 
-#: Other names that a group goes by, too.
-_ALIASES = {"attention_backend": "attention"}
+#: Other names that a group goes by, too, and a value that is named as its group.
+_ALIASES = {"attention_backend": "attention", "threads": "threads.count"}
 #: Hydra's flags that take a value, by all their names.
 _FLAGS_WITH_VALUE = {
     "--config-dir": "--config-dir", "-cd": "--config-dir",
@@ -60,7 +60,12 @@ def with_present_names(argument: str) -> str:
 
 def _without_alias(argument: str) -> str:
     name, equals, value = argument.partition("=")
-    return f"{_ALIASES.get(name, name)}{equals}{value}"
+    return f"{_ALIASES.get(name, name)}{equals}{value}" if equals else argument
+
+
+def as_typed(override: str) -> str:
+    """An override of `arguments_for_hydra` under the shorter name that it may be typed by."""
+    return re.sub(r"^(\+{0,2})threads\.count=", r"\1threads=", override)
 
 
 def arguments_for_hydra(arguments: Sequence[str]) -> list[str]:

@@ -271,6 +271,24 @@ class AllocatorConfig:
 
 
 @dataclass
+class ThreadsConfig:
+    """The threads that compute on the CPU in a round's process.
+
+    ``count`` is how many: a number, ``cores`` (one for each core that the process may use), or
+    ``auto`` (what PyTorch takes by itself). ``pinned`` binds each to a processor of its own, of
+    different cores as far as there are.
+    """
+
+    count: str = "auto"
+    pinned: bool = False
+
+    @property
+    def name(self) -> str:
+        """The choice as one word: ``auto``, ``2``, ``2 pinned``."""
+        return f"{self.count} pinned" if self.pinned else self.count
+
+
+@dataclass
 class SamplerConfig:
     name: str = MISSING
     steps: int = MISSING
@@ -345,6 +363,7 @@ class Config:
     precision: PrecisionConfig = field(default_factory=PrecisionConfig)
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
     allocator: AllocatorConfig = field(default_factory=AllocatorConfig)
+    threads: ThreadsConfig = field(default_factory=ThreadsConfig)
     workload: WorkloadConfig = field(default_factory=WorkloadConfig)
     protocol: ProtocolConfig = field(default_factory=ProtocolConfig)
     preset: PresetConfig = field(default_factory=PresetConfig)

@@ -104,6 +104,7 @@ class _Group(NamedTuple):
     model_version: str
     precision: str
     allocator: str
+    threads: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +197,7 @@ def _group(planned: PlannedCell) -> _Group:
         config.model_version.name,
         config.precision.name,
         config.allocator.name,
+        config.threads.name,
     )
 
 

@@ -51,6 +51,7 @@ _FIRST_NAMES = {
 _LATER: dict[str, dict[str, Any]] = {
     "protocol": {"worker": "spawn"},
     "allocator": {"name": "default", "library": None, "variables": {}},
+    "threads": {"count": "auto", "pinned": False},
     "implementation": {"name": OUR_IMPLEMENTATION},
     "optimizations": dict.fromkeys(vars(OptimizationsConfig()), False),
 }
@@ -146,6 +147,7 @@ def _by_first_names(identity: dict[str, Any]) -> dict[str, Any]:
 
 def choices(config: Config) -> dict[str, Any]:
     """The value of every axis that people compare."""
+    threads = config.threads.name
     return {
         "gpu": config.gpu.name,
         "torch_env": config.torch_env.name,
@@ -157,6 +159,7 @@ def choices(config: Config) -> dict[str, Any]:
         "precision": config.precision.name,
         "batch_size": config.workload.batch_size,
         "allocator": config.allocator.name,
+        "threads": int(threads) if threads.isdigit() else threads,
         "sampler": config.sampler.name,
         "steps": config.sampler.steps,
         "height": config.workload.height,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sd_bench.capabilities.allocators import why_no_allocator
 from sd_bench.capabilities.devices import check_present
 from sd_bench.capabilities.support_rules import compile_switch, unsupported_reason
+from sd_bench.capabilities.threads import why_no_threads
 from sd_bench.config.checks import check
 from sd_bench.config.scaling import scaled_sentences
 from sd_bench.environments.interpreter import Interpreter, find_interpreter, host_of
@@ -77,7 +78,7 @@ def _plan_here(cell: Cell) -> PlannedCell:
     if isinstance(found, str):
         return PlannedCell(cell=cell, interpreter=None, reason=found)
     reason = unsupported_reason(cell.config, host_of(cell.config, found))
-    reason = reason or why_no_allocator(cell.config.allocator)
+    reason = reason or why_no_allocator(cell.config.allocator) or why_no_threads(cell.config)
     if not cell.config.calls_compiler:
         return PlannedCell(cell=cell, interpreter=found, reason=reason)
     reason, flaw = reason or why_no_cache(cell.folder), compile_switch(os.environ)

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, NoReturn  # noqa: E402
 import msgspec  # noqa: E402
 from msgspec import structs  # noqa: E402
 
+from sd_bench.capabilities import threads  # noqa: E402
 from sd_bench.capabilities.allocators import why_not_had, without_allocator  # noqa: E402
 from sd_bench.capabilities.fastest import why_fastest_may_not_be  # noqa: E402
 from sd_bench.capabilities.other_makers import torch_type  # noqa: E402
@@ -76,6 +77,7 @@ class Request:
     ``fingerprints`` are those of the environments that the round may be measured in, all if there
     are none. ``warnings``, ``looks`` and ``first_attempt`` go into the record, and ``worker`` into
     its environment: the kind of this process, and why it is not the one that was asked for.
+    ``replaced`` are the launcher's variables in whose place the number of threads has put others.
     """
 
     config: dict[str, Any]
@@ -92,6 +94,7 @@ class Request:
     first_attempt: FirstAttempt | None
     compile_cache: str | None
     worker: dict[str, str]
+    replaced: dict[str, str]
 
 
 class _OtherEnvironmentError(Exception):
@@ -236,6 +239,7 @@ def _measure(
     import_s = time.perf_counter() - began
     device = device_of(config)
     variables = without_allocator(config.allocator, os.environ)
+    variables = threads.without_threads(config, variables, request.replaced)
     why = why_no_kernels(device)
     try:
         environment = {**describe_environment(device, variables), "worker": request.worker}
@@ -250,7 +254,8 @@ def _measure(
         report.tell({"environment": record.environment})
         raise _OtherEnvironmentError
     _check_device(config, record.environment["device"]["name"])
-    why = why_not_had(config.allocator) or why_not_computed(config, device)
+    why = why_not_had(config.allocator) or threads.why_not_had(config)
+    why = why or why_not_computed(config, device)
     if why is not None:
         return structs.replace(record, status="unsupported", reason=why)
     folder, is_first = Path(request.folder), request.round == 0

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
+from sd_bench.capabilities import threads
 from sd_bench.capabilities.allocators import variables_of
 from sd_bench.config.conversion import to_dict
 from sd_bench.config.schema import Config
@@ -193,6 +194,7 @@ class RunningRound:
             first_attempt=self.turn.first_attempt,
             compile_cache=state_of_cache(cell.folder) if is_compiled else None,
             worker=worker,
+            replaced=threads.replaced_by(config, {**os.environ, **self.slot.environment}),
         )
         with tempfile.TemporaryFile() as asked:
             asked.write(msgspec.json.encode(request))
@@ -320,7 +322,7 @@ def _try_to_write(folder: Path) -> None:
 def worker_environment(config: Config, slot: Slot, compiled: Cell | None = None) -> dict[str, str]:
     """What a worker finds; ``compiled`` is its cell if it compiles. Raises OSError."""
     environment = {**os.environ, **slot.environment}
-    environment |= variables_of(config.allocator, environment)
+    environment |= variables_of(config.allocator, environment) | threads.variables_of(config)
     environment.pop("HYDRA_FULL_ERROR", None)
     environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # as nvidia-smi counts devices
     if IS_CHECKOUT:  # the worker runs this very code, whatever its interpreter has installed

@@ -40,15 +40,22 @@ class OpenVino(ConvertedImplementation):
         began = time.perf_counter()
         models, cache = _read_models(core, config)
         compiling = time.perf_counter()
-        hints = {
+        hints: dict[str, str | int | bool] = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": _HINTS[config.precision.name],
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         }
+        if config.threads.count != "auto":
+            hints["ENABLE_CPU_PINNING"] = config.threads.pinned
         compiled = {name: core.compile_model(models.pop(name), "CPU", hints) for name in NETWORKS}
         ended = time.perf_counter()
         settings = {name: _text(compiled["unet"].get_property(name)) for name in _RECORDED}
         check_precision(hints["INFERENCE_PRECISION_HINT"], settings["INFERENCE_PRECISION_HINT"])
+        pins = settings["ENABLE_CPU_PINNING"] == "True"
+        if pins != hints.get("ENABLE_CPU_PINNING", pins):
+            raise RuntimeError(
+                f"threads.pinned: OpenVINO {'pins' if pins else 'does not pin'} here"
+            )
         conversion = Conversion(
             convert_s=compiling - began,
             compile_s=ended - compiling,

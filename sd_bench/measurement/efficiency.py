@@ -24,8 +24,8 @@ def with_efficiency(
     """``record`` with the work of an iteration, the machine's matmul rate, and what follows.
 
     For use when all is timed: measuring the rate takes as long as the timed iterations did, at
-    most a second, once for each environment and dtype of a sweep. Raises OSError if the folder
-    cannot be written.
+    most a second, once for each environment, dtype and number of threads of a sweep. Raises
+    OSError if the folder cannot be written.
     """
     assert record.times is not None
     flops = count_flops(config, sweep_folder)
@@ -33,12 +33,17 @@ def with_efficiency(
         device,
         compute_dtype(config, device),
         sweep_folder,
-        str(record.environment["fingerprint"]),
+        "-".join([str(record.environment["fingerprint"]), *_threads(config)]),
         record.times.runtime_s,
     )
     peak_tflops = config.gpu.peak_tflops.get(_PEAK_OF[config.precision.name])
     achieved = None if flops is None else efficiency(flops, record.times, rate, peak_tflops)
     return structs.replace(record, flops=flops, matmul_rate=rate, efficiency=achieved)
+
+
+def _threads(config: Config) -> list[str]:
+    """The words of a choice of threads, with which the machine has a rate of its own."""
+    return [] if config.threads.name == "auto" else config.threads.name.split()
 
 
 def efficiency(

@@ -19,6 +19,7 @@ from sd_bench.capabilities.allocators import mapped_allocator
 from sd_bench.capabilities.devices import cpu_name
 from sd_bench.capabilities.implementations import needed_packages
 from sd_bench.capabilities.nvidia_driver import first_uuid
+from sd_bench.capabilities.processors import own_processors
 from sd_bench.capabilities.torch_compat import HAS_COMPILE, math_attention_reduces_in_half
 from sd_bench.measurement.gpu_facts import INSTANCE, SETTINGS, gpu_facts
 from sd_bench.measurement.host_facts import (
@@ -28,7 +29,6 @@ from sd_bench.measurement.host_facts import (
     describe_memory,
     describe_processors,
     describe_scheduling,
-    own_processors,
     python_switches,
     write_list,
 )
@@ -69,8 +69,9 @@ def describe_environment(
 
     Outside of it is what may differ between rounds of an average: which of several equal GPUs or
     sets of processors ran, how it stood at the moment, where the interpreter lies, the project's
-    commit. The compiler is in it for every cell, or else a compiled cell could not be compared with
-    an eager one.
+    commit; and the number of threads, which a choice may have set: where none has, it follows from
+    the processors, the variables and PyTorch's build. The compiler is in it for every cell, or else
+    a compiled cell could not be compared with an eager one.
     """
     processors = own_processors()
     uuid = first_uuid() if device.type == "cuda" else None
@@ -93,10 +94,6 @@ def describe_environment(
         "machine": describe_machine(),
         "python_switches": python_switches(),
         "compiler": compiler_version() if HAS_COMPILE else None,
-        "threads": {
-            "intra_op": torch.get_num_threads(),
-            "inter_op": torch.get_num_interop_threads(),
-        },
         "variables": {
             name: value
             for name, value in sorted(variables.items())
@@ -119,6 +116,10 @@ def describe_environment(
             "memory_nodes": allowed_nodes(),
             "load_average": list(os.getloadavg()),
             "lock_folder": os.environ.get("SD_BENCH_LOCK_DIR"),
+        },
+        "threads": {
+            "intra_op": torch.get_num_threads(),
+            "inter_op": torch.get_num_interop_threads(),
         },
         "allocator": mapped_allocator(),
         "interpreter": sys.executable,

@@ -15,18 +15,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from sd_bench.measurement.cgroups import cpu_groups, read_throttling
+from sd_bench.capabilities.cgroups import cpu_groups, read_throttling
+from sd_bench.capabilities.processors import own_processors
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 #: Columns of a processor's row in /proc/stat, the name being the first (man 5 proc).
 _BUSY, _IDLE, _STOLEN = (1, 2, 3, 6, 7), (4, 5), (8,)
-
-
-def num_processors() -> int:
-    """How many processors this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class HostCounters:
@@ -104,7 +98,7 @@ def _collections() -> dict[str, float]:
 
 def _processor_times() -> dict[str, float]:
     """Of the processors that this process may run on, together."""
-    mine = {f"cpu{number}" for number in os.sched_getaffinity(0)}
+    mine = {f"cpu{number}" for number in own_processors()}
     lines = Path("/proc/stat").read_text().splitlines()
     rows = [row for line in lines if (row := line.split()) and row[0] in mine]
 

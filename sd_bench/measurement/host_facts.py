@@ -21,8 +21,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from sd_bench.capabilities.cgroups import cpu_groups, cpu_quota
 from sd_bench.capabilities.devices import cpu_name
-from sd_bench.measurement.cgroups import cpu_groups, cpu_quota
+from sd_bench.capabilities.processors import core_of
 
 _ROOT = Path("/")
 _CPUS = "sys/devices/system/cpu"
@@ -41,11 +42,6 @@ _HARMLESS_OPTIONS = (
 )  # fmt: skip
 
 
-def own_processors() -> list[int]:
-    """The numbers of the processors that this process may run on; empty if not reported."""
-    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-
-
 def describe_processors(numbers: list[int], root: Path = _ROOT) -> dict[str, Any]:
     """What kind of set the processors ``numbers`` are, and what holds them back.
 
@@ -54,7 +50,7 @@ def describe_processors(numbers: list[int], root: Path = _ROOT) -> dict[str, Any
     count.
     """
     folders = [root / _CPUS / f"cpu{number}" for number in numbers]
-    cores = {_text(folder / "topology/core_cpus_list") or _siblings(folder) for folder in folders}
+    cores = {core_of(number, root) for number in numbers}
     caches = {_text(folder / "cache/index3/shared_cpu_list") for folder in folders}
     packages = {_text(folder / "topology/physical_package_id") for folder in folders}
     governors = {_text(folder / "cpufreq/scaling_governor") for folder in folders}
@@ -73,10 +69,6 @@ def describe_processors(numbers: list[int], root: Path = _ROOT) -> dict[str, Any
         "microcode": _microcode(root),
         "quota": cpu_quota(cpu_groups(root)),
     }
-
-
-def _siblings(folder: Path) -> str | None:
-    return _text(folder / "topology/thread_siblings_list")  # before Linux 5.3
 
 
 def _kind(folder: Path) -> str:

@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 
 from sd_bench.capabilities.nvidia_driver import first_uuid
+from sd_bench.capabilities.processors import own_processors
 from sd_bench.measurement.host_counters import HostCounters, between
 
 PERIOD_S = 0.2
@@ -49,7 +50,8 @@ class Observer:
 
     def __init__(self, device: torch.device, period_s: float = PERIOD_S) -> None:
         uuid = _gpu_uuid(device)
-        arguments = [str(period_s), uuid, _pynvml_folder()]
+        processors = ",".join(map(str, own_processors()))  # the worker's first thread may be bound
+        arguments = [str(period_s), uuid, _pynvml_folder(), processors]
         self._lost: str | None = None
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", str(_SCRIPT), *arguments],

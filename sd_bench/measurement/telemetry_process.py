@@ -29,8 +29,13 @@ _ANSWER = b"."
 Reading = Callable[[], float]
 
 
-def main(period_s: float, uuid: str, pynvml_folder: str) -> None:
-    """Sample until the input ends. ``uuid`` is the GPU's, empty for none."""
+def main(period_s: float, uuid: str, pynvml_folder: str, processors: str) -> None:
+    """Sample until the input ends. ``uuid`` is the GPU's, empty for none.
+
+    ``processors`` are the numbers of those that it and the worker may run on, empty if unknown.
+    """
+    if processors:
+        os.sched_setaffinity(0, map(int, processors.split(",")))
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     notes: dict[str, str] = {}
     gauges = host_gauges()
@@ -200,4 +205,4 @@ def _clock_event_reasons(nvml: Any, gpu: Any) -> float:
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]), sys.argv[2], sys.argv[3])
+    main(float(sys.argv[1]), *sys.argv[2:5])

@@ -7,8 +7,8 @@ from itertools import pairwise, zip_longest
 import torch
 from msgspec import structs
 
+from sd_bench.capabilities.processors import num_processors
 from sd_bench.measurement.disturbances import OTHERS_ON_GPU, counted_flags
-from sd_bench.measurement.host_counters import num_processors
 from sd_bench.measurement.telemetry import PERIOD_S, Observed
 from sd_bench.records import Energy, Iteration, Telemetry
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sd_bench.capabilities.optimization_rules import OF_OUR_NETWORKS
+from sd_bench.capabilities.processors import PROCESSORS
+from sd_bench.capabilities.threads import variables_of
 from sd_bench.config.schema import OUR_IMPLEMENTATION, SDPA_BACKENDS, Config
 
 _DTYPES = {"fp16": "float16", "bf16": "bfloat16", "fp32": "float32", "autocast": "float32"}
@@ -31,7 +33,8 @@ def write_lines(config: Config) -> list[str]:
 
 
 def _variables(config: Config) -> Iterator[str]:
-    variables = dict(config.allocator.variables)
+    variables = {**config.allocator.variables, **variables_of(config)}
+    variables.pop(PROCESSORS, None)
     if config.allocator.library is not None:
         library = config.allocator.library
         yield f"# preload the allocator {library}: LD_PRELOAD=lib{library}.so (its full path)"

@@ -8,11 +8,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from sd_bench.capabilities.cgroups import cpu_groups
 from sd_bench.capabilities.devices import cpu_name, matching_devices
 from sd_bench.capabilities.implementations import needed_packages
 from sd_bench.config.schema import Config
 from sd_bench.execution.plan import PlannedCell
-from sd_bench.measurement.cgroups import cpu_groups
 
 _MEMINFO = Path("/proc/meminfo")
 _ROOT = Path("/")

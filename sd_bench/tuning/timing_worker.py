@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sd_bench.capabilities import threads
 from sd_bench.capabilities.allocators import why_not_had
 from sd_bench.config.conversion import from_dict
 from sd_bench.config.schema import Config
@@ -102,6 +103,7 @@ def _why_not(config: Config, device: torch.device) -> str | None:
     return (
         why_no_kernels(device)
         or why_not_had(config.allocator)
+        or threads.why_not_had(config)
         or why_backend_fails(
             config.attention, config.model_version.unet, device, compute_dtype(config, device)
         )

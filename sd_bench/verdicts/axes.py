@@ -23,7 +23,8 @@ PICTURE_AXES = (
 AXES = (
     *("gpu", "model_version", "preset", "implementation", "attention", "compile"),
     *("optimizations", "precision", "torch_env"),
-    *("allocator", "sampler", "steps", "height", "width", "n_iter", "batch_size", "weights"),
+    *("allocator", "threads", "sampler", "steps", "height", "width"),
+    *("n_iter", "batch_size", "weights"),
     "upcast",
     *PICTURE_AXES,
 )
@@ -42,6 +43,7 @@ PUBLISHED_PRESETS = (
 
 _ORDER: dict[str, tuple[str, ...]] = {
     "torch_env": ("original", "current", "optimized"),
+    "threads": ("auto", "cores"),
     "model_version": ("sd1", "sd2", "sd2_768"),
     "preset": (
         *("original_no_xformers", "original_no_xformers_pt2"),
@@ -66,7 +68,8 @@ _ORDER: dict[str, tuple[str, ...]] = {
 
 #: What a record chose that is older than an axis, or that says nothing of it.
 _BEFORE: dict[str, Choice] = {
-    **{"allocator": "default", "implementation": "sd_bench", "optimizations": "none"}
+    **{"allocator": "default", "threads": "auto"},
+    **{"implementation": "sd_bench", "optimizations": "none"},
 }
 
 _LARGEST_EXACT_INT = 2**53

@@ -23,6 +23,7 @@ _PREFERRED: dict[str, tuple[str, ...]] = {
     "precision": ("fp32", "autocast"),
     "torch_env": ("original",),
     "allocator": ("default",),
+    "threads": ("auto",),
     "sampler": (),
     "model_version": (),
     "steps": (),

@@ -33,12 +33,15 @@ class Row(Chosen, Protocol):
 #: The axes that name a series where no preset does, or where one preset varies.
 NAMING_AXES = (
     *("implementation", "attention", "upcast", "compile", "optimizations", "precision"),
-    *("torch_env", "allocator", "sampler", "weights"),
+    *("torch_env", "allocator", "threads", "sampler", "weights"),
     *PICTURE_AXES,
 )
 
 #: What needs no word where all cells share it: a default setting...
-_UNSAID = {"allocator": "default", "implementation": "sd_bench", "optimizations": "none"}
+_UNSAID = {
+    **{"allocator": "default", "threads": "auto"},
+    **{"implementation": "sd_bench", "optimizations": "none"},
+}
 #: ... and settings that follow from the model as a rule.
 _SAID_WHERE_THEY_VARY = ("guidance_scale", "eta", "weights_seed")
 

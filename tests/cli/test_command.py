@@ -31,7 +31,7 @@ def test_help_lists_the_groups_and_imports_no_torch(tmp_path: Path) -> None:
         cwd=REPOSITORY, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0
-    assert "attention      auto, cudnn, flash, math" in done.stdout
+    assert "attention      auto, cudnn, flash, flex, math" in done.stdout
     assert "batch_size     1, 2, 4, 8, 16, 32" in done.stdout
     assert done.stdout.count("preset") == 2
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
@@ -42,10 +42,16 @@ def test_help_lists_the_groups_and_imports_no_torch(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["attention=flsh"], "(did you mean flash?); auto, cudnn, flash, math"),
+        (["attention=flsh"], "(did you mean flash?); auto, cudnn, flash, flex, math"),
         (["batch_size=3"], "workload.batch_size=N"),
         (["batch_size=-1"], "workload.batch_size=N"),
         (["workload.batch_size=-1"], "workload.batch_size=-1: must be at least 1"),
+        (["threads=0"], "threads=0: use auto, cores, or a number from 1"),
+        (["threads=-1"], "threads=-1: use auto, cores, or a number from 1"),
+        (["threads=many"], "threads=many: use auto, cores, or a number from 1"),
+        (["threads=1.5"], "threads=1.5: use auto, cores, or a number from 1"),
+        (["threads=[1,2]"], "threads.count"),
+        (["threads"], "write NAME=VALUE"),
         (["colour=red"], "colour: there is no such choice"),
         (["workload.typo=1"], "workload.typo: there is no such choice;"),
         (["workload.batch_size=many"], "could not be converted to Integer"),

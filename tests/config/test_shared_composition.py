@@ -45,6 +45,8 @@ TYPED = (
     "++workload.seed=1,2 attention=math,flash",
     "weights_seed=7 workload.seed='${weights_seed}',3 prompt='${oc.env:HOME}'",
     "gpu=cpu 'model_version.unet={num_res_blocks: 1}' weights_seed=1,2",
+    "threads=auto,cores,2 threads.pinned=true,false",
+    "threads=range(1,4) allocator=keep,default",
     "allocator=keep +allocator.variables.A=b,c",
     "hydra.sweep.subdir='${hydra.job.override_dirname}' gpu=cpu workload.seed=1,2 batch_size=1,2",
     "hydra.sweep.subdir='${hydra.job.num}_${hydra.overrides.task}' workload.seed=range(1,3)",

@@ -23,6 +23,7 @@ def test_a_label_says_what_differs_between_jobs() -> None:
     ]
     assert distinct_labels(jobs) == ["batch_size=1", "batch_size=2"]
     assert distinct_labels([["gpu=cpu", "attention=math"]]) == ["gpu=cpu attention=math"]
+    assert distinct_labels([["threads.count=1"], ["threads.count=2"]]) == ["threads=1", "threads=2"]
     assert distinct_labels([[]]) == [""]
 
 
@@ -33,7 +34,7 @@ def test_a_label_says_what_differs_between_jobs() -> None:
         "workload.seed=2", "workload.height=64", "weights_seed=1", "protocol.n_iter=2",
         "protocol.warmup=1", "model_version=sd1", "attention.disable_flash=true",
         "model_version.unet.use_checkpoint=true", "torch_env=optimized", "prompt=Other",
-        "allocator=default", "allocator=jemalloc",
+        "allocator=default", "allocator=jemalloc", "threads=1", "threads.pinned=true",
     ],
 )  # fmt: skip
 def test_what_can_change_a_result_changes_the_hash(compose_config: Compose, override: str) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 from sd_bench.capabilities.composition import compose_config
 from sd_bench.capabilities.devices import cpu_precision
 from sd_bench.capabilities.support_rules import unsupported_reason
-from sd_bench.config.schema import Config
+from sd_bench.config.schema import Config, ThreadsConfig
 from sd_bench.implementations.building import build
 from sd_bench.implementations.conversion_cache import cache_folder
 from sd_bench.implementations.protocol import Implementation
@@ -140,6 +140,16 @@ def test_what_it_was_compiled_with_is_told_and_nothing_is_sent_to_its_makers() -
     assert conversion.settings["PERFORMANCE_HINT"] == "LATENCY"
     assert conversion.settings["openvino"].startswith("20")
     assert sys.modules["openvino_telemetry"] is None
+
+
+@needs_openvino
+@pytest.mark.parametrize("pinned", [False, True])
+def test_its_own_threads_are_pinned_as_they_are_asked_to_be(pinned: bool) -> None:
+    config = configuration("openvino", "sd2_tiny", "fp32")
+    config.threads = ThreadsConfig(count=str(torch.get_num_threads()), pinned=pinned)
+    conversion = build(config, CPU).conversion
+    assert conversion is not None
+    assert conversion.settings["ENABLE_CPU_PINNING"] == str(pinned)
 
 
 @needs_openvino

@@ -51,6 +51,19 @@ def test_the_fingerprint_leaves_out_which_of_several_equal_gpus_ran_and_the_load
     assert second["host"]["load_average"] == [9.0, 9.0, 9.0]
 
 
+def test_the_number_of_threads_is_told_and_no_part_of_the_fingerprint() -> None:
+    """A choice may have set it: cells with different numbers are compared."""
+    first, before = describe_environment(CPU), torch.get_num_threads()
+    torch.set_num_threads(before + 1)
+    try:
+        second = describe_environment(CPU)
+    finally:
+        torch.set_num_threads(before)
+    found = [facts["threads"]["intra_op"] for facts in (first, second)]
+    assert found == [before, before + 1]
+    assert second["fingerprint"] == first["fingerprint"]
+
+
 def test_a_setting_of_torch_changes_the_fingerprint() -> None:
     first = describe_environment(CPU)
     before = torch.get_float32_matmul_precision()

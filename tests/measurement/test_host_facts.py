@@ -21,7 +21,8 @@ from sd_bench.measurement.host_facts import (
 
 REPOSITORY = Path(__file__).parents[2]
 PRINT = (
-    "import json; from sd_bench.measurement.host_facts import *; numbers = own_processors(); "
+    "import json; from sd_bench.measurement.host_facts import *; "
+    "from sd_bench.capabilities.processors import own_processors; numbers = own_processors(); "
     "print(json.dumps([describe_scheduling(), python_switches(), describe_processors(numbers)]))"
 )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sd_bench.measurement.cgroups import cpu_groups, cpu_quota, read_throttling
+from sd_bench.capabilities.cgroups import cpu_groups, cpu_quota, read_throttling
 
 V1_MOUNT = "33 31 0:29 {inside} /sys/fs/cgroup/cpu,cpuacct rw,nosuid shared:9 - cgroup cgroup rw,cpu,cpuacct"  # noqa: E501
 V2_MOUNT = "31 23 0:28 {inside} /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate"
@@ -108,7 +108,7 @@ BURN = """
 import json, os, sys, time
 from pathlib import Path
 Path(sys.argv[1], "cgroup.procs").write_text(str(os.getpid()))
-from sd_bench.measurement.cgroups import cpu_groups, cpu_quota
+from sd_bench.capabilities.cgroups import cpu_groups, cpu_quota
 from sd_bench.measurement.disturbances import counted_flags
 from sd_bench.measurement.host_counters import HostCounters, between
 with HostCounters() as host:
