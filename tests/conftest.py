@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from sd_bench.config.schema import WORKERS, Config
-from tests.support.commands import INJECTED, REPOSITORY, Command, Inject
+from tests.support.commands import INJECTED, REPOSITORY, Command, Inject, run_python
 from tests.support.composition import Compose, composed_once
-from tests.support.warm import run_python
 
 # One thread a test process: pytest runs two of them, and torch is not imported yet.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -42,10 +41,7 @@ def tiny(compose_config: Compose) -> Compose:
 
 @pytest.fixture
 def command(tmp_path: Path) -> Command:
-    """``command("-m", "attention=math")`` runs the real command; records go to tmp_path/sweep.
-
-    Its processes are forked where ``tests.support.warm`` can: nothing in them is another for that.
-    """
+    """``command("-m", "attention=math")`` runs the real command; records go to tmp_path/sweep."""
 
     def run(
         *arguments: str, timeout: float = 250, **variables: str

@@ -58,7 +58,7 @@ def test_a_dash_and_two_separate_flags_from_overrides_as_shells_do(tmp_path: Pat
         (["allocator==auto"], "allocator==auto: write one ="),
         (["~precision"], "~precision: every group is needed"),
         (["hydra.searchpath=[file://x]"], "hydra.searchpath: there is no x; name a folder"),
-        (["-c", "job", "-p", "nope"], "--package=nope: there is no such part"),
+        (["-c", "job", "-p", "nope"], "--package=nope: the configuration has no such part"),
         (["~compile"], "~compile: every group is needed"),
         (["--experimental-rerun", "x.pickle"], "resume=true continues a sweep"),
         (["implementation=4", "precision=autocast,auto"], "add -m to sweep over them"),

@@ -95,7 +95,7 @@ def _overrides_in(arguments: list[str]) -> list[str]:
     parser.error = refuse  # type: ignore[method-assign]
     parsed = parser.parse_args(arguments)
     if parsed.experimental_rerun is not None:
-        refuse("--experimental-rerun is not for this command: resume=true goes on with a sweep")
+        refuse("--experimental-rerun is not for this command: resume=true continues a sweep")
     overrides: list[str] = parsed.overrides
     return overrides
 

@@ -13,8 +13,8 @@ from sd_bench.capabilities.devices import check_present, detected_gpu
 from sd_bench.capabilities.nvidia_driver import cuda_devices, detect, first_uuid
 from sd_bench.errors import ConfigError
 from sd_bench.measurement.gpu_facts import INSTANCE, SETTINGS, gpu_facts, parse_facts
+from tests.support.commands import run_python
 from tests.support.composition import Compose
-from tests.support.warm import run_python
 
 REPOSITORY = Path(__file__).parents[2]
 UUID = "GPU-01234567-89ab-cdef-0123-456789abcdef"

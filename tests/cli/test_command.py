@@ -13,7 +13,7 @@ import pytest
 from sd_bench.command_lines import shown
 from sd_bench.config.hydra_arguments import arguments_for_hydra
 from sd_bench.records.sweep_file import start_sweep
-from tests.support.warm import run_python
+from tests.support.commands import run_python
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -79,5 +79,5 @@ def test_a_sweeper_that_a_configuration_chooses_is_refused_before_a_round(
     assert done.returncode == 2, done.stdout + done.stderr
     (line,) = done.stderr.splitlines()
     assert line.startswith("sd_bench: hydra.sweeper._target_=hydra_plugins.search.SearchSweeper: ")
-    assert "only hydra/sweeper=matrix measures here" in line
+    assert "only hydra/sweeper=matrix is supported here" in line
     assert not list(tmp_path.rglob("round-*"))

@@ -194,15 +194,15 @@ def test_a_cuda_that_no_wheel_has_is_refused_in_one_line(
     [
         (
             "original", None, False,
-            "its PyTorch 1.12.1 is made with CUDA 10.2: it drives p100, t4, v100; for a10, a100: "
+            "its PyTorch 1.12.1 is made with CUDA 10.2: it supports p100, t4, v100; for a10, a100: "
             "python -m sd_bench.environments create original --cuda 11.3; for h100: no wheel of "
             "PyTorch 1.12 has them; presets named *_pt2 run the original code on PyTorch 2",
         ),
-        ("original", "11.3", False, "is made with CUDA 11.3: it drives p100, t4, a10, v100, a100;"),
-        ("original", None, True, "is made with CUDA 11.3: it drives p100, t4, a10, v100, a100;"),
+        ("original", "11.3", False, "is made with CUDA 11.3: it supports p100, t4, a10, v100, a100;"),
+        ("original", None, True, "is made with CUDA 11.3: it supports p100, t4, a10, v100, a100;"),
         (
             "optimized", None, False,
-            "is made with CUDA 13.2: it drives t4, a10, a100, h100; for p100, v100: install 2.14",
+            "is made with CUDA 13.2: it supports t4, a10, a100, h100; for p100, v100: install 2.14",
         ),
     ],
 )  # fmt: skip

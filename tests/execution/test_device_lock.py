@@ -119,7 +119,7 @@ def test_ctrl_c_ends_the_waiting(tmp_path: Path) -> None:
         command.send_signal(signal.SIGINT)
         said, _ = command.communicate(timeout=100)
     assert command.returncode == 130
-    assert "go on with" in said
+    assert "continue with" in said
     assert DeviceLock(claims_on(None), tmp_path).try_to_take()
 
 
@@ -134,7 +134,7 @@ def test_the_folder_is_everybodys_or_the_one_that_is_named(
     assert lock_folder() == tmp_path / "node"
     (tmp_path / "file").touch()
     monkeypatch.setenv("SD_BENCH_LOCK_DIR", str(tmp_path / "file"))
-    with pytest.raises(ConfigError, match=r"SD_BENCH_LOCK_DIR=.*name a folder"):
+    with pytest.raises(ConfigError, match=r"SD_BENCH_LOCK_DIR=.*name a writable folder"):
         lock_folder()
 
 

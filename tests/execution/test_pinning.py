@@ -24,10 +24,9 @@ from sd_bench.execution.pinning import pinned, recognised_model
 from sd_bench.records import find_records, read_record
 from sd_bench.sampling.inputs import cut_prompts, image_prompts, image_seeds
 from tests.support.checkpoints import save_folder, tiny_config, tiny_state
-from tests.support.commands import REPOSITORY
+from tests.support.commands import REPOSITORY, run_python
 from tests.support.composition import Compose
 from tests.support.state_dicts import state_dict
-from tests.support.warm import run_python
 
 
 def test_a_prompt_file_holds_one_prompt_a_line(tiny: Compose, tmp_path: Path) -> None:

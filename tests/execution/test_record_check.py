@@ -58,7 +58,7 @@ def with_iterations(**changes: Any) -> Callable[[Record], Record]:
         (with_iterations(total_s=0.0), {}, "took no time"),
         (with_iterations(total_s=-1.0), {}, "took no time"),
         (lambda r: r, {"lived_s": 0.5}, "holds more time than the 0.5 s"),
-        (lambda r: r, {"fingerprints": ["other"]}, "another environment"),
+        (lambda r: r, {"fingerprints": ["other"]}, "an environment that cannot be mixed"),
         (lambda r: structs.replace(r, kernel_proof=None), {}, "without a kernel proof"),
         (lambda r: structs.replace(r, output=None), {}, "lacks times, memory, output"),
         (lambda r: structs.replace(r, reason="why"), {}, "for the reason 'why'"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -45,3 +46,13 @@ def final_latents(folder: Path, record: Record) -> torch.Tensor:
     assert record.output.latents_file is not None
     file = folder / "sweep" / record.job / record.output.latents_file
     return torch.from_numpy(np.load(file))
+
+
+def run_python(
+    *arguments: str, folder: Path, environment: Mapping[str, str], timeout: float
+) -> subprocess.CompletedProcess[str]:
+    """``python ARGUMENT...`` in a fresh interpreter; what it prints is captured as text."""
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=dict(environment), timeout=timeout,
+        capture_output=True, text=True,
+    )  # fmt: skip

@@ -25,9 +25,8 @@ from sd_bench.tuning.request import Request
 from sd_bench.tuning.rows import BASE, FILE, IN, NOT_TRIED, OUT
 from sd_bench.tuning.timing_process import TimingProcess
 from sd_bench.tuning.tune import Outcome, run_tune
-from tests.support.commands import REPOSITORY
+from tests.support.commands import REPOSITORY, run_python
 from tests.support.tuning import WORKLOAD
-from tests.support.warm import run_python
 
 CONVOLUTION = "optimizations.channels_last=true"
 LADDER = Ladder(

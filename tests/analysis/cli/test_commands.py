@@ -269,7 +269,7 @@ def test_errors_are_one_line_that_says_what_to_do(
     assert "name a sweep's folder" in one_line_error(capsys, tmp_path / "nowhere")
     assert "no record" in one_line_error(capsys, tmp_path / "empty")
     assert "there are: attention=math" in one_line_error(capsys, full, "--baseline", "original")
-    assert "or take one of attention" in one_line_error(capsys, full, "--baseline", "batch_size=1")
+    assert "or use one of attention" in one_line_error(capsys, full, "--baseline", "batch_size=1")
     assert "--help" in one_line_error(capsys, full, "--colour")
     assert "--out DIR" in one_line_error(capsys, full, tmp_path / "empty")
     assert "leave them out" in one_line_error(capsys, full, "--published")

@@ -224,7 +224,9 @@ def test_nothing_compared_is_no_pass_and_the_table_is_shown(
     folders = write_in_two_environments(tmp_path)
     assert main(["compare", *folders, "--fail-if", "slower", "--out", str(report)]) == 2
     captured = capsys.readouterr()
-    assert captured.err.startswith("analysis: no cell could be compared (1 ambiguous): NEW has it")
+    assert captured.err.startswith(
+        "analysis: no cell could be compared (1 ambiguous): NEW measured it"
+    )
     assert captured.err.count("\n") == 1
     assert captured.out == report.read_text()
     assert "1 cells: 1 ambiguous" in captured.out

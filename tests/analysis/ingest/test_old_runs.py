@@ -134,7 +134,7 @@ def test_a_row_of_a_csv_that_is_not_understood_is_named_and_the_others_are_read(
     reasons = (
         "batch_size is '4.5', not a whole number",
         "'n/a' is not a runtime",
-        "None is no runt",
+        "None is not a runt",
     )
     for number, (told, reason) in enumerate(zip(left_out, reasons, strict=True), start=3):
         assert f"runs.csv: row {number}: {reason}" in told
