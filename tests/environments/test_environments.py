@@ -198,7 +198,7 @@ def test_a_cuda_that_no_wheel_has_is_refused_in_one_line(
             "python -m sd_bench.environments create original --cuda 11.3; for h100: no wheel of "
             "PyTorch 1.12 has them; presets named *_pt2 run the original code on PyTorch 2",
         ),
-        ("original", "11.3", False, "is made with CUDA 11.3: it supports p100, t4, a10, v100, a100;"),
+        ("original", "11.3", False, "with CUDA 11.3: it supports p100, t4, a10, v100, a100;"),
         ("original", None, True, "is made with CUDA 11.3: it supports p100, t4, a10, v100, a100;"),
         (
             "optimized", None, False,
