@@ -108,7 +108,8 @@ def test_an_interpreter_that_is_none_is_refused() -> None:
 @pytest.mark.parametrize("file", sorted((CONF_DIR / "preset").glob("*.yaml")))
 def test_a_preset_as_it_is_bears_its_own_name(compose_config: Compose, file: Path) -> None:
     name = None if file.stem == "none" else file.stem
-    assert choices(compose_config(f"preset={file.stem}"))["preset"] == name
+    config = compose_config(f"preset={file.stem}", "torch_env.requires_torch='2.15'")
+    assert choices(config)["preset"] == name, "older versions lack a part of preset=fastest"
 
 
 @pytest.mark.parametrize(
