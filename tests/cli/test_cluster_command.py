@@ -8,6 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from sd_bench.capabilities.torch_compat import TORCH_VERSION
+from sd_bench.capabilities.torch_features import can
 from sd_bench.cli.status_command import main as status
 from sd_bench.cluster.folders import (
     Ended,
@@ -30,6 +32,10 @@ MATRIX = (
 )
 
 
+@pytest.mark.skipif(
+    not can(TORCH_VERSION, "flash attention by FlashAttention-2"),
+    reason="older versions of PyTorch run other cells of this matrix, or none",
+)
 def test_the_dry_run_shows_groups_parameters_hours_and_what_is_unsupported_where(
     command: Command, tmp_path: Path
 ) -> None:
