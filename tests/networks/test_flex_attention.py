@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 import torch
 
 from sd_bench.capabilities.support_rules import has_cpp_compiler
-from sd_bench.capabilities.torch_compat import TORCH_VERSION, compile_counts
+from sd_bench.capabilities.torch_compat import COMPILED_APART, TORCH_VERSION, compile_counts
 from sd_bench.capabilities.torch_features import can
 from sd_bench.measurement.kernel_proof import judge, profile_call
 from sd_bench.networks.attention import attention_factory
@@ -26,7 +27,15 @@ pytestmark = [
 ]
 
 
+@pytest.fixture
+def alone() -> Iterator[None]:
+    """Other tests forget what was compiled in this process, so they must not subtract it."""
+    yield
+    COMPILED_APART.clear()
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("alone")
 def test_it_is_attention_by_one_operator_per_module_and_no_part_of_the_networks_counts(
     tiny: Compose,
 ) -> None:
