@@ -45,6 +45,7 @@ class RecordRow:
     precision: Choice
     torch_env: Choice
     allocator: Choice
+    threads: Choice
     sampler: Choice
     steps: Choice
     height: Choice

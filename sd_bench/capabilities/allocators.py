@@ -30,6 +30,9 @@ _FILES = {
 #: What else replaces malloc where it is mapped into a process.
 _KNOWN = re.compile(r"/lib(jemalloc|tcmalloc|mimalloc|hoard|tbbmalloc_proxy|snmalloc)[^/]*$")
 _MAPS = Path("/proc/self/maps")
+#: What glibc reads as a process begins, among them whether to ask for huge pages.
+_TUNABLES, _HUGE_PAGES_SINCE = "GLIBC_TUNABLES", (2, 35)
+_HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
 def cpu_allocator() -> str:
@@ -52,6 +55,18 @@ def why_no_allocator(config: AllocatorConfig) -> str | None:
             return f"allocator={config.name}: the library {config.library} is not installed{how}"
     elif config.variables and not _is_glibc():
         return f"allocator={config.name} is a setting of glibc, which this system does not have"
+    elif _TUNABLES in config.variables and (why := _why_no_huge_pages()):
+        return f"allocator={config.name}: {why}"
+    return None
+
+
+def _why_no_huge_pages() -> str | None:
+    """Why glibc would not ask for huge pages, or Linux would not give them; neither reports it."""
+    version = platform.libc_ver()[1]
+    if tuple(map(int, version.split(".")[:2])) < _HUGE_PAGES_SINCE:
+        return f"needs glibc 2.35 or newer, this is {version}"
+    if not _HUGE_PAGES.is_file() or "[never]" in _HUGE_PAGES.read_text():
+        return f"huge pages are off: {_HUGE_PAGES} must be madvise or always"
     return None
 
 

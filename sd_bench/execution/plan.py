@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from sd_bench.attention_backends import BACKENDS_BY_NAME
 from sd_bench.capabilities.allocators import why_no_allocator
 from sd_bench.capabilities.devices import check_present
 from sd_bench.capabilities.support_rules import compile_switch, unsupported_reason
@@ -82,6 +83,8 @@ def _plan_here(cell: Cell) -> PlannedCell:
     if not cell.config.calls_compiler:
         return PlannedCell(cell=cell, interpreter=found, reason=reason)
     reason, flaw = reason or why_no_cache(cell.folder), compile_switch(os.environ)
+    if flaw is not None and BACKENDS_BY_NAME[cell.config.attention.backend].is_compiled:
+        reason = reason or f"attention={cell.config.attention.backend} is compiled, and {flaw}"
     return PlannedCell(cell=cell, interpreter=found, reason=reason, flaw=flaw)
 
 

@@ -22,6 +22,7 @@ import analysis
 import sd_bench
 from sd_bench.api.frame import RecordRow
 from sd_bench.records.sweep_file import started_with
+from sd_bench.verdicts.axes import AXES, PICTURE_AXES
 from tests.support.command_lines import run_here
 from tests.support.commands import REPOSITORY, SMOKE
 
@@ -65,6 +66,12 @@ def test_it_gives_what_is_in_the_records(rounds: pd.DataFrame, folder: Path) -> 
         assert row["denoise_s"] == record.times.iterations[0].denoise_s
     assert list(rounds.columns) == [*RecordRow.__dataclass_fields__]
     assert set(rounds["sweep_folder"]) == {str(folder.resolve())}
+
+
+def test_every_choice_that_changes_a_time_is_a_column(rounds: pd.DataFrame) -> None:
+    """``upcast`` follows from attention and model; the picture's own choices change none."""
+    assert {*AXES} - {"upcast", *PICTURE_AXES} <= {*rounds.columns}
+    assert (rounds["threads"] == "auto").all()
 
 
 def test_its_rounds_are_interleaved_and_its_folder_is_that_of_a_command(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from sd_bench.capabilities import allocators
 from sd_bench.capabilities.allocators import (
     variables_of,
     why_no_allocator,
@@ -29,7 +31,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
 
 
 def test_every_choice_is_there_or_says_what_to_install(compose_config: Compose) -> None:
-    for name in ("default", "keep", "jemalloc", "tcmalloc"):
+    for name in ("default", "keep", "huge_pages", "jemalloc", "tcmalloc"):
         config = compose_config("gpu=cpu", f"allocator={name}").allocator
         assert config.name == name
         reason = why_no_allocator(config)
@@ -38,6 +40,33 @@ def test_every_choice_is_there_or_says_what_to_install(compose_config: Compose) 
     assert why_no_allocator(missing) == (
         "allocator=mine: the library nobody_has_this is not installed"
     )
+
+
+@pytest.mark.parametrize(
+    ("glibc", "enabled", "reason"),
+    [
+        ("2.36", "always [madvise] never", None),
+        ("2.35", "[always] madvise never", None),
+        ("2.36", "always madvise [never]", "huge pages are off"),
+        ("2.36", None, "huge pages are off"),
+        ("2.31", "[always] madvise never", "needs glibc 2.35 or newer, this is 2.31"),
+    ],
+)
+def test_huge_pages_are_refused_where_nothing_would_report_that_there_are_none(
+    compose_config: Compose, monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+    glibc: str, enabled: str | None, reason: str | None,
+) -> None:  # fmt: skip
+    file = tmp_path / "enabled"
+    if enabled is not None:
+        file.write_text(enabled)
+    monkeypatch.setattr(allocators, "_HUGE_PAGES", file)
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("glibc", glibc))
+    said = why_no_allocator(compose_config("gpu=cpu", "allocator=huge_pages").allocator)
+    if reason is None:
+        assert said is None
+    else:
+        assert said is not None
+        assert said.startswith(f"allocator=huge_pages: {reason}")
 
 
 def test_what_the_choice_adds_is_no_fact_of_the_environment(tmp_path: Path) -> None:

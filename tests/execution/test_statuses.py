@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from sd_bench.capabilities.support_rules import has_cpp_compiler
-from sd_bench.capabilities.torch_compat import HAS_COMPILE
+from sd_bench.capabilities.torch_compat import HAS_COMPILE, TORCH_VERSION
+from sd_bench.capabilities.torch_features import can
 from sd_bench.execution.worker import blank_record, failed_record
 from sd_bench.measurement.round import holds_constant_image
 from tests.support.commands import SMOKE, TINY, Command, Inject, records
@@ -164,6 +165,20 @@ def test_another_kernel_than_the_label_says_is_invalid(
     (record,) = records(tmp_path)
     assert record.status == "invalid"
     assert "kernel proof missed" in (record.reason or "")
+
+
+@pytest.mark.skipif(
+    not can(TORCH_VERSION, "flex attention on a CPU") or not has_cpp_compiler(),
+    reason="flex_attention on a CPU needs PyTorch 2.6 and g++",
+)
+def test_attention_that_is_compiled_is_unsupported_where_the_compiler_is_off(
+    command: Command,
+) -> None:
+    arguments = (*SMOKE, "attention=flex", "dry_run=true")
+    assert "unsupported" not in command(*arguments, COLUMNS="300").stdout
+    told = command(*arguments, COLUMNS="300", TORCH_COMPILE_DISABLE="1").stdout
+    assert "unsupported: attention=flex is compiled, and TORCH_COMPILE_DISABLE=1" in told
+    assert "will be invalid" not in told
 
 
 @pytest.mark.skipif(not HAS_COMPILE or not has_cpp_compiler(), reason="needs torch.compile and g++")
