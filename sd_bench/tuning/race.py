@@ -132,7 +132,7 @@ class Race:
             needed_s = 2 * ready.ready_s + 2 * _FEWEST_TURNS * max(ready.call_s, _TURN_S)
             if time.monotonic() + needed_s - ready.ready_s > self.end:
                 raise ConfigError(
-                    f"budget: too small for one candidate, which takes about {needed_s:.0f} s "
+                    f"budget too small for one candidate, which takes about {needed_s:.0f} s "
                     f"here with the default; give budget={_minutes(6 * needed_s)}min or more"
                 )
         self._keep(row)
