@@ -23,6 +23,12 @@ CONF_DIR = _conf_dir()
 SWEEP_FOLDER = "hydra.sweep.dir"
 
 
+def shortened(folder: Path) -> Path:
+    """``folder`` relative to the current folder if it is inside it, else unchanged."""
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
+
+
 def folder_argument(folder: Path) -> str:
     """``folder`` as Hydra can read it, whatever characters it is made of."""
     return f"{SWEEP_FOLDER}={quoted_for_hydra(str(folder))}"

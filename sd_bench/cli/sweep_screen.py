@@ -20,6 +20,7 @@ from sd_bench.execution.shown_cells import show_cells
 from sd_bench.execution.sweep_looks import SweepLooks
 from sd_bench.execution.time_account import Account
 from sd_bench.execution.timing import Timing
+from sd_bench.paths import shortened
 from sd_bench.records import Record
 from sd_bench.screens.answers import print_answers
 from sd_bench.screens.bars import make_bar
@@ -65,7 +66,7 @@ class Screen:
         at_least = " or more" if looks.next_after(looks.first) is not None else ""
         self._say(
             f"{len(plan)} cell(s), {rounds} round(s){at_least}{there}, into",
-            str(plan[0].cell.sweep_folder),
+            str(shortened(plan[0].cell.sweep_folder)),
         )
         for line in _on_time(timing, looks, self._arguments):
             self._say(*line)

@@ -44,7 +44,8 @@ def judge_units(
     if judgement.word == "faster":
         return _with_break_even(estimated, base, images, batch_size)
     if judgement.decided or is_last or turns == LAST_LOOK:
-        words = {"slower": "slower", "same": "equally fast", "unclear": "no difference found"}
+        unclear = f"unclear after {turns} turns"
+        words = {"slower": "slower", "same": "equally fast", "unclear": unclear}
         return replace(estimated, status=OUT, reason=words[judgement.word])
     return replace(estimated, status=RACING)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sd_bench.command_lines import shown, words_to_resume
 from sd_bench.errors import ConfigError
+from sd_bench.paths import shortened
 from sd_bench.records.sweep_file import is_packed, started_with
 from sd_bench.verdicts.cells import Cell
 from sd_bench.verdicts.comparisons import Comparison
@@ -41,7 +42,7 @@ class FurtherRounds:
     @property
     def command_elsewhere(self) -> str:
         """The same as a document says it, which is read on other machines too."""
-        return shlex.join(["python", "-m", "sd_bench", *self._words(_shorten(self.folder))])
+        return shlex.join(["python", "-m", "sd_bench", *self._words(shortened(self.folder))])
 
     def _words(self, folder: Path) -> list[str]:
         try:
@@ -120,12 +121,6 @@ def _beyond(listed: Sequence[Comparison]) -> list[str]:
 
 def _comparisons(count: int) -> str:
     return "1 comparison" if count == 1 else f"{count} comparisons"
-
-
-def _shorten(folder: Path) -> Path:
-    """As it is called from where the command runs, if it lies below."""
-    here = Path.cwd()
-    return folder.relative_to(here) if folder.is_relative_to(here) else folder
 
 
 def _round_s(cells: Iterable[Cell]) -> float:

@@ -47,7 +47,7 @@ def test_what_is_not_told_apart_is_dropped_at_the_last_look() -> None:
     undecided = replace(
         RACER, units=tuple((1.0, 1.0 + 0.08 * (-1) ** turn) for turn in range(LAST_LOOK))
     )
-    assert judge(undecided).reason == "no difference found"
+    assert judge(undecided).reason == "unclear after 16 turns"
     between = replace(undecided, units=undecided.units[:8])
     assert judge(between).status == RACING
     assert judge(between, is_last=True).status == OUT
