@@ -1,4 +1,4 @@
-"""Where the project's own files are, and how a sweep's folder is written on the command line."""
+"""The paths of the project's files, and how a sweep's folder is given on the command line."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ SWEEP_FOLDER = "hydra.sweep.dir"
 
 
 def folder_argument(folder: Path) -> str:
-    """``folder`` as Hydra can read it, whatever characters it is made of."""
+    """The argument that sets the sweep's folder, quoted for Hydra where needed."""
     return f"{SWEEP_FOLDER}={quoted_for_hydra(str(folder))}"
 
 
 def quoted_for_hydra(text: str) -> str:
-    """A value that Hydra reads as ``text``: in quotes where a character stands for something."""
+    """A value that Hydra reads as ``text``: quoted if it has characters that mean something."""
     if re.fullmatch(r"[\w/.:@%+-]*/[\w/.:@%+-]*", text, re.ASCII):
         return text
     text = re.sub(r"(\\*)\$\{", lambda m: 2 * m[1] + "\\${", text)  # no interpolation
-    # In Hydra's quotes a backslash escapes a quote, or backslashes before one, and no more.
+    # In Hydra's quotes a backslash escapes only a quote, or backslashes before one.
     escaped = re.sub(r"(\\*)('|$)", lambda m: 2 * m[1] + ("\\'" if m[2] else ""), text)
     return f"'{escaped}'"

@@ -132,7 +132,7 @@ def test_a_wrong_override_has_the_line_of_the_command(
 def test_what_only_a_command_line_can_do_is_refused(argument: str, words: str) -> None:
     with pytest.raises(sd_bench.ConfigError, match=words):
         sd_bench.run(argument)
-    with pytest.raises(TypeError, match="write overrides as texts"):
+    with pytest.raises(TypeError, match="write overrides as strings"):
         sd_bench.run(["batch_size=1"])  # type: ignore[arg-type]
 
 
