@@ -102,4 +102,4 @@ def _no_missing_folder(overrides: Sequence[str]) -> Iterator[None]:
 
 def _last_words(folder: Path, begun_with: Sequence[str]) -> str:
     words = ", ".join(repr(word) for word in words_to_resume(folder, begun_with))
-    return f"the records of finished rounds are in {folder}; go on with sd_bench.run({words})"
+    return f"the records of finished rounds are in {folder}; continue with sd_bench.run({words})"

@@ -151,7 +151,7 @@ def test_an_interrupted_program_leaves_what_it_measured_and_says_where(tmp_path:
     last = said.splitlines()[-1]
     assert "SweepInterrupted: the records of finished rounds are in" in last, said
     assert str(sweep) in last
-    assert "go on with sd_bench.run('resume=true'" in last
+    assert "continue with sd_bench.run('resume=true'" in last
     assert len([sd_bench.read_record(path) for path in sd_bench.find_records(sweep)]) >= 2
 
 
