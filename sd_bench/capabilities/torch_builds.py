@@ -183,7 +183,9 @@ def why_build_cannot(
 def why_architectures_cannot(
     build: Build, architectures: Sequence[str], capability: Version
 ) -> str | None:
-    """As `why_build_cannot`, by the architectures that a PyTorch lists (``sm_80``, ``compute_90``).
+    """As `why_build_cannot`, by the architectures that a PyTorch lists: ``sm_80``, ``compute_90``.
+
+    Also None if the list is empty or has another vendor's.
     """
     for word in architectures:
         kind, _, digits = word.partition("_")

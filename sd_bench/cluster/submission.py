@@ -106,8 +106,7 @@ def _asks_the_same(one: StoredGroup, other: StoredGroup) -> bool:
 
 
 def begun_on(folders: GroupFolders, nodes: int) -> list[str]:
-    """The nodes that have measured rounds of the group; empty unless there are ``nodes`` of them.
-    """
+    """The nodes that have measured rounds of the group; empty unless ``nodes`` of them have."""
     begun = [folder for folder in folders.sweeps(nodes) if count_records(folder)]
     names = [name for folder in begun for name in read_nodes(folder)[-1:]]
     return names if len(names) == nodes else []

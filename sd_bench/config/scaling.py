@@ -1,4 +1,4 @@
-"""Says in words how a workload is smaller than the published one."""
+"""Scale: how much smaller a workload is than the published one, in words."""
 
 from __future__ import annotations
 

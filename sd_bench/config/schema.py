@@ -217,7 +217,7 @@ class ImplementationConfig:
 
 @dataclass
 class OptimizationsConfig:
-    """Optimizations besides the other axes; each is off by default.
+    """Switches that may make a cell faster, besides the other axes; each is off by default.
 
     ``channels_last`` stores the tensors of all networks with channels last, ``fused_projections``
     computes q, k and v in one product, ``freezing`` lets torch.compile treat weights as constants,

@@ -16,7 +16,7 @@ from sd_bench.sampling.text_to_image import Batch, Images, StageTimer, text_to_i
 
 
 class Implementation(Protocol):
-    """Computes the images of one cell: built with our weights, ready to run.
+    """The networks or pipeline that draw the images of one cell, built with our weights.
 
     Call everything below inside ``running()``. ``B`` is the number of images, ``h`` and ``w`` are
     an eighth of an image's height and width in pixels; a guided UNet call takes 2B latents, the
