@@ -58,7 +58,7 @@ class LibraryKernel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttentionBackend:
-    """A way to compute the UNet's attention; ``name`` is its value on the command line.
+    """A way to compute the UNet's attention, as in ``attention=flash``.
 
     ``colour`` is its colour in charts, ``own_label`` its label there if that is not its name.
     ``sdpa_switch`` is its switch in ``torch.backends.cuda`` (``enable_...``) if it is one of those

@@ -78,15 +78,15 @@ def resumed_arguments(typed: Sequence[str]) -> list[str]:
         return list(typed)
     if stored is None:
         raise ConfigError(
-            f"{_FOLDER}={folder}: does not have its arguments stored; give them to continue"
+            f"{_FOLDER}={folder}: the sweep's arguments are not stored there; give them to continue"
         )
     named = {name_of(argument) for argument in typed}
     kept = [a for a in stored if a not in typed and not (is_only_typed(a) and name_of(a) in named)]
-    _refuse_only_typed(folder, kept, typed)
+    _require_typed(folder, kept, typed)
     return [*kept, *typed]
 
 
-def _refuse_only_typed(folder: Path, stored: Sequence[str], typed: Sequence[str]) -> None:
+def _require_typed(folder: Path, stored: Sequence[str], typed: Sequence[str]) -> None:
     """Raise ConfigError if only the folder sets which program runs or which file is written.
 
     ``stored`` are the folder's arguments without those that the user has given another value.
