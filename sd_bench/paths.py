@@ -7,12 +7,12 @@ from pathlib import Path
 
 PACKAGE_DIR = Path(__file__).resolve().parent
 
-#: Whether the package lies in a checkout, and not in an interpreter's site-packages.
+#: Whether the package is in a checkout, not in an interpreter's site-packages.
 IS_CHECKOUT = (PACKAGE_DIR.parent / "pyproject.toml").is_file()
 
 
 def _conf_dir() -> Path:
-    """conf/ inside an installed package, else beside the package in a checkout."""
+    """conf/ inside an installed package, or next to the package in a checkout."""
     installed = PACKAGE_DIR / "conf"
     return installed if installed.is_dir() else PACKAGE_DIR.parent / "conf"
 

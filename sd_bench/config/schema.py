@@ -18,7 +18,7 @@ SDPA_BACKENDS = tuple(backend.name for backend in BACKENDS if backend.sdpa_switc
 COMPILE_MODES = ("off", "default", "reduce_overhead", "max_autotune")
 #: A round's process: a fresh interpreter, or a fork of a server that has imported everything.
 WORKERS = ("spawn", "fork")
-#: The implementation that is this project's own.
+#: The name of this project's implementation.
 OUR_IMPLEMENTATION = "sd_bench"
 PRECISIONS = ("autocast", "fp16", "bf16", "fp32")
 #: The published prompt.

@@ -17,7 +17,7 @@ _NOT_IDENTITY = (
     "preset", "experiment", "images", "telemetry", "profile", "time_file", "dry_run",
     "traceback", "verbose", "resume", "retry_failed", "more_rounds", "mix_environments", "num_gpus",
     "prompt_file", "scale", "leave_out_unsupported",
-    "weights", "ignore_extra_keys",  # its digest is in
+    "weights", "ignore_extra_keys",  # the identity has the digest of the weights
 )  # fmt: skip
 _NOT_IDENTITY_INSIDE = {
     "protocol": (

@@ -27,8 +27,8 @@ from sd_bench.execution import worker  # noqa: E402
 from sd_bench.execution.address_layout import shift_addresses  # noqa: E402
 from sd_bench.execution.shared_pages import copy_shared_pages  # noqa: E402
 
-#: The modules that every round imports. Rounds import xFormers, whose import touches the device,
-#: and whatever only compiled cells need themselves.
+#: The modules that every round imports. Not xFormers, whose import touches the device, and nothing
+#: that only compiled cells need: their rounds import those.
 _MODULES = (
     "torch",
     "sd_bench.measurement.environment_facts",

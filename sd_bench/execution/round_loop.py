@@ -28,7 +28,7 @@ _DISTURBED = "disturbed"
 
 
 class RoundWatcher(Protocol):
-    """Is told what the rounds do; during a timed call only of its phases."""
+    """Receives the events of rounds; during a timed call only its phases."""
 
     def round_started(self, planned: PlannedCell, round_index: int) -> None: ...
 

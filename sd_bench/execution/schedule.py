@@ -32,7 +32,7 @@ _COSTLY = 3.0
 
 
 class LookWatcher(Protocol):
-    """Is told the results of the looks."""
+    """Receives the results of the looks."""
 
     def looked(self, rounds: int, comparisons: Sequence[Comparison], going_on: int) -> None: ...
 

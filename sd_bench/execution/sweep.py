@@ -38,7 +38,7 @@ _REPEATS = 0.2
 
 
 class Watcher(RoundWatcher, LookWatcher, TimingWatcher, Protocol):
-    """Is told what the sweep does; during a timed call only of its phases."""
+    """Receives the events of a sweep; during a timed call only its phases."""
 
     def planned(
         self, plan: list[PlannedCell], finished: Finished, looks: SweepLooks, timing: Timing

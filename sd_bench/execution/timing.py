@@ -23,7 +23,7 @@ AtScale = Callable[[str], list[Cell]]
 
 
 class TimingWatcher(Protocol):
-    """Is told when a calibration starts, and why if it fails."""
+    """Receives the start of a calibration, and a warning if it fails."""
 
     def calibrating(self) -> None: ...
 
