@@ -1,9 +1,9 @@
 """sd_bench: a benchmark of Stable Diffusion.
 
-Public are the command ``python -m sd_bench``, the records that it leaves, and from Python what
-``__all__`` names: measuring and drawing, reading records, comparing what they hold, and the entry
-by which another package brings an implementation. All else may change with any version. Nothing of
-it is imported before it is used.
+The public interface is the command ``python -m sd_bench``, the records that it writes, and the
+names in ``__all__``: measuring and drawing, reading and comparing records, and the entry by which
+another package adds an implementation. Everything else may change with any version. Each name is
+imported when it is first used.
 
 >>> import sd_bench
 >>> images = sd_bench.generate("a cat", "model_version=sd2_tiny")
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sd_bench.verdicts.cells import pool_records
     from sd_bench.verdicts.comparisons import Comparison, compare_cells
 else:
-    #: Where each of them is, imported when it is first asked for: the command needs few of them.
+    #: The module of each name, imported on first use: the command needs few of them.
     _PLACES = {
         "ConfigError": "sd_bench.errors",
         "Comparison": "sd_bench.verdicts.comparisons",

@@ -4,7 +4,7 @@ import sys
 
 
 def main() -> int:
-    """Print help or version at once, or hand the command line to Hydra; gives the exit code."""
+    """Run the command line and return its exit code; only what needs Hydra imports it."""
     code = 0
     try:
         code = _run()
@@ -37,7 +37,7 @@ def _run() -> int:
         from sd_bench.cli.command import main as command  # Hydra takes a while to import
 
         return command()
-    except KeyboardInterrupt:  # before anything has begun
+    except KeyboardInterrupt:  # before anything has started
         print("interrupted", file=sys.stderr)
         return 130
 
@@ -48,7 +48,7 @@ def _help() -> int:
 
     try:
         print(help_text(), end="")
-    except ConfigError as error:  # of another package's entry point
+    except ConfigError as error:  # from another package's entry point
         print(f"sd_bench: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     return 0

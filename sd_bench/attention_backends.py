@@ -1,8 +1,8 @@
-"""The attention backends: all that is known of each, in one table. Needs neither torch nor Hydra.
+"""The table of attention backends, with everything known about each. Needs no torch or Hydra.
 
 A new backend is an entry here and a file in ``conf/attention/``, and code if the original
-CrossAttention calls it (docs/extending.md). What its needs do not say is found by the worker, which
-tries it before measuring.
+CrossAttention calls it (docs/extending.md). Requirements that the table does not list are found by
+the worker, which tries the backend before measuring.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ AttentionModule = Literal["CrossAttention", "MultiheadAttention"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """Something that a backend cannot run without, and how a cell that lacks it says so.
+    """A requirement of a backend, and the ``reason`` shown for a cell that does not meet it.
 
-    It concerns ``device`` ("cpu" or "cuda") only, if that is named, and PyTorch from the version on
-    that has the feature ``since``, if that is. Of the rest each is needed where it is not None: a
-    kind of device, a ``feature`` of PyTorch (both features by their name in the table of what its
-    versions can do), a compute ``capability`` on CUDA, an installed ``package``, a precision among
-    ``precisions``, or heads no wider than ``head_width``. It concerns PyTorch ``before`` a feature
-    only, if that is named, and GPUs below the capability ``below`` only, if that is.
+    The requirement applies only where all that are given of these hold: the device is ``device``
+    ("cpu" or "cuda"), PyTorch has the feature ``since``, it does not yet have the feature
+    ``before``, and the GPU's compute capability is below ``below``.
+
+    It is met if all that are given of these hold: the device is of the kind ``runs_on``, PyTorch
+    has ``feature``, a CUDA device has at least the compute capability ``capability``, ``package``
+    is installed, the precision is among ``precisions``, and no attention head is wider than
+    ``head_width``. Features are named as in ``torch_features.SINCE``.
     """
 
     reason: str
@@ -41,11 +43,11 @@ class Need:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LibraryKernel:
-    """A kernel of a library that chooses among several by itself, or of this project's own.
+    """One kernel of a library that chooses among several, or of this project.
 
-    ``name`` is the word that the proof counts it by ("32 flash for 32 modules"), ``operator`` the
-    profiler's name of the library's operator. In some versions PyTorch's ``operator_below`` does
-    its work, which PyTorch's own attention by ``backend`` calls too.
+    ``name`` is its name in the kernel proof ("32 flash for 32 modules"), ``operator`` the
+    profiler's name of the library's operator. In some versions that calls PyTorch's operator
+    ``operator_below``, which PyTorch's own attention with ``backend`` calls too.
     """
 
     name: str
@@ -56,15 +58,15 @@ class LibraryKernel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttentionBackend:
-    """A way to compute the UNet's attention, by its name on the command line.
+    """A way to compute the UNet's attention, as in ``attention=flash``.
 
-    ``colour`` is its own in charts, ``own_label`` what it is called there if not by its name.
+    ``colour`` is its colour in charts, ``own_label`` its label there if that is not its name.
     ``sdpa_switch`` is its switch in ``torch.backends.cuda`` (``enable_...``) if it is one of those
     that scaled_dot_product_attention chooses from. ``may_be_unfused``: it computes products and
     softmax one by one, or may choose a backend that does. ``operators`` are the profiler's names of
-    the operators that compute attention by this backend; of a library with several kernels,
-    ``kernels`` has them. ``is_compiled``: torch.compile makes its kernels, whatever ``compile``
-    says of the network. ``needs`` are read in their order.
+    the operators that compute attention; a library with several kernels lists ``kernels`` instead.
+    ``is_compiled``: torch.compile makes its kernels, whatever the cell's ``compile`` is. The reason
+    shown is that of the first of ``needs`` that is not met.
     """
 
     name: str
@@ -81,13 +83,13 @@ class AttentionBackend:
     def __post_init__(self) -> None:
         if not (self.may_be_unfused or self.operators or self.kernels):
             raise ValueError(
-                f"attention={self.name}: its entry says neither kernels= nor operators=, so that "
-                "nothing could prove it (docs/extending.md, An attention backend)"
+                f"attention={self.name}: its entry has neither kernels= nor operators=, so nothing "
+                "could prove that it ran (docs/extending.md, An attention backend)"
             )
 
     @property
     def label(self) -> str:
-        """How a chart or table names it where it stands alone."""
+        """Its label in a chart or table that does not say it is about attention."""
         return self.own_label or self.name
 
     @property
@@ -250,12 +252,12 @@ BACKENDS = (
 
 BACKENDS_BY_NAME = {backend.name: backend for backend in BACKENDS}
 
-#: What only charts and tables read of a backend: no measured time depends on it.
+#: Fields that only charts and tables read: no measured time depends on them.
 _FOR_SHOW = ("colour", "own_label")
 
 
 def measured_facts() -> str:
-    """All of the table that a measurement depends on, as one text."""
+    """The part of the table that a measurement depends on, as one text (for fingerprints)."""
     facts = [
         {name: value for name, value in asdict(backend).items() if name not in _FOR_SHOW}
         for backend in BACKENDS

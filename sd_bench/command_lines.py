@@ -1,4 +1,4 @@
-"""The command lines that are printed to be typed: each works in the shell that the program is in.
+"""Command lines that are printed for the user to type: each works in the user's current shell.
 
 May import ``paths``.
 """
@@ -13,9 +13,9 @@ from pathlib import Path
 
 from sd_bench.paths import folder_argument
 
-#: The console scripts, by the module that each runs.
+#: The console script that runs each module.
 _SCRIPTS = {"sd_bench": "sd-bench", "analysis": "sd-bench-analysis"}
-#: What decides which program runs and which file is written: never taken from a folder.
+#: Settings that choose which program runs or which file is written: never read from a sweep folder.
 _ONLY_TYPED = ("torch_env.python", "time_file", "cluster")
 _ONLY_TYPED_BEGINS = (
     "--config-", "hydra.launcher", "hydra.sweeper", "hydra.callbacks", "hydra.searchpath", "hydra/",
@@ -25,8 +25,8 @@ _ONLY_TYPED_BEGINS = (
 def program(module: str) -> list[str]:
     """The words that run ``module`` in the shell that this program was started from.
 
-    They name the console script if the program was started by one, else an interpreter: by a name
-    that leads to this one, or else by its path.
+    The first is the console script if the program was started by one, else this interpreter, by its
+    path if neither ``python`` nor ``python3`` finds it.
     """
     script, started_as = _SCRIPTS.get(module), Path(sys.argv[0])
     if script is not None and started_as.name in _SCRIPTS.values():
@@ -40,8 +40,8 @@ def program(module: str) -> list[str]:
 
 
 def _is_found_as(name: str, executable: Path) -> bool:
-    """Whether the shell runs ``executable`` by that name: the interpreters of virtual environments
-    are one file, and differ in their folder.
+    """Whether ``name`` on the PATH is ``executable``. The folder is compared too: interpreters of
+    different virtual environments may be links to one file.
     """
     found = shutil.which(name)
     if found is None or not executable.is_file():
@@ -52,20 +52,20 @@ def _is_found_as(name: str, executable: Path) -> bool:
 
 
 def shown(*words: str) -> str:
-    """``shown("sd_bench", "--help")``: a module with its arguments, for a shell."""
+    """The command line that runs a module, as in ``shown("sd_bench", "--help")``, shell-quoted."""
     module, *arguments = words
     return shlex.join([*program(module), *arguments])
 
 
 def as_operand(path: Path) -> list[str]:
-    """A path among a command's arguments: one that begins with a dash is not an option."""
+    """``path`` as a command's argument that is not taken for an option if it begins with a dash."""
     return [f"./{path}" if str(path).startswith("-") else str(path)]
 
 
 def only_typed(arguments: Iterable[str]) -> list[str]:
-    """What of a command line decides which program runs or which file is written.
+    """The arguments that choose which program runs or which file is written.
 
-    Flags hold their value, as in ``--config-dir=FOLDER``.
+    A flag and its value are one argument, as in ``--config-dir=FOLDER``.
     """
     return [argument for argument in arguments if is_only_typed(argument)]
 
@@ -76,13 +76,13 @@ def is_only_typed(argument: str) -> bool:
 
 
 def name_of(argument: str) -> str:
-    """The name that an argument gives a value to."""
+    """The name in an argument ``NAME=VALUE``, without Hydra's ``+`` or ``~``."""
     return argument.lstrip("+~").partition("=")[0]
 
 
 def words_to_resume(
     folder: Path, begun_with: Sequence[str] = (), more_rounds: int | None = None
 ) -> list[str]:
-    """The arguments that go on with the sweep in ``folder``, which was ``begun_with`` others."""
+    """The arguments that resume the sweep in ``folder``, which was started with ``begun_with``."""
     more = [] if more_rounds is None else [f"more_rounds={more_rounds}"]
     return ["resume=true", *more, folder_argument(folder), *only_typed(begun_with)]

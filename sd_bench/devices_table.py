@@ -1,6 +1,6 @@
-"""The names of the devices that ``conf/gpu/`` knows, in the order in which they are shown.
+"""The devices of ``conf/gpu/``, in the order in which they are shown.
 
-Read from the files themselves, without Hydra: a new device is a file there and nothing else.
+They are read without Hydra; to add a device, add a file there.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from sd_bench.paths import CONF_DIR
 
 @cache
 def list_devices() -> tuple[str, ...]:
-    """The CPU, then GPUs by their fp16 peak and bandwidth, slowest first, then any other GPU.
+    """Names of devices: the CPU, GPUs from the slowest by fp16 peak and bandwidth, then others.
 
-    That is the published study's order too: P100, T4, A10, V100, A100.
+    That is also the order of the published study: P100, T4, A10, V100, A100.
     """
     return tuple(device["name"] for device in sorted(_devices(), key=_display_order))
 

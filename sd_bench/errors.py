@@ -1,13 +1,13 @@
-"""The errors that a user or a file causes; each message is one line."""
+"""Errors caused by a user's request or by a file; each message is one line."""
 
 from __future__ import annotations
 
-#: Characters of a message, and of a text of a file's own inside of one.
+#: The most characters of a message, and of text quoted in one from a file.
 _LONGEST_MESSAGE, _LONGEST_QUOTED = 2000, 120
 
 
 def printable(text: object, most: int = _LONGEST_QUOTED) -> str:
-    """Any text as one line that a terminal shows and does not obey; of a long one both ends."""
+    """``text`` as one line without control characters; of a long one only both ends are kept."""
     line = str(text)
     if len(line) > most:
         line = f"{line[: most // 2]}...{line[-most // 2 :]}"
@@ -39,4 +39,4 @@ class RecordError(ValueError):
 
 
 class NewerRecordError(RecordError):
-    """A record that a newer sd_bench has written: nothing is wrong with it."""
+    """A record written by a newer sd_bench, which this one cannot read."""

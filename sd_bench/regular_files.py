@@ -1,8 +1,7 @@
-"""The one way in for files that others wrote: regular, of bounded size, text in UTF-8.
+"""Safe reading of files that others wrote: regular, of bounded size, text in UTF-8.
 
-A name may lead to a pipe that nobody writes to, to a device without an end, or to a file that is
-larger than the memory. Whatever is read here is looked at before: it is a regular file and holds
-no more than whoever asks can use.
+A path may be a pipe that nothing writes to, an endless device, or a file larger than memory. Every
+function here first checks that it is a regular file, and no larger than the caller allows.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ from typing import Any, BinaryIO, TextIO
 
 import msgspec
 
-#: Lists, tables and entries that a JSON file may hold: each takes up to 240 bytes of memory.
+#: The most lists, tables and entries of a JSON file: each takes up to 240 bytes of memory.
 _MOST_JSON_VALUES = 500_000
 
-#: Bytes of a JSON text that are shown before the place where it is none.
+#: Bytes of a JSON text that are shown before the place of an error.
 _BEFORE_ERROR = 40
 
 _KINDS = {
@@ -32,7 +31,7 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-#: How text begins that is not in UTF-8 but says what it is.
+#: Byte order marks of text that is not in UTF-8.
 _OTHER_ENCODINGS = {
     codecs.BOM_UTF32_LE: "UTF-32",
     codecs.BOM_UTF32_BE: "UTF-32",
@@ -42,21 +41,21 @@ _OTHER_ENCODINGS = {
 
 
 class UnusableFileError(OSError):
-    """A file that is there and cannot be used; ``strerror`` says why, without naming it."""
+    """A file that exists and cannot be used; ``strerror`` is why, without the file's name."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(errno.EINVAL, reason, str(path))
 
 
 def reason_of(error: OSError) -> str:
-    """Why a file could not be read, in words that follow its name."""
+    """Why a file could not be read, in words that follow the file's name."""
     if isinstance(error, UnusableFileError):
         return str(error.strerror)
     return (error.strerror or str(error)).lower()
 
 
 def what_else(path: Path) -> str | None:
-    """What a name leads to that is neither a regular file nor nothing, in words."""
+    """What ``path`` is, in words, if it exists and is not a regular file; else None."""
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):
@@ -65,11 +64,11 @@ def what_else(path: Path) -> str | None:
 
 
 def open_regular(path: Path, at_most: int, buffering: int = -1) -> BinaryIO:
-    """Open a regular file of at most that many bytes for reading; it never blocks.
+    """Open a regular file of at most ``at_most`` bytes for reading; never blocks.
 
-    Raises UnusableFileError for anything else that the name leads to, and OSError.
+    Raises UnusableFileError for anything but such a file, and OSError.
     """
-    _check_kind(path, _stat(path).st_mode)  # before it is opened: opening a device may act on it
+    _check_kind(path, _stat(path).st_mode)  # before opening: that alone may act on a device
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except ValueError as error:
@@ -88,11 +87,11 @@ def open_regular(path: Path, at_most: int, buffering: int = -1) -> BinaryIO:
 
 
 def open_to_append(path: Path) -> TextIO:
-    """Open a regular file, which is made if need be, for writing at its end.
+    """Open a regular file for appending; create it if it does not exist.
 
-    Raises UnusableFileError for anything else that the name leads to, and OSError.
+    Raises UnusableFileError for anything but a regular file, and OSError.
     """
-    with suppress(FileNotFoundError):  # it is made below
+    with suppress(FileNotFoundError):  # it is created below
         _check_kind(path, _stat(path).st_mode)
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
     descriptor = os.open(path, flags, 0o666)
@@ -105,9 +104,9 @@ def open_to_append(path: Path) -> TextIO:
 
 
 def read_bytes(path: Path, at_most: int) -> bytes:
-    """All of a regular file. Raises UnusableFileError, also if it grows meanwhile, and OSError."""
+    """The bytes of a regular file. Raises UnusableFileError, also if it grows, and OSError."""
     with open_regular(path, at_most) as stream:
-        size = os.fstat(stream.fileno()).st_size  # to ask for ``at_most`` costs so much memory
+        size = os.fstat(stream.fileno()).st_size  # read(at_most) would allocate that much memory
         content = stream.read(size + 1)
         if len(content) > size:
             content += stream.read(at_most + 1 - len(content))
@@ -117,7 +116,7 @@ def read_bytes(path: Path, at_most: int) -> bytes:
 
 
 def read_text(path: Path, at_most: int) -> str:
-    """A text in UTF-8, less the mark that editors put before it.
+    """The text of a file in UTF-8, without a byte order mark.
 
     Raises UnusableFileError and OSError.
     """
@@ -132,7 +131,7 @@ def read_text(path: Path, at_most: int) -> str:
 
 
 def read_json(path: Path, at_most: int, kind: Any = Any) -> Any:
-    """What a JSON file holds, as ``kind``. Raises UnusableFileError and OSError."""
+    """The value in a JSON file, decoded as ``kind``. Raises UnusableFileError and OSError."""
     try:
         return parse_json(read_text(path, at_most), kind)
     except ValueError as error:
@@ -140,8 +139,10 @@ def read_json(path: Path, at_most: int, kind: Any = Any) -> Any:
 
 
 def read_foreign_json(path: Path, at_most: int) -> Any:
-    """What a JSON file of another program holds, with the NaN and Infinity that Python's own module
-    writes, which are not JSON. Raises UnusableFileError and OSError."""
+    """The value in another program's JSON file, which may have NaN and Infinity.
+
+    Those are not JSON, but Python's ``json`` writes them. Raises UnusableFileError and OSError.
+    """
     text = read_text(path, at_most)
     try:
         _refuse_too_many_values(text)
@@ -160,10 +161,10 @@ def _refuse_too_many_values(text: str) -> None:
 
 
 def parse_json(text: str, kind: Any = Any) -> Any:
-    """What a JSON text holds, as ``kind``: a type that msgspec decodes.
+    """The value in a JSON text, decoded as ``kind``, a type that msgspec knows.
 
-    Raises ValueError, with one line, if it is none or too much, and of that msgspec.ValidationError
-    if it is of another type.
+    Raises ValueError, with one line, if it is not JSON or holds too much, and its subclass
+    msgspec.ValidationError if it does not fit ``kind``.
     """
     _refuse_too_many_values(text)
     try:
@@ -177,7 +178,7 @@ def parse_json(text: str, kind: Any = Any) -> Any:
 
 
 def _with_place(error: str, text: str) -> str:
-    """What is wrong with ``text``, with the text before that place, which names the field."""
+    """``error`` with the text just before its place, which usually names the field."""
     found = re.search(r"\(byte (\d+)\)$", error)
     if found is None:
         return error

@@ -48,7 +48,7 @@ def test_what_is_fused_has_operators_that_prove_it() -> None:
     for backend in BACKENDS:
         if not backend.may_be_unfused:
             assert backend.operators or backend.kernels
-    with pytest.raises(ValueError, match="attention=new: its entry says neither kernels= nor"):
+    with pytest.raises(ValueError, match="attention=new: its entry has neither kernels= nor"):
         AttentionBackend(name="new", colour="#000000", module="CrossAttention")
 
 

@@ -52,7 +52,7 @@ def test_a_dash_and_two_separate_flags_from_overrides_as_shells_do(tmp_path: Pat
         (["+++compile=off"], "+++compile=off: cannot be read"),
         (["preset@preset = bool(x)"], "preset@preset = bool(x): cannot be read"),
         (["-1"], "-1: cannot be read"),
-        (["gpu=interval(0,1)"], "gpu=interval(0,1): means any number in between"),
+        (["gpu=interval(0,1)"], "gpu=interval(0,1): means any number in an interval"),
         (["+compile=range(1,9,0)"], "the step of range(1,9,0) is 0"),
         (["+preset=none"], "+preset=none: there is a preset already; write it without +"),
         (["allocator==auto"], "allocator==auto: write one ="),

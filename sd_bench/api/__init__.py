@@ -1,4 +1,4 @@
-"""What Python programs and notebooks call: ``run`` measures, ``generate`` draws.
+"""The Python interface, for programs and notebooks: ``run`` measures, ``generate`` draws images.
 
 May import every other room; none imports it.
 """

@@ -1,4 +1,4 @@
-"""What the command would refuse, as an exception with the same line."""
+"""Errors of the Python interface: exceptions with the line that the command would print."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from sd_bench.command_lines import name_of
 from sd_bench.errors import ConfigError
 from sd_bench.paths import SWEEP_FOLDER
 
-#: What of Hydra's own settings is about a sweep, and not about Hydra's command line.
+#: Settings of Hydra's that are about a sweep and not about its command line.
 _OF_HYDRA = (SWEEP_FOLDER, "hydra.sweep.subdir", "hydra.searchpath")
 
 
 def check_override(override: str) -> str:
-    """The override as it is.
+    """Return the override unchanged.
 
-    Raises ConfigError for what only a command line can do, TypeError for what is no text.
+    Raises ConfigError if it only works on a command line, TypeError if it is not a string.
     """
     if not isinstance(override, str):
-        raise TypeError(f"{override!r}: write overrides as texts, as in 'batch_size=2'")
+        raise TypeError(f"{override!r}: write overrides as strings, as in 'batch_size=2'")
     name = name_of(override)
     if override.startswith("-"):
-        raise ConfigError(f"{override}: is a flag; from Python give overrides, as in batch_size=2")
+        raise ConfigError(f"{override} is a flag; from Python give overrides, as in batch_size=2")
     if name.startswith(("hydra.", "hydra/")) and name not in _OF_HYDRA:
-        raise ConfigError(f"{override}: only for the command line; from Python leave it out")
+        raise ConfigError(f"{override} works only on the command line; leave it out in Python")
     return override
 
 
 @contextmanager
 def as_the_command_says_it() -> Iterator[None]:
-    """Raise what is the user's fault as ConfigError, with the line that the command prints."""
+    """Turn errors that are the user's fault into ConfigError, with the line the command prints."""
     try:
         yield
     except TypeError:

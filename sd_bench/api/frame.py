@@ -1,4 +1,4 @@
-"""Records as a table of pandas."""
+"""Records as a pandas DataFrame."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordRow:
-    """A round: what was chosen, and what was measured. What is not known is NaN.
+    """One round: what was chosen and what was measured. Unknown numbers are NaN.
 
     Times are in seconds: ``runtime_s`` is the sum of the timed iterations, ``median_iteration_s``
     their median, the three stages are means per iteration and ``step_s`` is the median sampler
-    step. ``peak_bytes`` is the device's peak where it has memory of its own, else the process's.
+    step. ``peak_bytes`` is the device's peak where it has its own memory, else the process's.
     ``path`` is the record's file, ``sweep_folder`` the folder of its sweep.
     """
 
@@ -77,7 +77,10 @@ _CHOICES = [field.name for field in fields(RecordRow) if field.type == "Choice"]
 
 
 def frame_of(sweep_folder: Path | None, records: Iterable[Record]) -> pd.DataFrame:
-    """The records of a sweep, in the order in which they were measured."""
+    """A DataFrame with one `RecordRow` per record, in the order in which they were measured.
+
+    It is empty if ``sweep_folder`` is None.
+    """
     import pandas as pd
 
     ordered = sorted(records, key=lambda record: (record.round, record.position))
@@ -128,7 +131,7 @@ def _times(times: Times | None) -> dict[str, float]:
 
 
 def _images(record: Record) -> float:
-    """How many images the timed iterations made."""
+    """The number of images that the timed iterations made."""
     workload, protocol = record.config["workload"], record.config["protocol"]
     return float(workload["batch_size"] * protocol["n_iter"])
 

@@ -1,4 +1,4 @@
-"""``sd_bench.generate``: images of prompts, by the networks and the sampler that are measured."""
+"""``sd_bench.generate``: draws images with the networks and the sampler that are measured."""
 
 from __future__ import annotations
 
@@ -35,37 +35,37 @@ if TYPE_CHECKING:
     from sd_bench.implementations.protocol import Implementation
     from sd_bench.sampling.text_to_image import Images
 
-#: What says how many images there are.
+#: The overrides that set the number of images.
 _HOW_MANY = ("batch_size", "workload.batch_size")
 _ONE_AT_A_TIME = threading.Lock()
-#: The networks of the last call, and of which configuration they are.
+#: The networks of the last call with their configuration.
 _KEPT: list[tuple[Config, Implementation]] = []
 
 
 def generate(
     prompt: str | Sequence[str], *overrides: str, keep: bool = True, progress: bool = True
 ) -> list[Image]:
-    """Draw images of a prompt, or one of each prompt, in this process.
+    """Draw an image of a prompt, or of each of several, in this process.
 
     >>> import sd_bench
     >>> choices = ("weights=v1-5-pruned-emaonly.safetensors", "scale=published")
     >>> cat, dog = sd_bench.generate(["a cat", "a dog"], *choices)
     >>> cat.save("cat.png")
 
-    Overrides are those of the command line. ``batch_size=4`` draws four images, whose prompts take
-    turns; ``workload.seed=7`` is the seed of the first, the next one has 8; ``negative_prompt=...``
-    is what to stay away from. Size and steps are by default those that a sweep measures on this
-    device, which are small on a CPU. Without ``weights=FILE`` they are random, and so is what is
-    drawn. ``keep=False`` gives the memory of the networks back afterwards; else the next call with
-    the same choices finds them built.
+    Overrides are those of the command line. ``batch_size=4`` draws four images and takes the
+    prompts in turn; ``workload.seed=7`` is the seed of the first image, the next has 8;
+    ``negative_prompt=...`` says what to avoid. The default size and number of steps are those that
+    a sweep measures on this device, which are small on a CPU. Without ``weights=FILE`` the weights
+    are random, and the images are noise. ``keep=False`` frees the networks afterwards; otherwise
+    the next call with the same choices reuses them.
 
     Returns PIL images in RGB of ``workload.width`` x ``workload.height`` pixels, one per image of
-    the batch, each with its prompt and seed in ``info``. The pixels are those that a round of the
-    same cell saves.
+    the batch, each with its prompt and seed in ``info``. A round of the same cell saves the same
+    pixels.
 
-    Raises ConfigError, with the line that the command would print, where the request cannot be
-    carried out here, and FloatingPointError where the image is not made of numbers. A prompt that
-    is too long is cut, with a warning that says what was left out.
+    Raises ConfigError, with the line that the command would print, if the request cannot be
+    carried out here, and FloatingPointError if an image holds NaN or infinity. A prompt that is too
+    long is cut, with a warning that says what was left out.
     """
     prompts = [prompt] if isinstance(prompt, str) else list(prompt)
     with as_the_command_says_it():
@@ -79,9 +79,9 @@ def generate(
 
 
 def _config(prompts: Sequence[str], overrides: Sequence[str]) -> Config:
-    """The cell that is drawn. Raises ConfigError if it cannot be, and what Hydra raises."""
+    """The cell to draw. Raises ConfigError if it cannot be drawn, and whatever Hydra raises."""
     if not prompts or not all(isinstance(prompt, str) for prompt in prompts):
-        raise ConfigError("prompt: give a text, or a list of texts")
+        raise ConfigError("prompt: give a string, or a list of strings")
     wanted = [check_override(override) for override in overrides]
     names = [name_of(override) for override in wanted]
     if given := next((name for name in names if name in ("prompt", "prompt_file")), None):
@@ -154,7 +154,7 @@ def _built(config: Config) -> Implementation:
     workload = dataclasses.replace(config.workload, seed=0)
     built_of = dataclasses.replace(config, prompt="", negative_prompt="", workload=workload)
     if not _KEPT or _KEPT[0][0] != built_of:
-        _KEPT.clear()  # before others are built: both may not fit
+        _KEPT.clear()  # before building: both may not fit in memory
         device = device_of(config)
         if (why := why_not_computed(config, device)) is not None:
             raise ConfigError(why)
@@ -163,7 +163,7 @@ def _built(config: Config) -> Implementation:
 
 
 class _Steps:
-    """Shows how many steps are done; where there are none to tell, nothing."""
+    """A progress bar of sampler steps, which an implementation calls while it generates."""
 
     def __init__(self, console: Console, steps: int) -> None:
         self.progress = make_bar(console, "", "steps")
@@ -173,7 +173,7 @@ class _Steps:
         self.progress.update(self._task, advance=1, refresh=True)
 
     def stage(self, name: str) -> None:
-        """Stages are a matter of measuring."""
+        """Do nothing: stages matter only when measuring."""
 
 
 @contextmanager

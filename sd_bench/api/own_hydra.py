@@ -1,4 +1,4 @@
-"""Hydra for ourselves: its state belongs to the process, and a caller may have begun one, too."""
+"""A private Hydra: its state is global to the process, and the caller may use Hydra as well."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from hydra.core.utils import JobRuntime
 from hydra.version import VersionBase
 from omegaconf.basecontainer import BaseContainer
 
-#: What Hydra knows of the program that has begun it.
+#: Hydra's singletons that hold state of the program that started it.
 _OF_A_PROGRAM = (GlobalHydra, HydraConfig, JobRuntime, ConfigStore, VersionBase)
 _LOCK = threading.RLock()
 
 
 @contextmanager
 def own_hydra() -> Iterator[None]:
-    """A Hydra that nobody has initialised, and afterwards again the caller's as it was.
+    """Provide a Hydra that has not been initialised, and restore the caller's afterwards.
 
-    One thread at a time: another one waits.
+    Other threads wait for their turn.
     """
     with _LOCK:
         stored = ConfigStore.instance().repo
         theirs, resolvers = Singleton._instances, dict(BaseContainer._resolvers)
-        Plugins.instance()  # found once, and the same for everybody
+        Plugins.instance()  # kept: finding plugins once is enough
         Singleton._instances = {k: it for k, it in theirs.items() if k not in _OF_A_PROGRAM}
         ConfigStore.instance().repo = _copied(stored)
         try:
@@ -41,7 +41,7 @@ def own_hydra() -> Iterator[None]:
 
 
 def _copied(stored: dict[str, Any]) -> dict[str, Any]:
-    """Groups with their options, which nobody changes: only what is in a group is."""
+    """A copy of the tree of groups; the options in it are shared, since nothing changes them."""
     return {
         name: _copied(value) if isinstance(value, dict) else value for name, value in stored.items()
     }

@@ -1,4 +1,4 @@
-"""``sd_bench.run``: the sweep of a command line, from Python."""
+"""``sd_bench.run``: runs a sweep from Python, as the command does."""
 
 from __future__ import annotations
 
@@ -36,31 +36,31 @@ def run(*overrides: str, progress: bool = True) -> pd.DataFrame:
     >>> rounds = sd_bench.run("batch_size=1,2", "attention=flash,math", "model_version=sd2_tiny")
     >>> rounds.groupby(["batch_size", "attention"]).runtime_s.mean()
 
-    It is the same sweep: rounds interleaved, each in a process of its own, each with its record in
-    ``multirun_outputs/<date>/<time>`` below the working folder (``hydra.sweep.dir=FOLDER`` names
-    another). Give an override as you would type it; a list stands for a matrix. ``progress=False``
-    prints nothing.
+    It is the same sweep: rounds are interleaved, and each runs in a new process and writes its
+    record to ``multirun_outputs/<date>/<time>`` in the working folder (``hydra.sweep.dir=FOLDER``
+    chooses another). Write overrides as you would type them; several values, separated by commas,
+    span a matrix. ``progress=False`` prints nothing.
 
-    Returns a DataFrame with one row for each round, in the order in which they were measured, and
-    with the columns of `sd_bench.api.frame.RecordRow`: the choices, ``status``, ``runtime_s`` and
-    other times in seconds, ``peak_bytes`` in bytes, ``path`` of the record. ``analysis.load`` takes
-    it. With ``dry_run=true`` the plan is printed, and the frame is empty.
+    Returns a DataFrame with one row per round, in the order in which they were measured, and with
+    the columns of `sd_bench.api.frame.RecordRow`: the choices, ``status``, ``runtime_s`` and other
+    times in seconds, ``peak_bytes`` in bytes, ``path`` of the record. ``analysis.load`` accepts it.
+    With ``dry_run=true`` the plan is printed and the frame is empty.
 
-    Raises ConfigError, with the line that the command would print, where the request cannot be
-    carried out. A round that fails is a row with its ``status`` and ``reason``, and no exception.
-    Ctrl-C, or the notebook's stop button, raises SweepInterrupted, a KeyboardInterrupt: records of
-    finished rounds stay, and its message says where and how to go on. One sweep of a process runs
-    at a time; a second thread waits for the first.
+    Raises ConfigError, with the line that the command would print, if the request cannot be carried
+    out. A round that fails raises nothing; it is a row with its ``status`` and ``reason``. Ctrl-C,
+    or the notebook's stop button, raises SweepInterrupted, a KeyboardInterrupt: records of finished
+    rounds stay, and its message says where they are and how to resume. A process runs one sweep at
+    a time; a second thread waits for the first.
     """
     console = make_console() if progress else Console(quiet=True)
 
-    def tell(line: str) -> None:
+    def show(line: str) -> None:
         if progress:
             say(line)
 
     with as_the_command_says_it(), own_hydra():
         register()
-        asked = read_arguments(["-m", *map(check_override, overrides)], tell)
+        asked = read_arguments(["-m", *map(check_override, overrides)], show)
         for old, new in asked.old_words:
             message = f"{old} is now {new}; the old words work until 1.0"
             warnings.warn(message, FutureWarning, stacklevel=2)
@@ -72,7 +72,7 @@ def run(*overrides: str, progress: bool = True) -> pd.DataFrame:
 
 
 def _measure(asked: Asked, console: Console) -> tuple[Path | None, list[Record]]:
-    """The sweep's folder and its records; neither of a dry run."""
+    """The sweep's folder and its records; None and no records for a dry run."""
     folders: list[Path] = []
     records: list[Record] = []
 
@@ -84,14 +84,14 @@ def _measure(asked: Asked, console: Console) -> tuple[Path | None, list[Record]]
     search_path = create_config_search_path(str(CONF_DIR))
     hydra = Hydra.create_main_hydra2("sd_bench", search_path)
     overrides = [argument for argument in asked.for_hydra if argument != "-m"]
-    with _no_missing_folder(overrides):  # logging is the caller's own
+    with _no_missing_folder(overrides):  # logging is left to the caller
         hydra.multirun("config", task, overrides, with_log_configuration=False)
     return next(iter(folders), None), records
 
 
 @contextmanager
 def _no_missing_folder(overrides: Sequence[str]) -> Iterator[None]:
-    """Have Hydra refuse a search path that is not there, where one is given."""
+    """Make a given search path that does not exist an error, as Hydra only warns of it."""
     if not any(name_of(override) == "hydra.searchpath" for override in overrides):
         yield
         return
@@ -102,4 +102,4 @@ def _no_missing_folder(overrides: Sequence[str]) -> Iterator[None]:
 
 def _last_words(folder: Path, begun_with: Sequence[str]) -> str:
     words = ", ".join(repr(word) for word in words_to_resume(folder, begun_with))
-    return f"the records of finished rounds are in {folder}; go on with sd_bench.run({words})"
+    return f"the records of finished rounds are in {folder}; continue with sd_bench.run({words})"

@@ -1,6 +1,6 @@
-"""Allocators of host memory: where their libraries lie, and which one a process really has.
+"""Allocators of host memory: where their libraries are, and which one a process really uses.
 
-conf/allocator lists them. Read without importing torch.
+conf/allocator lists them. This module does not import torch.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pathlib import Path
 from sd_bench.config.schema import AllocatorConfig
 
 _PRELOAD = "LD_PRELOAD"
-#: The packages of Debian and Ubuntu that install the library.
+#: The Debian and Ubuntu packages that install the libraries.
 _PACKAGES = {"jemalloc": "libjemalloc2", "tcmalloc": "libtcmalloc-minimal4"}
-#: The file names of a library, the one that is taken first of several.
+#: The file names of each library, in order of preference.
 _FILES = {
     "jemalloc": ("libjemalloc.so.2", "libjemalloc.so"),
     "tcmalloc": (
@@ -27,16 +27,16 @@ _FILES = {
         *("libtcmalloc_minimal.so", "libtcmalloc.so"),
     ),
 }
-#: What else replaces malloc where it is mapped into a process.
+#: Libraries that replace malloc in a process that they are mapped into.
 _KNOWN = re.compile(r"/lib(jemalloc|tcmalloc|mimalloc|hoard|tbbmalloc_proxy|snmalloc)[^/]*$")
 _MAPS = Path("/proc/self/maps")
-#: What glibc reads as a process begins, among them whether to ask for huge pages.
+#: The variable in which glibc looks for huge pages, and the first version that does.
 _TUNABLES, _HUGE_PAGES_SINCE = "GLIBC_TUNABLES", (2, 35)
 _HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
 def cpu_allocator() -> str:
-    """What suits a round on a CPU: the C library's own that keeps its memory, where it can."""
+    """The default option for a CPU: ``keep``, a setting of glibc, or ``default`` without glibc."""
     return "keep" if _is_glibc() else "default"
 
 
@@ -45,7 +45,7 @@ def _is_glibc() -> bool:
 
 
 def why_no_allocator(config: AllocatorConfig) -> str | None:
-    """Why a process here cannot have the allocator, or None."""
+    """Why a process on this machine cannot use the allocator, or None."""
     if config.library is not None:
         if sys.platform != "linux":
             return f"allocator={config.name} is preloaded, which is done on Linux only"
@@ -61,7 +61,7 @@ def why_no_allocator(config: AllocatorConfig) -> str | None:
 
 
 def _why_no_huge_pages() -> str | None:
-    """Why glibc would not ask for huge pages, or Linux would not give them; neither reports it."""
+    """Why a request for huge pages would be ignored without a message, or None."""
     version = platform.libc_ver()[1]
     if tuple(map(int, version.split(".")[:2])) < _HUGE_PAGES_SINCE:
         return f"needs glibc 2.35 or newer, this is {version}"
@@ -71,7 +71,10 @@ def _why_no_huge_pages() -> str | None:
 
 
 def variables_of(config: AllocatorConfig, present: Mapping[str, str]) -> dict[str, str]:
-    """The variables with which a process begins to have it, among those that are ``present``."""
+    """The environment variables with which to start a process that uses the allocator.
+
+    ``present`` are the variables now; a library is added to those preloaded already.
+    """
     variables = dict(config.variables)
     path = None if config.library is None else _find(config.library)
     if path is not None:
@@ -80,7 +83,7 @@ def variables_of(config: AllocatorConfig, present: Mapping[str, str]) -> dict[st
 
 
 def without_allocator(config: AllocatorConfig, present: Mapping[str, str]) -> dict[str, str]:
-    """The variables that are ``present``, without what `variables_of` has added to them."""
+    """The variables in ``present`` without what `variables_of` has added to them."""
     path = None if config.library is None else _find(config.library)
     left = {name: value for name, value in present.items() if name not in config.variables}
     if path is not None and (others := left.pop(_PRELOAD, "").removeprefix(path).lstrip(":")):
@@ -89,12 +92,12 @@ def without_allocator(config: AllocatorConfig, present: Mapping[str, str]) -> di
 
 
 def why_not_had(config: AllocatorConfig) -> str | None:
-    """Why this very process does not have the allocator that it was to begin with, or None."""
+    """Why this process is not using the allocator that it was started with, or None."""
     mapped = mapped_allocator()
     if config.library is not None:
         if mapped is not None and Path(config.library).name.partition(".")[0] in mapped:
             return None
-        return f"allocator={config.name}: it was preloaded, and {mapped or 'no such'} is there"
+        return f"allocator={config.name}: preloaded, but the process has {mapped or 'none'} mapped"
     for name, value in config.variables.items():
         if os.environ.get(name) != value:
             return f"allocator={config.name}: {name} is {os.environ.get(name)!r}, not {value!r}"
@@ -115,7 +118,7 @@ def mapped_allocator() -> str | None:
 
 @cache
 def _find(library: str) -> str | None:
-    """The path of the library as the system's linker would find it; one that is a path is it."""
+    """The path of a library: itself if it is a path, else where the system's linker finds it."""
     if os.sep in library:
         return str(Path(library).absolute()) if Path(library).is_file() else None
     names = _FILES.get(library, (f"lib{library}.so",))

@@ -12,17 +12,17 @@ _ROOT = Path("/")
 
 
 def cpu_groups(root: Path = _ROOT) -> list[Path]:
-    """The folders of this process's group and of those around it that can limit processor time.
+    """The folders of this process's group and of its parents that can limit processor time.
 
-    The innermost comes first. In a container the outer ones may be out of sight. ``root`` is where
-    the file system begins. Empty where there are no cgroups.
+    The innermost comes first; in a container the outer ones may not be visible. ``root`` is the
+    root of the file system. The list is empty where there are no cgroups.
     """
     try:
         mounts = (root / "proc/self/mountinfo").read_text().splitlines()
         memberships = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:
         return []
-    paths = {}  # by controller; that of version 2 is called ""
+    paths = {}  # by controller; version 2's is ""
     for membership in memberships:
         _, controllers, path = membership.split(":", 2)
         paths.update(dict.fromkeys(controllers.split(","), path))
@@ -40,24 +40,24 @@ def cpu_groups(root: Path = _ROOT) -> list[Path]:
 
 
 def _unescaped(path: str) -> str:
-    """``path`` of mountinfo, which writes blanks as octal numbers."""
+    """A path from mountinfo, where blanks are octal escapes, as it really is."""
     return path.encode().decode("unicode_escape") if "\\" in path else path
 
 
 def _upwards(top: Path, inside: str, path: str) -> list[Path]:
-    """From the group ``path`` up to ``top``, where the group ``inside`` is mounted."""
+    """The folders from the group ``path`` up to ``top``, where the group ``inside`` is mounted."""
     below = path.removeprefix(inside.rstrip("/"))
     is_elsewhere = inside != "/" and below == path
-    if is_elsewhere or ".." in below:  # out of sight: what is mounted is nearest
+    if is_elsewhere or ".." in below:  # not visible here: the mounted group is the nearest
         below = ""
     folder = top / below.lstrip("/")
     return [folder, *(parent for parent in folder.parents if parent.is_relative_to(top))]
 
 
 def cpu_quota(groups: list[Path]) -> float | None:
-    """The processors' worth of time that the tightest of ``groups`` allows, None without a limit.
+    """How many processors' worth of time the tightest of ``groups`` allows; None without a limit.
 
-    A half means that all threads together run for half of the time.
+    0.5 means that all threads together may run half of the time.
     """
     quotas = [quota for group in groups if (quota := _quota(group)) is not None]
     return min(quotas, default=None)
@@ -74,7 +74,7 @@ def _quota(group: Path) -> float | None:
 
 
 def read_throttling(groups: list[Path]) -> dict[str, float]:
-    """How often, and for how many seconds, the quotas of ``groups`` have halted them so far."""
+    """How often, and for how many seconds, their quotas have paused ``groups`` so far."""
     periods, seconds = 0, 0.0
     for group in groups:
         facts = dict(line.split() for line in (group / "cpu.stat").read_text().splitlines())

@@ -1,4 +1,4 @@
-"""A configuration composed by Hydra for the devices that are here."""
+"""Composes a configuration with Hydra for the devices of this machine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from sd_bench.paths import CONF_DIR
 
 
 def register() -> None:
-    """Tell Hydra the schema and our plugins, and OmegaConf the resolvers that conf/ uses."""
+    """Register the schema and our plugins with Hydra, and conf/'s resolvers with OmegaConf."""
     register_plugins()
     ConfigStore.instance().store(name="schema", node=Config)
     OmegaConf.register_new_resolver(
@@ -58,8 +58,8 @@ def _packs_weights(
 ) -> bool:
     """Whether a cell can have weights packed for oneDNN.
 
-    ``requires_torch`` is what its ``torch_env`` asks for: ``1.12`` names a version, a bare ``2``
-    and None leave it to the PyTorch of this interpreter.
+    ``requires_torch`` is the version that its ``torch_env`` asks for, as in ``1.12``; with a bare
+    ``2`` or None the PyTorch of this interpreter decides.
     """
     is_ours = implementation == OUR_IMPLEMENTATION
     if kind != "cpu" or mode != "off" or not is_ours or precision == "autocast":
@@ -76,7 +76,7 @@ def _torch_here() -> str | None:
 
 
 def _implementations_but(names: str) -> str:
-    """Every implementation but these, a comma between each two."""
+    """Every implementation except ``names``; both are separated by commas."""
     return ",".join(name for name in list_implementations() if name not in names.split(","))
 
 
@@ -86,17 +86,17 @@ def _allocator_option(name: str) -> DictConfig | ListConfig:
 
 
 def _field_of_allocator(name: str, field: str) -> Any:
-    """A field of the option ``name`` of the group allocator."""
+    """The value of a field in the option ``name`` of the group ``allocator``."""
     option = _allocator_option(name)
     default = OmegaConf.structured(AllocatorConfig)[field]
-    return deepcopy(OmegaConf.select(option, field, default=default))  # it may be changed there
+    return deepcopy(OmegaConf.select(option, field, default=default))  # the caller may change it
 
 
 def add_options_of_packages(search_path: ConfigSearchPath) -> None:
-    """Let Hydra find the options of implementations that other packages bring.
+    """Let Hydra find the options of implementations that other packages add.
 
-    Hydra asks for any program that runs in this interpreter; another's is left as it is. Raises
-    ConfigError for an entry point that cannot be used.
+    Hydra calls this for every program in this interpreter; other programs' search paths are left
+    alone. Raises ConfigError for an entry point that cannot be used.
     """
     if all(
         str(part.path).removeprefix("file://") != str(CONF_DIR) for part in search_path.get_path()
@@ -108,7 +108,7 @@ def add_options_of_packages(search_path: ConfigSearchPath) -> None:
 
 
 def compose_config(*overrides: str) -> Config:
-    """A Config of these overrides, as in ``compose_config("attention=math", "batch_size=2")``."""
+    """The Config of some overrides, as in ``compose_config("attention=math", "batch_size=2")``."""
     register()
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         return from_hydra(compose("config", arguments_for_hydra(overrides)))

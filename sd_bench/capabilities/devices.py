@@ -1,4 +1,4 @@
-"""Which device is present, found without importing torch."""
+"""The devices that are present, found without importing torch."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _CPU_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 
 def present_capability() -> tuple[int, int] | None:
     """The compute capability of the first CUDA device; None without one, or if not reported."""
-    told = next((d.compute_capability for d in cuda_devices()), None)
-    if told is None:
+    capability = next((d.compute_capability for d in cuda_devices()), None)
+    if capability is None:
         return None
-    major, minor = told.split(".")
+    major, minor = capability.split(".")
     return int(major), int(minor)
 
 
 @lru_cache(maxsize=1)
 def cpu_name() -> str:
-    """The processor's name as the operating system gives it."""
+    """The processor's name as the operating system reports it."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -39,7 +39,7 @@ def cpu_name() -> str:
 
 
 def cpu_flags() -> set[str]:
-    """Every word that Linux reports about the processor, including its instruction sets."""
+    """Every word in /proc/cpuinfo, which include the instruction sets; empty outside Linux."""
     try:
         return set(Path("/proc/cpuinfo").read_text().split())
     except OSError:
@@ -47,14 +47,14 @@ def cpu_flags() -> set[str]:
 
 
 def cpu_precision() -> str:
-    """``bf16`` where the processor computes in it, else ``fp32``."""
+    """``bf16`` if the processor has instructions for it, else ``fp32``."""
     return "bf16" if cpu_flags() & _CPU_BF16_FLAGS else "fp32"
 
 
 def detected_gpu() -> str:
-    """The option of the group ``gpu`` that fits this machine's first visible device.
+    """The option of the group ``gpu`` for this machine's first visible device.
 
-    Raises ConfigError where a GPU is here that cannot be read: it would be measured on the CPU.
+    Raises ConfigError if there is a GPU that cannot be used, rather than measuring on the CPU.
     """
     devices = cuda_devices()
     if not devices and (why := detect().why_none):
@@ -63,7 +63,7 @@ def detected_gpu() -> str:
 
 
 def option_for(device_name: str) -> str:
-    """The option of the group ``gpu`` whose patterns match a driver's device name."""
+    """The option of the group ``gpu`` whose patterns match the driver's name; ``cuda`` if none."""
     for file in sorted((CONF_DIR / "gpu").glob("*.yaml")):
         patterns = OmegaConf.select(OmegaConf.load(file), "device_names") or []
         if any(re.search(pattern, device_name) for pattern in patterns):
@@ -72,7 +72,10 @@ def option_for(device_name: str) -> str:
 
 
 def fits(gpu: GpuConfig, device: Device) -> bool:
-    """Whether the option ``gpu`` means ``device``; one without patterns means the first's like."""
+    """Whether the option ``gpu`` means ``device``.
+
+    An option without patterns means every device of the same name as the first.
+    """
     patterns = gpu.device_names
     if not patterns:
         return device.name == cuda_devices()[0].name
@@ -85,8 +88,8 @@ def matching_devices(gpu: GpuConfig) -> tuple[Device, ...]:
 
 
 def check_present(gpu: GpuConfig) -> None:
-    """Refuse a ``gpu`` that no device present is. Raises ConfigError."""
-    if gpu.kind != "cuda":  # of other makers' GPUs only PyTorch can tell
+    """Raise ConfigError if no device that is present is a ``gpu``."""
+    if gpu.kind != "cuda":  # only PyTorch can find other makers' GPUs
         return
     found = cuda_devices()
     if not found and (why := detect().why_none):

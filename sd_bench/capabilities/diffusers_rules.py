@@ -1,4 +1,4 @@
-"""What diffusers cannot do of our axes, and why; read without importing it, or torch."""
+"""What diffusers cannot run, and why; does not import diffusers or torch."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 Rule = tuple[Callable[[Config], bool], str]
 
-#: What the documentation of diffusers recommends, as the cell's own choices say it.
+#: The optimizations that the documentation of diffusers recommends.
 DOCUMENTED_OPTIMIZATIONS = ("channels_last", "fused_projections")
 
-#: What diffusers has beside scaled_dot_product_attention.
+#: The attention that diffusers has besides scaled_dot_product_attention.
 _PROCESSORS = ("original", "xformers")
 
-#: The samplers that `sd_bench.implementations.diffusers_schedulers` has a scheduler for.
+#: The samplers with a scheduler in `sd_bench.implementations.diffusers_schedulers`.
 _SCHEDULED = ("plms", "ddim", "dpm_solver")
 
 _NETWORKS: tuple[Rule, ...] = (

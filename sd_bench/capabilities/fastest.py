@@ -1,4 +1,4 @@
-"""The fastest mix of choices that is known for a device, and where it was measured."""
+"""The fastest known mix of choices for a device, and where it was measured."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ PRESET = "fastest"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mix:
-    """Choices, and the device, day and committed records that made them the fastest known.
+    """A mix of choices, and the device, date and records of the measurement that it won.
 
-    A device is the measured one if its name matches ``device``, or if its processor has ``flag``.
+    A device counts as the measured one if its name matches ``device``, or its processor has
+    ``flag``.
     """
 
     compile: str
@@ -58,14 +59,14 @@ ON_CPU = Mix(
 
 
 def choice_here(axis: str) -> str:
-    """What ``preset=fastest`` takes for ``axis`` on the device that ``gpu=auto`` finds."""
+    """The choice of ``preset=fastest`` for ``axis`` on the device that ``gpu=auto`` finds."""
     if cuda_devices():
         return str(getattr(ON_CUDA, axis))
     return cpu_precision() if axis == "precision" else str(getattr(ON_CPU, axis))
 
 
 def why_fastest_may_not_be(config: Config, device_name: str) -> str | None:
-    """What a reader of a round with ``preset=fastest`` should know, or None: measured here."""
+    """Why ``preset=fastest`` may not be fastest on this device; None if it was measured here."""
     if config.preset.name != PRESET:
         return None
     mix = ON_CPU if config.gpu.kind == "cpu" else ON_CUDA

@@ -1,7 +1,7 @@
-"""Our plugins of Hydra, known to it whatever hides the folder that it looks into.
+"""Registers our Hydra plugins, even where another package hides the folder that Hydra searches.
 
 Hydra finds plugins in the namespace package ``hydra_plugins``. A package of that name in the
-working folder, with an ``__init__.py``, would hide all others, and would be run.
+working folder, with an ``__init__.py``, would hide all others, and its code would run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _OUR_SWEEPER = "hydra_plugins.sd_bench_launcher.MatrixSweeper"
 
 
 def check_sweeper_typed(overrides: Sequence[str]) -> None:
-    """Raises ConfigError for a sweeper that is not ours, before Hydra has begun anything."""
+    """Raise ConfigError if an override chooses a sweeper that is not ours, before Hydra starts."""
     for argument in overrides:
         name, _, option = argument.lstrip("+").partition("=")
         if name == _SWEEPER and option.strip("'\"") != _OURS:
@@ -35,7 +35,7 @@ def check_sweeper_typed(overrides: Sequence[str]) -> None:
 
 
 def check_sweeper(sweeper: DictConfig) -> None:
-    """The same of what was composed, wherever it is chosen. Raises ConfigError."""
+    """Raise ConfigError if the composed sweeper is not ours, wherever it was chosen."""
     if sweeper._target_ != _OUR_SWEEPER:
         raise _not_ours(f"hydra.sweeper._target_={sweeper._target_}")
 
@@ -48,7 +48,7 @@ def _not_ours(argument: str) -> ConfigError:
 
 
 def register_plugins() -> None:
-    """Load what of ours Hydra has not found by itself, and register it."""
+    """Load and register those of our plugins that Hydra has not found."""
     _make_a_namespace()
     plugins = Plugins.instance()
     known = {name.rpartition(".")[0] for name in plugins.class_name_to_class}
@@ -67,11 +67,11 @@ def register_plugins() -> None:
 
 
 def _make_a_namespace() -> None:
-    """Have ``hydra_plugins`` hold what every folder of that name does, as Hydra means it."""
+    """Make ``hydra_plugins`` a namespace package of all folders of that name on the path."""
     if _NAMESPACE in sys.modules:
         return
     spec = importlib.util.find_spec(_NAMESPACE)
-    if spec is None or spec.origin is None:  # so it is
+    if spec is None or spec.origin is None:  # it is one already
         return
     module = ModuleType(_NAMESPACE)
     folders = [Path(entry).absolute() / _NAMESPACE for entry in sys.path]

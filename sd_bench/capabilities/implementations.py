@@ -1,7 +1,7 @@
 """The implementations that can be measured: ours, the peers, and those of other packages.
 
-Read without importing torch. Another package adds its own through an entry point of the group
-``sd_bench.implementations`` that names an ``Entry`` (docs/your_own_implementation.md).
+This module does not import torch. Another package adds an implementation through an entry point of
+the group ``sd_bench.implementations`` that names an ``Entry`` (docs/your_own_implementation.md).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sd_bench.errors import ConfigError
 if TYPE_CHECKING:
     from sd_bench.capabilities.support_rules import Host
 
-#: Where other packages name theirs.
+#: The group of entry points by which other packages add implementations.
 ENTRY_POINTS = "sd_bench.implementations"
 
 
@@ -36,12 +36,12 @@ def _can_all(config: Config, host: Host) -> str | None:
 class Entry:
     """One implementation.
 
-    ``factory`` is where a worker finds what builds it, as "package.module:name"
-    (`sd_bench.implementations.protocol.Factory`). ``packages`` are the modules that have to be
-    importable there, ``install`` the command that installs them. ``why_not`` gives the reason why
-    it cannot run a cell, or ``None``; what every implementation has in common is checked before.
-    ``conf`` is the search path of its options for Hydra ("pkg://package.conf": a package, with a
-    file ``implementation/NAME.yaml``), where they are not in this project's own conf/.
+    ``factory`` names the `sd_bench.implementations.protocol.Factory` that builds it in the worker,
+    as "package.module:name". ``packages`` are the modules that must be importable there,
+    ``install`` the command that installs them. ``why_not`` returns why the implementation cannot
+    run a cell, or ``None``; needs that all implementations share are checked before. ``conf`` is
+    Hydra's search path for its options, if they are not in this project's conf/, as in
+    "pkg://package.conf": a package with a file ``implementation/NAME.yaml``.
     """
 
     name: str
@@ -128,7 +128,10 @@ def needed_packages() -> tuple[str, ...]:
 
 
 def why_implementation_cannot(config: Config, host: Host) -> str | None:
-    """Why the cell's implementation cannot run on ``host``, or None."""
+    """Why the cell's implementation cannot run it on ``host``, or None.
+
+    Raises ConfigError if another package's ``why_not`` fails.
+    """
     name = config.implementation.name
     entry = list_implementations().get(name)
     if entry is None:

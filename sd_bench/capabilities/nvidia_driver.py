@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 _FIELDS = ("index", "name", "uuid", "compute_cap", "memory.total", "driver_version")
-#: Whether a GPU is divided into slices. Only drivers from 450 on know it.
+#: Whether a GPU is divided into slices; known to drivers from 450 on.
 _MIG = "mig.mode.current"
-#: What is asked, until a driver answers: old ones refuse a question with a field they do not know.
-_QUESTIONS = (
+#: Queries to try until one works: an old driver refuses a query with a field it does not know.
+_QUERIES = (
     (*_FIELDS, _MIG),
     _FIELDS,
     tuple(field for field in (*_FIELDS, _MIG) if field != "compute_cap"),
@@ -26,15 +26,15 @@ _APP_FIELDS = ("gpu_uuid", "pid", "process_name")
 _TIMEOUT_S = 60
 _EXIT_CODE = "ended with exit code"
 _FULL_UUID = re.compile(r"GPU-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-#: What stands here where a GPU does: its device file, and the driver's own entry of it.
+#: Files that exist only where there is a GPU: device files, and the driver's entries.
 _SIGNS_OF_A_DEVICE = ("/dev/nvidia[0-9]*", "/proc/driver/nvidia/gpus/*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """One CUDA device as its driver names it; an old driver does not tell the capability.
+    """One CUDA device as its driver reports it; an old driver does not report the capability.
 
-    ``is_divided`` says whether it is in MIG mode: then a process gets a slice of it at most.
+    ``is_divided`` is whether it is in MIG mode, in which a process gets at most a slice of it.
     """
 
     index: str
@@ -50,8 +50,8 @@ class Device:
 class Detection:
     """The CUDA devices that a worker would see, in its order.
 
-    ``why_none`` says in words why a GPU that is here is not among them; None where there is none,
-    or where CUDA_VISIBLE_DEVICES hides all on purpose (empty, or -1).
+    ``why_none`` says why there are none although the machine has a GPU. It is None if the machine
+    has none, or if CUDA_VISIBLE_DEVICES hides all on purpose (empty, or -1).
     """
 
     devices: tuple[Device, ...]
@@ -59,9 +59,9 @@ class Detection:
 
 
 def ask_nvidia_smi(*arguments: str) -> tuple[str, str | None]:
-    """What nvidia-smi prints, and what went wrong in a line, or None.
+    """What nvidia-smi prints, and what went wrong in one line, or None.
 
-    It may print what it was asked for and fail all the same (a corrupt infoROM: exit code 14).
+    It may print a full answer and fail all the same (a corrupt infoROM: exit code 14).
     """
     nvidia_smi = shutil.which("nvidia-smi")
     if nvidia_smi is None:
@@ -82,13 +82,13 @@ def ask_nvidia_smi(*arguments: str) -> tuple[str, str | None]:
 
 @lru_cache(maxsize=1)
 def detect() -> Detection:
-    """Ask the driver once for the devices that are here."""
+    """The devices of this machine; the driver is asked once per process."""
     there: tuple[Device, ...] = ()
-    for fields in _QUESTIONS:
+    for fields in _QUERIES:
         query = f"--query-gpu={','.join(fields)}"
         text, trouble = ask_nvidia_smi(query, "--format=csv,noheader,nounits")
         there = parse_nvidia_smi(text, fields)
-        if there or (trouble is not None and _EXIT_CODE not in trouble):  # it said nothing at all
+        if there or (trouble is not None and _EXIT_CODE not in trouble):  # it never ran to its end
             break
     if not there:
         return Detection((), _why_unread(trouble))
@@ -101,12 +101,12 @@ def detect() -> Detection:
 
 
 def cuda_devices() -> tuple[Device, ...]:
-    """The CUDA devices that a worker would see, in its order; empty where none can be read."""
+    """The CUDA devices that a worker would see, in its order; empty if none can be used."""
     return detect().devices
 
 
 def first_uuid() -> str | None:
-    """The first device's uuid; what the launcher has selected is not asked for again."""
+    """The first device's uuid, without asking the driver if the launcher has selected one."""
     selected = os.environ.get("CUDA_VISIBLE_DEVICES", "").partition(",")[0].strip()
     if _FULL_UUID.fullmatch(selected):
         return selected
@@ -163,7 +163,7 @@ def parse_nvidia_smi(text: str, fields: Sequence[str] = ()) -> tuple[Device, ...
 def visible(devices: tuple[Device, ...], selection: str | None) -> tuple[Device, ...]:
     """``devices`` as CUDA_VISIBLE_DEVICES selects and orders them (indices or uuids).
 
-    As in the CUDA runtime, the first unknown entry hides itself and all that follow.
+    As in the CUDA runtime, an unknown entry ends the list.
     """
     if selection is None:
         return devices
@@ -177,10 +177,10 @@ def visible(devices: tuple[Device, ...], selection: str | None) -> tuple[Device,
 
 
 def foreign_processes(device: Device) -> list[str]:
-    """The processes that compute on ``device`` now, in words; asked while no worker of ours does.
+    """The processes that compute on ``device`` now, in words; ask while no worker of ours runs.
 
-    Empty where the driver does not tell. NVML is asked where it can be had: held open, it spares
-    each worker the seconds in which a driver without persistence mode wakes its GPU.
+    Empty if the driver does not report them. NVML is used if it is installed and stays open, which
+    saves each worker the seconds that a driver without persistence mode takes to wake its GPU.
     """
     nvml = _nvml()
     if nvml is not None:
@@ -203,7 +203,7 @@ def parse_compute_apps(text: str, uuid: str) -> list[str]:
 
 @lru_cache(maxsize=1)
 def _nvml() -> Any:
-    """NVML, open until this process ends; None without it or without a driver."""
+    """The module ``pynvml``, initialised until this process ends; None without it or a driver."""
     try:
         import pynvml
     except ImportError:

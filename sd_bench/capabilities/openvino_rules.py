@@ -1,4 +1,4 @@
-"""What OpenVINO cannot run of a cell, without importing it."""
+"""The cells that OpenVINO cannot run, and why; does not import OpenVINO."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sd_bench.config.schema import Config
 if TYPE_CHECKING:
     from sd_bench.capabilities.support_rules import Host
 
-#: Instructions of which its CPU plugin needs one to compute in bf16; elsewhere it would take fp32.
+#: Its CPU plugin computes in bf16 if the processor has one of these, else in fp32.
 _BF16_FLAGS = {"avx512bw", "avx512_bf16", "amx_bf16", "avx_ne_convert"}
 
 _RULES: tuple[tuple[Callable[[Config], bool], str], ...] = (

@@ -1,4 +1,4 @@
-"""Where an optimization cannot be, and why; read without importing torch."""
+"""The cells in which an optimization is not possible, and why; does not import torch."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class OptimizationRule(NamedTuple):
-    """A cell on a host that is refused for ``reason``."""
+    """``reason`` is why a cell is refused on a host where ``applies`` is true."""
 
     applies: Callable[[Config, Host], bool]
     reason: str
 
 
-#: What is made of this project's own networks, and no other's.
+#: Optimizations that only this project's networks have.
 OF_OUR_NETWORKS = (
     "packed_weights",
     "fused_epilogues",
@@ -27,7 +27,7 @@ OF_OUR_NETWORKS = (
     "cached_prompt",
     "cached_timesteps",
 )
-#: Ways of torch.compile.
+#: Options of torch.compile.
 _OF_THE_COMPILER = ("regional_compile", "freezing", "compiled_decoder", "compiled_text_encoder")
 
 

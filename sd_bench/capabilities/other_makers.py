@@ -1,7 +1,7 @@
-"""GPUs that are not NVIDIA's: what cannot run there, and what cannot be seen. Needs no torch.
+"""GPUs that are not NVIDIA's: what cannot run or cannot be proven there. Needs no torch.
 
-Only eager cells run, with attention as PyTorch chooses it or one product after the other: a name
-such as flash could not be proven there.
+Only eager cells run, with the attention that PyTorch chooses or an unfused one: whether flash, for
+example, had run could not be proven.
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ from sd_bench.config.schema import Config
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Maker:
-    """``torch_type`` is what PyTorch calls its devices, ``build`` what a PyTorch is made for."""
+    """A maker of GPUs.
+
+    ``gpus`` names them, ``torch_type`` is PyTorch's device type for them, ``build`` the platform
+    that a PyTorch for them is made for.
+    """
 
     gpus: str
     torch_type: str
@@ -32,13 +36,13 @@ OTHER_MAKERS = {
 
 
 def torch_type(kind: str) -> str:
-    """What PyTorch calls devices of a kind."""
+    """PyTorch's device type for a kind of device."""
     maker = OTHER_MAKERS.get(kind)
     return kind if maker is None else maker.torch_type
 
 
 def why_unprovable(kind: str) -> str | None:
-    """Why the kernels cannot be seen on a device of this kind, or None."""
+    """Why the kernels on a device of this kind cannot be identified, or None."""
     maker = OTHER_MAKERS.get(kind)
     return None if maker is None else f"the kernel names of {maker.gpus} are not known"
 
@@ -69,5 +73,5 @@ def _is_made_for(kind: str, build: Build | None) -> bool:
     if kind == "mps":
         return (platform.system(), platform.machine()) == ("Darwin", "arm64")
     if build is None:
-        return True  # unknown here: the worker finds out
+        return True  # unknown here: the worker will see
     return (build.hip if kind == "rocm" else build.xpu) is not None

@@ -1,4 +1,4 @@
-"""The processors that this process may use, and which of them are one core's (no torch)."""
+"""The processors that this process may use, and which of them share a core (no torch)."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pathlib import Path
 
 from sd_bench.capabilities.cgroups import cpu_groups, cpu_quota
 
-#: What the launcher tells a process whose threads are bound: the processors that it had before. The
-#: system then gives its first thread one of them, and so what that thread starts.
+#: The variable in which the launcher lists the processors that a worker with bound threads may use.
+#: Binding leaves the worker's first thread, and all that this starts, a single processor.
 PROCESSORS = "SD_BENCH_PROCESSORS"
 _ROOT = Path("/")
 _CPUS = "sys/devices/system/cpu"
 
 
 def own_processors() -> list[int]:
-    """The numbers of the processors that this process may run on; empty where nobody tells."""
+    """The numbers of the processors that this process may run on; empty if unknown."""
     if not hasattr(os, "sched_getaffinity"):
         return []
-    told = os.environ.get(PROCESSORS)
-    return list(map(int, told.split(","))) if told else sorted(os.sched_getaffinity(0))
+    listed = os.environ.get(PROCESSORS)
+    return list(map(int, listed.split(","))) if listed else sorted(os.sched_getaffinity(0))
 
 
 def num_processors() -> int:
@@ -29,15 +29,15 @@ def num_processors() -> int:
 
 
 def num_usable(root: Path = _ROOT) -> int:
-    """How many processors' worth of time this process may have at once: those, or its quota."""
+    """How many processors this process can keep busy: `num_processors`, or fewer by its quota."""
     quota = cpu_quota(cpu_groups(root))
     return num_processors() if quota is None else min(num_processors(), math.ceil(quota))
 
 
 def cores_first(numbers: list[int], root: Path = _ROOT) -> list[list[int]]:
-    """``numbers`` in turns: one processor of each core, then the second one of each, and so on.
+    """``numbers`` in turns: one processor of each core, then the second of each, and so on.
 
-    Where nobody tells which are one core's, each is taken for a core of its own.
+    A processor whose core is unknown counts as a core.
     """
     cores: dict[str, list[int]] = {}
     for number in sorted(numbers):
@@ -47,7 +47,7 @@ def cores_first(numbers: list[int], root: Path = _ROOT) -> list[list[int]]:
 
 
 def core_of(number: int, root: Path = _ROOT) -> str | None:
-    """A name of the core that a processor belongs to; None where nobody tells."""
+    """A name for the core that a processor belongs to; None if unknown."""
     topology = root / _CPUS / f"cpu{number}" / "topology"
     for name in ("core_cpus_list", "thread_siblings_list"):  # the latter before Linux 5.3
         try:

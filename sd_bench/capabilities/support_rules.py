@@ -1,9 +1,9 @@
 """What cannot run where, and why: one table of rules, read without importing torch.
 
-What an attention backend needs is in its own table (``attention_backends.py``).
+The needs of attention backends are in ``attention_backends.py``.
 
-A rule that is missing here does not go unnoticed: the worker tries each backend on a small
-input before it builds anything, and calls the cell unsupported with PyTorch's own reason.
+If a rule is missing here, the worker notices: it tries each backend on a small input before it
+builds anything, and reports the cell as unsupported with PyTorch's reason.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ SM = tuple[int, int]
 class Host:
     """What the rules need to know of the device and of the interpreter that runs the worker.
 
-    ``packages`` are those that it can import, of those that implementations need; ``build`` is
-    what its PyTorch was made for, None if that cannot be read.
+    ``packages`` are those of the implementations' packages that it can import; ``build`` is what
+    its PyTorch was made for, None if unknown.
     """
 
     kind: str
@@ -75,7 +75,7 @@ def _is_unmet(need: Need, config: Config, host: Host) -> bool:
 
 
 def _switches_one_off(config: Config) -> bool:
-    """Whether a backend that PyTorch 2.0 had is switched off; it had no cuDNN attention anyway."""
+    """Whether a backend other than cuDNN attention, which PyTorch 2.0 lacks, is switched off."""
     return bool({*config.attention.disabled} - {"cudnn"})
 
 
@@ -150,10 +150,10 @@ def unsupported_reason(config: Config, host: Host) -> str | None:
 
 
 def with_stand_ins(presets: str, capability: SM | None) -> str:
-    """``presets``, a comma between each two, for a device of this compute capability.
+    """``presets``, separated by commas, for a device of this compute capability.
 
-    Where PyTorch 1.12 does not know the device, the original code's presets are followed
-    by themselves on PyTorch 2, under those names.
+    If PyTorch 1.12 has no kernels for the device, each preset of the original code is followed by
+    its variant on PyTorch 2 (``NAME_pt2``).
     """
     if capability is None or capability <= TORCH_1_12_CAPABILITY:
         return rename_presets(presets)
@@ -162,14 +162,14 @@ def with_stand_ins(presets: str, capability: SM | None) -> str:
     return ",".join(name for names in both for name in names)
 
 
-#: The variables that switch torch.compile off, by the value that does; the rest is eager then.
+#: The variables that switch torch.compile off, with the value that does; all is eager then.
 _COMPILE_SWITCHES = {"TORCH_COMPILE_DISABLE": "1", "TORCHDYNAMO_DISABLE": "1"}
-#: Variables for finding faults, that keep functions or graphs from the compiler.
+#: Debugging variables that keep functions or graphs from the compiler.
 _COMPILE_FILTERS = ("TORCHDYNAMO_DEBUG_FUNCTION", "TORCH_COMPILE_OVERRIDE_BACKENDS")
 
 
 def compile_switch(variables: Mapping[str, str]) -> str | None:
-    """Which of the environment's ``variables`` keeps torch.compile from its work, in words."""
+    """How one of the environment's ``variables`` disables torch.compile, in words, or None."""
     for name, value in _COMPILE_SWITCHES.items():
         if variables.get(name) == value:
             return f"{name}={value} switches torch.compile off"

@@ -1,9 +1,9 @@
 """Which build of PyTorch has kernels for which NVIDIA GPU: one table, read without importing torch.
 
 A binary made for a compute capability runs on that one and on later ones with the same major
-number; PTX of one runs on every later one (NVIDIA's CUDA C++ programming guide, "binary
-compatibility" and "PTX compatibility"). The dry run asks by the table, the worker by what its own
-PyTorch was built for.
+number; PTX made for one runs on every later one (NVIDIA's CUDA C++ programming guide, "binary
+compatibility" and "PTX compatibility"). The dry run uses the table, the worker the list of
+architectures in its PyTorch.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _INDEX = "https://download.pytorch.org/whl"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
-    """What a PyTorch says of itself in ``torch/version.py``: at most one of the three is set.
+    """What a PyTorch was made for, from its ``torch/version.py``.
 
-    ``cuda`` is the CUDA version that it was made with, ``hip`` AMD's, ``xpu`` Intel's; one for
-    CPUs, or for Apple's GPUs, has none.
+    ``cuda`` is the version of CUDA that it was made with, ``hip`` of AMD's ROCm, ``xpu`` of Intel's
+    toolkit. At most one is set; a build for CPUs or for Apple's GPUs has none.
     """
 
     version: Version
@@ -37,8 +37,8 @@ class Build:
 class Wheels:
     """Wheels for Linux of the versions ``first`` to ``last``, made with ``cuda``.
 
-    ``capabilities`` are those that they hold binaries for. ``on_index`` says whether the package
-    index has them: what pip installs where no other index is named.
+    ``capabilities`` are those that they hold binaries for. ``on_index``: they are on the Python
+    package index, so pip installs them by default.
     """
 
     first: Version
@@ -65,12 +65,12 @@ _ARM_HOPPER = _capabilities("5.0 8.0 8.6 8.9 9.0")
 _ARM_BLACKWELL = _capabilities("8.0 9.0 10.0 12.0")
 _ARM_THOR = _capabilities("8.0 9.0 10.0 11.0 12.0")
 
-#: Sources. What is on the package index: the CUDA libraries that its wheels ask for (1.13.1, 2.0.1,
-#: 2.1.2, 2.4.1, 2.5.1, 2.6.0, 2.7.1, 2.8.0, 2.9.1, 2.10.0 to 2.13.0, 2.14.1). What they are built
-#: for: pytorch/builder, manywheel/build_cuda.sh (1.12 to 2.0), .ci/manywheel/build_cuda.sh and
+#: Sources. For on_index: the CUDA libraries that the index's wheels depend on (1.13.1, 2.0.1,
+#: 2.1.2, 2.4.1, 2.5.1, 2.6.0, 2.7.1, 2.8.0, 2.9.1, 2.10.0 to 2.13.0, 2.14.1). For capabilities:
+#: pytorch/builder, manywheel/build_cuda.sh (1.12 to 2.0), .ci/manywheel/build_cuda.sh and
 #: RELEASE.md of pytorch/pytorch (later ones), its issues #157517 (no Pascal with CUDA 12.8),
 #: #172352 (no Volta with 12.8 from 2.11 on), #178665, #190355 and #190385 (2.12 to 2.15), #147953
-#: and #182849 (Arm). The wheels of 1.12.1 with CUDA 10.2 and of 2.15.0 with 13.2 were asked.
+#: and #182849 (Arm). Confirmed with the wheels of 1.12.1 (CUDA 10.2) and 2.15.0 (CUDA 13.2).
 WHEELS = (
     Wheels(first=(1, 12), last=(1, 12), cuda=(10, 2), capabilities=_TO_VOLTA, on_index=True),
     Wheels(first=(1, 12), last=(1, 12), cuda=(11, 3), capabilities=_TO_AMPERE),
@@ -106,12 +106,12 @@ WHEELS = (
 
 
 def runs_on(binary: Version, capability: Version) -> bool:
-    """Whether a GPU of ``capability`` runs a binary made for another."""
+    """Whether a GPU of ``capability`` runs a binary made for the capability ``binary``."""
     return binary[0] == capability[0] and binary[1] <= capability[1]
 
 
 def read_build(version_file: str) -> Build | None:
-    """What the text of a ``torch/version.py`` says, or None if it is not one."""
+    """The build that the text of a ``torch/version.py`` describes, or None if it is not one."""
     try:
         statements = ast.parse(version_file).body
         found: dict[str, str | None] = {}
@@ -138,7 +138,7 @@ def read_build(version_file: str) -> Build | None:
 def wheels_of(
     version: Version, cuda: Version | None = None, machine: str | None = None
 ) -> list[Wheels]:
-    """The known wheels of a version, of all its CUDA versions if none is named."""
+    """The known wheels of a version for this machine; for every CUDA version if none is named."""
     here = machine or platform.machine()
     return [
         wheels
@@ -155,7 +155,7 @@ def newest_capability(version: Version) -> Version:
 
 
 def newest_wheels_for(capability: Version, machine: str | None = None) -> Wheels | None:
-    """The newest wheels that have kernels for it, the package index's among equals."""
+    """The newest wheels with kernels for ``capability``, preferably on the package index."""
     here = machine or platform.machine()
     able = [w for w in WHEELS if w.machine == here and w.has_kernels_for(capability)]
     return max(able, key=lambda w: (w.last, w.on_index, w.cuda), default=None)
@@ -167,7 +167,7 @@ def why_build_cannot(
     """Why a PyTorch has no kernels for an NVIDIA GPU of ``capability``, by the table; or None.
 
     Also None if the table does not have the build, or the capability is unknown. Without ``build``
-    it may be any of its version.
+    every build of ``version`` is considered.
     """
     if build is not None and build.cuda is None:
         mend = _mend(version, capability or (8, 0), machine)
@@ -183,12 +183,15 @@ def why_build_cannot(
 def why_architectures_cannot(
     build: Build, architectures: Sequence[str], capability: Version
 ) -> str | None:
-    """The same by what a PyTorch was built for in its own words (``sm_80``, ``compute_90``)."""
+    """As `why_build_cannot`, by the architectures that a PyTorch lists: ``sm_80``, ``compute_90``.
+
+    Also None if the list is empty or has another vendor's.
+    """
     for word in architectures:
         kind, _, digits = word.partition("_")
         number = re.match(r"\d+", digits)
         if number is None:
-            return None  # words of another vendor's
+            return None  # another vendor's architecture
         built_for = int(number[0][:-1]), int(number[0][-1])
         if runs_on(built_for, capability) or (kind == "compute" and built_for <= capability):
             return None
@@ -236,17 +239,17 @@ def _mend_of_original(version: Version, capability: Version, machine: str | None
 
 
 def index_url(cuda: Version) -> str:
-    """PyTorch's own public index of wheels made with ``cuda``."""
+    """The URL of PyTorch's index of wheels made with ``cuda``."""
     return f"{_INDEX}/{cuda_tag(cuda)}"
 
 
 def cuda_tag(cuda: Version) -> str:
-    """As in the names of wheels: ``cu113``."""
+    """The CUDA version as wheels are named after it: ``cu113``."""
     return f"cu{cuda[0]}{cuda[1]}"
 
 
 def name_build(build: Build) -> str:
-    """As in "PyTorch 2.15 made with CUDA 13.2"."""
+    """The build in words, as in "PyTorch 2.15 made with CUDA 13.2"."""
     name = f"PyTorch {_dotted(build.version)}"
     if build.cuda is not None:
         return f"{name} made with CUDA {_dotted(build.cuda)}"

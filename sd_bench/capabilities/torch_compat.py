@@ -1,6 +1,6 @@
 """Everything that differs between the versions of PyTorch, from 1.12 to the newest.
 
-Which version can what is in ``torch_features.py``, which needs no torch.
+``torch_features.py``, which needs no torch, lists what each version can do.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ HAS_SDPA = can(TORCH_VERSION, "scaled_dot_product_attention")
 HAS_COMPILE = can(TORCH_VERSION, "torch.compile")
 HAS_FLOP_COUNTER = can(TORCH_VERSION, "flop_counter")
 
-#: How PyTorch says that the driver does not know its CUDA version.
+#: Part of PyTorch's message if the driver does not know its CUDA version.
 _OLD_DRIVER = "driver on your system is too old"
 
-#: The switch of each attention backend in ``torch.backends.cuda``; they steer the CPU's too.
+#: The switch of each attention backend in ``torch.backends.cuda``, which also applies on a CPU.
 _SDPA_SWITCHES = {b.name: b.sdpa_switch for b in BACKENDS if b.sdpa_switch is not None}
 _INITIALISERS = (
     "uniform_",
@@ -48,7 +48,7 @@ _INITIALISERS = (
 
 @contextmanager
 def uninitialised() -> Iterator[None]:
-    """Build modules without filling their parameters; ``to_empty`` and a fill have to follow."""
+    """Build modules without filling their parameters; then call ``to_empty`` and fill them."""
     if can(TORCH_VERSION, "torch.device as a context"):
         with torch.device("meta"):
             yield
@@ -67,9 +67,9 @@ def _leave_as_is(tensor: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
 def sdpa_backends(allowed: tuple[str, ...], upcast: bool | None = None) -> Iterator[None]:
     """Let scaled_dot_product_attention choose from ``allowed`` only, and restore afterwards.
 
-    ``upcast`` says whether its math backend computes fp16 and bf16 inputs in fp32; ``None`` leaves
-    that as it is. Before PyTorch 2.5 it never does. Before PyTorch 2 there is nothing to choose:
-    nn.MultiheadAttention computes unfused, in the inputs' dtype.
+    ``upcast`` sets whether its math backend computes fp16 and bf16 inputs in fp32; ``None`` keeps
+    the current setting. Before PyTorch 2.5 it never does. Before PyTorch 2 there is nothing to
+    choose: nn.MultiheadAttention computes unfused, in the inputs' dtype.
     """
     if not HAS_SDPA:
         yield
@@ -107,9 +107,9 @@ def _allowed_backends(allowed: tuple[str, ...]) -> Iterator[None]:
 
 
 def math_attention_reduces_in_half() -> bool:
-    """Whether the math backend computes fp16 and bf16 inputs in their own dtype.
+    """Whether the math backend computes fp16 and bf16 inputs in their dtype.
 
-    Before PyTorch 2.5 it did; since then it computes them in fp32 by default.
+    Before PyTorch 2.5 it did; since then it computes in fp32 by default.
     """
     if not can(TORCH_VERSION, "upcast of math attention as a switch"):
         return True
@@ -146,17 +146,17 @@ def why_no_kernels(device: torch.device) -> str | None:
 
 
 class Watcher(Protocol):
-    """Stands around every run of a graph that the compiler has made."""
+    """Wraps every run of a graph that the compiler has made."""
 
     def watch(self, run: Callable[..., Any]) -> Callable[..., Any]: ...
 
 
 class CompiledCalls:
-    """A network under torch.compile, which counts what became of its calls.
+    """A network under torch.compile that counts which of its calls ran compiled code.
 
-    A call in which none of the compiler's graphs ran was eager, whatever the cell's name says:
-    the compiler was switched off, gave the network up, or failed with its errors suppressed.
-    ``failed_graphs`` are those that it could not compile, ``graphs`` those that it could.
+    A call in which none of the compiler's graphs ran was eager, whatever the cell's name is: the
+    compiler was switched off, gave up on the network, or failed with its errors suppressed.
+    ``graphs`` counts those that it compiled, ``failed_graphs`` those that it could not.
     """
 
     def __init__(self) -> None:
@@ -165,7 +165,7 @@ class CompiledCalls:
 
     @classmethod
     def together(cls, several: Sequence[CompiledCalls]) -> CompiledCalls:
-        """The counts of ``several``, added up, to be read and not to be called."""
+        """The sum of the counts of ``several``; the result cannot be called."""
         total = cls()
         for each in several:
             total.calls += each.calls
@@ -174,7 +174,7 @@ class CompiledCalls:
         return total
 
     def of(self, run: Callable[..., torch.Tensor]) -> CompiledCalls:
-        """This, around ``run``."""
+        """Wrap ``run`` and return this object."""
         self._run = run
         return self
 
@@ -187,7 +187,7 @@ class CompiledCalls:
         return output
 
     def counting(self, backend: Callable[..., Any]) -> Callable[..., Any]:
-        """``backend``, which compiles a graph, with the runs of what it makes counted."""
+        """A ``backend`` of torch.compile that counts the runs of the graphs it compiles."""
 
         def compile_graph(*arguments: Any, **options: Any) -> Callable[..., Any]:
             try:
@@ -214,15 +214,15 @@ def compiled(
     blocks: Sequence[torch.nn.Module] | None = None,
     freezing: bool = False,
 ) -> Callable[..., torch.Tensor]:
-    """``run``, a network, under torch.compile in ``mode``, or itself if that is "off".
+    """A network, ``run``, under torch.compile in ``mode``; unchanged if ``mode`` is "off".
 
-    What is compiled is a ``CompiledCalls``. With ``blocks``, modules inside of it, those are
-    compiled and the rest stays eager. With ``freezing`` the compiler takes weights for constants,
-    in this process from now on.
+    The result is a ``CompiledCalls``. With ``blocks``, modules inside the network, only those are
+    compiled and the rest stays eager. With ``freezing`` the compiler treats weights as constants,
+    from then on in this process.
 
-    With ``keep_unfused`` the compiler's rewriting of matmul-softmax-matmul into a fused
-    attention kernel (from 2.1 on) is switched off for this process: it would run another kernel
-    than the cell's name says. PyTorch has no public switch for it.
+    With ``keep_unfused`` the compiler no longer rewrites matmul-softmax-matmul into a fused
+    attention kernel in this process, as PyTorch from 2.1 on does: that would run another kernel
+    than the one that the cell names. PyTorch has no public switch for it.
     """
     if mode == "off":
         return run
@@ -251,7 +251,7 @@ def compiled(
 
 
 def _watched_inductor(mode: str, watcher: Watcher) -> Callable[..., Any]:
-    """The compiler that ``mode`` means, with ``watcher`` around what it makes."""
+    """The compiler that ``mode`` means, with ``watcher`` around the graphs that it makes."""
     from torch import _inductor
 
     options = _inductor.list_mode_options(mode.replace("_", "-"))
@@ -262,14 +262,15 @@ def _watched_inductor(mode: str, watcher: Watcher) -> Callable[..., Any]:
     return backend
 
 
-#: What is compiled beside the networks, once for each shape: no business of theirs.
+#: Functions compiled besides the networks, once per shape; not part of the networks' counts.
 COMPILED_APART: list[CompiledCalls] = []
 
 
 def compile_counts() -> dict[str, int | None]:
-    """How many graphs torch.compile has made in this process, breaks between them, compilations
-    of a frame beyond its first, and frames that it gave up; ``None`` where this PyTorch does not
-    count. Without those of ``COMPILED_APART``.
+    """What torch.compile has done in this process, without the functions in ``COMPILED_APART``.
+
+    The counts are of graphs, breaks between them, compilations of a frame beyond its first (None if
+    this PyTorch does not count them), and frames that it gave up on.
     """
     from torch._dynamo import convert_frame
     from torch._dynamo.utils import counters

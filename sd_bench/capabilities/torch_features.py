@@ -1,8 +1,8 @@
-"""Which version of PyTorch can do what: one table, read without importing torch.
+"""What each version of PyTorch can do: one table, read without importing torch.
 
-``support_rules.py`` declares cells unsupported by it, ``torch_compat.py`` takes its other way by
-it, and ``tests/capabilities/test_torch_features.py`` holds it against the PyTorch that runs the
-tests.
+``support_rules.py`` uses it to find unsupported cells, ``torch_compat.py`` to adapt to older
+versions, and ``tests/capabilities/test_torch_features.py`` checks it against the PyTorch that runs
+the tests.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 #: Major and minor version of PyTorch.
 Version = tuple[int, int]
 
-#: The first version that can.
+#: The first version that has each feature.
 SINCE: dict[str, Version] = {
     "inference_mode": (1, 9),
     "weights_only": (1, 13),  # of torch.load, which sd_bench does not use: see docs/weights.md
@@ -21,15 +21,15 @@ SINCE: dict[str, Version] = {
     "flash attention on a CPU": (2, 1),
     "autocast of scaled_dot_product_attention on a CPU": (2, 1),
     "count of recompilations": (2, 1),
-    "fusing of attention by the compiler": (2, 1),  # which unfused cells have switched off
+    "fusing of attention by the compiler": (2, 1),  # switched off in unfused cells
     "flop_counter": (2, 1),
     "fp16 on a CPU": (2, 2),
     "flash attention by FlashAttention-2": (2, 2),  # which needs compute capability 8.0
     "cudnn attention": (2, 5),
     "flex attention": (2, 5),
     "flex attention on a CPU": (2, 6),
-    "upcast of math attention as a switch": (2, 5),  # on unless switched off; before, never
-    "packed oneDNN weights": (2, 15),  # not public: older operators differ, and are not tried
+    "upcast of math attention as a switch": (2, 5),  # on by default; before, there is no upcast
+    "packed oneDNN weights": (2, 15),  # not public: older operators differ and are not tried
 }
 
 
@@ -40,5 +40,5 @@ def version_tuple(version: str) -> Version:
 
 
 def can(torch: Version, capability: str) -> bool:
-    """Whether PyTorch of version ``torch`` has the capability. Raises KeyError if none knows it."""
+    """Whether version ``torch`` of PyTorch can do ``capability``, a key of ``SINCE``."""
     return torch >= SINCE[capability]

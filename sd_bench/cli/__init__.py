@@ -1,4 +1,4 @@
 """The command ``python -m sd_bench``: its arguments, help, screens and error messages.
 
-May import every other room but ``api``, which measures by the same steps.
+May import every other room except ``api``, which uses it to run sweeps from Python.
 """

@@ -1,6 +1,6 @@
-"""What was asked for in arguments, carried out: they are read, and the jobs of them measured.
+"""Reads the arguments of a sweep and measures the jobs that Hydra composes from them.
 
-The command does so once Hydra has composed the jobs, and ``sd_bench.run`` does the same.
+Both the command and ``sd_bench.run`` use it.
 """
 
 from __future__ import annotations
@@ -42,11 +42,12 @@ from sd_bench.screens.lines import print_line
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """Arguments as they were meant.
+    """A user's arguments, resolved.
 
-    ``typed`` names the folder of ``resume=last`` and the matrix that is gone on with,
-    ``begun_with`` is what another command can go on with, ``for_hydra`` what Hydra can read.
-    ``old_words`` are arguments in words of an earlier version, each with those of today.
+    ``typed`` are the arguments with the folder of ``resume=last`` and, on resuming, the sweep's
+    matrix; ``begun_with`` is the part that another command needs to resume the sweep;
+    ``for_hydra`` is what Hydra gets. ``old_words`` pairs each argument in an earlier version's
+    words with its form today.
     """
 
     typed: list[str]
@@ -55,41 +56,41 @@ class Asked:
     old_words: list[tuple[str, str]]
 
 
-def read_arguments(arguments: Sequence[str], tell: Callable[[str], None]) -> Asked:
-    """What is asked for. ``tell`` gets a line for what was found out. Raises ConfigError."""
+def read_arguments(arguments: Sequence[str], show: Callable[[str], None]) -> Asked:
+    """Resolve the user's arguments, and ``show`` a line for each finding. Raises ConfigError."""
     present = [with_present_names(argument) for argument in arguments]
     typed = resumed_arguments(present)
     if set(typed) - {*present, "resume=true"} and typed != present:
-        tell(f"going on with: {shown('sd_bench', *typed)}")
+        show(f"continuing with: {shown('sd_bench', *typed)}")
     for_hydra = arguments_for_hydra(typed)
     overrides = _overrides_in(for_hydra)
     check_sweeper_typed(overrides)
     return Asked(
         typed=typed,
         begun_with=stored_arguments(typed),
-        for_hydra=[*for_hydra, *_recognised(overrides, tell)],
+        for_hydra=[*for_hydra, *_recognised(overrides, show)],
         old_words=[(o, n) for o, n in zip(arguments, present, strict=True) if o != n],
     )
 
 
-def _recognised(overrides: Sequence[str], tell: Callable[[str], None]) -> list[str]:
-    """The model_version that a checkpoint among the arguments holds."""
+def _recognised(overrides: Sequence[str], show: Callable[[str], None]) -> list[str]:
+    """The override for the model version that a checkpoint among the arguments holds, if any."""
     found = recognised_model(parse_overrides(overrides))
     if found is None:
         return []
     weights, name = found
-    tell(f"{weights} holds {name}")
+    show(f"{weights} holds {name}")
     return [f"model_version={name}"]
 
 
 def _overrides_in(arguments: list[str]) -> list[str]:
-    """The arguments that are no flags.
+    """The arguments that are not flags.
 
-    Raises ConfigError for what Hydra's parser would refuse with a page of usage.
+    Raises ConfigError where Hydra's parser would print a page of usage.
     """
 
     def refuse(message: str) -> NoReturn:
-        raise ConfigError(f"{message}; {shown('sd_bench', '--help')} says what there is")
+        raise ConfigError(f"{message}; see {shown('sd_bench', '--help')}")
 
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign]
@@ -110,11 +111,11 @@ def run_jobs(
     console: Console,
     is_ending: Callable[[], bool] = _never,
 ) -> SweepResult:
-    """Measure all jobs of a sweep, or the one job that another launcher of Hydra's has at a time;
-    what a scheduler is to run is submitted to it.
+    """Measure the jobs of a sweep, or submit them if a scheduler runs them.
 
-    Once it ``is_ending`` the rounds under way are finished, and no other begins. Raises
-    ConfigError, what a sweep raises, SweepInterrupted and Detached.
+    Other launchers of Hydra's pass one job at a time, as its configuration. Once ``is_ending()``
+    is true, the rounds under way finish and no other starts. Raises ConfigError, whatever a sweep
+    raises, SweepInterrupted and Detached.
     """
     if isinstance(jobs, DictConfig):  # another launcher of Hydra's: each job is its own sweep
         check_sweeper(HydraConfig.get().sweeper)
@@ -182,7 +183,7 @@ def _run(
         cells = [cell for at, cell in enumerate(cells) if at not in left_out]
     if any(cell.config.dry_run for cell in cells):
         plan, finished = plan_sweep(cells, folder)
-        slots_for([cell.config for cell in cells])  # whether there are as many GPUs as asked for
+        slots_for([cell.config for cell in cells])  # raises if there are too few GPUs
         earlier = (OUTPUTS, folder.parent)
         show_plan(console, plan, finished, estimates(plan, earlier))
         return SweepResult([])

@@ -32,19 +32,19 @@ from sd_bench.screens.lines import print_line
 from sd_bench.screens.progress import counted
 from sd_bench.screens.tables import print_unbroken
 
-#: What says how the jobs behave, beside what is stored of a sweep.
+#: Arguments for the jobs besides those that are stored with a sweep.
 _FOR_JOBS = ("retry_failed", "mix_environments", "verbose")
 _SUBMITS = {"slurm": "sbatch", "ray": "ray.remote"}
 
 
 class Detached(KeyboardInterrupt):
-    """Ctrl-C while jobs run: they go on. The text says how to follow and how to end them."""
+    """Ctrl-C while jobs run: they keep running. The message says how to follow and to end them."""
 
 
 def run_scheduled(
     scheduled: ScheduledJobs, cells: Sequence[Cell], folder: Path, typed: Sequence[str]
 ) -> SweepResult:
-    """Submit the sweep's groups and wait for their ends, or show what would be submitted.
+    """Submit the sweep's groups and wait until they end, or show what would be submitted.
 
     Raises ConfigError if it cannot be done, OSError if the folder cannot be written, Detached on
     Ctrl-C once jobs are submitted.
@@ -78,13 +78,13 @@ def run_scheduled(
     def report(submitted: Submitted) -> None:
         if submitted.job is not None:
             jobs.append(submitted.job)
-        print_line(console, _said(submitted))
+        print_line(console, _line_of(submitted))
 
     try:
         submit_groups(scheduler, folder, groups, stored, report)
         print_line(console, f"{len(cells)} cell(s) in {len(groups)} group(s), into", str(folder))
         if not settings.wait:
-            print_line(console, "how far it is:", shown("sd_bench", "status", str(folder)))
+            print_line(console, "to see its progress:", shown("sd_bench", "status", str(folder)))
             return SweepResult([])
         return _follow(console, scheduler, settings, folder, typed)
     except KeyboardInterrupt:
@@ -104,12 +104,12 @@ def _check(resumes: bool, more_rounds: int, folder: Path) -> None:
         )
     if is_sweep(folder) and not resumes:
         raise ConfigError(
-            f"hydra.sweep.dir={folder}: already holds another sweep; name another folder, or go on "
-            "with that one (resume=true)"
+            f"hydra.sweep.dir={folder}: already holds another sweep; name another folder, or "
+            "continue that one (resume=true)"
         )
     if is_sweep(folder) and not groups_of(folder):
         raise ConfigError(
-            f"hydra.sweep.dir={folder}: is a sweep of one machine; go on with it there, or name "
+            f"hydra.sweep.dir={folder}: is a sweep of one machine; continue it there, or name "
             "another folder"
         )
 
@@ -133,11 +133,11 @@ def _show(
     )
 
 
-def _said(submitted: Submitted) -> str:
+def _line_of(submitted: Submitted) -> str:
     if submitted.job is None:
         return f"{submitted.group}: {submitted.why_none}"
     return f"{submitted.group}: job {submitted.job}" + (
-        "" if submitted.is_new else ", which goes on"
+        "" if submitted.is_new else ", submitted before"
     )
 
 
@@ -148,13 +148,13 @@ def _follow(
     folder: Path,
     typed: Sequence[str],
 ) -> SweepResult:
-    """Wait for the ends of all jobs, and say what changes."""
+    """Print what changes until all jobs have ended."""
     before: dict[tuple[str, str], str] = {}
     away = ""
     while True:
         status = read_status(folder, scheduler)
         if status.away and status.away != away:
-            print_line(console, f"{status.away}: jobs go on; asking again")
+            print_line(console, f"{status.away}: jobs keep running; asking again")
         away = status.away
         for line in _changes(status, before):
             print_line(console, line)
@@ -165,7 +165,7 @@ def _follow(
     print_unbroken(status_table(status), console)
     print_line(console, "Charts and a report:", shown("analysis", *as_operand(folder)))
     if any(each.pending for each in status.groups):
-        print_line(console, "what is missing:", command_to_resume(folder, stored_arguments(typed)))
+        print_line(console, "to run the rest:", command_to_resume(folder, stored_arguments(typed)))
     return SweepResult([], is_lost=status.has_failed)
 
 
@@ -173,12 +173,12 @@ def _changes(status: SweepStatus, before: dict[tuple[str, str], str]) -> list[st
     lines = []
     for each in () if status.away else status.groups:
         facts = filter(None, (each.state, each.reason, each.node and f"on {each.node}"))
-        said = f"{each.group}: {each.word} ({', '.join(facts)})"
+        state = f"{each.group}: {each.word} ({', '.join(facts)})"
         key = (each.group, each.node)
-        if before.get(key) != said:
+        if before.get(key) != state:
             rounds = f", {each.done} round(s) measured" if each.done else ""
-            lines.append(said + rounds)
-            before[key] = said
+            lines.append(state + rounds)
+            before[key] = state
     return lines
 
 
@@ -187,9 +187,9 @@ def _how_to_go_on(
 ) -> str:
     if not scheduler.jobs_outlive_command:
         again = command_to_resume(folder, stored_arguments(typed))
-        return f"interrupted, and its tasks with it; go on with: {again}"
+        return f"interrupted, and its tasks with it; continue with: {again}"
     follow = shown("sd_bench", "status", str(folder), "--watch")
-    lines = [f"the jobs go on; follow them with: {follow}"]
+    lines = [f"the jobs keep running; follow them with: {follow}"]
     if jobs:
         lines.append(f"end them with: {' '.join(scheduler.words_to_cancel(jobs))}")
     return "\n".join(lines)

@@ -34,7 +34,7 @@ EXIT_OK, EXIT_FAILED_CELL, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
 def main() -> int:
-    """Run the command line and give the exit code.
+    """Run the command line and return its exit code.
 
     0: done; 1: a cell failed; 2: the request cannot be carried out; 130: interrupted.
     """
@@ -44,11 +44,11 @@ def main() -> int:
     here = os.getpid()
     begun_with: list[str] = []
     wants_traceback = "traceback=true" in sys.argv or "HYDRA_FULL_ERROR" in os.environ
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of exiting
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of exiting
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a prompt may hold what the terminal cannot show
+        if isinstance(stream, io.TextIOWrapper):  # prompts may hold what the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
-    # Hydra warns of a folder that is not there, and goes on without the options that are in it.
+    # Hydra only warns of a missing folder, and goes on without the options in it.
     warnings.filterwarnings("error", "provider=hydra.searchpath", UserWarning)
     ending = _Ending()
     if VARIABLE in os.environ:
@@ -61,10 +61,10 @@ def main() -> int:
         sys.argv[1:] = asked.for_hydra
 
         def task(jobs: DictConfig | Sequence[Job] | ScheduledJobs | EndedJobs) -> None:
-            """All jobs of the sweep from our launcher; one job from any other of Hydra's.
+            """Run all jobs of the sweep, from our launcher, or one job, from another of Hydra's.
 
-            Of the latter the sweeper tells at the end where they ran: not here, perhaps, but in
-            another process, which had its own list of results.
+            Another launcher may run jobs in other processes, each with its own list of results;
+            the sweeper passes the jobs' folders at the end.
             """
             if refused:  # Hydra's launchers go on with the next job
                 return
@@ -80,7 +80,7 @@ def main() -> int:
             except Exception as error:
                 if not isinstance(jobs, DictConfig) or os.getpid() != here:
                     raise
-                refused.append(error)  # Hydra's launchers would print a line of their own
+                refused.append(error)  # Hydra's launchers would print a line themselves
 
         _run_hydra(task)
         if refused:
@@ -89,8 +89,8 @@ def main() -> int:
         say(_last_words(interrupt, begun_with), sys.stderr)
         return EXIT_INTERRUPTED
     except Exception as raised:
-        error = refused[0] if refused else raised  # another sweeper stumbles over what we refused
-        if isinstance(error, BrokenPipeError) and is_reader_gone():  # of what Hydra prints
+        error = refused[0] if refused else raised  # another sweeper fails after a job was refused
+        if isinstance(error, BrokenPipeError) and is_reader_gone():  # raised by Hydra's printing
             return EXIT_OK
         if wants_traceback or not is_users_fault(error):
             raise
@@ -100,9 +100,9 @@ def main() -> int:
 
 
 def _run_hydra(task: Callable[..., None]) -> None:
-    """Let Hydra compose what is on the command line, and hand it to ``task``.
+    """Let Hydra compose the command line and pass the result to ``task``.
 
-    Raises ConfigError for a part of the configuration that is to be shown and is not there.
+    Raises ConfigError if ``--package`` asks for a part that the configuration does not have.
     """
     run = hydra.main(config_path=str(CONF_DIR), config_name="config", version_base="1.3")(task)
     package = next((a for a in sys.argv if a.startswith("--package=")), None)
@@ -110,7 +110,7 @@ def _run_hydra(task: Callable[..., None]) -> None:
         run()
         return
     try:
-        with redirect_stderr(io.StringIO()):  # where Hydra prints its own line, and exits
+        with redirect_stderr(io.StringIO()):  # hides Hydra's own line; it then exits
             run()
     except SystemExit as ending:
         if not ending.code:
@@ -121,7 +121,7 @@ def _run_hydra(task: Callable[..., None]) -> None:
 
 
 class _Ending:
-    """Whether the command is to end after the rounds under way; call it to ask."""
+    """Whether the command should end after the rounds under way; call it to ask."""
 
     def __init__(self) -> None:
         self._is_asked_for = False
@@ -134,10 +134,10 @@ class _Ending:
 
 
 def _leave_signals_to_the_job(ending: _Ending) -> None:
-    """A scheduler signals all processes of a job at once; the job tells this one what to do.
+    """Ignore a scheduler's signals, which reach every process of a job; the job sends its own.
 
-    What is ignored here is ignored by workers too: no round is lost to a warning. The command ends
-    with the process that holds the claim for it, however that ends.
+    Workers inherit that, so that a warning costs no round. The command is killed when the process
+    that holds its claim ends for any reason.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

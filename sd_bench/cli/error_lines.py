@@ -1,4 +1,4 @@
-"""The one line that a user sees for an error, with a hint where Hydra's message lacks one."""
+"""The one line that a user sees for an error, with hints for Hydra's messages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sd_bench.config.schema import Config
 from sd_bench.errors import ConfigError, printable
 from sd_bench.paths import CONF_DIR
 
-#: What a request that cannot be carried out raises, a file of it that does not read included.
+#: Errors of a request that cannot be carried out, including files of it that cannot be read.
 _USERS_ERRORS = (
     ConfigError, HydraException, OmegaConfBaseException, OSError, YAMLError, UnicodeDecodeError,
 )  # fmt: skip
@@ -39,7 +39,7 @@ SEVERAL_VALUES = (
 
 
 def is_users_fault(error: Exception) -> bool:
-    """Whether the request is at fault, and not the program."""
+    """Whether the error is the request's fault rather than the program's."""
     if isinstance(error, _USERS_ERRORS):
         return True
     *_, innermost = traceback.walk_tb(error.__traceback__)
@@ -47,7 +47,7 @@ def is_users_fault(error: Exception) -> bool:
 
 
 def one_line(error: Exception) -> str:
-    """What a user needs of an error, on one line, with a hint where Hydra's words lack one."""
+    """The line that tells the user what is wrong and what to do."""
     if isinstance(error, OSError) and error.filename is not None:
         how = "name another place (hydra.sweep.dir=FOLDER for the records)"
         path = _what(error)
@@ -72,7 +72,7 @@ def one_line(error: Exception) -> str:
 
 
 def _what(error: OSError) -> Path:
-    """What is in the way: of folders that are missing the outermost, or a file in place of one."""
+    """The path to name: the outermost missing folder, a file in place of a folder, or its own."""
     path = Path(os.fsdecode(error.filename))
     outermost_first = [*reversed(path.parents), path]
     if error.errno == errno.ENOENT:
@@ -83,7 +83,7 @@ def _what(error: OSError) -> Path:
 
 
 def _why(error: OSError, path: Path) -> str:
-    """Why it cannot be used, and what would help."""
+    """Why ``path`` cannot be used, and what would help."""
     if path.is_symlink() and not path.exists():
         return f"is a link to {path.readlink()}, which does not exist; make that folder"
     if error.errno in (errno.EEXIST, errno.ENOTDIR) and path.is_file():
@@ -95,14 +95,14 @@ def _why(error: OSError, path: Path) -> str:
 
 
 def _with_the_name_first(words: str) -> str:
-    """OmegaConf's words, which end with where it happened and in which classes."""
-    said, is_placed, place = words.partition(" full_key: ")
+    """OmegaConf's message, which names the key and its classes at the end, with the key first."""
+    message, is_placed, place = words.partition(" full_key: ")
     name, *_ = place.split() or [""]
-    return f"{name}: {said}" if is_placed else words
+    return f"{name}: {message}" if is_placed else words
 
 
 def _in_our_words(words: str) -> str | None:
-    """A message instead of Hydra's where that does not help, or ``None``."""
+    """A clearer message for one of Hydra's, or ``None`` if Hydra's will do."""
     if found := re.search(r"Could not override '([^']+)'", words):
         return (
             f"{found[1]}: there is no such choice{_nearest(found[1], _names_beside(found[1]))}; "
@@ -130,14 +130,14 @@ def _nearest(name: str, names: Iterable[str]) -> str:
 
 
 def _names_beside(name: str) -> list[str]:
-    """What may have been meant: of a value in a group, the others in it."""
+    """The names that may have been meant: those of the same group if there are any, else all."""
     group, dot, _ = name.rpartition(".")
     inside = [other for other in _names() if other.rpartition(".")[0] == group]
     return inside if dot and inside else _names()
 
 
 def _names() -> list[str]:
-    """Every group, and every value by its whole name."""
+    """Every group, and every value by its full name."""
     groups = {file.parent.name for file in CONF_DIR.glob("*/*.yaml")}
     return sorted(groups | set(_names_in(Config, "")))
 
@@ -151,7 +151,7 @@ def _names_in(cls: type, prefix: str) -> Iterator[str]:
 
 
 def _met(error: BaseException | None, kind: type[BaseException]) -> BaseException | None:
-    """The error of that kind that Hydra met, as in a resolver, and wrapped in its own words."""
+    """The error of that kind among ``error`` and its causes, as Hydra wraps a resolver's error."""
     while error is not None and not isinstance(error, kind):
         error = error.__cause__ or error.__context__
     return error

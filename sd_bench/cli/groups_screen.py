@@ -1,4 +1,4 @@
-"""What is shown of a sweep's groups: before they are submitted, and while their jobs run."""
+"""Tables and lines about a sweep's groups: before they are submitted, and while their jobs run."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def show_groups(
     parameters: Mapping[str, Mapping[str, object]],
     what: str,
 ) -> None:
-    """Print the groups of a dry run: ``done`` are their records so far, by name.
+    """Print the groups of a dry run.
 
-    ``estimates`` are of a round of each cell, ``parameters`` what each group's job is submitted
-    with, and ``what`` submits it, as in ``sbatch``.
+    ``done`` is the number of records so far by group, ``estimates`` has one round's time for each
+    cell, ``parameters`` are those of each group's job, and ``what`` submits it, as in ``sbatch``.
     """
     rows, total = [], 0
     for group in groups:
@@ -68,7 +68,7 @@ def show_groups(
 
 
 def status_table(status: SweepStatus) -> ScreenTable:
-    """A row for each group and node, and the sum of all."""
+    """A table with a row per group and node, and one for the sums."""
     counted = ("cells", "done", "running", "pending", "failed")
     headings = ("group", "is", *counted, "job", "state", "node", "reason")
     rows = [_status_row(each, counted) for each in status.groups]
@@ -97,7 +97,7 @@ def _hours(
     left: int,
     estimates: Sequence[Estimate | None],
 ) -> str:
-    """The GPU hours of what is left, as far as earlier records tell, and what ends it anyway."""
+    """The GPU hours of the remaining rounds, estimated from earlier records, and their limit."""
     if group.kind == "cpu" and group.scheduling.gres is None:
         return "no GPU"
     limit_s = budget_s(cells[0].cell.config.protocol)
@@ -121,7 +121,7 @@ def _hours(
 
 
 def _shown(parameters: Mapping[str, object]) -> str:
-    """As a command's flags, and the lines of shell before it."""
+    """The parameters as a command's flags, with shell lines after them."""
     flags = []
     for name, value in parameters.items():
         if isinstance(value, Mapping):
@@ -138,7 +138,7 @@ def _flag(name: str, value: object) -> str:
 
 
 def _unsupported(groups: Sequence[Group], plan: Sequence[PlannedCell]) -> list[str]:
-    """Each reason once, with the groups that it holds in."""
+    """A line per reason for unsupported cells, with the groups that it applies to."""
     names: dict[str, list[str]] = {}
     cells: Counter[str] = Counter()
     for group in groups:
@@ -158,7 +158,7 @@ def _few(names: Sequence[str]) -> str:
 
 
 def _apart(groups: Sequence[Group]) -> list[str]:
-    """What it means that PyTorches of one GPU are in jobs of their own."""
+    """A note if the PyTorch versions of one GPU are in separate jobs."""
     envs: dict[str, set[tuple[str, ...]]] = {}
     for group in groups:
         envs.setdefault(group.gpu, set()).add(group.torch_envs)
@@ -166,6 +166,6 @@ def _apart(groups: Sequence[Group]) -> list[str]:
     if not names:
         return []
     return [
-        f"the PyTorches of {', '.join(names)} run in jobs of their own, and perhaps on different "
+        f"the PyTorch versions of {', '.join(names)} run in separate jobs, perhaps on different "
         "nodes: hydra.launcher.group_by=[gpu] interleaves their rounds on one node"
     ]

@@ -1,4 +1,4 @@
-"""What ``python -m sd_bench --help`` prints: read from conf/, without Hydra, at once."""
+"""The text of ``python -m sd_bench --help``, read from conf/ without Hydra, which is slow."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ accepts rounds from another machine or with other packages; more_rounds=N adds r
 whose comparisons are undecided.
 
 On the nodes behind Slurm or Ray: hydra/launcher=slurm or ray, cluster=SITE; {program} status FOLDER
-says how far such a sweep is (docs/clusters.md).
+shows such a sweep's progress (docs/clusters.md).
 What to set on this machine, and what it gains: {program} tune (--help has its options).
 All values: {program} --cfg job. Hydra's own flags: {program} --hydra-help.
 """
-#: What may follow the module's name, and what that gives.
+#: Modules with arguments, and what they do.
 _EXAMPLES = (
     ("sd_bench", "", "one cell"),
     ("sd_bench", " -m batch_size=1,2,4 attention=flash,math", "a matrix"),
@@ -48,7 +48,7 @@ _EXAMPLES = (
 
 
 def help_text() -> str:
-    """The whole help: header, the groups with their options, single values.
+    """The help: a header, the groups with their options, single values.
 
     Raises ConfigError if another package's entry point cannot be used.
     """
@@ -69,7 +69,7 @@ def _examples() -> str:
 
 
 def version_text() -> str:
-    """This project's version, and those of what it stands on."""
+    """The versions of this project, PyTorch and Hydra."""
     names = ("sd_bench", "torch", "hydra-core")
     return ", ".join(f"{name} {_version(name)}" for name in names)
 
@@ -82,5 +82,5 @@ def _version(name: str) -> str:
 
 
 def _sorted(options: list[str]) -> list[str]:
-    """Numbers by their size, words by the alphabet."""
+    """Words in alphabetical order, then numbers by size."""
     return sorted(options, key=lambda o: (o.isdigit(), int(o) if o.isdigit() else 0, o))

@@ -1,4 +1,4 @@
-"""The screen of a command that runs as a scheduler's job: it leaves how far it is beside it."""
+"""The screen of a command that runs as a scheduler's job: it also writes its progress to a file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NO_FAULT = ("ok", "unsupported")
 
 
 class JobScreen(Screen):
-    """Writes `Progress` into the sweep's ``folder``, between rounds only."""
+    """Writes `Progress` to the sweep's ``folder``, only between rounds."""
 
     def __init__(
         self, console: Console, arguments: Sequence[str], verbose: bool, folder: Path
@@ -63,5 +63,5 @@ class JobScreen(Screen):
         self._store(Progress(expected=expected, failed=self._failed, current=current))
 
     def _store(self, progress: Progress) -> None:
-        with suppress(OSError):  # records say whether the folder can be written
+        with suppress(OSError):  # if the folder cannot be written, the next record fails
             write_progress(self._folder, progress)

@@ -1,4 +1,4 @@
-"""What ``dry_run=true`` shows: each cell, its rounds, whether they run, and how long they take."""
+"""The screen of ``dry_run=true``: each cell, its rounds, whether they run, and their time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def show_plan(
     finished: Finished,
     estimates: Sequence[Estimate | None],
 ) -> None:
-    """Print the plan; ``estimates`` are of one round of each cell."""
+    """Print the plan; ``estimates`` has the time of one round for each cell."""
     for sentence in say_scaled(plan):
         print_line(console, sentence)
     for sentence in flaws_in(plan):
@@ -55,13 +55,13 @@ def show_plan(
 
 
 def say_scaled(plan: Sequence[PlannedCell]) -> list[str]:
-    """How the cells are smaller than published, in one line, if they are."""
+    """A line that says how the cells are smaller than published; none if they are not."""
     sentences = scaled_in(plan)
     return [f"scaled down: {'; '.join(sentences)}"] if sentences else []
 
 
 def verdicts_ahead(looks: SweepLooks) -> list[str]:
-    """How many rounds can decide, printed before the first one."""
+    """A line that says how many rounds a verdict needs; none without comparisons."""
     family, fewest, last = sum(looks.family.values()), looks.fewest_deciding, looks.stops[-1]
     if not family or looks.plan is None:
         return []
@@ -76,7 +76,7 @@ def verdicts_ahead(looks: SweepLooks) -> list[str]:
 
 
 def compact(rounds: Iterable[int]) -> str:
-    """Rising numbers with runs drawn together: ``0-3, 5``."""
+    """Ascending numbers as ranges: ``0-3, 5``."""
     runs: list[list[int]] = []
     for number in rounds:
         if runs and number == runs[-1][-1] + 1:
@@ -101,7 +101,7 @@ def _time(planned: PlannedCell, estimate: Estimate | None) -> str:
 def _total(
     plan: Sequence[PlannedCell], missing: Sequence[list[int]], estimates: Sequence[Estimate | None]
 ) -> str:
-    """The rounds that would run, and their time as far as earlier records tell it."""
+    """The number of rounds that would run, and their time estimated from earlier records."""
     runs = [
         (len(left), estimate)
         for planned, left, estimate in zip(plan, missing, estimates, strict=True)

@@ -1,4 +1,4 @@
-"""The arguments of a command that goes on with a sweep, put so that Hydra can compose them."""
+"""The arguments of a command that resumes a sweep, completed for Hydra."""
 
 from __future__ import annotations
 
@@ -22,31 +22,30 @@ from sd_bench.paths import SWEEP_FOLDER as _FOLDER
 from sd_bench.paths import folder_argument, quoted_for_hydra
 from sd_bench.records.sweep_file import newest_sweep, started_with
 
-#: Where sweeps go by default (conf/config.yaml).
+#: Where sweeps are written by default (conf/config.yaml).
 OUTPUTS = Path("multirun_outputs")
-#: What says how a command behaves, and not which cells it is about.
+#: Settings of how a command behaves, which do not change the cells.
 _HOW = (
     "resume", "retry_failed", "more_rounds", "mix_environments", "dry_run", "traceback", "verbose",
     "num_gpus", _FOLDER,
 )  # fmt: skip
-#: What makes a sweep longer, or keeps more of it, with the same cells.
+#: Settings that make a sweep longer or record more, with the same cells.
 _HOW_LONG = (
     "protocol.rounds", "protocol.min_rounds", "protocol.max_rounds", "protocol.budget",
     "protocol.retry_disturbed", "protocol.time_limit_s", "profile", "telemetry",
 )  # fmt: skip
-#: What names a file, a folder or a program by its path, relative to where it is typed.
+#: Settings that are paths, relative to the working folder.
 _PATHS = ("weights", "prompt_file", "time_file", "torch_env.python", "allocator.library")
-#: How Hydra's configurations spell a boolean.
+#: Spellings of booleans in Hydra's configurations.
 _YES = ("true", "yes", "y", "on", "1")
 _NO = ("false", "no", "n", "off", "0", "")
 
 
 def resumed_arguments(typed: Sequence[str]) -> list[str]:
-    """``typed`` with the folder that ``resume=last`` means, and with the matrix to go on with.
+    """``typed`` with the folder that ``resume=last`` means, and with the matrix to resume.
 
-    That is the one typed, or else the one that the sweep was started with: Hydra decides on the
-    folder while it composes, so both have to be known before. Raises ConfigError if there is
-    nothing to go on with.
+    The matrix is the one typed, or else the one that the sweep was started with. Both must be known
+    before Hydra composes, which fixes the folder. Raises ConfigError if there is nothing to resume.
     """
     values = {name: value for name, _, value in (argument.partition("=") for argument in typed)}
     resume = values.get("resume", "false").strip("'\"").lower()
@@ -78,19 +77,19 @@ def resumed_arguments(typed: Sequence[str]) -> list[str]:
     if matrix_arguments(typed):
         return list(typed)
     if stored is None:
-        raise ConfigError(f"{_FOLDER}={folder}: no sweep to go on with; give its arguments")
+        raise ConfigError(
+            f"{_FOLDER}={folder}: the sweep's arguments are not stored there; give them to continue"
+        )
     named = {name_of(argument) for argument in typed}
     kept = [a for a in stored if a not in typed and not (is_only_typed(a) and name_of(a) in named)]
-    _refuse_what_a_folder_may_not_say(folder, kept, typed)
+    _require_typed(folder, kept, typed)
     return [*kept, *typed]
 
 
-def _refuse_what_a_folder_may_not_say(
-    folder: Path, stored: Sequence[str], typed: Sequence[str]
-) -> None:
-    """Which program runs and which file is written is up to the user who types the command.
+def _require_typed(folder: Path, stored: Sequence[str], typed: Sequence[str]) -> None:
+    """Raise ConfigError if only the folder sets which program runs or which file is written.
 
-    ``stored`` is without what they have given another value. Raises ConfigError.
+    ``stored`` are the folder's arguments without those that the user has given another value.
     """
     now = {*typed, *stored_arguments(typed)}
     for argument in only_typed(stored):
@@ -102,16 +101,16 @@ def _refuse_what_a_folder_may_not_say(
 
 
 def matrix_arguments(typed: Sequence[str]) -> list[str]:
-    """What of a command line says which cells it is about."""
+    """The arguments that choose the cells."""
     _, overrides = split_flags(typed)
     names = (*_HOW, *_HOW_LONG)
     return [a for a in overrides if name_of(a) not in names and not is_only_typed(a)]
 
 
 def stored_arguments(typed: Sequence[str]) -> list[str]:
-    """What of a command line holds for those that go on with its sweep, too, from any folder.
+    """The arguments that a command needs to resume the sweep, from any folder.
 
-    Flags come first, each as one word; what leads to a file does so from everywhere.
+    Flags come first, each as one word; paths are made absolute.
     """
     flags, overrides = split_flags(typed)
     forgotten = {name for name in _HOW if name != "num_gpus"}
@@ -126,7 +125,7 @@ def _absolute_flag(flag: str) -> str:
 
 
 def _absolute_paths(argument: str) -> str:
-    """``argument`` as it is where it names no files, or interpolates their names."""
+    """``argument`` with absolute paths; unchanged if it has none, or an interpolation."""
     parsed = parse_argument(argument) if name_of(argument) in _PATHS else None
     if parsed is None or "${" in argument:
         return argument
@@ -139,7 +138,7 @@ def _absolute_paths(argument: str) -> str:
 
 
 def _absolute(value: str, argument: str) -> str:
-    """As Hydra reads it; what need be no path (``weights=random``) stays where there is none."""
+    """``value`` as an absolute path, quoted for Hydra; unchanged if it is a word (``random``)."""
     is_word = value in ("", RANDOM_WEIGHTS) or ("/" not in value and not Path(value).exists())
     is_file = name_of(argument) in ("time_file", "prompt_file")
     if is_word and not (is_file and value):
@@ -148,12 +147,12 @@ def _absolute(value: str, argument: str) -> str:
 
 
 def command_to_resume(folder: Path, begun_with: Sequence[str] = ()) -> str:
-    """The command line, for a shell, that goes on with the sweep in ``folder``."""
+    """The shell command that resumes the sweep in ``folder``."""
     return shown("sd_bench", *words_to_resume(folder, begun_with))
 
 
 def _folder_in(typed: Sequence[str]) -> Path:
-    """The folder that is typed, less Hydra's quotes."""
+    """The sweep's folder among the arguments, without Hydra's quotes."""
     value = typed_value(typed, _FOLDER)
     if value is None:
         raise ConfigError(f"{_FOLDER}: give the name of one folder")

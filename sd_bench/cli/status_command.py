@@ -1,4 +1,4 @@
-"""``python -m sd_bench status FOLDER``: how far a sweep on many machines is."""
+"""``python -m sd_bench status FOLDER``: shows the progress of a sweep on many machines."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _OK, _USAGE, _INTERRUPTED = 0, 2, 130
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run what was typed behind ``status`` and give the exit code."""
+    """Run ``status`` with these arguments and return the exit code."""
     options = _read(arguments)
     try:
         folder = _folder(options.folder)
@@ -51,13 +51,14 @@ def main(arguments: Sequence[str]) -> int:
 def _read(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m sd_bench status",
-        description="How far a sweep of hydra/launcher=slurm or ray is: rounds done, running, "
-        "pending and failed, and the state of each group's job with the scheduler's reason.",
+        description="Show the progress of a sweep of hydra/launcher=slurm or ray: rounds done, "
+        "running, pending and failed, and the state of each group's job with the scheduler's "
+        "reason.",
     )
-    parser.add_argument("folder", nargs="?", help="the sweep's; the newest one without it")
-    parser.add_argument("--watch", action="store_true", help="until all jobs have ended")
-    parser.add_argument("--json", action="store_true", help="for programs")
-    parser.add_argument("--every", type=float, default=5.0, help="seconds between two looks (5)")
+    parser.add_argument("folder", nargs="?", help="the sweep's folder (default: the newest sweep)")
+    parser.add_argument("--watch", action="store_true", help="update until all jobs have ended")
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+    parser.add_argument("--every", type=float, default=5.0, help="seconds between updates (5)")
     options = parser.parse_args(arguments)
     if options.watch and options.json:
         parser.error("--watch shows a table: leave out --json")
@@ -88,7 +89,7 @@ def _print(status: SweepStatus, as_json: bool) -> None:
     console = make_console()
     print_unbroken(status_table(status), console)
     if status.away:
-        print_line(console, f"{status.away}: states are not known now")
+        print_line(console, f"{status.away}: the jobs' states are unknown now")
 
 
 def _for_json(status: SweepStatus) -> dict[str, object]:
@@ -96,7 +97,7 @@ def _for_json(status: SweepStatus) -> dict[str, object]:
 
 
 def _watch(folder: Path, every_s: float) -> None:
-    """A table that changes on a terminal; elsewhere one table after another, where it changed."""
+    """Show the table until all jobs have ended: live on a terminal, else printed on each change."""
     console = make_console()
     if console.is_terminal:
         _watch_live(folder, every_s, console)

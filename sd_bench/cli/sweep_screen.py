@@ -1,4 +1,4 @@
-"""What the user sees: a bar on a terminal or in a notebook, a line for each round, the answers."""
+"""A sweep on the screen: a bar on a terminal or in a notebook, a line per round, the answers."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ from sd_bench.verdicts.comparisons import Comparison
 from sd_bench.verdicts.further_rounds import find_what_decides
 from sd_bench.verdicts.proofs import NOT_PROVEN, name_proof, pool_proofs
 
-#: Characters that a cell's name has before its status, on the line of a round.
+#: The width of a cell's name in the line of a round.
 _NAME_WIDTH = 42
 
 
 class Screen:
-    """Draws only between phases: nothing moves on the screen while a timed call runs."""
+    """Draws only between phases: the screen does not change during a timed call."""
 
     def __init__(
         self, console: Console, arguments: Sequence[str] = (), verbose: bool = False
     ) -> None:
-        """``arguments`` are what the sweep is started with; ``verbose`` says more at its end."""
+        """``arguments`` are the sweep's; ``verbose`` adds a table of runtimes at its end."""
         self._console = console
         self._verbose = verbose
         self._arguments = list(arguments)
@@ -60,7 +60,7 @@ class Screen:
         for sentence in flaws_in(plan):
             self.warned(sentence)
         for path, reason in finished.unusable.items():
-            self._say(f"no record, set aside: {path}: {reason}", style="yellow")
+            self._say(f"not a valid record, set aside: {path}: {reason}", style="yellow")
         rounds, done = sum(map(looks.first_target, plan)), len(finished.records)
         there = f", {done} of them already done" if done else ""
         at_least = " or more" if looks.next_after(looks.first) is not None else ""
@@ -125,7 +125,7 @@ class Screen:
             self.warned(warning)
 
     def warned(self, sentence: str) -> None:
-        """Each once."""
+        """Print a warning, unless it has been printed before."""
         if sentence not in self._warned:
             self._say(f"warning: {sentence}", style="yellow")
             self._warned.add(sentence)
@@ -157,7 +157,7 @@ class Screen:
         print_line(self._console, text, copied, style)
 
     def stop(self) -> None:
-        """Give the terminal back, whatever happened."""
+        """Stop the bar, so that the terminal is usable again."""
         self._progress.stop()
 
 
@@ -178,7 +178,7 @@ def _files(
 def _on_time(
     timing: Timing, looks: SweepLooks, arguments: Sequence[str]
 ) -> Iterator[tuple[str, str]]:
-    """What the calibration has found, and chosen: a sentence, and what one may copy of it."""
+    """What the calibration has found and chosen: sentences, each with what to copy from it."""
     if timing.least_s is None or timing.budget_s is None:
         return
     budget = f"protocol.budget={timing.budget_s:.0f}s"
@@ -201,7 +201,7 @@ def _on_time(
 
 
 def summary_table(plan: list[PlannedCell], records: list[list[Record]]) -> ScreenTable:
-    """A row for each cell: mean runtime over its rounds, spread, images per second, proof."""
+    """A table with a row per cell: mean runtime of its rounds, spread, images per second, proof."""
     numbers = ("rounds", "mean", "± sd", "images/s")
     rows = []
     for planned, cell_records in zip(plan, records, strict=True):
@@ -218,7 +218,7 @@ def summary_table(plan: list[PlannedCell], records: list[list[Record]]) -> Scree
 
 
 def _name(planned: PlannedCell, records: list[Record]) -> str:
-    """The cell as the user typed it, and what its math attention has computed in."""
+    """The cell as the user typed it, with the dtype that its math attention computed in."""
     dtype = next(filter(None, map(attention_dtype, records)), "")
     typed, attention = planned.cell.label, planned.cell.config.attention.backend
     if not dtype:
@@ -232,7 +232,7 @@ def _name(planned: PlannedCell, records: list[Record]) -> str:
 
 
 def _by_environment(records: list[Record]) -> list[list[Record]]:
-    """The rounds that may be averaged, together; those that say nothing go with the first."""
+    """The records by environment; those that do not record it go with the first one that does."""
     groups: dict[str, list[Record]] = {}
     known = (r.environment["fingerprint"] for r in records if "fingerprint" in r.environment)
     first = next(known, "")

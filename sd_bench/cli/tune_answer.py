@@ -1,4 +1,4 @@
-"""The answer of a tune in words: nothing is claimed beyond the verdicts of its final."""
+"""The answer of a tune in words, which claims nothing beyond the verdicts of its final."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sd_bench.tuning.tune import Outcome
 
 
 def paragraph(outcome: Outcome) -> Iterator[str]:
-    """What to set, what it gains over what, where that was measured, and what is not known."""
+    """The sentences of the answer: what to set, what it gains, and where that was measured."""
     answer, final = outcome.answer, outcome.final
     choice = name_overrides(final.choice)
     over_default = next((v for v in final.versus if not v.against), None)
@@ -24,8 +24,8 @@ def paragraph(outcome: Outcome) -> Iterator[str]:
         yield f"Set {choice} for {workload}: {_gain(over_default)} the default's."
     else:
         yield (
-            f"The fastest in the race for {workload} is {choice}; that it gains anything over the "
-            "default is not decided."
+            f"The fastest in the race for {workload} is {choice}; whether it gains anything over "
+            "the default is undecided."
         )
     for versus in final.versus:
         if versus.sentence:
@@ -40,7 +40,7 @@ def paragraph(outcome: Outcome) -> Iterator[str]:
 
 
 def _gain(versus: Versus) -> str:
-    """Of what an iteration takes, as published: (default - choice) / default."""
+    """The gain in the study's measure, (default - choice) / default of an iteration's time."""
     saved = [100 * (1 - 1 / factor) for factor in (versus.speedup, versus.low, versus.high)]
     return (
         f"an iteration takes {saved[0]:.0f} % less time ({saved[1]:.0f} to {saved[2]:.0f} %, "
@@ -49,7 +49,7 @@ def _gain(versus: Versus) -> str:
 
 
 def table_of(outcome: Outcome) -> ScreenTable:
-    """A row for each finalist: seconds per iteration, and the choice against it."""
+    """A table with a row per finalist: seconds per iteration, and how the choice compares."""
     final = outcome.final
     versus = {each.against: each for each in final.versus}
     rows = []

@@ -1,4 +1,4 @@
-"""``python -m sd_bench tune``: its arguments, its help, its exit code."""
+"""``python -m sd_bench tune``: its arguments, help and exit code."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ Exit codes: 0 answered, 1 answered but a finalist failed, 2 cannot be done, 130 
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run what was typed behind ``tune`` and give the exit code."""
+    """Run ``tune`` with these arguments and return the exit code."""
     if {"-h", "--help"} & set(arguments):
         print(_HELP.replace("{program}", shown("sd_bench", "tune")), end="")
         return _OK
     wants_traceback = "traceback=true" in arguments
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: end processes, tidy up
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: end processes, clean up
     screen = TuneScreen(make_console())
     again = shown("sd_bench", "tune", *arguments)
     try:
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _write(path: Path, outcome: Outcome) -> None:
-    """The lines for diffusers, below a docstring that says where they come from."""
+    """Write the lines for diffusers to a file, below a docstring that says where they come from."""
     workload = outcome.answer.workload
     about = (
         f'"""What python -m sd_bench tune found for {workload["model_version"]} at '

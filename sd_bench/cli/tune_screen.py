@@ -1,4 +1,4 @@
-"""What the user sees of a tune: the live table of the race, the rounds of the final, the answer."""
+"""A tune on the screen: the live table of the race, the rounds of the final, the answer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from sd_bench.verdicts.comparisons import Comparison
 
 
 class FinalScreen(Screen):
-    """The rounds of the final as of any sweep; what they come to is for the answer to say."""
+    """Shows the rounds of the final as those of any sweep, but no answers: the tune has its own."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
@@ -56,12 +56,12 @@ class FinalScreen(Screen):
 
 
 class TuneScreen:
-    """Draws only between two turns: nothing moves on the screen while a call is timed."""
+    """Draws only between two turns: the screen does not change while a call is timed."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._rows: dict[object, Row] = {}
-        self._said: set[str] = set()
+        self._warned: set[str] = set()
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._final: FinalScreen | None = None
 
@@ -81,8 +81,8 @@ class TuneScreen:
             self._say(_line(row))
 
     def warned(self, sentence: str) -> None:
-        if sentence not in self._said:
-            self._said.add(sentence)
+        if sentence not in self._warned:
+            self._warned.add(sentence)
             self._say(f"warning: {sentence}", style="yellow")
 
     def final_begins(self, lined_up: LineUp) -> None:
@@ -97,13 +97,13 @@ class TuneScreen:
         return self._final
 
     def stop(self) -> None:
-        """Give the terminal back, whatever happened."""
+        """Stop drawing, so that the terminal is usable again."""
         self._live.stop()
         if self._final is not None:
             self._final.stop()
 
     def answered(self, outcome: Outcome) -> None:
-        """The paragraph, the table and the two snippets."""
+        """Print the paragraph, the table, and the lines to copy."""
         self._console.print()
         for sentence in paragraph(outcome):
             self._say(sentence)
@@ -129,23 +129,23 @@ class TuneScreen:
         row = next((row for row in outcome.rows if row.overrides == found and row.score), None)
         if found and not is_choice and row is not None and row.score is not None:
             self._say(
-                f"In the race its UNet calls were {row.score:.2f} times as fast as the default's, "
-                "which is an estimate from one process, and no verdict."
+                f"In the race its UNet calls were {row.score:.2f} times as fast as the default's: "
+                "an estimate from one process, not a verdict."
             )
         self._say("What these lines gain with your pipeline and your size is not measured here.")
 
     def interrupted(self, rows: Sequence[Row], again: str) -> None:
-        """The best so far, which is an estimate."""
+        """Print the best candidate so far, which is only an estimate."""
         self.stop()
         timed = [row for row in rows if row.is_timed]
         if timed:
             self._show_race(list(rows))
             best = by_score(timed)[0]
             self._say(
-                f"interrupted; best so far, without a verdict: {best.label}; go on with:", again
+                f"interrupted; best so far, without a verdict: {best.label}; continue with:", again
             )
         else:
-            self._say("interrupted before anything was timed; begin again with:", again)
+            self._say("interrupted before anything was timed; start again with:", again)
 
     def _show_race(self, rows: Sequence[Row]) -> None:
         self._live.stop()
@@ -171,7 +171,7 @@ def _runner(row: Row) -> Runner:
 
 
 def _short_label(row: Row) -> str:
-    """What it adds to what it was tried on top of, without what goes without saying."""
+    """The choices that the row adds to those it was tried on top of, shortened."""
     on_top = bool(row.base) and not row.is_alone
     added = [override for override in row.overrides if not on_top or override not in row.base]
     words = [

@@ -1,13 +1,13 @@
-"""Where the parts of a sweep on many machines lie, all below the sweep's own folder.
+"""The files of a sweep on many machines, all below the sweep's folder.
 
 ::
 
-    FOLDER/sweep.json                     what the sweep was started with
-    FOLDER/<group>/                       a group's own sweep: records, as on one machine
-    FOLDER/<group>/<node>/                the same where several nodes measure the group
+    FOLDER/sweep.json                     the arguments that started the sweep
+    FOLDER/<group>/                       a group's sweep: its records, as on one machine
+    FOLDER/<group>/<node>/                the same, if several nodes measure the group
     FOLDER/.groups/<group>/group.json     its cells, and how its job starts the command
     FOLDER/.groups/<group>/jobs.json      the jobs that it was submitted as
-    FOLDER/.groups/<group>/*_log.*        what these have printed
+    FOLDER/.groups/<group>/*_log.*        the output of these jobs
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class StoredGroup(Struct, frozen=True, kw_only=True):
     """What a group's job needs to know.
 
     ``arguments`` start the command, ``cells`` are the overrides of each of its cells.
-    ``patience_s`` is how long a claim without a beat is waited for, ``same_node`` whether rounds go
-    on only where they were begun.
+    ``patience_s`` is how many seconds the job waits for a claim without a heartbeat, ``same_node``
+    whether rounds may resume only on the node that they were started on.
     """
 
     name: str
@@ -48,7 +48,7 @@ class StoredGroup(Struct, frozen=True, kw_only=True):
 
 
 class SubmittedJob(Struct, frozen=True, kw_only=True):
-    """A job by its scheduler's name for it; ``submitter`` is the command that has submitted it."""
+    """A job, by its scheduler's ``id``; ``submitter`` is the command that submitted it."""
 
     id: str
     submitted_at: str
@@ -56,9 +56,10 @@ class SubmittedJob(Struct, frozen=True, kw_only=True):
 
 
 class Ended(Struct, frozen=True, kw_only=True):
-    """How the command of a group's job has ended by itself: its exit code and its last words.
+    """How the command of a group's job ended, if it was not interrupted.
 
-    ``is_complete`` says whether all rounds were run that were to be, well or not.
+    ``is_complete`` is whether all its rounds were run, failed ones included; ``reason`` is the last
+    line that it printed to stderr, if not.
     """
 
     exit_code: int
@@ -77,17 +78,17 @@ class GroupFolders:
 
     @classmethod
     def of(cls, definition: Path) -> GroupFolders:
-        """The folders of the group that is defined in this file."""
+        """The folders of the group whose group.json is ``definition``."""
         return cls(definition.parents[2], definition.parent.name)
 
     @property
     def records(self) -> Path:
-        """Where its records go, or the folders of its nodes."""
+        """The folder of its records, or of its nodes' folders."""
         return self.sweep / self.name
 
     @property
     def own(self) -> Path:
-        """Where its jobs' files are."""
+        """The folder of its jobs' files."""
         return self.sweep / _GROUPS / self.name
 
     @property
@@ -99,11 +100,11 @@ class GroupFolders:
         return self.own / "jobs.json"
 
     def sweep_of(self, node: str, nodes: int) -> Path:
-        """Where ``node`` measures, if ``nodes`` do."""
+        """The folder in which ``node`` measures, if ``nodes`` nodes measure the group."""
         return self.records if nodes == 1 else self.records / node
 
     def sweeps(self, nodes: int) -> list[Path]:
-        """The folders in which there may be records."""
+        """The folders that may hold records."""
         if nodes == 1:
             return [self.records]
         with suppress(OSError):
@@ -115,18 +116,18 @@ class GroupFolders:
         write_atomically(self.definition, msgspec.json.encode(group).decode() + "\n")
 
     def read(self) -> StoredGroup:
-        """Raises ConfigError if the file does not read."""
+        """The group's definition. Raises ConfigError if the file cannot be read."""
         try:
             found: StoredGroup = read_json(self.definition, _LARGEST, StoredGroup)
             return found
         except (OSError, ValueError) as error:
             raise ConfigError(
-                f"{self.definition}: does not read ({error}); submit the sweep again with its "
+                f"{self.definition}: cannot be read ({error}); submit the sweep again with its "
                 "arguments and resume=true"
             ) from None
 
     def submitted(self) -> list[SubmittedJob]:
-        """The jobs so far, oldest first."""
+        """The group's jobs so far, oldest first."""
         try:
             found: list[SubmittedJob] = read_json(self.jobs, _LARGEST, list[SubmittedJob])
             return found
@@ -139,11 +140,11 @@ class GroupFolders:
 
 
 class Progress(Struct, frozen=True, kw_only=True):
-    """What the command of a group says of itself after each round.
+    """The progress of a group's command, which it writes before each round and at the end.
 
-    ``expected`` rounds are those that are planned by now, ``failed`` those without a result or a
-    declared reason for none; ``current`` is the round under way, and ``is_complete`` says that all
-    were run that were to be.
+    ``expected`` is the number of rounds planned so far, ``failed`` of those that are neither ok nor
+    unsupported; ``current`` names the round under way, and ``is_complete`` is whether all rounds
+    have been run.
     """
 
     expected: int
@@ -153,7 +154,7 @@ class Progress(Struct, frozen=True, kw_only=True):
 
 
 def write_progress(folder: Path, progress: Progress) -> None:
-    """Replace what was said before; it is not synced to disk, since the next round says it again.
+    """Replace the progress file, without syncing it to disk: the next round rewrites it.
 
     Raises OSError if the folder cannot be written.
     """
@@ -175,7 +176,7 @@ def write_ended(folder: Path, ended: Ended) -> None:
 
 
 def read_ended(folder: Path) -> Ended | None:
-    """How the last command in a group's sweep has ended; ``None`` if it has not."""
+    """How the last command in a group's sweep ended; ``None`` if it has not."""
     try:
         found: Ended = read_json(folder / ".ended.json", _LARGEST, Ended)
         return found
@@ -188,7 +189,7 @@ def forget_ended(folder: Path) -> None:
 
 
 def groups_of(sweep: Path) -> list[GroupFolders]:
-    """The groups of a sweep on many machines; none of any other."""
+    """The groups of a sweep on many machines; empty for any other sweep."""
     with suppress(OSError):
         files = sorted((sweep / _GROUPS).glob("*/group.json"))
         return [GroupFolders(sweep, file.parent.name) for file in files]
@@ -207,7 +208,7 @@ def find_groups(sweep: Path) -> list[GroupFolders]:
 
 
 def write_nodes(folder: Path, nodes: Sequence[str]) -> None:
-    """Write down on which nodes a group's rounds are measured."""
+    """Record the nodes on which a group's rounds are measured."""
     write_atomically(folder / ".nodes", "".join(f"{node}\n" for node in nodes))
 
 
@@ -218,5 +219,5 @@ def read_nodes(folder: Path) -> list[str]:
 
 
 def count_records(folder: Path) -> int:
-    """How many records are in the cells' folders of a group's sweep; none is read."""
+    """The number of records in the folder of a group's sweep; they are not read."""
     return sum(1 for _ in folder.rglob(RECORD_GLOB))

@@ -1,4 +1,4 @@
-"""What a scheduler's job runs on its node: the project's own sweep over the cells of one group."""
+"""The job that a scheduler runs on a node: an ordinary sweep over the cells of one group."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from sd_bench.records.sweep_file import is_sweep
 
 #: Ends a sweep's command after the rounds under way.
 END_SIGNAL = signal.SIGUSR1
-#: How the command ends that was refused, and that was interrupted.
+#: Exit codes of a command that was refused or interrupted.
 _REFUSED, _INTERRUPTED = 2, 130
-#: How it ends that has run all rounds, well or not.
+#: Exit codes of a command that has run all rounds, failed ones included.
 _RUN_TO_THE_END = (0, 1)
 _BEAT_S = 1.0
 _LOOK_S = 0.2
@@ -46,18 +46,18 @@ _LONGEST_REASON = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Here:
-    """The job that this process is in, in its scheduler's words, and the node that it is on."""
+    """The job and the node of this process; ``job`` names the scheduler."""
 
     job: str
     node: str
 
 
 class GroupJob:
-    """The group ``name`` of the sweep in ``sweep``: call it in the job, on its node.
+    """Measures the group ``name`` of the sweep in the folder ``sweep``: call it in the job.
 
-    Gives the exit code of the sweep's command. SIGUSR2 (a time limit is near, or the job is
-    preempted) ends the command after the round under way, SIGTERM at once; what is missing then is
-    for the job that comes next. submitit queues it again by ``checkpoint``.
+    Calling it returns the exit code of the sweep's command. SIGUSR2 (a time limit is near, or the
+    job is preempted) ends the command after the round under way, SIGTERM at once; the next job runs
+    the remaining rounds. submitit uses ``checkpoint`` to requeue the job.
     """
 
     def __init__(self, sweep: str, name: str) -> None:
@@ -80,14 +80,14 @@ class GroupJob:
             claim.release()
 
     def checkpoint(self) -> object:
-        """What submitit runs when the job has been queued again: the same."""
+        """The job that submitit queues again: the same one."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(GroupJob(self.sweep, self.name))
 
 
 def find_here() -> Here:
-    """The job of this process. Of Slurm by its variables, else a process of this machine."""
+    """The job of this process: Slurm's, by its variables, else a task of Ray's."""
     node = os.environ.get("SLURMD_NODENAME") or socket.gethostname()
     if (job := os.environ.get("SLURM_JOB_ID")) is not None:
         return Here(job=f"job {job} of Slurm", node=node)
@@ -95,7 +95,7 @@ def find_here() -> Here:
 
 
 def _say_waiting(owner: str) -> None:
-    print(f"sd_bench: {owner} has been here; waiting for a sign of life", flush=True)
+    print(f"sd_bench: {owner} holds this folder; waiting for its heartbeat", flush=True)
 
 
 def _run(group: StoredGroup, folder: Path, here: Here, claim: FolderClaim) -> int:
@@ -132,13 +132,13 @@ def _write_ended(folder: Path, here: Here, code: int, last_words: str) -> None:
 
 
 def _why_not_here(group: StoredGroup, folder: Path, here: Here) -> str | None:
-    """Rounds of one machine are not continued on another, unless that is asked for."""
+    """Why this node may not continue the rounds, or None: they were started on another one."""
     nodes = read_nodes(folder)
     if not group.same_node or here.node in nodes or not nodes or not count_records(folder):
         return None
     return (
-        f"this is {here.node}, and {group.name} was begun on {nodes[-1]}: resume sends it there "
-        "(hydra.launcher.same_node=false measures the rest here, beside those rounds)"
+        f"this is {here.node}, and {group.name} was started on {nodes[-1]}: resume sends it there "
+        "(hydra.launcher.same_node=false measures the rest on this node)"
     )
 
 
@@ -161,9 +161,9 @@ def _environment(claim: FolderClaim) -> dict[str, str]:
 
 
 def _follow(process: subprocess.Popen[bytes], claim: FolderClaim) -> int:
-    """Wait for the command's end and give its exit code; pass on what the scheduler asks for.
+    """Wait for the command to end and return its exit code; pass the scheduler's signals on.
 
-    Raises SystemExit where the job is to end, now or to be queued again.
+    Raises SystemExit if the job was cancelled, and what submitit raises to requeue it.
     """
     with _noted(signal.SIGTERM) as cancelled, _noted(signal.SIGUSR2) as warned:
         has_passed_on, beats_at = False, time.monotonic()
@@ -173,7 +173,7 @@ def _follow(process: subprocess.Popen[bytes], claim: FolderClaim) -> int:
                 _interrupt(process)
                 raise SystemExit(128 + signal.SIGTERM)
             if warned.is_set and not has_passed_on:
-                print("sd_bench: the time is nearly over: ending after this round", flush=True)
+                print("sd_bench: the time is nearly up: ending after this round", flush=True)
                 process.send_signal(END_SIGNAL)
                 has_passed_on = True
             if time.monotonic() >= beats_at:
@@ -197,7 +197,7 @@ def _beats(claim: FolderClaim) -> bool:
 
 @dataclass(slots=True)
 class _Noted:
-    """Whether a signal has come, and what handled it ``before``."""
+    """Whether a signal has arrived, and its handler ``before``."""
 
     before: object = None
     is_set: bool = False
@@ -208,7 +208,7 @@ class _Noted:
 
 @contextmanager
 def _noted(number: int) -> Iterator[_Noted]:
-    """Note a signal instead of obeying it; outside a process's main thread none can be."""
+    """Note a signal instead of obeying it; does nothing outside a process's main thread."""
     noted = _Noted()
     try:
         noted.before = signal.getsignal(number)
@@ -223,7 +223,7 @@ def _noted(number: int) -> Iterator[_Noted]:
 
 
 def _interrupt(process: subprocess.Popen[bytes]) -> int:
-    """End the command as Ctrl-C does, and if need be by force; its workers end with it."""
+    """End the command as Ctrl-C does, by force if it takes too long; its workers end with it."""
     process.send_signal(signal.SIGINT)
     try:
         return process.wait(_INTERRUPT_S)
@@ -233,7 +233,7 @@ def _interrupt(process: subprocess.Popen[bytes]) -> int:
 
 
 def _last_line(stream: IO[str]) -> str:
-    """What the command said last on standard error, which is copied to this process's."""
+    """The command's last line on stderr; all of it is copied to this process's stderr."""
     stream.seek(0)
     text = stream.read()
     sys.stderr.write(text)

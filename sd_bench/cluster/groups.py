@@ -1,4 +1,4 @@
-"""Which cells of a sweep go into one job: those that need the same GPU and the same PyTorch."""
+"""Groups the cells of a sweep into jobs: by default by GPU and PyTorch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sd_bench.config.schema import Config, SchedulingConfig
 from sd_bench.errors import ConfigError
 
-#: What cells may be grouped by; cells of two GPUs are never in one group.
+#: The choices that cells may be grouped by; ``gpu`` is always one.
 GROUPED_BY = ("gpu", "torch_env")
 
 
@@ -17,8 +17,8 @@ GROUPED_BY = ("gpu", "torch_env")
 class Group:
     """The cells with these ``indices`` in the sweep, for one job.
 
-    ``name`` is that of its folder. ``torch_envs`` are those of its cells, and ``nodes`` how many
-    machines measure all of its rounds, each for itself.
+    ``name`` is the name of its folder. ``torch_envs`` are those of its cells, and ``nodes`` is the
+    number of machines, each of which measures all of its rounds.
     """
 
     name: str
@@ -33,16 +33,16 @@ class Group:
 def group_cells(configs: Sequence[Config], group_by: Sequence[str], nodes: int) -> list[Group]:
     """The groups of a sweep, in the order of their first cells.
 
-    Raises ConfigError for ``group_by`` and ``nodes`` that cannot be.
+    Raises ConfigError for a ``group_by`` or ``nodes`` that is not allowed.
     """
     unknown = [name for name in group_by if name not in GROUPED_BY]
     if unknown or "gpu" not in group_by:
         raise ConfigError(
             f"hydra.launcher.group_by={list(group_by)}: write [gpu,torch_env], or [gpu] to have "
-            "all PyTorches of a GPU on one node"
+            "all PyTorch versions of a GPU on one node"
         )
     if type(nodes) is not int or nodes < 1:
-        raise ConfigError(f"hydra.launcher.nodes={nodes}: must be a number from 1")
+        raise ConfigError(f"hydra.launcher.nodes={nodes}: must be an integer of 1 or more")
     members: dict[tuple[object, ...], list[int]] = {}
     for index, config in enumerate(configs):
         members.setdefault(_needs(config, "torch_env" in group_by), []).append(index)
@@ -67,9 +67,9 @@ def group_cells(configs: Sequence[Config], group_by: Sequence[str], nodes: int) 
     return groups
 
 
-def _needs(config: Config, tells_envs_apart: bool) -> tuple[object, ...]:
+def _needs(config: Config, separates_envs: bool) -> tuple[object, ...]:
     scheduling = config.gpu.scheduling
-    env = (config.torch_env.name, config.torch_env.python) if tells_envs_apart else ()
+    env = (config.torch_env.name, config.torch_env.python) if separates_envs else ()
     return (
         config.gpu.name,
         scheduling.gres,

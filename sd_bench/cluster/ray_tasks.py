@@ -1,4 +1,4 @@
-"""Ray: each group a task with a GPU of its own, which Ray never runs a second time by itself."""
+"""Ray: each group is a task with its own GPU, which Ray never retries by itself."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from sd_bench.execution.folder_claim import living_holder
 from sd_bench.paths import IS_CHECKOUT, PACKAGE_DIR
 
 _THREADS = "OMP_NUM_THREADS"
-#: What Ray takes of a node's accelerator type for a task that asks for it.
+#: The share of a node's accelerator type that Ray reserves for a task that asks for it.
 _A_SHARE = 0.001
 
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """The tasks of a group, one for each of its nodes."""
+    """The tasks of a group, one per node."""
 
     references: tuple[Any, ...]
     folders: GroupFolders
@@ -32,7 +32,7 @@ class _Task:
 
 
 class RayScheduler:
-    """Runs groups as tasks of Ray's, which end with this process."""
+    """Runs groups as Ray tasks, which end with this process."""
 
     name = "ray"
     jobs_outlive_command = False
@@ -40,8 +40,8 @@ class RayScheduler:
     def __init__(self, settings: RaySettings) -> None:
         if not settings.wait:
             raise ConfigError(
-                "hydra.launcher.wait=false: Ray ends tasks with the command that began them; leave "
-                "it out"
+                "hydra.launcher.wait=false: Ray ends tasks with the command that started them; "
+                "leave it out"
             )
         self._settings = settings
         self._tasks: dict[str, _Task] = {}
@@ -98,14 +98,14 @@ class RayScheduler:
             raise ConfigError(
                 f"hydra.launcher.address={self._settings.address}: no Ray answers there "
                 f"({printable(error, 300)}); name the address that ray start printed, or leave it "
-                "out for one of this machine"
+                "out to start Ray on this machine"
             ) from None
         return ray
 
     def _places(
         self, ray: Any, group: Group, options: Mapping[str, Any], nodes: Sequence[str]
     ) -> list[dict[str, object]]:
-        """Where each of the group's tasks is to run: on other nodes than the others."""
+        """Ray's options that place each of the group's tasks on a different node."""
         from ray.util.scheduling_strategies import (
             NodeAffinitySchedulingStrategy,
             PlacementGroupSchedulingStrategy,
@@ -122,7 +122,7 @@ class RayScheduler:
             missing = [node for node in nodes if node not in ids]
             if missing:
                 raise ConfigError(
-                    f"{group.name}: was begun on {', '.join(missing)}, which Ray does not have "
+                    f"{group.name}: was started on {', '.join(missing)}, which Ray does not have "
                     "now; hydra.launcher.same_node=false measures the rest elsewhere"
                 )
             return [
@@ -163,7 +163,7 @@ class RayScheduler:
 
 
 def _needed(options: Mapping[str, Any]) -> dict[str, float]:
-    """What a task takes of its node, in the words of Ray's nodes."""
+    """The resources that a task needs, by their names in Ray's nodes."""
     needed = {"CPU": options["num_cpus"], "GPU": options["num_gpus"]}
     if (accelerator := options.get("accelerator_type")) is not None:
         needed[f"accelerator_type:{accelerator}"] = _A_SHARE
@@ -172,7 +172,7 @@ def _needed(options: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _run_group(sweep: str, name: str, keeps_threads: bool) -> int:
-    """The task. Ray limits the threads of its tasks: a measurement has those of its node."""
+    """The task's function, which undoes Ray's limit on the number of threads."""
     if not keeps_threads:
         os.environ.pop(_THREADS, None)
     return GroupJob(sweep, name)()

@@ -1,4 +1,4 @@
-"""A sweep that is to run on other machines, as Hydra's launcher hands it over."""
+"""A sweep to run on other machines, as Hydra's launcher passes it on."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from sd_bench.command_lines import name_of
 from sd_bench.execution.cell import Job
 from sd_bench.paths import quoted_for_hydra
 
-#: What of a command line is about where jobs run, and not about what they measure.
+#: Settings of where jobs run, which do not change what they measure.
 _WHERE = ("hydra/launcher", "cluster")
-#: What of a command line says how it behaves: each of a group's jobs has its own of these.
+#: Settings of how a command behaves: each of a group's jobs sets these itself.
 _HOW = ("resume", "retry_failed", "mix_environments", "dry_run", "traceback", "verbose")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduledJobs:
-    """The composed ``jobs`` of a sweep, the ``overrides`` of each, and how it is to be scheduled.
+    """The composed ``jobs`` of a sweep, the ``overrides`` of each, and how to schedule them.
 
     ``launcher`` is slurm or ray, ``settings`` are those of hydra.launcher.
     """
@@ -37,7 +37,7 @@ class ScheduledJobs:
 
 
 def read_scheduler(launcher: str, values: Mapping[str, Any]) -> tuple[CommonSettings, Scheduler]:
-    """The settings, and the scheduler that has them. Raises ConfigError."""
+    """The settings of a launcher, and the scheduler with these settings. Raises ConfigError."""
     if launcher == "slurm":
         slurm = read_settings(SlurmSettings, launcher, values)
         return slurm, SlurmScheduler(slurm)
@@ -46,15 +46,15 @@ def read_scheduler(launcher: str, values: Mapping[str, Any]) -> tuple[CommonSett
 
 
 def is_about_where(argument: str) -> bool:
-    """Whether an argument says where jobs run."""
+    """Whether an argument sets where jobs run."""
     name = name_of(argument)
     return name in _WHERE or name.startswith("hydra.launcher.")
 
 
 def cells_to_run(definition: Path, asked: Sequence[Sequence[str]]) -> list[list[str]]:
-    """The overrides of a group's cells, with what was ``asked`` of this command's behaviour.
+    """The overrides of a group's cells, with those in ``asked`` of how this command behaves.
 
-    Raises ConfigError if the file does not read.
+    Raises ConfigError if the file ``definition`` cannot be read.
     """
     how = [o for o in next(iter(asked), ()) if name_of(o) in _HOW]
     return [[*cell, *how] for cell in GroupFolders.of(definition).read().cells]
@@ -68,9 +68,10 @@ def define_group(
     overrides: Sequence[Sequence[str]],
     arguments: Sequence[str],
 ) -> StoredGroup:
-    """What the group's job will need: ``overrides`` are those of all cells of the sweep.
+    """What the group's job will need to know.
 
-    ``arguments`` start the sweep from any folder; what is about where it runs is left out.
+    ``overrides`` are those of all cells of the sweep. ``arguments`` start the sweep from any
+    folder; those about where it runs are left out.
     """
     file = GroupFolders(sweep, group.name).definition
     only = f"hydra.launcher.group={quoted_for_hydra(str(file))}"

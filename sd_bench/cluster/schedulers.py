@@ -1,4 +1,4 @@
-"""What a scheduler has to do for a sweep: take jobs, say how they are, and end them."""
+"""The protocol of a scheduler: it takes jobs, reports their states, and ends them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Protocol
 
 from sd_bench.cluster.groups import Group
 
-#: What a job may be doing, whatever its scheduler calls it.
+#: The states of a job, whatever its scheduler calls them.
 PENDING, RUNNING, OVER, UNKNOWN = "pending", "running", "over", "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobState:
-    """How a job is: one of four words, and the scheduler's own ``state`` and ``reason``."""
+    """The state of a job: one of four words, and the scheduler's ``state`` and ``reason``."""
 
     word: str
     state: str
@@ -24,34 +24,34 @@ class JobState:
 
 
 class SchedulerAwayError(Exception):
-    """The scheduler does not answer now; says what it was asked."""
+    """The scheduler does not answer now; the message says what it was asked."""
 
 
 class Scheduler(Protocol):
-    """One of ``slurm`` and ``ray``."""
+    """Slurm or Ray."""
 
     name: str
-    #: Whether jobs go on when the command that has submitted them ends.
+    #: Whether jobs keep running when the command that submitted them ends.
     jobs_outlive_command: bool
 
     def parameters(self, group: Group) -> Mapping[str, object]:
-        """What the group's job is submitted with, as the scheduler calls it."""
+        """The parameters of the group's job, by the scheduler's names."""
         ...
 
     def submit(self, sweep: Path, group: Group, nodes: Sequence[str]) -> str:
-        """Hand over the group's job, for these ``nodes`` if any are named; gives its id.
+        """Submit the group's job, to these ``nodes`` if there are any, and return its id.
 
         Raises ConfigError if the scheduler refuses it.
         """
         ...
 
     def states(self, jobs: Iterable[str]) -> Mapping[str, JobState]:
-        """How these jobs are; those that nobody knows of any more are left out.
+        """The states of these jobs, without those that the scheduler has forgotten.
 
         Raises SchedulerAwayError.
         """
         ...
 
     def words_to_cancel(self, jobs: Sequence[str]) -> list[str]:
-        """The words of a command that ends these jobs; empty where they end with this one."""
+        """The command that ends these jobs; empty if they end with this process."""
         ...

@@ -10,18 +10,18 @@ import msgspec
 
 from sd_bench.errors import ConfigError
 
-#: The shortest warning before a time limit that a round can end in.
+#: The shortest allowed warning before a time limit.
 _LEAST_WARNING_S = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommonSettings:
-    """What both schedulers need.
+    """The settings that both schedulers share.
 
-    ``nodes`` are how many machines measure each group. ``wait`` stays until all jobs have ended.
-    ``same_node`` sends a group that was interrupted to the machine that has begun it.
-    ``patience_s`` is how long the claim of a job is waited for that gives no sign of life;
-    ``poll_s`` how often the scheduler is asked.
+    ``nodes`` is the number of machines that measure each group. With ``wait`` the command stays
+    until all jobs have ended. ``same_node`` sends an interrupted group back to the machine that
+    started it. A job waits ``patience_s`` for a claim without a heartbeat; the scheduler is asked
+    every ``poll_s`` seconds.
     """
 
     group_by: tuple[str, ...] = ("gpu", "torch_env")
@@ -34,13 +34,13 @@ class CommonSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlurmSettings(CommonSettings):
-    """sbatch's parameters. ``time_min`` is the limit of a job in minutes.
+    """The parameters of sbatch. ``time_min`` is the time limit of a job in minutes.
 
-    ``setup`` are lines of shell before the command, in every job; ``setup_of`` more of them by
-    ``torch_env``. ``python`` is the command that starts an interpreter in the job (a container, for
-    instance), ``srun_args`` are srun's, ``sbatch`` any other parameters of sbatch. A job is warned
-    ``signal_delay_s`` before its time limit, ends the round under way and is queued again, at most
-    ``max_requeues`` times.
+    ``setup`` are shell lines before the command in every job, ``setup_of`` further lines by
+    ``torch_env``. ``python`` is the command that starts an interpreter in the job (in a container,
+    for instance), ``srun_args`` are srun's arguments, ``sbatch`` other parameters of sbatch. A job
+    is warned ``signal_delay_s`` before its time limit, finishes the round under way and is
+    requeued, at most ``max_requeues`` times.
     """
 
     partition: str | None = None
@@ -61,9 +61,10 @@ class SlurmSettings(CommonSettings):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RaySettings(CommonSettings):
-    """``address`` is an existing cluster's (``auto`` finds it), ``None`` starts Ray here.
+    """The settings for Ray.
 
-    ``num_cpus`` are what a task takes of its node, ``resources`` any other of Ray's resources.
+    ``address`` is that of an existing cluster (``auto`` finds it); ``None`` starts Ray here.
+    ``num_cpus`` is the number of CPUs that a task reserves, ``resources`` are others of Ray's.
     """
 
     address: str | None = None
@@ -75,7 +76,7 @@ _Settings = TypeVar("_Settings", bound=CommonSettings)
 
 
 def read_settings(kind: type[_Settings], launcher: str, values: Mapping[str, Any]) -> _Settings:
-    """Settings of ``kind`` with these values. Raises ConfigError for one that there is not."""
+    """Settings of ``kind`` with these values. Raises ConfigError for unknown or bad ones."""
     known = sorted(each.name for each in fields(kind))
     for name in values:
         if name not in known:

@@ -1,4 +1,4 @@
-"""Slurm, through submitit: the jobs of a sweep's groups, and how ``squeue`` says they are."""
+"""Slurm, through submitit: submits the jobs of a sweep's groups and reads their states."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from sd_bench.cluster.settings import SlurmSettings
 from sd_bench.errors import ConfigError, printable
 from sd_bench.paths import IS_CHECKOUT, PACKAGE_DIR
 
-#: How long squeue and sacct may take.
+#: How long squeue and sacct may take, in seconds.
 _ANSWER_S = 30.0
 #: Seconds between two tries to submit while the controller is away.
 _AGAIN_S = 3.0
-#: What sbatch says of a controller that is not there.
+#: Messages of sbatch if the controller is away.
 _AWAY = (
     "Unable to contact slurm controller",
     "Connection refused",
@@ -98,7 +98,7 @@ class SlurmScheduler:
                 executor.update_parameters(**parameters)
                 job = executor.submit(GroupJob(str(sweep), group.name))
                 return str(job.job_id)
-            except Exception as error:  # submitit's, of sbatch; and of parameters that are none
+            except Exception as error:  # submitit's, about sbatch or unknown parameters
                 words = printable(error, 1000)
                 if not any(away in words for away in _AWAY) or time.monotonic() >= deadline:
                     raise ConfigError(f"{group.name}: sbatch refuses it: {words}") from None
@@ -118,7 +118,7 @@ class SlurmScheduler:
             )
         except RuntimeError:
             raise ConfigError(
-                "hydra/launcher=slurm: there is no srun here; type it on a login node of Slurm's"
+                "hydra/launcher=slurm: there is no srun here; run the command on a login node"
             ) from None
 
     def states(self, jobs: Iterable[str]) -> dict[str, JobState]:

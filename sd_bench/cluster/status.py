@@ -1,4 +1,4 @@
-"""How far a sweep on many machines is: from what its groups have left, and from the scheduler."""
+"""The progress of a sweep on many machines, from its groups' files and from the scheduler."""
 
 from __future__ import annotations
 
@@ -30,15 +30,16 @@ from sd_bench.cluster.schedulers import (
 )
 from sd_bench.execution.folder_claim import living_holder
 
-#: What a group is, beside the words of its job.
+#: The states of a group besides those of its job.
 DONE, FAILED = "done", "failed"
 
 
 class GroupStatus(Struct, frozen=True, kw_only=True):
-    """A group of cells on one node. ``done``, ``running``, ``pending``, ``failed`` are rounds.
+    """The status of a group of cells on one node.
 
-    ``word`` is done, running, pending or failed, of the whole group; ``state`` and ``reason`` are
-    the scheduler's own, or what the command has said where that has ended.
+    ``done``, ``running``, ``pending`` and ``failed`` are numbers of rounds. ``word`` is the state
+    of the whole group: done, running, pending, failed or unknown. ``state`` and ``reason`` are the
+    scheduler's, or those of a command that has ended.
     """
 
     group: str
@@ -57,14 +58,14 @@ class GroupStatus(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepStatus:
-    """All groups of a sweep; ``away`` is why the scheduler could not be asked, if so."""
+    """All groups of a sweep; ``away`` is why the scheduler did not answer, or empty."""
 
     groups: Sequence[GroupStatus]
     away: str = ""
 
     @property
     def is_over(self) -> bool:
-        """Whether no job is left that would go on."""
+        """Whether all groups are done or failed."""
         return not self.away and all(each.word in (DONE, FAILED) for each in self.groups)
 
     @property
@@ -111,7 +112,7 @@ def _of_group(
 def _state_by_claims(
     latest: Sequence[SubmittedJob], group: StoredGroup, folders: Sequence[Path]
 ) -> JobState:
-    """The state of a job that the scheduler does not know: another command's task, or forgotten."""
+    """The state of a job that the scheduler has forgotten, or that is another command's task."""
     for holder in map(living_holder, folders):
         if holder is not None:
             return JobState(word=RUNNING, state="", reason="by its claim", node=holder.node)

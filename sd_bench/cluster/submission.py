@@ -1,4 +1,4 @@
-"""Hand the groups of a sweep to a scheduler, less those that are done or under way."""
+"""Submits the groups of a sweep to a scheduler, except those that are done or have a job."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _RETRIES = "retry_failed=true"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted:
-    """What became of a group: the ``job`` that runs it, or ``why_none``."""
+    """The result for a group: the ``job`` that runs it, or why there is none (``why_none``)."""
 
     group: str
     job: str | None
@@ -40,9 +40,9 @@ def submit_groups(
     stored: Sequence[StoredGroup],
     report: Callable[[Submitted], None],
 ) -> list[Submitted]:
-    """Submit each group that has something left and no job; ``report`` hears of each.
+    """Submit each unfinished group that has no job; ``report`` is called for every group.
 
-    Raises ConfigError if the scheduler refuses one: those before it are submitted then.
+    Raises ConfigError if the scheduler refuses one; those before it stay submitted.
     """
     known = _known_jobs(scheduler, [GroupFolders(sweep, group.name) for group in groups])
     result = []
@@ -58,7 +58,7 @@ def _known_jobs(scheduler: Scheduler, groups: Iterable[GroupFolders]) -> dict[st
     try:
         return dict(scheduler.states(latest)) if latest else {}
     except SchedulerAwayError:
-        return {}  # submitting waits for it; a group's claim keeps two jobs apart
+        return {}  # submitting waits for it; a group's claim keeps two jobs from both measuring
 
 
 def _submit(
@@ -69,7 +69,7 @@ def _submit(
     known: dict[str, JobState],
 ) -> Submitted:
     if is_finished(folders, definition):
-        return Submitted(group=group.name, job=None, is_new=False, why_none="all is measured")
+        return Submitted(group=group.name, job=None, is_new=False, why_none="already complete")
     for job in folders.submitted()[-1:]:
         if job.id in known and known[job.id].word in (PENDING, RUNNING):
             return Submitted(group=group.name, job=job.id, is_new=False)
@@ -84,7 +84,10 @@ def _submit(
 
 
 def is_finished(folders: GroupFolders, definition: StoredGroup) -> bool:
-    """Whether the group was run to its end with this very ``definition``."""
+    """Whether all rounds of the group have been run with this ``definition``.
+
+    With ``retry_failed=true`` a group with failed rounds is not finished.
+    """
     if not folders.definition.is_file() or not _asks_the_same(folders.read(), definition):
         return False
     ended = [read_ended(folder) for folder in folders.sweeps(definition.nodes)]
@@ -94,7 +97,7 @@ def is_finished(folders: GroupFolders, definition: StoredGroup) -> bool:
 
 
 def _asks_the_same(one: StoredGroup, other: StoredGroup) -> bool:
-    """Whether both run the same; a resumed command has its arguments in another order."""
+    """Whether both run the same; a resumed command may have its arguments in another order."""
     of_one, of_other = (
         (each.nodes, sorted(each.arguments), sorted(map(sorted, each.cells)))
         for each in (one, other)
@@ -103,7 +106,7 @@ def _asks_the_same(one: StoredGroup, other: StoredGroup) -> bool:
 
 
 def begun_on(folders: GroupFolders, nodes: int) -> list[str]:
-    """The nodes that have measured rounds of the group, if they are all that it needs."""
+    """The nodes that have measured rounds of the group; empty unless ``nodes`` of them have."""
     begun = [folder for folder in folders.sweeps(nodes) if count_records(folder)]
     names = [name for folder in begun for name in read_nodes(folder)[-1:]]
     return names if len(names) == nodes else []

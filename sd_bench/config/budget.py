@@ -1,4 +1,4 @@
-"""How long a sweep may measure: ``protocol.budget``, as people write it."""
+"""How long a sweep may measure: ``protocol.budget``, in seconds or as in 30min."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _WRITTEN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|)")
 
 
 def budget_s(protocol: ProtocolConfig) -> float | None:
-    """The budget in seconds, ``None`` without one. Raises ConfigError for anything else."""
+    """The budget in seconds, ``None`` without one. Raises ConfigError if it is not a time."""
     written = protocol.budget
     if written is None:
         return None

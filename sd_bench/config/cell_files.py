@@ -1,8 +1,8 @@
 """Which files make up each cell's configuration, in Hydra's order.
 
-Hydra lists them. Two cells whose options are of one kind have the same list but for the names of
-those options: an option's file that names no further files stands for any other such file of its
-group. So Hydra makes one list for all of them.
+Hydra lists them. An option's file that names no further files can be replaced by any other such
+file of its group, so that cells with options of the same kinds have the same list except for the
+options' names. Hydra therefore makes one list for all of them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _FIXED_REFERENCE = re.compile(r"\$\{(sd_bench\.|oc\.env:)[^${}]*\}")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class File:
-    """A file of a configuration and where in it the file's content goes: ``""`` is the root."""
+    """A file, and the ``package`` of the configuration that it fills (``""`` is the root)."""
 
     path: str
     package: str
@@ -34,13 +34,13 @@ class File:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CellFiles:
-    """The files of a cell, and the option that it has in each group."""
+    """The files of a cell, and its option in each group."""
 
     files: tuple[File, ...]
     choices: Mapping[str, str | None]
 
     def of_parts(self, files: FilesOfCells) -> dict[str, tuple[File, ...]]:
-        """The files that have a say in each part of the configuration, as ``attention``."""
+        """The files that set something in each part of the configuration, such as ``attention``."""
         parts: dict[str, list[File]] = defaultdict(list)
         for file in self.files:
             for part in files.content(file):
@@ -50,7 +50,7 @@ class CellFiles:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Loaded:
-    """A file as Hydra loads it: ``raw`` has references as they are written."""
+    """A file as Hydra loads it; in ``raw`` references are not resolved."""
 
     raw: Mapping[str, Any]
     package: str | None
@@ -58,7 +58,7 @@ class _Loaded:
 
     @property
     def depends_on_choices(self) -> bool:
-        """Whether other files are named by what is chosen elsewhere, or placed by their name."""
+        """Whether choices decide which further files it names, or their names where they go."""
         for default in self.defaults:
             value = default.value if isinstance(default, GroupDefault) else default.get_name()
             texts = value if isinstance(value, list) else [value]
@@ -71,7 +71,7 @@ class _Loaded:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Listed:
-    """``places`` are those of the options that may be replaced by others of their kind."""
+    """A list of files; ``places`` are the positions of options that others may replace."""
 
     files: tuple[File, ...]
     choices: Mapping[str, str | None]
@@ -88,7 +88,7 @@ class FilesOfCells:
     """The files of the cells of one command."""
 
     def __init__(self, loader: ConfigLoaderImpl, config_name: str, fixed: Sequence[str]) -> None:
-        """``fixed`` are the overrides of Hydra itself, which all cells have in common."""
+        """``fixed`` are the overrides of Hydra's own settings, which all cells share."""
         self._loader = loader
         self._config_name = config_name
         self._fixed = list(fixed)
@@ -101,9 +101,9 @@ class FilesOfCells:
         return frozenset(self._loader.list_groups(""))
 
     def of(self, options: Mapping[str, str]) -> CellFiles | None:
-        """The files of a cell with these options; None where one list does not serve several.
+        """The files of a cell with these options; None if its list cannot be shared with others.
 
-        Raises what Hydra raises.
+        Raises whatever Hydra raises.
         """
         kind = tuple(sorted(self._kind(group, option) for group, option in options.items()))
         if kind not in self._listed:
@@ -116,7 +116,7 @@ class FilesOfCells:
         return self._listed[kind].with_options(options)
 
     def content(self, file: File) -> Mapping[str, Any]:
-        """What a file says, by part. A package puts it further in."""
+        """The content of a file by part, nested as its package says."""
         if file not in self._contents:
             loaded = self._load(file.path)
             content: Mapping[str, Any] = {} if loaded is None else loaded.raw
@@ -166,9 +166,9 @@ class FilesOfCells:
 
 
 def reaches_into_a_reference(contents: Sequence[Any]) -> bool:
-    """Whether one of these, each laid over those before, sets something inside a reference.
+    """Whether one of these, each merged into those before, sets something inside a reference.
 
-    Hydra then looks up what is referred to, so that the outcome depends on more than these.
+    Hydra then resolves the reference, so that the result depends on more than these.
     """
     references: set[tuple[str, ...]] = set()
     for content in contents:
@@ -187,5 +187,5 @@ def _nodes(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
 
 
 def _quoted(option: str) -> str:
-    """Options that are named by numbers are none to Hydra unless quoted."""
+    """``option`` in quotes, without which Hydra does not take a number for an option's name."""
     return f"'{option}'"

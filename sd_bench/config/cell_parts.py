@@ -1,8 +1,8 @@
-"""The parts of cells' configurations, each resolved once for all cells that have it alike.
+"""The parts of cells' configurations, each resolved once for all cells that share it.
 
-A part is what stands under one name at the root of a configuration, as ``attention``. Hydra merges
-the files of a configuration name by name, so that a part is made by those of them that have that
-name, and by the values that are set in it at the end. What it refers to is looked up afterwards.
+A part is what has one name at the root of a configuration, such as ``attention``. Hydra merges the
+files of a configuration name by name, so that a part depends only on the files that have its name
+and on the values set in it at the end. References are resolved afterwards.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from sd_bench.config.cell_files import File, reaches_into_a_reference
 from sd_bench.config.conversion import scale_option
 from sd_bench.config.schema import Config
 
-#: Parts with values of their own that are kept: a matrix has one for each value of an axis.
+#: The number of changed parts to keep: a matrix has one for each value of an axis.
 _MOST_KEPT = 512
 #: A reference whose name is itself made of a reference, such as ``${${preset.name}.value}``.
 _NESTED = re.compile(r"\$\{[^:}]*\$\{")
 _RESOLVER = re.compile(r"\$\{\s*([\w.]+)\s*:")
-#: Resolvers that see their arguments alone, or what these name.
+#: Resolvers that depend only on their arguments and on what these name.
 _KNOWN_RESOLVERS = ("sd_bench.", "oc.")
 
 
 class CannotShare(Exception):  # noqa: N818
-    """A cell that only Hydra can compose, all of it."""
+    """A cell that Hydra must compose as a whole."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Part:
-    """One part, not resolved: parts with one ``number`` are the same.
+    """One unresolved part; parts with the same ``number`` are the same.
 
-    ``words`` are those in its references; None if these do not tell what is meant.
+    ``words`` are the words in its references; None if what they refer to is unknown.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Part:
 
 
 class Parts:
-    """The parts that Hydra has composed for one command, and what they come to."""
+    """The parts that Hydra has composed for one command, and their resolved values."""
 
     def __init__(self, master: DictConfig) -> None:
         self._master = master
@@ -69,13 +69,13 @@ class Parts:
         key = (name, files)
         if key not in self._composed:
             words = _words_of_references(_raw(node))
-            node._set_parent(None)  # which would be kept as long
+            node._set_parent(None)  # or the whole configuration would be kept, too
             self._composed[key] = Part(name, self._number(key), node, words)
 
     def with_values(self, part: Part, values: Sequence[Override], scale: str | None) -> Part:
-        """``part`` with values set in it, then with what ``scale`` says of it.
+        """``part`` with values set in it, then with those that ``scale`` sets.
 
-        Raises CannotShare where that changes other parts too, and what Hydra raises.
+        Raises CannotShare if that would change other parts too, and whatever Hydra raises.
         """
         if not values and (scale is None or part.name not in scale_option(scale)):
             return part
@@ -97,7 +97,7 @@ class Parts:
         return Config(**{name: self._resolve(name, parts) for name in parts})
 
     def tree(self, parts: Sequence[Part]) -> DictConfig:
-        """A configuration of these parts alone, which are not copied."""
+        """A configuration of only these parts, which are not copied."""
         tree = OmegaConf.create({}, flags={"no_deepcopy_set_nodes": True})
         for part in parts:
             tree[part.name] = part.node
@@ -113,11 +113,11 @@ class Parts:
         tree = self.tree([dataclasses.replace(part, node=copy.deepcopy(part.node))])
         ConfigLoaderImpl._apply_overrides_to_config(list(values), tree)
         if scale is not None and part.name in scale_option(scale):
-            said = {part.name: scale_option(scale)[part.name]}
-            if reaches_into_a_reference([OmegaConf.to_container(tree, resolve=False), said]):
+            scaled = {part.name: scale_option(scale)[part.name]}
+            if reaches_into_a_reference([OmegaConf.to_container(tree, resolve=False), scaled]):
                 raise CannotShare
             with read_write(tree):
-                tree.merge_with(said)
+                tree.merge_with(scaled)
         node = tree._get_node(part.name)
         assert isinstance(node, Node)
         return node
@@ -135,7 +135,7 @@ class Parts:
 
 
 def _needed(name: str, parts: Mapping[str, Part]) -> set[str]:
-    """The parts that ``name`` refers to, and so on, and itself."""
+    """The part ``name`` and all that it refers to, directly or not."""
     if parts[name].words == frozenset():
         return {name}
     needed, new = {name}, [name]
@@ -152,7 +152,7 @@ def _resolved(tree: DictConfig, name: str) -> Any:
     if not OmegaConf.is_config(value):
         return value
     resolved = OmegaConf.to_object(value)
-    if _added_names(value, resolved):  # which is an error elsewhere
+    if _added_names(value, resolved):  # an error that from_hydra reports
         raise CannotShare
     return resolved
 
@@ -164,7 +164,7 @@ def _added_names(value: Any, resolved: object) -> set[str]:
 
 
 def _is_inside_a_reference(raw: Any, value: Override) -> bool:
-    """Whether what it sets lies in what something refers to, so that more would be changed."""
+    """Whether ``value`` is set inside a reference, so that it would change other parts too."""
     _, *names = value.key_or_group.split(".")
     *parents, last = [raw, *(raw := _inner(raw, name) for name in names)]
     replaces = not value.is_add() and not isinstance(value.value(), (dict, list))
@@ -177,14 +177,14 @@ def _inner(raw: Any, name: str) -> Any:
 
 
 def _raw(node: Node) -> Any:
-    """Plain containers, with references as they are written."""
+    """The node as plain containers, with references unresolved."""
     if OmegaConf.is_config(node):
         return OmegaConf.to_container(node, resolve=False)
     return node._value()
 
 
 def _words_of_references(value: Any) -> frozenset[str] | None:
-    """All words in the references inside ``value``; ``None`` if these do not tell what is meant."""
+    """All words in the references inside ``value``; None if what they refer to is unknown."""
     if isinstance(value, (dict, list)):
         inner = [
             _words_of_references(v) for v in (value.values() if isinstance(value, dict) else value)

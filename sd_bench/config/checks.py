@@ -1,4 +1,4 @@
-"""Every check of a configuration that needs no torch: what no machine can run is refused here."""
+"""Every check of a configuration that needs no torch: refuses what no machine can run."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from sd_bench.config.schema import (
 from sd_bench.errors import ConfigError
 from sd_bench.regular_files import what_else
 
-#: Seeds of a cell's images count up from the first; PyTorch takes 64 bits.
+#: Seeds of a cell's images count up from the first, and PyTorch's have 64 bits.
 LARGEST_SEED = 2**62
 LONGEST_LIMIT_S = 1_000_000
-#: No machine holds a batch, or a network, with more of anything.
+#: No machine has the memory for a larger batch, or for a network with more of anything.
 LARGEST_COUNT = 2**20
-#: An image's pixels: PyTorch's sizes have 64 bits, and height times width has to fit.
+#: Height and width in pixels: their product must fit into PyTorch's 64-bit sizes.
 LARGEST_SIZE = 2**40
 
 _ALLOWED: dict[str, tuple[str, ...]] = {
@@ -58,7 +58,7 @@ _LEAST = {
     "protocol.warmup": 0,
     "protocol.warmup_unet_calls": 0,
 }
-#: Numbers, and lists of them; one that is null is not set.
+#: The smallest values of numbers, and in lists of numbers; null means not set.
 _LEAST_OF_MODEL = {
     "native_size": 1,
     "schedule.num_timesteps": 2,
@@ -109,7 +109,7 @@ def check(config: Config) -> None:
     prompts = config.prompts if isinstance(config.prompt, (str, list)) else [config.prompt]
     if not prompts or not all(isinstance(prompt, str) for prompt in prompts):
         raise ConfigError(
-            'prompt: write a text, or a list of texts as in \'prompt=["a cat","a dog"]\''
+            'prompt: write a string, or a list of strings as in \'prompt=["a cat","a dog"]\''
         )
     if any(
         "\ud800" <= letter <= "\udfff" for letter in "".join([*prompts, config.negative_prompt])
@@ -132,7 +132,7 @@ def _check_names(config: Config) -> None:
 
 
 def _check_finite(name: str, value: Any) -> None:
-    """No value of the configuration may be NaN or infinite: no record could hold it."""
+    """Raise ConfigError if a value is NaN or infinite, which no record could hold."""
     if isinstance(value, dict):
         for key, entry in value.items():
             _check_finite(f"{name}.{key}".lstrip("."), entry)
@@ -289,9 +289,9 @@ def _check_sampler(config: Config) -> None:
 
 
 def uniform_steps_fit(steps: int, num_timesteps: int) -> bool:
-    """Whether range(0, num_timesteps, num_timesteps // steps) + 1 has exactly ``steps`` entries.
+    """Whether the timesteps of the published DDIM and PLMS code are ``steps`` many.
 
-    Those are the timesteps of the published DDIM and PLMS code, all of them in the schedule.
+    They are range(0, num_timesteps, num_timesteps // steps) + 1, and must be in the schedule.
     """
     if steps > num_timesteps:
         return False

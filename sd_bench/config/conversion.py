@@ -1,4 +1,4 @@
-"""A configuration from what Hydra composed, and to JSON and back: that is how a worker gets it."""
+"""Converts a configuration from what Hydra composed, and to JSON for workers and back."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def known_models() -> tuple[ModelConfig, ...]:
 
 @cache
 def scale_option(scale: str) -> DictConfig:
-    """What an option of the group scale says."""
+    """The content of an option of the group ``scale``."""
     option = OmegaConf.load(CONF_DIR / "scale" / f"{scale}.yaml")
     assert isinstance(option, DictConfig)
     return option
 
 
 def at_scale(composed: DictConfig, scale: str) -> DictConfig:
-    """What Hydra composed, with the workload of this scale where nothing else was asked for."""
+    """A copy of what Hydra composed, with the workload of this scale."""
     copy = composed.copy()
     with read_write(copy):
         copy.merge_with(scale_option(scale))
@@ -40,9 +40,10 @@ def at_scale(composed: DictConfig, scale: str) -> DictConfig:
 
 
 def from_hydra(composed: DictConfig) -> Config:
-    """Resolve what Hydra composed.
+    """The Config that Hydra composed, with references resolved.
 
-    Raises OmegaConf's errors for wrong types, ConfigError for names that were added with ``+``.
+    Raises OmegaConf's errors for wrong types, ConfigError for groups removed with ``~`` and names
+    added with ``+``.
     """
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config)
@@ -66,5 +67,5 @@ def from_dict(data: dict[str, Any]) -> Config:
 
 
 def to_dict(config: Config) -> dict[str, Any]:
-    """Plain containers, ready for JSON."""
+    """The configuration as plain containers, for JSON."""
     return dataclasses.asdict(config)

@@ -1,4 +1,4 @@
-"""A command line, put so that Hydra can read it."""
+"""Rewrites a command line so that Hydra can read it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sd_bench.errors import ConfigError
 from sd_bench.paths import CONF_DIR
 from sd_bench.records.old_names import rename_presets, rename_setting
 
-#: Other names that a group goes by, too, and a value that is named as its group.
+#: Other names of a group, and a value with the name of its group.
 _ALIASES = {"attention_backend": "attention", "threads": "threads.count"}
 #: Hydra's flags that take a value, by all their names.
 _FLAGS_WITH_VALUE = {
@@ -36,7 +36,7 @@ _FLAGS_WITH_VALUE = {
     "--package": "--package", "-p": "--package", "--cfg": "--cfg", "-c": "--cfg",
     "--experimental-rerun": "--experimental-rerun",
 }  # fmt: skip
-#: A dash and a number, or a dash alone, is none for Hydra's parser.
+#: Hydra's parser does not take a dash alone, or before a number, for a flag.
 _FLAG = re.compile(r"-(?!$|\d|\.\d)")
 _INFO = ("--info", "-i")
 _WORD = re.compile(r"[a-z][a-z-]*")
@@ -46,7 +46,7 @@ _OVERRIDE = re.compile(r"(?P<prefix>\+{0,2}|~)(?P<name>[\w.]+)(?:=(?P<value>.*))
 
 
 def with_present_names(argument: str) -> str:
-    """``argument`` with a word of an earlier version replaced by the present one."""
+    """``argument`` with names of earlier versions replaced by the present ones."""
     found = _OVERRIDE.fullmatch(argument)
     if found is None:
         return argument
@@ -64,17 +64,17 @@ def _without_alias(argument: str) -> str:
 
 
 def as_typed(override: str) -> str:
-    """An override of `arguments_for_hydra` under the shorter name that it may be typed by."""
+    """An override of `arguments_for_hydra` under the shorter name that users may type."""
     return re.sub(r"^(\+{0,2})threads\.count=", r"\1threads=", override)
 
 
 def arguments_for_hydra(arguments: Sequence[str]) -> list[str]:
-    """What was typed, as Hydra can read it.
+    """The typed arguments in a form that Hydra can read.
 
-    Flags go first, since Hydra's parser gives up on overrides on both sides of one. Options
-    that are named by numbers are quoted (``batch_size=1,2`` as ``batch_size='1','2'``), since it
-    takes a bare number for no option's name. Words of earlier versions and other names of a group
-    are replaced. Raises ConfigError for what Hydra could not read.
+    Flags go first, since Hydra's parser fails if overrides are on both sides of one. Options named
+    by numbers are quoted (``batch_size=1,2`` as ``batch_size='1','2'``), since it does not take a
+    bare number for an option's name. Names of earlier versions and aliases of groups are replaced.
+    Raises ConfigError for an argument that Hydra could not read.
     """
     arguments = [_without_alias(with_present_names(argument)) for argument in arguments]
     flags, overrides = split_flags(arguments)
@@ -82,18 +82,18 @@ def arguments_for_hydra(arguments: Sequence[str]) -> list[str]:
 
 
 def split_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The flags of a command line, each once and with its value as one word, and the rest."""
+    """The flags of a command line, each once and joined with its value, and the other arguments."""
     flags, overrides, rest = [], [], deque(arguments)
     while rest:
         argument = rest.popleft()
         name, equals, _ = argument.partition("=")
-        if argument == "--":  # what follows is an override in any case
+        if argument == "--":
             continue
         if _FLAG.match(argument) is None:
             overrides.append(argument)
         elif name in _FLAGS_WITH_VALUE and not equals and rest:
             flags.append(f"{_FLAGS_WITH_VALUE[name]}={rest.popleft()}")
-        elif argument in _INFO:  # its value may be left out
+        elif argument in _INFO:  # its value is optional
             has_value = rest and _WORD.fullmatch(rest[0])
             flags.append(f"--info={rest.popleft() if has_value else 'all'}")
         else:
@@ -102,9 +102,9 @@ def split_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def parse_argument(argument: str) -> Override | None:
-    """What Hydra reads in ``NAME=VALUE``; ``None`` if it is not such an argument.
+    """``NAME=VALUE`` as Hydra parses it; ``None`` if it is not such an argument.
 
-    Raises ConfigError, with the way to quote it, for a value that Hydra cannot read.
+    Raises ConfigError, which says how to quote it, for a value that Hydra cannot read.
     """
     found = _OVERRIDE.fullmatch(argument)
     if found is None or found["value"] is None:
@@ -115,9 +115,9 @@ def parse_argument(argument: str) -> Override | None:
         value = found["value"]
         if value.startswith("="):
             raise ConfigError(f"{argument}: write one =, as in NAME=VALUE") from None
-        if value.startswith("~/"):  # which no shell puts in behind a name with a dot
+        if value.startswith("~/"):  # no shell expands it after a name with a dot
             value = str(Path(value).expanduser())
-        # In Hydra's quotes a backslash escapes a quote, or backslashes before one, and no more.
+        # In Hydra's quotes a backslash escapes only a quote, or backslashes before one.
         value = re.sub(r'(\\*)("|$)', lambda m: 2 * m[1] + ('\\"' if m[2] else ""), value)
         quoted = shlex.quote(f'{found["prefix"]}{found["name"]}="{value}"')
         raise ConfigError(
@@ -135,10 +135,10 @@ def _readable(argument: str) -> str:
         _check_length(argument, value)
     if isinstance(value, IntervalSweep):
         raise ConfigError(
-            f"{argument}: means any number in between; write range(...) or choice(...)"
+            f"{argument}: means any number in an interval; write range(...) or choice(...)"
         )
     if group in _groups() and parsed.is_force_add():
-        return _readable(argument.removeprefix("++"))  # which is there, whatever ++ allows for
+        return _readable(argument.removeprefix("++"))  # the group exists: ++ is the same
     if group in _groups() and parsed.is_add():
         raise ConfigError(f"{argument}: there is a {group} already; write it without +")
     if group not in _groups():
@@ -161,7 +161,7 @@ def _readable(argument: str) -> str:
 
 
 def _check_readable(argument: str) -> None:
-    """Raises ConfigError, naming it, for anything but ``NAME=VALUE`` with a plain name."""
+    """Raise ConfigError if Hydra cannot parse ``argument``."""
     try:
         OverridesParser.create().parse_override(argument)
     except HydraException:
@@ -172,10 +172,7 @@ def _check_readable(argument: str) -> None:
 
 
 def range_length(sweep: RangeSweep) -> int:
-    """How many values a range stands for, without writing it out.
-
-    Raises ConfigError for one that has no end.
-    """
+    """The number of values in a range. Raises ConfigError for one without an end (step 0)."""
     assert sweep.start is not None
     assert sweep.stop is not None
     if sweep.step == 0:
@@ -185,7 +182,7 @@ def range_length(sweep: RangeSweep) -> int:
 
 
 def _check_length(argument: str, sweep: RangeSweep) -> None:
-    """Refuse a range that no sweep can end, before it is written out. Raises ConfigError."""
+    """Raise ConfigError if a range has too many values, before it is expanded."""
     try:
         count = range_length(sweep)
     except ConfigError as error:
@@ -213,8 +210,8 @@ def _groups() -> dict[str, tuple[str, ...]]:
 def typed_value(arguments: Sequence[str], name: str) -> str | None:
     """The last single value that ``arguments`` give to ``name``, with interpolations resolved.
 
-    ``None`` where they give it none, or several to sweep over. Raises ConfigError for a value that
-    Hydra cannot read.
+    ``None`` if there is none, or if several are given to sweep over. Raises ConfigError for a value
+    that Hydra cannot read.
     """
     value = None
     for argument in arguments:
@@ -225,5 +222,5 @@ def typed_value(arguments: Sequence[str], name: str) -> str | None:
         return None if value is None else str(value)
     try:
         return str(OmegaConf.create({"value": value})["value"])
-    except OmegaConfBaseException:  # it reaches into the configuration, which is not there yet
+    except OmegaConfBaseException:  # it refers to the configuration, which does not exist yet
         return None

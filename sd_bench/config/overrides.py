@@ -1,4 +1,4 @@
-"""What overrides of a command line come to, before Hydra composes anything from them."""
+"""Evaluates the overrides of a command line before Hydra composes anything from them."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from omegaconf import OmegaConf
 from sd_bench.config.hydra_arguments import parse_argument, range_length
 from sd_bench.errors import ConfigError
 
-#: Cells of one command.
+#: The most cells of one command.
 MOST_CELLS = 10_000
 
 
 def parse_overrides(arguments: Sequence[str]) -> list[Override]:
-    """Those that give a value. Raises ConfigError for one that Hydra cannot read."""
+    """The arguments ``NAME=VALUE``, parsed. Raises ConfigError for one that Hydra cannot read."""
     return [parsed for argument in arguments if (parsed := parse_argument(argument)) is not None]
 
 
 def composed_values(overrides: Sequence[Override], name: str) -> list[str]:
-    """The values that ``name`` will have: those of the last override of it, interpolated.
+    """The values that ``name`` will have: those of its last override, interpolated.
 
-    Interpolations of the environment (``${oc.env:HOME}``) and of other values that the command
-    line gives are followed. Raises OmegaConf's errors.
+    Interpolations may refer to the environment (``${oc.env:HOME}``) and to other values on the
+    command line. Raises OmegaConf's errors.
     """
     last = next((each for each in reversed(overrides) if each.key_or_group == name), None)
     if last is None or last.is_delete():
@@ -48,12 +48,12 @@ def _interpolated(given: Mapping[str, object], name: str, value: object) -> str:
 
 
 def _plain(value: object) -> object:
-    """A quoted text of Hydra's as the text."""
+    """A value without Hydra's quotes."""
     return getattr(value, "text", value)
 
 
 def check_num_cells(matrices: Sequence[Sequence[Override]]) -> None:
-    """Refuse what no sweep can end, before it is written out. Raises ConfigError."""
+    """Raise ConfigError if matrices have too many cells, before they are expanded."""
     count = sum(map(_num_cells, matrices))
     if count > MOST_CELLS:
         raise ConfigError(

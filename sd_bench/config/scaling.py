@@ -1,4 +1,4 @@
-"""In words, how a workload is smaller than the published one."""
+"""Scale: how much smaller a workload is than the published one, in words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sd_bench.config.schema import Config, GpuDefaults
 
 
 class Size(NamedTuple):
-    """How much a call computes: the batch, and the image in pixels."""
+    """The size of a call: the batch size, and the image's height and width in pixels."""
 
     batch_size: int
     height: int
@@ -21,16 +21,16 @@ class Size(NamedTuple):
 
 #: The scaled-down workloads that a calibration chooses from, smallest first (conf/scale).
 SCALES = ("small", "medium", "large")
-#: What ``scale`` says where none is named.
+#: The value of ``scale`` if none is named.
 AUTO_SCALE = "auto"
 _PUBLISHED_ROUNDS = 10
 
 
 def scaled_sentences(config: Config) -> list[str]:
-    """How the workload is smaller than the published one, in plain sentences; empty if it is not.
+    """How the workload is smaller than the published one, a phrase each; empty if it is not.
 
-    The published one is a 50-step image of the model's native size, two timed iterations after
-    one warm-up iteration, under autocast.
+    The published workload is an image of the model's native size in 50 steps, two timed iterations
+    after one warm-up iteration, under autocast.
     """
     published = GpuDefaults()
     size, workload, protocol = config.model_version.native_size, config.workload, config.protocol

@@ -16,23 +16,23 @@ ATTENTION_BACKENDS = tuple(backend.name for backend in BACKENDS)
 #: The backends of scaled_dot_product_attention, which nn.MultiheadAttention chooses from.
 SDPA_BACKENDS = tuple(backend.name for backend in BACKENDS if backend.sdpa_switch)
 COMPILE_MODES = ("off", "default", "reduce_overhead", "max_autotune")
-#: A round's process: a fresh interpreter, or one that a server forks which has imported everything.
+#: A round's process: a fresh interpreter, or a fork of a server that has imported everything.
 WORKERS = ("spawn", "fork")
-#: The implementation that is this project's own.
+#: The name of this project's implementation.
 OUR_IMPLEMENTATION = "sd_bench"
 PRECISIONS = ("autocast", "fp16", "bf16", "fp32")
 #: The published prompt.
 DEFAULT_PROMPT = "A photo"
-#: What ``weights`` says where they come from no file.
+#: The value of ``weights`` if they do not come from a file.
 RANDOM_WEIGHTS = "random"
-#: The image is 8 times as wide as the latents, and the UNet halves those three times.
+#: Latents are an eighth as wide as the image, and the UNet halves them three times.
 IMAGE_MULTIPLE = 64
 LATENT_CHANNELS = 4
 
 
 @dataclass
 class GpuDefaults:
-    """The workload that suits a device; the class's own values are the published one."""
+    """The default workload of a device; the values here are the published workload."""
 
     height: int = II("model_version.native_size")
     width: int = II("model_version.native_size")
@@ -50,8 +50,8 @@ class GpuDefaults:
 class SchedulingConfig:
     """How a scheduler finds a node with the device.
 
-    ``gres`` and ``constraint`` are sbatch's, ``accelerator_type`` is what Ray calls the device.
-    ``None`` asks for nothing.
+    ``gres`` and ``constraint`` are sbatch's, ``accelerator_type`` is Ray's name of the device.
+    ``None`` means that there is no such requirement.
     """
 
     gres: str | None = None
@@ -61,7 +61,7 @@ class SchedulingConfig:
 
 @dataclass
 class GpuConfig:
-    """A device's facts, from its datasheet, and the workload that suits it."""
+    """A device's specifications, from its datasheet, and its default workload."""
 
     name: str = MISSING
     kind: str = MISSING
@@ -92,7 +92,7 @@ class ScheduleConfig:
 
 @dataclass
 class UNetConfig:
-    """The UNet's shape, with the names of the published configs.
+    """The UNet's dimensions, with the names of the published configs.
 
     Exactly one of ``num_heads`` (sd1) and ``num_head_channels`` (sd2) is set.
     """
@@ -134,7 +134,7 @@ class AutoencoderConfig:
 
 @dataclass
 class TextEncoderConfig:
-    """``library`` is the one whose text encoder and tokenizer the model was published with."""
+    """The text encoder's dimensions; ``library`` is the one that the model was published with."""
 
     width: int = MISSING
     heads: int = MISSING
@@ -165,8 +165,8 @@ class ModelConfig:
 class AttentionConfig:
     """How the UNet's attention modules compute.
 
-    ``upcast`` says whether unfused attention computes products and softmax of half-precision inputs
-    in fp32; ``None`` leaves it to PyTorch. A fused backend has no such choice: false.
+    ``upcast`` is whether unfused attention computes products and softmax of half-precision inputs
+    in fp32; ``None`` leaves it to PyTorch. It must be false for a fused backend.
     """
 
     backend: str = MISSING
@@ -178,12 +178,12 @@ class AttentionConfig:
 
     @property
     def uses_multihead_attention(self) -> bool:
-        """Whether nn.MultiheadAttention computes it, rather than the original CrossAttention."""
+        """Whether nn.MultiheadAttention computes attention, not the original CrossAttention."""
         return BACKENDS_BY_NAME[self.backend].module == "MultiheadAttention"
 
     @property
     def may_be_unfused(self) -> bool:
-        """Whether ``upcast`` is a choice: the backend is unfused, or may choose one that is."""
+        """Whether the backend is unfused or may choose one that is, so that ``upcast`` matters."""
         return BACKENDS_BY_NAME[self.backend].may_be_unfused
 
     @property
@@ -194,7 +194,7 @@ class AttentionConfig:
 
     @property
     def disabled(self) -> tuple[str, ...]:
-        """The backends that are switched off; only those with their own flag can be."""
+        """The backends that are switched off; only those with a ``disable_`` field can be."""
         return tuple(b for b in SDPA_BACKENDS if getattr(self, f"disable_{b}", False))
 
 
@@ -204,28 +204,28 @@ class CompileConfig:
 
     @property
     def records_cuda_graphs(self) -> bool:
-        """Whether torch.compile replays CUDA graphs in this mode, on a CUDA device."""
+        """Whether torch.compile uses CUDA graphs in this mode, on a CUDA device."""
         return self.mode in ("reduce_overhead", "max_autotune")
 
 
 @dataclass
 class ImplementationConfig:
-    """What computes the images: this project's networks, or a peer's with the same weights."""
+    """Which networks draw the images: this project's, or a peer's with the same weights."""
 
     name: str = MISSING
 
 
 @dataclass
 class OptimizationsConfig:
-    """Optimizations that implementations share, beside the axes; each is off by default.
+    """Switches that may make a cell faster, besides the other axes; each is off by default.
 
-    ``channels_last`` keeps images of all networks with their channels last, ``fused_projections``
-    computes q, k and v in one product, ``freezing`` lets torch.compile take weights for constants,
-    ``regional_compile`` compiles the UNet's transformer blocks one by one instead of all of it,
+    ``channels_last`` stores the tensors of all networks with channels last, ``fused_projections``
+    computes q, k and v in one product, ``freezing`` lets torch.compile treat weights as constants,
+    ``regional_compile`` compiles each transformer block of the UNet instead of the whole UNet,
     ``compiled_decoder`` and ``compiled_text_encoder`` compile these networks too,
     ``cuda_graph`` records the kernels of a UNet call once and replays them.
 
-    Of this project's own networks: ``packed_weights`` lays weights out once for oneDNN,
+    Only this project's networks have these: ``packed_weights`` lays weights out once for oneDNN,
     ``fused_epilogues`` lets oneDNN's products add residuals and multiply gates,
     ``matmul_convolutions`` computes convolutions of small inputs as matrix products,
     ``cached_prompt`` projects the prompt's keys and values once per image, ``cached_timesteps`` the
@@ -248,7 +248,7 @@ class OptimizationsConfig:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Those that are on."""
+        """The optimizations that are on."""
         return tuple(name for name, is_on in vars(self).items() if is_on)
 
 
@@ -261,8 +261,8 @@ class PrecisionConfig:
 class AllocatorConfig:
     """The allocator of host memory in a round's process.
 
-    ``library`` is preloaded (``None``: the C library's own), ``variables`` are set before the
-    process starts.
+    ``library`` is preloaded (``None``: the C library's allocator is used), ``variables`` are set
+    before the process starts.
     """
 
     name: str = MISSING
@@ -274,9 +274,9 @@ class AllocatorConfig:
 class ThreadsConfig:
     """The threads that compute on the CPU in a round's process.
 
-    ``count`` is how many: a number, ``cores`` (one for each core that the process may use), or
-    ``auto`` (what PyTorch takes by itself). ``pinned`` binds each to a processor of its own, of
-    different cores as far as there are.
+    ``count`` is a number, ``cores`` (one per core that the process may use), or ``auto`` (PyTorch's
+    default). ``pinned`` binds each thread to a different processor, on different cores as far as
+    possible.
     """
 
     count: str = "auto"
@@ -308,13 +308,13 @@ class WorkloadConfig:
 class ProtocolConfig:
     """How many rounds of a cell are measured, and how.
 
-    ``rounds`` is how many times; ``None`` lets the verdicts decide, from ``min_rounds`` to
-    ``max_rounds`` as many as fit into the ``budget`` of the sweep ("270s", "30min", seconds as
-    a number, or ``None`` without a limit). ``retry_disturbed`` measures again a round that
-    was disturbed by others on the machine. ``warmup`` counts untimed iterations before the
-    ``n_iter`` timed ones, ``warmup_unet_calls`` untimed UNet calls of the timed shapes.
-    ``order_seed`` shuffles the cells within a round. ``worker`` is how a round's process is
-    started.
+    ``rounds`` is their number; with ``None`` the verdicts decide, from ``min_rounds`` to
+    ``max_rounds``, as many as fit into the sweep's ``budget`` ("270s", "30min", a number of
+    seconds, or ``None`` for no limit). ``retry_disturbed`` repeats a round that other processes on
+    the machine disturbed. ``warmup`` is the number of untimed iterations before the ``n_iter``
+    timed ones, ``warmup_unet_calls`` that of untimed UNet calls with the timed shapes.
+    ``order_seed`` seeds the order of cells within a round. ``time_limit_s`` is the limit of a
+    round in seconds. ``worker`` is how a round's process is started.
     """
 
     name: str = MISSING
@@ -333,7 +333,7 @@ class ProtocolConfig:
 
 @dataclass
 class PresetConfig:
-    """A named bundle of choices; ``bundle`` repeats them, so that a departure is noticed."""
+    """A named bundle of choices; ``bundle`` repeats them, so that deviations can be reported."""
 
     name: str | None = None
     bundle: dict[str, str] = field(default_factory=dict)
@@ -343,14 +343,13 @@ class PresetConfig:
 class Config:
     """Every choice of one cell, and how the command behaves.
 
-    ``prompt`` is a text or a list of texts; ``weights_digest`` is filled in where ``weights`` is
-    a file, whose unknown tensors are refused unless ``ignore_extra_keys``. ``telemetry`` samples
-    device and host while the timed iterations run; ``profile`` takes one sampler step apart after
-    them, in the first round that is measured. ``scale`` names the workload that was chosen where
-    the device's own is scaled down. ``more_rounds`` is how many
-    a resumed sweep adds to the cells whose comparisons are undecided. ``leave_out_unsupported``
-    takes cells that cannot run here out of a matrix; the command says why. ``verbose`` shows
-    spreads, kernel proofs and where the time went at the end.
+    ``prompt`` is a string or a list of strings; ``weights_digest`` is filled in if ``weights`` is a
+    file. Unknown tensors in it are an error unless ``ignore_extra_keys``. ``telemetry`` samples
+    device and host during the timed iterations; ``profile`` profiles one sampler step after them,
+    in the first round that is measured. ``scale`` names the scaled-down workload, if any.
+    ``more_rounds`` is how many rounds a resumed sweep adds to the cells whose comparisons are
+    undecided. ``leave_out_unsupported`` drops cells that cannot run here from a matrix; the command
+    says why. ``verbose`` shows spreads, kernel proofs and where the time went at the end.
     """
 
     gpu: GpuConfig = field(default_factory=GpuConfig)
@@ -392,11 +391,11 @@ class Config:
 
     @property
     def calls_compiler(self) -> bool:
-        """Whether torch.compile makes any of its kernels: the network's, or attention's alone."""
+        """Whether torch.compile makes any of the kernels: the network's, or only attention's."""
         of_attention = BACKENDS_BY_NAME[self.attention.backend].is_compiled
         return self.compile.mode != "off" or of_attention
 
     @property
     def prompts(self) -> list[str]:
-        """The prompt or prompts as a list; the images take turns."""
+        """The prompts as a list; the images of a batch take them in turn."""
         return [self.prompt] if isinstance(self.prompt, str) else list(self.prompt)

@@ -1,11 +1,11 @@
-"""The configurations of a matrix's cells: what Hydra composes is composed once for all of them.
+"""Composes the configurations of a matrix's cells, sharing between cells what Hydra composes.
 
-Which files make up a configuration, and in which order, is decided by options alone. Hydra merges
-them name by name, so that each part of a configuration depends only on those of the files that
-have a say in it, and on the values that are set in it at the end of it all, by the very function
-of Hydra's that would have set them. So Hydra composes a cell only if it has a part that no cell
-before has had; every other is put together of the parts of those, and what they refer to is looked
-up there. Whatever does not divide so is composed by Hydra, all of it.
+Options alone decide which files make up a configuration, and in which order. Hydra merges files
+name by name, so that each part of a configuration depends only on the files that set something in
+it, and on the values set in it at the end, for which Hydra's own function is used. Hydra therefore
+composes a cell only if it has a part that no earlier cell had; the others are assembled from known
+parts, and references are resolved among them. A cell that cannot be divided in this way is composed
+by Hydra as a whole.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from sd_bench.config.conversion import at_scale, from_hydra
 from sd_bench.config.schema import Config
 from sd_bench.errors import ConfigError
 
-#: Whole configurations that are kept. One that is asked for again later is composed again.
+#: The number of whole configurations to keep; others are composed again if they are needed.
 _MOST_KEPT = 8
 _NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)*")
 _OPTION = re.compile(r"[\w-]+")
 _HYDRA = "hydra"
-#: What Hydra has for ``hydra.sweep.subdir`` by default.
+#: Hydra's default for ``hydra.sweep.subdir``.
 _NUMBER = "${hydra.job.num}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Cell:
-    """The parts that the cell's options make, and the values that are to be set in them."""
+    """The parts that a cell's options give, and the values to set in them."""
 
     parts: Mapping[str, Part]
     values: Mapping[str, Sequence[Override]]
@@ -49,10 +49,10 @@ class _Cell:
 
 
 class SharedComposition:
-    """Composes the cells of one command, each as Hydra alone would have composed it."""
+    """Composes the cells of one command with the same result as Hydra."""
 
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
-        """``master`` is what Hydra has composed for the whole command."""
+        """``master`` is the configuration that Hydra has composed for the whole command."""
         assert isinstance(loader, ConfigLoaderImpl)
         self._loader = loader
         self._master = master
@@ -71,7 +71,7 @@ class SharedComposition:
     def config(self, overrides: Sequence[str], scale: str | None = None) -> Config:
         """The configuration of a cell, with the workload of ``scale`` if one is named.
 
-        Raises what Hydra and ``from_hydra`` raise.
+        Raises whatever Hydra and ``from_hydra`` raise.
         """
         try:
             cell = self._cell(overrides)
@@ -87,7 +87,7 @@ class SharedComposition:
             return from_hydra(config if scale is None else at_scale(config, scale))
 
     def subdir(self, overrides: Sequence[str], index: int) -> str:
-        """What ``hydra.sweep.subdir`` says for the cell, the ``index``-th job of the command."""
+        """The value of ``hydra.sweep.subdir`` for the cell that is job ``index`` of the command."""
         try:
             cell = self._cell(overrides)
             config = self._parts.tree([cell.parts[_HYDRA]])
@@ -114,7 +114,7 @@ class SharedComposition:
         return str(composed.hydra.sweep.subdir)
 
     def _cell(self, overrides: Sequence[str]) -> _Cell:
-        """Raises CannotShare, and what Hydra raises."""
+        """The cell's parts and values. Raises CannotShare, and whatever Hydra raises."""
         key = tuple(overrides)
         if self._last is None or self._last[0] != key:
             self._last = (key, self._new_cell(overrides))
@@ -159,9 +159,9 @@ class SharedComposition:
         return self._alone[key]
 
     def _divide(self, overrides: Sequence[str]) -> tuple[dict[str, str], dict[str, list[Override]]]:
-        """Options, which decide what files are read, and the values that are set in each part.
+        """The options, which choose files, and the values to set in each part.
 
-        Raises CannotShare for what is neither.
+        Raises CannotShare for an override that is neither.
         """
         if self._master.hydra.searchpath:
             raise CannotShare
@@ -182,7 +182,7 @@ class SharedComposition:
         return self._parsed[override]
 
     def _is_option(self, override: Override) -> bool:
-        """Whether it chooses an option of a group, so that it decides which files are read."""
+        """Whether the override chooses an option of a group, and so which files are read."""
         return (
             override.type is OverrideType.CHANGE
             and override.package is None
@@ -192,7 +192,7 @@ class SharedComposition:
         )
 
     def _is_value(self, override: Override) -> bool:
-        """Whether it sets a value, which is the last word on it."""
+        """Whether the override sets a value, after all files are merged."""
         return (
             override.type in (OverrideType.CHANGE, OverrideType.ADD, OverrideType.FORCE_ADD)
             and override.package is None

@@ -1,6 +1,5 @@
-"""The interpreters that run workers: PyTorch 1.12, PyTorch 2, or the command's own.
+"""The interpreters that run workers: with PyTorch 1.12, with PyTorch 2, or the command's own.
 
-Where they are, what they hold, how they are made and locked. A command of its own, too:
-``python -m sd_bench.environments``. May import ``capabilities``, ``records`` and what is below
-them; no torch.
+Finds, inspects, creates and locks them; ``python -m sd_bench.environments`` is the command for it.
+May import ``capabilities``, ``records`` and what is below them, but not torch.
 """

@@ -1,4 +1,4 @@
-"""Make an environment from its yml: with conda if there is one, else with venv and pip."""
+"""Creates an environment from its yml: with conda if there is one, else with venv and pip."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _CONDAS = ("mamba", "micromamba", "conda")
 def create(
     wanted: Definition, at: Path | None, python: str | None, cuda: str | None = None
 ) -> Path:
-    """Make the environment and give its folder (``at``, or the usual place).
+    """Create the environment and return its folder (``at``, or the default one).
 
-    ``python`` names the interpreter to make a virtual environment with; it also says not to use
-    conda. ``cuda`` names the CUDA version that its PyTorch is made with; without it that is conda's
-    or the package index's. Raises ConfigError if it cannot be made.
+    ``python`` names the interpreter for a virtual environment, for which conda is not used.
+    ``cuda`` is the CUDA version that its PyTorch is made with, by default conda's or the package
+    index's. Raises ConfigError if it cannot be created.
     """
     if cuda is not None:
         check_cuda(wanted, cuda)
@@ -41,17 +41,17 @@ def create(
 
 
 def find_conda() -> str | None:
-    """The fastest of conda's commands that is on the PATH."""
+    """The path of mamba, micromamba or conda, the fastest that is on the PATH; None without."""
     return next((found for name in _CONDAS if (found := shutil.which(name))), None)
 
 
 def _pip_arguments(line: str) -> list[str]:
-    """A line of the pip section as pip's arguments: ``-e .`` are two."""
+    """A line of the pip section as arguments for pip: ``-e .`` is two."""
     return line.split(maxsplit=1) if line.startswith("-") else [line]
 
 
 def _interpreter(version: str) -> str:
-    """An interpreter of this version, on the PATH or among pyenv's."""
+    """An interpreter of this version, on the PATH or in pyenv. Raises ConfigError without one."""
     candidates = [shutil.which(f"python{version}"), *map(str, _pyenvs(version))]
     for candidate in candidates:
         if candidate is not None and _version(candidate) == version:
@@ -87,7 +87,7 @@ def _check_version(interpreter: str, wanted: Definition) -> None:
 
 
 def _run(command: list[str]) -> None:
-    """Run in the checkout, its output on the screen."""
+    """Run a command in the checkout, with its output on the screen. Raises ConfigError."""
     print("+ " + " ".join(command), flush=True)
     try:
         subprocess.run(command, check=True, cwd=CHECKOUT)

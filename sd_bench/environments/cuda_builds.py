@@ -1,4 +1,4 @@
-"""Which CUDA version an environment's PyTorch is made with, and which GPUs that drives."""
+"""Which CUDA version an environment's PyTorch is made with, and which GPUs it supports."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from sd_bench.devices_table import list_capabilities
 from sd_bench.environments.definition import Definition
 from sd_bench.errors import ConfigError
 
-#: The GPUs of the published study, and the one that data centres have most of since.
+#: The GPUs of the published study, and the H100.
 STUDY_GPUS = ("p100", "t4", "a10", "v100", "a100", "h100")
-#: What pip installs that is made with CUDA itself.
+#: The packages that are built for a CUDA version.
 _MADE_WITH_CUDA = ("torch==", "torchvision==")
 _MACHINE = "x86_64"
 
 
 def check_cuda(wanted: Definition, cuda: str) -> None:
-    """Refuse a CUDA version that no wheel of the environment's PyTorch is made with."""
+    """Raise ConfigError if no wheel of the environment's PyTorch is made with ``cuda``."""
     known = [_dotted(wheels.cuda) for wheels in _wheels(wanted)]
     if cuda not in known:
         raise ConfigError(
@@ -35,7 +35,7 @@ def check_cuda(wanted: Definition, cuda: str) -> None:
 def pip_lines(wanted: Definition, cuda: str | None) -> list[str]:
     """The lines of the pip section, for PyTorch made with ``cuda``.
 
-    The package index has one build of each version, PyTorch's own public index the others.
+    The Python package index has one build of each version, PyTorch's index has the others.
     """
     if cuda is None or _on_index(wanted) == cuda:
         return wanted.pip
@@ -48,7 +48,7 @@ def pip_lines(wanted: Definition, cuda: str | None) -> list[str]:
 
 
 def describe_build(wanted: Definition, cuda: str | None, by_conda: bool) -> str:
-    """What the environment's PyTorch is made with, and what to do for GPUs that it cannot drive."""
+    """What the environment's PyTorch is made with, and what to do for GPUs it does not support."""
     its_cuda = cuda or (wanted.conda_cuda if by_conda else None) or _on_index(wanted)
     build = Build(version=version_tuple(wanted.torch), cuda=version_tuple(its_cuda))
     capabilities = list_capabilities()
@@ -57,12 +57,13 @@ def describe_build(wanted: Definition, cuda: str | None, by_conda: bool) -> str:
         for gpu in STUDY_GPUS
     }
     able = ", ".join(gpu for gpu, reason in why.items() if reason is None)
-    said = f"its PyTorch {wanted.torch} is made with CUDA {its_cuda}: it supports {able}"
+    build_text = f"its PyTorch {wanted.torch} is made with CUDA {its_cuda}: it supports {able}"
     mends: dict[str, list[str]] = {}
     for gpu, reason in why.items():
         if reason is not None:
             mends.setdefault(reason.partition(": ")[2], []).append(gpu)
-    return "; ".join([said, *(f"for {', '.join(gpus)}: {mend}" for mend, gpus in mends.items())])
+    mend_texts = (f"for {', '.join(gpus)}: {mend}" for mend, gpus in mends.items())
+    return "; ".join([build_text, *mend_texts])
 
 
 def _wheels(wanted: Definition) -> list[Wheels]:

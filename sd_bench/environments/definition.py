@@ -1,4 +1,4 @@
-"""What an environment consists of, read from its ``environment-*.yml``."""
+"""The definition of an environment, read from its ``environment-*.yml``."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ import yaml
 from sd_bench.errors import ConfigError
 from sd_bench.paths import IS_CHECKOUT, PACKAGE_DIR
 
-#: The environments that the command knows; each has its yml and its option of ``torch_env``.
+#: The environments that the command can create; each has a yml and an option of ``torch_env``.
 NAMES = ("original", "optimized")
 CHECKOUT = PACKAGE_DIR.parent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
-    """``python`` is the wanted version (major.minor), ``pip`` the lines of the pip section.
+    """What an environment consists of.
 
-    ``conda_name`` is what conda calls the environment, ``conda_cuda`` the CUDA version that conda
-    takes for it, if the yml names one; ``folder`` is where it is made without conda, ``lock`` the
-    file with the version of every package.
+    ``python`` is its version of Python (major.minor), ``pip`` the lines of the pip section.
+    ``conda_name`` is its name in conda, ``conda_cuda`` the CUDA version that the yml names for
+    conda, if any; ``folder`` is its default folder, ``lock`` the file with the version of every
+    package.
     """
 
     name: str
@@ -42,10 +43,10 @@ class Definition:
 
 
 def definition(name: str) -> Definition:
-    """Read the yml of ``name``. Raises ConfigError outside a checkout, which has them."""
+    """Read the yml of ``name``. Raises ConfigError outside a checkout, where there is none."""
     if not IS_CHECKOUT:
         raise ConfigError(
-            "the environments are made from a checkout's environment-*.yml: run this in one"
+            "environments are created from a checkout's environment-*.yml: run this in a checkout"
         )
     file = CHECKOUT / f"environment-{name}.yml"
     content = yaml.safe_load(file.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The interpreter that runs a cell's workers, and what it holds; torch is never imported here."""
+"""The interpreter that runs a cell's workers, and its packages; torch is never imported here."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from sd_bench.paths import IS_CHECKOUT
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interpreter:
-    """A Python executable and the packages that matter.
+    """A Python executable, with those of its packages that cells may need.
 
     ``build`` is what its PyTorch was made for; None if its ``torch/version.py`` cannot be read.
     """
@@ -60,12 +60,11 @@ print(json.dumps({"torch": version("torch"), "xformers": version("xformers"),
 
 
 def find_interpreter(torch_env: TorchEnvConfig) -> Interpreter | str:
-    """The interpreter that ``torch_env`` asks for, or the reason why there is none.
+    """The interpreter for ``torch_env``, or the reason why there is none.
 
-    Where it names none, that is the current one if its PyTorch fits, else the one that
-    ``sd_bench.environments create`` has made.
-
-    Raises ConfigError for a ``torch_env.python`` that is not a usable interpreter.
+    If ``torch_env`` does not name one, it is the current one if its PyTorch has the right version,
+    else the one that ``sd_bench.environments create`` has made. Raises ConfigError for a
+    ``torch_env.python`` that is not a usable interpreter.
     """
     interpreter = _current() if torch_env.python is None else _other(torch_env.python)
     wanted = torch_env.requires_torch
@@ -149,16 +148,16 @@ def _other(python: str) -> Interpreter:
 
 
 def host_of(config: Config, interpreter: Interpreter, is_here: bool = True) -> Host:
-    """What ``interpreter`` would run the cell on, as far as can be told without torch.
+    """The device and interpreter of a cell, as far as they are known without importing torch.
 
-    Unless it ``is_here`` the device is what ``conf/gpu`` says of it.
+    If the cell runs elsewhere (not ``is_here``), the device is as ``conf/gpu`` describes it.
     """
     kind, capability = config.gpu.kind, None
     asks_driver = kind == "cuda" and is_here
-    told = matching_devices(config.gpu)[0].compute_capability if asks_driver else None
-    told = told or config.gpu.compute_capability
-    if kind == "cuda" and told is not None:
-        major, minor = told.split(".")
+    known = matching_devices(config.gpu)[0].compute_capability if asks_driver else None
+    known = known or config.gpu.compute_capability
+    if kind == "cuda" and known is not None:
+        major, minor = known.split(".")
         capability = (int(major), int(minor))
     return Host(
         kind=kind,

@@ -1,4 +1,4 @@
-"""Where an environment's interpreter is: by path, by folder, or by conda's name for it."""
+"""Finds an environment's interpreter: by path, by folder, or by its name in conda."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from sd_bench.environments.definition import CHECKOUT, NAMES
 
 
 def find_executable(named: str) -> str | None:
-    """The interpreter that a user's ``named`` means, or None.
+    """The path of the interpreter that a user names, or None.
 
-    It may be an interpreter, a command on the PATH, the folder of an environment, or the name of
-    one of conda's.
+    ``named`` may be an interpreter, a command on the PATH, the folder of an environment, or the
+    name of a conda environment.
     """
     folder = Path(named).expanduser()
     if folder.is_dir():
@@ -38,7 +38,7 @@ def _inside(folder: Path) -> str | None:
 
 
 def _conda_folders(name: str) -> Iterator[Path]:
-    """Every environment of conda's with this name: it keeps a list of all that it has made."""
+    """The folders of conda environments with this name; conda keeps a list of all it has made."""
     try:
         listed = (Path.home() / ".conda" / "environments.txt").read_text().splitlines()
     except (OSError, UnicodeDecodeError):

@@ -1,4 +1,4 @@
-"""Which version of every package an environment has: ``requirements-NAME.txt``, resolved by uv."""
+"""The locked version of every package of an environment: ``requirements-NAME.txt``, by uv."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from sd_bench.environments.definition import CHECKOUT, NAMES, Definition, defini
 from sd_bench.errors import ConfigError
 from sd_bench.records import write_atomically
 
-#: The wheels that are chosen from: those of any Linux that is not older than 2021.
+#: The wheels to choose from: those for any Linux from 2021 on.
 _PLATFORM = "x86_64-manylinux_2_28"
 
 
 def lock_all(upgrade: bool) -> list[Path]:
-    """Write the lock of each environment, the same versions in all wherever that can be.
+    """Write the lock of each environment, with the same versions in all where possible.
 
-    What is locked already stays as far as it still fits, unless ``upgrade``. Raises ConfigError
-    without uv, or if there is no solution.
+    Locked versions stay if they still fit, unless ``upgrade``. Returns the files. Raises
+    ConfigError without uv, or if there is no solution.
     """
     uv = shutil.which("uv")
     if uv is None:
@@ -33,7 +33,7 @@ def lock_all(upgrade: bool) -> list[Path]:
 
 
 def _resolved(uv: str, wanted: Definition, preferred: dict[str, str]) -> str:
-    """The environment's packages with why each is there, ``preferred`` versions where they fit."""
+    """The text of a lock, with the reason for each package; ``preferred`` versions if they fit."""
     with tempfile.TemporaryDirectory() as folder:
         lock = Path(folder) / "lock.txt"  # uv prefers the versions in the file that it writes
         lock.write_text("".join(f"{name}=={version}\n" for name, version in preferred.items()))
@@ -45,8 +45,8 @@ def _resolved(uv: str, wanted: Definition, preferred: dict[str, str]) -> str:
         asked = "\n".join(line for line in wanted.pip if not line.startswith("-"))
         done = subprocess.run(command, input=asked, capture_output=True, text=True, cwd=CHECKOUT)
         if done.returncode != 0:
-            said = " ".join(done.stderr.split())
-            raise ConfigError(f"lock {wanted.name}: uv found no solution: {said}")
+            message = " ".join(done.stderr.split())
+            raise ConfigError(f"lock {wanted.name}: uv found no solution: {message}")
         return lock.read_text().replace("-r -", wanted.file.name)
 
 
@@ -59,7 +59,7 @@ def _pins(locks: list[Path]) -> dict[str, str]:
 
 
 def read_lock(lock: Path) -> dict[str, str]:
-    """The version of each package by its name, lower case with hyphens."""
+    """The version of each package in a lock, by its name in lower case with hyphens."""
     lines = lock.read_text(encoding="utf-8").splitlines()
     entries = (line.partition("#")[0].strip() for line in lines)
     return dict(entry.split("==", 1) for entry in entries if "==" in entry)

@@ -1,4 +1,4 @@
-"""What each environment can run on this machine: a row a choice, a column an environment."""
+"""What each environment can run on this machine: one row per choice, one column per environment."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TORCH_ENVS = ("current", "original", "optimized")
 
 
 def support_table() -> Table:
-    """A row a choice: "yes", or why not, in each environment that is there."""
+    """One row per choice, with "yes" or the reason why not for each existing environment."""
     found = {name: _found(name) for name in _TORCH_ENVS}
     table = Table("", *_TORCH_ENVS, title=f"on {compose_config().gpu.name}")
     executables = (e if isinstance(e, str) else e.executable for e in found.values())

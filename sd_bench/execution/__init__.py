@@ -1,5 +1,5 @@
-"""A sweep: its cells, its plan, its rounds in fresh processes, its folder, resuming it.
+"""A sweep: its cells, its plan, its rounds in fresh processes, its folder, and how it is resumed.
 
-``worker`` is what runs in those processes; nothing else here imports torch. May import every room
-but ``cli``.
+``worker`` runs in those processes; nothing else here imports torch. May import every room except
+``cli``.
 """

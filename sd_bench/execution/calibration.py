@@ -1,8 +1,8 @@
 """A short measurement before the first round: which workload fits, and how long rounds will take.
 
-A worker builds the networks once and makes a few calls at several sizes. Time over size is taken to
-be a straight line, a constant for reading the weights and a part in proportion to the pixels, and
-from it follows how long a round of any cell takes at any scale.
+A worker builds the networks once and makes a few calls at several sizes. The time of a call is
+modelled as a straight line, a constant for reading the weights plus a part in proportion to the
+pixels, from which the time of a round follows for any cell at any scale.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from sd_bench.execution.worker_process import worker_environment
 
 #: The share of the budget that may be spent on calibrating.
 _SHARE = 0.08
-#: What is estimated is taken to be so much longer, so that the rounds fit all the same.
+#: Estimates are multiplied by this, so that the rounds fit even if they take a little longer.
 _CAUTION = 1.08
-#: What a round takes besides what is measured: the launcher, the clock's and the record's own.
+#: Seconds of a round outside the measurement: launcher, clock and record.
 _OVERHEAD_S = 0.6
-#: What a forked round has instead of a start.
+#: Seconds that a forked round takes to start.
 _FORK_S = 0.1
-#: After so long nothing more is to be expected of a calibration.
+#: A calibration that takes longer has failed.
 _TIMEOUT_S = 600.0
 
 
@@ -45,7 +45,7 @@ class CalibrationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Seconds over pixels."""
+    """Seconds as a linear function of pixels."""
 
     constant_s: float
     per_pixel_s: float
@@ -56,9 +56,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What the parts of a round take in one interpreter, for one model in one precision.
+    """The times of a round's parts in one interpreter, for one model in one precision.
 
-    ``start_s`` is a process's start with its imports, ``build_s`` the networks.
+    ``start_s`` is the time of a process's start with its imports, ``build_s`` of building the
+    networks.
     """
 
     start_s: float
@@ -68,7 +69,7 @@ class Costs:
     vae_decode: Line
 
     def round_s(self, config: Config) -> float:
-        """Seconds of a round of this cell; of a compiled one without the compiling."""
+        """Seconds of a round of this cell, without compiling."""
         pixels = _size(config).pixels
         protocol, steps = config.protocol, config.sampler.steps
         calls = steps + (config.sampler.name == "plms")
@@ -88,7 +89,7 @@ class Costs:
 
     @property
     def _fork_s(self) -> float:
-        """With its share of the start of the server, which is another one from time to time."""
+        """Seconds to start a forked round, with its share of starting a server."""
         return _FORK_S + self.start_s / ROUNDS_OF_A_SERVER
 
     def proof_s(self, config: Config) -> float:
@@ -97,7 +98,7 @@ class Costs:
 
 
 class _Group(NamedTuple):
-    """Cells whose calls take the same, but for their size."""
+    """The choices that a call's time depends on, besides its size."""
 
     executable: str
     gpu: str
@@ -109,7 +110,7 @@ class _Group(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The costs of each group of cells, and how long it took to find them."""
+    """The costs of each group of cells, and the seconds that finding them took."""
 
     costs: Mapping[_Group, Costs]
     took_s: float
@@ -119,17 +120,17 @@ class Calibration:
         return _CAUTION * sum(self.costs[_group(p)].round_s(p.cell.config) for p in _run(plan))
 
     def first_rounds_s(self, plan: Sequence[PlannedCell], rounds: int) -> float:
-        """Seconds of so many rounds of every cell, with what is done once."""
+        """Seconds of the first ``rounds`` rounds of every cell, with the kernel proofs."""
         proofs_s = sum(self.costs[_group(p)].proof_s(p.cell.config) for p in _run(plan))
         return rounds * self.rounds_s(plan) + proofs_s
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A scale, its cells, and what the calibration says of them.
+    """A scale, its cells, and the calibration's estimates for them.
 
-    ``scale`` is ``None`` where there is nothing to choose. ``rounds`` of every cell fit into the
-    budget; ``needed_s`` is what the least rounds of every cell take, calibration excluded.
+    ``scale`` is ``None`` if there is nothing to choose. ``rounds`` of every cell fit into the
+    budget; ``needed_s`` is the time of the fewest rounds of every cell, without the calibration.
     """
 
     scale: str | None
@@ -142,7 +143,7 @@ def calibrate(
     plans: Sequence[Sequence[PlannedCell]],
     slot_of: Callable[[Config], AbstractContextManager[Slot]],
 ) -> Calibration:
-    """Measure what a round of the cells takes, at as many of the scales as there is time for.
+    """Measure the costs of the cells' rounds, at as many of the scales as there is time for.
 
     ``plans`` are the same cells at each scale, smallest first. Raises CalibrationError.
     """
@@ -170,9 +171,10 @@ def choose(
     left_s: float,
     at_once: int,
 ) -> Choice:
-    """The largest scale of which the least rounds of every cell fit into ``left_s`` seconds.
+    """The largest scale at which ``min_rounds`` of every cell fit into ``left_s`` seconds.
 
-    ``plans`` are the cells by scale, smallest first; the smallest is taken if none fits.
+    ``plans`` are the cells by scale, smallest first; the smallest is chosen if none fits.
+    ``at_once`` is the number of rounds that run at the same time.
     """
     choices = []
     for scale, plan in plans.items():
@@ -246,7 +248,7 @@ def _measure(planned: PlannedCell, sizes: Sequence[Size], slot: Slot, limit_s: f
 
 
 def _fit(points: Sequence[tuple[int, float]]) -> Line:
-    """The line through the points, each with the same relative error; neither part is negative."""
+    """The line through the points with the least relative errors and no negative part."""
     most = max(pixels for pixels, _ in points)
     seconds = np.array([s for _, s in points])
     rows = np.array([[1.0, pixels / most] for pixels, _ in points]) / seconds[:, None]

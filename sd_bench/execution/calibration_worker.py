@@ -1,6 +1,6 @@
 """The worker that calibrates: ``python -m sd_bench.execution.calibration_worker``.
 
-Reads the request (JSON) from its standard input and answers on its standard output, in JSON.
+It reads the request from stdin and writes the answer to stdout, both in JSON.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sd_bench.config.scaling import Size
 
 
 def main(request: dict[str, Any]) -> dict[str, Any]:
-    """Measure the sizes of the request on the networks of its configuration."""
+    """Measure the request's sizes with the networks of its configuration; the answer for JSON."""
     import torch
 
     from sd_bench.execution.worker import device_of, die_with_parent
@@ -33,4 +33,4 @@ if __name__ == "__main__":
     answer = main(json.load(sys.stdin))
     json.dump(answer, sys.stdout)
     sys.stdout.flush()
-    os._exit(0)  # as a worker does: taking the interpreter apart costs a second
+    os._exit(0)  # as a worker does: a normal exit takes a second

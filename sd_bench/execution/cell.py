@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 from sd_bench.config.conversion import to_dict
 from sd_bench.config.schema import OUR_IMPLEMENTATION, Config, OptimizationsConfig
 
-#: What changes no result of a round: how often it is repeated, what is kept, what is shown.
+#: Settings that do not change a round's result: how often it is repeated, what is kept or shown.
 _NOT_IDENTITY = (
     "preset", "experiment", "images", "telemetry", "profile", "time_file", "dry_run",
     "traceback", "verbose", "resume", "retry_failed", "more_rounds", "mix_environments", "num_gpus",
     "prompt_file", "scale", "leave_out_unsupported",
-    "weights", "ignore_extra_keys",  # its digest is in
+    "weights", "ignore_extra_keys",  # the identity has the digest of the weights
 )  # fmt: skip
 _NOT_IDENTITY_INSIDE = {
     "protocol": (
@@ -42,12 +42,12 @@ _NOT_IDENTITY_INSIDE = {
 }
 
 
-#: What parts of the identity were called first, by what they are called now.
+#: The first names of parts of the identity, by their present names.
 _FIRST_NAMES = {
     "workload": {"guidance_scale": "guidance"},
     "model_version": {"guidance_scale": "guidance"},
 }
-#: Parts that came later, with their default: a cell that has it is what it was without them.
+#: Parts that were added later, with their default: with it a cell keeps its earlier hash.
 _LATER: dict[str, dict[str, Any]] = {
     "protocol": {"worker": "spawn"},
     "allocator": {"name": "default", "library": None, "variables": {}},
@@ -57,12 +57,12 @@ _LATER: dict[str, dict[str, Any]] = {
 }
 
 
-#: What files of weights are called after their name; a folder's name may hold a dot anywhere.
+#: Suffixes of weights files; others may be part of a folder's name.
 _SUFFIXES = ("safetensors", "ckpt", "pt", "pth", "bin")
 
 
 class CellKey(NamedTuple):
-    """What distinguishes a cell's records: one measurement may have two names, to be compared."""
+    """What distinguishes a cell's records: two presets may name the same measurement."""
 
     hash: str
     preset: str | None
@@ -70,7 +70,10 @@ class CellKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """``label`` is what the user typed for it; ``folder`` is absolute, inside ``sweep_folder``."""
+    """A cell of a sweep.
+
+    ``label`` is what the user typed for it; ``folder`` is absolute, inside ``sweep_folder``.
+    """
 
     config: Config
     index: int
@@ -88,20 +91,20 @@ class Cell:
 
     @property
     def sweep(self) -> str:
-        """The sweep's folder as date/time, or whatever the user called it."""
+        """The last two parts of the sweep's folder: date/time unless the user chose another."""
         return "/".join(self.sweep_folder.parts[-2:])
 
     @property
     def job(self) -> str:
-        """The cell's folder inside the sweep's."""
+        """The cell's folder relative to the sweep's."""
         return self.folder.relative_to(self.sweep_folder).as_posix()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One job of a Hydra multirun, composed; ``folder`` is where its records go.
+    """One composed job of a Hydra multirun; ``folder`` is for its records.
 
-    ``at_scale`` composes it with the workload of a scale that is chosen later.
+    ``at_scale`` composes it with the workload of a scale, which is chosen later.
     """
 
     config: Config
@@ -114,13 +117,13 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class EndedJobs:
-    """Jobs that another launcher of Hydra's has run, perhaps in its own processes: where."""
+    """The folders of jobs that another launcher of Hydra's has run, perhaps in other processes."""
 
     folders: list[Path]
 
 
 def cell_hash(config: Config) -> str:
-    """A hash of everything in ``config`` that can change a result, and of nothing else."""
+    """A hash of everything in ``config`` that can change a result, and nothing else."""
     identity = _by_first_names(to_dict(config))
     for key in _NOT_IDENTITY:
         del identity[key]
@@ -138,7 +141,7 @@ def cell_hash(config: Config) -> str:
 
 
 def _by_first_names(identity: dict[str, Any]) -> dict[str, Any]:
-    """``identity`` as the first version named its parts: a cell stays itself under new words."""
+    """``identity`` with the names of the first version, so that renaming does not change hashes."""
     for group, keys in _FIRST_NAMES.items():
         for key, first in keys.items():
             identity[group][first] = identity[group].pop(key)
@@ -146,7 +149,7 @@ def _by_first_names(identity: dict[str, Any]) -> dict[str, Any]:
 
 
 def choices(config: Config) -> dict[str, Any]:
-    """The value of every axis that people compare."""
+    """The cell's value on every axis that may be compared."""
     threads = config.threads.name
     return {
         "gpu": config.gpu.name,
@@ -172,10 +175,10 @@ def choices(config: Config) -> dict[str, Any]:
 
 
 def weights_name(config: Config) -> str:
-    """ "random", or what the checkpoint is called and the begin of its digest.
+    """ "random", or the checkpoint's name and the start of its digest: ``my model #1a2b3c4``.
 
-    It is called as its folder, or as its file without the suffix: ``my model #1a2b3c4``. Other
-    weights have another name, and the same ones the same on every machine.
+    The name is that of its folder, or of its file without the suffix. Different weights get
+    different names, and the same file gets the same name on every machine.
     """
     name = Path(config.weights).name or Path(config.weights).resolve().name
     stem, dot, suffix = name.rpartition(".")
@@ -191,7 +194,7 @@ def upcast_name(config: Config) -> str:
 
 
 def preset_name(config: Config) -> str | None:
-    """The preset's name, with every choice in which the cell departs from its bundle."""
+    """The preset's name, with every choice in which the cell differs from its bundle."""
     attention = config.attention
     chosen = {
         "implementation": config.implementation.name,

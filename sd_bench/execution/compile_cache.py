@@ -1,7 +1,7 @@
-"""Where a cell's compiled kernels are stored: in its own folder, which is removed with the sweep.
+"""The cache of a cell's compiled kernels, a folder that is removed at the end of the sweep.
 
-Inductor names that folder to the C++ compiler without quotes, and loads what is compiled from it.
-So it lies in the cell's folder only where the path is plain and the mount lets files be executed.
+Inductor passes its path to the C++ compiler without quotes, and loads code from it. So it is in the
+cell's folder only if the path has no special characters and the mount allows executing files.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from pathlib import Path
 
 from sd_bench.execution.sweep_folder import LOCK
 
-#: What a C++ compiler's command line takes as it is.
+#: Paths that need no quotes on a C++ compiler's command line.
 _PLAIN = re.compile(r"[A-Za-z0-9_./+-]+")
 _NAMED_BY_USER = "TORCHINDUCTOR_CACHE_DIR"
 _FILLED = "filled"
-#: Names the lock of the sweep that a cache outside of its folder belongs to.
+#: The file with the path of the sweep's lock, in a cache outside the sweep's folder.
 _LOCK_OF = "lock_of"
 
 
 def cache_dir(folder: Path) -> Path:
-    """The cache of compiled kernels of the cell in ``folder``: no cell finds another's there."""
+    """The folder for compiled kernels of the cell in ``folder``, which no other cell uses."""
     return next(filter(_suits, _places(folder)), folder / ".compile_cache")
 
 
@@ -44,9 +44,10 @@ def why_no_cache(folder: Path) -> str | None:
 
 
 def make_cache(folder: Path, sweep_folder: Path) -> dict[str, str]:
-    """Make the cell's cache; gives the variables that send the compiler there. Raises OSError.
+    """Create the cell's cache; return the environment variables that make the compiler use it.
 
-    Its precompiled headers go into the folder for temporary files, so that is in there too.
+    The compiler's precompiled headers go into the folder for temporary files, so that is in the
+    cache too. Raises OSError.
     """
     cache = cache_dir(folder)
     cache.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -64,17 +65,17 @@ def make_cache(folder: Path, sweep_folder: Path) -> dict[str, str]:
 
 
 def state_of_cache(folder: Path) -> str:
-    """Whether a round before has compiled to its end ("warm"), and not only begun ("cold")."""
+    """ "warm" if an earlier round has finished compiling, else "cold"."""
     return "warm" if (cache_dir(folder) / _FILLED).exists() else "cold"
 
 
 def mark_filled(folder: Path) -> None:
-    """Say that a round has compiled to its end."""
+    """Record that a round has finished compiling."""
     (cache_dir(folder) / _FILLED).touch()
 
 
 def unused_caches() -> Iterator[str]:
-    """A sentence where the user has named a cache: a cell that found kernels there is not cold."""
+    """A warning if the user has named a cache, which is not used: it would make cells warm."""
     named = [name for name in (_NAMED_BY_USER, "TRITON_CACHE_DIR") if os.environ.get(name)]
     if named:
         yield (
@@ -89,7 +90,7 @@ def remove_cache(folder: Path) -> None:
 
 
 def remove_orphans() -> None:
-    """Remove the caches of killed sweeps, where they lie outside of the sweeps' folders."""
+    """Remove the caches that killed sweeps have left outside their folders."""
     for base in _bases():
         for cache in base.glob(f"{_prefix()}*"):
             if (cache / _LOCK_OF).is_file() and cache.stat().st_uid == os.getuid():
@@ -101,14 +102,14 @@ def _remove_if_orphan(cache: Path) -> None:
         with Path(os.fsdecode((cache / _LOCK_OF).read_bytes())).open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(cache, ignore_errors=True)
-    except FileNotFoundError:  # and so is the sweep
+    except FileNotFoundError:  # the sweep's folder is gone
         shutil.rmtree(cache, ignore_errors=True)
-    except OSError:  # it runs
+    except OSError:  # the sweep is running
         return
 
 
 def _places(folder: Path) -> Iterator[Path]:
-    """Where the cell's cache may lie, the best place first."""
+    """The possible folders of the cell's cache, the best one first."""
     name = _prefix() + hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
     outside = [base / name for base in _bases()]
     named_by_user = 1 if os.environ.get(_NAMED_BY_USER) else 0
@@ -128,7 +129,7 @@ def _prefix() -> str:
 
 
 def _suits(cache: Path) -> bool:
-    """Whether compiled kernels can be made in ``cache`` and loaded from it."""
+    """Whether kernels can be compiled in ``cache`` and loaded from it."""
     if not _PLAIN.fullmatch(str(cache)):
         return False
     return _can_execute(next(path for path in (cache, *cache.parents) if path.exists()))
@@ -136,9 +137,9 @@ def _suits(cache: Path) -> bool:
 
 @functools.cache
 def _can_execute(folder: Path) -> bool:
-    """Whether a file that is written in ``folder`` may be loaded as code, by doing so.
+    """Whether a file in ``folder`` can be loaded as code, which is tried.
 
-    Neither the mount's options nor the permissions say what a container or a security module adds.
+    The mount's options and the permissions do not show what a container or security module forbids.
     """
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -146,8 +147,5 @@ def _can_execute(folder: Path) -> bool:
             how = mmap.PROT_READ | mmap.PROT_EXEC
             mmap.mmap(file.fileno(), mmap.PAGESIZE, flags=mmap.MAP_PRIVATE, prot=how).close()
     except OSError as error:
-        return error.errno in (
-            errno.ENOSPC,
-            errno.EDQUOT,
-        )  # it is full, which is reported elsewhere
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)  # a full disk is reported elsewhere
     return True

@@ -1,9 +1,9 @@
-"""One measured round at a time on a device of this machine, whoever started it.
+"""Locks that let only one round at a time measure on a device of this machine, for any user.
 
-A round on a CPU has its processors for itself: others may not measure on any of them. One on a GPU
-has that for itself, and shares the processors with the rounds on other GPUs, but not with one on a
-CPU. The locks are ``flock``'s on files in a folder of all users' (SD_BENCH_LOCK_DIR names another):
-they end with the process that holds them, however it ends.
+A round on a CPU has its processors to itself: no other may measure on any of them. A round on a GPU
+has the GPU to itself, and shares the processors with rounds on other GPUs, but not with a round on
+a CPU. The locks are ``flock`` on files in a folder that all users share (SD_BENCH_LOCK_DIR names
+another); they end with the process that holds them, however it ends.
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ from sd_bench.errors import ConfigError
 
 VARIABLE = "SD_BENCH_LOCK_DIR"
 _NAME = "sd_bench-locks"
-#: Everybody may write, and nobody may remove another user's files.
+#: All users may write, and none may remove another's files.
 _SHARED_MODE = 0o1777
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a round needs: the file name of a lock, and whether others may have it too."""
+    """A lock that a round needs: its file name, and whether others may hold it too."""
 
     name: str
     is_shared: bool = False
 
 
 def claims_on_processors(is_shared: bool) -> list[Claim]:
-    """One for each processor that this process, and so its workers, may run on."""
+    """One claim per processor that this process, and so its workers, may run on."""
     if hasattr(os, "sched_getaffinity"):
         return [Claim(f"cpu-{n}", is_shared) for n in sorted(os.sched_getaffinity(0))]
     return [Claim("cpu", is_shared)]
 
 
 def claims_on(device: Device | None) -> tuple[Claim, ...]:
-    """What a round on a GPU needs, or one on the processors if there is no ``device``."""
+    """The claims of a round on a GPU, or on the processors if there is no ``device``."""
     if device is None:
         return tuple(claims_on_processors(is_shared=False))
     return (*claims_on_processors(is_shared=True), Claim(device.uuid))
 
 
 class DeviceLock:
-    """Takes its ``claims`` bit by bit, in one order for all, so that there is no deadlock.
+    """Takes its ``claims`` one by one, always in the same order, which avoids deadlocks.
 
-    Who waits for a claim keeps the others from it that come later: so two commands take turns.
+    A command that waits for a claim keeps later ones from taking it, so commands take turns.
     """
 
     def __init__(self, claims: Sequence[Claim], folder: Path) -> None:
@@ -65,13 +65,13 @@ class DeviceLock:
 
     @property
     def waited_s(self) -> float:
-        """How long it took from the first try that failed; 0 if the first one did not."""
+        """Seconds from the first failed try to success; 0 if the first try succeeded."""
         if self._asked_at is None:
             return 0.0
         return (self._taken_at or time.monotonic()) - self._asked_at
 
     def try_to_take(self) -> bool:
-        """Take what is free now, and say whether that is all. Raises OSError."""
+        """Take the claims that are free now; whether all are taken. Raises OSError."""
         for claim in self._claims[len(self._held) :]:
             if self._next is None:
                 self._next = self._lock(f"{claim.name}.next", is_shared=False)
@@ -85,7 +85,7 @@ class DeviceLock:
         return True
 
     def release(self) -> None:
-        """Give everything back, also what was taken in vain."""
+        """Release all claims, including those of an incomplete try."""
         self._let_go_of_next()
         while self._held:
             os.close(self._held.pop())
@@ -97,17 +97,17 @@ class DeviceLock:
             self._next = None
 
     def _lock(self, name: str, is_shared: bool) -> int | None:
-        """The open file that holds the lock, or None while another's does."""
+        """The open file that holds the lock, or None while another process holds it."""
         path = self._folder / name
         file = _open(path)
         try:
             fcntl.flock(file, (fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             if os.path.sameopenfile(file, again := _open(path)):
                 with suppress(PermissionError):
-                    os.utime(file)  # what cleans temporary folders leaves new files alone
+                    os.utime(file)  # cleaners of temporary folders leave new files alone
                 os.close(again)
                 return file
-            os.close(again)  # removed meanwhile: it would lock nothing
+            os.close(again)  # the file was removed: it would lock nothing
         except BlockingIOError:
             pass
         os.close(file)
@@ -115,7 +115,7 @@ class DeviceLock:
 
 
 def _open(path: Path) -> int:
-    """Open for reading, which is enough for a lock; a file of another user's is as good as ours."""
+    """Open a file for reading, which is enough for a lock, so another user's will do."""
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     for _ in range(2):
         with suppress(FileNotFoundError):
@@ -126,7 +126,7 @@ def _open(path: Path) -> int:
 
 
 def lock_folder() -> Path:
-    """Where the locks of this machine are, made if need be. Raises ConfigError if it cannot be."""
+    """The folder of this machine's locks, created if needed. Raises ConfigError without one."""
     named = os.environ.get(VARIABLE)
     if named:
         folder = Path(named).absolute()
@@ -139,7 +139,7 @@ def lock_folder() -> Path:
                 "folder, or leave it out"
             ) from None
         return folder
-    # not tempfile.gettempdir(): users may have temporary folders of their own
+    # not tempfile.gettempdir(): each user may have a different one
     own = f"{_NAME}-{os.getuid()}"
     for parent, name in ((Path("/tmp"), _NAME), (Path(tempfile.gettempdir()), own)):
         with suppress(OSError):
@@ -151,9 +151,9 @@ def lock_folder() -> Path:
 
 
 def _usable(folder: Path, is_shared: bool) -> Path:
-    """``folder``, made if need be; raises OSError unless it takes files and is what we would make.
+    """``folder``, created if needed. Raises OSError unless it is writable and safe.
 
-    One that somebody else could swap or empty would lock nothing.
+    In a folder that another user could replace or empty, locks would not hold.
     """
     with suppress(FileExistsError):
         folder.mkdir()

@@ -1,4 +1,4 @@
-"""What earlier commands have left in a sweep's folder: which rounds are done, and under what."""
+"""What earlier commands have left in a sweep's folder: finished rounds and their environments."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from sd_bench.records import (
     round_number,
 )
 
-#: What ``retry_failed=true`` does not run again: measuring once more would change nothing.
+#: Statuses that ``retry_failed=true`` does not run again: another round would change nothing.
 _SETTLED = ("ok", "unsupported", "invalid")
-#: What may differ between two records of a sweep: facts that no time depends on, or its own.
+#: Facts that may differ between records of a sweep: no time depends on them.
 _NOT_COMPARED = (
     "fingerprint",
     "host",
@@ -32,9 +32,9 @@ _NOT_COMPARED = (
     "visible_devices",
     "device_instance",
 )
-#: Characters of a value that a refusal shows.
+#: The most characters of a value that a refusal shows.
 _MOST_SHOWN = 100
-#: Facts whose names say little: what they are in words.
+#: Descriptions of facts whose names say little.
 _OWN_WORDS = {
     "source_hash": "sd_bench's own code",
     "machine.identity": "the machine (a hash of its identity)",
@@ -50,7 +50,7 @@ _OWN_WORDS = {
     "memory.near": "memory on the processors' own nodes",
     "compiler": "the C++ compiler",
 }
-#: Parts of an environment that list only what is there; of others a missing fact is unknown.
+#: Parts of an environment that list what exists; in other parts a missing fact is unknown.
 _LISTS = ("variables", "packages", "python_switches")
 
 Environment = dict[str, Any]
@@ -58,11 +58,11 @@ Environment = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """``records`` by cell and round, both counted as in the plan.
+    """The finished rounds of a sweep.
 
-    ``unusable`` are the files in the place of a record that are none, with the reason.
-    ``environments`` are those of all records that stay, by what should have one only, and
-    ``positions`` their places in the order of the sweep.
+    ``records`` are by cell and round, numbered as in the plan. ``unusable`` are files in the place
+    of a record that are not valid ones, with the reason. ``environments`` are those of all kept
+    records, by PyTorch environment and GPU, and ``positions`` their places in the sweep's order.
     """
 
     records: dict[tuple[int, int], Record]
@@ -71,7 +71,7 @@ class Finished:
     positions: set[int]
 
     def environments_of(self, config: Config) -> list[Environment]:
-        """The environments that rounds of ``config`` may join; empty if any will do."""
+        """The environments that rounds of ``config`` must match one of; empty if any will do."""
         return self.environments.get((config.torch_env.name, config.gpu.name), [])
 
 
@@ -80,9 +80,9 @@ def nothing_finished() -> Finished:
 
 
 def find_finished(plan: Sequence[PlannedCell], folder: Path, retry_failed: bool) -> Finished:
-    """Read what is in the sweep's ``folder``. Changes nothing there.
+    """Read the records in the sweep's ``folder``, without changing anything.
 
-    Raises ConfigError if a record is there that cannot be read only now, or only here.
+    Raises ConfigError for a record that may be valid but cannot be read now or by this version.
     """
     read: dict[Path, Record | str] = {path: _read(path) for path in find_records(folder)}
     finished = nothing_finished()
@@ -109,7 +109,7 @@ def find_finished(plan: Sequence[PlannedCell], folder: Path, retry_failed: bool)
 
 
 def _rounds_to_find(planned: PlannedCell, there: Mapping[Path, Sequence[int]]) -> Iterable[int]:
-    """The rounds that are asked for, or all there are where none are named."""
+    """The rounds that the cell is to have, or all existing ones if their number is open."""
     if planned.rounds is not None:
         return range(planned.rounds)
     return sorted(there.get(planned.cell.folder, ()))
@@ -135,9 +135,9 @@ def _read(path: Path) -> Record | str:
 
 
 def _is_outdated(record: Record, planned: PlannedCell, retry_failed: bool) -> bool:
-    """Whether the round is to be measured all the same.
+    """Whether the round is measured again despite its record.
 
-    What was declared unsupported without a process is, once the plan says that it runs.
+    So is one that was declared unsupported without a process, if the plan now says it can run.
     """
     if record.status == "unsupported" and planned.reason is None:
         return retry_failed or not record.environment
@@ -145,14 +145,14 @@ def _is_outdated(record: Record, planned: PlannedCell, retry_failed: bool) -> bo
 
 
 def _belongs(record: Record, planned: PlannedCell, round_index: int) -> str | None:
-    """Why ``record`` is not the one of this cell and round, if it is not."""
+    """Why ``record`` does not belong to this cell and round, or None."""
     if (record.cell_hash, record.round) == (planned.cell.hash, round_index):
         return None
     return f"the record of round {record.round} of cell {record.cell_hash}, in the wrong place"
 
 
 def set_aside(path: Path, word: str = "unreadable") -> Path:
-    """Rename a file that is not a record, so that it is neither read nor lost. Raises OSError."""
+    """Rename a file so that it is kept but not read as a record; its new path. Raises OSError."""
     names = (f"{word}{'' if n == 0 else n}-{path.name}" for n in count())
     aside = next(new for name in names if not (new := path.with_name(name)).exists())
     path.rename(aside)
@@ -160,7 +160,7 @@ def set_aside(path: Path, word: str = "unreadable") -> Path:
 
 
 def differences(there: Sequence[Environment], here: Environment) -> list[str]:
-    """Which facts of ``here`` differ from the nearest of the environments ``there``."""
+    """How ``here`` differs from the most similar environment of ``there``, one sentence a fact."""
     return min((_differences(other, here) for other in there), key=len)
 
 
@@ -176,8 +176,8 @@ def _differences(there: Environment, here: Environment) -> list[str]:
     ]
     unknown = [name for name in new if name not in old and not _is_listed(name)]
     if parts := dict.fromkeys(name.partition(".")[0] for name in unknown):
-        told = ", ".join(parts)
-        sentences.append(f"made by an older sd_bench, which did not record all of {told}")
+        names_of_parts = ", ".join(parts)
+        sentences.append(f"made by an older sd_bench, which did not record all of {names_of_parts}")
     return sentences
 
 
@@ -186,7 +186,7 @@ def _is_listed(name: str) -> bool:
 
 
 def _shortly(old: Any, new: Any) -> tuple[str, str]:
-    """Both values; of texts of many lines, such as torch's build, the first lines that differ."""
+    """Both values as text; of texts with many lines only the first lines that differ."""
     texts = ["not set" if value is None else str(value) for value in (old, new)]
     pairs = zip_longest(*(text.splitlines() for text in texts), fillvalue="")
     first, second = next(((a, b) for a, b in pairs if a != b), ("", ""))

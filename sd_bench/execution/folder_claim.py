@@ -1,9 +1,10 @@
-"""Who works in a folder that many machines share: one file, created exclusively, that names a job.
+"""A claim on a folder that many machines share: one file, created exclusively, that names a job.
 
-A lock that ends with its process (``flock``) does not hold across machines on every NFS. Here the
-holder writes a beat into its file instead, about once a second. A claim whose file says the same
-for as long as others are patient is a dead job's: it is renamed and the next one takes its place. A
-holder that has been taken for dead finds at its next beat that the file is not its own any more.
+A lock that ends with its process (``flock``) does not work across machines on every NFS. Instead
+the holder writes a heartbeat to its file about once a second. If the file does not change for as
+long as another job is willing to wait, the holder is taken for dead: its file is renamed and the
+other job takes its place. A holder that was wrongly taken for dead finds at its next heartbeat that
+the file is no longer its own.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from msgspec import Struct
 from sd_bench.errors import ConfigError
 from sd_bench.regular_files import read_json
 
-#: The file that says whose the folder is.
+#: The file that names the folder's holder.
 CLAIM_FILE = ".job"
-#: What tells a command that its job holds the claim on the folder: the token in that file.
+#: The variable with the claim's token, by which a command knows that its job holds the folder.
 VARIABLE = "SD_BENCH_JOB_CLAIM"
-#: How often others look whether a claim is still beating, in seconds.
+#: Seconds between two looks at another's heartbeat.
 _LOOK_S = 1.0
 _LARGEST = 2**12
 
@@ -34,8 +35,8 @@ _LARGEST = 2**12
 class Process(Struct, frozen=True, kw_only=True):
     """A process on some machine.
 
-    ``host`` names the machine, its boot and the process's namespace: where all are the same, a
-    process that is not there is dead.
+    ``host`` names the machine, its boot and the process's namespace. On the same host a process
+    that does not exist is dead.
     """
 
     host: str
@@ -47,7 +48,7 @@ class Process(Struct, frozen=True, kw_only=True):
 
     @property
     def is_gone(self) -> bool:
-        """Whether it was one of this machine's and is no more."""
+        """Whether it was a process of this host that no longer exists."""
         if self.host != _host():
             return False
         try:
@@ -60,7 +61,7 @@ class Process(Struct, frozen=True, kw_only=True):
 
 
 class Holder(Struct, frozen=True, kw_only=True):
-    """Who holds a claim: a scheduler's ``job`` in words, on its ``node``, in a process.
+    """The holder of a claim: a scheduler's ``job`` in words, its ``node`` and its process.
 
     ``beat`` counts up while it lives.
     """
@@ -73,12 +74,12 @@ class Holder(Struct, frozen=True, kw_only=True):
 
 
 class LostClaimError(Exception):
-    """Another job has taken the holder for dead and works in the folder now."""
+    """Another job has taken the holder for dead and now works in the folder."""
 
 
 @dataclass(slots=True)
 class FolderClaim:
-    """A folder that is this process's until ``release``; call ``beat`` about once a second."""
+    """A folder that this process holds until ``release``; call ``beat`` about once a second."""
 
     path: Path
     _file: int
@@ -89,7 +90,7 @@ class FolderClaim:
         return self._holder.token
 
     def beat(self) -> None:
-        """Show that the holder lives. Raises LostClaimError if the claim is another's by now."""
+        """Write a heartbeat. Raises LostClaimError if another job has taken the claim."""
         try:
             is_mine = os.path.samestat(self.path.stat(), os.fstat(self._file))
         except FileNotFoundError:
@@ -100,7 +101,7 @@ class FolderClaim:
         _write(self._file, self._holder)
 
     def release(self) -> None:
-        """Give the folder back, if it is still this process's."""
+        """Release the folder, if this process still holds it."""
         if self._file < 0:
             return
         try:
@@ -115,10 +116,10 @@ class FolderClaim:
 def take_claim(
     folder: Path, job: str, node: str, patience_s: float, waiting: Callable[[str], None]
 ) -> FolderClaim:
-    """Make ``folder`` this process's, once whoever had it is gone.
+    """Claim ``folder`` for this process, unless a living job holds it.
 
-    ``waiting`` is called with who that is where it takes a while. Raises ConfigError if the other
-    one lives, OSError if the folder cannot be written.
+    If that takes a while, ``waiting`` is called with the other job. Raises ConfigError if it
+    lives, OSError if the folder cannot be written.
     """
     path = folder / CLAIM_FILE
     process = Process.this()
@@ -135,7 +136,7 @@ def take_claim(
 
 
 def holder_of(folder: Path) -> Holder | None:
-    """Who has written that the folder is its own; dead by now, perhaps."""
+    """The holder in the folder's claim file, who may be dead; None without one."""
     try:
         found: Holder = read_json(folder / CLAIM_FILE, _LARGEST, Holder)
         return found
@@ -144,16 +145,13 @@ def holder_of(folder: Path) -> Holder | None:
 
 
 def living_holder(folder: Path) -> Holder | None:
-    """Who holds the folder, unless that was a process of this machine that is no more."""
+    """The holder of the folder, unless it is a process of this host that no longer exists."""
     holder = holder_of(folder)
     return None if holder is None or holder.process.is_gone else holder
 
 
 def check_not_anothers(folder: Path) -> bool:
-    """Whether the job that this command belongs to holds the ``folder``.
-
-    Raises ConfigError if another one does.
-    """
+    """Whether this command's job holds the ``folder``. Raises ConfigError if another one does."""
     holder = holder_of(folder)
     if holder is None:
         return False
@@ -168,7 +166,7 @@ def check_not_anothers(folder: Path) -> bool:
 
 
 def _remove_if_dead(path: Path, patience_s: float, waiting: Callable[[str], None]) -> None:
-    """Put a dead job's claim out of the way. Raises ConfigError if the job lives."""
+    """Remove a dead job's claim. Raises ConfigError if the job lives."""
     try:
         judged = path.stat()
         before = _text_of(path)
@@ -183,9 +181,9 @@ def _remove_if_dead(path: Path, patience_s: float, waiting: Callable[[str], None
                     raise ConfigError(f"{path.parent}: {owner} works there")
         aside = next(n for i in count() if not (n := path.with_name(f"{path.name}-{i}")).exists())
         path.rename(aside)
-    except FileNotFoundError:  # given back, or taken over by another
+    except FileNotFoundError:  # released, or taken over by another
         return
-    if not os.path.samestat(aside.stat(), judged):  # another has taken over between: it is alive
+    if not os.path.samestat(aside.stat(), judged):  # a living job has taken over meanwhile
         os.link(aside, path)
         aside.unlink()
         raise ConfigError(f"{path.parent}: another job works there")
@@ -200,11 +198,11 @@ def _write(file: int, holder: Holder) -> None:
 
 
 def _text_of(path: Path) -> bytes:
-    return path.read_bytes()[:_LARGEST]  # opened again each time: NFS asks its server then
+    return path.read_bytes()[:_LARGEST]  # reopened each time, which makes NFS ask its server
 
 
 def _host() -> str:
-    """This machine since its last start, and the numbering of processes that this one is in."""
+    """This machine, its boot and this process's namespace, within which a pid is unique."""
     return "/".join((socket.gethostname(), _boot(), _namespace()))
 
 

@@ -1,10 +1,11 @@
 """A server that has imported all that a round needs, and forks a process for each round.
 
 ``python -m sd_bench.execution.fork_server FD``: FD is a socket to the launcher, which sends the
-request, the output and the report pipe of a round as open files. The launcher hears, in JSON:
-``{"ready": seconds}`` of importing, or ``{"cannot": reason}``, once; ``{"pid": number}`` of a
-round's process as soon as it leads a group of its own; ``{"ended": exit code}``, negative for a
-signal. That process is reaped when the launcher answers: until then nothing else has its number.
+request, the output and the report pipe of a round as open files. The server answers in JSON: once
+``{"ready": seconds}``, the time of importing, or ``{"cannot": reason}``; then for each round
+``{"pid": number}`` as soon as its process leads a process group, and ``{"ended": exit code}``,
+negative for a signal. It reaps the process when the launcher acknowledges that, so that the number
+is not reused before.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from sd_bench.execution import worker  # noqa: E402
 from sd_bench.execution.address_layout import shift_addresses  # noqa: E402
 from sd_bench.execution.shared_pages import copy_shared_pages  # noqa: E402
 
-#: What every round imports. Not xFormers, whose import touches the device, and nothing that only a
-#: compiled cell needs: the round does that itself.
+#: The modules that every round imports. Not xFormers, whose import touches the device, and nothing
+#: that only compiled cells need: their rounds import those.
 _MODULES = (
     "torch",
     "sd_bench.measurement.environment_facts",
@@ -43,7 +44,7 @@ _NUM_FILES = 3
 
 
 def main(socket_fd: int) -> None:
-    """Serve until the launcher closes its end, or has died."""
+    """Serve until the launcher closes its end of the socket, or dies."""
     worker.die_with_parent()
     launcher = socket.socket(fileno=socket_fd)
     launcher.set_inheritable(False)
@@ -67,11 +68,11 @@ def _import_all() -> None:
 
 
 def why_not_to_fork() -> str | None:
-    """Why a process forked from this one would not be as good as new, or None if it would.
+    """Why a process forked from this one would not be as good as a fresh one, or None.
 
-    Only the thread that forks is in the child: a pool of other threads is lost. A
-    library that keeps one and knows (numpy's OpenBLAS) takes it down as its process forks, so that
-    what counts are the threads after a first fork.
+    Only the thread that forks exists in the child; a library's pool of threads is lost. Some
+    libraries (numpy's OpenBLAS) end their pool when the process forks, so threads are counted after
+    a first fork.
     """
     pid = os.fork()
     if pid == 0:
@@ -98,13 +99,13 @@ def _open_files() -> list[str]:
     for link in Path("/proc/self/fd").iterdir():
         try:
             names.append(str(link.readlink()))
-        except OSError:  # the folder's own, closed by now
+        except OSError:  # the descriptor of this listing, closed by now
             continue
     return names
 
 
 def _receive(launcher: socket.socket) -> list[int]:
-    """The open files of the next round; none if there will be no other."""
+    """The open files of the next round; empty if there is none."""
     try:
         _, files, _, _ = socket.recv_fds(launcher, 1, _NUM_FILES)
     except ConnectionError:
@@ -132,7 +133,7 @@ def _become_worker(
 ) -> NoReturn:
     try:
         worker.die_with_parent()
-        if os.getppid() != server:  # it had died before that was set
+        if os.getppid() != server:  # the server died before that took effect
             os._exit(1)
         os.setsid()
         request, log, report = files

@@ -1,4 +1,4 @@
-"""The jobs of a Hydra multirun, composed together: they have nearly everything in common."""
+"""Composes the jobs of a Hydra multirun together, since they share nearly everything."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def compose_jobs(
 ) -> list[Job]:
     """A job for each list of overrides, in their order, numbered from ``first_index``.
 
-    Says how far it is where it takes long. Raises what Hydra raises, and ConfigError.
+    Shows its progress if it takes long. Raises whatever Hydra raises, and ConfigError.
     """
     jobs: list[Job] = []
     with closing(counted(job_overrides, "cells composed")) as each:

@@ -1,4 +1,4 @@
-"""Cells that a matrix loses where the configuration asks for it: unsupported or asked for twice."""
+"""Cells to leave out of a matrix with ``leave_out_unsupported``: unsupported or repeated ones."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from sd_bench.execution.cell import Cell, CellKey
 from sd_bench.execution.plan import PlannedCell, make_plan
 
-#: Why a cell is left out that is the same as an earlier one: nobody needs to know.
+#: The reason for leaving out a cell that is the same as an earlier one, which is not shown.
 _TWICE = ""
 
 
 def find_unsupported(
     cells: Sequence[Cell], plan_cells: Callable[[Sequence[Cell]], list[PlannedCell]] = make_plan
 ) -> dict[int, str]:
-    """The cells to leave out, by their place in ``cells``, each with the reason.
+    """The cells to leave out, by their index in ``cells``, each with the reason.
 
-    ``plan_cells`` says what can run. None where no cell would be left: they are declared
-    unsupported then, as any other matrix is.
-    Raises ConfigError for a cell that no machine can run.
+    ``plan_cells`` finds out which can run. If no cell would be left, none is left out, and they are
+    recorded as unsupported. Raises ConfigError for a cell that no machine can run.
     """
     if not any(cell.config.leave_out_unsupported for cell in cells):
         return {}
@@ -35,7 +34,7 @@ def find_unsupported(
 
 
 def say_left_out(cells: Sequence[Cell], reasons: Mapping[int, str]) -> list[str]:
-    """One line for each implementation and reason: ``left out: openvino: ... (2 cells)``."""
+    """A line for each implementation and reason: ``left out: openvino: ... (2 cells)``."""
     counts: dict[tuple[str, str], int] = defaultdict(int)
     for at, reason in reasons.items():
         if reason != _TWICE:

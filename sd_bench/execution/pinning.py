@@ -1,6 +1,6 @@
-"""What a configuration takes from files, fixed before anything runs (no torch).
+"""Fixes what a configuration takes from files, before anything runs (no torch).
 
-Afterwards it says by itself what a round computes: the prompts, and which weights.
+Afterwards the configuration itself holds the prompts and identifies the weights.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sd_bench.regular_files import read_text, reason_of
 from sd_bench.weights.checkpoint import digest, open_checkpoint
 from sd_bench.weights.checkpoint_fit import check_fits, recognise
 
-#: Bytes: a hundred thousand prompts.
+#: In bytes: enough for a hundred thousand prompts.
 _LARGEST_PROMPT_FILE = 2**24
 
 
@@ -56,11 +56,11 @@ def _read_prompts(path: Path) -> list[str]:
 
 
 def recognised_model(overrides: Sequence[Override]) -> tuple[str, str] | None:
-    """The checkpoints that the command line names, and the model that they hold.
+    """The checkpoints that the overrides name, and the model that they hold.
 
-    ``None`` where there is nothing to recognise: no weights are named, or a model is. Raises
-    ConfigError if one cannot be read, if it may be either of two models, and if several hold
-    different ones.
+    ``None`` if there is nothing to recognise: no weights are named, or a model is. Raises
+    ConfigError if a checkpoint cannot be read or may be one of several models, or if several
+    checkpoints hold different models.
     """
     named = {override.key_or_group for override in overrides if not override.is_delete()}
     if {"model_version", "experiment"} & named or "weights" not in named:
@@ -69,7 +69,7 @@ def recognised_model(overrides: Sequence[Override]) -> tuple[str, str] | None:
     try:
         composed = composed_values(overrides, "weights")
     except (HydraException, OmegaConfBaseException):
-        return None  # made of what only the whole configuration says
+        return None  # they depend on the rest of the configuration
     found = {
         weights: _only_model(weights, recognise(open_checkpoint(Path(weights)), models))
         for weights in composed

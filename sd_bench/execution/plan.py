@@ -1,4 +1,4 @@
-"""The plan: every cell, how many rounds of it, and what cannot run here and why."""
+"""The plan: every cell, its number of rounds, and why it cannot run here, if so."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from sd_bench.execution.compile_cache import why_no_cache
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedCell:
-    """``reason`` is why it cannot run; then there is one record of it, and no process.
+    """A cell of the plan.
 
-    ``flaw`` is why its rounds will be invalid, if that is known before they run.
+    ``reason`` is why it cannot run; then it gets one record, without a process. ``flaw`` is why
+    its rounds will be invalid, if that is known before they run.
     """
 
     cell: Cell
@@ -33,20 +34,20 @@ class PlannedCell:
 
     @property
     def rounds(self) -> int | None:
-        """How many rounds it gets; ``None`` if that is for the verdicts to say."""
+        """How many rounds the cell gets; ``None`` if the verdicts decide."""
         return self.cell.config.protocol.rounds if self.reason is None else 1
 
 
 def make_plan(cells: Sequence[Cell]) -> list[PlannedCell]:
-    """Check every cell before the first one runs. Raises ConfigError, naming the cell."""
+    """The plan for this machine, with every cell checked. Raises ConfigError, naming the cell."""
     return _make_plan(cells, cells, _plan_here)
 
 
 def plan_elsewhere(cells: Sequence[Cell], counted: Iterable[Cell]) -> list[PlannedCell]:
-    """The plan for machines that are not this one, by what ``conf/`` says of their devices.
+    """The plan for other machines, with the devices that ``conf/`` describes.
 
-    The interpreters are taken to be the same there. ``counted`` are the cells once more, given by
-    what says how far it is. Raises ConfigError, naming the cell.
+    The interpreters are assumed to be the same there. ``counted`` yields the same cells and shows
+    the progress. Raises ConfigError, naming the cell.
     """
     return _make_plan(cells, counted, _plan_elsewhere)
 
@@ -89,13 +90,13 @@ def _plan_here(cell: Cell) -> PlannedCell:
 
 
 def flaws_in(plan: Sequence[PlannedCell]) -> list[str]:
-    """Every reason for which rounds of the plan will be invalid, each once."""
-    told = (
+    """Every reason why rounds of the plan will be invalid, each once."""
+    sentences = (
         f"{planned.flaw}: rounds with compile={planned.cell.config.compile.mode} will be invalid"
         for planned in plan
         if planned.flaw is not None and planned.reason is None
     )
-    return list(dict.fromkeys(told))
+    return list(dict.fromkeys(sentences))
 
 
 def scaled_in(plan: Sequence[PlannedCell]) -> list[str]:

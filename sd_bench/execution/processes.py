@@ -1,6 +1,6 @@
-"""The process that measures a round, as the launcher holds it: spawned, or forked by a server.
+"""The launcher's handles of a round's process: spawned, or forked by a server.
 
-Both have the same four: ``kind``, ``files``, ``poll`` and ``end``.
+Both have ``kind``, ``files``, ``poll`` and ``end``.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 
-#: How long a server may take to tell that a process is over which has been killed.
+#: Seconds that a server may take to report the end of a killed process.
 _ANSWER_LIMIT_S = 10.0
-#: Rounds of a server, after which another takes its place. Those of one server share where all that
-#: was imported lies in memory, which is a matter of chance and changes how fast a call is.
+#: The number of rounds after which a server is replaced. Its rounds share the addresses of all that
+#: was imported, which are a matter of chance and change how fast a call is.
 ROUNDS_OF_A_SERVER = 4
-#: Servers that are kept while nothing runs in them; each holds some hundreds of MB.
+#: The number of idle servers to keep; each holds some hundreds of MB.
 _MOST_IDLE = 4
 
-#: Characters of a server's last output that are shown.
+#: The most characters of a server's last line that are shown.
 _LONGEST_LINE = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundFiles:
-    """The open files of a round's process: its standard input, its output, its report pipe."""
+    """The open files of a round's process: its stdin, its stdout and stderr, its report pipe."""
 
     request: int
     output: int
@@ -42,7 +42,7 @@ class RoundFiles:
 
 @dataclass(frozen=True, slots=True)
 class StartUp:
-    """What a process begins with, and what a server is for: the interpreter and its variables."""
+    """The interpreter and environment variables of a process; a server serves one combination."""
 
     executable: str
     environment: frozenset[tuple[str, str]]
@@ -53,7 +53,7 @@ class StartUp:
 
 
 class ServerLostError(Exception):
-    """A server has died, or will not fork, with the reason. The round has no process any more."""
+    """A server has died or refuses to fork; the message says why. The round has no process."""
 
 
 class SpawnedProcess:
@@ -75,7 +75,7 @@ class SpawnedProcess:
 
     @property
     def files(self) -> list[int]:
-        """What becomes readable when the process ends; none where the system has no such thing."""
+        """A file descriptor that becomes readable when the process ends, if the system has one."""
         return [] if self._end_fd is None else [self._end_fd]
 
     def poll(self) -> int | None:
@@ -83,7 +83,7 @@ class SpawnedProcess:
         return self._process.poll()
 
     def end(self) -> int:
-        """End the whole process group, compile helpers included, reap it and give the exit code."""
+        """End and reap the process group, compile helpers included; return the exit code."""
         _kill_group(self._process.pid)
         if self._end_fd is not None:
             os.close(self._end_fd)
@@ -92,7 +92,7 @@ class SpawnedProcess:
 
 
 class ForkServer:
-    """A server's process, and the process that it has forked last; it forks one at a time."""
+    """A server's process, and the process that it forked last; it forks one at a time."""
 
     kind = "fork"
 
@@ -118,7 +118,7 @@ class ForkServer:
             )  # fmt: skip
 
     def begin(self, files: RoundFiles) -> None:
-        """Have a process forked, as soon as all is imported. Raises ServerLostError."""
+        """Ask for a process, which is forked once all is imported. Raises ServerLostError."""
         self._pid = self._exit_code = None
         self._rounds_left -= 1
         try:
@@ -128,7 +128,7 @@ class ForkServer:
 
     @property
     def files(self) -> list[int]:
-        """What becomes readable when the process, or the server, ends."""
+        """A file descriptor that becomes readable when the process or the server ends."""
         return [self._socket.fileno()]
 
     def poll(self) -> int | None:
@@ -139,7 +139,7 @@ class ForkServer:
         return self._exit_code
 
     def end(self) -> int:
-        """End the round's process group and give the exit code; the server too if it must be."""
+        """End the round's process group, and the server if it does not answer; the exit code."""
         if self._pid is not None:
             _kill_group(self._pid)
             self._wait_for_its_end()
@@ -147,11 +147,11 @@ class ForkServer:
             self.close()
             return -signal.SIGKILL
         with suppress(OSError):
-            self._socket.send(b".")  # now it may be reaped
+            self._socket.send(b".")  # now the server may reap it
         return self._exit_code
 
     def close(self) -> None:
-        """End the server, and whatever it has forked dies with it."""
+        """End the server; a process that it has forked dies with it."""
         if self._process.returncode is None:
             _kill_group(self._process.pid)
             self._process.wait()
@@ -161,11 +161,11 @@ class ForkServer:
 
     @property
     def is_usable(self) -> bool:
-        """Whether it can fork another, and may."""
+        """Whether it is alive and has rounds left."""
         return self._rounds_left > 0 and self._why_lost is None and self._process.poll() is None
 
     def _last_line(self) -> str:
-        """The server's last output, if any; mostly from what it imports."""
+        """The server's last line of output, or an empty string."""
         self._output.seek(0)
         lines = self._output.read().decode(errors="replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), "")[:_LONGEST_LINE]
@@ -183,19 +183,19 @@ class ForkServer:
     def _hear(self) -> None:
         while self._why_lost is None:
             try:
-                said = self._socket.recv(4096)
+                data = self._socket.recv(4096)
             except BlockingIOError:
                 return
-            except ConnectionResetError:  # once, before output that we had not read
+            except ConnectionResetError:  # raised once if it died with unread messages
                 continue
             except OSError:
-                said = b""
-            if not said:
+                data = b""
+            if not data:
                 when = "after" if self.is_ready else "before"
                 last = f": {line}" if (line := self._last_line()) else ""
                 self._why_lost = f"the server that forks rounds died {when} it was ready{last}"
                 return
-            message = json.loads(said)
+            message = json.loads(data)
             if "ready" in message:
                 self.is_ready, self.import_s = True, message["ready"]
             elif "cannot" in message:
@@ -207,7 +207,7 @@ class ForkServer:
 
 
 class ForkServers:
-    """The servers of a sweep, one for each start-up; none outlives the context."""
+    """The servers of a sweep, each for one start-up; all end with the context."""
 
     def __init__(self) -> None:
         self._all: list[ForkServer] = []
@@ -228,11 +228,11 @@ class ForkServers:
 
     @property
     def import_s(self) -> float:
-        """Seconds that the servers have imported for, all together."""
+        """The sum of the servers' seconds of importing."""
         return sum(server.import_s for server in self._all)
 
     def take(self, start_up: StartUp) -> ForkServer | str:
-        """A server that is free, or the reason why rounds are not forked from such a one."""
+        """A free server for ``start_up``, or the reason why its rounds cannot be forked."""
         if sys.platform != "linux":
             return "only Linux has what a fork server needs"
         if (refusal := self._refusals.get(start_up)) is not None:
@@ -247,7 +247,7 @@ class ForkServers:
         return server
 
     def give_back(self, server: ForkServer) -> None:
-        """Its round is over."""
+        """Take a server back whose round is over."""
         if not server.is_usable:
             server.close()
             return
@@ -256,7 +256,7 @@ class ForkServers:
             self._idle.pop(0).close()
 
     def give_up(self, server: ForkServer, why: str) -> None:
-        """It was lost. One that was never ready would be lost again."""
+        """Close a lost server; if it was never ready, no other is started for its start-up."""
         if not server.is_ready:
             self._refusals[server.start_up] = why
         server.end()
@@ -269,9 +269,9 @@ def _kill_group(leader: int) -> None:
 
 
 def _watch_end(pid: int) -> int | None:
-    """A file that becomes readable when the process ends, where the system has such a thing.
+    """A file descriptor that becomes readable when the process ends, or None if unsupported.
 
-    The pipe alone would not tell: a child that the worker leaves behind may hold it open.
+    The end of its pipes is not enough: a child that the worker leaves behind may hold them open.
     """
     try:
         return os.pidfd_open(pid)

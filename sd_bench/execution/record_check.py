@@ -1,4 +1,4 @@
-"""Whether what lies in the place of a round's record is what a worker measured in that round."""
+"""Checks that a round's record file is what the worker measured in that round."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pathlib import Path
 from sd_bench.records import Record, RecordError, read_record
 from sd_bench.records.files import LARGEST_RECORD
 
-#: How a worker may say that its round has ended; the launcher alone says the others.
+#: Statuses that a worker may report; only the launcher sets the others.
 _WORKERS_STATUSES = ("ok", "unsupported", "oom", "failed", "invalid")
-#: What the launcher has asked for, and the record has to repeat.
+#: Fields that the launcher has set, and that the record must repeat.
 _GIVEN = ("cell_hash", "choices", "round", "position", "sweep", "job", "config")
-#: Clocks of two processes, and the time between two lines.
+#: How far the times of two processes may differ.
 _CLOCKS_AGREE_S = 0.1
 
 
 class NotTheRecordError(Exception):
-    """What is wrong with what lies there."""
+    """The file is not the round's record; the message says why."""
 
 
-#: Which file lies somewhere: none, or one that is replaced by any other.
+#: Identifies a file until it is replaced; None if there is none.
 Stamp = tuple[int, int] | None
 
 
@@ -36,9 +36,11 @@ def stamp_of(path: Path) -> Stamp:
 def record_left(
     path: Path, before: Stamp, asked: Record, fingerprints: Sequence[str], lived_s: float
 ) -> Record:
-    """The record of the round that ``asked`` is the blank of, whose process lived ``lived_s``.
+    """The record at ``path``, if it is one of the round for which ``asked`` is the blank record.
 
-    ``before`` is what was at ``path`` when that began. Raises NotTheRecordError.
+    ``before`` is the stamp of ``path`` when the round started, ``fingerprints`` are the allowed
+    environments (all if empty), ``lived_s`` is how long the process lived. Raises
+    NotTheRecordError.
     """
     if (stamp := stamp_of(path)) is None or stamp == before:
         raise NotTheRecordError("it wrote no record")
@@ -63,14 +65,14 @@ def _faults(
         if getattr(record, name) != getattr(asked, name):
             yield f"is of another round: its {name} is not the requested one"
     if record.status not in _WORKERS_STATUSES:
-        yield f"says {record.status}, which no worker says"
+        yield f"has the status {record.status}, which a worker never reports"
     if (record.reason is None) != (record.status == "ok"):
-        yield f"says {record.status}, for the reason {record.reason!r}"
+        yield f"has the status {record.status} for the reason {record.reason!r}"
     fingerprint = record.environment.get("fingerprint")
     if record.environment and not isinstance(fingerprint, str):
         yield "has an environment without a fingerprint"
     if fingerprints and record.environment and fingerprint not in fingerprints:
-        yield "is of an environment that cannot be mixed with the others"
+        yield "is from an environment that cannot be mixed with the others"
     if record.status == "ok":
         yield from _faults_of_a_result(record, lived_s)
 
@@ -78,14 +80,14 @@ def _faults(
 def _faults_of_a_result(record: Record, lived_s: float) -> Iterator[str]:
     times, num_timed = record.times, record.config["protocol"]["n_iter"]
     if times is None or record.output is None or record.memory is None or not record.environment:
-        yield "says ok, but lacks times, memory, output or environment"
+        yield "is ok, but lacks times, memory, output or environment"
         return
     proof = record.kernel_proof
     if proof is None or not (proof.proven or proof.unprovable):
-        yield "says ok without a kernel proof"
+        yield "is ok without a kernel proof"
     if len(times.iterations) != num_timed:
-        yield f"says ok with {len(times.iterations)} of {num_timed} timed iterations"
+        yield f"is ok with {len(times.iterations)} of {num_timed} timed iterations"
     if any(iteration.total_s <= 0 for iteration in times.iterations):
-        yield "says ok with a timed iteration that took no time"
+        yield "is ok with a timed iteration that took no time"
     if max(times.runtime_s, times.worker_s or 0.0) > lived_s + _CLOCKS_AGREE_S:
         yield f"holds more time than the {lived_s:.1f} s that its process lived"

@@ -1,4 +1,4 @@
-"""Run the rounds of a plan in their order, as many at a time as there are slots for."""
+"""Runs the rounds of a plan in their order, as many at a time as there are slots."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from sd_bench.execution.worker_process import (
 from sd_bench.measurement.disturbances import OTHERS_ON_GPU, disturbances
 from sd_bench.records import FirstAttempt, Record
 
-#: What the file of a round is called that was disturbed and measured again.
+#: The prefix of the record file of a disturbed round that was measured again.
 _DISTURBED = "disturbed"
 
 
 class RoundWatcher(Protocol):
-    """Called with what the rounds do; during a timed call only with its phases."""
+    """Receives the events of rounds; during a timed call only its phases."""
 
     def round_started(self, planned: PlannedCell, round_index: int) -> None: ...
 
@@ -48,12 +48,11 @@ def run_rounds(
     repeats: Repeats,
     is_ending: Callable[[], bool] = lambda: False,
 ) -> Generator[tuple[Turn, Record], None, None]:
-    """Each turn with its record, as they end. A round begins when the one before is over.
+    """Yield each turn with its record, as they end. A round starts when the one before is over.
 
-    Once it ``is_ending`` none begins any more; those under way are finished.
-
-    A turn that was disturbed is measured once more where its protocol says so; its record is then
-    that of the second time, whatever the two have measured.
+    Once ``is_ending()`` is true, the turns under way finish and no other starts. A disturbed turn
+    is measured once more if its protocol says so; its record is then the second one, whatever the
+    two measured.
 
     Raises ConfigError in another environment than ``finished`` allows, OSError if the sweep's
     folder cannot be written. No worker outlives the iterator.
@@ -107,12 +106,12 @@ def _run_round(
 
 @dataclass(slots=True)
 class Repeats:
-    """Which rounds are measured once more, with at most ``left_s`` seconds of first attempts."""
+    """Decides which rounds are measured again, while ``left_s`` seconds of rounds remain for it."""
 
     left_s: float
 
     def why_again(self, turn: Turn, record: Record) -> list[str]:
-        """By what a round was disturbed that is to be measured again; empty if it is not."""
+        """What disturbed a round that is to be measured again; empty if it is not to be."""
         wanted = turn.planned.cell.config.protocol.retry_disturbed
         if not wanted or record.status != "ok" or turn.first_attempt is not None:
             return []
@@ -129,11 +128,11 @@ def _second_time(turn: Turn, reasons: list[str]) -> Turn:
 
 
 def _startable(waiting: list[Turn], slots: Slots) -> Iterator[tuple[Turn, Slot | None, float]]:
-    """Take from ``waiting`` what can begin now: with a slot, or without a process at all.
+    """Take from ``waiting`` the turns that can start now, with a slot or without a process.
 
-    With the seconds that other commands kept the slot.
+    Yields each with its slot and the seconds that other commands kept it.
     """
-    taken: set[str] = set()  # what need not be asked for once more
+    taken: set[str] = set()  # GPUs without a free slot
     for turn in list(waiting):
         gpu = turn.planned.cell.config.gpu
         if turn.planned.reason is not None:
@@ -159,7 +158,7 @@ def _start(
     allowed = finished.environments_of(config)
     warnings = []
     if waited_s:
-        warnings = [f"began {waited_s:.1f} s later: another command measured on the same device"]
+        warnings = [f"started {waited_s:.1f} s late: another command measured on the same device"]
     if slot.device is not None and (others := foreign_processes(slot.device)):
         name = f"{slot.device.name}, {slot.device.uuid}"
         warnings += [f"{OTHERS_ON_GPU} ({name}) at the start: {', '.join(others)}"]
@@ -173,9 +172,9 @@ def _start(
 def _wait(
     running: list[RunningRound], report: Callable[[str], None], is_kept_waiting: bool
 ) -> list[RunningRound]:
-    """Wait for the next news of any worker; gives those that are over.
+    """Wait until some worker reports something or ends; return those that are over.
 
-    It takes no longer than a moment if ``is_kept_waiting`` by another command.
+    Returns after a moment if another command keeps a turn waiting (``is_kept_waiting``).
     """
     deadlines = [worker.deadline for worker in running if worker.deadline is not None]
     left_s = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
@@ -197,6 +196,6 @@ def _finish(ended: RunningRound, finished: Finished) -> Record:
         allowed = finished.environments_of(cell.config)
         differing = "; ".join(differences(allowed, error.environment))
         raise ConfigError(
-            f"resume: the records in {cell.sweep_folder} are of another environment: "
+            f"resume: the records in {cell.sweep_folder} are from another environment: "
             f"{differing}; undo that, name another folder, or mix both with mix_environments=true"
         ) from None

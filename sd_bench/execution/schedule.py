@@ -1,10 +1,10 @@
-"""Which rounds come next: the whole matrix again, less the cells whose verdicts are in.
+"""Decides which rounds come next: the whole matrix again, without cells whose verdicts are decided.
 
-The first round is for all cells, and so are those up to the first look, unless the budget has no
-room for that: then cells whose rounds take much longer than others' rest after the first one or
-two, so that what is left comes to verdicts. At each planned look the comparisons are judged by the
-rule that the analysis judges by; cells of which every comparison is decided rest, and the others
-get rounds up to the next look, while there is time.
+All cells get the rounds up to the first look. If the budget has no room for that, cells whose
+rounds take much longer than others' rest after the first one or two, so that the others reach
+verdicts. At each planned look the comparisons are judged as the analysis judges them; cells whose
+comparisons are all decided rest, and the others get rounds up to the next look, while there is
+time.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from sd_bench.measurement.disturbances import disturbances
 from sd_bench.records import Record
 from sd_bench.verdicts.comparisons import Comparison
 
-#: What a round takes besides its worker's own life.
+#: Seconds of a round outside its worker's life.
 _AROUND_A_WORKER_S = 0.5
-#: A cell is costly whose rounds take so many times as long as those of the cell in the middle.
+#: A cell is costly if its rounds take this many times as long as the median cell's.
 _COSTLY = 3.0
 
 
 class LookWatcher(Protocol):
-    """Called with the results of the looks."""
+    """Receives the results of the looks."""
 
     def looked(self, rounds: int, comparisons: Sequence[Comparison], going_on: int) -> None: ...
 
@@ -43,11 +43,11 @@ class LookWatcher(Protocol):
 
 @dataclass(slots=True)
 class Schedule:
-    """The rounds of a sweep, found while it runs.
+    """The rounds of a sweep, decided while it runs.
 
-    ``records`` are those of all rounds so far, by cell and round; whoever runs the rounds adds to
-    them. ``deadline`` is on the monotonic clock. A round of the matrix that is under way then is
-    finished; after the first look none is begun that would end later.
+    ``records`` are those of all rounds so far, by cell and round; the caller that runs the rounds
+    adds to them. ``deadline`` is on the monotonic clock. A round of the matrix that is under way
+    then is finished; after the first look no round starts that would end later.
     """
 
     plan: Sequence[PlannedCell]
@@ -92,13 +92,13 @@ class Schedule:
                 yield turns
 
     def _rest_what_does_not_fit(self, rounds: int) -> None:
-        """Let costly cells rest, if the first look's rounds of all cells take too long.
+        """Let costly cells rest, if the rounds of all cells up to the first look take too long.
 
-        Costly is what takes ``_COSTLY`` times as long as cells do in the middle, as those do that
-        compile in each process; a disturbed round tells nothing of that. What the first round has
-        converted or compiled the second may find, so it has its say where there is time for it. A
-        cell that is left with nothing to be compared with rests too. Where that makes no room, or
-        no comparison would be left, all cells go on: estimates of all are worth more than of a few.
+        A cell is costly if it takes ``_COSTLY`` times as long as the median cell, as one that
+        compiles in each process may; a disturbed round does not count. The second round may reuse
+        what the first has converted or compiled, so the decision waits for it if there is time. A
+        cell that has nothing left to be compared with rests too. If that does not make enough room,
+        or leaves no comparison, all cells go on: estimates of all are worth more than of a few.
         """
         if self.deadline is None:
             return
@@ -133,17 +133,17 @@ class Schedule:
         return record is not None and bool(disturbances(record))
 
     def _rounds_ahead_s(self, index: int, rounds: int) -> float:
-        """How long the rounds of a cell up to the first look take that have no record yet."""
+        """Seconds of a cell's rounds up to the first look that have no record yet."""
         ahead = [n for n in range(rounds, self._targets[index]) if (index, n) not in self.records]
         return len(ahead) * self._expected_round_s(index) / self.at_once
 
     def _cannot_run(self, index: int, round_index: int) -> bool:
-        """Whether an earlier round's worker has found that the cell cannot run here."""
+        """Whether the worker of an earlier round found that the cell cannot run here."""
         earlier = (self.records.get((index, other)) for other in range(round_index))
         return any(record is not None and record.status == "unsupported" for record in earlier)
 
     def _turn(self, index: int, round_index: int, place: int, profiled: bool) -> Turn:
-        """A turn; in another matrix than before its position follows all that there are."""
+        """A turn at position ``place``, or after all used positions if the matrix has changed."""
         if place in self.used_positions:
             place = 1 + max(self.used_positions)
         self.used_positions.add(place)
@@ -177,11 +177,11 @@ class Schedule:
         return self._expected_s(turns) > left_s
 
     def _expected_s(self, turns: Sequence[Turn]) -> float:
-        """How long these turns will take, by the earlier rounds of their cells."""
+        """The estimated seconds of these turns, from the earlier rounds of their cells."""
         return sum(self._expected_round_s(turn.cell_index) for turn in turns) / self.at_once
 
     def _expected_round_s(self, cell_index: int) -> float:
-        """By the cell's rounds so far, without the first where there are more: that one finds no
+        """The mean of the cell's last rounds, without the first if there are others: it had no
         caches."""
         earlier = [
             record.times.worker_s + _AROUND_A_WORKER_S
@@ -197,8 +197,8 @@ def shuffle_round(
 ) -> list[int]:
     """The cells of a round in the order they run.
 
-    It follows from their order_seed and the round's number, so that no cell always runs after the
-    same other one.
+    The order depends on ``order_seed`` and the round's number, so that no cell always runs after
+    the same other one.
     """
     shuffled = list(indices)
     seed = plan[shuffled[0]].cell.config.protocol.order_seed
@@ -207,11 +207,11 @@ def shuffle_round(
 
 
 def can_be_decided(comparison: Comparison) -> bool:
-    """Whether more rounds may decide it: it is not settled, and both sides have times."""
+    """Whether more rounds may decide a comparison: it is not settled and both sides have times."""
     return not comparison.is_settled and comparison.difference is not None
 
 
 def spent_s(finished: Finished) -> float:
-    """How long the rounds took that have a record."""
+    """The seconds that the finished rounds took."""
     workers = (record.times.worker_s for record in finished.records.values() if record.times)
     return sum(seconds + _AROUND_A_WORKER_S for seconds in workers if seconds)

@@ -1,7 +1,7 @@
-"""Pages of memory that a forked process shares with its parent until one of them writes.
+"""Copies the pages of memory that a forked process shares with its parent until one of them writes.
 
-Whoever writes first pays for a copy, and all threads of the process for the interruption that makes
-it known. In the middle of a measurement that is time that no spawned process needs: so they are
+The first to write pays for the copy, and all threads of the process for the interrupt that makes it
+known to them. During a measurement a spawned process would not need that time, so all pages are
 copied at once, before there is a second thread.
 """
 
@@ -17,23 +17,23 @@ import numpy as np
 
 _POPULATE_WRITE = 23  # madvise(2), since Linux 5.14
 _PRESENT_OR_SWAPPED = np.uint64(0b11 << 62)  # Documentation/admin-guide/mm/pagemap.rst
-#: Ranges that are so few pages apart are copied as one.
+#: Ranges at most this many pages apart are copied together.
 _GAP = 8
 
 
 def copy_shared_pages() -> None:
-    """Copy every shared page that this process may write. Raises OSError where it cannot."""
+    """Copy every shared page that this process may write. Raises OSError if that fails."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
     for begin, end in _written_ranges():
         if libc.madvise(begin, end - begin, _POPULATE_WRITE) != 0:
             number = ctypes.get_errno()
-            if number != errno.ENOMEM:  # it was unmapped since, or memory is short: paid later
+            if number != errno.ENOMEM:  # unmapped since, or memory is short: copied on writing
                 raise OSError(number, os.strerror(number))
 
 
 def _written_ranges() -> Iterator[tuple[int, int]]:
-    """The addresses, from and to, of private memory that has been written to."""
+    """The start and end addresses of private memory that has been written to."""
     size = os.sysconf("SC_PAGE_SIZE")
     maps = Path("/proc/self/maps").read_text().splitlines()
     with Path("/proc/self/pagemap").open("rb", buffering=0) as pagemap:

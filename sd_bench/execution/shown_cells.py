@@ -1,4 +1,4 @@
-"""The cells of a sweep that has ended, as the table of answers shows them."""
+"""The cells of a finished sweep, for the table of answers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from sd_bench.verdicts.proofs import name_proof, pool_proofs
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """A record, and the folder that its files lie in."""
+    """A record and the folder of its files."""
 
     record: Record
     folder: Path
@@ -43,7 +43,7 @@ def show_cells(
     plan: Sequence[PlannedCell],
     records: Sequence[Sequence[Record]],
 ) -> list[ShownCell]:
-    """Every cell with its answer, in the order of the plan; ``records`` are by its cells."""
+    """Every cell with its answer, in the plan's order; ``records`` are by cell of the plan."""
 
     def place(comparison: Comparison) -> int:
         return min(looks.indices_of(comparison.cell), default=len(plan))
@@ -75,7 +75,7 @@ def _measured(
     plan: Sequence[PlannedCell],
     records: Sequence[Sequence[Record]],
 ) -> Iterator[_Measured]:
-    """The rounds of a cell: those of its environment, and those that have no times."""
+    """The rounds of a cell: those in its environment, and those without times."""
     numbers = {number for _, number in cell.runs}
     for index in looks.indices_of(cell):
         for record in records[index]:
@@ -84,7 +84,7 @@ def _measured(
 
 
 def _row(cell: Cell, rounds: Sequence[_Measured]) -> dict[str, object]:
-    """What names are made of."""
+    """The facts that cells' names are made of."""
     dtypes = filter(None, (attention_dtype(each.record) for each in rounds))
     return {
         **cell.choices,
@@ -96,7 +96,7 @@ def _row(cell: Cell, rounds: Sequence[_Measured]) -> dict[str, object]:
 
 
 def _proof(rounds: Sequence[_Measured]) -> dict[str, str]:
-    """The word of the cell's proofs, and the detail of the first that it is of."""
+    """The word for the cell's proofs, and the detail of the first proof with that word."""
     words = [name_proof(each.record.kernel_proof) for each in rounds]
     pooled = pool_proofs(words)
     details = (

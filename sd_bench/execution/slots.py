@@ -1,4 +1,4 @@
-"""Slots: places where one worker runs at a time, a GPU each, or the processor."""
+"""Slots: each is a GPU, or the processor, on which one worker runs at a time."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from sd_bench.config.schema import Config, GpuConfig
 from sd_bench.errors import ConfigError
 from sd_bench.execution.device_lock import Claim, DeviceLock, claims_on, lock_folder
 
-#: How often a device is asked for that another command measures on.
+#: Seconds between two tries to take a device that another command measures on.
 ASK_AGAIN_S = 0.1
 WAITING = "another command measures on the same device: waiting for its round to end"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    """``environment`` is what a worker in it gets on top of the launcher's own.
+    """A place for one worker; ``device`` is its GPU, or None for the processor.
 
-    ``claims`` are what no other command may have while a worker runs in it.
+    ``environment`` are variables that a worker in it gets in addition to the launcher's. ``claims``
+    are the locks to hold while a worker runs in it.
     """
 
     device: Device | None = None
@@ -37,9 +38,9 @@ class Slot:
 
 
 class Slots:
-    """Hands each slot to one worker at a time, and no more than ``at_once`` in all.
+    """Gives each slot to one worker at a time, and at most ``at_once`` slots in all.
 
-    Other commands on this machine are kept from it meanwhile, by locks in the folder ``locks``.
+    Locks in the folder ``locks`` keep other commands on this machine from a slot that is in use.
     """
 
     def __init__(self, slots: Sequence[Slot], at_once: int, locks: Path | None = None) -> None:
@@ -50,9 +51,9 @@ class Slots:
         self._is_refused = False
 
     def take(self, gpu: GpuConfig) -> tuple[Slot, float] | None:
-        """A slot for a cell on ``gpu``, and the seconds that other commands kept it; or ``None``.
+        """A slot for a cell on ``gpu`` and the seconds that other commands kept it, or ``None``.
 
-        Ask again later then: once a slot is given back, or, if ``waits``, in a moment.
+        After ``None`` try again once a slot is given back, or in a moment if ``waits()``.
         """
         for slot, lock in self._free if self._left else ():
             if slot.suits(gpu):
@@ -65,7 +66,7 @@ class Slots:
         return None
 
     def waits(self) -> bool:
-        """Whether another command has had a slot that was to be taken since this was last asked."""
+        """Whether another command has held a wanted slot since the last call of this method."""
         refused, self._is_refused = self._is_refused, False
         return refused
 
@@ -77,7 +78,7 @@ class Slots:
 
     @contextmanager
     def reserved(self, gpu: GpuConfig, warned: Callable[[str], None]) -> Iterator[Slot]:
-        """A slot for something short before the first round; waits for it, with a message."""
+        """A slot for something short before the first round; waits for one, with a message."""
         while (found := self.take(gpu)) is None:
             warned(WAITING)
             time.sleep(ASK_AGAIN_S)
@@ -87,7 +88,7 @@ class Slots:
             self.give_back(found[0])
 
     def add_variables(self, variables: Mapping[str, str]) -> None:
-        """Give them to every worker from now on. No slot may be taken."""
+        """Add environment variables for every worker from now on, while no slot is taken."""
         self._locks = [
             (replace(slot, environment={**slot.environment, **variables}), lock)
             for slot, lock in self._locks
@@ -95,16 +96,16 @@ class Slots:
         self._free = list(self._locks)
 
     def stop_waiting(self) -> None:
-        """Take nothing any more of what is waited for."""
+        """Release the locks taken so far for slots that are waited for."""
         for _, lock in self._free:
             lock.release()
 
 
 def slots_for(configs: Sequence[Config]) -> Slots:
-    """As many GPUs as ``num_gpus`` says, of each kind that the cells name.
+    """The slots for the cells: ``num_gpus`` GPUs of each kind that they name, or the processor.
 
-    One worker at a time if a cell runs on the processor: it would take the others' from them.
-    Raises ConfigError if there are fewer, or no folder for locks.
+    If any cell runs on the processor, one worker runs at a time: workers would share processors.
+    Raises ConfigError if there are fewer GPUs, or no folder for locks.
     """
     folder = lock_folder()
     found: dict[str, Slot] = {}

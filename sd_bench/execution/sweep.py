@@ -1,4 +1,4 @@
-"""A sweep: every round of every cell, each in a fresh process; or its missing rounds."""
+"""A sweep: every round of every cell, each in a fresh process; on resuming, its missing rounds."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ from sd_bench.verdicts.comparisons import Comparison
 
 #: Statuses that are not failures: the command's exit code stays 0.
 _NO_FAULT = ("ok", "unsupported")
-#: The share of the budget that may go into rounds that were disturbed and are measured once more.
+#: The share of the budget that may be spent on repeating disturbed rounds.
 _REPEATS = 0.2
 
 
 class Watcher(RoundWatcher, LookWatcher, TimingWatcher, Protocol):
-    """Called with what the sweep does; during a timed call only with its phases."""
+    """Receives the events of a sweep; during a timed call only its phases."""
 
     def planned(
         self, plan: list[PlannedCell], finished: Finished, looks: SweepLooks, timing: Timing
@@ -56,7 +56,7 @@ class Watcher(RoundWatcher, LookWatcher, TimingWatcher, Protocol):
 
 
 class SweepInterrupted(KeyboardInterrupt):
-    """Ctrl-C in a sweep whose ``folder`` another command can go on with."""
+    """Ctrl-C in a sweep, which another command can resume in its ``folder``."""
 
     def __init__(self, folder: Path, message: str = "") -> None:
         super().__init__(message)
@@ -72,14 +72,14 @@ class SweepResult:
 
     @property
     def failed(self) -> bool:
-        """Whether a round of any cell has neither a result nor a declared reason for none."""
+        """Whether a record is missing, or any round is neither ok nor unsupported."""
         return self.is_lost or any(
             record.status not in _NO_FAULT for cell in self.records for record in cell
         )
 
 
 def result_in(folders: Sequence[Path]) -> SweepResult:
-    """What the jobs that ran in ``folders`` have left there; each was to leave a record."""
+    """The records in the jobs' ``folders``; ``is_lost`` if one has none or an unreadable one."""
     try:
         records = [[read_record(path) for path in find_records(folder)] for folder in folders]
     except RecordError:
@@ -98,22 +98,22 @@ def run_sweep(
 ) -> SweepResult:
     """Check all cells, then measure them: the whole matrix once per round, reshuffled every round.
 
-    ``folder`` is the sweep's, ``arguments`` what a later command can start it again with, and
-    ``at_scale`` makes the same cells of another scale. With ``resume`` only those rounds are run
-    that have no record there. Once it ``is_ending`` the rounds under way are finished, and then it
-    ends as by Ctrl-C. Raises ConfigError if it cannot be done, OSError if a folder cannot
-    be written, SweepInterrupted on Ctrl-C.
+    ``folder`` is the sweep's, ``arguments`` are those that can resume it later, and ``at_scale``
+    makes the same cells at another scale. With ``resume`` only rounds without a record are run.
+    Once ``is_ending()`` is true, the rounds under way finish, and the sweep ends as after Ctrl-C.
+    Raises ConfigError if the sweep cannot be done, OSError if a folder cannot be written,
+    SweepInterrupted on Ctrl-C.
     """
     began = time.monotonic()
     config = cells[0].config
-    make_plan(placed(cells, folder, config.resume))  # refused before anything is made
+    make_plan(placed(cells, folder, config.resume))  # raises before anything is created
     slots = slots or slots_for([cell.config for cell in cells])
     for cell in cells:
-        check_takes_lines(cell.config.time_file)  # it is better to know now
+        check_takes_lines(cell.config.time_file)  # raises now rather than after a round
     with locked(folder), _temporary_files_of(slots):
         if config.resume and (stored := stored_scale(folder)) and config.scale == AUTO_SCALE:
             cells = at_scale(stored) if at_scale else cells
-        there = placed(cells, folder, config.resume)  # another command may have come between
+        there = placed(cells, folder, config.resume)  # another command may have changed it
         plan = make_plan(there)
         finished = _finished(plan, folder)
         if config.mix_environments:
@@ -127,7 +127,7 @@ def run_sweep(
         except KeyboardInterrupt:
             if is_sweep(folder):
                 raise SweepInterrupted(folder) from None
-            raise  # while calibrating: there is no sweep yet that a command could continue
+            raise  # while calibrating: there is no sweep yet to resume
         is_new = not is_sweep(folder)
         if is_new:
             start_sweep(folder, arguments)
@@ -148,7 +148,7 @@ def run_sweep(
                 return _run(schedule, finished, slots, watcher, folder, grown, timing, is_ending)
         except KeyboardInterrupt:
             raise SweepInterrupted(folder) from None
-        except ConfigError:  # refused: as if nothing had been asked
+        except ConfigError:  # leave no trace of a refused request
             for cell in claims:
                 unclaim(cell)
             raise
@@ -156,9 +156,10 @@ def run_sweep(
 
 @contextmanager
 def _temporary_files_of(slots: Slots) -> Iterator[None]:
-    """A folder for what workers leave: they end without cleaning up, or are killed.
+    """A folder for workers' temporary files, since they end without cleaning up or are killed.
 
-    PyTorch 1.12 for one makes a folder in every process that imports its distributed modules.
+    PyTorch 1.12, for example, creates a folder in every process that imports its distributed
+    modules.
     """
     with tempfile.TemporaryDirectory(prefix="sd_bench-", ignore_cleanup_errors=True) as folder:
         slots.add_variables({"TMPDIR": folder})
@@ -167,7 +168,7 @@ def _temporary_files_of(slots: Slots) -> Iterator[None]:
 
 @contextmanager
 def _without_caches(plan: Sequence[PlannedCell]) -> Iterator[None]:
-    """Leave no compiled kernels behind, whatever happens."""
+    """Remove the cells' compiled kernels at the end, whatever happens."""
     try:
         yield
     finally:
@@ -176,9 +177,9 @@ def _without_caches(plan: Sequence[PlannedCell]) -> Iterator[None]:
 
 
 def plan_sweep(cells: Sequence[Cell], folder: Path) -> tuple[list[PlannedCell], Finished]:
-    """What the command would run, and what of it is done already. Changes nothing.
+    """What the command would run, and which rounds are finished, without changing anything.
 
-    Raises ConfigError if it cannot be done.
+    Raises ConfigError if the sweep cannot be done.
     """
     plan = make_plan(placed(cells, folder, cells[0].config.resume))
     return plan, _finished(plan, folder)
@@ -190,9 +191,9 @@ def _finished(plan: Sequence[PlannedCell], folder: Path) -> Finished:
 
 
 def _prepare(plan: list[PlannedCell], finished: Finished, folder: Path) -> list[Cell]:
-    """Write down whose the folders are, and clear away what a killed command has left in them.
+    """Claim the cells' folders, and clean up what a killed command has left in them.
 
-    Gives the cells that had no folder before.
+    Returns the cells whose folders were not claimed before.
     """
     claims = [planned.cell for planned in plan if claim(planned.cell)]
     for planned in plan:
@@ -223,7 +224,7 @@ def _run(
     timing: Timing,
     is_ending: Callable[[], bool],
 ) -> SweepResult:
-    """Measure what is missing. ``grown`` are arguments to write down once a round is accepted."""
+    """Measure the missing rounds; ``grown`` are arguments to store once a round is accepted."""
     began = time.monotonic()
     records, plan = schedule.records, schedule.plan
     measured: list[Record] = []

@@ -1,6 +1,6 @@
-"""A sweep's folder: who may work in it, and which part of it is which cell's.
+"""A sweep's folder: which command may work in it, and which subfolder belongs to which cell.
 
-``.sd_bench`` in a cell's folder holds the cell's key. It is written whole or not at all.
+``.sd_bench`` in a cell's folder holds the cell's key. It is written atomically.
 """
 
 from __future__ import annotations
@@ -21,21 +21,20 @@ from sd_bench.records.old_names import rename_presets, rename_setting
 from sd_bench.records.sweep_file import is_sweep
 from sd_bench.regular_files import open_to_append, read_json
 
-#: What says that a folder is a cell's.
+#: The file that marks a folder as a cell's.
 CLAIM = ".sd_bench"
-#: Bytes of it.
+#: Its largest size in bytes.
 _LARGEST_CLAIM = 2**16
-#: Never removed: what locks the sweep is the open file, and a killed process leaves none open.
+#: Never removed: the open file is the lock, and a killed process leaves none open.
 LOCK = ".lock"
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep every other command out of the sweep's ``folder``, which is made if need be.
+    """Lock the sweep's ``folder``, which is created if needed, against other commands.
 
-    A scheduler's job holds it by a claim instead, which works across machines too.
-
-    Raises ConfigError if another one runs there, OSError if the folder cannot be written.
+    A scheduler's job holds it by a claim instead, which also works across machines. Raises
+    ConfigError if another command runs there, OSError if the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if check_not_anothers(folder):
@@ -54,7 +53,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def claim(cell: Cell) -> bool:
-    """Make the cell's folder its own; whether it was not before. Raises OSError."""
+    """Mark the cell's folder as its own; False if it already was. Raises OSError."""
     if _key_in(cell.folder / CLAIM) is not None:
         return False
     cell.folder.mkdir(parents=True, exist_ok=True)
@@ -63,16 +62,16 @@ def claim(cell: Cell) -> bool:
 
 
 def unclaim(cell: Cell) -> None:
-    """Take a claim back where nothing else has come into the folder."""
+    """Undo a claim and remove the folder, if nothing else is in it."""
     if [path.name for path in cell.folder.iterdir()] == [CLAIM]:
         (cell.folder / CLAIM).unlink()
         cell.folder.rmdir()
 
 
 def claimed(folder: Path) -> dict[CellKey, list[Path]]:
-    """The cells' folders in a sweep's; the same cell may have been asked for more than once.
+    """The folders of each cell in a sweep's folder; a repeated cell has several.
 
-    A folder that has lost its claim is that of the cell whose records it holds.
+    A folder that has lost its claim file belongs to the cell whose records it holds.
     """
     keys = {file.parent: _key_in(file) for file in folder.rglob(CLAIM)}
     for path in find_records(folder):
@@ -80,13 +79,13 @@ def claimed(folder: Path) -> dict[CellKey, list[Path]]:
             keys[path.parent] = _key_of(path)
     found: dict[CellKey, list[Path]] = {}
     for path, key in sorted(keys.items()):
-        if key is not None:  # else it has no owner, but is not free either
+        if key is not None:  # otherwise it belongs to no cell, but is not free either
             found.setdefault(key, []).append(path)
     return found
 
 
 def covers(cells: Sequence[Cell], folder: Path) -> bool:
-    """Whether every cell that has a folder in the sweep's is among ``cells``."""
+    """Whether every cell with a folder in the sweep is among ``cells``."""
     return claimed(folder).keys() <= {cell.key for cell in cells}
 
 
@@ -110,9 +109,10 @@ def _key_of(path: Path) -> CellKey | None:
 
 
 def placed(cells: Sequence[Cell], folder: Path, resume: bool) -> list[Cell]:
-    """``cells`` with the folders that are theirs already, or else with new ones.
+    """``cells`` with the folders that they already have, or else with new ones.
 
-    Raises ConfigError if the folder holds another sweep, or Hydra gives cells the same folder.
+    Raises ConfigError if the folder holds another sweep, or Hydra gives several cells the same
+    folder or one outside the sweep's.
     """
     if len({cell.folder for cell in cells}) < len(cells):
         raise ConfigError(
@@ -148,14 +148,14 @@ def placed(cells: Sequence[Cell], folder: Path, resume: bool) -> list[Cell]:
 
 
 def _new_folder(cell: Cell, taken: Collection[Path]) -> Path:
-    """Hydra's folder for the cell, or the next number that is free."""
+    """Hydra's folder for the cell, or else the folder with the next free number."""
     numbered = (cell.sweep_folder / str(number) for number in count())
     candidates = chain([cell.folder], numbered)
     return next(path for path in candidates if path not in taken and _is_free(path))
 
 
 def _is_free(folder: Path) -> bool:
-    """Whether there is nothing but what a killed command may have left before its claim."""
+    """Whether the folder holds nothing but what a killed command may have left before a claim."""
     if not folder.is_dir():
         return not folder.exists()
     return all(p.name != CLAIM and p.name.startswith(".") for p in folder.iterdir())

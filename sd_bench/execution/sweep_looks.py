@@ -1,4 +1,4 @@
-"""When a sweep looks at its verdicts: fixed before the first round, and in each record."""
+"""When a sweep looks at its verdicts: fixed before the first round and stored in each record."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from sd_bench.verdicts.comparisons import Comparison, Pair, compare_cells, pair_
 from sd_bench.verdicts.judgement import DEFAULT_MARGIN
 from sd_bench.verdicts.planned_looks import PlannedLooks, read_looks, write_looks
 
-#: What tells the cells of a sweep apart in its records.
+#: What distinguishes the cells of a sweep in its records.
 _Key = tuple[str, Choice]
 
 
 @dataclass(frozen=True, slots=True)
 class SweepLooks:
-    """The looks of one sweep, and who is compared with whom.
+    """The looks of one sweep, and which cells are compared.
 
-    ``plan`` is ``None`` for a sweep whose records were made without: it is not planned afterwards.
-    ``stops`` are the rounds after which this command looks, ascending; the last is where it ends.
-    ``pairs`` are the planned comparisons, a pair for each cell of the sweep, in order.
+    ``plan`` is ``None`` for a sweep whose records were made without one; none is made afterwards.
+    ``stops`` are the numbers of rounds after which this command looks, ascending; it ends after the
+    last. ``pairs`` are the planned comparisons, a pair for each cell of the sweep, in order.
     """
 
     plan: LookPlan | None
@@ -44,14 +44,14 @@ class SweepLooks:
 
     @property
     def family(self) -> dict[str, int]:
-        """How many comparisons each machine's table holds."""
+        """The number of comparisons in each machine's table."""
         return Counter(
             pair.cell.machine for pair in self.pairs if pair.is_comparison and pair.cell.is_measured
         )
 
     @property
     def fewest_deciding(self) -> int | None:
-        """The fewest rounds that can decide every table's comparisons, before or at its end."""
+        """The fewest rounds that can decide every table's comparisons; None if no number can."""
         if self.plan is None or not self.family:
             return None
         deciding = [self.plan.smallest_deciding(size) for size in self.family.values()]
@@ -65,13 +65,13 @@ class SweepLooks:
         return next((stop for stop in self.stops if stop > rounds), None)
 
     def first_target(self, planned: PlannedCell) -> int:
-        """How many rounds a cell gets before any look."""
+        """How many rounds a cell gets before the first look."""
         if planned.reason is not None:
             return 1
         return planned.cell.config.protocol.rounds or self.first
 
     def of(self, index: int, asked_by: int) -> Looks | None:
-        """What the record of a round of a cell says of the looks."""
+        """The looks for the record of cell ``index``; the look after ``asked_by`` rounds asked."""
         if self.plan is None:
             return None
         pair = self.pairs[index]
@@ -84,11 +84,11 @@ class SweepLooks:
         return write_looks(planned, asked_by)
 
     def judge(self, records: Iterable[Record]) -> list[Comparison]:
-        """What the comparisons have come to: the analysis's own verdicts."""
+        """The comparisons of the records, with the same verdicts as in the analysis."""
         return compare_cells(pool_records(records), margin=DEFAULT_MARGIN)
 
     def cells_of(self, comparisons: Iterable[Comparison]) -> set[int]:
-        """The cells that take part in these comparisons, by their numbers in the plan."""
+        """The numbers in the plan of the cells in these comparisons."""
         members = (
             cell
             for comparison in comparisons
@@ -98,7 +98,7 @@ class SweepLooks:
         return {index for cell in members for index in self.indices_of(cell)}
 
     def compared_within(self, indices: set[int]) -> set[int]:
-        """Those of the cells with these numbers that are compared with another of them."""
+        """Those of the cells ``indices`` that are compared with another of them."""
         found: set[int] = set()
         for pair in self.pairs:
             numbers = {index for cell in pair.both_cells for index in self.indices_of(cell)}
@@ -107,14 +107,14 @@ class SweepLooks:
         return found
 
     def indices_of(self, cell: Cell) -> list[int]:
-        """The numbers that a cell has in the plan; it may have been asked for more than once."""
+        """The numbers of a cell in the plan; a repeated cell has several."""
         return self._indices.get((cell.cell_hash, cell.choices["preset"]), [])
 
 
 def plan_looks_of(plan: Sequence[PlannedCell], finished: Finished, max_rounds: int) -> SweepLooks:
-    """The looks of a sweep: those that its records were made with, else new ones.
+    """The looks of a sweep: those in its records, else new ones that end at ``max_rounds``.
 
-    ``max_rounds`` is where it ends. Raises ConfigError for ``more_rounds`` beyond the plan.
+    Raises ConfigError for ``more_rounds`` beyond the plan.
     """
     config = plan[0].cell.config
     pairs = tuple(pair_cells([_planned_cell(planned) for planned in plan]))
@@ -161,7 +161,7 @@ def _stops_with(
 
 
 def _planned_cell(planned: PlannedCell) -> Cell:
-    """A cell as verdicts see it, before it has a round."""
+    """The cell in the form that verdicts use, without rounds."""
     torch = "" if planned.interpreter is None else planned.interpreter.torch
     config = planned.cell.config
     chosen = choices(config) | picture_choices(to_dict(config))

@@ -1,4 +1,4 @@
-"""Where the seconds of a sweep went, and how many of them are the launcher's own."""
+"""Where the seconds of a sweep went, and how many are the launcher's overhead."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sd_bench.records import Record, Times
 
 
 def accounted_s(times: Times) -> dict[str, float]:
-    """Seconds of a round by what they went to; what is left of its time is overhead."""
+    """The seconds of a round by purpose; the rest of its time is overhead."""
     return {
         "imports": times.import_s,
         "building": times.build_s,
@@ -23,7 +23,7 @@ def accounted_s(times: Times) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """``seconds`` by what they went to, overhead among them, of ``rounds`` that were measured."""
+    """The ``seconds`` of ``rounds`` measured rounds by purpose, including overhead."""
 
     rounds: int
     seconds: dict[str, float]
@@ -36,11 +36,10 @@ class Account:
         servers_import_s: float = 0.0,
         calibration_s: float = 0.0,
     ) -> Account | None:
-        """The account of ``total_s`` seconds in which ``records`` were made, after calibrating.
+        """The account of the ``total_s`` seconds after calibrating in which ``records`` were made.
 
-        ``servers_import_s`` of them went to the imports of servers that forked rounds.
-
-        ``None`` if a round has no times: it is unknown where its seconds went.
+        ``servers_import_s`` of them went to imports of the servers that forked rounds.
+        ``None`` if a round has no times, since it is unknown where its seconds went.
         """
         times = [record.times for record in records if record.status != "unsupported"]
         known = [accounted_s(t) for t in times if t is not None]
@@ -61,14 +60,14 @@ class Account:
         return sum(self.seconds.values())
 
     def share(self, name: str) -> float:
-        """The part of all seconds that went to ``name``, in percent."""
+        """The percentage of all seconds that went to ``name``."""
         return 100 * self.seconds[name] / self.total_s
 
     def overhead_per_round_s(self) -> float:
         return self.seconds["overhead"] / self.rounds
 
     def sentence(self) -> str:
-        """One line for the screen."""
+        """The account as one line for the screen."""
         others = ", ".join(
             f"{name} {self.share(name):.0f} %" for name in self.seconds if name != "overhead"
         )

@@ -1,4 +1,4 @@
-"""How long rounds will take, from the records of earlier ones."""
+"""Estimates how long rounds will take, from the records of earlier ones."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sd_bench.execution.plan import PlannedCell
 from sd_bench.execution.time_account import accounted_s
 from sd_bench.records import Record, RecordError, Times, find_records, read_record
 
-#: A cell that was never measured is taken to be as slow as one that differs in these only.
+#: A cell without records is assumed to take as long as one that differs only in these choices.
 _NEARLY_ALIKE = ("attention", "upcast", "preset", "weights")
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """``seconds`` of a round; ``is_own`` if other rounds of the same cell took them."""
+    """The estimated ``seconds`` of a round; ``is_own`` if from rounds of the same cell."""
 
     seconds: float
     is_own: bool
@@ -51,7 +51,7 @@ def _estimate(
 
 
 def round_s(times: Times) -> float:
-    """The whole life of a round's worker, or what is known of it."""
+    """The seconds that a round's worker lived, or their known part."""
     return times.worker_s or sum(accounted_s(times).values()) + times.save_s
 
 
@@ -64,4 +64,4 @@ def _records(folders: Iterable[Path]) -> Iterable[Record]:
         try:
             yield read_record(path)
         except RecordError:
-            continue  # a plan says nothing of files that it does not need
+            continue  # a plan does not report files that it does not need

@@ -1,7 +1,7 @@
-"""The published flag ``--time_file``: a line for each record, the runtime of its round in seconds.
+"""The published flag ``--time_file``: one line per record, the runtime of its round in seconds.
 
-Other commands may have written to the file before. The lines of a sweep are recognised by
-their text alone: a runtime has so many digits that no two rounds have the same one.
+Other commands may have written to the file before. The lines of a sweep are recognised by their
+text alone: a runtime has so many digits that no two rounds have the same one.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from pathlib import Path
 
 from sd_bench.regular_files import open_regular, open_to_append, read_bytes
 
-#: Bytes: some million lines.
+#: In bytes: enough for some million lines.
 _LARGEST = 2**26
 
 
 def check_takes_lines(file: str | None) -> None:
-    """Make the file if need be. Raises OSError, with its name, where it cannot be written."""
+    """Create the file if needed. Raises OSError, with its name, if it cannot be written."""
     _append(file, b"")
 
 
 def add_time(file: str | None, runtime_s: float | None) -> None:
-    """A line for a new record. Raises OSError, with the file's name."""
+    """Append the line of a new record. Raises OSError, with the file's name."""
     if file is not None and runtime_s is not None:
         begin = b"" if _ends_a_line(Path(file)) else b"\n"
         _append(file, begin + _line(runtime_s))
 
 
 def add_missing_times(records: Iterable[tuple[str | None, float | None]]) -> None:
-    """The lines that a killed command has not come to write, so that each record has one.
+    """Append the lines that a killed command did not get to write, so that each record has one.
 
-    ``records`` are file and runtime of all records there are. Raises OSError, with a file's name.
+    ``records`` has the file and runtime of every record. Raises OSError, with a file's name.
     """
     wanted: dict[str, list[bytes]] = defaultdict(list)
     for file, runtime_s in records:
@@ -60,7 +60,7 @@ def _line(runtime_s: float) -> bytes:
 
 
 def _ends_a_line(file: Path) -> bool:
-    """Whether what is written next begins a line."""
+    """Whether the file is missing, empty, or ends with a newline."""
     if not file.exists() or file.stat().st_size == 0:
         return True
     with open_regular(file, 2**62) as stream:

@@ -1,4 +1,4 @@
-"""How long a sweep may take, what it does in that time, and at which scale."""
+"""Decides how long a sweep may take, how many rounds fit, and at which scale."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ AtScale = Callable[[str], list[Cell]]
 
 
 class TimingWatcher(Protocol):
-    """Called when a calibration begins, and with the reason if it fails."""
+    """Receives the start of a calibration, and a warning if it fails."""
 
     def calibrating(self) -> None: ...
 
@@ -34,10 +34,10 @@ class TimingWatcher(Protocol):
 class Timing:
     """How long the sweep may take, and at which scale.
 
-    ``plan`` is the cells at the ``scale`` that was chosen, or as they came (``None``).
-    ``max_rounds`` is where it ends, ``deadline`` on the monotonic clock, without a budget
-    ``None``. ``least_s`` is what the least rounds are estimated to take, ``fitting_rounds`` how
-    many rounds fit, both ``None`` without a calibration.
+    ``plan`` has the cells at the chosen ``scale``, or unchanged if that is ``None``. The sweep ends
+    after ``max_rounds``, or at ``deadline`` on the monotonic clock (``None`` without a budget).
+    ``least_s`` are the estimated seconds of the fewest rounds, ``fitting_rounds`` is how many
+    rounds fit; both are ``None`` without a calibration.
     """
 
     plan: list[PlannedCell]
@@ -59,10 +59,10 @@ def find_timing(
     at_scale: AtScale | None,
     began: float,
 ) -> Timing:
-    """Choose the scale, and how many rounds there is time for, by a calibration where one helps.
+    """Choose the scale and the number of rounds that there is time for, if needed by calibrating.
 
-    ``began`` is when the command did, on the monotonic clock. Raises ConfigError if the cells do
-    not fit into the ``folder`` at another scale.
+    ``began`` is when the command started, on the monotonic clock. Raises ConfigError if the cells
+    at another scale cannot be placed in ``folder``.
     """
     config = plan[0].cell.config
     limit_s = budget_s(config.protocol)
@@ -72,7 +72,7 @@ def find_timing(
         return Timing(plan=plan, max_rounds=most)
     deadline = began + limit_s - spent_s(finished) / slots.at_once
     timing = Timing(plan=plan, max_rounds=most, budget_s=limit_s, deadline=deadline)
-    if finished.records:  # its looks are planned, its scale is chosen
+    if finished.records:  # its looks and its scale are fixed
         return timing
     plans = _plans_by_scale(plan, folder, at_scale)
     try:
@@ -99,9 +99,9 @@ def find_timing(
 def _plans_by_scale(
     plan: list[PlannedCell], folder: Path, at_scale: AtScale | None
 ) -> dict[str | None, list[PlannedCell]]:
-    """The cells at each scale, smallest first; only as they are where there is nothing to choose.
+    """The cells at each scale, smallest first, or unchanged if there is nothing to choose.
 
-    That is so on a GPU, where a scale was named, and where every size was.
+    That is so on a GPU, if a scale is named, and if scales would not change any cell.
     """
     config = plan[0].cell.config
     as_they_are: dict[str | None, list[PlannedCell]] = {None: plan}

@@ -1,8 +1,8 @@
 """The worker: one round of one cell in a process that has measured nothing else.
 
-``python -m sd_bench.execution.worker`` reads the request (JSON) from its standard input, measures,
-writes the record and ends; a process forked by ``fork_server`` does the same. It tells the launcher
-what it is doing through a pipe, in lines of JSON.
+``python -m sd_bench.execution.worker`` reads the request (JSON) from stdin, measures, writes the
+record and ends; a process forked by ``fork_server`` does the same. It reports to the launcher
+through a pipe, in lines of JSON.
 """
 
 from __future__ import annotations
@@ -58,26 +58,26 @@ if TYPE_CHECKING:
 
     from sd_bench.measurement.round import Measured
 
-#: The exit code that says: the sweep's folder takes no files (EX_IOERR of sysexits.h).
+#: The exit code if the sweep's folder cannot be written (EX_IOERR of sysexits.h).
 EXIT_CANNOT_WRITE = 74
-#: The exit code for: not measured, the environment is not one of the requested ones.
+#: The exit code if nothing was measured because the environment is not one of the requested ones.
 EXIT_OTHER_ENVIRONMENT = 78
 _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-#: How long the launcher may take to draw a new phase, before the phase begins.
+#: Seconds that the launcher gets to draw a new phase before it starts.
 _DRAWING_S = 0.005
 _PR_SET_PDEATHSIG = 1
-#: How PyTorch says that memory ran out, on CUDA and on a CPU.
+#: Parts of PyTorch's messages if memory ran out, on CUDA and on a CPU.
 _OOM_WORDS = ("out of memory", "can't allocate memory", "alloc_failed", "allocation_failed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What the launcher asks of a worker; paths are absolute.
+    """The launcher's request to a worker; paths are absolute.
 
-    ``fingerprints`` are those of the environments that the round may be measured in, all if there
-    are none. ``warnings``, ``looks`` and ``first_attempt`` go into the record, and ``worker`` into
-    its environment: the kind of this process, and why it is not the one that was asked for.
-    ``replaced`` are the launcher's variables in whose place the number of threads has put others.
+    ``fingerprints`` are those of the environments that the round may be measured in (any if empty).
+    ``warnings``, ``looks`` and ``first_attempt`` go into the record, ``worker`` into its
+    environment: the kind of this process, and why, if it is not the one that was asked for.
+    ``replaced`` are the launcher's variables that the setting of threads has replaced.
     """
 
     config: dict[str, Any]
@@ -102,9 +102,9 @@ class _OtherEnvironmentError(Exception):
 
 
 def run(began: float, report_fd: int | None = None) -> NoReturn:
-    """Measure what standard input asks for, and end this process with the exit code.
+    """Measure the round that stdin asks for, and end this process with the exit code.
 
-    ``began`` is when its life began, by ``time.perf_counter``; ``report_fd`` goes before the
+    ``began`` is when its life began, by ``time.perf_counter``; ``report_fd`` overrides the
     request's.
     """
     exit_code = 1
@@ -116,15 +116,15 @@ def run(began: float, report_fd: int | None = None) -> NoReturn:
         exit_code = main(request, began)
     except SystemExit as error:
         exit_code = error.code if isinstance(error.code, int) else int(error.code is not None)
-    except BaseException:  # the launcher makes a record of it
+    except BaseException:  # the launcher writes a record of it
         traceback.print_exc()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(exit_code)  # all is written: taking the interpreter and torch apart costs a second
+    os._exit(exit_code)  # all is written, and a normal exit takes a second
 
 
 def main(request: Request, began: float) -> int:
-    """Measure one round, write its record whatever comes of it, and give the exit code."""
+    """Measure one round, write its record whatever happens, and return the exit code."""
     report = _Reporter(request.report_fd)
     config = from_dict(request.config)
     record = blank_record(config, request.sweep, request.job, request.round, request.position)
@@ -150,7 +150,7 @@ def main(request: Request, began: float) -> int:
         return 1
     except _OtherEnvironmentError:
         return EXIT_OTHER_ENVIRONMENT
-    except Exception as error:  # every failure is a record, but for a disk that takes none
+    except Exception as error:  # every failure gets a record, unless it cannot be written
         if getattr(error, "errno", None) in _CANNOT_WRITE:
             return EXIT_CANNOT_WRITE
         failed = failed_record(record, error)
@@ -164,7 +164,7 @@ def main(request: Request, began: float) -> int:
 
 
 def blank_record(config: Config, sweep: str, job: str, round_index: int, position: int) -> Record:
-    """A record with everything that is known before a round has run; it says "failed"."""
+    """A record with everything that is known before a round has run; its status is "failed"."""
     return Record(
         schema_version=SCHEMA_VERSION,
         status="failed",
@@ -183,14 +183,14 @@ def blank_record(config: Config, sweep: str, job: str, round_index: int, positio
 
 
 def without_profile(record: Record, why: str) -> Record:
-    """``record`` as it was kept, with the reason why profiling a step of it came to nothing."""
+    """``record`` with a warning that says why no step was profiled."""
     return structs.replace(
         record, warnings=[*record.warnings, f"profile=true: no step profiled: {why}"]
     )
 
 
 def _with_lifetime(record: Record, began: float) -> Record:
-    """``record`` with how long this process has lived, where anything was measured."""
+    """``record`` with the seconds that this process has lived, if it has times."""
     if record.times is None:
         return record
     return structs.replace(
@@ -199,13 +199,13 @@ def _with_lifetime(record: Record, began: float) -> Record:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether Python or PyTorch raises it where memory has run out."""
+    """Whether ``error`` means that memory has run out."""
     words = " ".join(str(error).split()).lower()
     return isinstance(error, MemoryError) or any(each in words for each in _OOM_WORDS)
 
 
 def failed_record(record: Record, error: Exception) -> Record:
-    """``record`` with what went wrong, in the status that fits it."""
+    """``record`` with the error, and with the status "oom" or "failed"."""
     message = " ".join(str(error).split()) or type(error).__name__
     return structs.replace(
         record,
@@ -243,7 +243,7 @@ def _measure(
     why = why_no_kernels(device)
     try:
         environment = {**describe_environment(device, variables), "worker": request.worker}
-    except (RuntimeError, AssertionError):  # of a PyTorch that cannot even ask the device
+    except (RuntimeError, AssertionError):  # from a PyTorch that cannot even query the device
         if why is None:
             raise
         return structs.replace(record, status="unsupported", reason=why)
@@ -321,7 +321,7 @@ def _measure(
 
 
 def why_not_computed(config: Config, device: torch.device) -> str | None:
-    """Why this PyTorch cannot compute the cell on ``device``, tried on it; or ``None``."""
+    """Why this PyTorch cannot compute the cell on ``device``, found by trying; or ``None``."""
     from sd_bench.capabilities.torch_compat import why_no_kernels
     from sd_bench.implementations.precision import compute_dtype
     from sd_bench.networks.attention_probe import why_backend_fails
@@ -337,7 +337,7 @@ def why_not_computed(config: Config, device: torch.device) -> str | None:
 
 
 def _memory_of(measured: Measured, worker: dict[str, str]) -> Memory:
-    """The peaks, with what a forked process's does not hold: it begins without pages of files."""
+    """The memory peaks, with a note on what the peak of a forked process lacks."""
     if worker["kind"] == "spawn":
         return measured.memory
     note = "forked: without library pages that only the import touched"
@@ -347,10 +347,10 @@ def _memory_of(measured: Measured, worker: dict[str, str]) -> Memory:
 
 
 def proof_of_another_round(folder: Path, record: Record) -> KernelProof | None:
-    """The proof of an earlier round in ``folder`` that holds for the round of ``record`` too.
+    """The kernel proof of another round in ``folder`` that also holds for the round of ``record``.
 
-    That is one of the same cell in the same environment, which the code is part of, and in the same
-    kind of process. A proof that was itself read elsewhere is not passed on.
+    It must be of the same cell in the same environment, which includes the code, and in the same
+    kind of process. A proof that was itself taken from another round does not count.
     """
     for path in find_records(folder):
         try:
@@ -370,7 +370,7 @@ def proof_of_another_round(folder: Path, record: Record) -> KernelProof | None:
     return None
 
 
-#: What two rounds have in common of which one proves the other's kernel.
+#: What two rounds must have in common for one's kernel proof to hold for the other.
 _PROVEN_ALIKE: tuple[Callable[[Record], object], ...] = (
     lambda record: record.cell_hash,
     lambda record: record.environment.get("fingerprint"),
@@ -379,14 +379,14 @@ _PROVEN_ALIKE: tuple[Callable[[Record], object], ...] = (
 
 
 def _check_device(config: Config, name: str) -> None:
-    """Refuse to measure one device under the name of another."""
+    """Raise ConfigError if PyTorch's device is not the one that the cell names."""
     patterns = config.gpu.device_names
     if patterns and not any(re.search(pattern, name) for pattern in patterns):
         raise ConfigError(f"gpu={config.gpu.name}: the device that PyTorch uses here is {name!r}")
 
 
 def _judged(record: Record, measured: Measured) -> Record:
-    """A round whose output or kernel is wrong keeps its numbers, but is not a result."""
+    """``record``, with the status "invalid" if its output or kernel is wrong."""
     from sd_bench.measurement.compilation import why_not_compiled
 
     assert record.kernel_proof is not None
@@ -408,7 +408,7 @@ def _judged(record: Record, measured: Measured) -> Record:
 
 
 def device_of(config: Config) -> torch.device:
-    """The device of a cell; a worker sees one GPU only."""
+    """PyTorch's device for a cell; a worker sees only one GPU."""
     import torch
 
     name = torch_type(config.gpu.kind)
@@ -424,12 +424,12 @@ class _Reporter:
         time.sleep(_DRAWING_S)
 
     def tell(self, message: dict[str, Any]) -> None:
-        """Raises BrokenPipeError if the launcher is gone."""
+        """Send a message. Raises BrokenPipeError if the launcher is gone."""
         os.write(self._fd, (json.dumps(message) + "\n").encode())
 
 
 def die_with_parent() -> None:
-    """Ask Linux to end this process with the one that started it, even if that is killed."""
+    """Ask Linux to end this process together with its parent, even if that is killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 

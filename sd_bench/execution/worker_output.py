@@ -1,4 +1,4 @@
-"""What comes out of a worker: what it prints, and what it reports. Anything may be in either."""
+"""A worker's output: what it prints, and what it reports. Neither is trusted."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-#: How much of what is printed is kept: so much of its beginning, and of its end.
+#: How much of the printed output is kept, at its beginning and at its end each.
 _KEPT_BYTES = 2**23
-#: How much is read at a time: a worker that floods one pipe does not keep the other waiting.
+#: The most that is read at a time, so that flooding one pipe does not delay the other.
 _MOST_AT_ONCE = 2**20
 _CHUNK_BYTES = 2**16
-#: A report is one line; the longest holds the facts of an environment.
+#: A report is one line; the longest ones hold the facts of an environment.
 _LONGEST_REPORT = 2**20
 _LONGEST_PHASE = 100
 
 
 class _Pipe:
-    """The reading end of a pipe that never blocks; ``write_fd`` is for the process that writes."""
+    """A pipe whose reading end never blocks; ``write_fd`` is for the process that writes."""
 
     def __init__(self) -> None:
         self.read_fd, self.write_fd = os.pipe()
@@ -28,7 +28,7 @@ class _Pipe:
         self.is_at_end = False
 
     def read(self) -> bytes:
-        """What is there now, of ``_MOST_AT_ONCE`` bytes at most."""
+        """The bytes that are there now, about ``_MOST_AT_ONCE`` at most."""
         chunks: list[bytes] = []
         while sum(map(len, chunks)) < _MOST_AT_ONCE:
             try:
@@ -49,10 +49,10 @@ class _Pipe:
 
 
 class OutputLog(_Pipe):
-    """What a worker prints, in the file ``path`` as it comes, of bounded size.
+    """Writes what a worker prints to the file ``path``, with bounded size.
 
-    Of more than twice ``_KEPT_BYTES`` the middle is left out. Raises OSError if the file cannot
-    be made; one that takes no more costs only what was printed.
+    The middle of more than twice ``_KEPT_BYTES`` is left out. Raises OSError if the file cannot be
+    created; output that cannot be written later is lost.
     """
 
     def __init__(self, path: Path) -> None:
@@ -64,7 +64,7 @@ class OutputLog(_Pipe):
         self._tail_bytes = 0
 
     def drain(self) -> None:
-        """Take what has been printed."""
+        """Read what has been printed."""
         chunk = self.read()
         room = max(0, _KEPT_BYTES - self._num_bytes)
         self._num_bytes += len(chunk)
@@ -77,7 +77,7 @@ class OutputLog(_Pipe):
             self._tail_bytes -= len(self._tail.popleft())
 
     def close(self) -> None:
-        """Take the rest, and write the end that was held back."""
+        """Read the rest, and write the end that was held back."""
         self.drain()
         super().close()
         end = b"".join(self._tail)[-_KEPT_BYTES:]
@@ -88,7 +88,7 @@ class OutputLog(_Pipe):
             self._stream.write(end)
 
     def last(self, num_bytes: int) -> str:
-        """The last of what the closed file holds, as text."""
+        """The last ``num_bytes`` of the closed file, as text."""
         try:
             with self._path.open("rb") as stream:
                 stream.seek(max(0, stream.seek(0, os.SEEK_END) - num_bytes))
@@ -106,9 +106,9 @@ class OutputLog(_Pipe):
 
 
 class Reports(_Pipe):
-    """What a worker says of itself: its phases, that its record is kept, its environment.
+    """A worker's reports: its phases, that its record is kept, its environment.
 
-    ``fault`` is what no worker says, if such a thing was heard; from then on nothing is.
+    ``fault`` describes the first message that a worker never sends; reports after it are ignored.
     """
 
     def __init__(self) -> None:
@@ -119,7 +119,7 @@ class Reports(_Pipe):
         self._pending = b""
 
     def hear(self) -> list[str]:
-        """The phases that the worker has entered since it was last heard."""
+        """Read new reports; the phases that the worker has entered since the last call."""
         *lines, self._pending = (self._pending + self.read()).split(b"\n")
         if len(self._pending) > _LONGEST_REPORT:
             lines, self._pending = [*lines, self._pending], b""
@@ -142,5 +142,5 @@ class Reports(_Pipe):
             case {"environment": {"fingerprint": str()} as environment}:
                 self.environment = environment
             case _:
-                self.fault = f"its report pipe holds {line[:40]!r}, which no worker says"
+                self.fault = f"its report pipe holds {line[:40]!r}, which a worker never sends"
         return None

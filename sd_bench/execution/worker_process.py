@@ -1,6 +1,6 @@
-"""One round in its own process: start it, follow it, and get a record whatever happens.
+"""Runs one round in its own process: starts it, follows it, and gets a record whatever happens.
 
-Nothing that the process leaves is trusted: not its exit code, its reports or its record.
+Nothing that comes from the process is trusted: not its exit code, its reports or its record.
 """
 
 from __future__ import annotations
@@ -61,13 +61,13 @@ from sd_bench.records import (
     write_record,
 )
 
-#: What of a failed round's output goes into its record.
+#: How much of the end of a failed round's output goes into its record.
 _TAIL_BYTES = 4000
-#: A folder that takes so much is not full.
+#: A disk with room for this much does not count as full.
 _ROUND_BYTES = 2**24
-#: What compiled cells get besides. Generated kernels are named after what was fused into them
-#: (PyTorch 2.0 does not by itself), and a profiler's end leaves CUDA graphs intact (CUDA before
-#: 12.6): PyTorch sees to that itself only where its own option asks for graphs.
+#: Further variables of compiled cells. The first names generated kernels after the operators fused
+#: into them, which PyTorch 2.0 does not do by default. The others keep the end of profiling from
+#: breaking CUDA graphs (before CUDA 12.6); PyTorch sets them only if its option asks for graphs.
 _COMPILED_ENVIRONMENT = {
     "TORCHINDUCTOR_UNIQUE_KERNEL_NAMES": "1",
     "TEARDOWN_CUPTI": "0",
@@ -79,7 +79,7 @@ _COMPILED_ENVIRONMENT = {
 class Turn:
     """A round of a cell, with its place in the order of the whole plan.
 
-    ``profiled`` says that with ``profile=true`` a step of it is taken apart. ``looks`` and
+    With ``profiled`` and ``profile=true`` one of its steps is profiled. ``looks`` and
     ``first_attempt`` go into its record.
     """
 
@@ -102,7 +102,7 @@ class Turn:
 
 
 class OtherEnvironmentError(Exception):
-    """The worker has found itself in an ``environment`` that the round may not be measured in."""
+    """The worker runs in an ``environment`` that the round may not be measured in."""
 
     def __init__(self, environment: dict[str, Any]) -> None:
         super().__init__("another environment")
@@ -110,7 +110,7 @@ class OtherEnvironmentError(Exception):
 
 
 def declare_unsupported(turn: Turn) -> Record:
-    """The record of a cell that cannot run here; no process is needed. Raises OSError."""
+    """Write the record of a cell that cannot run here, without a process. Raises OSError."""
     record = structs.replace(turn.blank(), status="unsupported", reason=turn.planned.reason)
     write_record(turn.record_path, record)
     return record
@@ -119,9 +119,9 @@ def declare_unsupported(turn: Turn) -> Record:
 class RunningRound:
     """A worker that measures ``turn`` in ``slot``.
 
-    ``fingerprints`` are those of the environments that it may do so in, all if there are none.
-    Where ``protocol.worker`` says so it is forked by one of ``servers``; a round whose server is
-    lost begins again in a fresh interpreter. Raises OSError if the folder cannot be written.
+    ``fingerprints`` are those of the environments that it may measure in (any if empty). With
+    ``protocol.worker=fork`` one of ``servers`` forks it; if that is lost, the round starts again in
+    a fresh interpreter. Raises OSError if the folder cannot be written.
     """
 
     def __init__(
@@ -166,7 +166,7 @@ class RunningRound:
             self._begin_again(lost)
 
     def _start(self, why_not_forked: str | None) -> None:
-        """Have the process that was asked for, or a spawned one that tells the reason."""
+        """Start the process that was asked for, or else a spawned one that records the reason."""
         config, interpreter = self.turn.planned.cell.config, self.turn.planned.interpreter
         assert interpreter is not None
         cell = self.turn.planned.cell
@@ -210,18 +210,18 @@ class RunningRound:
 
     @property
     def files(self) -> list[int]:
-        """What becomes readable when the worker says or prints something, or ends."""
+        """File descriptors that become readable when the worker reports, prints or ends."""
         pipes = [self._log, self._reports]
         ends = self._process.files
         return [*ends, *(pipe.read_fd for pipe in pipes if not (ends and pipe.is_at_end))]
 
     def hear(self) -> list[str]:
-        """The phases that the worker has entered since it was last heard."""
+        """Read output and reports; the phases that the worker has entered since the last call."""
         self._log.drain()
         return self._reports.hear()
 
     def is_over(self) -> bool:
-        """Whether the worker has ended, says what none says, or has run out of time."""
+        """Whether the worker has ended, sent an invalid report, or run out of time."""
         try:
             ended = self._process.poll() is not None
         except ServerLostError as error:
@@ -239,9 +239,10 @@ class RunningRound:
         self._begin(why)
 
     def finish(self) -> Record:
-        """End the worker and give the round's record, which is on disk by then.
+        """End the worker and return the round's record, which is on disk by then.
 
-        Raises OtherEnvironmentError if it would not measure, OSError if the folder takes no files.
+        Raises OtherEnvironmentError if the worker refused its environment, OSError if the folder
+        cannot be written.
         """
         lived_s = time.monotonic() - self._began
         self.hear()
@@ -262,9 +263,9 @@ class RunningRound:
         except NotTheRecordError as error:
             if self.turn.record_path.exists():
                 set_aside(self.turn.record_path)
-            said = Failure(type="Record", message=str(error), exit_code=exit_code)
-            return self._failure("crashed", said)
-        if failed is not None:  # all was measured before: only the profile is lost
+            failure = Failure(type="Record", message=str(error), exit_code=exit_code)
+            return self._failure("crashed", failure)
+        if failed is not None:  # all was measured before; only the profile is lost
             record = without_profile(record, failed[1].message)
             write_record(self.turn.record_path, record)
         self._accept(record)
@@ -282,7 +283,7 @@ class RunningRound:
         return _judge(exit_code, self._timed_out, limit_s)
 
     def _failure(self, status: Status, failure: Failure) -> Record:
-        """The record of a round that has left none, written in its place."""
+        """Write the record of a round that has left none."""
         failure = structs.replace(failure, detail=self._log.last(_TAIL_BYTES))
         record = structs.replace(
             self._blank, status=status, reason=failure.message, failure=failure
@@ -298,7 +299,7 @@ class RunningRound:
             self._log.discard()
 
     def kill(self) -> int:
-        """End the worker's whole process group, and give its exit code."""
+        """End the worker's process group and return its exit code."""
         exit_code = self._process.end()
         if isinstance(self._process, ForkServer):
             self._servers.give_back(self._process)
@@ -308,11 +309,11 @@ class RunningRound:
 
 
 def _try_to_write(folder: Path) -> None:
-    """Raises OSError if ``folder`` does not even take what a round leaves there."""
+    """Raise OSError if ``folder`` has no room for a round's files, or cannot be written."""
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             os.posix_fallocate(file.fileno(), 0, _ROUND_BYTES)
-    except FileNotFoundError as error:  # it was deleted meanwhile
+    except FileNotFoundError as error:  # the folder was deleted meanwhile
         raise FileNotFoundError(error.errno, error.strerror, str(folder)) from None
     except OSError:
         message = "the disk is full or read-only"
@@ -320,12 +321,12 @@ def _try_to_write(folder: Path) -> None:
 
 
 def worker_environment(config: Config, slot: Slot, compiled: Cell | None = None) -> dict[str, str]:
-    """What a worker finds; ``compiled`` is its cell if it compiles. Raises OSError."""
+    """A worker's environment variables; ``compiled`` is its cell if it compiles. Raises OSError."""
     environment = {**os.environ, **slot.environment}
     environment |= variables_of(config.allocator, environment) | threads.variables_of(config)
     environment.pop("HYDRA_FULL_ERROR", None)
     environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # as nvidia-smi counts devices
-    if IS_CHECKOUT:  # the worker runs this very code, whatever its interpreter has installed
+    if IS_CHECKOUT:  # the worker runs this code, whatever its interpreter has installed
         paths = [str(PACKAGE_DIR.parent), environment.get("PYTHONPATH", "")]
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     if compiled is not None:
@@ -336,14 +337,14 @@ def worker_environment(config: Config, slot: Slot, compiled: Cell | None = None)
 
 
 def log_path(folder: Path, round_index: int) -> Path:
-    """What a round's worker has printed; kept where the round failed."""
+    """The file of what a round's worker printed; kept if the round failed."""
     return folder / f"round-{round_index}.log"
 
 
 def _judge(
     returncode: int, timed_out: bool, time_limit_s: float | None
 ) -> tuple[Status, Failure] | None:
-    """``None`` if the worker ended well, else a status and what went wrong."""
+    """``None`` if the worker succeeded, else a status and what went wrong."""
     if timed_out:
         message = f"ran longer than protocol.time_limit_s={time_limit_s} seconds"
         return "timeout", Failure(type="Timeout", message=message)
@@ -360,5 +361,5 @@ def _judge(
 def _signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name
-    except ValueError:  # one of the real-time signals between the named two
+    except ValueError:  # a real-time signal without a name
         return f"signal {number}"

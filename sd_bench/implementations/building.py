@@ -1,4 +1,4 @@
-"""The implementation that a cell names, found and built."""
+"""Finds and builds the implementation that a cell names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def build(config: Config, device: torch.device, watcher: Watcher | None = None) 
 
 
 def find_factory(config: Config) -> Factory:
-    """What builds the cell's implementation; this imports its library, which may take seconds."""
+    """The factory of the cell's implementation; imports its library, which may take seconds."""
     module, _, name = list_implementations()[config.implementation.name].factory.partition(":")
     factory: Factory = getattr(importlib.import_module(module), name)
     return factory

@@ -1,4 +1,4 @@
-"""transformers' CLIP tokenizer, made of the vocabulary that comes with open_clip."""
+"""transformers' CLIP tokenizer, made from the vocabulary that comes with open_clip."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from transformers import CLIPTokenizer
 from sd_bench.config.schema import TextEncoderConfig
 from sd_bench.sampling.clip_vocabulary import new_tokenizer
 
-#: CLIP's own spelling of the two tokens that open_clip spells otherwise.
+#: CLIP's spelling of the two tokens that open_clip spells differently.
 _SPELLING = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}
 
 
 def make_clip_tokenizer(config: TextEncoderConfig) -> Any:
-    """A CLIPTokenizer that pads as the model was published; it reads no file and no network."""
+    """A CLIPTokenizer that pads as the published model does; needs no files and no network."""
     known = new_tokenizer()
     vocabulary = {_SPELLING.get(word, word): number for word, number in known.encoder.items()}
     (pad_token,) = (word for word, number in vocabulary.items() if number == config.pad_token)

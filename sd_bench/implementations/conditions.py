@@ -1,4 +1,4 @@
-"""What a UNet call needs of timestep and prompt, computed once per image."""
+"""The UNet's inputs from timestep and prompt, computed once per image."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from sd_bench.networks.conditioned_unet import ConditionedUNet
 
 
 class ImageConditions:
-    """``(timesteps [B], context [B, 77, D])`` to what ``ConditionedUNet`` takes beside latents.
+    """Maps ``(timesteps [B], context [B, 77, D])`` to ``ConditionedUNet``'s inputs after latents.
 
-    A context that was not the last one begins an image. ``sampler_timesteps`` are all that are
-    asked for; the batch's timesteps are one of them, the same for all of the batch. Raises
-    ValueError for another one on a CPU; a GPU is not waited for, and would give another's row.
+    A context that differs from the last one starts an image. All elements of ``timesteps`` must be
+    the same one of ``sampler_timesteps``. On a CPU another timestep raises ValueError; on a GPU it
+    is not checked, since that would wait for the GPU, and the result is another timestep's.
     """
 
     def __init__(self, unet: ConditionedUNet, sampler_timesteps: Sequence[float]) -> None:

@@ -1,10 +1,10 @@
-"""Where converted networks are cached between rounds: one folder per set of inputs.
+"""The cache of converted networks: one folder per conversion.
 
-They are kept in ~/.cache/sd_bench/conversions (XDG_CACHE_HOME and SD_BENCH_CACHE_DIR move it):
-``rm -r`` is safe at any time. Where they exceed 20 GB (SD_BENCH_CACHE_GB names another number), a
-new one takes the place of those that nobody has used for the longest time, an hour at least. An
-entry is made beside its place and then put there at once. A lock for each entry, which ends with
-the process that holds it, lets one process convert while others wait for it.
+It is in ~/.cache/sd_bench/conversions (XDG_CACHE_HOME and SD_BENCH_CACHE_DIR move it); ``rm -r`` is
+safe at any time. If it exceeds 20 GB (SD_BENCH_CACHE_GB sets another limit), a new entry replaces
+the least recently used ones that nothing has used for an hour. An entry is made in a temporary
+folder and then renamed. A lock per entry, which ends with the process that holds it, lets one
+process convert while others wait.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from sd_bench.weights.checkpoint import digest
 
 VARIABLE = "SD_BENCH_CACHE_DIR"
 LIMIT_VARIABLE, _LIMIT_GB = "SD_BENCH_CACHE_GB", 20.0
-#: What a running sweep may come back to is never removed.
+#: Entries used within this time are never removed: a running sweep may need them again.
 _IN_USE_S = 3600.0
-#: Names the files of an entry with their sizes and times; what has no such list is not an entry.
+#: The list of an entry's files with sizes and times; a folder without it is not an entry.
 _CONTENTS = "contents.json"
 #: The code that decides what the converted networks hold.
 _SOURCES = ("networks", "weights", "implementations")
 
 
 class ConversionError(Exception):
-    """Converted networks cannot be kept, or cannot be made; the message says why."""
+    """Networks cannot be converted, or the result cannot be cached; the message says why."""
 
 
 def cache_folder() -> Path:
-    """The folder of all conversions; it need not exist."""
+    """The folder of all conversions; it may not exist."""
     if named := os.environ.get(VARIABLE):
         return Path(named) / "conversions"
     base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
@@ -53,8 +53,8 @@ def cache_folder() -> Path:
 def conversion_key(config: Config, library: str, version: str, **settings: Any) -> str:
     """A name for the networks of ``config`` as ``library`` converts them with ``settings``.
 
-    It changes with the weights, with the size and number of the images, with the versions of
-    ``library`` and of PyTorch, and with this project's own code. Raises WeightsError.
+    It changes with the weights, the size and number of the images, the versions of ``library`` and
+    of PyTorch, and this project's code. Raises WeightsError.
     """
     workload = config.workload
     depends_on = {
@@ -71,11 +71,11 @@ def conversion_key(config: Config, library: str, version: str, **settings: Any) 
 
 
 def converted(key: str, convert: Callable[[Path], None], again: bool = False) -> tuple[Path, str]:
-    """The folder of the conversion ``key``, and whether it was there ("warm") or not ("cold").
+    """The folder of the conversion ``key``, and whether it was cached ("warm") or not ("cold").
 
-    ``convert`` fills an empty folder. It is called where the entry is missing or its files are not
-    those that were written, or, with ``again``, in any case. Raises ConversionError, and what
-    ``convert`` does.
+    ``convert`` fills an empty folder. It is called if the entry is missing or its files have
+    changed, or, with ``again``, in any case. Raises ConversionError, and whatever ``convert``
+    raises.
     """
     base = cache_folder()
     try:
@@ -92,13 +92,13 @@ def converted(key: str, convert: Callable[[Path], None], again: bool = False) ->
     except OSError as error:
         why = (error.strerror or str(error)).lower()
         raise ConversionError(
-            f"{base}: {why}; converted networks are kept there: make room, or name another folder "
-            f"with {VARIABLE}"
+            f"{base}: {why}; converted networks are cached there: make room, or name another "
+            f"folder with {VARIABLE}"
         ) from error
 
 
 def _make_room(base: Path) -> None:
-    """Remove the entries that were used the longest ago, until the others are below the limit."""
+    """Remove the least recently used entries until the others are below the limit."""
     limit = _limit_gb() * 1e9
     locks = sorted(base.glob("*.lock"), key=lambda lock: lock.stat().st_mtime)
     sizes = {lock: _size(lock.with_suffix("")) for lock in locks}
@@ -130,7 +130,7 @@ def _size(folder: Path) -> int:
 
 
 def _make(place: Path, convert: Callable[[Path], None]) -> None:
-    for left in place.parent.glob(f"{place.name}.making-*"):  # of a process that was killed
+    for left in place.parent.glob(f"{place.name}.making-*"):  # left by a killed process
         shutil.rmtree(left, ignore_errors=True)
     making = Path(tempfile.mkdtemp(prefix=f"{place.name}.making-", dir=place.parent))
     try:
@@ -144,9 +144,9 @@ def _make(place: Path, convert: Callable[[Path], None]) -> None:
 
 
 def _is_whole(place: Path) -> bool:
-    """Whether its files are those that were written, as far as sizes and times tell.
+    """Whether the entry's files have the sizes and times that they were written with.
 
-    Reading gigabytes in every round, to check them, would cost more than what it guards against.
+    Checking their content would mean reading gigabytes in every round.
     """
     try:
         written = json.loads((place / _CONTENTS).read_text())
@@ -156,7 +156,7 @@ def _is_whole(place: Path) -> bool:
 
 
 def _state_of(folder: Path) -> dict[str, list[int]]:
-    """Size and time of every file, the list of them left out."""
+    """The size and time of every file in ``folder`` except the list itself."""
     return {
         str(file.relative_to(folder)): [file.stat().st_size, file.stat().st_mtime_ns]
         for file in sorted(folder.rglob("*"))

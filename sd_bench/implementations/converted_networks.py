@@ -1,4 +1,4 @@
-"""Our networks for another runtime: as plain modules to convert, and what runs them afterwards."""
+"""Our networks for another runtime: plain modules to convert, and the class that runs them."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ NETWORKS = ("text_encoder", "unet", "decoder")
 
 @dataclass(frozen=True, slots=True)
 class Convertible:
-    """A network, fp32 and in eval mode on the CPU, and inputs of the only shapes it is called with.
+    """A network on the CPU, in fp32 and eval mode, and inputs of the only shapes that it gets.
 
     "text_encoder" takes tokens [2B, 77]; "unet" latents [2B, 4, h, w], the timesteps' sinusoids
     [2B, C] and context [2B, 77, D]; "decoder" unscaled latents [B, 4, h, w]. All but the tokens are
-    fp32, and so is what they give.
+    fp32, and so are the outputs.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Convertible:
 
 
 def networks_to_convert(config: Config) -> Iterator[Convertible]:
-    """The networks of ``config`` one after another; nothing here holds one that was handed out.
+    """Yield the networks of ``config``, without keeping a reference to those yielded.
 
     Raises WeightsError if ``config.weights`` names a checkpoint that cannot be used.
     """
@@ -66,9 +66,9 @@ def _inputs(config: Config) -> dict[str, tuple[Tensor, ...]]:
 
 
 class _UNet(nn.Module):
-    """The UNet from the timesteps' sinusoids on.
+    """The UNet with the timesteps' sinusoids as input instead of the timesteps.
 
-    A runtime that computes in bf16 may round what they are sinusoids of, and 981 is 980 there.
+    A runtime that computes in bf16 may round timesteps, and 981 becomes 980.
     """
 
     def __init__(self, unet: UNet) -> None:
@@ -80,7 +80,7 @@ class _UNet(nn.Module):
 
 
 class _Decoder(nn.Module):
-    """The autoencoder's second half, called as a module."""
+    """The autoencoder's decoding half, as a module."""
 
     def __init__(self, autoencoder: Autoencoder) -> None:
         super().__init__()
@@ -92,10 +92,10 @@ class _Decoder(nn.Module):
 
 
 class ConvertedImplementation(Staged):
-    """What every runtime on the CPU shares that runs our networks converted.
+    """The base class of runtimes that run our converted networks on a CPU.
 
-    ``run`` has a callable for each of ``NETWORKS``, on the tensors that `Convertible` names;
-    ``unprovable`` says why PyTorch's profiler sees no kernel of it.
+    ``run`` has a callable for each of ``NETWORKS``, which takes the inputs that `Convertible`
+    describes; ``unprovable`` is why PyTorch's profiler cannot see its kernels.
     """
 
     attention_modules: list[nn.Module] = []  # noqa: RUF012

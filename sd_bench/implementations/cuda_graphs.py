@@ -1,4 +1,4 @@
-"""A network's kernels recorded once as a CUDA graph and replayed: no launch costs the host time."""
+"""Records a network's kernels once as a CUDA graph and replays it, which saves the launches."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from torch import Tensor
 
 from sd_bench.capabilities.torch_compat import Watcher
 
-#: Calls before the recording: libraries choose their kernels and compilers compile in the first.
+#: Calls before the recording: in the first, libraries choose kernels and compilers compile.
 _CALLS_BEFORE = 2
 
 
 class Kept:
-    """A recording's own input: every replay reads this very memory."""
+    """An input of a recording: every replay reads this memory."""
 
     def __init__(self, given: Tensor, device: torch.device) -> None:
         self.tensor = given.to(device, copy=True)
         self._given, self._version = given, given._version
 
     def take(self, given: Tensor) -> None:
-        """Hold the values of ``given``; what it holds already, as a prompt's, is not copied."""
+        """Copy ``given`` into this memory unless it is unchanged, as a prompt's context is."""
         if given is not self._given or given._version != self._version:
             self.tensor.copy_(given)
             self._given, self._version = given, given._version
@@ -36,11 +36,11 @@ class _Recording:
 
 
 class GraphedCalls:
-    """Calls of ``run``, recorded once for each combination of the inputs' shapes and dtypes.
+    """Runs ``run`` by recordings, one per combination of the inputs' shapes and dtypes.
 
-    ``watcher`` gets the last call before each recording, which runs the same operators; a
-    replay has none. What a recording reads must outlive it: ``forget`` them before the casts of
-    weights that autocast keeps are given up. See PyTorch's notes on CUDA graphs.
+    ``watcher`` wraps the last call before each recording, which runs the same operators; a replay
+    runs none. Memory that a recording reads must outlive it: call ``forget`` before autocast frees
+    its cache of cast weights. See PyTorch's notes on CUDA graphs.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class GraphedCalls:
         return recording.output.clone()
 
     def forget(self) -> None:
-        """Give up all recordings, and their memory."""
+        """Free all recordings and their memory."""
         self._recordings.clear()
 
     def _record(self, inputs: tuple[Tensor, ...]) -> _Recording:

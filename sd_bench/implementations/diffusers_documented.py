@@ -1,11 +1,11 @@
 """``implementation=diffusers_documented``: diffusers with its documented settings for speed.
 
-The page is "Accelerate inference", https://huggingface.co/docs/diffusers/optimization/fp16, read as
-of August 2026 (docs/source/en/optimization/fp16.md of huggingface/diffusers, commit 58eb52c080). Of
-it: channels last for UNet and autoencoder, ``fuse_qkv_projections()`` of both,
+The page is "Accelerate inference", https://huggingface.co/docs/diffusers/optimization/fp16, as of
+August 2026 (docs/source/en/optimization/fp16.md of huggingface/diffusers, commit 58eb52c080). From
+it come channels last for UNet and autoencoder, ``fuse_qkv_projections()`` of both,
 scaled_dot_product_attention, and torch.compile with "max-autotune" of the UNet and of
-``vae.decode``, under the four settings of the compiler that it lists.
-conf/implementation/diffusers_documented.yaml makes those that are axes the cell's own choices.
+``vae.decode``, with the four settings of the compiler that it lists. Those that are axes are set in
+conf/implementation/diffusers_documented.yaml.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ SETTINGS = {
     "epilogue_fusion": False,
     "coordinate_descent_check_all_directions": True,
 }
-#: Of a graph that CUDA records: compile, record, replay.
+#: Calls until a graph that CUDA records is ready: compile, record, replay.
 _CALLS_TO_BE_READY = 3
 
 
 class DiffusersDocumented(Diffusers):
-    """As ``Diffusers``, with the decoder compiled too, and the compiler's settings of the page.
+    """``Diffusers`` with the decoder compiled too, and with the page's compiler settings.
 
-    They hold for the whole process. The decoder is compiled here, before anything is timed; the
-    seconds that takes and the settings are in ``conversion``.
+    The settings hold for the whole process. The decoder is compiled here, before anything is timed;
+    ``conversion`` has the settings and the seconds that this takes.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""``implementation=diffusers``: its three networks, with our weights, in our sampling core."""
+"""``implementation=diffusers``: its three networks with our weights and our sampler."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from sd_bench.implementations.our_networks import build_networks
 from sd_bench.implementations.peer_weights import hand_over, in_diffusers_layout
 from sd_bench.implementations.torch_networks import TorchImplementation, TorchNetworks
 
-#: What computes each attention backend; the others are scaled_dot_product_attention's.
+#: The attention processor of each backend that is not one of scaled_dot_product_attention's.
 _PROCESSORS = {"original": AttnProcessor, "xformers": XFormersAttnProcessor}
 
 
 class UNetCall(nn.Module):
-    """diffusers' UNet as a tensor of three tensors: ``x``, ``timesteps`` ([B] or one for all) and
-    ``context``."""
+    """diffusers' UNet as a function from ``x``, ``timesteps`` ([B] or one for all) and ``context``
+    to a tensor."""
 
     def __init__(self, unet: Any) -> None:
         super().__init__()
@@ -63,13 +63,13 @@ class DiffusersNetworks:
 
 
 class Diffusers(TorchImplementation):
-    """diffusers' networks for any cell; what it cannot do, ``why_not`` of its entry says.
+    """diffusers' networks for any cell that ``why_not`` of its entry does not refuse.
 
-    The UNet's attention is that which the cell names; the text encoder and the autoencoder have
-    what their library gives them: scaled_dot_product_attention, where PyTorch may choose. The
-    blocks of ``regional_compile`` are those that diffusers names itself
-    (``UNet2DConditionModel._repeated_blocks``) and that its ``compile_repeated_blocks`` compiles in
-    the same way; here they are compiled by the common code, which counts what became of it.
+    The UNet has the attention that the cell names; the text encoder and the autoencoder have their
+    library's default, scaled_dot_product_attention with PyTorch's choice of backend. The blocks of
+    ``regional_compile`` are those that diffusers lists (``UNet2DConditionModel._repeated_blocks``)
+    and compiles in ``compile_repeated_blocks``; here the common code compiles them in the same way,
+    and counts their compiled calls.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Diffusers(TorchImplementation):
 
 
 def build_diffusers(config: Config, device: torch.device) -> DiffusersNetworks:
-    """The networks on ``device``, with the very tensors that ours would have, in eval mode.
+    """The networks on ``device`` in eval mode, with the same weights as ours.
 
     Raises WeightsError if ``config.weights`` names a checkpoint that cannot be used.
     """
@@ -109,7 +109,7 @@ def build_diffusers(config: Config, device: torch.device) -> DiffusersNetworks:
         hand_over(weights[name], network)
         network.eval()
     positions = torch.arange(model.text_encoder.context_length, device=device)
-    text_encoder.embeddings.position_ids = positions[None]  # no weight: on the meta device yet
+    text_encoder.embeddings.position_ids = positions[None]  # not a weight: still on meta
     unet.set_attn_processor(_PROCESSORS.get(config.attention.backend, AttnProcessor2_0)())
     if config.optimizations.fused_projections:
         unet.fuse_qkv_projections()
@@ -118,7 +118,7 @@ def build_diffusers(config: Config, device: torch.device) -> DiffusersNetworks:
 
 
 def empty_unet(config: UNetConfig, upcast: bool) -> Any:
-    """A UNet2DConditionModel of this shape, its numbers its own."""
+    """A UNet2DConditionModel of this shape, without our weights."""
     widths = [config.model_channels * multiplier for multiplier in config.channel_mult]
     has_attention = [2**level in config.attention_resolutions for level in range(len(widths))]
     return UNet2DConditionModel(
@@ -130,7 +130,7 @@ def empty_unet(config: UNetConfig, upcast: bool) -> Any:
         layers_per_block=config.num_res_blocks,
         transformer_layers_per_block=config.transformer_depth,
         cross_attention_dim=config.context_dim,
-        # What diffusers calls so is the number of heads, one for each level.
+        # Despite its name this is the number of heads per level.
         attention_head_dim=[
             config.num_heads or width // (config.num_head_channels or width) for width in widths
         ],
@@ -144,7 +144,7 @@ def _block(side: str, attends: bool) -> str:
 
 
 def empty_autoencoder(config: AutoencoderConfig, latent_scale: float) -> Any:
-    """An AutoencoderKL of this shape, its numbers its own."""
+    """An AutoencoderKL of this shape, without our weights."""
     widths = [config.ch * multiplier for multiplier in config.ch_mult]
     return AutoencoderKL(
         in_channels=config.in_channels,
@@ -159,7 +159,7 @@ def empty_autoencoder(config: AutoencoderConfig, latent_scale: float) -> Any:
 
 
 def empty_text_encoder(config: TextEncoderConfig) -> Any:
-    """A CLIPTextModel of this shape, its numbers its own."""
+    """A CLIPTextModel of this shape, without our weights."""
     return CLIPTextModel(
         CLIPTextConfig(
             vocab_size=config.vocab_size,

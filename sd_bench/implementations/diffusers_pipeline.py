@@ -1,4 +1,4 @@
-"""``implementation=diffusers_pipeline``: StableDiffusionPipeline whole, as its users call it."""
+"""``implementation=diffusers_pipeline``: the whole StableDiffusionPipeline, as users call it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from sd_bench.sampling.text_to_image import Batch, Images, StageTimer
 class DiffusersPipeline(Diffusers):
     """One call from prompts to pixels, with diffusers' tokenizer, scheduler and guidance.
 
-    It is given our initial latents, in the dtype of its weights as it would draw them, and leaves
-    pixels on the device (``output_type="pt"``). Its safety checker and progress bar are off. The
-    final latents come by ``callback_on_step_end``, which is handed them and keeps no copy. There
-    are no stages to tell of. ``encode_text`` and ``predict`` are the very calls that it makes of
-    its networks: the prompts apart from the negative ones, and one timestep for all latents.
+    It gets our initial latents, in the dtype of its weights as it would draw them, and leaves
+    pixels on the device (``output_type="pt"``). Its safety checker and progress bar are off.
+    ``callback_on_step_end`` passes on the final latents without a copy. There are no stages to
+    time. ``encode_text`` and ``predict`` call its networks as the pipeline does: prompts separately
+    from negative prompts, and with one timestep for all latents.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class DiffusersPipeline(Diffusers):
             requires_safety_checker=False,
         )
         self.pipeline.set_progress_bar_config(disable=True)
-        with self.pipeline.progress_bar(total=0):  # even the first of those makes a lock in a file
+        with self.pipeline.progress_bar(total=0):  # the first one creates a lock file, even if off
             pass
         self.pipeline.unet = _AttendingUNet(config, self.peer.unet, self._run_unet)
 
@@ -50,7 +50,7 @@ class DiffusersPipeline(Diffusers):
         return torch.cat([self.networks.encode_text(half) for half in tokens.chunk(2)])
 
     def predict(self, x: Tensor, timesteps: Tensor, context: Tensor) -> Tensor:
-        timestep = timesteps.round().long()[0]  # the pipeline's is an integer without dimensions
+        timestep = timesteps.round().long()[0]  # the pipeline's is a zero-dimensional integer
         prediction: Tensor = self.pipeline.unet(x.to(self.dtype), timestep, context)[0]
         return prediction.float()
 
@@ -78,11 +78,11 @@ class DiffusersPipeline(Diffusers):
 
 
 class _AttendingUNet(nn.Module):
-    """The pipeline's UNet, compiled where the cell says so, with the cell's attention backends.
+    """The pipeline's UNet with the cell's attention backends.
 
-    Around the UNet and no more, as for every implementation: flash can compute neither the text
-    encoder's masks on CUDA nor the autoencoder's one wide head. ``run`` is ``unet`` as it is run in
-    this cell.
+    As in every implementation the backends are restricted only around the UNet: flash supports
+    neither the text encoder's masks on CUDA nor the autoencoder's single wide head. ``run`` is
+    ``unet`` as the cell runs it, perhaps compiled.
     """
 
     def __init__(self, config: Config, unet: Any, run: Callable[..., Tensor]) -> None:
@@ -100,6 +100,6 @@ class _AttendingUNet(nn.Module):
         **others: None,
     ) -> tuple[Tensor]:
         assert not return_dict
-        assert set(others.values()) <= {None}  # nothing that only some pipelines have
+        assert set(others.values()) <= {None}  # inputs that only other pipelines have
         with sdpa_backends(self.attention.allowed_sdpa_backends, self.attention.upcast):
             return (self.run(sample, timestep, encoder_hidden_states),)

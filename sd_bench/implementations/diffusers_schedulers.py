@@ -1,4 +1,4 @@
-"""diffusers' schedulers, set up to sample as ours do."""
+"""diffusers' schedulers with settings that make them sample as our samplers do."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, PNDMScheduler
 from sd_bench.config.schema import Config
 
 _PREDICTIONS = {"eps": "epsilon", "v": "v_prediction"}
-#: The scheduler of each sampler, and what of its settings differs from diffusers' defaults. The
-#: published code's timesteps are one later than multiples, and its last step ends at alpha[0].
+#: The scheduler of each sampler, with the settings that differ from diffusers' defaults. The
+#: published code's timesteps are multiples plus one, and its last step ends at alpha[0].
 _SCHEDULERS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "plms": (
         PNDMScheduler,
@@ -27,16 +27,16 @@ _SCHEDULERS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
             "algorithm_type": "dpmsolver++",
             "solver_order": 2,
             "final_sigmas_type": "sigma_min",
-            "steps_offset": 1,  # without effect here; the pipeline warns of any other
+            "steps_offset": 1,  # without effect here, but the pipeline warns of any other value
         },
     ),
 }
 
 
 def make_scheduler(config: Config) -> Any:
-    """The scheduler that samples as the cell's sampler.
+    """The scheduler that samples as the cell's sampler does.
 
-    DPM-Solver's timesteps are rounded to integers there: so its latents are near ours, no nearer.
+    diffusers rounds DPM-Solver's timesteps to integers, so its latents differ slightly from ours.
     """
     make, settings = _SCHEDULERS[config.sampler.name]
     schedule = config.model_version.schedule

@@ -1,8 +1,8 @@
-"""Our networks in OpenVINO's format, converted in a separate process.
+"""Converts our networks to OpenVINO's format, in a separate process.
 
 ``python -m sd_bench.implementations.openvino_conversion`` reads ``{"config", "folder"}`` (JSON)
-from its standard input and fills the folder. The process that measures holds neither our networks
-nor what converting leaves behind, whether it found them converted or not.
+from stdin and fills the folder. The process that measures therefore never holds our networks or
+what converting leaves in memory, whether they were cached or not.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sd_bench.implementations.openvino_library import openvino
 
 
 def convert_apart(config: Config, folder: Path) -> None:
-    """Have another process fill ``folder``. Raises ConversionError with its last words."""
+    """Fill ``folder`` in another process. Raises ConversionError with its last line on stderr."""
     request = json.dumps({"config": to_dict(config), "folder": str(folder)})
     done = subprocess.run(
         [sys.executable, "-m", __name__], input=request, capture_output=True, text=True
@@ -39,7 +39,7 @@ def convert_apart(config: Config, folder: Path) -> None:
 
 
 def convert(config: Config, folder: Path) -> None:
-    """Write the networks of ``config`` in fp32, one after another, as FOLDER/NAME.xml and .bin."""
+    """Write the networks of ``config`` in fp32 as FOLDER/NAME.xml and .bin, one at a time."""
     for network in networks_to_convert(config):
         with torch.no_grad():
             model = openvino.convert_model(

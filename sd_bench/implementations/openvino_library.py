@@ -1,7 +1,7 @@
-"""OpenVINO without its telemetry, which would tell its makers of every import and conversion.
+"""OpenVINO without its telemetry, which reports every import and conversion to its makers.
 
-That would be traffic on the user's network, and other work in the middle of a measurement. The
-library does without the package that sends it where that cannot be imported.
+That would cause traffic on the user's network, and extra work during a measurement. OpenVINO works
+without the package that sends it if that cannot be imported.
 """
 
 from __future__ import annotations

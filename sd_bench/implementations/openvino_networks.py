@@ -17,9 +17,9 @@ from sd_bench.implementations.openvino_conversion import convert_apart
 from sd_bench.implementations.openvino_library import openvino
 from sd_bench.records import Conversion
 
-#: What the precisions are called there.
+#: OpenVINO's names of the precisions.
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
-#: What the record says of the compiled UNet, beside the version.
+#: The properties of the compiled UNet that go into the record, besides the version.
 _RECORDED = (
     "INFERENCE_PRECISION_HINT", "INFERENCE_NUM_THREADS", "PERFORMANCE_HINT", "EXECUTION_MODE_HINT",
     "NUM_STREAMS", "ENABLE_CPU_PINNING", "ENABLE_HYPER_THREADING", "SCHEDULING_CORE_TYPE",
@@ -29,8 +29,8 @@ _RECORDED = (
 class OpenVino(ConvertedImplementation):
     """The three networks of one cell, compiled for the CPU.
 
-    Raises ConversionError where they cannot be converted, RuntimeError where OpenVINO computes in
-    another precision than the cell's, WeightsError as ``build_networks`` does.
+    Raises ConversionError if they cannot be converted, RuntimeError if OpenVINO computes in another
+    precision than the cell's, WeightsError as ``build_networks`` does.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class OpenVino(ConvertedImplementation):
 
 
 class _Network:
-    """A compiled network on PyTorch's tensors: they are read, and written, where they lie."""
+    """A compiled network that reads and writes PyTorch's tensors without copies."""
 
     def __init__(self, compiled: openvino.CompiledModel) -> None:
         self._request = compiled.create_infer_request()
@@ -92,7 +92,7 @@ def _shared(tensor: Tensor) -> openvino.Tensor:
 
 
 def _read_models(core: openvino.Core, config: Config) -> tuple[dict[str, openvino.Model], str]:
-    """The networks, and whether they were cached; an unreadable conversion is made again."""
+    """The networks, and whether they were cached; an unreadable cache entry is replaced."""
 
     def convert(folder: Path) -> None:
         convert_apart(config, folder)
@@ -113,13 +113,13 @@ def _read(core: openvino.Core, folder: Path) -> dict[str, openvino.Model]:
 
 
 def check_precision(asked: object, used: str) -> None:
-    """Refuse to call one precision by the name of another. Raises RuntimeError."""
+    """Raise RuntimeError if the precision ``used`` is not the one that was asked for."""
     if used != asked:
         raise RuntimeError(f"OpenVINO computes in {used} on this processor, not in {asked}")
 
 
 def _text(value: Any) -> str:
-    """A property's value as one writes it: ``bf16`` rather than ``<Type: 'bfloat16'>``."""
+    """A property's value as text: ``bf16`` rather than ``<Type: 'bfloat16'>``."""
     if isinstance(value, openvino.Type):
         return str(value.to_string())
     return str(getattr(value, "name", value))

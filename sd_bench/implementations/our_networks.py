@@ -1,4 +1,4 @@
-"""This project's three networks with their weights: measured, and what peers are made of."""
+"""Builds this project's three networks with their weights, which peers use too."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def build_networks(config: Config, device: torch.device) -> tuple[TextEncoder, U
 
 
 def _filler(config: Config) -> Callable[[torch.nn.Module, str], None]:
-    """Fills a network, given where it stands in a checkpoint."""
+    """A function that fills a network, given its prefix in a checkpoint."""
     if config.weights == RANDOM_WEIGHTS:
         return lambda network, prefix: fill_random(network, prefix, config.weights_seed)
     checkpoint = open_checkpoint(Path(config.weights))

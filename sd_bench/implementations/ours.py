@@ -33,7 +33,7 @@ class Ours(TorchImplementation):
         _rebuild(self.unet, chosen, chosen.matmul_convolutions)
         for network in (self.text_encoder, self.autoencoder):
             _rebuild(network, chosen, small_as_product=False)
-        # Only the UNet is called before what is timed: the others cannot wait for an input.
+        # Only the UNet is called before the timing: the others must be packed without an input.
         pack_now(self.text_encoder, _num_tokens(config))
         pack_now(self.autoencoder)
         modules = list(self.unet.modules())
@@ -53,12 +53,12 @@ class Ours(TorchImplementation):
 
 
 def _num_tokens(config: Config) -> int:
-    """Of a call: those of the prompts and of the negative prompts."""
+    """The number of tokens in a call of the text encoder: prompts and negative prompts."""
     return 2 * config.workload.batch_size * config.model_version.text_encoder.context_length
 
 
 def _rebuild(network: nn.Module, chosen: OptimizationsConfig, small_as_product: bool) -> None:
-    """Put other layers and blocks in the places of those that an optimization replaces."""
+    """Replace the layers and blocks of ``network`` that an optimization replaces."""
     if chosen.fused_epilogues:
         fuse_blocks(network, small_as_product)
     if chosen.packed_weights:

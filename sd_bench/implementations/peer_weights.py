@@ -1,4 +1,4 @@
-"""The same weights for a peer: our networks' own tensors, under the names of diffusers' layout."""
+"""The same weights for a peer: our networks' tensors under the names of diffusers' layout."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def in_diffusers_layout(
 ) -> dict[str, Weights]:
     """The weights of ``networks`` for "text_encoder", "unet" and "vae" of a diffusers pipeline.
 
-    They are views of our parameters, of their dtype and on their device, and take no memory of
-    their own. Shapes are ours: a 1x1 convolution may be a linear layer there.
+    They are views of our parameters, in their dtype and on their device, and take no extra memory.
+    Shapes are ours: where diffusers has a 1x1 convolution, ours may be a linear layer.
     """
     text_encoder, unet, autoencoder = networks
     by_part: dict[str, Tensor] = {}
@@ -34,15 +34,15 @@ def in_diffusers_layout(
         by_part.update(_by_part(network, prefix))
     found: defaultdict[str, dict[str, Tensor]] = defaultdict(dict)
     for part in parts(model):
-        assert part.diffusers.count == 1  # q, k and v are apart there
+        assert part.diffusers.count == 1  # q, k and v are separate there
         name, _, key = part.diffusers.key.partition("/")
-        # transformers has dropped this level in version 5; diffusers' folders still have it.
+        # transformers dropped this level in version 5; diffusers' folders still have it.
         found[name][key.removeprefix("text_model.")] = by_part[part.key]
     return dict(found)
 
 
 def _by_part(network: nn.Module, prefix: str) -> Iterable[tuple[str, Tensor]]:
-    """The parts that make up the parameters of ``network``; a bias of zeros is none."""
+    """The parts that make up the parameters of ``network``, without biases of zeros."""
     for name, parameter in network.named_parameters():
         sources = part_keys(prefix + name)
         if sources:
@@ -50,7 +50,7 @@ def _by_part(network: nn.Module, prefix: str) -> Iterable[tuple[str, Tensor]]:
 
 
 def hand_over(weights: Weights, module: nn.Module) -> None:
-    """Make ``weights`` themselves the parameters of ``module``, which was made on the meta device.
+    """Make ``weights``, not copies, the parameters of ``module``, which is on the meta device.
 
     Raises RuntimeError, naming the keys, unless ``module`` has exactly these.
     """

@@ -1,4 +1,4 @@
-"""The dtypes that a precision stands for."""
+"""The dtypes of each precision."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 
 from sd_bench.config.schema import Config
 
-#: The dtype of weights by precision; autocast computes in another one than it stores.
+#: The dtype of weights by precision; autocast computes in another one.
 WEIGHT_DTYPES = {
     "autocast": torch.float32,
     "fp16": torch.float16,

@@ -1,4 +1,4 @@
-"""What an implementation provides. Clock, rounds, latents, parity and records are ours, for all."""
+"""What an implementation provides; clock, rounds, latents, parity and records are shared by all."""
 
 from __future__ import annotations
 
@@ -16,61 +16,61 @@ from sd_bench.sampling.text_to_image import Batch, Images, StageTimer, text_to_i
 
 
 class Implementation(Protocol):
-    """What computes the images of one cell: built from our weights, ready to run.
+    """The networks or pipeline that draw the images of one cell, built with our weights.
 
-    Enter ``running()`` around everything that calls it. ``B`` is a number of images, ``h`` and
-    ``w`` are an eighth of an image's height and width in pixels; a guided UNet call takes 2B
-    latents, the negative prompt's half first.
+    Call everything below inside ``running()``. ``B`` is the number of images, ``h`` and ``w`` are
+    an eighth of an image's height and width in pixels; a guided UNet call takes 2B latents, the
+    negative prompts' half first.
     """
 
     config: Config
     device: torch.device
-    #: Our sampler, for implementations whose networks our sampling core calls one by one.
+    #: Our sampler, for implementations whose networks our sampling code calls one by one.
     sampler: Sampler
-    #: What latents are divided by before they are decoded.
+    #: Latents are divided by this before decoding.
     latent_scale: float
 
     @property
     def attention_modules(self) -> list[nn.Module]:
-        """The UNet's attention modules that ``predict`` runs; none where they are not PyTorch's."""
+        """The UNet's attention modules that ``predict`` runs; empty if they are not PyTorch's."""
 
     @property
     def compiled_calls(self) -> CompiledCalls | None:
-        """What became of the UNet's calls where torch.compile compiles it, else ``None``."""
+        """Counts of the UNet's calls if torch.compile compiles it, else ``None``."""
 
     @property
     def conversion(self) -> Conversion | None:
-        """What turning our networks into its own took, where it does; else ``None``."""
+        """The time and settings of converting our networks, if it does; else ``None``."""
 
     @property
     def unprovable(self) -> str | None:
-        """Why the attention kernels cannot be seen here, or ``None`` where the profiler sees them.
+        """Why the profiler cannot see the attention kernels, or ``None`` if it can.
 
-        A cell with a reason is never called proven.
+        A cell with a reason is never proven.
         """
 
     def running(self) -> AbstractContextManager[None]:
-        """No gradients, and what else has to hold around every call."""
+        """A context for every call: no gradients, and whatever else the calls need."""
 
     def encode_text(self, tokens: Tensor) -> Tensor:
-        """Tokens [B, 77] to what the UNet attends to [B, 77, D]."""
+        """Map tokens [B, 77] to the context that the UNet attends to, [B, 77, D]."""
 
     def predict(self, x: Tensor, timesteps: Tensor, context: Tensor) -> Tensor:
-        """One UNet call: latents [2B, 4, h, w] fp32, timesteps [2B] and context [2B, 77, D] to the
-        prediction, of the latents' shape, fp32."""
+        """One UNet call: maps latents [2B, 4, h, w] in fp32, timesteps [2B] and context
+        [2B, 77, D] to the prediction, in fp32 and of the latents' shape."""
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Latents [B, 4, h, w], unscaled, to images [B, 3, 8h, 8w] around -1..1."""
+        """Map unscaled latents [B, 4, h, w] to images [B, 3, 8h, 8w], roughly in -1..1."""
 
     def generate(self, batch: Batch, timer: StageTimer) -> Images:
-        """The timed call: all from the prompts of ``batch`` to its images.
+        """The timed call: everything from the prompts of ``batch`` to its images.
 
-        ``timer`` is called at the end of each stage and step; without stages it is not called.
+        ``timer`` is called at the end of each stage and step, unless there are no stages.
         """
 
 
 class Staged:
-    """``generate`` of an implementation whose networks our sampling core calls one by one."""
+    """``generate`` for an implementation whose networks our sampling code calls one by one."""
 
     config: Config
     device: torch.device
@@ -83,10 +83,10 @@ class Staged:
 
 
 class Factory(Protocol):
-    """Builds an implementation; what the table of implementations names.
+    """Builds an implementation; the table of implementations names one for each.
 
-    ``watcher`` stands around each run of a graph that torch.compile makes. Raises WeightsError for
-    a checkpoint that it cannot use.
+    ``watcher`` wraps each run of a graph that torch.compile makes. Raises WeightsError for a
+    checkpoint that it cannot use.
     """
 
     def __call__(

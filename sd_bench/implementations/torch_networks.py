@@ -1,4 +1,4 @@
-"""Any three networks of PyTorch's under our axes: precision, attention, compile, optimizations."""
+"""Applies our axes to any three PyTorch networks: precision, attention, compile, optimizations."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from sd_bench.sampling.sampler_table import make_sampler
 class TorchNetworks:
     """Networks with their weights on the device, in the precision's dtype, in eval mode.
 
-    ``encode_text`` takes tokens [B, 77] and gives [B, 77, D]; ``unet`` takes latents, timesteps and
-    context and gives a prediction; ``decode`` takes unscaled latents and gives images around -1..1.
-    ``modules`` are all networks with parameters, ``attention_modules`` the UNet's, and
-    ``repeated_blocks`` those that ``optimizations.regional_compile`` compiles one by one. Where
-    there are ``conditions``, ``unet`` takes latents and what those make of timesteps and context.
+    ``encode_text`` maps tokens [B, 77] to [B, 77, D]; ``unet`` maps latents, timesteps and context
+    to a prediction; ``decode`` maps unscaled latents to images, roughly in -1..1. ``modules`` are
+    all networks with parameters, ``attention_modules`` the UNet's, and ``repeated_blocks`` those
+    that ``optimizations.regional_compile`` compiles one by one. With ``conditions``, ``unet`` takes
+    latents and the result of ``conditions(timesteps, context)``.
     """
 
     encode_text: Callable[[Tensor], Tensor]
@@ -46,10 +46,10 @@ class TorchNetworks:
 
 
 class TorchImplementation(Staged):
-    """What ours and every peer in PyTorch share.
+    """The base class of our implementation and of every peer in PyTorch.
 
     ``running()`` holds the autocast context, whose cache of cast weights lives as long as the
-    context does. ``watcher`` is called for each run of a compiled graph.
+    context. ``watcher`` wraps each run of a compiled graph.
     """
 
     conversion: Conversion | None = None
@@ -97,14 +97,14 @@ class TorchImplementation(Staged):
 
     @property
     def compiled_calls(self) -> CompiledCalls | None:
-        """What became of the calls of what is compiled: the UNet, and others where asked for."""
+        """Counts of the calls of the compiled networks together; ``None`` if none is compiled."""
         runs = (self._unet, self._encode_text, self._decode)
         compiled_runs = [run for run in runs if isinstance(run, CompiledCalls)]
         return CompiledCalls.together(compiled_runs) if compiled_runs else None
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """No gradients, and autocast where the precision says so."""
+        """Switch gradients off, and autocast on if it is the cell's precision."""
         try:
             with torch.no_grad(), self._autocast():
                 yield

@@ -39,7 +39,7 @@ def test_networks_are_kept_for_another_prompt_and_given_back_when_asked() -> Non
         ("a cat", ["torch_env=original"], "or measure with run"),
         ("a cat", ["model_version=sd2_768_tiny"], "use sampler=ddim or sampler=dpm_solver"),
         ("a cat", ["weights=no/such/file.ckpt"], "no/such/file.ckpt"),
-        ([], [], "give a text"),
+        ([], [], "give a string"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_in_a_line(

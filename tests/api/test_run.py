@@ -132,7 +132,7 @@ def test_a_wrong_override_has_the_line_of_the_command(
 def test_what_only_a_command_line_can_do_is_refused(argument: str, words: str) -> None:
     with pytest.raises(sd_bench.ConfigError, match=words):
         sd_bench.run(argument)
-    with pytest.raises(TypeError, match="write overrides as texts"):
+    with pytest.raises(TypeError, match="write overrides as strings"):
         sd_bench.run(["batch_size=1"])  # type: ignore[arg-type]
 
 
@@ -151,7 +151,7 @@ def test_an_interrupted_program_leaves_what_it_measured_and_says_where(tmp_path:
     last = said.splitlines()[-1]
     assert "SweepInterrupted: the records of finished rounds are in" in last, said
     assert str(sweep) in last
-    assert "go on with sd_bench.run('resume=true'" in last
+    assert "continue with sd_bench.run('resume=true'" in last
     assert len([sd_bench.read_record(path) for path in sd_bench.find_records(sweep)]) >= 2
 
 

@@ -108,7 +108,7 @@ def test_pinning_says_what_it_needs(compose_config: Compose) -> None:
     config = compose_config("gpu=cpu", "threads=1", "threads.pinned=true")
     config.implementation.name = "onnxruntime"
     if sys.platform == "linux":
-        assert "say how many, too: threads=N, or threads=cores" in alone
+        assert "give their number, too: threads=N, or threads=cores" in alone
         assert why_no_threads(config) == (
             "threads.pinned=true: how onnxruntime binds its threads is not known"
         )

@@ -86,11 +86,11 @@ def test_what_one_node_has_begun_another_does_not_go_on_with(
     assert GroupJob(str(tmp_path), "t4-current")() == 2
     ended = read_ended(folders.records)
     assert ended is not None
-    assert "was begun on n1" in ended.reason
+    assert "was started on n1" in ended.reason
     assert count_records(folders.records) == 1
     (row,) = read_status(tmp_path, Written({})).groups
     assert (row.word, row.done) == ("failed", 1)
-    assert "was begun on n1" in row.reason
+    assert "was started on n1" in row.reason
 
 
 @pytest.mark.parametrize(("same_node", "nodes"), [(True, ["n1"]), (False, [])])
@@ -136,7 +136,7 @@ def test_a_group_is_submitted_until_it_is_measured_with_these_arguments(tmp_path
     assert len(over.submitted) == 2
     write_ended(folders.records, Ended(exit_code=1, is_complete=True, job="2", node="n1"))
     submit(over, tmp_path, stored("y=2", "x=1"))
-    assert len(over.submitted) == 2, "all is measured"
+    assert len(over.submitted) == 2, "already complete"
     submit(over, tmp_path, stored("y=2", "x=1", "retry_failed=true"))
     assert len(over.submitted) == 3, "failed rounds are to be measured again"
     assert read_ended(folders.records) is None

@@ -84,7 +84,7 @@ def test_a_ray_of_its_own_ends_with_ctrl_c_and_the_line_that_goes_on_is_printed(
     before = sweep.wait_for_records()
     attached.send_signal(signal.SIGINT)
     said = sweep.finish(attached, code=130)
-    assert "go on with:" in said
+    assert "continue with:" in said
     assert "resume=true" in said
     assert "cpu-current: done (FINISHED" in sweep.finish(sweep.resume())
     sweep.check_complete(before)

@@ -28,7 +28,7 @@ def test_a_sweep_is_divided_by_gpu_and_each_group_measured_on_a_node_that_has_it
         (2, 0, 0, 0), (2, 0, 0, 0),
     ]  # fmt: skip
     assert "node_v100-current: running (RUNNING, on v100-1)" in said
-    assert sweep.finish(sweep.resume()).count("all is measured") == 2
+    assert sweep.finish(sweep.resume()).count("already complete") == 2
     assert len(sweep.jobs()) == 2
 
 

@@ -164,7 +164,7 @@ def test_sd1_has_its_own_guidance_and_size(compose_config: Compose) -> None:
         (["model_version.text_encoder.vocab_size=0"], "must be numbers of at least 1"),
         (["model_version.text_encoder.pad_token=99999999"], "below the vocabulary's 49408"),
         (["workload.seed=18446744073709551616"], "must be at most"),
-        (["prompt=[]"], "prompt: write a text, or a list of texts"),
+        (["prompt=[]"], "prompt: write a string, or a list of strings"),
     ],
 )
 def test_nonsense_is_refused_in_one_line_that_says_what_to_do(

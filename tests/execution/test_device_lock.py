@@ -110,7 +110,7 @@ def test_a_round_waits_for_another_commands_says_so_and_goes_on_when_that_is_kil
     assert command.returncode == 0
     (record,) = records(tmp_path)
     assert record.status == "ok"
-    assert any("later: another command measured" in warning for warning in record.warnings)
+    assert any("late: another command measured" in warning for warning in record.warnings)
     assert record.environment["host"]["lock_folder"] == str(tmp_path)
 
 

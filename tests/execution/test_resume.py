@@ -69,7 +69,7 @@ def test_a_record_that_does_not_read_is_set_aside_and_measured_again(
     torn.write_text('{"schema_version": 2, "status":')
     done = command("resume=true")
     assert done.returncode == 0, done.stderr
-    assert "no record, set aside" in done.stdout
+    assert "not a valid record, set aside" in done.stdout
     assert read_record(torn).status == "ok"
     assert read_record(torn).position == 0
     assert whole.read_bytes() == kept

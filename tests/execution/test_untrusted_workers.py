@@ -17,8 +17,8 @@ FAULTS = {
     4: ("path.write_text('[' * 100_000); os._exit(0)", "no readable record"),
     5: ("leave(round=7); os._exit(0)", "is of another round: its round"),
     6: ("leave(cell_hash='0' * 16); os._exit(0)", "is of another round: its cell_hash"),
-    7: ("leave(status='ok', reason=None); os._exit(0)", "says ok, but lacks times"),
-    8: ("leave(status='timeout'); os._exit(0)", "which no worker says"),
+    7: ("leave(status='ok', reason=None); os._exit(0)", "is ok, but lacks times"),
+    8: ("leave(status='timeout'); os._exit(0)", "which a worker never reports"),
     9: ("os.mkfifo(path); os._exit(0)", "is not a file"),
     10: ("path.mkdir(); os._exit(0)", "is not a file"),
     11: ("os.truncate(os.open(path, os.O_CREAT | os.O_RDWR), 2**33); os._exit(0)", "8589934592"),
@@ -104,5 +104,5 @@ def test_reports_end_with_the_first_that_is_none() -> None:
     reports.close_write_end()
     assert reports.hear() == ["build"]
     assert reports.is_kept
-    assert reports.fault == "its report pipe holds b'nonsense', which no worker says"
+    assert reports.fault == "its report pipe holds b'nonsense', which a worker never sends"
     reports.close()

@@ -136,8 +136,8 @@ def test_a_folder_that_takes_nothing_is_one_line_that_says_what_to_do(tmp_path: 
     with pytest.raises(ConversionError) as refused:
         converted("key", convert)
     assert str(refused.value) == (
-        f"{cache_folder()}: not a directory; converted networks are kept there: make room, or name "
-        "another folder with SD_BENCH_CACHE_DIR"
+        f"{cache_folder()}: not a directory; converted networks are cached there: make room, or "
+        "name another folder with SD_BENCH_CACHE_DIR"
     )
 
 

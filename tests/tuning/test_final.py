@@ -149,7 +149,7 @@ def test_where_no_rival_gains_anything_the_defaults_are_kept(final: Made) -> Non
 def test_too_few_rounds_claim_nothing(final: Made) -> None:
     lined_up, result = final.hold(2.0, 1.0, 1.5, rounds=3)
     text = final.sentences(lined_up, result)
-    assert "that it gains anything over the default is not decided" in text
+    assert "whether it gains anything over the default is undecided" in text
     assert "less time" not in text
 
 

@@ -110,7 +110,7 @@ def test_from_race_to_answer_and_again(
     assert not first.final.failed
     (versus,) = first.final.versus
     assert versus.word == "too few rounds"  # nothing is claimed
-    assert "is not decided" in printed or "Keep the defaults" in printed
+    assert "is undecided" in printed or "Keep the defaults" in printed
     assert "No verdict on" in printed
     assert "another choice may be the fastest" in printed
     assert "sd2_tiny at 64x64 pixels, batch size 1" in printed
