@@ -51,7 +51,7 @@ def linear(x: Tensor, packed: Tensor, bias: Tensor | None, then: str = NOTHING) 
 
 
 def linear_with(x: Tensor, packed: Tensor, bias: Tensor | None, other: Tensor, how: str) -> Tensor:
-    """``linear``, then ``other`` (of the result's shape) applied to it; ``how``: ADD or MULTIPLY."""
+    """``linear``, then ``other``, of the result's shape, applied by ``how``: ADD or MULTIPLY."""
     out: Tensor = torch.ops.mkldnn._linear_pointwise.binary(x, other, packed, bias, how)
     return out
 
