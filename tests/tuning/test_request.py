@@ -43,7 +43,7 @@ def test_own_options_are_told_from_the_workload(tmp_path: Path) -> None:
         ("attention=choice(math,flash)", "one workload; name one value"),
         ("preset=tuned", "is what a tune finds"),
         ("experiment=peers", "makes its own cells"),
-        ("resume=last", "continues the first"),
+        ("resume=last", "run the same tune again to continue it"),
         ("protocol.budget=5min", "write budget=10min"),
         ("hydra.sweep.dir=x", "multirun_outputs/tune"),
         ("dry_run=true", "the table of a tune"),
