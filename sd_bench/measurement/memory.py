@@ -17,10 +17,7 @@ def reset_device_peak(device: torch.device) -> None:
 
 
 def read_memory(device: torch.device) -> Memory:
-    """The peak memory so far in bytes; the process is fresh, so it is the round's.
-
-    A peak that cannot be read is None, with the reason in ``notes``.
-    """
+    """The round's peak memory in bytes; a peak that cannot be read is None, with a note."""
     notes = {}
     process_peak = _process_peak_bytes()
     if process_peak is None:

@@ -76,7 +76,7 @@ class Times(Stored, frozen=True, kw_only=True):
 
     @property
     def runtime_s(self) -> float:
-        """The published *runtime*: the sum of the timed iterations, without warm-up."""
+        """The sum of the timed iterations, without warm-up: the published *runtime*."""
         return sum(iteration.total_s for iteration in self.iterations)
 
 
@@ -276,7 +276,7 @@ class Looks(Stored, frozen=True, kw_only=True):
 
 
 class FirstAttempt(Stored, frozen=True, kw_only=True):
-    """A disturbed first attempt at this round, which was then measured again.
+    """A disturbed attempt at a round, which was then measured again.
 
     ``file`` is in the record's folder. ``disturbed_by`` names the causes, which are never judged
     from the times.

@@ -31,10 +31,10 @@ class StageTimer(Protocol):
     """Called at the end of each stage and step; must not wait for the device."""
 
     def step(self) -> None:
-        """Mark the end of a sampler step, which makes one or two UNet calls."""
+        """The end of a step: one move of the sampler to less noise, with one or two UNet calls."""
 
     def stage(self, name: str) -> None:
-        """Mark the end of the stage ``name``."""
+        """The end of the stage ``name``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Verdicts: whether a cell is faster than, slower than or the same as its baseline, or unclear."""
+"""Verdicts: whether a cell is faster than its baseline, slower, equally fast, or undecided."""
 
 from __future__ import annotations
 
