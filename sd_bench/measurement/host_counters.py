@@ -115,6 +115,6 @@ def _run_delay() -> dict[str, float]:
 
 
 def _suspended() -> dict[str, float]:
-    """How long the machine has been suspended: only CLOCK_BOOTTIME runs on meanwhile."""
+    """How long the machine has been suspended: CLOCK_BOOTTIME counts that, CLOCK_MONOTONIC not."""
     slept_s = time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
     return {"suspended_s": slept_s}

@@ -1,4 +1,4 @@
-"""The race's handle of a candidate's process: start it, request times, end it in any case.
+"""The race's handle of a candidate's process: start it, request times, and always end it.
 
 Its answers are not trusted: the process may hang or answer anything.
 """

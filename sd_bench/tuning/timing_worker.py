@@ -28,22 +28,22 @@ if TYPE_CHECKING:
 
 #: Warm-up calls before the turns: compiled code records CUDA graphs in the second.
 _CALLS_TO_BE_READY = 3
-Tell = Callable[[dict[str, Any]], None]
+Send = Callable[[dict[str, Any]], None]
 
 
-def main(requests: Iterator[str], tell: Tell, began: float) -> None:
+def main(requests: Iterator[str], send: Send, began: float) -> None:
     """Build and warm up, then time calls until there are no more requests."""
     try:
         config = from_dict(json.loads(next(requests)))
         _prefer_to_die()
-        _serve(config, requests, tell, began)
+        _serve(config, requests, send, began)
     except Exception as error:  # the launcher turns it into a row
         status = "oom" if is_out_of_memory(error) else "failed"
         words = " ".join(str(error).split()) or "no message"
-        tell({"lost": status, "reason": f"{type(error).__name__}: {words}"[:300]})
+        send({"lost": status, "reason": f"{type(error).__name__}: {words}"[:300]})
 
 
-def _serve(config: Config, requests: Iterator[str], tell: Tell, began: float) -> None:
+def _serve(config: Config, requests: Iterator[str], send: Send, began: float) -> None:
     import torch
 
     from sd_bench.implementations.building import build
@@ -54,7 +54,7 @@ def _serve(config: Config, requests: Iterator[str], tell: Tell, began: float) ->
 
     device = device_of(config)
     if (why := _why_not(config, device)) is not None:
-        tell({"lost": "unsupported", "reason": why})
+        send({"lost": "unsupported", "reason": why})
         return
     implementation = build(config, device)
     with implementation.running():
@@ -62,15 +62,15 @@ def _serve(config: Config, requests: Iterator[str], tell: Tell, began: float) ->
         seconds = [timed_call(device, call)[0] for _ in range(_CALLS_TO_BE_READY)]
         prediction = call()
         if not bool(torch.isfinite(prediction).all()):
-            tell({"lost": "invalid", "reason": "its prediction holds NaN or infinity"})
+            send({"lost": "invalid", "reason": "its prediction holds NaN or infinity"})
             return
         calls = implementation.compiled_calls
         if calls is not None and calls.eager_calls:
-            tell({"lost": "invalid", "reason": "torch.compile has left its calls eager"})
+            send({"lost": "invalid", "reason": "torch.compile has left its calls eager"})
             return
         conversion, memory = implementation.conversion, read_memory(device)
         on_gpu = device.type == "cuda"
-        tell(
+        send(
             {
                 "ready_s": time.perf_counter() - began,
                 "first_call_s": seconds[0],
@@ -86,7 +86,7 @@ def _serve(config: Config, requests: Iterator[str], tell: Tell, began: float) ->
         for line in requests:
             count = int(json.loads(line)["calls"])
             total_s, _ = timed_call(device, partial(_repeat, call, count))
-            tell({"call_s": total_s / count})
+            send({"call_s": total_s / count})
 
 
 def _repeat(call: Callable[[], torch.Tensor], count: int) -> None:

@@ -208,8 +208,8 @@ def _named(cells: Sequence[Cell], name: str) -> Baseline:
 def _matching(values: Sequence[Choice], axis: str, text: str) -> list[Choice]:
     """The values that ``text`` may mean.
 
-    It may omit the build of a PyTorch version and the digest of weights, and write a device or an
-    environment in any case.
+    It may omit the build of a PyTorch version and the digest of weights. Upper and lower case do
+    not matter in a device or an environment.
     """
     exact = [value for value in values if str(value) == text]
     if axis == "weights" and not exact:  # compare without the start of the digest

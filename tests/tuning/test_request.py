@@ -32,8 +32,8 @@ def test_own_options_are_told_from_the_workload(tmp_path: Path) -> None:
     [
         ("budget=soon", "budget=soon: write 270s, 10min or 2h"),
         ("budget=0", "write 270s"),
-        ("images=false", "how many images compiling must pay off"),
-        ("images=0", "how many images"),
+        ("images=false", "number of images within which compiling must pay off"),
+        ("images=0", "number of images"),
         ("--frobnicate", "one flag, --write FILE"),
         ("-m", "one flag, --write FILE"),
         ("--write", "name a file"),
