@@ -48,6 +48,7 @@ class CallCounts:
     kernels: Counter[str]
 
     def count(self, names: tuple[str, ...]) -> int:
+        """How many operators with these names ran."""
         return sum(self.operators[name] for name in names)
 
     @property

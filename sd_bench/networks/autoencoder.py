@@ -22,6 +22,8 @@ def _conv3(in_channels: int, out_channels: int) -> nn.Conv2d:
 
 
 class ResnetBlock(nn.Module):
+    """Two convolutions and a skip connection."""
+
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.norm1 = _norm(in_channels)
@@ -121,6 +123,8 @@ class _UpLevel(nn.Module):
 
 
 class Encoder(nn.Module):
+    """Images [B, 3, 8H, 8W] to features [B, 2 * z_channels, H, W]."""
+
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
         widths = [config.ch * multiplier for multiplier in config.ch_mult]
@@ -142,6 +146,8 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
+    """Features [B, z_channels, H, W] to images [B, 3, 8H, 8W]."""
+
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
         widths = [config.ch * multiplier for multiplier in config.ch_mult]

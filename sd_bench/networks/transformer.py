@@ -27,6 +27,8 @@ class GEGLU(nn.Module):
 
 
 class FeedForward(nn.Module):
+    """A gated layer four times as wide as its input, and a linear layer back: [B, N, C]."""
+
     def __init__(self, dim: int) -> None:
         super().__init__()
         # The identity is in place of the published network's dropout, so that the keys match.

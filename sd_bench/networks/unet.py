@@ -94,6 +94,8 @@ class ResBlock(TimedBlock):
 
 
 class Downsample(nn.Module):
+    """Halves height and width by a strided convolution."""
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.op = nn.Conv2d(channels, channels, kernel_size=3, stride=2, padding=1)
@@ -103,6 +105,8 @@ class Downsample(nn.Module):
 
 
 class Upsample(nn.Module):
+    """Doubles height and width, then applies a convolution."""
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, kernel_size=3, padding=1)

@@ -27,6 +27,7 @@ class _Marker(Struct, frozen=True, kw_only=True):
 
 
 def is_sweep(folder: Path) -> bool:
+    """Whether ``folder`` is marked as a sweep's."""
     return (folder / MARKER).exists()
 
 

@@ -71,6 +71,7 @@ def workload_of(config: Config) -> dict[str, Any]:
 
 
 def name_workload(workload: Mapping[str, Any]) -> str:
+    """A workload in words, for messages."""
     return (
         f"{workload['model_version']} at {workload['width']}x{workload['height']} pixels, batch "
         f"size {workload['batch_size']}"
@@ -149,4 +150,5 @@ def known(number: float) -> float | None:
 
 
 def names_of_workloads(answers: Sequence[Tuned]) -> str:
+    """The workloads of ``answers`` in words, each once."""
     return "; ".join(dict.fromkeys(name_workload(answer.workload) for answer in answers))

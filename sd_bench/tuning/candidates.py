@@ -48,6 +48,7 @@ class Candidate:
 
 
 def name_overrides(overrides: Sequence[str]) -> str:
+    """The label of a candidate with these overrides."""
     return " ".join(overrides) or DEFAULT
 
 
@@ -67,6 +68,7 @@ class Candidates:
         return Candidate(overrides=(), planned=found, reason=None)
 
     def make(self, overrides: tuple[str, ...]) -> Candidate:
+        """The candidate with these overrides, composed and checked only once."""
         if overrides not in self._made:
             self._made[overrides] = self._make(overrides)
         return self._made[overrides]

@@ -43,6 +43,7 @@ class Rung:
 
     @property
     def names(self) -> frozenset[str]:
+        """The names of the settings that the overrides change."""
         return frozenset(map(name_of, self.overrides))
 
 

@@ -46,6 +46,7 @@ class Processes:
 
     @property
     def live(self) -> set[Overrides]:
+        """The candidates whose processes are alive."""
         return set(self._processes)
 
     def start(self, candidate: Candidate, limit_s: float) -> Ready:
@@ -62,6 +63,7 @@ class Processes:
         return ready
 
     def close_all_but(self, kept: Overrides) -> None:
+        """End all processes but that of ``kept``."""
         for overrides in self.live - {kept}:
             self._close(overrides)
 

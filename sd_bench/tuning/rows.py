@@ -70,6 +70,7 @@ class Row:
 
     @property
     def is_timed(self) -> bool:
+        """Whether the candidate has times from which its speed-up was estimated."""
         return self.status in _TIMED
 
     @property
@@ -86,6 +87,7 @@ class Row:
 
     @property
     def key(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The base's and the candidate's overrides, which identify the row."""
         return self.base, self.overrides
 
 

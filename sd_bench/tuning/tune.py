@@ -53,11 +53,13 @@ _SIZES = ("scale", "workload.height", "workload.width")
 class TuneWatcher(RaceWatcher, Protocol):
     """Told about the progress of a tune."""
 
-    def begun(self, workload: str, folder: Path, num_known: int) -> None: ...
+    def begun(self, workload: str, folder: Path, num_known: int) -> None:
+        """The tune has started in ``folder``, with ``num_known`` rows from earlier ones."""
 
     def final_begins(self, lined_up: LineUp) -> None: ...
 
-    def final_watcher(self) -> FinalWatcher: ...
+    def final_watcher(self) -> FinalWatcher:
+        """A watcher for the sweep of the final."""
 
 
 class TuneInterrupted(KeyboardInterrupt):

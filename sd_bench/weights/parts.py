@@ -50,13 +50,16 @@ Module = tuple[str, str, dict[str, Shape]]
 
 
 def linear(out_features: int, in_features: int, bias: bool = True) -> dict[str, Shape]:
+    """The shapes of a linear layer's parameters, by name."""
     shapes: dict[str, Shape] = {"weight": (out_features, in_features)}
     return shapes | {"bias": (out_features,)} if bias else shapes
 
 
 def conv(out_channels: int, in_channels: int, size: int) -> dict[str, Shape]:
+    """The shapes of a convolution's parameters, by name."""
     return {"weight": (out_channels, in_channels, size, size), "bias": (out_channels,)}
 
 
 def norm(channels: int) -> dict[str, Shape]:
+    """The shapes of a normalisation's parameters, by name."""
     return {"weight": (channels,), "bias": (channels,)}
