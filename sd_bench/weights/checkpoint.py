@@ -88,8 +88,8 @@ def _open(path: Path, stamp: tuple[tuple[str, int, int], ...]) -> Checkpoint:
     if not any(key.startswith(UNET) for key in tensors):
         shown = ", ".join(printable(key) for key in list(contents.tensors)[:_MOST_SHOWN])
         raise WeightsError(
-            f"holds no Stable Diffusion: none of its {len(contents.tensors)} keys begins with "
-            f"{UNET} (for a network of diffusers, name its whole folder); the first are {shown}"
+            f"holds no Stable Diffusion: no key begins with {UNET} (for a network of diffusers, "
+            f"name its whole folder); keys found: {len(contents.tensors)}, such as {shown}"
         )
     layout = "multihead" if any(".mha." in key for key in tensors) else "published"
     return Checkpoint(path=path, layout=layout, tensors=tensors, statements=contents.statements)
