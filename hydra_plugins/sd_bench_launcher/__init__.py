@@ -1,6 +1,6 @@
 """The launchers ``fresh_process``, ``slurm`` and ``ray`` and the sweeper ``matrix``, for Hydra.
 
-The work is in sd_bench; this is what Hydra needs to hand it over.
+They only adapt Hydra's interfaces; sd_bench does the work.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from sd_bench.tuning.preset import with_tuned
 
 
 class FreshProcessLauncher(Launcher):
-    """Composes every job, then hands all of them to the task at once: their rounds interleave.
+    """Composes every job, then passes all to the task at once, so that their rounds interleave.
 
-    ``group`` is a file with the cells to run instead of the matrix: a part of a sweep that is
-    divided among jobs of a scheduler. Raises ConfigError for settings that it does not have.
+    ``group`` is a file with the cells to run instead of the matrix, if a sweep is divided among a
+    scheduler's jobs. Raises ConfigError for settings that it does not have.
     """
 
     def __init__(self, group: str | None = None, **others: Any) -> None:
@@ -62,7 +62,7 @@ class FreshProcessLauncher(Launcher):
         if self._group is not None:
             job_overrides = cells_to_run(Path(self._group), job_overrides)
         jobs = self._compose(job_overrides, initial_job_idx)
-        self.task_function(jobs)  # ours takes a whole sweep
+        self.task_function(jobs)  # our task function takes a whole sweep
         return _completed(job_overrides)
 
     def _compose(
@@ -80,7 +80,7 @@ def _completed(job_overrides: Sequence[Sequence[str]]) -> list[JobReturn]:
 
 
 class _SchedulerLauncher(FreshProcessLauncher):
-    """Hands the sweep over to be divided among a scheduler's jobs, with the launcher's settings."""
+    """Passes the sweep to the task with the launcher's settings, to be divided among jobs."""
 
     scheduler = ""
 
@@ -105,29 +105,29 @@ class _SchedulerLauncher(FreshProcessLauncher):
 
 
 class SlurmLauncher(_SchedulerLauncher):
-    """Each group of cells as a job of Slurm's."""
+    """Runs each group of cells as a Slurm job."""
 
     scheduler = "slurm"
 
 
 class RayLauncher(_SchedulerLauncher):
-    """Each group of cells as a task of Ray's."""
+    """Runs each group of cells as a Ray task."""
 
     scheduler = "ray"
 
 
 def distinct_labels(jobs: Sequence[Sequence[str]]) -> list[str]:
-    """What the user typed for each job, less what all jobs have in common if there are several."""
+    """What the user typed for each job, without what all of several jobs have in common."""
     common = set.intersection(*(set(job) for job in jobs)) if len(jobs) > 1 else set()
     typed = ([as_typed(o) for o in job if o not in common] for job in jobs)
     return [" ".join(job).replace("'", "") for job in typed]
 
 
 class MatrixSweeper(BasicSweeper):
-    """Hydra's own sweeper, all jobs in one batch; takes its folder back if nothing came of it.
+    """Hydra's own sweeper with all jobs in one batch; removes the sweep's folder if it is unused.
 
-    ``matrices`` are several matrices instead of one, each beside ``params``; what is typed holds in
-    all of them.
+    ``matrices`` are several matrices instead of one, each combined with ``params``. What is typed
+    applies to all of them.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class MatrixSweeper(BasicSweeper):
             )
         if self.config.resume and not isinstance(self.launcher, FreshProcessLauncher):
             raise ConfigError(
-                "resume: only hydra/launcher=fresh_process, slurm and ray can go on with a sweep"
+                "resume: only hydra/launcher=fresh_process, slurm and ray can continue a sweep"
             )
         sweep_dir = Path(self.config.hydra.sweep.dir).absolute()
         made = [folder for folder in (sweep_dir, *sweep_dir.parents) if not folder.exists()]
@@ -177,19 +177,19 @@ class MatrixSweeper(BasicSweeper):
             is_unused = not any(sweep_dir.rglob(LOCK))
             if is_unused and made:
                 _take_back(made)
-            elif before is not None:  # what a sweep was started with stays, refused or grown
+            elif before is not None:  # keep what the sweep was first started with
                 if own_file.read_bytes() != before:
                     own_file.write_bytes(before)
             elif is_unused:
                 own_file.unlink(missing_ok=True)
 
     def _is_named_by_the_time(self) -> bool:
-        """Whether the folder is to be a new one, and not one that somebody has named."""
+        """Whether the folder's name is a time, so that it must be new, rather than a typed one."""
         assert self.config is not None
         return "${now:" in str(OmegaConf.to_container(self.config.hydra.sweep, resolve=False))
 
     def _move_to(self, sweep_dir: Path) -> None:
-        """Have this sweep, and the jobs that are composed for it, in another folder."""
+        """Use another folder for this sweep and its jobs."""
         assert self.config is not None
         argument = folder_argument(sweep_dir)
         with read_write(self.config), open_dict(self.config):
@@ -199,7 +199,10 @@ class MatrixSweeper(BasicSweeper):
     def split_arguments(  # type: ignore[override]
         self, overrides: Sequence[Override], max_batch_size: int | None
     ) -> list[list[list[str]]]:
-        """The jobs of every matrix, each once; ``overrides`` are ``params``, then what is typed."""
+        """The jobs of all matrices, without repeats, in one batch.
+
+        ``overrides`` are those of ``params``, followed by what is typed.
+        """
         assert self.hydra_context is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         of_params, typed = overrides[: len(self.params)], overrides[len(self.params) :]
@@ -215,33 +218,33 @@ class MatrixSweeper(BasicSweeper):
         return [list(map(list, jobs))]
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        """Our launcher composes all jobs before any of them runs: once is enough."""
+        """Skip Hydra's check for our launchers, which compose all jobs before any of them runs."""
         if not isinstance(self.launcher, FreshProcessLauncher):
             super().validate_batch_is_legal(batch)
 
 
 def _folder_of(job: JobReturn, sweep_dir: Path) -> Path:
-    """Where another launcher has run ``job``; at worst, somewhere in the sweep's folder."""
+    """The folder in which another launcher ran ``job``; the sweep's folder if unknown."""
     folder = None if job.hydra_cfg is None else job.hydra_cfg.hydra.runtime.get("output_dir")
     return sweep_dir if folder is None else Path(folder)
 
 
 def make_own_folder(folder: Path) -> Path:
-    """Make ``folder``, or the next that is free if another command made it in the same second.
+    """Make and return ``folder``, or the next free name if another command has just made it.
 
     Raises OSError.
     """
     for number in count(1):
         own = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
         own.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError, FileNotFoundError):  # another one takes its folders back
+        with suppress(FileExistsError, FileNotFoundError):  # another may be removing its folders
             own.mkdir()
             return own
     raise AssertionError
 
 
 def _take_back(made: list[Path]) -> None:
-    """Remove the innermost of the folders with what Hydra wrote there, the others if empty."""
+    """Remove the innermost folder with what Hydra wrote there, and the others if empty."""
     shutil.rmtree(made[0], ignore_errors=True)
     with suppress(OSError):
         for folder in made[1:]:

@@ -1,6 +1,6 @@
-"""The options that other packages bring to the group ``implementation``, where Hydra asks for them.
+"""Tells Hydra where to find the ``implementation`` options that other packages provide.
 
-The work is in sd_bench; this is what Hydra needs to hand it over.
+It only adapts Hydra's interface; sd_bench does the work.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How long the parts of a round take here: a few calls at several sizes, on networks built once."""
+"""Time the parts of a round on this machine: a few calls at several sizes, networks built once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sd_bench.sampling.text_to_image import guided
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """Seconds at one size: of the text encoder, of the second UNet call, of the decoder."""
+    """Seconds of the text encoder, the second UNet call and the decoder at one image size."""
 
     size: Size
     text_encode_s: float
@@ -30,8 +30,10 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """``build_s`` is what the networks took; ``points`` are fewer than asked for if time ran out
-    or a size did not fit into memory."""
+    """What ``measure_sizes`` returns: seconds to build the networks, and one point per size.
+
+    Sizes are missing if time ran out or one did not fit into memory.
+    """
 
     build_s: float
     points: list[Point]
@@ -40,11 +42,11 @@ class Measured:
 def measure_sizes(
     config: Config, device: torch.device, sizes: Sequence[Size], limit_s: float
 ) -> Measured:
-    """Measure ``sizes`` in their order on our networks for ``config``, eager.
+    """Measure ``sizes`` in the given order, on our own networks for ``config``, not compiled.
 
-    A peer's may be made for a single size; what ours take is near enough to choose a scale by.
-
-    No size is begun that would, by the time of those before it, end after ``limit_s`` seconds.
+    A peer's networks may work at only one size; the times of ours are close enough to choose a
+    scale. A size that would probably end after ``limit_s`` seconds is not started, nor are those
+    after it.
     """
     began = time.monotonic()
     config = dataclasses.replace(
@@ -67,7 +69,7 @@ def measure_sizes(
 
 
 def _expected_s(last: Point, size: Size) -> float:
-    """At most in proportion to the pixels; with two UNet calls, one of them the first."""
+    """Seconds that ``size`` should take, in proportion to its pixels; it makes two UNet calls."""
     seconds = last.text_encode_s + 2 * last.unet_call_s + last.vae_decode_s
     return seconds * size.pixels / last.size.pixels
 

@@ -1,4 +1,4 @@
-"""The clock: wall time with the device synchronised, and times inside that wait for nothing."""
+"""Wall time with the device synchronised, and stage and step times taken without waiting."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STAGES = ("text_encode", "denoise", "vae_decode")
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait until ``device`` has done all its work. A CPU has, always."""
+    """Wait until ``device`` has finished all queued work. A CPU has none."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type != "cpu":
@@ -32,7 +32,7 @@ class _Timer(Protocol):
     def stage(self, name: str) -> None: ...
 
     def seconds(self) -> list[tuple[str, float]]:
-        """Each end's name and its time since the start."""
+        """The name and time since the start of each end of a step or stage."""
 
 
 class _CpuTimer:
@@ -53,7 +53,7 @@ class _CpuTimer:
 
 
 class _EventTimer:
-    """Events in the stream: the device stamps them as it gets there."""
+    """Puts events into the stream; the device records the time when it reaches them."""
 
     def __init__(self, device: torch.device) -> None:
         self._make_event: Callable[..., Any] = getattr(torch, device.type).Event
@@ -76,7 +76,7 @@ class _EventTimer:
 
 
 def timed_call(device: torch.device, call: Callable[[], T]) -> tuple[float, T]:
-    """Seconds of ``call``, synchronised at both ends, and its result."""
+    """The seconds that ``call`` took, synchronised before and after, and its result."""
     synchronise(device)
     begin = time.perf_counter_ns()
     result = call()
@@ -85,9 +85,9 @@ def timed_call(device: torch.device, call: Callable[[], T]) -> tuple[float, T]:
 
 
 def timed_iteration(device: torch.device, call: Callable[[_Timer], T]) -> tuple[Iteration, T]:
-    """Time one text-to-image call, which tells the end of its steps and stages.
+    """Time one text-to-image call, which reports the end of its steps and stages to the timer.
 
-    ``begun_s`` is on the clock itself; a round counts it from its first timed iteration.
+    ``begun_s`` is the clock's own value; ``counted_from`` makes it relative to a round's start.
     """
     timer: _Timer = _CpuTimer() if device.type == "cpu" else _EventTimer(device)
     synchronise(device)
@@ -101,14 +101,14 @@ def timed_iteration(device: torch.device, call: Callable[[_Timer], T]) -> tuple[
 
 
 def counted_from(begun_s: float, iterations: list[Iteration]) -> list[Iteration]:
-    """``iterations`` as they begin after ``begun_s`` on the clock, instead of the clock's zero."""
+    """``iterations`` with ``begun_s`` relative to the clock value ``begun_s``."""
     return [
         structs.replace(i, begun_s=i.begun_s - begun_s) for i in iterations if i.begun_s is not None
     ]
 
 
-def _iteration(total_s: float, told: list[tuple[str, float]], on_device: bool) -> Iteration:
-    ends = {name: t for name, t in told if name in _STAGES}
+def _iteration(total_s: float, timed: list[tuple[str, float]], on_device: bool) -> Iteration:
+    ends = {name: t for name, t in timed if name in _STAGES}
     if not ends:  # one call without stages
         return Iteration(
             total_s=total_s,
@@ -117,7 +117,7 @@ def _iteration(total_s: float, told: list[tuple[str, float]], on_device: bool) -
             vae_decode_s=None,
             steps_s=[],
         )
-    step_ends = [ends["text_encode"], *(t for name, t in told if name == "step")]
+    step_ends = [ends["text_encode"], *(t for name, t in timed if name == "step")]
     return Iteration(
         total_s=total_s,
         text_encode_s=ends["text_encode"],

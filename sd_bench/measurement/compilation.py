@@ -9,7 +9,7 @@ from sd_bench.records import Compilation
 
 
 def read_compilation(compiled: CompiledCalls) -> Compilation:
-    """The counts so far; the process is fresh, so they are the round's own."""
+    """The compiler's counts so far; the process is fresh, so they belong to this round."""
     counts = compile_counts()
     version = ".".join(map(str, TORCH_VERSION))
     return Compilation(
@@ -28,10 +28,10 @@ def read_compilation(compiled: CompiledCalls) -> Compilation:
 
 
 def why_not_compiled(done: Compilation) -> str | None:
-    """Why the network did not run compiled, whatever the cell's name says; None if it did.
+    """Why the network did not run compiled although the cell's name says so; None if it did.
 
-    Beside breaks a part that was given up may be a part between two of them, which is a warning's
-    business. Without any it is one that should have been compiled.
+    A part that the compiler gave up is a fault only where there are no graph breaks; between two
+    breaks it is left to a warning.
     """
     return "; ".join(_faults(done)) or None
 

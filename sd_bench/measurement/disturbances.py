@@ -1,6 +1,6 @@
-"""What disturbed a round, judged from what was counted beside it and never from its times.
+"""What disturbed a round, judged from counters and never from the round's own times.
 
-What lasts for every round, such as a quota or a niceness, is environment and no disturbance.
+What applies to every round, such as a quota or niceness, is environment, not a disturbance.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ QUOTA = "throttled: cpu quota"
 CPU_TIME_LOW = "CPU time far below wall time"
 WAITED = "waited for a processor"
 SHARED = "processors shared with others"
-#: What measuring again would find again: a GPU at its power limit under this load, a cell that
-#: prints.
+#: Flags that a repeated round would get too: a GPU at its power limit under this load, or a cell
+#: that prints.
 _LASTING = ("throttled: sw_power_cap", PRINTED)
-#: How the warning begins that others computed on the GPU.
+#: The start of the warning that other processes used the GPU.
 OTHERS_ON_GPU = "others computed on the GPU"
 
-#: A larger share of the processors' time taken by a hypervisor is flagged...
+#: Steal is flagged if a hypervisor took more than this share of the processors' time...
 _STEAL_SHARE = 0.01
-#: ... if it is more than the counter's own steps of a hundredth of a second can feign.
+#: ... and more than the counter's resolution of a hundredth of a second could produce.
 _STEAL_LEAST_S = 0.02
 STEAL = f"steal above {_STEAL_SHARE:.0%}"
-#: A larger share of an iteration in which a quota halted it.
+#: Flagged if a quota stopped the iteration for more than this share of its time.
 _QUOTA_SHARE = 0.01
-#: On a CPU the main thread computes all the time. A larger share in which it did not, for whatever
-#: reason, is far: threads that wait for each other do so for a few per cent.
+#: On a CPU the main thread should compute all the time; it is flagged if it did not for more than
+#: this share. Threads that wait for each other account for only a few per cent.
 _NOT_RUNNING_SHARE, _NOT_RUNNING_LEAST_S = 0.2, 0.05
-#: On a GPU it waits for the device as a rule; but it should not wait for a processor.
+#: On a GPU the main thread usually waits for the device, but it should not wait for a processor.
 _DELAY_SHARE = 0.05
-#: Others disturb where they had more than this share of the processors' time...
+#: Other processes disturb a round if they had more than this share of the processors' time...
 _OTHERS_SHARE, _OTHERS_LEAST_S = 0.25, 0.1
-#: ... and no larger share was left over: there was work for more processors than there are.
+#: ... and less than this share was idle: there was more work than processors.
 _IDLE_SHARE = 0.1
-#: More runnable threads than this for each processor, where others' time is not counted.
+#: The load average per processor above which the host is busy, where others' time is not counted.
 _BUSY_LOAD = 1.5
 
 
 def counted_flags(
     counters: dict[str, float], total_s: float, processors: int, on_cpu: bool
 ) -> list[str]:
-    """What the ``counters`` of ``total_s`` seconds say, in a few words each."""
+    """The flags that ``counters``, taken over ``total_s`` seconds, justify."""
     available_s = total_s * processors
     not_running_s = total_s - counters.get("thread_cpu_s", total_s)
     rules = {
@@ -64,7 +64,7 @@ def counted_flags(
 
 
 def _others_share(counters: dict[str, float], available_s: float) -> float | None:
-    """The share of the processors' time that others had, if that took it from the round."""
+    """The share of the processors' time that others had, or None if it did not slow the round."""
     others_s = counters.get("others_cpu_s", 0.0)
     idle_s = counters.get("idle_s", 0.0)
     enough = others_s > max(_OTHERS_LEAST_S, _OTHERS_SHARE * available_s)
@@ -74,7 +74,7 @@ def _others_share(counters: dict[str, float], available_s: float) -> float | Non
 def disturbances(record: Record) -> list[str]:
     """What disturbed the round of ``record``, in a few words each; empty if nothing did.
 
-    A round that is longer than others is not disturbed by that.
+    Taking longer than other rounds does not count as disturbed.
     """
     iterations = record.times.iterations if record.times is not None else []
     flags = list(dict.fromkeys(flag for i in iterations for flag in i.flags))
@@ -85,10 +85,10 @@ def disturbances(record: Record) -> list[str]:
 
 
 def busy_host(record: Record) -> Iterator[str]:
-    """A sentence if others worked on the round's processors and took time from it.
+    """One sentence if other processes took processor time from the round, otherwise nothing.
 
-    Counted over all timed iterations together, less this round's own work. The load average is
-    asked only where nothing was counted: that of the minute before holds our own last round too.
+    Their time is counted over all timed iterations together. The load average is used only where
+    it was not counted, because the last minute's load includes our own previous round.
     """
     iterations = record.times.iterations if record.times is not None else []
     processors = record.environment.get("processor", {}).get("affinity")
@@ -108,7 +108,7 @@ def _summed(iterations: list[Iteration]) -> dict[str, float]:
 
 
 def _loads(record: Record) -> list[float]:
-    """The load averages of the last minute that the record knows, one at its end among them."""
+    """All one-minute load averages in the record: sampled, at its start and at its end."""
     sampled = record.telemetry.series.get("load_average", []) if record.telemetry else []
     host = record.environment.get("host", {})
     ends = [host.get(name) or [] for name in ("load_average", "load_average_at_end")]
@@ -116,7 +116,7 @@ def _loads(record: Record) -> list[float]:
 
 
 def _quota_is_short(environment: dict[str, Any]) -> bool:
-    """Whether the quota is below what the round's threads need, so that it halts every round."""
+    """Whether the quota is smaller than the number of threads, so that it stops every round."""
     quota = environment.get("processor", {}).get("quota")
     threads = environment.get("threads", {}).get("intra_op", 1)
     return quota is not None and quota < threads

@@ -1,4 +1,4 @@
-"""What a round made of its device: counted operations over seconds, beside the ceiling of both."""
+"""How well a round used its device: achieved FLOP/s, beside the highest known rate."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from sd_bench.measurement.flops import count_flops
 from sd_bench.measurement.matmul_rate import matmul_rate
 from sd_bench.records import Efficiency, Flops, MatmulRate, Record, Times
 
-#: Which of a GPU's peaks a precision is held against: autocast computes in fp16.
+#: Which of a GPU's peak rates each precision is compared with: autocast computes in fp16.
 _PEAK_OF = {"autocast": "fp16", "fp16": "fp16", "bf16": "bf16", "fp32": "fp32"}
 
 
 def with_efficiency(
     record: Record, config: Config, device: torch.device, sweep_folder: Path
 ) -> Record:
-    """``record`` with the work of an iteration, the machine's matmul rate, and what follows.
+    """``record`` with an iteration's FLOPs, the machine's matmul rate, and the efficiency.
 
-    For use when all is timed: measuring the rate takes as long as the timed iterations did, at
-    most a second, once for each environment, dtype and number of threads of a sweep. Raises
+    Call it after everything is timed. The rate is measured once per environment, dtype and number
+    of threads in a sweep, for as long as the timed iterations took, at most a second. Raises
     OSError if the folder cannot be written.
     """
     assert record.times is not None
@@ -42,14 +42,14 @@ def with_efficiency(
 
 
 def _threads(config: Config) -> list[str]:
-    """The words of a choice of threads, with which the machine has a rate of its own."""
+    """The words of a chosen thread setting, because the matmul rate depends on it."""
     return [] if config.threads.name == "auto" else config.threads.name.split()
 
 
 def efficiency(
     flops: Flops, times: Times, rate: MatmulRate | None, peak_tflops: float | None
 ) -> Efficiency:
-    """FLOP/s of the whole iteration and of each stage, and their shares of what is known."""
+    """FLOP/s of the iteration and of each stage, and their shares of the measured rate and peak."""
     iterations = times.iterations
     achieved = {"iteration": flops.iteration / statistics.median(i.total_s for i in iterations)}
     stages = [iteration.stages_s for iteration in iterations]

@@ -1,4 +1,4 @@
-"""What a round ran on and with, and a fingerprint of what may not differ in an average."""
+"""What a round ran on and with, and a fingerprint of what must agree between averaged rounds."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ _VARIABLE_PREFIXES = (
     "MIMALLOC", "TCMALLOC", "GLIBC_TUNABLES", "LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT",
     "LD_DEBUG", "LD_PROFILE", "LD_BIND_NOW", "DISABLE_ADDMM", "OV_", "OPENVINO", "TBB", "ORT_",
 )  # fmt: skip
-#: What the launcher itself sets for a cell, and which of several equal GPUs runs.
+#: Variables that the launcher sets for a cell, or that select one of several equal GPUs.
 _NOT_OF_THE_ENVIRONMENT = (
     "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "TORCHINDUCTOR_UNIQUE_KERNEL_NAMES",
     "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES",
 )  # fmt: skip
-#: What SD_BENCH_COMMIT says of a tree.
+#: The second word of SD_BENCH_COMMIT: whether the tree had uncommitted changes.
 _DIRTY = {"clean": False, "changed": True}
 #: The parts of the package that a measured time depends on.
 _MEASURED_SOURCES = (
@@ -63,15 +63,15 @@ _MEASURED_SOURCES = (
 def describe_environment(
     device: torch.device, variables: Mapping[str, str] = os.environ
 ) -> dict[str, Any]:
-    """All facts of the environment, with ``fingerprint`` over those that must agree.
+    """All facts of the environment, with a ``fingerprint`` over those that must agree.
 
-    ``variables`` are those that the process found, without what a choice has put there.
+    ``variables`` are the environment variables from before a choice changed any.
 
-    Outside of it is what may differ between rounds of an average: which of several equal GPUs or
-    sets of processors ran, how it stood at the moment, where the interpreter lies, the project's
-    commit; and the number of threads, which a choice may have set: where none has, it follows from
-    the processors, the variables and PyTorch's build. The compiler is in it for every cell, or else
-    a compiled cell could not be compared with an eager one.
+    The fingerprint leaves out what may differ between averaged rounds: which of several equal GPUs
+    or sets of processors ran and its current state, the interpreter's path, the project's commit.
+    It leaves out the number of threads too: either a choice set it, or it follows from the
+    processors, the variables and PyTorch's build. It includes the C++ compiler for every cell;
+    otherwise a compiled cell could not be compared with an eager one.
     """
     processors = own_processors()
     uuid = first_uuid() if device.type == "cuda" else None
@@ -129,7 +129,7 @@ def describe_environment(
 
 
 def with_load_at_end(environment: dict[str, Any]) -> dict[str, Any]:
-    """``environment`` with the load average of now beside that of the round's start."""
+    """``environment`` with the current load average beside the one at the round's start."""
     host = {**environment["host"], "load_average_at_end": list(os.getloadavg())}
     return {**environment, "host": host}
 
@@ -157,7 +157,7 @@ def _describe_device(device: torch.device) -> dict[str, Any]:
 
 
 def _device_name(device: torch.device) -> str:
-    """What PyTorch calls it; Apple's GPU is part of the processor, and has its name."""
+    """PyTorch's name of the device; Apple's GPU has none and is named after its processor."""
     named = getattr(getattr(torch, device.type), "get_device_name", None)
     return cpu_name() if named is None else str(named(device))
 
@@ -195,8 +195,8 @@ def _memory_bytes() -> int | None:
 def _project() -> dict[str, Any]:
     """The commit of the checkout that sd_bench runs from; ``None`` where it is unknown.
 
-    The variable SD_BENCH_COMMIT tells it of a tree that has travelled without its repository, or
-    into another: "<hash> clean", or "<hash> changed".
+    For a tree that was copied without its repository, or into another one, set the variable
+    SD_BENCH_COMMIT to "<hash> clean" or "<hash> changed".
     """
     known, _, state = os.environ.get("SD_BENCH_COMMIT", "").partition(" ")
     if known or not (PACKAGE_DIR.parent / ".git").exists():

@@ -1,4 +1,4 @@
-"""The floating-point operations of a cell, counted on its networks without computing anything."""
+"""Count a cell's floating-point operations on its networks, without computing anything."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _META = torch.device("meta")
 
 
 def count_flops(config: Config, cache_folder: Path) -> Flops | None:
-    """The work of one iteration of ``config``, or None where PyTorch cannot count (before 2.1).
+    """The FLOPs of one iteration of ``config``, or None where PyTorch cannot count (before 2.1).
 
-    Counting takes about a second, so ``cache_folder`` keeps what an image of this size costs in
-    these networks; it is the same for every cell of a sweep that differs in something else.
-    Raises OSError if the folder cannot be written.
+    Counting takes about a second, so the cost of one image is cached in ``cache_folder`` and shared
+    by all cells with the same networks and image size. Raises OSError if the folder cannot be
+    written.
     """
     if not HAS_FLOP_COUNTER:
         return None
@@ -48,7 +48,7 @@ def count_flops(config: Config, cache_folder: Path) -> Flops | None:
 
 
 def _key(config: Config) -> str:
-    """A hash of all that the work of one image depends on."""
+    """A hash of everything that the FLOPs of one image depend on."""
     model, workload = dataclasses.asdict(config.model_version), config.workload
     multihead = config.attention.uses_multihead_attention
     text = json.dumps([model, workload.height, workload.width, multihead], sort_keys=True)
@@ -57,7 +57,10 @@ def _key(config: Config) -> str:
 
 @torch.no_grad()
 def count_one_image(config: Config) -> dict[str, float]:
-    """Of one image: the guided UNet call and the text encoder take two samples of it."""
+    """The FLOPs of each network for one image.
+
+    The text encoder and a guided UNet call process two samples per image.
+    """
     model = config.model_version
     size = (config.workload.height // PIXELS_PER_LATENT, config.workload.width // PIXELS_PER_LATENT)
     backend = "math" if config.attention.uses_multihead_attention else "original"
@@ -78,7 +81,7 @@ def count_one_image(config: Config) -> dict[str, float]:
 
 
 def _flops(call: Callable[[], Tensor]) -> float:
-    """On meta tensors: on a CPU's own the counter knows no fused attention and counts it 0."""
+    """Count on meta tensors: on CPU tensors the counter counts fused attention as 0."""
     from torch.utils.flop_counter import FlopCounterMode
 
     with sdpa_backends(("math",)), FlopCounterMode(display=False) as counter:

@@ -1,4 +1,4 @@
-"""What nvidia-smi tells of the GPU that runs: limits and modes that change times, and its state."""
+"""What nvidia-smi reports about the GPU in use: limits and modes that change times, and state."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sd_bench.capabilities.nvidia_driver import ask_nvidia_smi
 
-#: Facts that a time depends on, by the field that nvidia-smi calls them.
+#: Facts that times depend on, and nvidia-smi's field for each.
 SETTINGS = {
     "power_limit_w": "power.limit",
     "max_sm_clock_mhz": "clocks.max.sm",
@@ -17,7 +17,7 @@ SETTINGS = {
     "mig_mode": "mig.mode.current",
     "driver": "driver_version",
 }
-#: Which of several equal devices it is, and how it stands at the moment.
+#: Which of several equal devices it is, and its current state.
 INSTANCE = {
     "uuid": "uuid",
     "persistence_mode": "persistence_mode",
@@ -26,17 +26,17 @@ INSTANCE = {
     "memory_clock_mhz": "clocks.current.memory",
     "temperature_c": "temperature.gpu",
 }
-#: Drivers before 450 refuse the whole question if it holds one of these.
+#: Drivers before 450 reject a whole query that contains one of these.
 _NEW_FIELDS = ("mig.mode.current",)
 
-#: Facts of these units are numbers; a driver's version is none.
+#: Facts whose names end in these units are numbers; the others are text.
 _UNITS = ("_w", "_mhz", "_c")
 
 Fact = str | float | None
 
 
 def gpu_facts(uuid: str, wanted: Mapping[str, str]) -> dict[str, Fact]:
-    """``wanted`` facts of the GPU ``uuid``; each is None where the driver does not tell it."""
+    """``wanted`` facts of the GPU ``uuid``; a fact is None if the driver does not report it."""
     old = {name: field for name, field in wanted.items() if field not in _NEW_FIELDS}
     for fields in (wanted, old):
         query = f"--query-gpu={','.join(fields.values())}"
@@ -48,10 +48,10 @@ def gpu_facts(uuid: str, wanted: Mapping[str, str]) -> dict[str, Fact]:
 
 
 def parse_facts(text: str, fields: Mapping[str, str]) -> dict[str, Fact]:
-    """The facts in the line of nvidia-smi's CSV that has one for each of ``fields``.
+    """The facts in nvidia-smi's CSV ``text``: its first line with one value for each of ``fields``.
 
-    What it does not tell ("[N/A]") is None, and so is a number that is none. A warning before or
-    after that line is left aside.
+    A value that is not reported ("[N/A]") is None, and so is one that should be a number and is
+    not. Other lines, such as warnings, are ignored.
     """
     rows = ([value.strip() for value in line.split(",")] for line in text.splitlines())
     values = next((row for row in rows if len(row) == len(fields)), [""] * len(fields))

@@ -1,7 +1,7 @@
-"""What the host did with this process, and for others, while an iteration ran: counters.
+"""Counters of what the host did for this process and for others while an iteration ran.
 
-They are read in the worker itself, outside the timed region, also without telemetry. Of each
-counter only the difference over an iteration says something.
+The worker itself reads them, outside the timed region, with or without telemetry. Only a counter's
+difference over an iteration has a meaning.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from sd_bench.capabilities.cgroups import cpu_groups, read_throttling
 from sd_bench.capabilities.processors import own_processors
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-#: Columns of a processor's row in /proc/stat, the name being the first (man 5 proc).
+#: Columns of a processor's row in /proc/stat, counting its name as column 0 (man 5 proc).
 _BUSY, _IDLE, _STOLEN = (1, 2, 3, 6, 7), (4, 5), (8,)
 
 
 class HostCounters:
     """A context in which the counters can be read; use it in the main thread.
 
-    A process does not notice that it was stopped, only that it continues (SIGCONT): this is
+    A process is not notified when it is stopped, only when it continues (SIGCONT), so that is
     counted.
     """
 
@@ -36,17 +36,17 @@ class HostCounters:
         self._handler_before: Any = None
 
     def __enter__(self) -> HostCounters:
-        self._handler_before = signal.signal(signal.SIGCONT, self._went_on)
+        self._handler_before = signal.signal(signal.SIGCONT, self._continued)
         return self
 
     def __exit__(self, *error: object) -> None:
         signal.signal(signal.SIGCONT, self._handler_before)
 
-    def _went_on(self, number: int, frame: FrameType | None) -> None:
+    def _continued(self, number: int, frame: FrameType | None) -> None:
         self._stops += 1
 
     def read(self) -> dict[str, float]:
-        """All counters by name; one that the system does not have is missing."""
+        """All counters by name, without those that the system does not have."""
         counters = {"stops": float(self._stops), "thread_cpu_s": time.thread_time()}
         for reading in (
             _usage,
@@ -67,10 +67,10 @@ class HostCounters:
 
 
 def between(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
-    """What was counted from one reading to the next.
+    """The differences between two readings.
 
-    ``others_cpu_s`` is the time that the processors worked for anybody else. The system counts
-    theirs in steps of a hundredth of a second, so it is only as good as that.
+    ``others_cpu_s`` is the time that the processors worked for other processes, in seconds. The
+    system counts it in steps of a hundredth of a second, so it is no more exact than that.
     """
     counted = {name: after[name] - before[name] for name in after if name in before}
     if "busy_s" in counted:
@@ -92,12 +92,12 @@ def _usage() -> dict[str, float]:
 
 
 def _collections() -> dict[str, float]:
-    """How often Python has looked through all of its objects."""
+    """How many full garbage collections Python has made."""
     return {"full_collections": float(gc.get_stats()[-1]["collections"])}
 
 
 def _processor_times() -> dict[str, float]:
-    """Of the processors that this process may run on, together."""
+    """Seconds summed over the processors that this process may run on."""
     mine = {f"cpu{number}" for number in own_processors()}
     lines = Path("/proc/stat").read_text().splitlines()
     rows = [row for line in lines if (row := line.split()) and row[0] in mine]
@@ -109,12 +109,12 @@ def _processor_times() -> dict[str, float]:
 
 
 def _run_delay() -> dict[str, float]:
-    """How long the main thread was ready to run and no processor was free for it."""
+    """How long the main thread was ready to run while no processor was free."""
     delay_ns = Path("/proc/self/schedstat").read_text().split()[1]
     return {"run_delay_s": int(delay_ns) / 1e9}
 
 
 def _suspended() -> dict[str, float]:
-    """How long the machine has slept: the one clock goes on then, the other does not."""
+    """How long the machine has been suspended: CLOCK_BOOTTIME counts that, CLOCK_MONOTONIC not."""
     slept_s = time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
     return {"suspended_s": slept_s}

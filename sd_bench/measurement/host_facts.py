@@ -1,7 +1,7 @@
-"""What of the machine and of this process's place on it changes how fast it runs.
+"""Facts of the machine, and of this process's share of it, that change how fast it runs.
 
-All of it lasts for the life of a process. What changes from minute to minute is counted by
-``host_counters`` instead. ``root`` is where the file system begins.
+They hold for the life of a process; ``host_counters`` counts what changes from minute to minute.
+``root`` is the root of the file system.
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ _ROOT = Path("/")
 _CPUS = "sys/devices/system/cpu"
 _NODES = "sys/devices/system/node"
 _POLICIES = {0: "other", 1: "fifo", 2: "round robin", 3: "batch", 5: "idle", 6: "deadline"}
-#: The system call get_mempolicy by machine, and what it answers (linux/mempolicy.h).
+#: The number of the system call get_mempolicy by machine, and the policies that it returns
+#: (linux/mempolicy.h).
 _GET_MEMPOLICY = {"x86_64": 239, "aarch64": 236}
 _MEMORY_POLICIES = (
     "default", "preferred", "bind", "interleave", "local", "preferred many", "weighted interleave",
 )  # fmt: skip
 _MOST_NODES = 1024
-#: Options of ``python -X`` that cost no time, or that other facts tell.
+#: Options of ``python -X`` that cost no time or are already in other facts.
 _HARMLESS_OPTIONS = (
     "faulthandler", "utf8", "dev", "tracemalloc", "no_debug_ranges", "frozen_modules",
     "warn_default_encoding", "pycache_prefix", "int_max_str_digits",
@@ -43,11 +44,10 @@ _HARMLESS_OPTIONS = (
 
 
 def describe_processors(numbers: list[int], root: Path = _ROOT) -> dict[str, Any]:
-    """What kind of set the processors ``numbers`` are, and what holds them back.
+    """What kind of processors ``numbers`` are, how they share cores and caches, and their limits.
 
-    Which ones they are is left out: a scheduler of containers hands out another equal set each
-    time. Whether two are one core's, share a cache, lie on one memory node, are of one kind does
-    count.
+    Their numbers are left out, because a container scheduler may assign a different equal set
+    each time.
     """
     folders = [root / _CPUS / f"cpu{number}" for number in numbers]
     cores = {core_of(number, root) for number in numbers}
@@ -72,7 +72,7 @@ def describe_processors(numbers: list[int], root: Path = _ROOT) -> dict[str, Any
 
 
 def _kind(folder: Path) -> str:
-    """What a processor can do at most: its capacity, its clock, the clock that it is held to."""
+    """A processor's limits: its capacity, its highest clock, and the clock it is limited to."""
     facts = {
         "capacity": _text(folder / "cpu_capacity"),
         "kHz": _text(folder / "cpufreq/cpuinfo_max_freq"),
@@ -89,7 +89,7 @@ def _microcode(root: Path) -> str | None:
 
 
 def describe_scheduling(root: Path = _ROOT) -> dict[str, Any]:
-    """How this process is treated where others want the processors too."""
+    """This process's scheduling priority relative to others."""
     policy = os.sched_getscheduler(0) if hasattr(os, "sched_getscheduler") else None
     autogroup = _text(root / "proc/self/autogroup")
     return {
@@ -101,7 +101,7 @@ def describe_scheduling(root: Path = _ROOT) -> dict[str, Any]:
 
 
 def describe_memory(numbers: list[int], root: Path = _ROOT) -> dict[str, Any]:
-    """Where memory is taken from: how many nodes, by which policy, near the processors or not."""
+    """Where memory comes from: number of nodes, policy, and whether it is near the processors."""
     allowed = parse_list(_status("Mems_allowed_list", root) or "")
     policy, bound = memory_policy()
     from_nodes = bound if policy == "bind" else allowed
@@ -118,12 +118,12 @@ def describe_memory(numbers: list[int], root: Path = _ROOT) -> dict[str, Any]:
 
 
 def allowed_nodes(root: Path = _ROOT) -> str | None:
-    """The memory nodes that this process may use, as the kernel writes them: "0-1"."""
+    """The memory nodes that this process may use, in the kernel's notation: "0-1"."""
     return _status("Mems_allowed_list", root)
 
 
 def nodes_of(numbers: Iterable[int], root: Path = _ROOT) -> set[int]:
-    """The memory nodes that the processors ``numbers`` lie on."""
+    """The memory nodes that the processors ``numbers`` belong to."""
     return {
         int(folder.name.removeprefix("node"))
         for folder in (root / _NODES).glob("node[0-9]*")
@@ -132,7 +132,7 @@ def nodes_of(numbers: Iterable[int], root: Path = _ROOT) -> set[int]:
 
 
 def memory_policy() -> tuple[str | None, set[int]]:
-    """This process's policy as numactl sets it, and its nodes; None where it is not reported."""
+    """This process's memory policy, as numactl sets it, and its nodes; None where unknown."""
     number = _GET_MEMPOLICY.get(platform.machine()) if sys.platform == "linux" else None
     if number is None:
         return None, set()
@@ -140,14 +140,14 @@ def memory_policy() -> tuple[str | None, set[int]]:
     call = ctypes.CDLL(None, use_errno=True).syscall
     if call(number, ctypes.byref(mode), nodes, ctypes.c_ulong(_MOST_NODES), None, 0) != 0:
         return None, set()
-    kind = mode.value & 0xFF  # above are flags
+    kind = mode.value & 0xFF  # the higher bits are flags
     known = kind < len(_MEMORY_POLICIES)
     bound = {i for i in range(_MOST_NODES) if nodes[i // 64] >> (i % 64) & 1}
     return _MEMORY_POLICIES[kind] if known else f"policy {kind}", bound
 
 
 def python_switches() -> dict[str, Any]:
-    """What makes this interpreter slower than it is as a rule; empty if nothing does."""
+    """Settings that make this interpreter slower than usual; empty if there are none."""
     monitoring = getattr(sys, "monitoring", None)  # Python 3.12
     is_perf_on = getattr(sys, "is_stack_trampoline_active", lambda: False)
     switches = {
@@ -172,11 +172,11 @@ def python_switches() -> dict[str, Any]:
 
 
 def describe_machine(root: Path = _ROOT) -> dict[str, Any]:
-    """Which machine it is: its model in clear, its identity as a hash.
+    """Which machine it is: its model in plain text, its identity as a hash.
 
-    The identity is that of the system's installation (machine-id(5)) and of the board, where that
-    may be read. An image of a container may hold neither, or the same on every machine: then two
-    machines of one model are not distinguished further.
+    The hash is of the installation's ID (machine-id(5)) and the board's, if it may be read. A
+    container image may have neither, or the same ID on every machine; then two machines of one
+    model are not distinguished.
     """
     board = root / "sys/class/dmi/id"
     model = " ".join(filter(None, (_text(board / n) for n in ("sys_vendor", "product_name"))))
@@ -189,7 +189,7 @@ def describe_machine(root: Path = _ROOT) -> dict[str, Any]:
 
 
 def compiler_version() -> str | None:
-    """The first line of what torch.compile's C++ compiler says of itself; None without one."""
+    """The first line of ``--version`` of torch.compile's C++ compiler; None without a compiler."""
     compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
     try:
         answer = subprocess.run(
@@ -201,13 +201,13 @@ def compiler_version() -> str | None:
 
 
 def parse_list(text: str) -> set[int]:
-    """The numbers in the kernel's "0-3,8"."""
+    """The numbers in a list in the kernel's notation: "0-3,8"."""
     ranges = (part.partition("-") for part in text.strip().split(",") if part)
     return {n for first, _, last in ranges for n in range(int(first), int(last or first) + 1)}
 
 
 def write_list(numbers: Iterable[int]) -> str:
-    """``numbers`` as the kernel writes them: "0-3,8"."""
+    """``numbers`` in the kernel's notation: "0-3,8"."""
     ranges: list[list[int]] = []
     for number in sorted(numbers):
         if ranges and ranges[-1][1] == number - 1:
@@ -225,13 +225,13 @@ def _status(name: str, root: Path = _ROOT) -> str | None:
 
 
 def _chosen(file: Path) -> str | None:
-    """The word in brackets among those that the kernel offers."""
+    """The word in brackets, with which the kernel marks the selected option."""
     text = _text(file)
     return text.partition("[")[2].partition("]")[0] if text else None
 
 
 def _known(values: set[str | None]) -> int | None:
-    """How many there are, if each is known."""
+    """How many values there are, or None if any is unknown."""
     return len(values) if values and None not in values else None
 
 

@@ -1,7 +1,7 @@
 """Where a step's time went, by class of work.
 
-A step is read from the profiler's trace in Chrome's format: operators of the host's thread, and on
-a GPU the kernels that they launched.
+A step is read from the profiler's trace in Chrome's format: the host thread's operators and, on a
+GPU, the kernels that they launched.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from sd_bench.measurement.trace_events import (
 class Step:
     """Where one step's time went. ``by_kernel`` holds the same seconds by name, without idle.
 
-    ``num_launched`` kernels, copies and fills were launched one by one (not by a CUDA graph), of
-    which the trace lacks ``num_lost``. Of the ``num_kernels`` that it has, it does not say for
-    ``num_unjoined`` which operator launched them, and ``num_replayed`` a CUDA graph replayed:
-    the classes of both are found by their names only. ``num_waits`` is how often
-    the host waited for the device before the end, or on a CPU would have: took a tensor's value.
+    ``num_launched`` kernels, copies and fills were launched one by one, not by a CUDA graph;
+    ``num_lost`` of them are missing from the trace. Of the ``num_kernels`` in the trace, it does
+    not say which operator launched ``num_unjoined``, and a CUDA graph replayed ``num_replayed``:
+    both are classified by name only. ``num_waits`` counts how often the host waited for the device
+    before the step's end; on a CPU, how often it read a tensor's value and would have waited.
     """
 
     seconds: float
@@ -49,10 +49,10 @@ class Step:
 
 
 def read_step(trace: dict[str, Any], on_device: bool, compiled: bool) -> Step:
-    """Take the step in ``trace`` apart; the classes add up to its wall time.
+    """Split the time of the step in ``trace`` into classes, which add up to its wall time.
 
-    In compiled networks no scope can stand around the attention modules; but nothing else in
-    them multiplies in batches.
+    Compiled networks have no scopes around attention modules, but only attention in them uses
+    batched products.
     """
     raw = [e for e in trace["traceEvents"] if e.get("ph") == "X"]
     (step,) = (e for e in raw if e["name"] == STEP_SCOPE and category(e) in SCOPES)
@@ -94,7 +94,7 @@ def read_step(trace: dict[str, Any], on_device: bool, compiled: bool) -> Step:
 
 
 def _is_of_step(event: dict[str, Any], step: dict[str, Any]) -> bool:
-    """Whether it began within the step, on the host's own thread or on the device."""
+    """Whether ``event`` began within the step, on the step's host thread or on the device."""
     if event is step or not _began_within(event, step):
         return False
     of_host = category(event) in (*OPERATORS, *SCOPES) and event["tid"] == step["tid"]
@@ -106,7 +106,7 @@ def _began_within(event: dict[str, Any], step: dict[str, Any]) -> bool:
 
 
 def _count_waits(raw: list[dict[str, Any]], step: dict[str, Any], on_device: bool) -> int:
-    """Without the last one on a device, with which the step ends."""
+    """How often the host waited, not counting the wait that ends a step on a device."""
     inside = [event for event in raw if _began_within(event, step)]
     if not on_device:
         return sum(map(takes_value, inside))

@@ -1,9 +1,9 @@
-"""Which operator of the host launched a kernel.
+"""Which host operator launched a kernel.
 
-Kineto writes the operator's number into a kernel's "External id". Some releases wrote none, others
-the kernel's own correlation instead (seen in traces of 2023), which may by chance be the number of
-another operator. The driver's call that launched the kernel, known by its correlation, has a place
-on the host's timeline: that counts where there is no number, or one that cannot be.
+Kineto writes the operator's number into a kernel's "External id". Some releases wrote no number,
+others the kernel's own correlation (seen in traces of 2023), which may happen to be the number of
+another operator. Where the number is missing or impossible, the operator is found by time: that of
+the driver call with the kernel's correlation, on the host's timeline.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _GRAPH_LAUNCHES = re.compile(r"(cuda|cu|hip)GraphLaunch")
 class Launch:
     """Where a kernel came from.
 
-    ``operator`` is empty where the trace does not tell, and where ``replayed`` says that a CUDA
-    graph launched it: a graph has no operators. ``is_known`` is whether the trace tells at all.
+    ``operator`` is empty if the trace does not name one, or if the kernel was ``replayed`` by a
+    CUDA graph, which has no operators. ``is_known`` says whether the trace shows the origin.
     """
 
     operator: str = ""
@@ -42,7 +42,7 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """A call of the driver. ``on_host_thread``: on the thread that the step runs on."""
+    """A call to the driver. ``on_host_thread``: made by the thread that runs the step."""
 
     name: str
     begin: float
@@ -54,7 +54,7 @@ class _Call:
 
 
 class Launches:
-    """The launches of one step, by the trace's ``raw`` events and the ``host``'s timeline."""
+    """Finds the origin of one step's kernels in the ``raw`` trace events and the host timeline."""
 
     def __init__(self, raw: list[dict[str, Any]], step: dict[str, Any], host: Timeline) -> None:
         self._host = host
@@ -77,12 +77,12 @@ class Launches:
             operator = self._host.innermost(call.begin)
         if operator is None:
             return Launch()
-        if operator.event.is_scope:  # launched by no operator: by Triton, or by Python
+        if operator.event.is_scope:  # launched by Triton or Python, without an operator
             return Launch(in_attention=operator.is_or_is_in_attention)
         return Launch(operator.event.name, operator.is_or_is_in_attention, is_known=True)
 
     def _by_number(self, kernel: Event, call: _Call | None) -> Owned | None:
-        """The operator of the kernel's External id, if that can be believed."""
+        """The operator that the kernel's External id names, or None if the id cannot be right."""
         if kernel.external_id in (None, kernel.correlation):
             return None
         found = self._by_id.get(kernel.external_id)
@@ -92,7 +92,7 @@ class Launches:
 
 
 def launched_one_by_one(raw: list[dict[str, Any]], step: dict[str, Any]) -> set[int | None]:
-    """What joins each launch within the step to its kernel on the device; CUDA graphs left out."""
+    """The correlation of each launch within the step, without launches of CUDA graphs."""
     end = step["ts"] + step["dur"]
     return {
         argument(e, "correlation")

@@ -1,10 +1,10 @@
 """Which class of work a kernel or an operator belongs to, found by its name.
 
-Each library names its kernels by a scheme of its own: cuDNN writes its name into a convolution's
-(``volta_fp16_s884cudnn_fp16_...``, ``cutlass_cudnn_infer::Kernel``), cuBLAS the product's kind
-(``s16816gemm``), inductor the operators that it fused. So a scheme that says what the kernel does
-is asked before words that may mean several things: the ``exp`` of ``..._relu_f2f_exp_small_nhwc``
-is a convolution's, its ``nhwc2nchw`` no change of layout.
+Each library has its own naming scheme: cuDNN puts its own name into a convolution's
+(``volta_fp16_s884cudnn_fp16_...``, ``cutlass_cudnn_infer::Kernel``), cuBLAS the kind of product
+(``s16816gemm``), inductor the operators that it fused. So patterns for a whole scheme come before
+words with several meanings: ``..._relu_f2f_exp_small_nhwc`` is a convolution despite its ``exp``,
+and ``nhwc2nchw`` in its name does not mean a change of layout.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ CLASSES = (
     "other", "idle",
 )  # fmt: skip
 
-#: Inside an attention module, the parts of an attention that is computed piece by piece.
+#: Inside an attention module these compute an attention that is not fused.
 BATCHED_PRODUCTS = ("aten::bmm", "aten::baddbmm", "aten::matmul")
 
 _Table = Sequence[tuple[re.Pattern[str], str]]
 
 
 def _table(*rows: tuple[str, str]) -> _Table:
-    """Patterns for names in small letters; the first that is found counts."""
+    """Compiled patterns for lower-case names; the first match counts."""
     return [(re.compile(pattern), found) for pattern, found in rows]
 
 
-#: A product of two matrices, as PyTorch's operators and inductor's kernels name it.
+#: A matrix product in the names of PyTorch's operators and inductor's kernels.
 _MM = r"(?<![a-z])(?:add|b|baddb)?mm(?![a-z])"
 _NORM = r"norm(?!al)|moments|welford|var_mean"
 _SOFTMAX = r"softmax|attention|attn|sdpa|scaled_dot_product|flash"
 _ARITHMETIC = r"add|sub|mul|div|exp(?!and)|sin|cos|silu|gelu"
 
-#: An operator of PyTorch or of a library of operators: ``aten::conv2d``, ``xformers::...``.
+#: An operator of PyTorch or another library: ``aten::conv2d``, ``xformers::...``.
 _OPERATOR_NAME = re.compile(r"[a-z0-9_]+::[a-z0-9_.]+")
 _OPERATORS = _table(
     (rf"{_SOFTMAX}|fmha|multi_head|^xformers", "attention"),
@@ -47,8 +47,8 @@ _OPERATORS = _table(
     (rf"elementwise|{_ARITHMETIC}", "element_wise"),
 )
 
-#: What moves memory whichever operator asks for it: the driver's copies and fills, and changes of
-#: layout around a convolution (cuDNN, MIOpen).
+#: Kernels that move memory, whichever operator launched them: the driver's copies and fills, and
+#: layout changes around a convolution (cuDNN, MIOpen).
 _MOVES = re.compile(
     r"^\[?(cuda |hip)?mem(cpy|set)|^copy(host|device)to|rocclr_(copy|fill)"
     r"|nchwtonhwc|nhwctonchw|(add|remove)padding|generictranspose|batched_transpose"
@@ -56,23 +56,23 @@ _MOVES = re.compile(
 )
 _KERNELS = _table(
     (r"compiledfxgraph|compiled region", "other"),
-    # inductor's templates compute a product, a convolution or an attention as a whole
+    # inductor's templates compute a whole product, convolution or attention
     (rf"^triton_tem_\w*(?:{_SOFTMAX})(?<!softmax)", "attention"),
     (rf"^triton_(?:tem_(?!\w*{_MM})\w*conv|conv)", "convolutions"),
     (r"^triton_(?:tem|mm|bmm|addmm|scaled_mm)", "matrix_products"),
-    # its other kernels only what it has taken apart; that they feed a convolution says nothing
+    # its other kernels compute fused pieces; a convolution in their name is only what they feed
     (rf"^triton_\w*(?:{_SOFTMAX})", "attention"),
     (rf"^triton_\w*(?:{_NORM})", "normalisation"),
     (r"^triton_", "element_wise"),
-    # FlashAttention, cutlass' fmha, cuDNN's sdpa, FlashInfer; then the Triton kernels of xFormers
-    # and FlashAttention, and what cuDNN runs beside the backward pass
+    # FlashAttention, CUTLASS's fmha, cuDNN's sdpa, FlashInfer; then the Triton kernels of xFormers
+    # and FlashAttention, and cuDNN's helper kernels of the backward pass
     (rf"{_SOFTMAX}|fmha|kvcache|(?<![a-z])mha(?![a-z])", "attention"),
     (r"^_?(?:fwd|bwd)_(?:kernel|preprocess)|fwd_kernel_splitk|^_?splitk_reduce", "attention"),
     (r"dot_do_o|convert_dq", "attention"),
-    (r"native(?:::|\d+)reduce_kernel", "other"),  # whatever it reduces with, a norm too
+    (r"native(?:::|\d+)reduce_kernel", "other"),  # whatever the reduction, even a norm
     (rf"{_NORM}|(?<![a-z])bn_[fb]w|gammabeta", "normalisation"),
     (r"compute(?:backward)?fusedparams|computeinternalgradients", "normalisation"),
-    # cuDNN's other kernels; then convolutions by the algorithm, and by cuDNN's name
+    # cuDNN's other kernels; then convolutions, by algorithm or by cuDNN's own name
     (r"pool", "other"),
     (r"op_(?:generic_)?tensor_?kernel|add_?tensor_?kernel|activation_[fb]w", "element_wise"),
     (r"lstm|(?<![a-z])(?:gru|rnn)", "other"),
@@ -92,10 +92,10 @@ _KERNELS = _table(
 def class_of(name: str, operator: str | None = None, in_attention: bool = False) -> str:
     """The class of a kernel, or of an operator on a CPU.
 
-    ``operator`` launched it (on a CPU it is the operator). It decides where it does one kind of
-    work only, such as a convolution whose kernels are named after products; else the name does.
-    ``in_attention`` says that it ran in an attention module: there its batched products and its
-    element-wise work are attention, its projections are not.
+    ``operator`` launched the kernel; on a CPU it is the operator itself. It decides the class if
+    it does only one kind of work (a convolution's kernels may be named after products); otherwise
+    the name does. With ``in_attention``, for work inside an attention module, batched products and
+    element-wise work count as attention, projections do not.
     """
     found = _by_operator(name, operator) or _by_name(name)
     if in_attention and (found == "element_wise" or operator in BATCHED_PRODUCTS):
@@ -104,7 +104,7 @@ def class_of(name: str, operator: str | None = None, in_attention: bool = False)
 
 
 def _by_operator(name: str, operator: str | None) -> str | None:
-    """The class that the operator's kernels have, None if it does not tell."""
+    """The class of the operator's kernels, or None if the operator does not determine it."""
     if not operator or not _OPERATOR_NAME.fullmatch(operator):
         return None
     if _MOVES.search(name.lower()):

@@ -1,8 +1,8 @@
-"""Proof of the attention kernel that ran: one UNet call under the profiler, read and judged.
+"""Prove which attention kernel ran, by profiling one UNet call.
 
-Operators are counted, not kernels: each launches its kernel, and the device's own trace loses
-kernels now and then. A CUDA graph has no operators when it is replayed, so a cell that uses graphs
-is proven by the run that they are recorded from: the first one of the compiled code.
+Operators are counted rather than kernels: each operator launches its kernel, and the device's
+trace sometimes loses kernels. A replayed CUDA graph has no operators, so a cell that uses graphs
+is proven by the run from which they are recorded: the first run of the compiled code.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from sd_bench.attention_backends import BACKENDS, BACKENDS_BY_NAME, AttentionBac
 from sd_bench.config.schema import AttentionConfig
 from sd_bench.records import KernelProof
 
-#: The path of nn.MultiheadAttention that heeds no switch; a cell that ran it proves nothing.
+#: The path of nn.MultiheadAttention that ignores PyTorch's backend switches; if a cell ran it,
+#: nothing is proven.
 _NATIVE = "aten::_native_multi_head_attention"
-#: The operators that compute attention as one piece, by the backend that they belong to.
+#: Operators that compute a whole attention, and the backend that each belongs to.
 FUSED_OPERATORS = {
     _NATIVE: "native_multi_head_attention",
     **{
@@ -33,7 +34,7 @@ FUSED_OPERATORS = {
 }
 (MATH_OPERATOR,) = BACKENDS_BY_NAME["math"].operators
 _MATMULS = ("aten::bmm", "aten::baddbmm")
-#: What the compiler calls a batched product that it has generated itself, instead of calling one.
+#: The words in the name of a batched product that the compiler generated itself.
 _GENERATED_MATMUL = ("triton_tem", "bmm")
 _SOFTMAXES = ("aten::_softmax", "aten::_safe_softmax")
 _ATTENTION_WORDS = ("attention", "flash", "fmha", "softmax", "bmm", "sdp", "mha")
@@ -47,18 +48,19 @@ class CallCounts:
     kernels: Counter[str]
 
     def count(self, names: tuple[str, ...]) -> int:
+        """How many operators with these names ran."""
         return sum(self.operators[name] for name in names)
 
     @property
     def fused(self) -> Counter[str]:
-        """Fused attentions of PyTorch's own, by backend."""
+        """How many of PyTorch's own fused attentions ran, by backend."""
         found: Counter[str] = Counter()
         for name, backend in FUSED_OPERATORS.items():
             found[backend] += self.operators[name]
         return +found
 
     def by_library(self, backend: AttentionBackend) -> Counter[str]:
-        """A library's attentions, by kernel; what PyTorch's own attention calls is not theirs."""
+        """How many attentions of a library ran, by kernel, without PyTorch's own calls to it."""
         fused, found = self.fused, Counter[str]()
         for kernel in backend.kernels:
             below = self.operators[str(kernel.operator_below)] - fused[str(kernel.backend)]
@@ -67,13 +69,13 @@ class CallCounts:
 
     @property
     def libraries(self) -> dict[str, Counter[str]]:
-        """The attentions of all libraries that ran, by the backend that is theirs."""
+        """The attentions of each library that ran any, by the library's backend."""
         found = {backend.name: self.by_library(backend) for backend in BACKENDS}
         return {name: counts for name, counts in found.items() if counts}
 
     @property
     def products(self) -> int:
-        """Batched matrix products: operators, and those that the compiler generated."""
+        """How many batched matrix products ran: operators, and kernels that the compiler made."""
         generated = (
             count
             for name, count in self.operators.items()
@@ -83,7 +85,7 @@ class CallCounts:
 
 
 def profile_call(device: torch.device, call: Callable[[], object]) -> CallCounts:
-    """Run ``call`` once under the profiler."""
+    """Run ``call`` once under the profiler and count its operators and kernels."""
     activities = [ProfilerActivity.CPU]
     if device.type == "cuda":
         activities.append(ProfilerActivity.CUDA)
@@ -106,7 +108,7 @@ def _read(profiler: profile) -> CallCounts:
 
 
 def _is_redispatched(event: Any) -> bool:
-    """Whether an operator shows within itself: one call that a dispatch mode has passed on."""
+    """Whether an operator appears inside itself: one call, passed on by a dispatch mode."""
     parent = event.cpu_parent
     while parent is not None and parent.name != event.name:
         parent = parent.cpu_parent
@@ -116,14 +118,15 @@ def _is_redispatched(event: Any) -> bool:
 class FirstRun:
     """Profiles the first run of each graph that the compiler makes.
 
-    The host's operators only: the device's tracing, once begun, disturbs graphs captured later.
+    Only the host's operators are traced, because tracing the device disturbs graphs that are
+    captured later.
     """
 
     def __init__(self) -> None:
         self._profiles: list[CallCounts] = []
 
     def watch(self, run: Callable[..., Any]) -> Callable[..., Any]:
-        """``run``, the first call of which is profiled."""
+        """``run``, with its first call profiled."""
         is_first = True
 
         def watched(*arguments: Any) -> Any:
@@ -140,7 +143,7 @@ class FirstRun:
 
     @property
     def profile(self) -> CallCounts:
-        """What ran in the first runs of all graphs together."""
+        """The operators of the first runs of all graphs together."""
         operators: Counter[str] = Counter()
         for found in self._profiles:
             operators += found.operators
@@ -155,10 +158,11 @@ def judge(
     has_sdpa: bool,
     num_degenerate: int = 0,
 ) -> KernelProof:
-    """Compare what ran with what the cell's name says.
+    """Compare what ran with the attention backend that the cell names.
 
-    ``num_modules`` attention modules have to have run the named kernel, each once and no more. Of
-    them ``num_degenerate`` have a single query: the compiler may make their products element-wise.
+    Each of ``num_modules`` attention modules must have run the named kernel exactly once.
+    ``num_degenerate`` of them have a single query: the compiler may turn their products into
+    element-wise work.
     """
     least = 2 * (num_modules - (num_degenerate if compiled else 0))
     proven, detail = _prove(ran, attention, num_modules, least, compiled, has_sdpa)
@@ -195,17 +199,17 @@ def _prove(
 ) -> tuple[bool, str]:
     backend, fused = BACKENDS_BY_NAME[attention.backend], ran.fused
     if fused["native_multi_head_attention"]:
-        return False, "nn.MultiheadAttention's own fused path ran, whatever backend is named"
+        return False, "nn.MultiheadAttention's own fused path ran instead of the named backend"
     if backend.kernels:
         return _by_library(ran, backend, num_modules)
     if backend.module == "CrossAttention":
         return _unfused(ran, num_modules, least, compiled, forbid_math_operator=True)
-    if (backend.is_unfused and compiled) or not has_sdpa:  # then nothing is to be chosen from
+    if (backend.is_unfused and compiled) or not has_sdpa:  # PyTorch had no backend to choose
         return _unfused(ran, num_modules, least, compiled, forbid_math_operator=False)
     counts = fused + Counter(math=ran.operators[MATH_OPERATOR])
     missing = num_modules - sum(counts.values())
     if compiled and not counts["math"] and _are_products_of(missing, ran, num_modules, least):
-        counts["math"] = missing  # compiled math leaves its products behind, and no operator
+        counts["math"] = missing  # compiled math leaves only its products, no operator
     allowed, others = set(attention.allowed_sdpa_backends), _list_libraries(ran)
     proven = sum(counts.values()) == num_modules and set(counts) <= allowed and not others
     besides = f", besides {others}" if others else ""
@@ -213,13 +217,13 @@ def _prove(
 
 
 def _are_products_of(missing: int, ran: CallCounts, num_modules: int, least: int) -> bool:
-    """Whether the products that ran are those of ``missing`` of all modules."""
+    """Whether as many products ran as ``missing`` modules would need."""
     most = 2 * missing
     return missing > 0 and most - (2 * num_modules - least) <= ran.products <= most
 
 
 def _by_library(ran: CallCounts, backend: AttentionBackend, num_modules: int) -> tuple[bool, str]:
-    """A library may choose a kernel by the shapes, so that the modules may run different ones."""
+    """Judge a library's backend, which may choose a different kernel for each module's shapes."""
     own = ran.by_library(backend)
     others = [f"{_listed(c)} of {n}" for n, c in ran.libraries.items() if n != backend.name]
     if pytorchs_own := +(ran.fused + Counter(math=ran.operators[MATH_OPERATOR])):
@@ -242,9 +246,10 @@ def _unfused(
     compiled: bool,
     forbid_math_operator: bool,
 ) -> tuple[bool, str]:
-    """Two matrix products and a softmax per module (``least`` products at least), nothing fused.
+    """Judge an unfused attention: two products and a softmax per module, and nothing fused.
 
-    The compiler makes softmax a part of generated kernels, so there the products stand alone.
+    At least ``least`` products must have run. The compiler merges softmax into its own kernels, so
+    in compiled code only the products are counted.
     """
     softmaxes = ran.count(_SOFTMAXES)
     fused = ", ".join(filter(None, (_listed(ran.fused), _list_libraries(ran))))

@@ -1,8 +1,8 @@
-"""How fast a device multiplies matrices: what the FLOP/s of networks are held against.
+"""How fast a device multiplies matrices: the rate that networks' FLOP/s are compared with.
 
-Networks multiply matrices in products as such, with weights that lie the other way round, and in
-convolutions, and libraries have kernels of their own for each: on some processors one of them is
-far ahead of the others. The rate is that of the best, at the size that suits it best.
+Networks multiply matrices in plain products, in linear layers with transposed weights, and in
+convolutions. Libraries have separate kernels for each, and on some processors one is much faster
+than the others. The rate is that of the fastest kernel at its best size.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from torch.nn import functional
 
 from sd_bench.records import MatmulRate, write_atomically
 
-#: The sides of the square matrices that are tried in turn, while there is time.
+#: The sides of the square matrices, tried in this order while there is time.
 _SIZES = {"cpu": (256, 512, 1024, 2048, 4096), "cuda": (1024, 2048, 4096, 8192)}
-#: What a measurement takes at least and at most, in seconds.
+#: The shortest and longest time that a measurement may take, in seconds.
 _LEAST_S, _MOST_S = 0.1, 1.0
-#: How often a product is repeated: what disturbs one of them seldom disturbs all.
+#: How often a product is repeated, so that a disturbance seldom affects all repeats.
 _FEWEST, _MOST = 3, 10
-#: Rows of a matrix that are drawn, and then repeated: drawing takes longer than multiplying.
+#: Random rows that are drawn, then repeated: drawing all would take longer than multiplying.
 _ROWS_DRAWN = 256
 
 
 def matmul_rate(
     device: torch.device, dtype: torch.dtype, cache_folder: Path, key: str, limit_s: float
 ) -> MatmulRate | None:
-    """The best rate of this device, measured once for each ``key`` and ``dtype`` in a sweep.
+    """The best rate of this device, measured once per ``key`` and ``dtype`` in a sweep.
 
-    ``cache_folder`` keeps it; ``key`` names the environment. It takes about ``limit_s`` seconds,
-    and 0.1 to 1 in any case. ``None`` where this PyTorch has no such product on the device. Raises
-    OSError if the folder cannot be written.
+    It is cached in ``cache_folder``; ``key`` names the environment. Measuring takes about
+    ``limit_s`` seconds, but at least 0.1 and at most 1. ``None`` if this PyTorch cannot multiply
+    this dtype on the device. Raises OSError if the folder cannot be written.
     """
     name = str(dtype).removeprefix("torch.")
     file = cache_folder / f".matmul-{key}-{name}.json"
@@ -51,7 +51,10 @@ def matmul_rate(
 def measure_matmul_rate(
     device: torch.device, dtype: torch.dtype, limit_s: float
 ) -> MatmulRate | None:
-    """The best rate within about ``limit_s`` seconds; for use outside of autocast."""
+    """The best rate found in about ``limit_s`` seconds; ``None`` if no product could be timed.
+
+    For use outside of autocast.
+    """
     best: tuple[float, int] | None = None
     ends = time.perf_counter() + limit_s
     last_s, last_size = 0.0, 1
@@ -70,7 +73,7 @@ def measure_matmul_rate(
 
 
 def _time_products(device: torch.device, dtype: torch.dtype, size: int, ends: float) -> list[float]:
-    """Seconds of those that this PyTorch supports, and that fit into memory."""
+    """The fastest time of each product that this PyTorch supports and that fits into memory."""
     seconds = []
     with suppress(RuntimeError):
         for product in _products(device, dtype, size):
@@ -82,7 +85,7 @@ def _time_products(device: torch.device, dtype: torch.dtype, size: int, ends: fl
 def _products(
     device: torch.device, dtype: torch.dtype, size: int
 ) -> Iterator[Callable[[], torch.Tensor]]:
-    """The same product in the ways in which networks do it."""
+    """The same product as a matmul, a linear layer and a convolution."""
     drawn = torch.randn(2, _ROWS_DRAWN, size, generator=torch.Generator().manual_seed(0))
     drawn = drawn.div_(size**0.25).to(device=device, dtype=dtype)
     left, right = drawn.repeat(1, size // _ROWS_DRAWN, 1)
@@ -95,7 +98,7 @@ def _products(
 
 
 def _fastest(device: torch.device, product: Callable[[], torch.Tensor], ends: float) -> float:
-    """Seconds of the fastest of a few products, after an uncounted one."""
+    """The fastest of a few repeats in seconds, after one that is not counted."""
     seconds = [_seconds_of(device, product)]
     for _ in range(_MOST):
         if len(seconds) > _FEWEST and time.perf_counter() + min(seconds) > ends:
@@ -105,7 +108,7 @@ def _fastest(device: torch.device, product: Callable[[], torch.Tensor], ends: fl
 
 
 def _seconds_of(device: torch.device, product: Callable[[], torch.Tensor]) -> float:
-    """By the device's own clock, where it has one."""
+    """Seconds of one call, by the device's own clock if it has one."""
     if device.type != "cuda":
         begin = time.perf_counter_ns()
         product()

@@ -11,13 +11,13 @@ from sd_bench.records import Memory
 
 
 def reset_device_peak(device: torch.device) -> None:
-    """Reset the device's peak, so that it covers sampling and not building."""
+    """Reset the device's peak memory, so that it covers sampling but not building."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
 
 
 def read_memory(device: torch.device) -> Memory:
-    """The peaks so far; the process is fresh, so its peak is the round's own."""
+    """The round's peak memory in bytes; a peak that cannot be read is None, with a note."""
     notes = {}
     process_peak = _process_peak_bytes()
     if process_peak is None:
@@ -26,7 +26,7 @@ def read_memory(device: torch.device) -> Memory:
         notes["device_peak_allocated_bytes"] = notes["device_peak_reserved_bytes"] = (
             "the device is the CPU: its memory is the process's"
             if device.type == "cpu"
-            else f"no peak is read of a device that PyTorch calls {device.type}"
+            else f"peak memory is not read for PyTorch's device type {device.type}"
         )
         return Memory(
             process_peak_bytes=process_peak,
@@ -43,7 +43,7 @@ def read_memory(device: torch.device) -> Memory:
 
 
 def _process_peak_bytes() -> int | None:
-    """VmHWM; unlike ru_maxrss it does not start at the parent's size."""
+    """VmHWM, which unlike ru_maxrss does not start at the parent's size."""
     try:
         match = re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.M)
     except OSError:

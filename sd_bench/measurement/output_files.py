@@ -1,4 +1,4 @@
-"""What a round leaves beside its record: the final latents and the images."""
+"""The files that a round saves beside its record: the final latents and the images."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ def save_output(
     facts: dict[str, Any] | None,
     stage_sketches: dict[str, list[float]] | None = None,
 ) -> Output:
-    """Save latents as float32 ``.npy`` [B, 4, H, W] and, with ``facts``, each image as PNG.
+    """Save latents as float32 ``.npy`` [B, 4, H, W] and, with ``facts``, each image as a PNG.
 
-    The PNG's text chunks hold the facts of the cell, the prompt and the seed. Raises OSError.
+    A text chunk of each PNG holds the cell's facts, the prompts and the seed. Raises OSError if a
+    file cannot be written.
     """
     latents = images.latents.detach().float().cpu().numpy()
     latents_file = folder / f"{stem}-latents.npy"
     stream = io.BytesIO()
     np.save(stream, latents)
-    latents_file.write_bytes(stream.getvalue())  # its errors say why, those of np.save do not
+    latents_file.write_bytes(stream.getvalue())  # np.save's own errors do not say why
     image_files = []
     if facts is not None:
         pixels = (

@@ -43,18 +43,19 @@ from sd_bench.records import (
 from sd_bench.sampling.inputs import PIXELS_PER_LATENT, make_batch
 from sd_bench.sampling.text_to_image import Images, StageTimer
 
-#: Told what the round is doing, always outside the timed region.
+#: Called with what the round is doing, always outside the timed region.
 Report = Callable[[str], None]
-#: The calls after which a CUDA graph is replayed: one compiles and runs, one records.
+#: UNet calls before a CUDA graph is replayed: one compiles and runs, one records.
 _CALLS_BEFORE_REPLAY = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one round gives; ``images`` are those of the first timed iteration.
+    """The results of one round; ``images`` are those of the first timed iteration.
 
-    ``finite`` says whether latents and pixels of every timed iteration are finite numbers,
-    ``constant`` whether any of their images is a single colour. ``stage_sketches`` are a record's.
+    ``finite`` says whether the latents and pixels of all timed iterations are finite,
+    ``constant`` whether any of their images is a single colour. ``stage_sketches`` are as in a
+    record.
     """
 
     times: Times
@@ -81,13 +82,13 @@ def measure_round(
     keep: Callable[[Measured], None] = lambda measured: None,
     known_proof: KernelProof | None = None,
 ) -> Measured:
-    """Measure one cell once, in this process. ``import_s`` is passed on to the record.
+    """Measure one round of a cell in this process. ``import_s`` is passed on to the record.
 
-    With ``known_proof``, of another round of the cell, the extra call that proves the kernel is
-    left out; where the proof costs no call it is made all the same. With ``trace_file`` one sampler
-    step is profiled into it, after everything else, and ``keep`` gets all that was measured before:
-    what a profiler does to the process costs no measurement. Where PyTorch's profiler sees no
-    kernels, no step is profiled.
+    With ``known_proof``, from another round of the cell, the extra UNet call that proves the kernel
+    is skipped; a proof that needs no extra call is still made. With ``trace_file`` one sampler step
+    is profiled into that file after everything else. ``keep`` gets the results before the profiling
+    starts, so that a failing profiler cannot lose them. No step is profiled where PyTorch's
+    profiler does not see kernels.
     """
     with watching(device, config.telemetry) as watch:
         report("build")
@@ -147,7 +148,7 @@ def measure_round(
 
 @dataclass(frozen=True, slots=True)
 class _Timed:
-    """The timed iterations, on the clock itself, and what was observed meanwhile."""
+    """The timed iterations, not yet relative to the round's start, and what was observed."""
 
     iterations: list[Iteration]
     first_images: Images
@@ -178,7 +179,7 @@ def _time_iterations(implementation: Implementation, watch: RoundWatch, report: 
     assert first_images is not None
     observed = watch.stop()
     if (maker := OTHER_MAKERS.get(implementation.config.gpu.kind)) is not None:
-        notes = {**observed.notes, "joules": f"not read of {maker.gpus}"}
+        notes = {**observed.notes, "joules": f"not read for {maker.gpus}"}
         observed = replace(observed, readings=[], notes=notes)
     iterations = flag_printed(with_counters(iterations, observed, implementation.device), written)
     if watch.observer is None:
@@ -191,7 +192,7 @@ def _time_iterations(implementation: Implementation, watch: RoundWatch, report: 
 
 
 def _warmup_calls(config: Config) -> int:
-    """Untimed calls: enough that no timed one compiles, or records a CUDA graph."""
+    """The number of untimed UNet calls: enough that no timed one compiles or records a graph."""
     needed = int(config.calls_compiler)
     if _replays_a_graph(config):
         needed = _CALLS_BEFORE_REPLAY + 1
@@ -199,7 +200,7 @@ def _warmup_calls(config: Config) -> int:
 
 
 def _replays_a_graph(config: Config) -> bool:
-    """Whether a UNet call replays a CUDA graph, which has kernels and no operators."""
+    """Whether UNet calls replay a CUDA graph, which has kernels but no operators."""
     return config.compile.records_cuda_graphs or config.optimizations.cuda_graph
 
 
@@ -210,8 +211,8 @@ def _is_finite(images: Images) -> bool:
 def holds_constant_image(pixels: torch.Tensor) -> bool:
     """Whether any image of ``pixels`` [B, 3, H, W] in 0..1 is a single colour.
 
-    A colour's values may differ by one of the 255 steps of a PNG, which is invisible and which
-    rounding makes of a constant; a picture of anything differs by more.
+    Values may differ by one of a PNG's 255 steps: rounding can do that to a constant image, and a
+    real picture varies by more.
     """
     flat = pixels.float().flatten(2)  # [B, 3, HW]
     spread = (flat.amax(dim=2) - flat.amin(dim=2)).amax(dim=1)  # [B]
@@ -221,7 +222,7 @@ def holds_constant_image(pixels: torch.Tensor) -> bool:
 def _iterate(
     implementation: Implementation, index: int, watch: RoundWatch | None
 ) -> tuple[Iteration, Images, bool]:
-    """One iteration, its images, and whether it wrote anything, such as a line of a log."""
+    """One iteration, its images, and whether its thread wrote anything, such as a log line."""
     config = implementation.config
     num_noises = config.sampler.steps if config.sampler.eta > 0 else 0
     batch = make_batch(config, index, implementation.device, num_noises)
@@ -250,9 +251,10 @@ def _sketch_stages(unet_call: UNetCall, images: Images) -> dict[str, list[float]
 def _prove(
     implementation: Implementation, call: Callable[[], torch.Tensor], first_run: FirstRun | None
 ) -> tuple[float, KernelProof]:
-    """By one more call; where that replays a graph, by the run that the graph was recorded from.
+    """The seconds of the extra UNet call and the proof from it.
 
-    Where nothing can be seen, no call is made.
+    No call is made where it would replay a graph (the proof is from the run that the graph was
+    recorded from), nor where the profiler cannot see kernels.
     """
     attention = implementation.config.attention
     why = implementation.unprovable or why_unprovable(implementation.config.gpu.kind)
@@ -276,7 +278,7 @@ def _prove(
 
 
 def _modules_with_one_query(config: Config) -> int:
-    """The middle block's attention modules, where the latents are a single position there."""
+    """The number of the middle block's attention modules if it has a single position, else 0."""
     unet = config.model_version.unet
     pixels = PIXELS_PER_LATENT * 2 ** (len(unet.channel_mult) - 1)
     positions = (config.workload.height // pixels) * (config.workload.width // pixels)

@@ -9,16 +9,16 @@ from typing import Any
 from sd_bench.measurement.disturbances import busy_host
 from sd_bench.records import Record
 
-#: The two clocks may differ by this share of an iteration; more is a fault of one of them.
+#: The host's and the device's clock may differ by this share of an iteration; more is a fault.
 _CLOCKS_AGREE = 0.02
-#: The first timed iteration, or step, may take so many times as long as the slowest of the others:
+#: How many times as long as the slowest of the others the first timed iteration or step may take;
 #: docs/measurement.md says what undisturbed rounds show.
 _FIRST_ITERATION, _FIRST_STEP = 1.15, 1.25
-#: An SM clock that moves by more in the timed iterations is not locked.
+#: An SM clock whose highest value exceeds its lowest by more than this factor is not locked.
 _CLOCK_MOVES = 1.02
-#: How many UNet calls the first step makes.
+#: How many UNet calls the first step makes, for samplers that make more than one.
 _CALLS_OF_FIRST_STEP = {"plms": 2}
-#: Variables that have a library write, check or wait inside the timed calls, unless they say no.
+#: Variables that make a library write, check or wait inside the timed calls, unless set to a _NO.
 _CHATTY = (
     "ONEDNN_VERBOSE", "DNNL_VERBOSE", "MKL_VERBOSE", "TORCH_LOGS", "TORCH_TRACE",
     "TORCH_COMPILE_DEBUG", "TORCH_SHOW_DISPATCH_TRACE", "TORCH_CPP_LOG_LEVEL",
@@ -26,13 +26,13 @@ _CHATTY = (
     "CUDNN_LOGINFO_DBG", "CUDNN_LOGLEVEL_DBG", "LD_DEBUG", "MALLOC_CHECK_", "MALLOC_PERTURB_",
     "PYTORCH_NO_CUDA_MEMORY_CACHING",
 )  # fmt: skip
-#: The first cuDNN, as PyTorch numbers it, whose attention takes any number of keys.
+#: The first cuDNN, in PyTorch's numbering, whose attention is correct for any number of keys.
 _SOUND_CUDNN = 91501
 _NO = ("", "0", "none", "off", "error", "fatal")
 
 
 def remarks(record: Record) -> list[str]:
-    """One sentence for each thing that has disturbed the round, or that its times hide."""
+    """One sentence for each thing that disturbed the round or that its times do not show."""
     return [
         *_of_environment(record),
         *_of_numbers(record),
@@ -45,18 +45,18 @@ def remarks(record: Record) -> list[str]:
 
 
 def _of_environment(record: Record) -> Iterator[str]:
-    """What slows every round alike as long as it is set."""
+    """Settings that slow down every round."""
     variables = record.environment.get("variables", {})
     slowing = [f"{n}={variables[n]}" for n in _CHATTY if variables.get(n, "").lower() not in _NO]
     if slowing:
         yield f"{', '.join(slowing)}: this slows a library down inside the timed calls"
     if switches := record.environment.get("python_switches"):
-        told = ", ".join(n if v is True else f"{n} {v}" for n, v in switches.items())
-        yield f"Python is slowed down by its switches: {told}"
+        listed = ", ".join(n if v is True else f"{n} {v}" for n, v in switches.items())
+        yield f"Python is slowed down by its switches: {listed}"
 
 
 def _of_numbers(record: Record) -> Iterator[str]:
-    """What was computed otherwise than the choices' names say."""
+    """Computations that differ from what the choices' names say, or may be wrong."""
     device, settings = (record.environment.get(n, {}) for n in ("device", "settings"))
     if record.choices.get("precision") == "fp32" and _has_tf32(device):
         names = {"cudnn_tf32": "convolutions", "matmul_tf32": "matrix products"}
@@ -71,8 +71,9 @@ def _of_numbers(record: Record) -> Iterator[str]:
     operators = () if proof is None else proof.operators
     if version and version < _SOUND_CUDNN and any("cudnn_attention" in name for name in operators):
         yield (
-            f"cuDNN {version} attends to 77 keys: before 9.15.1 it may read beyond the last where "
-            "128 does not divide their number (pytorch/pytorch#171627), so its images may be wrong"
+            f"cuDNN {version} computed attention over 77 keys: before 9.15.1 it may read past the "
+            "last key unless their number is a multiple of 128 (pytorch/pytorch#171627), so images "
+            "may be wrong"
         )
 
 
@@ -93,8 +94,9 @@ def _of_iterations(record: Record) -> Iterator[str]:
 
 
 def _of_warmup(record: Record) -> Iterator[str]:
-    """Whether the round was still warming up. A first iteration that something else is said to have
-    disturbed tells nothing.
+    """A warning if the round was still warming up.
+
+    Nothing is concluded from a first iteration that was flagged as disturbed.
     """
     if record.times is None or not record.times.iterations or record.times.iterations[0].flags:
         return
@@ -104,7 +106,7 @@ def _of_warmup(record: Record) -> Iterator[str]:
         is_slow = ratio > _FIRST_ITERATION
     else:
         calls = _CALLS_OF_FIRST_STEP.get(str(record.choices.get("sampler")), 1)
-        # the first warm-up call is slow by its nature
+        # the first warm-up call is always slow
         rest = first.steps_s[1:] or record.times.warmup_unet_calls_s[1:]
         if not first.steps_s or not rest:
             return

@@ -1,12 +1,12 @@
 """Sketches: 64 sums of a tensor that show how far it is from another one of the same shape.
 
 Each element is added, with a random sign, to one of the sums, chosen at random (the count sketch:
-Charikar, Chen and Farach-Colton 2002). The sum of their squares then has the tensor's own sum of
-squares as its mean, with a standard deviation of at most sqrt(2 / 64) of it (Weinberger et al.
-2009), and sketches of a difference are differences of sketches: so is a relative distance known to
-about an eighth. Signs and places are the bits of numpy's PCG64, whose stream is promised never to
-change, and sums are of double precision in a fixed order: the same tensor has the same sketch on
-every machine.
+Charikar, Chen and Farach-Colton 2002). The expected sum of their squares is the tensor's own sum of
+squares, with a relative standard deviation of at most sqrt(2 / 64) (Weinberger et al. 2009), and
+the sketch of a difference is the difference of the sketches. So a relative distance is known to
+within about an eighth. Signs and places are bits of numpy's PCG64, whose stream is guaranteed not
+to change, and the sums are in double precision and a fixed order, so the same tensor has the same
+sketch on every machine.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-#: How many sums a sketch has: a byte of randomness holds a place among them, and a sign.
+#: How many sums a sketch has: one random byte holds a place among them and a sign.
 SIZE = 64
 _SEED = 64
-#: Elements that are summed at a time; eight of them use up one random number.
+#: Elements that are summed at a time; one random number serves eight of them.
 _BLOCK = 2**20
 _SIGN_BIT = 7
-#: Digits that a sum keeps: more than any distance needs, and few in a record.
+#: Digits kept of each sum: more than a distance needs, and short in a record.
 _DIGITS = 7
 
 
 def sketch(tensor: torch.Tensor) -> list[float]:
-    """The 64 sums of all elements, in the order in which a contiguous tensor has them."""
+    """The 64 sums of ``tensor``, taking its elements in contiguous order."""
     values = tensor.detach().cpu().double().contiguous().numpy().ravel()
     source = np.random.PCG64(_SEED)
     sums = np.zeros(SIZE)
@@ -40,7 +40,7 @@ def sketch(tensor: torch.Tensor) -> list[float]:
 
 
 def sketch_stages(outputs: Mapping[str, torch.Tensor]) -> dict[str, list[float]]:
-    """The sketch of each output by its stage; none for an output that is not finite."""
+    """The sketch of each stage's output, without outputs that are not finite."""
     sketches = {stage: sketch(output) for stage, output in outputs.items()}
     return {stage: sums for stage, sums in sketches.items() if np.isfinite(sums).all()}
 

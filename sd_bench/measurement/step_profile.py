@@ -1,4 +1,4 @@
-"""One sampler step under the profiler, after everything is timed and proven (``profile=true``)."""
+"""Profile one sampler step after everything is timed and proven (``profile=true``)."""
 
 from __future__ import annotations
 
@@ -25,27 +25,26 @@ from sd_bench.sampling.inputs import make_batch
 from sd_bench.sampling.text_to_image import guided
 
 _NUM_KERNELS_KEPT = 10
-#: Between the first kernels of a profiler's session, which it may lose, and those that count.
+#: The pause between the first kernels of a profiler session, which may get lost, and the step.
 _LEAD_IN_S = 0.05
 #: How often a step is profiled on a device before one with lost kernels is accepted.
 _MOST_TRIES = 3
 _COMPILED_NOTE = (
-    "compiled: attention is recognised only by the names of operators and kernels; what "
-    "torch.compile "
-    "generates for a CPU counts as other, and a matrix product of attention that a CUDA graph "
-    "replays as a matrix product"
+    "compiled: attention is recognised only by the names of operators and kernels; code that "
+    "torch.compile generates for a CPU counts as other, and an attention's matrix product that a "
+    "CUDA graph replays counts as a matrix product"
 )
 _IDLE_NOTE = (
-    "the profiler slows each launch: where launches bound a step, idle is longer than it was when "
-    "the step was timed (compare step_s with times.iterations.steps_s)"
+    "the profiler slows each launch: where launches limit a step, idle is longer than when the "
+    "step was timed (compare step_s with times.iterations.steps_s)"
 )
 
 
 def profile_step(implementation: Implementation, trace_file: Path) -> Profile:
-    """Take one step apart and keep its trace, gzipped; for use within ``implementation.running()``.
+    """Profile one step by class of work and save its trace, gzipped, as ``trace_file``.
 
-    It is the second step, with one guided UNet call, or the first if there is no other. Raises
-    OSError if the file cannot be written.
+    For use within ``implementation.running()``. The step is the second one, which makes one guided
+    UNet call, or the first if there is no other. Raises OSError if the file cannot be written.
     """
     config = implementation.config
     compiled = config.compile.mode != "off"
@@ -69,10 +68,10 @@ def profile_step(implementation: Implementation, trace_file: Path) -> Profile:
 def _profile_until_whole(
     profile_once: Callable[[], bytes], read: Callable[[bytes], Step]
 ) -> tuple[Step, bytes, dict[str, str]]:
-    """The step that lost the fewest kernels, of up to ``_MOST_TRIES``, its trace, and a note.
+    """Of up to ``_MOST_TRIES`` steps, the one that lost the fewest kernels, its trace, and notes.
 
-    Nothing says how many kernels a CUDA graph replays, as they are not launched one by one: a step
-    with one is whole where a second has as many, and none has more.
+    The trace does not say how many kernels a CUDA graph should replay, so a step with a graph
+    counts as complete if a second try saw as many kernels and none saw more.
     """
     tries: list[tuple[Step, bytes]] = []
     for _ in range(_MOST_TRIES):
@@ -91,7 +90,7 @@ def _profile_until_whole(
 
 
 def notes_on(step: Step, on_device: bool, compiled: bool) -> dict[str, str]:
-    """What a reader of the step's classes must know, in words."""
+    """Sentences that a reader of the step's classes must know, by subject."""
     notes = {}
     if compiled:
         notes["classes"] = _COMPILED_NOTE
@@ -99,12 +98,12 @@ def notes_on(step: Step, on_device: bool, compiled: bool) -> dict[str, str]:
         notes["idle"] = _IDLE_NOTE
     if step.num_waits:
         notes["waits"] = (
-            f"the host waited for a value {step.num_waits} times within the step: on a GPU it "
-            "cannot launch ahead then"
+            f"the host waited for a value {step.num_waits} times during the step: on a GPU it "
+            "cannot launch kernels ahead while it waits"
         )
     if step.num_lost:
         notes["kernels"] = (
-            f"the profiler lost {step.num_lost} of {step.num_launched} kernels that were launched: "
+            f"the profiler lost {step.num_lost} of {step.num_launched} launched kernels: "
             "their time counts as idle"
         )
     if step.num_unjoined and on_device:
@@ -122,9 +121,9 @@ def notes_on(step: Step, on_device: bool, compiled: bool) -> dict[str, str]:
 
 @contextmanager
 def attention_scopes(modules: Iterable[nn.Module]) -> Iterator[None]:
-    """A scope in the profiler's trace around each call of these attention modules.
+    """Put a scope into the profiler's trace around each call of these attention modules.
 
-    Hooks would make the compiler recompile, so this is for networks that are not compiled.
+    Only for networks that are not compiled, because the hooks would cause recompilation.
     """
     scopes: list[Any] = []
 
@@ -175,9 +174,10 @@ def _run_one_step(
     begin: Callable[[Callable[[], object]], None],
     end: Callable[[], None],
 ) -> None:
-    """The sampler's second step between ``begin`` and ``end``; the others go without a UNet.
+    """Run the sampler with its second step between ``begin`` and ``end``, and no UNet elsewhere.
 
-    PLMS's first step is unlike all others: it calls the UNet twice. ``begin`` gets a UNet call.
+    The first step is avoided because PLMS calls the UNet twice in it. ``begin`` is passed a
+    function that makes one UNet call.
     """
     config, sampler = implementation.config, implementation.config.sampler
     batch = make_batch(config, 0, implementation.device, sampler.steps if sampler.eta > 0 else 0)

@@ -1,8 +1,8 @@
-"""What watches a round: counters at both ends of each timed iteration, and the telemetry's process.
+"""Watch a round: counters at both ends of each timed iteration, and a telemetry process.
 
-That one runs beside the worker, in an interpreter without torch. The worker tells it only when
-a timed iteration begins and ends, outside the timed region. ``telemetry=false`` leaves the process
-out; the worker's own counters are read all the same.
+The process runs beside the worker, in an interpreter without torch. The worker only signals it
+when a timed iteration begins and ends, outside the timed region. With ``telemetry=false`` there is
+no process, but the worker's own counters are still read.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _SCRIPT = Path(__file__).with_name("telemetry_process.py")
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What the observer brought back. Times (``at``) are of CLOCK_MONOTONIC, in seconds.
+    """Everything observed in a round. Times (``at``) are CLOCK_MONOTONIC, in seconds.
 
-    ``readings`` come in pairs, the counters before and after each timed iteration; ``counted`` are
-    the differences of the worker's own counters over each. ``cpu_s`` is the processor time that the
-    observer has used in its life.
+    ``readings`` come in pairs: the observer's counters before and after each timed iteration.
+    ``counted`` holds the differences of the worker's own counters over each. ``cpu_s`` is the total
+    processor time that the observer used.
     """
 
     samples: list[dict[str, float]] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Observed:
 
 
 class Observer:
-    """The telemetry's process, from its start to ``stop``."""
+    """Runs the telemetry process until ``stop`` or ``kill``."""
 
     def __init__(self, device: torch.device, period_s: float = PERIOD_S) -> None:
         uuid = _gpu_uuid(device)
@@ -63,7 +63,7 @@ class Observer:
         return self._process.pid
 
     def read_counters(self) -> None:
-        """Have all counters read, and wait until they are; never raises, never hangs."""
+        """Make the process read all counters, and wait until it has; never raises or hangs."""
         if self._lost is not None:
             return
         assert self._process.stdin is not None
@@ -76,11 +76,11 @@ class Observer:
             self._lost = "the observer ended before the iterations did"
 
     def stop(self) -> Observed:
-        """End the process and give all that it has; with a note instead if it has nothing."""
+        """End the process and return what it observed, or only a note if it did not answer."""
         if self._lost is None:
             try:
-                said, _ = self._process.communicate(timeout=_ANSWER_LIMIT_S)
-                return Observed(**json.loads(said))
+                answer, _ = self._process.communicate(timeout=_ANSWER_LIMIT_S)
+                return Observed(**json.loads(answer))
             except (subprocess.TimeoutExpired, ValueError):
                 self._lost = "the observer ended without an answer"
         self.kill()
@@ -93,7 +93,7 @@ class Observer:
 
 
 class RoundWatch:
-    """Counts what happens during each timed iteration; ``observer`` is the telemetry, if any."""
+    """Reads the counters around each timed iteration; ``observer`` is the telemetry, if any."""
 
     def __init__(self, host: HostCounters, observer: Observer | None) -> None:
         self._host = host
@@ -102,7 +102,7 @@ class RoundWatch:
 
     @contextmanager
     def counting(self) -> Iterator[None]:
-        """Around a timed iteration, as closely as can be without being in its time."""
+        """Enclose a timed iteration in this as closely as possible, outside its timed region."""
         if self.observer is not None:
             self.observer.read_counters()
         before = self._host.read()
@@ -112,14 +112,14 @@ class RoundWatch:
             self.observer.read_counters()
 
     def stop(self) -> Observed:
-        """Everything that was counted, and what the telemetry brings."""
-        brought = Observed() if self.observer is None else self.observer.stop()
-        return replace(brought, counted=self._counted)
+        """Everything that was counted, and the telemetry's results."""
+        observed = Observed() if self.observer is None else self.observer.stop()
+        return replace(observed, counted=self._counted)
 
 
 @contextmanager
 def watching(device: torch.device, telemetry: bool) -> Iterator[RoundWatch]:
-    """A watch for as long as the context lasts, with telemetry if it is wanted and possible."""
+    """Watch a round, with telemetry if ``telemetry`` is set and the system is Linux."""
     with HostCounters() as host:
         observer = Observer(device) if telemetry and sys.platform == "linux" else None
         try:
@@ -130,12 +130,12 @@ def watching(device: torch.device, telemetry: bool) -> Iterator[RoundWatch]:
 
 
 def _gpu_uuid(device: torch.device) -> str:
-    """The driver's name of the worker's GPU; empty on a CPU."""
+    """The driver's ID of the worker's GPU; empty on a CPU."""
     return (first_uuid() or "") if device.type == "cuda" else ""
 
 
 def _pynvml_folder() -> str:
-    """Where the script finds pynvml, which is not imported here; empty if it is nowhere."""
+    """The folder from which the script can import pynvml; empty if it is not installed."""
     spec = importlib.util.find_spec("pynvml")
     if spec is None or spec.origin is None:
         return ""

@@ -1,12 +1,13 @@
-"""The telemetry's own process: reads counters and gauges until its input ends.
+"""The telemetry process: reads counters and gauges until its input ends.
 
-Run as a script by ``telemetry.py`` in a bare interpreter (``python -I -S``), so it imports the
-standard library, and for a GPU pynvml, and nothing of sd_bench. Each byte on its input asks for a
-reading: it reads all counters and answers with a byte. When its input ends, or its parent dies, it
-prints everything as one JSON object and ends. Between readings it reads the gauges once a period.
+``telemetry.py`` runs it as a script in a bare interpreter (``python -I -S``), so it imports only
+the standard library and, for a GPU, pynvml, and nothing of sd_bench. Each byte on its input
+requests a reading: it reads all counters and answers with one byte. In between it samples the
+gauges once per period. When its input ends it prints everything as one JSON object and exits. It
+is killed if its parent dies.
 
-Times are of CLOCK_MONOTONIC, in seconds. A reading that fails once is left out from then on, and
-the reason is told.
+Times are CLOCK_MONOTONIC, in seconds. A reading that fails once is not tried again, and the reason
+is put into the notes.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ Reading = Callable[[], float]
 
 
 def main(period_s: float, uuid: str, pynvml_folder: str, processors: str) -> None:
-    """Sample until the input ends. ``uuid`` is the GPU's, empty for none.
+    """Sample every ``period_s`` seconds until the input ends. ``uuid`` is the GPU's, or empty.
 
-    ``processors`` are the numbers of those that it and the worker may run on, empty if unknown.
+    ``processors`` are the numbers of the processors that this process and the worker may run on,
+    separated by commas; empty if unknown.
     """
     if processors:
         os.sched_setaffinity(0, map(int, processors.split(",")))
@@ -62,12 +64,12 @@ def main(period_s: float, uuid: str, pynvml_folder: str, processors: str) -> Non
 
 
 def read(readings: dict[str, Reading], notes: dict[str, str]) -> dict[str, float]:
-    """All readings by name, and the time ``at`` which they began."""
+    """All readings by name, and as ``at`` the time at which they began."""
     values = {"at": time.monotonic()}
     for name, reading in list(readings.items()):
         try:
             values[name] = reading()
-        except Exception as error:  # of the driver or the kernel: it must not end the others
+        except Exception as error:  # a driver or kernel error must not stop the other readings
             notes[name] = f"{type(error).__name__}: {error}"
             del readings[name]
     return values
@@ -95,7 +97,7 @@ def host_gauges() -> dict[str, Reading]:
 
 
 def rapl_counters(notes: dict[str, str], root: Path = _POWERCAP) -> dict[str, Reading]:
-    """Joules of all processor packages together, or none with the reason in ``notes``."""
+    """A counter of the joules of all processor packages, or none, with the reason in ``notes``."""
     packages = [
         zone
         for zone in sorted(root.glob("*-rapl:*"))
@@ -115,7 +117,7 @@ def rapl_counters(notes: dict[str, str], root: Path = _POWERCAP) -> dict[str, Re
 
 
 class RaplZone:
-    """One counter, which starts again at 0 after its largest value."""
+    """One RAPL counter, which wraps around to 0 after its largest value."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "energy_uj"
@@ -124,7 +126,7 @@ class RaplZone:
         self._total = 0
 
     def joules(self) -> float:
-        """Joules since the first reading; wraps are seen if readings are closer than a lap."""
+        """Joules since the first reading; correct if it wraps at most once between readings."""
         now = int(self._file.read_text())
         if self._last is not None:
             self._total += (now - self._last) % self._range
@@ -139,7 +141,7 @@ def add_gpu(
     counters: dict[str, Reading],
     notes: dict[str, str],
 ) -> None:
-    """Add what NVML tells of the GPU, or say in ``notes`` why it tells nothing."""
+    """Add NVML's readings of the GPU, or put into ``notes`` why there are none."""
     if not pynvml_folder:
         notes["gpu"] = "pynvml is not installed: pip install nvidia-ml-py"
         return
@@ -168,7 +170,7 @@ def add_gpu(
 
 
 def power_reading(nvml: Any, gpu: Any, notes: dict[str, str]) -> Reading:
-    """Watts of this moment, or, with a note, what a driver without that reading tells."""
+    """A reading of the current power in watts, or of nvmlDeviceGetPowerUsage's, with a note."""
 
     def instant() -> float:
         (power,) = nvml.nvmlDeviceGetFieldValues(gpu, [nvml.NVML_FI_DEV_POWER_INSTANT])
@@ -188,16 +190,17 @@ def power_reading(nvml: Any, gpu: Any, notes: dict[str, str]) -> Reading:
 
 
 def other_processes(pids: list[int]) -> int:
-    """How many of the processes that compute on a GPU are not the one that is measured.
+    """How many of the processes ``pids`` on a GPU are not the measured one.
 
-    In a container the driver may call that by another number: one of those there is it then.
+    In a container the driver may know the measured process by another number; then one of ``pids``
+    is taken to be it.
     """
     worker = os.getppid()
     return len([pid for pid in pids if pid != worker]) if worker in pids else max(0, len(pids) - 1)
 
 
 def _clock_event_reasons(nvml: Any, gpu: Any) -> float:
-    """The bits by their new name, or by their old one where the driver knows no other."""
+    """The reasons' bits, read by the old function name if the driver does not have the new one."""
     try:
         return nvml.nvmlDeviceGetCurrentClocksEventReasons(gpu)
     except (AttributeError, nvml.NVMLError_FunctionNotFound):

@@ -1,4 +1,4 @@
-"""What the telemetry says of a round: series, energy, and what disturbed which iteration."""
+"""Turn a round's telemetry into its record: series, energy, and what disturbed each iteration."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from sd_bench.measurement.telemetry import PERIOD_S, Observed
 from sd_bench.records import Energy, Iteration, Telemetry
 
 _REASONS = "clock_event_reasons"
-#: The observer answers for so long a gap between its samples only if it stood still itself: a
-#: frozen container, a machine that was paused, processors that were all taken.
+#: A longer gap between samples means that the observer itself could not run: a frozen container, a
+#: paused machine, no free processor.
 _STOOD_STILL_S = 5 * PERIOD_S
 STOOD_STILL = "the telemetry's process stood still"
 
-#: NVML's documented clock event reasons by bit: the word, and whether it is throttling, that is,
-#: whether the device would have run faster but for heat, power or another device. An idle GPU and
-#: clocks that someone has set are none.
+#: NVML's documented clock event reasons by bit: a word, and whether it is throttling, that is,
+#: whether heat, power or another device kept the GPU from running faster. An idle GPU and clocks
+#: that someone has set are not throttling.
 CLOCK_EVENT_REASONS = {
     0x001: ("gpu_idle", False),
     0x002: ("applications_clocks_setting", False),
@@ -36,7 +36,7 @@ _THROTTLING = {word for word, throttles in CLOCK_EVENT_REASONS.values() if throt
 
 
 def reasons_in_words(bits: int) -> list[str]:
-    """NVML's clock event reasons, one word each; a bit that is not documented by its number."""
+    """NVML's clock event reasons, one word each; undocumented bits as one hexadecimal number."""
     known = [word for bit, (word, _) in CLOCK_EVENT_REASONS.items() if bits & bit]
     unknown = bits & ~sum(CLOCK_EVENT_REASONS)
     return [*known, f"unknown_{unknown:#x}"] if unknown else known
@@ -47,17 +47,20 @@ def _words_of(sample: dict[str, float]) -> list[str]:
 
 
 def with_counters(
-    iterations: list[Iteration], brought: Observed, device: torch.device
+    iterations: list[Iteration], observed: Observed, device: torch.device
 ) -> list[Iteration]:
-    """``iterations``, as the clock gave them, with their counters and what disturbed them."""
-    read = zip(brought.readings[::2], brought.readings[1::2], strict=False)
+    """``iterations`` with their counters, and flags for what disturbed them.
+
+    Their ``begun_s`` must still be the clock's own value.
+    """
+    read = zip(observed.readings[::2], observed.readings[1::2], strict=False)
     counters = [
         {**(own or {}), **(_differences(*pair) if pair else {})}
-        for own, pair in zip_longest(brought.counted, read)
+        for own, pair in zip_longest(observed.counted, read)
     ] or [{} for _ in iterations]
     return [
         structs.replace(
-            iteration, counters=counted, flags=_flags(iteration, counted, brought, device)
+            iteration, counters=counted, flags=_flags(iteration, counted, observed, device)
         )
         for iteration, counted in zip(iterations, counters, strict=True)
     ]
@@ -68,13 +71,13 @@ def _differences(before: dict[str, float], after: dict[str, float]) -> dict[str,
 
 
 def _flags(
-    iteration: Iteration, counters: dict[str, float], brought: Observed, device: torch.device
+    iteration: Iteration, counters: dict[str, float], observed: Observed, device: torch.device
 ) -> list[str]:
     assert iteration.begun_s is not None
     begin, end = iteration.begun_s, iteration.begun_s + iteration.total_s
     during = [  # a sample stands for half a period on either side of it
         sample
-        for sample in brought.samples
+        for sample in observed.samples
         if begin - PERIOD_S / 2 <= sample["at"] <= end + PERIOD_S / 2
     ]
     words = [word for sample in during for word in _words_of(sample)]
@@ -82,17 +85,17 @@ def _flags(
     if any(sample.get("other_processes", 0) > 0 for sample in during):
         flags.append(OTHERS_ON_GPU)
     flags += counted_flags(counters, iteration.total_s, num_processors(), device.type == "cpu")
-    times = [sample["at"] for sample in brought.samples]
+    times = [sample["at"] for sample in observed.samples]
     gaps = [(a, b) for a, b in pairwise(times) if b - a > _STOOD_STILL_S]
     if any(before < end and after > begin for before, after in gaps):
         flags.append(STOOD_STILL)
     return flags
 
 
-def telemetry_record(iterations: list[Iteration], brought: Observed) -> Telemetry:
-    """What was sampled from one period before the first iteration to one after the last."""
+def telemetry_record(iterations: list[Iteration], observed: Observed) -> Telemetry:
+    """The samples from one period before the first iteration to one after the last."""
     begin, end = _span(iterations)
-    samples = [s for s in brought.samples if begin - PERIOD_S <= s["at"] <= end + PERIOD_S]
+    samples = [s for s in observed.samples if begin - PERIOD_S <= s["at"] <= end + PERIOD_S]
     names = dict.fromkeys(name for s in samples for name in s if name not in ("at", _REASONS))
     has_reasons = any(_REASONS in sample for sample in samples)
     return Telemetry(
@@ -101,25 +104,25 @@ def telemetry_record(iterations: list[Iteration], brought: Observed) -> Telemetr
         series={name: [s.get(name) for s in samples] for name in names},
         throttle_reasons=[_words_of(s) for s in samples] if has_reasons else [],
         counters=_summed(iterations),
-        notes={name: why for name, why in brought.notes.items() if name != "joules"},
+        notes={name: why for name, why in observed.notes.items() if name != "joules"},
     )
 
 
 def energy_not_read() -> Energy:
-    """Without telemetry nothing reads the counters."""
+    """The energy of a round without telemetry: not read."""
     notes = {"joules": "not read: telemetry=false"}
     return Energy(joules=None, joules_per_image=None, source=None, notes=notes)
 
 
 def energy_record(
-    iterations: list[Iteration], brought: Observed, device: torch.device, batch_size: int
+    iterations: list[Iteration], observed: Observed, device: torch.device, batch_size: int
 ) -> Energy:
-    """The energy of the timed iterations, in joules, and per image."""
+    """The energy of the timed iterations in joules, in total and per image."""
     joules = _summed(iterations).get("joules")
     if joules is None:
-        told = brought.notes
+        notes = observed.notes
         why = next(
-            (told[name] for name in ("joules", "gpu", "observer") if name in told), "not read"
+            (notes[name] for name in ("joules", "gpu", "observer") if name in notes), "not read"
         )
         return Energy(joules=None, joules_per_image=None, source=None, notes={"joules": why})
     return Energy(
@@ -137,7 +140,7 @@ def _span(iterations: list[Iteration]) -> tuple[float, float]:
 
 
 def _summed(iterations: list[Iteration]) -> dict[str, float]:
-    """Each counter's sum, if every iteration has it."""
+    """The sum of each counter that every iteration has."""
     first, *others = (iteration.counters for iteration in iterations)
     common = [name for name in first if all(name in other for other in others)]
     return {name: sum(i.counters[name] for i in iterations) for name in common}

@@ -1,7 +1,7 @@
-"""Events of a profiler's trace in Chrome's format, as PyTorch's releases since 1.12 write them.
+"""Events of a profiler's trace in Chrome's format, as PyTorch 1.12 and later write them.
 
-They differ in the names of categories ("Kernel", later "kernel"; "Runtime", later "cuda_runtime"),
-in the spelling of "External id", and in whether a kernel has one.
+Releases differ in the names of categories ("Kernel", later "kernel"; "Runtime", later
+"cuda_runtime"), in the spelling of "External id", and in whether a kernel has one.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ OPERATORS = ("cpu_op", "operator")
 SCOPES = ("user_annotation",)
 KERNELS = ("kernel", "gpu_memcpy", "gpu_memset", "memcpy", "memset")
 DRIVER_CALLS = ("cuda_runtime", "cuda_driver", "runtime", "driver")
-#: The driver's calls that return when the device has done its work, and PyTorch's operator that
-#: gives a tensor's value to Python (``item``, ``bool``), which waits for it.
+#: Driver calls that return only when the device has done its work, and PyTorch's operator that
+#: gives a tensor's value to Python (``item``, ``bool``) and waits for it.
 _WAITING_CALLS = (
     *("cudaDeviceSynchronize", "cudaStreamSynchronize", "cudaEventSynchronize"),
     *("cuCtxSynchronize", "cuStreamSynchronize", "cuEventSynchronize", "cudaMemcpy"),
@@ -29,10 +29,10 @@ _VALUE_OPERATOR = "aten::_local_scalar_dense"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event, in seconds from the step's begin.
+    """One event; times are in seconds from the start of the step.
 
-    ``external_id`` names the operator that launched a kernel, ``correlation`` joins the kernel to
-    the driver's call that did. ``in_graph``: a CUDA graph has replayed the kernel.
+    ``external_id`` names the operator that launched a kernel, ``correlation`` the driver call that
+    did. ``in_graph``: a CUDA graph replayed the kernel.
     """
 
     name: str
@@ -46,29 +46,29 @@ class Event:
 
 
 def category(event: dict[str, Any]) -> str:
-    """The event's category in small letters."""
+    """The event's category in lower case; empty if it has none."""
     return str(event.get("cat", "")).lower()
 
 
 def is_wait(event: dict[str, Any]) -> bool:
-    """Whether the host waits for the device in ``event``, a call of the driver's."""
+    """Whether ``event`` is a driver call in which the host waits for the device."""
     return category(event) in DRIVER_CALLS and event["name"] in _WAITING_CALLS
 
 
 def takes_value(event: dict[str, Any]) -> bool:
-    """Whether Python takes a tensor's value in ``event``, for which it would wait on a device."""
+    """Whether Python reads a tensor's value in ``event``; on a device it would wait for it."""
     return category(event) in OPERATORS and event["name"] == _VALUE_OPERATOR
 
 
 def argument(event: dict[str, Any], name: str) -> int | None:
-    """The number that the event has for ``name``, however that is spelt; None without one."""
+    """The event's argument ``name`` as a number, ignoring case in its name; None if missing."""
     values = event.get("args", {})
     value = next((v for k, v in values.items() if k.lower() == name), None)
     return int(value) if isinstance(value, (int, float)) else None
 
 
 def read_event(raw: dict[str, Any], origin_us: float) -> Event:
-    """``raw`` with its times counted from ``origin_us``."""
+    """Parse a ``raw`` event, with times relative to ``origin_us`` microseconds."""
     begin_us = raw["ts"] - origin_us
     return Event(
         name=raw["name"],
@@ -84,10 +84,10 @@ def read_event(raw: dict[str, Any], origin_us: float) -> Event:
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """An event and the ``seconds`` in which it is the innermost one of its timeline.
+    """An event and the ``seconds`` during which it is the innermost one of its timeline.
 
-    ``in_attention``: an attention module's scope stands around it. ``parent`` is the event right
-    around it, by its place in the timeline.
+    ``in_attention``: it is inside an attention module's scope. ``parent`` is the index in the
+    timeline of the event that directly encloses it.
     """
 
     event: Event
@@ -97,7 +97,7 @@ class Owned:
 
     @property
     def is_or_is_in_attention(self) -> bool:
-        """Whether what begins within the event is in an attention module."""
+        """Whether the event is, or is inside, an attention module's scope."""
         return self.in_attention or self.event.name == ATTENTION_SCOPE
 
 
@@ -105,12 +105,12 @@ class Timeline:
     """The events of one thread, or of the device, nested in each other."""
 
     def __init__(self, events: Iterable[Event], end: float) -> None:
-        """Read ``events``; time counts up to ``end``, and no moment is given to two events."""
+        """Split the time up to ``end`` among ``events``, so that each moment counts only once."""
         self.owned: list[Owned] = _own_time(sorted(events, key=lambda e: (e.begin, -e.end)), end)
         self._begins = [each.event.begin for each in self.owned]
 
     def innermost(self, moment: float) -> Owned | None:
-        """The innermost event at ``moment``, None where there is none."""
+        """The innermost event at ``moment``, or None if there is none."""
         index: int | None = bisect_right(self._begins, moment) - 1
         if index == -1:
             return None

@@ -1,4 +1,4 @@
-"""The one UNet call that warms up, is proven, and whose prediction is sketched."""
+"""The UNet call used for warm-up, for the kernel proof, and for the sketch of a prediction."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from sd_bench.sampling.text_to_image import guided
 
 
 class UNetCall:
-    """A guided UNet call with the very inputs of the first sampling step, ready to be made.
+    """A guided UNet call with exactly the inputs of the first sampling step.
 
-    What a call predicts is kept off the device, where it would count as memory.
+    A kept prediction is moved off the device, where it would count as memory.
     """
 
     def __init__(self, implementation: Implementation) -> None:
@@ -31,14 +31,14 @@ class UNetCall:
         return self._last
 
     def keep_prediction(self) -> None:
-        """Take what the last call predicted from the device, if one was made."""
+        """Move the last call's prediction off the device, if a call was made."""
         if self._last is not None:
             self._prediction = self._last.cpu()
         self._last = None
 
     @property
     def prediction(self) -> torch.Tensor:
-        """What it predicts; by one more call where none was kept."""
+        """The kept prediction; makes one more call if there is none."""
         if self._prediction is None:
             if self._last is None:
                 self()

@@ -1,8 +1,8 @@
 """The two forms of the UNet's attention: the original CrossAttention and nn.MultiheadAttention.
 
-Both take queries ``x`` [B, N, C] and a ``context``: features [B, M, D], keys and values that are
-already projected from them, or None for self-attention. They give [B, N, C]. There is no mask and
-no dropout, and the original's projections of q, k and v have no bias.
+Both take queries ``x`` [B, N, C] and a ``context``: features [B, M, D], keys and values already
+projected from features, or None for self-attention. They return [B, N, C]. There is no mask and no
+dropout, and the original's q, k and v projections have no bias.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from sd_bench.networks.xformers_loading import memory_efficient_attention
 
 
 class AttentionFactory(Protocol):
-    """Makes one attention module of the UNet."""
+    """Makes one of the UNet's attention modules."""
 
     def __call__(self, query_dim: int, context_dim: int, num_heads: int) -> UNetAttention: ...
 
 
 class KeysAndValues(NamedTuple):
-    """What one attention module attends to, projected by it before: each [B, H, M, C/H]."""
+    """Keys and values that an attention module projected in advance, each [B, H, M, C/H]."""
 
     keys: Tensor
     values: Tensor
@@ -34,15 +34,15 @@ class KeysAndValues(NamedTuple):
 
 Context = Tensor | KeysAndValues | None
 
-#: q, k, v as [B, H, N or M, C/H], already projected; gives [B, H, N, C/H].
+#: Takes projected q, k, v as [B, H, N or M, C/H]; returns [B, H, N, C/H].
 AttentionCore = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 class UNetAttention(nn.Module):
-    """One of the UNet's attention modules, in any form."""
+    """Base class of all forms of the UNet's attention modules."""
 
     def project(self, context: Tensor) -> KeysAndValues:
-        """Keys and values of ``context`` [B, M, D]."""
+        """Project ``context`` [B, M, D] to keys and values."""
         raise NotImplementedError
 
 
@@ -73,18 +73,17 @@ class CrossAttention(UNetAttention):
 
 
 def split_heads(x: Tensor, num_heads: int) -> Tensor:
-    """[B, N, C] as [B, H, N, C/H]."""
+    """Reshape ``x`` from [B, N, C] to [B, H, N, C/H]."""
     return x.unflatten(-1, (num_heads, -1)).transpose(1, 2)
 
 
 class MultiheadAttention(UNetAttention):
-    """nn.MultiheadAttention's parameters and its unfused-projection path, and no other.
+    """nn.MultiheadAttention's parameters, always computed on its path with separate projections.
 
-    ``nn.MultiheadAttention.forward`` may take a fused inference kernel that ignores which
-    backend of scaled_dot_product_attention is switched on; the function that it calls otherwise
-    is called here directly, so that path cannot be taken under any version of PyTorch. That
-    function cannot take keys and values that are already projected: for those its steps are
-    written out, which needs PyTorch 2.
+    ``nn.MultiheadAttention.forward`` may run a fused inference kernel that ignores which backend
+    of scaled_dot_product_attention is enabled. This class calls the function of the other path
+    directly, so no version of PyTorch can run that kernel. The function does not accept keys and
+    values that are already projected; for those its steps are written out, which needs PyTorch 2.
     """
 
     def __init__(self, query_dim: int, context_dim: int, num_heads: int) -> None:
@@ -141,14 +140,14 @@ class MultiheadAttention(UNetAttention):
 
 
 def unfused(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """softmax(QK^T / sqrt(d)) V, each product on its own."""
+    """softmax(QK^T / sqrt(d)) V, computed as separate products and a softmax."""
     heads = q.shape[1]
     q, k, v = (t.flatten(0, 1) for t in (q, k, v))  # [B*H, N, C/H]
     return _weighted(_scores(q, k), v).unflatten(0, (-1, heads))
 
 
 def unfused_upcast(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """As ``unfused``, with QK^T and softmax in fp32, as the published original code did."""
+    """Like ``unfused``, but with QK^T and softmax in fp32, as in the published original code."""
     heads = q.shape[1]
     q, k, v = (t.flatten(0, 1) for t in (q, k, v))  # [B*H, N, C/H]
     with torch.autocast(device_type=q.device.type, enabled=False):
@@ -165,7 +164,7 @@ def _weighted(scores: Tensor, v: Tensor) -> Tensor:
 
 
 def xformers_core() -> AttentionCore:
-    """xformers.ops.memory_efficient_attention. Raises ImportError without xFormers."""
+    """xFormers' memory_efficient_attention as a core. Raises ImportError without xFormers."""
     attend = memory_efficient_attention()
 
     def core(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -179,7 +178,7 @@ def _unfused_core(config: AttentionConfig) -> AttentionCore:
     return unfused_upcast if config.upcast else unfused
 
 
-#: What makes the core of each backend that lives in the original CrossAttention.
+#: Makes the core of each backend that is used in the original CrossAttention.
 _CORES: dict[str, Callable[[AttentionConfig], AttentionCore]] = {
     "original": _unfused_core,
     "xformers": lambda config: xformers_core(),
@@ -188,13 +187,16 @@ _CORES: dict[str, Callable[[AttentionConfig], AttentionCore]] = {
 
 
 def attention_factory(config: AttentionConfig) -> AttentionFactory:
-    """The maker of the attention modules that ``config`` names."""
+    """What makes the attention modules that ``config`` names.
+
+    Raises ImportError if the backend's library is missing, LookupError if the backend has no code.
+    """
     if config.uses_multihead_attention:
         return MultiheadAttention
     if config.backend not in _CORES:
         raise LookupError(
-            f"attention={config.backend}: has an entry in sd_bench/attention_backends.py and no "
-            "code: add what makes its core to _CORES of sd_bench/networks/attention.py"
+            f"attention={config.backend}: has an entry in sd_bench/attention_backends.py but no "
+            "code: add a function that makes its core to _CORES in sd_bench/networks/attention.py"
         )
     core = _CORES[config.backend](config)
     return lambda query_dim, context_dim, num_heads: CrossAttention(

@@ -1,4 +1,4 @@
-"""Try an attention backend on a small input of the real dtype and head widths."""
+"""Try an attention backend on a small input with the real dtype and head widths."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ _NOT_THE_BACKENDS_FAULT = ("out of memory", "cuda error", "cublas_status", "cudn
 def why_backend_fails(
     attention: AttentionConfig, unet: UNetConfig, device: torch.device, dtype: torch.dtype
 ) -> str | None:
-    """PyTorch's own words on why the backend cannot run here, or None if it can."""
+    """Why the backend cannot run here, in the words of PyTorch or the library; None if it can.
+
+    Raises RuntimeError for errors that are not the backend's fault, such as out of memory.
+    """
     try:
         make = attention_factory(attention)
     except ImportError as error:
@@ -39,7 +42,7 @@ def why_backend_fails(
             except (RuntimeError, NotImplementedError, ValueError) as error:
                 if any(mark in str(error).lower() for mark in _NOT_THE_BACKENDS_FAULT):
                     raise
-                said = [str(error), *(str(w.message) for w in caught)]
-                words = " ".join(" ".join(said).split())
-                return f"{attention.backend} at head width {width} in {dtype}: {words[:400]}"
+                messages = [str(error), *(str(w.message) for w in caught)]
+                reason = " ".join(" ".join(messages).split())
+                return f"{attention.backend} at head width {width} in {dtype}: {reason[:400]}"
     return None

@@ -22,6 +22,8 @@ def _conv3(in_channels: int, out_channels: int) -> nn.Conv2d:
 
 
 class ResnetBlock(nn.Module):
+    """Two convolutions and a skip connection."""
+
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.norm1 = _norm(in_channels)
@@ -41,7 +43,7 @@ class ResnetBlock(nn.Module):
 
 
 class AttnBlock(nn.Module):
-    """Self-attention with one head as wide as the features, always computed unfused."""
+    """Self-attention with a single head as wide as the features, always computed unfused."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -121,6 +123,8 @@ class _UpLevel(nn.Module):
 
 
 class Encoder(nn.Module):
+    """Images [B, 3, 8H, 8W] to features [B, 2 * z_channels, H, W]."""
+
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
         widths = [config.ch * multiplier for multiplier in config.ch_mult]
@@ -142,13 +146,15 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
+    """Features [B, z_channels, H, W] to images [B, 3, 8H, 8W]."""
+
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
         widths = [config.ch * multiplier for multiplier in config.ch_mult]
         self.conv_in = _conv3(config.z_channels, widths[-1])
         self.mid = _Mid(widths[-1])
         incoming = [*widths[1:], widths[-1]]
-        self.up = nn.ModuleList(  # the finest level first, as in the checkpoints; run backwards
+        self.up = nn.ModuleList(  # the finest level first, as in the checkpoints; run in reverse
             _UpLevel(incoming[i], widths[i], config.num_res_blocks + 1, last=i == 0)
             for i in range(len(widths))
         )
@@ -163,7 +169,7 @@ class Decoder(nn.Module):
 
 
 class Autoencoder(nn.Module):
-    """Images to latents and back."""
+    """Encodes images to latents and decodes latents to images."""
 
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
@@ -178,5 +184,5 @@ class Autoencoder(nn.Module):
         return mean, log_variance.clamp(-30.0, 20.0)
 
     def decode(self, latents: Tensor) -> Tensor:
-        """The image [B, 3, 8H, 8W], around -1..1 and not clamped."""
+        """The images [B, 3, 8H, 8W] of ``latents``, roughly in -1..1, not clamped."""
         return self.decoder(self.post_quant_conv(latents))

@@ -1,4 +1,4 @@
-"""The UNet with what does not change from step to step computed before: time and prompt."""
+"""The UNet with what does not depend on the latents, time and prompt, projected in advance."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sd_bench.networks.unet import ProjectedTime, Time, UNet, timestep_embedding
 
 
 class ConditionedUNet(nn.Module):
-    """``forward(x, time, *prompt)``: the prediction for latents ``x`` [B, 4, H, W].
+    """``forward(x, time, *prompt)`` is the prediction for latents ``x`` [B, 4, H, W].
 
-    With ``cached_time``, ``time`` is a row [1, T] of ``project_times``, which all of the batch
-    share, else timesteps [B]. With ``cached_prompt``, ``prompt`` is what ``project_prompt`` gives,
-    else the context [B, 77, D] alone.
+    With ``cached_time``, ``time`` is a row [1, T] of ``project_times``, shared by the batch;
+    otherwise timesteps [B]. With ``cached_prompt``, ``prompt`` is the result of
+    ``project_prompt``; otherwise only the context [B, 77, D].
     """
 
     def __init__(self, unet: UNet, cached_time: bool, cached_prompt: bool) -> None:
@@ -43,15 +43,15 @@ class ConditionedUNet(nn.Module):
         return [emb] * self.unet.num_times
 
     def project_times(self, timesteps: Sequence[float], like: Tensor) -> Tensor:
-        """A row [T] for each of ``timesteps``: what all ResBlocks add, one beside the other.
+        """A row [T] per timestep: what all ResBlocks add for it, concatenated.
 
-        ``like`` has the dtype and device of the features.
+        ``like`` has the features' dtype and device.
         """
         steps = torch.tensor(timesteps, dtype=torch.float32, device=like.device)
         emb = self.unet.embed(timestep_embedding(steps, self.unet.model_channels), like.dtype)
         return torch.cat([block.project(emb) for block in self.unet.timed_blocks()], dim=1)
 
     def project_prompt(self, context: Tensor) -> tuple[Tensor, ...]:
-        """Keys and values of each transformer block's attention to ``context`` [B, 77, D]."""
+        """Each transformer block's keys and values for ``context`` [B, 77, D], in one tuple."""
         blocks = self.unet.attending_blocks()
         return tuple(each for block in blocks for each in block.attn2.project(context))

@@ -1,8 +1,8 @@
 """PyTorch's flex_attention, compiled for each shape, as an operator that the profiler sees.
 
-torch.compile generates its kernel, in cells that are not compiled too: without the compiler
-flex_attention computes unfused, which is what ``attention=original`` is for. Behind an operator it
-is proven by name, and a compiler that has the whole network leaves it as it is.
+torch.compile generates its kernel even in cells that are not compiled: without the compiler
+flex_attention is unfused, which is what ``attention=original`` is for. Because it is wrapped in an
+operator, the kernel proof finds it by name, and compiling the whole network leaves it unchanged.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from torch import Tensor
 
 from sd_bench.capabilities.torch_compat import COMPILED_APART, CompiledCalls
 
-#: A UNet has two shapes at each of its widths, a probe one for each width of head. Past the limit
-#: the compiler raises an error, so that nothing is computed unfused under this name.
+#: A UNet has two shapes per width, a probe one per head width. Beyond this limit the compiler
+#: raises an error, so that nothing is computed unfused under this name.
 _MOST_SHAPES = 64
-#: An operator lives as long as the library that it was defined in.
+#: Keeps the libraries alive: an operator exists only as long as the library that defined it.
 _LIBRARIES: list[torch.library.Library] = []
 
 
 @cache
 def flex_core() -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """softmax(QK^T / sqrt(d)) V of q, k, v as [B, H, N or M, C/H].
+    """A core for softmax(QK^T / sqrt(d)) V, with q, k, v as [B, H, N or M, C/H].
 
-    Raises ImportError before PyTorch 2.5, which has no flex_attention. What it gives raises
-    RuntimeError where the compiler is switched off or fails.
+    Raises ImportError before PyTorch 2.5, which introduced flex_attention. The returned core raises
+    RuntimeError if the compiler is switched off or fails.
     """
     from torch import _inductor
     from torch.nn.attention.flex_attention import flex_attention

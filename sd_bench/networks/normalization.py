@@ -1,6 +1,6 @@
 """Group normalisation, in the two forms of the published code.
 
-They differ under autocast only, where features are half precision and weights fp32.
+They differ only under autocast, where features are in half precision and weights in fp32.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ GROUPS = 32
 
 
 class GroupNorm(nn.GroupNorm):
-    """Computes in its weights' dtype and leaves the result in it, as autocast does on CUDA."""
+    """Computes in its weights' dtype and returns that dtype, as autocast does on CUDA."""
 
     def __init__(self, channels: int, eps: float) -> None:
         super().__init__(GROUPS, channels, eps=eps)
@@ -21,7 +21,7 @@ class GroupNorm(nn.GroupNorm):
 
 
 class GroupNorm32(GroupNorm):
-    """Computes in its weights' dtype and gives the result back in the features' own."""
+    """Computes in its weights' dtype and returns the features' dtype."""
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x).to(x.dtype)

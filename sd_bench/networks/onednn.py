@@ -1,8 +1,8 @@
-"""oneDNN's products and convolutions on weights that are laid out for them once.
+"""oneDNN's matrix products and convolutions on weights that are packed once.
 
-These are the operators that PyTorch's own compiler calls where it takes weights for constants
-(torch/_inductor/fx_passes/mkldnn_fusion.py); they are not public. A weight lies in the order that
-suits the sizes of the input that it was packed for, and serves other sizes too.
+These are the operators that PyTorch's compiler calls when it treats weights as constants
+(torch/_inductor/fx_passes/mkldnn_fusion.py); they are not public. A packed weight has the layout
+that suits one input size, but works with other sizes too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-#: What oneDNN computes on the result of a product while it is still in the registers.
+#: What oneDNN can apply to the result of a product while it is still in registers.
 NOTHING = "none"
 GELU = "gelu"
 ADD = "add"
@@ -27,7 +27,7 @@ def why_no_packed_weights(dtype: torch.dtype) -> str | None:
         return "this PyTorch is built without oneDNN"
     missing = [name for name in _OPERATORS if not hasattr(torch.ops.mkldnn, name)]
     if missing:
-        return f"this PyTorch lacks {missing[0]} of oneDNN"
+        return f"this PyTorch does not have oneDNN's operator {missing[0]}"
     supports = {
         torch.bfloat16: "_is_mkldnn_bf16_supported",
         torch.float16: "_is_mkldnn_fp16_supported",
@@ -38,20 +38,20 @@ def why_no_packed_weights(dtype: torch.dtype) -> str | None:
 
 
 def pack_linear(weight: Tensor, rows: int | None) -> Tensor:
-    """``weight`` [out, in] laid out for inputs of ``rows`` rows, or of any number."""
+    """``weight`` [out, in], packed for inputs of ``rows`` rows, or of any number if None."""
     packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), rows)
     return packed
 
 
 def linear(x: Tensor, packed: Tensor, bias: Tensor | None, then: str = NOTHING) -> Tensor:
-    """``x`` [..., in] times the weight, plus ``bias``; ``GELU`` is the exact one."""
+    """``x`` [..., in] times the weight, plus ``bias``, then ``then``; ``GELU`` is the exact one."""
     algorithm = "none" if then == GELU else ""
     out: Tensor = torch.ops.mkldnn._linear_pointwise.default(x, packed, bias, then, [], algorithm)
     return out
 
 
 def linear_with(x: Tensor, packed: Tensor, bias: Tensor | None, other: Tensor, how: str) -> Tensor:
-    """``linear``, and ``other`` of the result's shape added to it or multiplied with it."""
+    """``linear``, then ``other``, of the result's shape, applied by ``how``: ADD or MULTIPLY."""
     out: Tensor = torch.ops.mkldnn._linear_pointwise.binary(x, other, packed, bias, how)
     return out
 
@@ -59,7 +59,7 @@ def linear_with(x: Tensor, packed: Tensor, bias: Tensor | None, other: Tensor, h
 def pack_convolution(
     weight: Tensor, padding: Sequence[int], stride: Sequence[int], size: Sequence[int] | None
 ) -> Tensor:
-    """``weight`` [out, in, h, w] laid out for inputs of ``size`` [B, in, H, W], or of any."""
+    """``weight`` [out, in, h, w], packed for inputs of ``size`` [B, in, H, W], or any if None."""
     reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
     packed: Tensor = reorder(
         weight.to_mkldnn(),
@@ -80,7 +80,7 @@ def convolution(
     stride: Sequence[int],
     plus: Tensor | None = None,
 ) -> Tensor:
-    """The convolution of ``x`` [B, in, H, W], channels last; ``plus`` is added to its result."""
+    """Convolve ``x`` [B, in, H, W], channels last; ``plus`` is added to the result."""
     operators = torch.ops.mkldnn
     out: Tensor
     if plus is None:

@@ -1,7 +1,7 @@
-"""Blocks of the networks on packed weights, with what follows a product done by its own kernel.
+"""Network blocks with packed weights, in which a product's kernel also does what follows it.
 
-Sums with what goes around a block, GEGLU's gate and the timestep's share are no passes over memory
-of their own here. Each is made from the module whose place it takes.
+Residual sums, GEGLU's gate and the timestep's addition need no separate pass over memory here.
+Each block is built from the module that it replaces.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ from sd_bench.networks.unet import ResBlock, Time, TimedBlock
 
 
 class PackedResBlock(TimedBlock):
-    """The UNet's. A timestep that the batch shares is part of the first convolution's bias."""
+    """The UNet's ``ResBlock``, packed.
+
+    A timestep that the whole batch shares is added to the first convolution's bias.
+    """
 
     def __init__(self, block: ResBlock, small_as_product: bool) -> None:
         super().__init__()
@@ -61,7 +64,7 @@ class PackedResBlock(TimedBlock):
 
 
 class PackedResnetBlock(nn.Module):
-    """The autoencoder's."""
+    """The autoencoder's ``ResnetBlock``, packed."""
 
     def __init__(self, block: ResnetBlock, small_as_product: bool) -> None:
         super().__init__()
@@ -81,7 +84,7 @@ def _pack_skip(skip: nn.Module) -> nn.Module:
 
 
 class _Parts(NamedTuple):
-    """Of an attention module: q, k and v are alike in each of the first two."""
+    """The parts of an attention module; ``weights`` and ``biases`` are those of q, k and v."""
 
     weights: tuple[Tensor, ...]
     biases: tuple[Tensor | None, ...]
@@ -102,7 +105,10 @@ def _take_apart(module: UNetAttention) -> _Parts:
 
 
 class PackedSelfAttention(UNetAttention):
-    """Either form, with q, k and v from one product; ``plus`` [B, N, C] is added to the result."""
+    """Self-attention of either form, packed, with q, k and v from one product.
+
+    ``plus`` [B, N, C] is added to the result.
+    """
 
     def __init__(self, module: UNetAttention) -> None:
         super().__init__()
@@ -118,7 +124,7 @@ class PackedSelfAttention(UNetAttention):
 
 
 class PackedCrossAttention(UNetAttention):
-    """Either form; ``plus`` [B, N, C] is added to the result."""
+    """Cross-attention of either form, packed; ``plus`` [B, N, C] is added to the result."""
 
     def __init__(self, module: UNetAttention) -> None:
         super().__init__()
@@ -138,8 +144,11 @@ class PackedCrossAttention(UNetAttention):
 
 
 class PackedFeedForward(nn.Module):
-    """GEGLU's halves are products of their own: the gate's GELU is part of the one, and its
-    multiplication with the value of the other. ``plus`` is added to the result."""
+    """``FeedForward``, packed, with GEGLU's two halves as separate products.
+
+    The gate's product applies the GELU, the value's product multiplies by the gate. ``plus`` is
+    added to the result.
+    """
 
     def __init__(self, feed_forward: FeedForward) -> None:
         super().__init__()
@@ -157,7 +166,7 @@ class PackedFeedForward(nn.Module):
 
 
 class PackedTransformerBlock(AttendingBlock):
-    """[B, N, C] and what it attends to give [B, N, C]."""
+    """``TransformerBlock``, packed: features [B, N, C] and a context to [B, N, C]."""
 
     def __init__(self, block: TransformerBlock) -> None:
         super().__init__()
@@ -173,7 +182,10 @@ class PackedTransformerBlock(AttendingBlock):
 
 
 class PackedSpatialTransformer(ImageTransformer):
-    """Channels last all the way: positions in rows are another view of a feature map."""
+    """``SpatialTransformer``, packed.
+
+    Features stay channels last, so that rows of positions are a view of a feature map.
+    """
 
     def __init__(self, transformer: SpatialTransformer) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
-"""Layers whose weights oneDNN has laid out once, and small convolutions as matrix products.
+"""Layers whose weights oneDNN packs once, and small convolutions as matrix products.
 
-PyTorch's own convolution lays its weight out again in every call, which is a good part of an eager
+PyTorch's own convolution packs its weight again in every call, which is a large part of an eager
 UNet call: docs/optimizations.md has the figures.
 """
 
@@ -14,15 +14,15 @@ from torch import Tensor, nn
 
 from sd_bench.networks import onednn
 
-#: Up to so many positions (B * H * W) a 3x3 convolution is faster as a product with its patches:
-#: reading the weight takes the time, not the arithmetic, and a product reads it best.
+#: Up to this many positions (B * H * W) a 3x3 convolution is faster as a product with its patches:
+#: its time goes into reading the weight, not arithmetic, and a product reads it fastest.
 MOST_POSITIONS = 128
 
 
 class PackedLinear(nn.Module):
     """A linear layer, [..., in] to [..., out].
 
-    Its weight is packed for the first input it sees, or before by ``pack``.
+    Its weight is packed for the size of the first input, or in advance by ``pack``.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
@@ -41,8 +41,10 @@ class PackedLinear(nn.Module):
         times: Tensor | None = None,
         bias: Tensor | None = None,
     ) -> Tensor:
-        """The product, and what the same kernel does with it: one of ``then`` (an activation),
-        ``plus`` and ``times`` (of the result's shape). ``bias`` replaces the module's own.
+        """The product, followed in the same kernel by at most one of three operations.
+
+        ``then`` is an activation; ``plus`` and ``times``, of the result's shape, are added to and
+        multiplied with it. ``bias`` replaces the module's own.
         """
         packed = self.pack(x.numel() // self.in_features)
         bias = self.bias if bias is None else bias
@@ -53,7 +55,7 @@ class PackedLinear(nn.Module):
         return onednn.linear(x, packed, bias, then)
 
     def pack(self, rows: int | None = None) -> Tensor:
-        """The weight, laid out for inputs of ``rows`` rows if it was not yet."""
+        """The packed weight; packs it for inputs of ``rows`` rows if it is not packed yet."""
         if self._packed is None:
             assert self._unpacked is not None
             self._packed = onednn.pack_linear(self._unpacked, rows)
@@ -64,9 +66,9 @@ class PackedLinear(nn.Module):
 class PackedConv2d(nn.Module):
     """A convolution, channels last.
 
-    Its weight is packed for the first input it sees, or before by ``pack``.
-    A 1x1 convolution is a linear layer; with ``small_as_product`` so is a 3x3 one of a small input:
-    with its patches in fp32, as ``TapProduct`` has it in half precision.
+    Its weight is packed for the size of the first input, or in advance by ``pack``. A 1x1
+    convolution is computed as a linear layer. With ``small_as_product``, so is a 3x3 one of a small
+    input: on its patches in fp32, as a ``TapProduct`` in half precision.
     """
 
     def __init__(self, conv: nn.Conv2d, small_as_product: bool) -> None:
@@ -84,7 +86,9 @@ class PackedConv2d(nn.Module):
     def forward(
         self, x: Tensor, plus: Tensor | None = None, plus_bias: Tensor | None = None
     ) -> Tensor:
-        """``plus``, of the result's shape, and ``plus_bias`` [out] are added by the same kernel."""
+        """Convolve ``x``; the same kernel adds ``plus``, of the result's shape, and ``plus_bias``
+        [out].
+        """
         x = x.contiguous(memory_format=torch.channels_last)
         self.pack(x.shape)
         bias = self.bias
@@ -98,7 +102,7 @@ class PackedConv2d(nn.Module):
         return onednn.convolution(x, self._packed, bias, self.padding, self.stride, plus)
 
     def pack(self, size: torch.Size | None = None) -> None:
-        """Lay the weight out for inputs of ``size`` [B, in, H, W] if it was not yet."""
+        """Pack the weight for inputs of ``size`` [B, in, H, W] if it is not packed yet."""
         weight, self._unpacked = self._unpacked, None
         if weight is None:
             return
@@ -123,9 +127,9 @@ class PackedConv2d(nn.Module):
 class TapProduct:
     """A padded 3x3 convolution of a small input as two products.
 
-    The first multiplies every position with all nine taps of the weight at once: the weight is as
-    wide as it can be, which is read the fastest. The second, with a matrix of zeros and ones, adds
-    the nine that meet at each position, in the accumulators, and so rounds once.
+    The first multiplies every position by all nine taps of the weight at once, because a weight
+    this wide is read fastest. The second, with a matrix of zeros and ones, sums the nine products
+    that belong to each position in the accumulators, so it rounds only once.
     """
 
     def __init__(self, weight: Tensor) -> None:
@@ -144,10 +148,9 @@ class TapProduct:
 
 
 def _add_meeting(products: Tensor, height: int, width: int, added: Tensor) -> Tensor:
-    """[B, H * W * 9, C], each position's products with nine taps, to their sums [B, H * W, C], with
-    ``added`` in them."""
+    """The sums [B, H * W, C] of ``products`` [B, H * W * 9, C] with nine taps, plus ``added``."""
     batch, _, channels = products.shape
-    if height * width > MOST_POSITIONS:  # as a matrix it would grow with the square
+    if height * width > MOST_POSITIONS:  # the matrix's size would grow with the square
         to, source = _meetings(height, width)
         sums = added.float().expand(batch, height * width, channels).clone()
         return sums.index_add_(1, to, products[:, source].float()).to(products.dtype)
@@ -157,7 +160,7 @@ def _add_meeting(products: Tensor, height: int, width: int, added: Tensor) -> Te
 
 @cache
 def _meetings(height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Where each product that falls on a position falls, and which of the H * W * 9 it is."""
+    """The position to which each product is added, and the product's index in H * W * 9."""
     at = torch.arange(height * width).view(1, height, width)
     seen = F.pad(at, (1, 1, 1, 1), value=-1)[0].unfold(0, 3, 1).unfold(1, 3, 1).reshape(-1, 9)
     to, tap = (seen >= 0).nonzero().unbind(1)
@@ -166,6 +169,7 @@ def _meetings(height: int, width: int) -> tuple[Tensor, Tensor]:
 
 @cache
 def _matrix(height: int, width: int, dtype: torch.dtype) -> Tensor:
+    """``_meetings`` as a matrix of zeros and ones, [1, H * W, H * W * 9]."""
     to, source = _meetings(height, width)
     matrix = torch.zeros(1, height * width, height * width * 9, dtype=dtype)
     matrix[0, to, source] = 1
@@ -173,7 +177,7 @@ def _matrix(height: int, width: int, dtype: torch.dtype) -> Tensor:
 
 
 class ProductConv2d(nn.Module):
-    """A 3x3 convolution that multiplies matrices where its input is small."""
+    """A 3x3 convolution that is computed as a matrix product if its input is small."""
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
@@ -189,23 +193,23 @@ class ProductConv2d(nn.Module):
 
 
 def is_small(conv: nn.Conv2d | PackedConv2d, size: torch.Size) -> bool:
-    """Whether ``conv`` is better computed from the patches of an input [B, C, H, W]."""
+    """Whether ``conv`` is faster as a product for an input of ``size`` [B, C, H, W]."""
     is_plain = conv.kernel_size == (3, 3) and conv.stride == (1, 1) and conv.padding == (1, 1)
     return is_plain and size[0] * size[2] * size[3] <= MOST_POSITIONS
 
 
 def flat_weight(weight: Tensor) -> Tensor:
-    """[out, in, h, w] as [out, h * w * in], a view where the channels lie last."""
+    """[out, in, h, w] as [out, h * w * in]; a view if the memory format is channels last."""
     return weight.permute(0, 2, 3, 1).reshape(weight.shape[0], -1)
 
 
 def positions(x: Tensor) -> Tensor:
-    """[B, C, H, W] as [B * H * W, C], a view where the channels lie last."""
+    """[B, C, H, W] as [B * H * W, C]; a view if the memory format is channels last."""
     return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
 
 
 def patches(x: Tensor) -> Tensor:
-    """What a padded 3x3 convolution sees at each position of [B, C, H, W]: [B * H * W, 9 * C]."""
+    """A padded 3x3 convolution's input at each position of [B, C, H, W]: [B * H * W, 9 * C]."""
     batch, channels, height, width = x.shape
     padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))  # [B, H + 2, W + 2, C]
     by_image, by_row, by_column, _ = padded.stride()

@@ -1,4 +1,4 @@
-"""Put packed layers and blocks into the place of a network's own."""
+"""Replace a network's layers and blocks with packed ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sd_bench.networks.unet import ResBlock
 
 
 def fuse_blocks(network: nn.Module, small_as_product: bool) -> None:
-    """Packed blocks, each of which does in its products what follows them."""
+    """Replace blocks of ``network`` with packed ones that fuse what follows each product."""
 
     def fused(module: nn.Module) -> nn.Module | None:
         if isinstance(module, ResBlock):
@@ -33,8 +33,10 @@ def fuse_blocks(network: nn.Module, small_as_product: bool) -> None:
 
 
 def pack_layers(network: nn.Module, small_as_product: bool) -> None:
-    """Packed convolutions and linear layers, but for those inside nn.MultiheadAttention, which
-    reads their weights itself."""
+    """Replace convolutions and linear layers of ``network`` with packed ones.
+
+    Those inside nn.MultiheadAttention stay, because it reads their weights itself.
+    """
 
     def packed(module: nn.Module) -> nn.Module | None:
         if type(module) is nn.Conv2d:
@@ -47,8 +49,10 @@ def pack_layers(network: nn.Module, small_as_product: bool) -> None:
 
 
 def pack_now(network: nn.Module, rows: int | None = None) -> None:
-    """Pack what would wait for its first input: convolutions for inputs of any size, linear layers
-    for so many rows."""
+    """Pack all weights now instead of at the first input.
+
+    Convolutions are packed for inputs of any size, linear layers for ``rows`` rows.
+    """
     for module in network.modules():
         if isinstance(module, PackedLinear):
             module.pack(rows)
@@ -57,7 +61,7 @@ def pack_now(network: nn.Module, rows: int | None = None) -> None:
 
 
 def multiply_small_convolutions(network: nn.Module) -> None:
-    """3x3 convolutions that are matrix products where their input is small."""
+    """Make 3x3 convolutions of ``network`` use a matrix product if their input is small."""
     _replace(
         network,
         lambda m: ProductConv2d(m) if type(m) is nn.Conv2d and m.kernel_size == (3, 3) else None,
@@ -65,7 +69,7 @@ def multiply_small_convolutions(network: nn.Module) -> None:
 
 
 def _replace(network: nn.Module, make: Callable[[nn.Module], nn.Module | None]) -> None:
-    """Put what ``make`` gives for a module into its place, and look no further into it."""
+    """Replace each module for which ``make`` returns one, without looking inside the new one."""
     for name, module in list(network.named_children()):
         made = make(module)
         if made is None:

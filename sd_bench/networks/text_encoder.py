@@ -1,6 +1,6 @@
-"""CLIP's text tower, in the names of open_clip's, as Stable Diffusion uses it.
+"""CLIP's text tower as Stable Diffusion uses it, with open_clip's parameter names.
 
-open_clip has this tower too. Importing it brings along torchvision, timm, transformers and
+open_clip has this tower too, but importing it also imports torchvision, timm, transformers and
 PyTorch's compiler: more than half of what an eager round would import.
 """
 
@@ -15,14 +15,14 @@ _MLP_RATIO = 4
 
 
 class QuickGELU(nn.Module):
-    """The sigmoid's approximation of GELU that CLIP was first trained with."""
+    """The sigmoid approximation of GELU with which CLIP was first trained."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x * torch.sigmoid(1.702 * x)
 
 
 class LayerNorm(nn.LayerNorm):
-    """PyTorch's, whose result has the input's dtype also under autocast."""
+    """PyTorch's LayerNorm, but its result has the input's dtype even under autocast."""
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x).to(x.dtype)
@@ -32,7 +32,7 @@ _ACTIVATIONS = {"gelu": nn.GELU, "quick_gelu": QuickGELU}
 
 
 class ResidualBlock(nn.Module):
-    """Attention over the tokens, then two linear layers; each adds to the states [B, T, width]."""
+    """Attention over the tokens, then an MLP, each added to the states [B, T, width]."""
 
     def __init__(self, config: TextEncoderConfig) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class ResidualBlock(nn.Module):
 
 
 class Transformer(nn.Module):
-    """The blocks, one after another."""
+    """The residual blocks in sequence."""
 
     def __init__(self, config: TextEncoderConfig) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class Transformer(nn.Module):
 
 
 class TextTower(nn.Module):
-    """The parameters, by open_clip's names, and the mask that lets no token see a later one."""
+    """The tower itself, with open_clip's parameter names and a causal mask."""
 
     attn_mask: Tensor
 
@@ -86,8 +86,8 @@ class TextTower(nn.Module):
 class TextEncoder(nn.Module):
     """Tokens [B, 77] to the hidden states [B, 77, width] that the UNet attends to.
 
-    sd1 uses all of ViT-L/14's layers; sd2 uses ViT-H/14 up to the penultimate layer, and the
-    layer after it is not built. Both end in the tower's final layer norm.
+    sd1 uses all layers of ViT-L/14. sd2 uses ViT-H/14 up to the penultimate layer, and the last
+    layer is not built. Both end with the tower's final layer norm.
     """
 
     def __init__(self, config: TextEncoderConfig) -> None:
@@ -96,15 +96,15 @@ class TextEncoder(nn.Module):
         self.fill_mask()
 
     def fill_mask(self) -> None:
-        """Compute the causal mask, which is not a parameter: ``to_empty`` leaves garbage in it."""
+        """Compute the causal mask; needed after ``to_empty``, which leaves it uninitialised."""
         mask = self.model.attn_mask
         mask.copy_(torch.full_like(mask, float("-inf")).triu(1))
 
     def train(self, mode: bool = True) -> TextEncoder:
-        """As any module's, but nn.MultiheadAttention stays in training mode.
+        """Set the mode of all modules but nn.MultiheadAttention, which stays in training mode.
 
-        Without dropout that changes nothing but this: in eval mode PyTorch 2.0 runs its fused
-        inference path, which ignores the backend switches and does not go with autocast.
+        There is no dropout, so this has a single effect: it avoids the fused inference path of
+        eval mode in PyTorch 2.0, which ignores the backend switches and fails under autocast.
         """
         super().train(mode)
         for module in self.modules():

@@ -27,9 +27,11 @@ class GEGLU(nn.Module):
 
 
 class FeedForward(nn.Module):
+    """A gated layer four times as wide as its input, and a linear layer back: [B, N, C]."""
+
     def __init__(self, dim: int) -> None:
         super().__init__()
-        # The identity stands where the published network has its dropout: keys count from it.
+        # The identity is in place of the published network's dropout, so that the keys match.
         self.net = nn.Sequential(GEGLU(dim, 4 * dim), nn.Identity(), nn.Linear(4 * dim, dim))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -37,17 +39,18 @@ class FeedForward(nn.Module):
 
 
 class AttendingBlock(nn.Module):
-    """A transformer block in any form: [B, N, C] and what it attends to give [B, N, C]."""
+    """Base class of all transformer blocks: features [B, N, C] and a context to [B, N, C]."""
 
     attn1: UNetAttention
     attn2: UNetAttention
 
 
 class TransformerBlock(AttendingBlock):
-    """``use_checkpoint`` recomputes activations in the backward pass.
+    """Self-attention, attention to the text and a feed-forward layer, each with a residual sum.
 
-    At inference that saves nothing and costs the bookkeeping; the published original code ran
-    so, and handed every parameter through the checkpoint, which is done here too.
+    ``use_checkpoint`` recomputes activations in the backward pass. At inference that saves nothing
+    and adds overhead, but the published original code ran that way. Like that code, it passes every
+    parameter through the checkpoint.
     """
 
     def __init__(
@@ -79,9 +82,9 @@ class TransformerBlock(AttendingBlock):
 
 
 class ImageTransformer(nn.Module):
-    """Transformer blocks over a feature map, in any form.
+    """Base class of all stacks of transformer blocks over a feature map.
 
-    ``forward`` takes features [B, C, H, W] and what its blocks attend to, one for each.
+    ``forward`` takes features [B, C, H, W] and one context per block.
     """
 
     transformer_blocks: nn.ModuleList
@@ -129,7 +132,7 @@ class SpatialTransformer(ImageTransformer):
 def checkpointed(
     compute: Callable[..., Tensor], parameters: Iterable[nn.Parameter], *inputs: Any
 ) -> Tensor:
-    """``compute(*inputs)`` under activation checkpointing, the parameters handed through."""
+    """``compute(*inputs)`` under activation checkpointing, passing ``parameters`` through it."""
     num_inputs = len(inputs)
     return checkpoint(
         lambda *args: compute(*args[:num_inputs]),

@@ -1,6 +1,6 @@
 """The denoising UNet of Stable Diffusion 1 and 2 (Rombach et al. 2022, arXiv:2112.10752).
 
-Module names are the published checkpoints' own, so that a checkpoint's keys fit as they are.
+Module names are those of the published checkpoints, so that a checkpoint's keys match unchanged.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from sd_bench.networks.transformer import (
 def timestep_embedding(timesteps: Tensor, dim: int) -> Tensor:
     """Sinusoids of ``timesteps`` [B] as fp32 [B, dim], cosines first (Ho et al. 2020).
 
-    The order of products and quotients is the published code's: at timestep 981 another order's
-    rounding is seen in the fourth digit of the fastest sinusoids.
+    Products and quotients are in the published code's order: at timestep 981 another order changes
+    the fourth digit of the fastest sinusoids by rounding.
     """
     half = dim // 2
     steps = torch.arange(half, dtype=torch.float32, device=timesteps.device)
@@ -36,7 +36,7 @@ def timestep_embedding(timesteps: Tensor, dim: int) -> Tensor:
 
 
 class ProjectedTime(NamedTuple):
-    """What one ResBlock adds for the timestep, projected by it before: [B or 1, its channels]."""
+    """What one ResBlock adds for a timestep, projected in advance: [B or 1, its channels]."""
 
     added: Tensor
 
@@ -45,7 +45,7 @@ Time = Tensor | ProjectedTime
 
 
 class TimedBlock(nn.Module):
-    """A block that adds a projection of the timestep to its features, in any form."""
+    """Base class of all blocks that add a projection of the timestep to their features."""
 
     num_added: int
     emb_layers: nn.Sequential
@@ -56,7 +56,7 @@ class TimedBlock(nn.Module):
 
 
 class ResBlock(TimedBlock):
-    """Two convolutions with the timestep's embedding added between them, and a skip."""
+    """Two convolutions with the timestep's embedding added between them, and a skip connection."""
 
     def __init__(
         self, in_channels: int, out_channels: int, emb_channels: int, use_checkpoint: bool
@@ -73,7 +73,7 @@ class ResBlock(TimedBlock):
         self.out_layers = nn.Sequential(
             GroupNorm32(out_channels, eps=1e-5),
             nn.SiLU(),
-            nn.Identity(),  # the published network's dropout: keys count from it
+            nn.Identity(),  # in place of the published network's dropout, so that the keys match
             nn.Conv2d(out_channels, out_channels, kernel_size=3, padding=1),
         )
         if in_channels == out_channels:
@@ -94,6 +94,8 @@ class ResBlock(TimedBlock):
 
 
 class Downsample(nn.Module):
+    """Halves height and width by a strided convolution."""
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.op = nn.Conv2d(channels, channels, kernel_size=3, stride=2, padding=1)
@@ -103,6 +105,8 @@ class Downsample(nn.Module):
 
 
 class Upsample(nn.Module):
+    """Doubles height and width, then applies a convolution."""
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
@@ -112,7 +116,7 @@ class Upsample(nn.Module):
 
 
 class Block(nn.Sequential):
-    """A stage whose layers take what they need of features, timestep and text."""
+    """A sequence of layers, each of which gets the features and, if it uses them, time or text."""
 
     def forward(  # type: ignore[override]
         self, x: Tensor, times: list[Time], contexts: list[Context]
@@ -131,7 +135,7 @@ class UNet(nn.Module):
     """Predicts noise (or v) from noisy latents.
 
     ``forward(x, timesteps, context)``: x [B, 4, H, W] with H and W multiples of 8, timesteps [B],
-    context [B, 77, context_dim]; gives [B, 4, H, W].
+    context [B, 77, context_dim]; returns [B, 4, H, W].
     """
 
     def __init__(self, config: UNetConfig, make_attention: AttentionFactory) -> None:
@@ -211,17 +215,19 @@ class UNet(nn.Module):
         return self.predict(x, timestep_embedding(timesteps, self.model_channels), context)
 
     def predict(self, x: Tensor, sinusoids: Tensor, context: Tensor) -> Tensor:
-        """``forward`` from the timesteps' sinusoids [B, model_channels] on, which are fp32."""
+        """``forward``, but given the timesteps' fp32 sinusoids [B, model_channels]."""
         emb = self.embed(sinusoids, x.dtype)
         return self.walk(x, [emb] * self.num_times, [context] * self.num_contexts)
 
     def embed(self, sinusoids: Tensor, dtype: torch.dtype) -> Tensor:
-        """What each ResBlock projects for itself: [B, 4 * model_channels] in ``dtype``."""
+        """The time embedding [B, 4 * model_channels] in ``dtype``, which each ResBlock projects."""
         return self.time_embed(sinusoids.to(dtype))
 
     def walk(self, x: Tensor, times: list[Time], contexts: list[Context]) -> Tensor:
-        """``forward`` with the timestep for each ResBlock and the text for each transformer block,
-        in the order in which they run; the lists are used up."""
+        """``forward`` with a time for each ResBlock and a context for each transformer block.
+
+        Both lists are in the order in which the blocks run, and are emptied.
+        """
         skips = []
         for block in self.input_blocks:
             x = block(x, times, contexts)
@@ -232,9 +238,9 @@ class UNet(nn.Module):
         return self.out(x)
 
     def timed_blocks(self) -> list[TimedBlock]:
-        """In the order in which they run."""
+        """All ResBlocks, in the order in which they run."""
         return [module for module in self.modules() if isinstance(module, TimedBlock)]
 
     def attending_blocks(self) -> list[AttendingBlock]:
-        """In the order in which they run."""
+        """All transformer blocks, in the order in which they run."""
         return [module for module in self.modules() if isinstance(module, AttendingBlock)]

@@ -1,4 +1,4 @@
-"""Importing xFormers with its operators, or saying why it has none."""
+"""Import xFormers with its operators, or find out why it has none."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 
 
 def memory_efficient_attention() -> Callable[..., Any]:
-    """xFormers' function of this name. Raises ImportError without xFormers."""
+    """xFormers' ``memory_efficient_attention``. Raises ImportError without xFormers."""
     _load_cuda_runtimes()
     from xformers.ops import memory_efficient_attention as attend
 
@@ -21,10 +21,10 @@ def memory_efficient_attention() -> Callable[..., Any]:
 
 
 def _load_cuda_runtimes() -> None:
-    """Load what ``pip install nvidia-cuda-runtime-cu12`` has put beside PyTorch, if anything.
+    """Load the CUDA runtimes that packages such as nvidia-cuda-runtime-cu12 installed, if any.
 
-    xFormers' wheel is linked to the runtime of one CUDA version, and finds one that is loaded.
-    PyTorch brings only its own.
+    xFormers' wheel is linked to the runtime of one CUDA version and finds it if it is loaded
+    already. PyTorch itself loads only its own.
     """
     with suppress(ImportError, ValueError):
         spec = importlib.util.find_spec("nvidia.cuda_runtime")
@@ -35,7 +35,10 @@ def _load_cuda_runtimes() -> None:
 
 
 def why_no_operators() -> str | None:
-    """What xFormers would hide in a list of operators that are all refused, or None."""
+    """Why xFormers could not load its operators, or None if it could.
+
+    xFormers itself would only list all operators as unsupported.
+    """
     import xformers
     from xformers import _cpp_lib
 
@@ -49,6 +52,6 @@ def why_no_operators() -> str | None:
     major = int(built.cuda_version or 0) // 100
     return (
         f"{version}, made for PyTorch {built.torch_version}, cannot load its operators under "
-        f"PyTorch {torch.__version__}: install the xFormers that is made for this PyTorch, or the "
-        f"CUDA runtime that it was made with (pip install nvidia-cuda-runtime-cu{major})"
+        f"PyTorch {torch.__version__}: install the xFormers for this PyTorch, or the CUDA runtime "
+        f"that xFormers was built with (pip install nvidia-cuda-runtime-cu{major})"
     )

@@ -1,7 +1,7 @@
 """The record of one round: what it stores, and how it is written to and read from disk.
 
-Records are all of ``sd_bench``'s doing that ``analysis`` reads. May import ``errors``
-and ``regular_files``, and beside them msgspec and the standard library only.
+Records are the only output of ``sd_bench`` that ``analysis`` reads. May import only ``errors``,
+``regular_files``, msgspec and the standard library.
 """
 
 from sd_bench.errors import NewerRecordError, RecordError

@@ -1,4 +1,4 @@
-"""Where records lie, and how they are written to and read from disk: one JSON file a record."""
+"""Where records are stored, and how they are written and read: one JSON file per record."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from sd_bench.records.schema import SCHEMA_VERSION, Record
 from sd_bench.records.translation import translated
 from sd_bench.regular_files import UnusableFileError, parse_json, read_text, reason_of
 
-#: Records are the files of this name pattern; everything else in a sweep's folder is not read.
+#: The name pattern of record files; nothing else in a sweep's folder is read as a record.
 RECORD_GLOB = "round-*.json"
-#: No round leaves more: a hundred thousand steps are 2 MB.
+#: In bytes; a larger file is not read. A hundred thousand steps take 2 MB.
 LARGEST_RECORD = 2**26
 
 
@@ -29,18 +29,18 @@ def find_records(folder: Path) -> Iterator[Path]:
 
 
 def record_path(job_dir: Path, round_index: int) -> Path:
-    """Where the record of a round lives inside its cell's folder."""
+    """The path of a round's record inside its cell's folder ``job_dir``."""
     return job_dir / f"round-{round_index}.json"
 
 
 def round_number(path: Path) -> int | None:
-    """The round whose record has this name; ``None`` if it is not a record's name."""
+    """The number of the round whose record has this name; ``None`` if it is not a record's name."""
     found = re.fullmatch(r"round-(\d{1,9})\.json", path.name)
     return None if found is None else int(found[1])
 
 
 def write_record(path: Path, record: Record) -> None:
-    """Write atomically: after a crash at any moment the file is absent or whole.
+    """Write ``record`` atomically: after a crash the file is either missing or complete.
 
     Raises OSError if the disk is full or the folder cannot be written.
     """
@@ -49,7 +49,7 @@ def write_record(path: Path, record: Record) -> None:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Replace ``path`` by ``text`` in one step, synced to disk. Raises OSError."""
+    """Replace the content of ``path`` with ``text`` in one step, synced to disk. Raises OSError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("w", encoding="utf-8") as stream:
@@ -63,9 +63,9 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def read_record(path: Path) -> Record:
-    """Read and check one record, of whichever version.
+    """Read and check one record of any schema version up to the newest.
 
-    Raises RecordError, naming the file, if it is torn, foreign or of a newer schema.
+    Raises RecordError, naming the file, if it is incomplete, not a record, or of a newer schema.
     """
     try:
         text = read_text(path, LARGEST_RECORD)
@@ -86,7 +86,7 @@ class _Head(Struct):
 
 
 def _decoded(text: str) -> Record:
-    """A record of any version. Raises NewerRecordError, and ValueError if it is not a record."""
+    """The record in ``text``. Raises NewerRecordError, or ValueError if it is not a record."""
     try:
         newest: Record = parse_json(text, Record)
         return newest

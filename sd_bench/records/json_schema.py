@@ -1,6 +1,6 @@
-"""The record's JSON schema, made from the types that it is read into.
+"""The JSON schema of records, made from the types of ``sd_bench.records.schema``.
 
-``python -m sd_bench.records.json_schema > docs/record.schema.json`` publishes it again.
+``python -m sd_bench.records.json_schema > docs/record.schema.json`` updates the published file.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sd_bench.records.schema import SCHEMA_VERSION, Record
 
 
 def record_schema() -> dict[str, Any]:
-    """JSON Schema (draft 2020-12) of a record of the newest version."""
+    """The JSON Schema (draft 2020-12) of a record of the newest version."""
     _, parts = msgspec.json.schema_components([Record], ref_template="#/$defs/{name}")
     definitions = {name: _as_written(part) for name, part in sorted(parts.items())}
     return {
@@ -26,7 +26,7 @@ def record_schema() -> dict[str, Any]:
 
 
 def _as_written(part: dict[str, Any]) -> dict[str, Any]:
-    """Every field is written, so every field is required; docstrings in one line."""
+    """``part`` with all fields required, as all are written, and its description in one line."""
     description = " ".join(part["description"].split())
     return {**part, "description": description, "required": list(part["properties"])}
 

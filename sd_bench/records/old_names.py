@@ -1,15 +1,15 @@
-"""Words of earlier versions and the ones in their place: in records, on command lines, in files.
+"""Names of earlier versions and their replacements: in records, on command lines, in files.
 
-They work until version 1.0. Where somebody types one, one line says the new one.
+Old names work until version 1.0. If a user types one, a line tells them the new one.
 """
 
 from __future__ import annotations
 
 import re
 
-#: Presets that were called otherwise; the study and its files still call the first so.
+#: Renamed presets; the published study and its files still use the first old name.
 PRESETS = {"original": "original_xformers", "original_pt2": "original_xformers_pt2"}
-#: Groups and values of the configuration.
+#: Renamed groups and settings of the configuration.
 SETTINGS = {
     "configuration": "preset",
     "plan": "dry_run",
@@ -21,12 +21,12 @@ _ONE_PRESET = re.compile(rf"(?<![\w=])({'|'.join(PRESETS)})(?!\w)")
 
 
 def rename_presets(names: str) -> str:
-    """``names`` with each preset by its present name: one, a list, or one with its departures."""
+    """``names`` with the current name of each preset: one, a list, or one with changed settings."""
     return _ONE_PRESET.sub(lambda found: PRESETS[found[1]], names)
 
 
 def rename_setting(name: str) -> str:
-    """The present name of a setting, or of one inside a group that was renamed."""
+    """The current name of a setting, which may be inside a renamed group."""
     for old, new in SETTINGS.items():
         if name == old or name.startswith(f"{old}."):
             return new + name.removeprefix(old)
@@ -34,7 +34,7 @@ def rename_setting(name: str) -> str:
 
 
 def rename_baseline(name: str) -> str:
-    """A baseline in present words: a preset (``original``), or an axis with a value."""
+    """A baseline in current names: a preset (``original``), or an axis with a value."""
     axis, equals, value = name.partition("=")
     if not equals:
         return rename_presets(name)
@@ -43,7 +43,7 @@ def rename_baseline(name: str) -> str:
 
 
 def name_published(preset: str, model_version: str) -> str:
-    """The present name of a preset of the study, whose SD 1 "original" had no xFormers."""
+    """The current name of a preset of the study, whose "original" had no xFormers for SD 1."""
     if preset == "original" and model_version.startswith("sd1"):
         return "original_no_xformers"
     return rename_presets(preset)

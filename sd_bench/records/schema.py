@@ -8,26 +8,26 @@ from msgspec import Struct
 
 SCHEMA_VERSION: Final = 5
 
-#: Every way in which a round can end. Only ``ok`` carries times that may be compared.
+#: Every way in which a round can end. Only an ``ok`` round's times may be compared.
 Status = Literal["ok", "unsupported", "oom", "timeout", "crashed", "failed", "invalid"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 class Stored(Struct, frozen=True, forbid_unknown_fields=True):
-    """A part of a record. The types and names of its fields are checked on reading."""
+    """Base class of all parts of a record; names and types of fields are checked on reading."""
 
 
 class Iteration(Stored, frozen=True, kw_only=True):
     """One text-to-image call on one batch, in seconds.
 
-    ``total_s`` runs from tokens to image tensor with the device synchronised at both ends.
-    ``steps_s`` has one entry per sampler step; PLMS's first step contains two UNet calls.
-    Stages are ``None`` and ``steps_s`` empty where an implementation is one call without stages.
-    ``device_total_s`` is the same on the device's own clock (CUDA events). ``begun_s`` counts from
-    the start of the round's first timed iteration, on the telemetry's clock: that of a
-    warm-up is negative. ``flags`` name in a word or two what disturbed it ("throttled:
-    sw_power_cap"); a flagged iteration is never dropped. ``counters`` are what the telemetry
-    counted while it ran (``involuntary_context_switches``, ``steal_s``, ``joules``, ...).
+    ``total_s`` is the time from tokens to image tensor, with the device synchronised before and
+    after. ``steps_s`` has one entry per sampler step; PLMS's first step contains two UNet calls.
+    Stages are ``None`` and ``steps_s`` is empty if the implementation is one call without stages.
+    ``device_total_s`` is the total on the device's own clock (CUDA events). ``begun_s`` is relative
+    to the start of the round's first timed iteration, on the telemetry's clock; it is negative for
+    a warm-up. ``flags`` name in a few words what disturbed the iteration ("throttled:
+    sw_power_cap"); a flagged iteration is never dropped. ``counters`` are what was counted while it
+    ran (``involuntary_context_switches``, ``steal_s``, ``joules``, ...).
     """
 
     total_s: float
@@ -44,7 +44,7 @@ class Iteration(Stored, frozen=True, kw_only=True):
     def stages_s(self) -> tuple[float, float, float] | None:
         """Stages: the parts of an iteration (text encoder, denoising, decoder), in seconds.
 
-        ``None`` where an implementation is one call.
+        ``None`` if the implementation is one call without stages.
         """
         stages = (self.text_encode_s, self.denoise_s, self.vae_decode_s)
         text_encode_s, denoise_s, vae_decode_s = stages
@@ -56,10 +56,10 @@ class Iteration(Stored, frozen=True, kw_only=True):
 class Times(Stored, frozen=True, kw_only=True):
     """All times of one round, in seconds. ``iterations`` are the timed ones, in order.
 
-    ``prepare_s`` makes the inputs of a UNet call, and so includes the text encoder's first call.
-    ``first_call_s`` is the first UNet call, which includes the compilation; it is left out of the
-    runtime. ``compile_cache`` is "warm" if its kernels were cached, else "cold".
-    ``worker_s`` is the life of the worker, from its first line up to the writing of the record.
+    ``prepare_s`` is for the inputs of a UNet call, including the text encoder's first call.
+    ``first_call_s`` is the first UNet call, including compilation; it is not part of the runtime.
+    ``compile_cache`` is "warm" if the compiled kernels were cached, else "cold". ``worker_s`` is
+    the time from the worker's first line until it writes the record.
     """
 
     import_s: float
@@ -76,12 +76,12 @@ class Times(Stored, frozen=True, kw_only=True):
 
     @property
     def runtime_s(self) -> float:
-        """The sum of the timed iterations, warm-up left out: the published *runtime*."""
+        """The sum of the timed iterations, without warm-up: the published *runtime*."""
         return sum(iteration.total_s for iteration in self.iterations)
 
 
 class Memory(Stored, frozen=True, kw_only=True):
-    """Peak memory in bytes; ``None`` with a reason in ``notes`` where it cannot be had."""
+    """Peak memory in bytes; ``None``, with the reason in ``notes``, where it cannot be read."""
 
     process_peak_bytes: int | None
     device_peak_allocated_bytes: int | None
@@ -90,10 +90,10 @@ class Memory(Stored, frozen=True, kw_only=True):
 
 
 class Energy(Stored, frozen=True, kw_only=True):
-    """Energy of the timed iterations; ``None`` with a reason in ``notes`` where it cannot be had.
+    """Energy of the timed iterations; ``None``, with the reason in ``notes``, if it was not read.
 
-    ``source`` is "nvml" (the GPU's own counter) or "rapl" (the processor's packages, with
-    everything that runs there).
+    ``source`` is "nvml" (the GPU's own counter) or "rapl" (the processor packages, including
+    everything else that runs on them).
     """
 
     joules: float | None
@@ -103,13 +103,13 @@ class Energy(Stored, frozen=True, kw_only=True):
 
 
 class Telemetry(Stored, frozen=True, kw_only=True):
-    """Device and host while the timed iterations ran, sampled by another process.
+    """State of the device and host during the timed iterations, sampled by a separate process.
 
-    ``at_s`` holds the times of the samples on the clock of ``Iteration.begun_s``; each of
-    ``series`` has one value per sample (its name ends in its unit: ``sm_clock_mhz``, ``power_w``,
-    ``temperature_c``, ``load_average``, ...), ``throttle_reasons`` one list of words. ``counters``
-    are the sums of the timed iterations' own. What is not available is missing, with the reason in
-    ``notes``.
+    ``at_s`` holds the times of the samples on the clock of ``Iteration.begun_s``. Each of
+    ``series`` has one value per sample and a name that ends in its unit, if it has one
+    (``sm_clock_mhz``, ``power_w``, ``temperature_c``, ``load_average``, ...). ``throttle_reasons``
+    has one list of words per sample. ``counters`` are the sums of the iterations' ``counters``.
+    What is not available is missing, with the reason in ``notes``.
     """
 
     period_s: float
@@ -121,11 +121,12 @@ class Telemetry(Stored, frozen=True, kw_only=True):
 
 
 class Compilation(Stored, frozen=True, kw_only=True):
-    """What torch.compile did: how many graphs, breaks between them, and recompilations.
+    """What torch.compile did: numbers of graphs, of breaks between them, and of recompilations.
 
-    ``eager_calls`` are the UNet calls, timed and before, in which no graph ran; ``given_up`` the
-    parts of the network that the compiler left eager, ``failed_graphs`` the graphs that it could
-    not compile. ``None`` with a reason in ``notes`` where this PyTorch does not count them.
+    ``eager_calls`` is the number of UNet calls, timed or before, in which no graph ran;
+    ``given_up`` that of parts of the network that the compiler left eager; ``failed_graphs`` that
+    of graphs that it could not compile. A number is ``None``, with the reason in ``notes``, where
+    this PyTorch does not count it.
     """
 
     graphs: int | None
@@ -140,9 +141,9 @@ class Compilation(Stored, frozen=True, kw_only=True):
 class Conversion(Stored, frozen=True, kw_only=True):
     """How long an implementation took to convert our networks, in seconds.
 
-    ``convert_s`` is the conversion itself and ``compile_s`` making it ready for the device;
-    ``cache`` is "warm" if the conversion was cached, else "cold". ``settings`` are
-    those that it was compiled with (precision hint, threads, ...).
+    ``convert_s`` is for the conversion itself, ``compile_s`` for compiling it for the device.
+    ``cache`` is "warm" if the conversion was cached, else "cold". ``settings`` are those of the
+    compilation (precision hint, threads, ...).
     """
 
     convert_s: float
@@ -154,9 +155,9 @@ class Conversion(Stored, frozen=True, kw_only=True):
 class Profile(Stored, frozen=True, kw_only=True):
     """Where one sampler step's time went, in seconds by class of kernel (``profile=true``).
 
-    ``step_s`` is the step's wall time under the profiler, ``idle`` the part without a kernel: the
-    classes add up to it. ``kernels`` are the ten longest, in seconds. ``trace_file`` is Chrome's
-    format, gzipped, relative to the record.
+    ``step_s`` is the step's wall time under the profiler. The classes add up to it; ``idle`` is the
+    time without a kernel. ``kernels`` are the ten longest, in seconds. ``trace_file`` is a gzipped
+    trace in Chrome's format, relative to the record.
     """
 
     trace_file: str | None
@@ -167,11 +168,11 @@ class Profile(Stored, frozen=True, kw_only=True):
 
 
 class Flops(Stored, frozen=True, kw_only=True):
-    """Floating-point operations (a multiply-add is 2), counted on the networks that were timed.
+    """Floating-point operations of the cell's networks; a multiply-add counts as 2.
 
-    Matrix products and convolutions are counted, as in the published figures; the rest is not.
-    ``unet_call`` and ``text_encode`` are of one guided call (2 x batch size samples),
-    ``vae_decode`` of the whole batch, ``iteration`` of everything in a timed iteration.
+    Only matrix products and convolutions are counted, as in the published figures. ``unet_call``
+    and ``text_encode`` are for one guided call (2 x batch size samples), ``vae_decode`` for the
+    whole batch, ``iteration`` for a whole timed iteration.
     """
 
     unet_call: float
@@ -181,11 +182,11 @@ class Flops(Stored, frozen=True, kw_only=True):
 
 
 class KernelProof(Stored, frozen=True, kw_only=True):
-    """What ran in one UNet call of the module that was timed, read from the profiler.
+    """Which attention kernels ran in one UNet call of the timed module, read from the profiler.
 
-    ``unprovable`` is the reason why the kernels that ran cannot be seen, if so: then ``proven`` is
-    false, and the round is still valid. ``read_from`` is the file name of the record, beside this
-    one, whose round was profiled, in the same kind of process. ``None`` if it was this round.
+    ``unprovable`` is the reason if the kernels cannot be seen; then ``proven`` is false, but the
+    round is still valid. If another round was profiled, in the same kind of process, ``read_from``
+    is the file name of its record, in the same folder; ``None`` if it was this round.
     """
 
     expected: str
@@ -201,9 +202,9 @@ class KernelProof(Stored, frozen=True, kw_only=True):
 class Output(Stored, frozen=True, kw_only=True):
     """What the first timed iteration produced; file names are relative to the record.
 
-    Mean and deviation of the latents are ``None`` where they are not finite. ``stage_sketches``
-    hold, for each stage whose output is known, a few sums of it that show how far apart two outputs
-    are (`sd_bench.measurement.sketches`); "unet_call" is the first call's.
+    The latents' mean and standard deviation are ``None`` if not finite. ``stage_sketches`` holds,
+    for each stage whose output is known, sums of the output that show how far apart two outputs are
+    (`sd_bench.measurement.sketches`); "unet_call" is for the first call.
     """
 
     latents_file: str | None
@@ -218,10 +219,10 @@ class Output(Stored, frozen=True, kw_only=True):
 
 
 class MatmulRate(Stored, frozen=True, kw_only=True):
-    """How fast this device multiplies matrices, measured in the sweep: the ceiling of its FLOP/s.
+    """How fast this device multiplies matrices, measured in the sweep, as a ceiling for FLOP/s.
 
-    ``flop_per_s`` in the dtype that the cell computes in (``dtype``), of square matrices of
-    ``size``; a multiply-add is 2.
+    ``flop_per_s`` is for square matrices with sides of ``size`` in ``dtype``, in which the cell
+    computes; a multiply-add counts as 2.
     """
 
     dtype: str
@@ -232,10 +233,10 @@ class MatmulRate(Stored, frozen=True, kw_only=True):
 class Efficiency(Stored, frozen=True, kw_only=True):
     """Counted operations of the timed iterations divided by measured seconds, by part.
 
-    Parts are "iteration" (over its median time) and, where there are stages, "text_encode",
-    "denoise" and "vae_decode" (over their mean times). ``share_of_matmul`` is the part of the
-    machine's ``matmul_rate``, ``share_of_peak`` that of the datasheet's peak for the precision; 1
-    is all of it; more than 1 means that the rate or the peak is not the ceiling.
+    Parts are "iteration" (divided by its median time) and, if there are stages, "text_encode",
+    "denoise" and "vae_decode" (divided by their mean times). ``share_of_matmul`` is relative to the
+    machine's ``matmul_rate``, ``share_of_peak`` to the datasheet's peak for the precision. A share
+    above 1 means that the rate or peak is not the actual ceiling.
     """
 
     flop_per_s: dict[str, float]
@@ -254,14 +255,14 @@ class Failure(Stored, frozen=True, kw_only=True):
 
 
 class Looks(Stored, frozen=True, kw_only=True):
-    """When the sweep planned to look at its verdicts, fixed before its first round.
+    """When the sweep planned to look at its verdicts; fixed before its first round.
 
-    ``rule`` names the rule (docs/statistics.md), ``looks`` are the numbers of rounds it looks
-    after, the last of which is where it ends; ``error`` is the chance of a wrong verdict in the
+    ``rule`` names the rule (docs/statistics.md). ``looks`` are the numbers of rounds after which
+    the sweep looks; it ends after the last. ``error`` is the chance of a wrong verdict in the
     table, ``reserve`` the share of it that is kept for one extension. ``family`` is the number of
-    comparisons in the table, ``baseline`` what this cell was to be compared with, as it is written
-    after ``--baseline`` (``None``: with nothing), ``margin`` what counts as equal. ``asked_by`` is
-    the number of rounds after which this one was asked for, 0 if no look came before it.
+    comparisons in the table. ``baseline`` is what this cell is compared with, as written after
+    ``--baseline`` (``None``: nothing), and ``margin`` the difference that counts as equal.
+    ``asked_by`` is the number of rounds at the look that requested this round, 0 if none did.
     """
 
     rule: str
@@ -275,9 +276,10 @@ class Looks(Stored, frozen=True, kw_only=True):
 
 
 class FirstAttempt(Stored, frozen=True, kw_only=True):
-    """A round that was disturbed and measured again: ``file`` lies beside the record.
+    """A disturbed attempt at a round, which was then measured again.
 
-    ``disturbed_by`` names the cause; the times do not decide it.
+    ``file`` is in the record's folder. ``disturbed_by`` names the causes, which are never judged
+    from the times.
     """
 
     file: str
@@ -287,10 +289,10 @@ class FirstAttempt(Stored, frozen=True, kw_only=True):
 class Record(Stored, frozen=True, kw_only=True):
     """One round of one cell.
 
-    ``choices`` holds the resolved value of every axis that people compare (gpu, batch_size,
+    ``choices`` holds the resolved value of every axis that can be compared (gpu, batch_size,
     attention, ...). ``scaled`` says in plain sentences how the workload differs from the
-    published one, and is empty when it does not. ``reason`` is set whenever ``status`` is not
-    ``ok``. ``warnings`` are sentences that a reader of the numbers should see.
+    published one, and is empty if it does not. ``reason`` is set unless ``status`` is ``ok``.
+    ``warnings`` are sentences that a reader of the numbers should see.
     """
 
     schema_version: Literal[5]

@@ -1,4 +1,4 @@
-"""What a sweep was started with: ``sweep.json`` in its folder, which makes the folder a sweep's."""
+"""``sweep.json``, which marks a folder as a sweep's and stores the arguments that started it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from sd_bench.errors import ConfigError
 from sd_bench.records.files import write_atomically
 from sd_bench.regular_files import UnusableFileError, read_json
 
-#: What says that a folder is a sweep's. It is written whole or not at all.
+#: The file that marks a folder as a sweep's. It is written atomically.
 MARKER = "sweep.json"
-#: Bytes: a command line has at most some 2 MB.
+#: In bytes; a command line has at most about 2 MB.
 _LARGEST = 2**24
-#: What says that the records in a folder came in a bundle.
+#: The file that marks a folder whose records came in a bundle.
 _PACKED = ".packed"
 
 
@@ -27,18 +27,19 @@ class _Marker(Struct, frozen=True, kw_only=True):
 
 
 def is_sweep(folder: Path) -> bool:
+    """Whether ``folder`` is marked as a sweep's."""
     return (folder / MARKER).exists()
 
 
 def start_sweep(folder: Path, arguments: Sequence[str]) -> None:
-    """Make ``folder`` the sweep's that was started with ``arguments``. Raises OSError."""
+    """Mark ``folder`` as that of a sweep started with ``arguments``. Raises OSError."""
     now = datetime.now(timezone.utc).isoformat()
     marker = _Marker(started_at=now, arguments=list(arguments))
     write_atomically(folder / MARKER, json.dumps(structs.asdict(marker), indent=1) + "\n")
 
 
 def mark_as_packed(folder: Path) -> None:
-    """Say of ``folder`` that its records came in a bundle: no command adds rounds to them."""
+    """Mark ``folder`` as holding records from a bundle, to which no command adds rounds."""
     (folder / _PACKED).touch()
 
 
@@ -48,22 +49,22 @@ def is_packed(folder: Path) -> bool:
 
 
 def started_with(folder: Path) -> list[str] | None:
-    """The arguments that the sweep in ``folder`` was last started with; ``None`` if there is none.
+    """The arguments that last started the sweep in ``folder``; ``None`` if there is no sweep.
 
-    Raises ConfigError if they do not read.
+    Raises ConfigError if they cannot be read.
     """
     found = _read_marker(folder / MARKER)
     return None if found is None else found.arguments
 
 
 def stored_scale(folder: Path) -> str | None:
-    """The scale that the sweep in ``folder`` was started with, or that was chosen for it."""
+    """The scale of the sweep in ``folder``, whether typed or chosen for it; ``None`` if unknown."""
     named = [a for a in started_with(folder) or [] if a.startswith("scale=")]
     return named[-1].partition("=")[2] if named else None
 
 
 def newest_sweep(root: Path) -> Path | None:
-    """The sweep that was started last, among those in ``root`` and in the folders inside it."""
+    """The most recently started sweep in ``root`` or up to two folders below; ``None`` if none."""
     markers = (
         m for pattern in (MARKER, f"*/{MARKER}", f"*/*/{MARKER}") for m in root.glob(pattern)
     )

@@ -10,14 +10,14 @@ from sd_bench.records.schema import SCHEMA_VERSION
 
 
 def translated(data: dict[str, Any]) -> dict[str, Any]:
-    """``data`` of any known version as one of the newest."""
+    """``data`` of any known version, translated to the newest version."""
     while data["schema_version"] < SCHEMA_VERSION:
         data = _TO_NEXT[data["schema_version"]](data)
     return data
 
 
 def _from_1_to_2(data: dict[str, Any]) -> dict[str, Any]:
-    """Version 1 knew random weights only, and did not list them among the choices."""
+    """Version 1 had only random weights, and did not list them among the choices."""
     data = {**data, "schema_version": 2}
     if isinstance(data.get("choices"), dict):
         data["choices"] = {"weights": "random", **data["choices"]}
@@ -25,7 +25,7 @@ def _from_1_to_2(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _from_2_to_3(data: dict[str, Any]) -> dict[str, Any]:
-    """Version 2 had other words: configuration, plan, guidance, work, and marks of iterations."""
+    """Version 2 used other names: configuration, plan, guidance, work, and marks of iterations."""
     fields = {"work": "flops"}
     data = {fields.get(name, name): value for name, value in data.items()} | {"schema_version": 3}
     for name, translate in (("choices", _with_presets), ("config", _config), ("times", _times)):
@@ -35,12 +35,12 @@ def _from_2_to_3(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _from_3_to_4(data: dict[str, Any]) -> dict[str, Any]:
-    """Version 3 planned no looks, measured nothing twice, and proved the kernel in every round."""
+    """Version 3 had no looks and no second attempts, and a kernel proof in every round."""
     return {**data, "schema_version": 4}
 
 
 def _from_4_to_5(data: dict[str, Any]) -> dict[str, Any]:
-    """Version 4 knew this project's own networks only, and stages in every iteration."""
+    """Version 4 had only this project's own networks, and stages in every iteration."""
     return {**data, "schema_version": 5}
 
 
@@ -64,7 +64,7 @@ def _config(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _renamed(config: Any, group: str) -> Any:
-    """The settings in ``config`` by their present names, those inside its groups too."""
+    """``config`` with the current names of all settings, including those inside groups."""
     if not isinstance(config, dict):
         return config
     present = {}

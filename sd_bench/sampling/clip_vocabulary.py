@@ -1,7 +1,7 @@
-"""CLIP's tokenizer from open_clip, without everything that importing open_clip loads.
+"""CLIP's tokenizer from open_clip, without importing the rest of open_clip.
 
 ``import open_clip`` imports torchvision, timm, transformers and PyTorch's compiler, more than half
-of what an eager round would import. Its tokenizer needs none of them, and is one file.
+of what an eager round would import. Its tokenizer is a single file and needs none of them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _tokenizer_module() -> ModuleType:
             module = importlib.util.module_from_spec(spec)
             try:
                 spec.loader.exec_module(module)
-            except ImportError:  # of a release whose tokenizer needs more of the package
+            except ImportError:  # in this release the tokenizer needs more of the package
                 pass
             else:
                 return module

@@ -38,5 +38,5 @@ class DDIM:
         return x
 
     def sigma(self, a_t: float, a_target: float) -> float:
-        """The deviation of the fresh noise in a step (equation 16 of the paper)."""
+        """The standard deviation of a step's fresh noise (equation 16 of the paper)."""
         return self.eta * math.sqrt((1 - a_target) / (1 - a_t) * (1 - a_t / a_target))

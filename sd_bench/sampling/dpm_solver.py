@@ -16,7 +16,7 @@ _LOWER_ORDER_BELOW = 15
 
 
 class DPMSolver:
-    """One UNet call per step, at timesteps that lie between the schedule's own."""
+    """One UNet call per step, at timesteps between the schedule's own."""
 
     def __init__(self, schedule: Schedule, steps: int, prediction: str) -> None:
         self.prediction = prediction
@@ -31,7 +31,7 @@ class DPMSolver:
         self.half_log_snr = [
             math.log(s) - math.log(n) for s, n in zip(self.signal, self.noise_level, strict=True)
         ]
-        #: What the UNet gets: fractions of the schedule's timesteps.
+        #: The timesteps for the UNet, in general not whole numbers.
         self.timesteps = ((times - 1.0 / count) * count).tolist()
 
     def __call__(
@@ -48,7 +48,7 @@ class DPMSolver:
         return x
 
     def _step(self, x: Tensor, i: int, newest: Tensor, older: Tensor | None) -> Tensor:
-        """From time i to i + 1; of second order where an older prediction of x0 is given."""
+        """Step from time i to i + 1; of second order if an older prediction of x0 is given."""
         h = self.half_log_snr[i + 1] - self.half_log_snr[i]
         x0 = newest
         if older is not None:

@@ -1,4 +1,4 @@
-"""What goes into the sampling core: tokens of the prompts, and the initial noise."""
+"""The inputs of the sampling core: the prompts' tokens and the initial noise."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ PIXELS_PER_LATENT = 8
 
 
 def image_numbers(config: Config, iteration: int) -> list[int]:
-    """The numbers of an iteration's images, counted from the first image of the round."""
+    """The numbers of an iteration's images, counted from 0 at the start of the round."""
     first = iteration * config.workload.batch_size
     return list(range(first, first + config.workload.batch_size))
 
 
 def image_seeds(config: Config, iteration: int) -> list[int]:
-    """The seed of each image: image i has the same one at every batch size."""
+    """The seed of each image: image i has the same seed at every batch size."""
     return [config.workload.seed + number for number in image_numbers(config, iteration)]
 
 
 def image_prompts(config: Config, iteration: int) -> list[str]:
-    """The prompt of each image: they take turns, from image to image."""
+    """The prompt of each image: the cell's prompts are used in turn."""
     prompts = config.prompts
     return [prompts[number % len(prompts)] for number in image_numbers(config, iteration)]
 
 
 def cut_prompts(config: Config) -> list[str]:
-    """A sentence for each prompt of the cell that is too long, showing what was cut off."""
+    """A sentence for each prompt that is too long for the text encoder, with what is cut off."""
     text = config.model_version.text_encoder
     return [
         f"prompt {prompt[:40]!r}... is cut at {text.context_length} tokens; left out: {cut!r}"
@@ -42,8 +42,8 @@ def cut_prompts(config: Config) -> list[str]:
 def make_batch(config: Config, iteration: int, device: torch.device, num_noises: int = 0) -> Batch:
     """The input of one iteration, on ``device``, with ``num_noises`` further draws of noise.
 
-    Noise is drawn on the CPU, one generator an image, so it is the same on every device and for
-    every batch size.
+    Noise is drawn on the CPU with one generator per image, so it is the same on every device and
+    at every batch size.
     """
     workload, text = config.workload, config.model_version.text_encoder
     shape = (

@@ -19,7 +19,7 @@ _MULTISTEP_WEIGHTS = {
 
 
 class PLMS:
-    """``steps`` steps in steps + 1 UNet calls: the first step is taken twice. eps-prediction."""
+    """PLMS for eps-prediction: steps + 1 UNet calls, because the first step is taken twice."""
 
     def __init__(self, schedule: Schedule, steps: int) -> None:
         self.schedule = schedule
@@ -39,7 +39,7 @@ class PLMS:
                 combined = weights[0] * eps
                 for weight, earlier in zip(weights[1:], history, strict=True):
                     combined = combined + weight * earlier
-            else:  # pseudo improved Euler: predict again where the first step lands
+            else:  # pseudo improved Euler: predict again at the first step's result
                 t_next = descending[min(index + 1, len(descending) - 1)]
                 combined = (eps + model(self._step(x, eps, t, target), t_next)) / 2
             x = self._step(x, combined, t, target)

@@ -1,4 +1,4 @@
-"""What every sampler shares: its signature, and the conversions between what a UNet predicts."""
+"""The interface of all samplers, and conversions between a UNet's kinds of prediction."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Protocol
 
 from torch import Tensor
 
-#: The guided UNet: latents [B, 4, H, W] fp32 and a timestep to its prediction, same shape, fp32.
+#: The guided UNet: takes fp32 latents [B, 4, H, W] and a timestep, returns the prediction likewise.
 Model = Callable[[Tensor, float], Tensor]
 
 
 class Sampler(Protocol):
     """Turns noise into latents.
 
-    ``on_step`` is called after each step; ``noise`` draws fresh standard noise of x's shape, for
-    samplers that are stochastic. ``timesteps`` are the timesteps that the UNet gets, ascending or
+    ``on_step`` is called after each step; ``noise`` draws fresh standard noise of x's shape for
+    stochastic samplers. ``timesteps`` are those at which the UNet is called, ascending or
     descending.
     """
 
@@ -31,7 +31,7 @@ class Sampler(Protocol):
 
 
 def to_noise(prediction: str, output: Tensor, x: Tensor, alpha_cumprod: float) -> Tensor:
-    """The noise in ``x`` that a prediction of noise ("eps") or velocity ("v") stands for.
+    """The noise in ``x`` according to a prediction of noise ("eps") or velocity ("v").
 
     v = sqrt(a) * noise - sqrt(1 - a) * x0 (Salimans and Ho 2022, arXiv:2202.00512).
     """
@@ -41,7 +41,7 @@ def to_noise(prediction: str, output: Tensor, x: Tensor, alpha_cumprod: float) -
 
 
 def to_sample(prediction: str, output: Tensor, x: Tensor, alpha_cumprod: float) -> Tensor:
-    """The noise-free latents that the same prediction stands for."""
+    """The noise-free latents according to the same prediction."""
     signal, noise = math.sqrt(alpha_cumprod), math.sqrt(1 - alpha_cumprod)
     if prediction == "eps":
         return (x - noise * output) / signal

@@ -1,6 +1,6 @@
-"""The noise schedule and the timesteps that a sampler visits.
+"""The noise schedule and a sampler's timesteps.
 
-Coefficients are Python floats (double precision); they multiply fp32 latents.
+Coefficients are Python floats (double precision); latents are fp32.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Schedule:
         return [t + 1 for t in range(0, self.num_timesteps, stride)]
 
     def previous_timesteps(self, timesteps: list[int]) -> list[int]:
-        """For each timestep the one that a step from it lands on; the first lands on 0."""
+        """For ascending ``timesteps``, where a step from each ends; from the first it is 0."""
         return [0, *timesteps[:-1]]
 
 

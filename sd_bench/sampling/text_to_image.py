@@ -1,4 +1,4 @@
-"""The shared sampling core: tokens and noise in, image tensor out, all on the device."""
+"""The shared sampling core: from tokens and noise to an image tensor, all on the device."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sd_bench.sampling.sampler import Sampler
 
 
 class Networks(Protocol):
-    """What the core needs of a pipeline."""
+    """What the core needs from a pipeline."""
 
     latent_scale: float
 
@@ -24,25 +24,26 @@ class Networks(Protocol):
         """One UNet call: fp32 latents [B, 4, H, W], timesteps [B], context; fp32 prediction."""
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Latents, unscaled, to images [B, 3, 8H, 8W] around -1..1."""
+        """Unscaled latents to images [B, 3, 8H, 8W], roughly in -1..1."""
 
 
 class StageTimer(Protocol):
     """Called at the end of each stage and step; must not wait for the device."""
 
     def step(self) -> None:
-        """The end of a step: the sampler moves to less noise once, with one or two UNet calls."""
+        """The end of a step: one move of the sampler to less noise, with one or two UNet calls."""
 
     def stage(self, name: str) -> None:
-        """The end of a stage."""
+        """The end of the stage ``name``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The input of one call: prompt tokens [B, 77], those of the negative prompt [B, 77], and the
-    initial latents [B, 4, H, W] in fp32; ``noises`` are of the same shape, one per step, for a
-    stochastic sampler. ``prompts`` and ``negative_prompts`` are the texts of the tokens, for an
-    implementation that has its own tokenizer.
+    """The input of one text-to-image call.
+
+    ``tokens`` and ``negative_tokens`` are [B, 77], ``latents`` the initial noise [B, 4, H, W] in
+    fp32. ``noises`` have the same shape, one per step, for a stochastic sampler. ``prompts`` and
+    ``negative_prompts`` are the tokens' texts, for an implementation with its own tokenizer.
     """
 
     prompts: tuple[str, ...]
@@ -55,7 +56,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """``latents`` [B, 4, H, W] fp32 as the sampler left them; ``pixels`` [B, 3, 8H, 8W] in 0..1."""
+    """The sampler's final latents [B, 4, H, W] in fp32, and ``pixels`` [B, 3, 8H, 8W] in 0..1."""
 
     latents: Tensor
     pixels: Tensor
@@ -80,9 +81,9 @@ def text_to_image(
 def guided(
     networks: Networks, context: Tensor, guidance: float
 ) -> Callable[[Tensor, float], Tensor]:
-    """The UNet with classifier-free guidance (Ho and Salimans 2022), both halves in one batch.
+    """The UNet with classifier-free guidance (Ho and Salimans 2022), as one batch of 2B.
 
-    ``context`` is [2B, 77, D], the negative prompt's half first.
+    ``context`` is [2B, 77, D], the negative prompts' half first.
     """
 
     def model(x: Tensor, t: float) -> Tensor:

@@ -1,6 +1,6 @@
-"""Prompts to tokens, as the tokenizer that each model was published with makes them.
+"""Turn prompts into tokens with the tokenizer that each model was published with.
 
-Both are CLIP's byte-pair encoding; they differ in how text is cleaned and in the padding.
+Both tokenizers use CLIP's byte-pair encoding; they differ in how text is cleaned and padded.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sd_bench.sampling.clip_vocabulary import new_tokenizer
 
 
 def tokenise(prompts: Sequence[str], config: TextEncoderConfig) -> Tensor:
-    """Prompts to [B, 77] tokens: start, text cut to 75, end, the model's own padding."""
+    """Tokens [B, 77] of ``prompts``: start, text cut to 75 tokens, end, the model's padding."""
     tokenizer = tokenizer_of(config.library)
     rows = torch.full((len(prompts), config.context_length), config.pad_token)
     for row, prompt in zip(rows, prompts, strict=True):
@@ -31,18 +31,18 @@ def tokenise(prompts: Sequence[str], config: TextEncoderConfig) -> Tensor:
 
 
 def cut_off(prompt: str, config: TextEncoderConfig) -> str:
-    """What of ``prompt`` does not fit and is left out, in the tokenizer's own words."""
+    """The part of ``prompt`` that does not fit and is left out, decoded from its tokens."""
     tokenizer = tokenizer_of(config.library)
     return str(tokenizer.decode(tokenizer.encode(prompt)[_room(config) :])).strip()
 
 
 def _room(config: TextEncoderConfig) -> int:
-    return config.context_length - 2  # for the start and the end
+    return config.context_length - 2  # without the start and end tokens
 
 
 @lru_cache(maxsize=2)
 def tokenizer_of(library: str) -> Any:
-    """Reading the vocabulary takes a few tenths of a second."""
+    """The tokenizer as ``library`` behaves; cached, because reading the vocabulary is slow."""
     tokenizer = new_tokenizer()
     if library == "transformers":
         tokenizer.clean_fn = _cleaned_as_transformers_does
@@ -51,8 +51,7 @@ def tokenizer_of(library: str) -> Any:
 
 
 def _respell_special_tokens(tokenizer: Any) -> None:
-    """Let CLIP's own spelling of start and end stand for them in a prompt, and no longer
-    open_clip's."""
+    """Recognise CLIP's spelling of the start and end tokens in a prompt, not open_clip's."""
     spelling = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}
     pattern = tokenizer.pat.pattern
     for theirs, published in spelling.items():
@@ -62,5 +61,7 @@ def _respell_special_tokens(tokenizer: Any) -> None:
 
 
 def _cleaned_as_transformers_does(text: str) -> str:
-    """Unlike open_clip's: no HTML entities resolved, no broken encodings repaired."""
+    """Clean text as transformers does: unlike open_clip, without decoding HTML entities or
+    repairing broken encodings.
+    """
     return re.sub(r"\s+", " ", unicodedata.normalize("NFC", text)).lower().strip()

@@ -1,5 +1,4 @@
-"""What both commands show: answers and their table, wrapped lines, a console that survives a closed
-pipe.
+"""Screen output of both commands: answers and their table, progress, wrapped lines, the console.
 
-May import ``verdicts`` and what lies below it, and rich.
+May import ``verdicts`` and what is below it, and rich.
 """

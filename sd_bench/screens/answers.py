@@ -1,4 +1,4 @@
-"""The answers on a screen: a sentence for each comparison, then one table that fits 80 columns."""
+"""Print the answers: a sentence for each comparison, then one table that fits into 80 columns."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from sd_bench.verdicts.cells import Cell
 from sd_bench.verdicts.names import PLACE_BEGINS
 from sd_bench.verdicts.proofs import PROVEN
 
-#: Sentences beyond this, and rows, are counted and not shown.
+#: The most sentences and rows that are shown; further ones are only counted.
 _MOST_SENTENCES, _MOST_ROWS = 40, 200
 
 _NOTHING = "-"
 
-#: How the words of verdicts stand out.
+#: The colours of verdicts and statuses.
 _STYLES = {
     "faster": "green",
     "slower": "red",
@@ -39,7 +39,7 @@ _STYLES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownCell:
-    """A cell in the table, with its seconds and rate; ``signs`` stand beside the seconds."""
+    """A cell in the table, with its seconds and rate; ``signs`` are printed after the seconds."""
 
     compared: Compared
     answer: Answer
@@ -56,9 +56,9 @@ class _Column:
 
 
 def print_answers(cells: Sequence[ShownCell], console: Console, value: str = "runtime") -> None:
-    """Print what the comparisons of a table have come to.
+    """Print the results of a table's comparisons.
 
-    ``value`` is what the seconds are of.
+    ``value`` names what the seconds measure, for the heading.
     """
     sentences = list_sentences(cell.answer for cell in cells)
     for sentence in sentences[:_MOST_SENTENCES]:
@@ -73,7 +73,7 @@ def print_answers(cells: Sequence[ShownCell], console: Console, value: str = "ru
 
 
 def tabulate(cells: Sequence[ShownCell], value: str = "runtime") -> ScreenTable:
-    """A row for each cell and at most seven columns."""
+    """A table with one row per cell and at most seven columns."""
     columns = list(_columns(cells, value))
     return ScreenTable(
         headings=[column.heading for column in columns],
@@ -84,7 +84,10 @@ def tabulate(cells: Sequence[ShownCell], value: str = "runtime") -> ScreenTable:
 
 
 def _columns(cells: Sequence[ShownCell], value: str) -> list[_Column]:
-    """Without those that say nothing; proofs where one is missing, or where nothing is compared."""
+    """The columns that have something to show.
+
+    Kernels are shown if a proof is missing or nothing is compared.
+    """
     words = {cell.answer.word for cell in cells}
     speedups = _Column("speed-up", _speedup, numeric=True)
     are_compared = any(_speedup(cell) != _NOTHING for cell in cells)
@@ -106,7 +109,7 @@ def _of(cell: ShownCell) -> Cell:
 
 
 def _name(cell: ShownCell) -> str:
-    """Its name, and where it stands but for its batch size."""
+    """The cell's name and place, without the batch size, which has its own column."""
     begin = f"{PLACE_BEGINS} {_of(cell)['batch_size']}"
     return f"{cell.compared.name}{cell.compared.place.removeprefix(begin)}"
 
@@ -116,7 +119,7 @@ def _word(cell: ShownCell) -> str:
 
 
 def _speedup(cell: ShownCell) -> str:
-    """Nothing where no claim is allowed."""
+    """The speed-up with its interval, or nothing if no claim is allowed."""
     difference = cell.compared.comparison.difference
     if difference is None or difference.verdict is None or cell.answer.word == NO_CLAIM:
         return _NOTHING

@@ -1,4 +1,4 @@
-"""The bar of a command that takes long: drawn in place, on a terminal and in a notebook."""
+"""The progress bar of a slow command, redrawn in place on a terminal and in a notebook."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _BAR_WIDTH = 24
 
 
 def draws_in_place(console: Console) -> bool:
-    """Whether what is shown can be redrawn; elsewhere a line is printed for what has happened."""
+    """Whether output can be redrawn in place, as on a terminal or in a notebook."""
     return not console.quiet and (console.is_terminal or is_notebook())
 
 
 def make_bar(console: Console, before: str, behind: str) -> Progress:
-    """A bar with a text on either side; it moves when it is told to, and is gone at the end.
+    """A bar with a text on either side, which moves only when updated and disappears at the end.
 
-    The texts are templates of rich's, as in ``{task.fields[cell]}``. It shows nothing where nothing
-    can be redrawn.
+    The texts are rich templates, such as ``{task.fields[cell]}``. Nothing is shown where output
+    cannot be redrawn.
     """
     columns = [
         *([TextColumn(before)] if before else []),
@@ -42,7 +42,7 @@ def make_bar(console: Console, before: str, behind: str) -> Progress:
 
 
 class _NotebookBar(Progress):
-    """Redraws one output of the cell, which needs no widget."""
+    """Redraws one output of the notebook cell, without needing a widget."""
 
     def __init__(self, *columns: ProgressColumn, **settings: Any) -> None:
         super().__init__(*columns, **settings)

@@ -1,4 +1,4 @@
-"""Lines that wrap at spaces only: what people copy stays whole."""
+"""Print lines that wrap only at spaces, so that commands and paths can be copied whole."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.text import Text
 
 from sd_bench.errors import printable
 
-#: The width of lines without a terminal.
+#: The width of lines if the output is not a terminal.
 _WIDTH_OF_A_FILE = 100
 
 _INDENT = "  "
@@ -20,13 +20,13 @@ _LONGEST = 10_000
 
 
 def is_notebook() -> bool:
-    """Whether the program runs in a notebook's kernel: no terminal, and redrawn all the same."""
+    """Whether the program runs in a notebook's kernel: not a terminal, but it can redraw output."""
     shell = getattr(builtins, "get_ipython", lambda: None)()
     return "ZMQInteractiveShell" in {kind.__name__ for kind in type(shell).__mro__}
 
 
 def choose_width(is_terminal: bool) -> int | None:
-    """The width of a console: a terminal's own (``None``), ``COLUMNS``, or that of a file."""
+    """The width to set for a console; ``None`` if the terminal or ``COLUMNS`` determines it."""
     columns = os.environ.get("COLUMNS", "")
     if is_terminal or (columns.isdecimal() and int(columns) > 0):
         return None
@@ -34,9 +34,9 @@ def choose_width(is_terminal: bool) -> int | None:
 
 
 def print_line(console: Console, text: str, copied: str = "", style: str = "") -> None:
-    """Print a sentence, and after or below it a command or path that is never broken.
+    """Print a sentence and, after or below it, the command or path ``copied``, never broken.
 
-    ``text`` is wrapped at spaces. A word that is longer than the screen, such as a path, stays one.
+    ``text`` is wrapped at spaces only; a word longer than the line, such as a path, stays whole.
     """
     text, copied = printable(text, _LONGEST), printable(copied, _LONGEST)
     whole = f"{text} {copied}" if copied else text
@@ -49,7 +49,7 @@ def print_line(console: Console, text: str, copied: str = "", style: str = "") -
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """The lines of a sentence, broken at spaces only; all but the first are indented."""
+    """``text`` broken into lines at spaces only; all but the first are indented."""
     return textwrap.wrap(
         text, width, subsequent_indent=_INDENT, break_long_words=False, break_on_hyphens=False
     )

@@ -1,4 +1,4 @@
-"""How far a command is, before it has anything to show, if that takes more than a moment."""
+"""Show how far a command is while it has no results yet, if that takes more than a moment."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from sd_bench.screens.lines import choose_width, is_notebook, print_line
 
 _Item = TypeVar("_Item")
 
-#: Seconds that are too short for a message.
+#: No message is shown for this many seconds.
 _MOMENT_S = 2.0
-#: So few are done soon, on a busy machine too.
+#: Fewer items than this are done soon, even on a busy machine.
 _FEW = 20
-#: Seconds between two pictures of a bar.
+#: Seconds between two updates of the bar.
 _REFRESH_S = 0.2
 
 
@@ -30,11 +30,12 @@ def counted(
     console: Console | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Generator[_Item, None, None]:
-    """The items; after two seconds it shows how many are done, as in ``312 of 1000 cells``.
+    """Yield ``items`` and, after two seconds, show how many are done: ``312 of 1000 cells``.
 
-    On a terminal and in a notebook that is a bar, which is gone at the end; elsewhere a line, and
-    another each time that as long again has passed. It goes to standard error unless a console is
-    named. Close it (``contextlib.closing``), so that no bar stands there when an error is printed.
+    On a terminal and in a notebook this is a bar, which disappears at the end; elsewhere it is a
+    line, repeated each time that the elapsed time has doubled. It goes to standard error unless
+    ``console`` is given. Close the generator (``contextlib.closing``), so that the bar is gone
+    before an error is printed.
     """
     console = console or _error_console()
     began = clock()

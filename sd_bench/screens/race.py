@@ -1,4 +1,4 @@
-"""The table of a race: who is still in it, and why the others left."""
+"""The table of a race: which candidates are still in it, and why the others left."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ _STYLES = {"in": "green", "racing": "cyan", "starting": "cyan"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runner:
-    """One line: ``label``, seconds per UNet call, the estimate against what it was tried on top
-    of, its ``status``, and the ``reason`` why it left."""
+    """One row of the table: a candidate.
+
+    ``call_s`` is in seconds per UNet call. ``speedup`` with its interval ``low`` to ``high`` is
+    relative to what the candidate was tried on top of. ``reason`` says why it left the race.
+    """
 
     label: str
     status: str
@@ -26,7 +29,7 @@ class Runner:
 
 
 def tabulate_race(runners: Sequence[Runner]) -> ScreenTable:
-    """A row for each candidate in the order of its start."""
+    """A table with one row per candidate, in the order in which they started."""
     return ScreenTable(
         headings=("candidate", "UNet call [s]", "times as fast", "95 % interval", "status"),
         rows=[
@@ -38,7 +41,7 @@ def tabulate_race(runners: Sequence[Runner]) -> ScreenTable:
 
 
 def name_estimate(runner: Runner) -> str:
-    """The estimate with its interval, or nothing."""
+    """The speed-up with its interval, or "-" if there is none."""
     times, interval = _estimate(runner)
     return times if times == "-" else f"{times} ({interval})"
 

@@ -1,4 +1,4 @@
-"""Tables on a terminal, or as plain text where there is none: one style for both commands."""
+"""Tables on a terminal or as plain text, in one style for both commands."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from sd_bench.errors import printable
 #: Spaces between two columns on a terminal.
 _BETWEEN_COLUMNS = 2
 
-#: So wide that no row of a table is broken in a file.
+#: A console width at which no row of a table is broken in a file.
 _UNBROKEN = 1_000_000
 
-#: Characters of a cell.
+#: The most characters that are shown of a cell.
 _LONGEST = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScreenTable:
-    """A table of text. ``numeric`` are headings whose columns stand right, ``bold`` row indices.
+    """A table of text.
 
-    ``styles`` colour the cells whose whole text is the key; a word says the same.
+    ``numeric`` holds the headings of right-aligned columns, ``bold`` the indices of bold rows.
+    ``styles`` maps a cell's whole text to its style.
     """
 
     headings: Sequence[str]
@@ -38,9 +39,9 @@ class ScreenTable:
 
 
 def draw_table(table: ScreenTable, console: Console, wraps: bool = True) -> RichTable:
-    """What the console prints: cells wrap at spaces so that the table fits the console.
+    """The table for printing, with cells wrapped at spaces so that it fits the console.
 
-    With ``wraps=False`` only a terminal wraps: elsewhere a row is a line, however long.
+    With ``wraps=False`` cells are wrapped only on a terminal; elsewhere each row is one line.
     """
     table = replace(table, rows=[[printable(cell, _LONGEST) for cell in row] for row in table.rows])
     columns = list(zip(table.headings, *table.rows, strict=True))
@@ -72,7 +73,7 @@ def draw_table(table: ScreenTable, console: Console, wraps: bool = True) -> Rich
 
 
 def print_unbroken(table: ScreenTable, console: Console) -> None:
-    """Print a wide table: a terminal wraps it, elsewhere a row is a line."""
+    """Print a wide table, wrapped on a terminal and with one line per row elsewhere."""
     drawn, width = draw_table(table, console, wraps=False), console.width
     if not console.is_terminal:
         console.width = _UNBROKEN
@@ -82,7 +83,7 @@ def print_unbroken(table: ScreenTable, console: Console) -> None:
 
 
 def _room(num_columns: int, console: Console) -> int:
-    """The characters that all columns have together."""
+    """The number of characters that are available for all columns together."""
     if console.is_terminal:
         return console.width - _BETWEEN_COLUMNS * (num_columns - 1)
     return console.width - 3 * num_columns - 1
@@ -91,9 +92,9 @@ def _room(num_columns: int, console: Console) -> int:
 def _widths(
     columns: Sequence[Sequence[str]], numeric: frozenset[str], room: int
 ) -> list[int | None]:
-    """Widths at which only spaces break lines; all ``None`` if not needed, or without room.
+    """Column widths with which lines break only at spaces, and numbers last.
 
-    Numbers are the last to be broken.
+    All are ``None`` if nothing needs to be wrapped, or if even the longest words do not fit.
     """
     full = [max(cell_len(cell) for cell in column) for column in columns]
     words = [[word for cell in column for word in cell.split()] for column in columns]

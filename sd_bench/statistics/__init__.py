@@ -1,5 +1,5 @@
-"""What a few noisy times support: intervals, tests of a difference, planned looks, drift.
+"""What can be concluded from a few noisy times: intervals, verdicts, planned looks, drift.
 
-``looks`` follows the looks of a sweep, ``decision`` has the verdicts. Plain numbers in, plain
-numbers out. May import numpy and scipy, and nothing of this project.
+``looks`` follows the looks of a sweep, ``decision`` gives the verdicts. All functions take and
+return plain numbers. May import numpy and scipy, and nothing from this project.
 """

@@ -1,11 +1,11 @@
-"""The verdicts of a table: faster, slower, same or unclear, and what would decide the unclear.
+"""The verdicts of a table: faster, slower, same or unclear, and what would decide the unclear ones.
 
-Verdicts follow from the interval at the level of the whole table (Bonferroni) and of all looks (the
-repeated confidence interval of Jennison and Turnbull 1989): the chance that any interval of the
-table misses at any look is at most the error of the plan. ``faster`` and ``slower`` are intervals
-that leave out 1. ``same`` is two one-sided tests at that level (Schuirmann 1987), each of which may
-err at one end only: the interval at twice the level lies within the margin. A verdict never
-contradicts the plain 95 % interval beside it, which is narrower than either.
+Verdicts follow from an interval whose level accounts for the whole table (Bonferroni) and all looks
+(the repeated confidence interval of Jennison and Turnbull 1989): the chance that any interval of
+the table misses the true value at any look is at most the plan's error. ``faster`` and ``slower``
+mean that the interval excludes 1. ``same`` is two one-sided tests at that level (Schuirmann 1987):
+the interval at twice the level lies within the margin. A verdict never contradicts the plain 95 %
+interval beside it, which is narrower than either.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from sd_bench.statistics.serial_correlation import (
 Numbers = NDArray[np.float64]
 Word = Literal["faster", "slower", "same", "unclear"]
 
-#: Two cells whose speed-up is within this share of 1 are the same for all that matters.
+#: Two cells whose speed-up is within this share of 1 count as equally fast.
 DEFAULT_MARGIN = 0.01
 
 UNCLEAR, FASTER, SAME, SLOWER = 0, 1, 2, -1
@@ -45,7 +45,7 @@ _WORDS: dict[int, Word] = {UNCLEAR: "unclear", FASTER: "faster", SAME: "same", S
 
 
 class Interval(NamedTuple):
-    """Bounds of a speed-up, a ratio; NaN where the spread is unknown."""
+    """Bounds of a speed-up (a ratio); NaN if the spread is unknown."""
 
     low: float
     high: float
@@ -53,11 +53,11 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """One comparison of a table of ``family``, at a look of ``plan`` that has this ``level``.
+    """The verdict ``word`` on one of ``family`` comparisons, at a look of ``plan``.
 
-    ``se`` and ``df`` are of the estimate's log speed-up after paying for serial correlation. ``p``
-    is the two-sided p-value of no difference, to be held against ``level``. ``too_few_rounds``
-    marks what cannot have a verdict yet.
+    ``level`` is the look's significance level. ``se`` and ``df`` are those of the estimate's log
+    speed-up, corrected for serial correlation. ``p`` is the two-sided p-value of no difference, to
+    be compared with ``level``. ``too_few_rounds``: there cannot be a verdict yet.
     """
 
     word: Word
@@ -73,34 +73,34 @@ class Judgement:
 
     @property
     def decided(self) -> bool:
-        """Whether the comparison may rest."""
+        """Whether there is a verdict, so that no further rounds are needed."""
         return self.word != "unclear"
 
     @property
     def interval(self) -> Interval:
-        """What ``faster`` and ``slower`` follow from: of the confidence ``1 - level``."""
+        """The interval with confidence ``1 - level``, on which ``faster`` and ``slower`` rest."""
         return self._interval(self.level)
 
     @property
     def interval_95(self) -> Interval:
-        """For this comparison alone, as if this were the only look."""
+        """The 95 % interval of this comparison alone, as if this were the only look."""
         return self._interval(PLAIN_LEVEL)
 
     @property
     def widening(self) -> float:
-        """What the standard error was multiplied by for serial correlation."""
+        """The factor on the standard error that accounts for serial correlation."""
         return self.se / self.estimate.se if self.estimate.se > 0 else 1.0
 
     @property
     def forecast(self) -> Forecast | None:
-        """What would decide an unclear comparison."""
+        """How many more rounds would decide an unclear comparison; ``None`` if it is decided."""
         return None if self.decided else self._forecast(self.estimate.log_speedup, self.margin)
 
     def exceeds(self, slowdown: float) -> bool | None:
         """Whether the cell is slower than its baseline by more than a share (0.05 is 5 %).
 
-        ``None`` if that is undecided. True follows from the interval at the level of the table,
-        False from that of ``same``: at any true slow-down only one of the two can be wrong.
+        ``None`` if undecided. True is based on the interval of ``slower``, False on that of
+        ``same``: whatever the true slow-down, only one of the two can be wrong.
         """
         if self.too_few_rounds or self.estimate.doubtful:
             return None
@@ -110,7 +110,7 @@ class Judgement:
         return False if self._interval(equivalence_level(self.level)).low > limit else None
 
     def forecast_excess(self, slowdown: float) -> Forecast:
-        """What would tell whether the cell is slower by more than that share."""
+        """How many more rounds would decide whether the cell is slower by more than that share."""
         return self._forecast(self.estimate.log_speedup + math.log1p(slowdown), 0.0)
 
     def _forecast(self, center: float, margin: float) -> Forecast:
@@ -125,7 +125,7 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TableJudgement:
-    """The comparisons of a table in their order, and what their rounds have in common."""
+    """The judgements of a table's comparisons, in order, and their common serial correlation."""
 
     judgements: tuple[Judgement, ...]
     serial_correlation: SerialCorrelation
@@ -139,10 +139,10 @@ def judge_table(
 ) -> TableJudgement:
     """A verdict for each comparison, at a look after the rounds so far.
 
-    ``plan`` is that of all comparisons, or one for each of them. ``family`` is the number of
-    comparisons in the table that was planned, if some are missing. ``margin`` is a share: 0.01 is
-    1 %. To be called at the plan's looks, and where a sweep ended between two of them;
-    `looks.follow_looks` does, and keeps what was decided.
+    ``plan`` is one plan for all comparisons, or one for each. ``family`` is the planned number of
+    comparisons in the table, if some are missing. ``margin`` is a share: 0.01 is 1 %. Call it at
+    the plan's looks, and where a sweep ended between two looks; `looks.follow_looks` does so, and
+    keeps earlier verdicts.
 
     Raises ValueError for a comparison with more rounds than the plan has.
     """
@@ -162,7 +162,7 @@ def judge_table(
 def list_plans(
     plan: LookPlan | Sequence[LookPlan], comparisons: Sequence[object]
 ) -> Sequence[LookPlan]:
-    """The plan of each comparison."""
+    """One plan per comparison, in order."""
     return [plan] * len(comparisons) if isinstance(plan, LookPlan) else plan
 
 
@@ -174,9 +174,9 @@ def decide(
     level: float,
     margin: float,
 ) -> NDArray[np.int8]:
-    """The verdicts of log ratios with these standard errors, at a look of this level.
+    """Codes of the verdicts on log ratios ``center`` with standard errors ``se``, at a look.
 
-    A doubtful difference is not found, be it ever so clear: it waits for more rounds.
+    A doubtful difference stays unclear, however large it is, until there are more rounds.
     """
     limit = math.log1p(margin)
     same = np.abs(center) + half_width(equivalence_level(level), se, df) <= limit
@@ -186,14 +186,14 @@ def decide(
 
 
 def half_width(level: float | Numbers, se: Numbers, df: Numbers) -> Numbers:
-    """Half of a t interval with the confidence ``1 - level``; NaN without a degree of freedom."""
+    """Half the width of a t interval with confidence ``1 - level``; NaN if ``df`` is 0."""
     return stdtrit(df, 1 - level / 2) * se
 
 
 def widen(se: Numbers, df: Numbers, phi: Numbers, rounds: int) -> tuple[Numbers, Numbers]:
-    """Standard error and degrees of freedom after paying for serial correlation ``phi``.
+    """Standard error and degrees of freedom, corrected for serial correlation ``phi``.
 
-    What was set aside is missing in ``df``, and in proportion in the result.
+    ``df`` does not count rounds that were set aside; the result is reduced in proportion.
     """
     if rounds < FEWEST_ROUNDS:
         return se, df

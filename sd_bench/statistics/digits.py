@@ -1,40 +1,40 @@
-"""How many decimals a number deserves: an interval of which both ends look alike says nothing."""
+"""How many decimals to show, so that the two ends of an interval do not look the same."""
 
 from __future__ import annotations
 
 import math
 
-#: The width of an interval is shown as at least so many units of the last decimal.
+#: The width of an interval is at least this many units of the last decimal shown.
 _LEAST_UNITS = 1.5
 
-#: Nobody reads more decimals.
+#: More decimals are not shown, unless an end would look like 1.
 _MOST_DECIMALS = 5
 
-#: An end of an interval may have so many decimals more to look unlike 1.
+#: At most this many further decimals are shown if an end would otherwise look like 1.
 _MORE_TO_TELL = 2
 
 
 def count_decimals(low: float, high: float, fewest: int = 2) -> int:
-    """As many decimals as tell the ends of an interval apart, not below ``fewest``.
+    """The number of decimals at which the ends of an interval differ, at least ``fewest``.
 
-    ``fewest`` for an interval of no width, or of an unknown one (NaN).
+    It is ``fewest`` for an interval of zero or unknown width (NaN).
     """
     width = high - low
     if not 0 < width < math.inf:
         return fewest
-    needed = math.ceil(math.log10(_LEAST_UNITS / width) - 1e-9)  # of exactly as many units no more
+    needed = math.ceil(math.log10(_LEAST_UNITS / width) - 1e-9)  # exactly that many units suffice
     return max(fewest, min(needed, _MOST_DECIMALS))
 
 
 def count_digits(value: float, significant: int = 3) -> int:
-    """The decimals at which a number has so many significant digits; none above them."""
+    """The number of decimals at which ``value`` has ``significant`` digits; 0 for large numbers."""
     if not math.isfinite(value) or value == 0:
         return significant - 1
     return max(0, significant - 1 - math.floor(math.log10(abs(value))))
 
 
 def count_factor_decimals(low: float, high: float) -> int:
-    """The decimals of a factor such as a speed-up; an end beside 1 does not look like 1."""
+    """The decimals for the interval of a factor, so that an end near 1 does not look like 1."""
     decimals = count_decimals(low, high)
     for more in range(_MORE_TO_TELL + 1):
         if not any(_looks_like_one(end, decimals + more) for end in (low, high)):
@@ -43,7 +43,7 @@ def count_factor_decimals(low: float, high: float) -> int:
 
 
 def format_interval(low: float, high: float, decimals: int, unit: str = "") -> str:
-    """``1.29 to 1.33`` with a unit behind; ``-`` for NaN."""
+    """``1.29 to 1.33``, followed by ``unit``; ``-`` for NaN."""
     if math.isnan(low) or math.isnan(high):
         return "-"
     return f"{low:.{decimals}f} to {high:.{decimals}f}{unit}"

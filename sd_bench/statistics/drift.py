@@ -1,4 +1,4 @@
-"""Drift: whether times grow or shrink along a sweep's rounds, or along a round's iterations."""
+"""Drift: whether times grow or shrink over a sweep's rounds or over a round's iterations."""
 
 from __future__ import annotations
 
@@ -9,28 +9,31 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtr
 
-#: A trend is flagged when chance would give one like it this rarely, and when it matters.
+#: A trend is flagged if its p-value is below the first and its change at least the second.
 _SIGNIFICANT = 0.01
 _LEAST_CHANGE = 0.01
 _LEAST_DEGREES_OF_FREEDOM = 4
 
 
 class Trend(NamedTuple):
-    """``change`` from the first value to the last, as a share (0.02: 2 % slower), and its p."""
+    """``change`` from the first value to the last, as a share (0.02: 2 % slower), and its p-value.
+
+    Both are NaN if there are too few values.
+    """
 
     change: float
     p: float
 
     @property
     def flagged(self) -> bool:
-        """Whether a reader should know of it; never with too few values, where p is NaN."""
+        """Whether the trend is significant and large enough to report; false if p is NaN."""
         return self.p < _SIGNIFICANT and abs(self.change) >= _LEAST_CHANGE
 
 
 def trend(series: Iterable[Sequence[float]]) -> Trend:
-    """The common linear trend of the logarithms of several series, each with its own level.
+    """The common linear trend of the logarithms of several series, each with its own mean.
 
-    The change is over the longest of them. NaN with fewer than four degrees of freedom left.
+    The change is over the longest series. NaN with fewer than four degrees of freedom.
     """
     places, logs, levels = [], [], 0
     longest = 0

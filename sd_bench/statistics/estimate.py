@@ -1,7 +1,7 @@
-"""What the rounds of a cell and its baseline say: by how much it is faster, by one statistic.
+"""The estimate of how much faster a cell is than its baseline.
 
-Speed-up, interval and both runtimes are of the same logarithms over the same rounds, so that
-``baseline_s / cell_s`` is the speed-up, whatever was set aside.
+Speed-up, interval and both runtimes are computed from the same logarithms of the same rounds, so
+``baseline_s / cell_s`` is always the speed-up, whichever rounds were set aside.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Side = Literal["cell", "baseline"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disturbed:
-    """A round that was set aside; its seconds are ``times`` the side's runtime."""
+    """A round that was set aside; it took ``times`` as long as its side's runtime."""
 
     round: Any
     side: Side
@@ -29,14 +29,15 @@ class Disturbed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """A comparison before anything is paid for the likeness of its rounds.
+    """A comparison before any correction for serial correlation.
 
-    ``rounds`` is the number of pairs, or the smaller number of rounds of the two. ``log_speedup``
-    has the standard error ``se`` with ``df`` degrees of freedom. ``baseline_s`` and ``cell_s`` are
-    geometric means in seconds over the kept rounds. ``residuals`` are one series for pairs, one of
-    each side without: logarithms less their mean, in the order in which the rounds ran, 0 for what
-    was set aside. ``doubtful`` marks a difference that hangs on setting aside rounds which would be
-    ordinary if there were none (`robust_mean.is_doubtful`).
+    ``rounds`` is the number of pairs or, without pairs, the smaller number of rounds of the two
+    sides. ``log_speedup`` has the standard error ``se`` with ``df`` degrees of freedom.
+    ``baseline_s`` and ``cell_s`` are geometric means in seconds over the kept rounds. ``residuals``
+    are logarithms minus their mean, in the order in which the rounds ran, 0 for rounds that were
+    set aside: one series for pairs, otherwise one per side. ``doubtful`` marks a difference that
+    depends on setting aside rounds that would be ordinary if there were no difference
+    (`robust_mean.is_doubtful`).
     """
 
     method: Literal["paired", "unpaired"]
@@ -52,12 +53,12 @@ class Estimate:
 
     @property
     def speedup(self) -> float:
-        """Above 1 is faster."""
+        """The baseline's runtime divided by the cell's; above 1 the cell is faster."""
         return math.exp(self.log_speedup)
 
 
 def log_seconds(values: Iterable[float]) -> Numbers:
-    """Logarithms of seconds, which must be finite and above 0: raises ValueError."""
+    """Logarithms of seconds. Raises ValueError unless all are finite and above 0."""
     seconds = np.array(list(values), dtype=float)
     if not np.all(np.isfinite(seconds) & (seconds > 0)):
         raise ValueError("seconds must be finite and above 0")

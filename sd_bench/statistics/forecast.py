@@ -1,4 +1,4 @@
-"""How many more rounds would decide a comparison, if its estimate and spread stayed as they are."""
+"""How many more rounds would decide a comparison if its estimate and spread did not change."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from sd_bench.statistics.sequential import RESERVE, LookPlan, equivalence_level,
 
 Numbers = NDArray[np.float64]
 
-#: How sure to be of a verdict at the look that is named.
+#: The probability of a verdict at the forecast look.
 CHANCE_TO_DECIDE = 0.8
 
 _MOST_ROUNDS = 1000
 
-#: Most comparisons are decided by few rounds: so many looks are tried first, then twice as many.
+#: This many looks are tried first, then twice as many: a few rounds decide most comparisons.
 _LOOKS_AT_ONCE = 32
 
 
 class Forecast(NamedTuple):
-    """What would probably decide a comparison; ``None`` where that is unknown.
+    """How many rounds would probably decide a comparison; ``None`` where that is unknown.
 
-    ``further_rounds`` are those of the plan, its one extension among them: to add just them costs
-    nothing of what the plan promises. ``new_sweep_rounds`` is how many a new sweep, planned so
-    from its start, would take; ``None`` where 1000 are not enough.
+    ``further_rounds`` is how many to add to this sweep, within its plan and one extension, which
+    keeps the plan's error; ``None`` if those do not suffice. ``new_sweep_rounds`` is how many a new
+    sweep, planned for that many, would need; ``None`` if 1000 are not enough.
     """
 
     further_rounds: int | None
@@ -37,10 +37,10 @@ class Forecast(NamedTuple):
 def forecast(
     center: float, se: float, df: float, rounds: int, plan: LookPlan, margin: float, family: int
 ) -> Forecast:
-    """The first look that decides with a chance of 80 %, from ``rounds`` on.
+    """The first look after ``rounds`` rounds that decides with a chance of 80 %.
 
-    ``center`` and its ``se`` are of log ratios. A conditional power, as in Jennison and Turnbull
-    (2000, chapter 10), at the difference that was found.
+    ``center`` and ``se`` are in log ratios. This is the conditional power of Jennison and Turnbull
+    (2000, chapter 10) at the observed difference.
     """
     if not df > 0:
         return Forecast(None, None)
@@ -64,9 +64,9 @@ def _first(
     levels: Numbers,
     margin: float,
 ) -> int | None:
-    """The smallest of ``looks`` at which an interval of that level probably decides.
+    """The smallest of ``looks`` at which an interval of its level probably decides.
 
-    For ``same`` both ends of the interval must lie within the margin: each may miss.
+    For ``same`` both ends of the interval must be within the margin, and either may miss.
     """
     begin, size = 0, _LOOKS_AT_ONCE
     while begin < len(looks):

@@ -1,4 +1,4 @@
-"""Mean, spread and the 95 % t interval of a few rounds."""
+"""Mean, standard deviation and 95 % t interval of a few rounds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CONFIDENCE = 0.95
 class Interval(NamedTuple):
     """A mean with its standard deviation and 95 % interval, all in the unit of the values.
 
-    With one value nothing is known about the spread: ``sd``, ``low`` and ``high`` are NaN.
+    With only one value the spread is unknown: ``sd``, ``low`` and ``high`` are NaN.
     """
 
     mean: float
@@ -25,7 +25,7 @@ class Interval(NamedTuple):
 
 
 def mean_interval(values: Sequence[float]) -> Interval:
-    """Mean and two-sided 95 % t interval over rounds; all NaN without a value."""
+    """Mean and two-sided 95 % t interval of ``values``; all NaN if there are none."""
     n = len(values)
     if n == 0:
         return Interval(math.nan, math.nan, math.nan, math.nan)
@@ -39,5 +39,5 @@ def mean_interval(values: Sequence[float]) -> Interval:
 
 @cache
 def t_quantile(probability: float, degrees_of_freedom: float) -> float:
-    """The quantile of Student's t."""
+    """A quantile of Student's t distribution."""
     return float(stdtrit(degrees_of_freedom, probability))

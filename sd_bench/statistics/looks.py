@@ -1,8 +1,8 @@
-"""All looks of a sweep from its rounds: what was decided when, the same for everyone who asks.
+"""Repeat all looks of a sweep from its rounds: what was decided, and when.
 
-A launcher calls this after a planned look to learn what may rest, an analysis afterwards to print
-the verdicts. Both get the same, since what was decided at a look stays decided, with the rounds and
-the interval of that look, whatever rounds of other comparisons come later.
+The launcher calls this at a planned look to find out which cells need no more rounds, the analysis
+later to print the verdicts. Both get the same verdicts, because what was decided at a look stays
+decided, with the rounds and interval of that look, whatever rounds of other comparisons follow.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sd_bench.statistics.estimate import Estimate
 from sd_bench.statistics.paired import estimate_paired
 from sd_bench.statistics.sequential import LookPlan
 
-#: Seconds by round of a baseline and of a cell.
+#: Seconds by round, of a baseline and of a cell.
 Sides = tuple[Mapping[Any, float], Mapping[Any, float]]
 
 
@@ -34,11 +34,11 @@ def follow_looks(
 ) -> TableJudgement:
     """The judgement of each comparison at the look that decided it, or at its last round.
 
-    Goes through the looks of ``plan`` (that of all comparisons, or one for each), each time with as
-    many first pairs of every comparison (or all, if it has fewer). ``family`` is the number of
-    comparisons that was planned, if some are missing. The serial correlation is that of the last
-    look. Raises ValueError without a comparison, for one without a pair, and for more pairs than
-    its plan has.
+    At a look after n rounds it uses the first n pairs of every comparison, or all if there are
+    fewer. ``plan`` is one plan for all comparisons, or one for each. ``family`` is the planned
+    number of comparisons, if some are missing. The serial correlation is that of the last look.
+    Raises ValueError if there is no comparison, if one has no pair, and if one has more pairs than
+    its plan.
     """
     if not comparisons:
         raise ValueError("no comparison")

@@ -1,4 +1,4 @@
-"""Rounds of a cell and its baseline that ran one after the other: compared pair by pair."""
+"""Compare a cell and its baseline pair by pair, if their rounds ran in turn."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ Numbers = NDArray[np.float64]
 
 
 def estimate_paired(baseline_s: Mapping[Any, float], cell_s: Mapping[Any, float]) -> Estimate:
-    """The robust mean of the log ratios of the rounds that both have, in the order of their keys.
+    """The robust mean of log ratios over the rounds that both sides have, in order of their keys.
 
-    Seconds by round. What makes a whole round slow is in both and falls out. Rounds that only one
-    of them has are left out. With one pair ``se`` is NaN. Raises ValueError without a pair, and
-    for seconds that are not finite or not above 0.
+    Arguments are seconds by round. What slows a whole round down affects both sides and cancels
+    out. Rounds that only one side has are ignored. With one pair ``se`` is NaN. Raises ValueError
+    if there is no pair, and for seconds that are not finite or not above 0.
     """
     shared = sorted(baseline_s.keys() & cell_s.keys())
     if not shared:
-        raise ValueError("no round that both cells have")
+        raise ValueError("the two cells have no round in common")
     logs: dict[Side, Numbers] = {
         "cell": log_seconds(cell_s[key] for key in shared),
         "baseline": log_seconds(baseline_s[key] for key in shared),
@@ -48,6 +48,6 @@ def estimate_paired(baseline_s: Mapping[Any, float], cell_s: Mapping[Any, float]
 
 
 def _blame(key: Any, off: Mapping[Side, Numbers], at: int) -> Disturbed:
-    """The side that is farther from its own usual runtime."""
+    """The pair as disturbed on the side that is farther from its own runtime."""
     side: Side = "cell" if abs(off["cell"][at]) >= abs(off["baseline"][at]) else "baseline"
     return Disturbed(round=key, side=side, times=math.exp(float(off[side][at])))

@@ -1,9 +1,9 @@
 """A mean that a few disturbed rounds do not change.
 
-The generalized extreme Studentized deviate test (ESD) sets values aside that no noise of the rest
-explains; mean and standard error are of the others. Without a disturbed value this is the ordinary
-mean with its t interval, so that nothing is paid for the protection where it is not needed. All
-functions work along the last axis, whatever stands before it.
+The generalized extreme Studentized deviate test (ESD) sets aside values that the others' noise
+cannot explain; mean and standard error are those of the others. Without a disturbed value this is
+the ordinary mean with its t interval, so the protection costs nothing where it is not needed. All
+functions work along the last axis of an array of any shape.
 """
 
 from __future__ import annotations
@@ -18,25 +18,26 @@ from scipy.special import bdtr, stdtrit
 Numbers = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-#: The chance that ESD sets a value aside where all are of one normal distribution. Such a value
-#: makes an interval too short: at 1 in 100, wrong verdicts grow by a half at six rounds, at 1 in
-#: 500 by a quarter, before anything else is paid for (docs/statistics.md).
+#: The chance that ESD sets a value aside if all are from one normal distribution. Setting such a
+#: value aside makes an interval too short: at 1 in 100, wrong verdicts increase by a half at six
+#: rounds, at 1 in 500 by a quarter, before any other correction (docs/statistics.md).
 ASIDE_ERROR = 0.002
 
 #: At most this share of the values is set aside: one of 5 to 9, two of 10 to 14.
 MOST_ASIDE = 0.2
 
-#: Of logarithms of seconds without pairs, only what takes half as long again, or is so much faster,
-#: is set aside. A machine with two speeds has rounds of the rarer one that no noise of the rest
-#: explains, and yet they are what it does; in ratios of pairs the speeds of both sides mix, and
-#: nothing of the kind is needed (docs/statistics.md).
+#: Without pairs, a round is set aside only if it is slower or faster than the others by this factor
+#: (a logarithm). On a machine with two speeds the others' noise cannot explain rounds of the rarer
+#: speed, but they are typical of it. In ratios of pairs the speeds of both sides mix, so no such
+#: limit is needed (docs/statistics.md).
 LEAST_WITHOUT_PAIRS = float(np.log(1.5))
 
-#: What lies between these multiples of the mean is ordinary if nothing differs: what is as far on
-#: the other side of 0, and all up to half the way. Beyond that a value speaks for the mean.
+#: Values between these multiples of the mean would be ordinary if there were no difference: about
+#: as far away on the other side of 0, or up to halfway to the mean. Beyond, they support the mean.
 ORDINARY = (-1.2, 0.5)
 
-#: Where nothing differs, so few rounds are against a difference with at most this chance.
+#: A difference is not doubtful if, without a difference, so few rounds would be against it with at
+#: most this chance.
 DOUBT = 0.05
 
 _ROUNDING = 1e-12
@@ -45,8 +46,8 @@ _ROUNDING = 1e-12
 class RobustMean(NamedTuple):
     """``center`` with its standard error ``se``, both in the unit of the values.
 
-    ``df`` are the degrees of freedom of ``se``; ``kept`` has the shape of the values and is false
-    for what was set aside. With fewer than two values ``se`` is NaN.
+    ``df`` is the degrees of freedom of ``se``. ``kept`` has the shape of the values and is false
+    for those that were set aside. With fewer than two values ``se`` is NaN.
     """
 
     center: Numbers
@@ -58,7 +59,7 @@ class RobustMean(NamedTuple):
 def robust_mean(values: Numbers, least: float = 0.0) -> RobustMean:
     """Mean, standard error and kept values along the last axis of ``values`` ``[..., n]``.
 
-    What lies nearer to the mean of the others than ``least`` is kept in any case.
+    A value closer than ``least`` to the mean of the others is always kept.
     """
     kept = ~find_disturbed(values)
     if least > 0:
@@ -74,8 +75,8 @@ def robust_mean(values: Numbers, least: float = 0.0) -> RobustMean:
 def find_disturbed(values: Numbers) -> Flags:
     """Which values ESD sets aside, by Rosner (1983), "Percentage points for a generalized ESD".
 
-    Takes away the value farthest from the mean of what is left, up to `MOST_ASIDE` of them, and
-    believes the largest number of them whose last one is significant: two disturbed rounds cannot
+    It repeatedly removes the value farthest from the mean of those left, up to a share of
+    `MOST_ASIDE`, and sets aside all up to the last significant one. So two disturbed rounds cannot
     hide each other, as they can from a test that stops at the first insignificant one.
     """
     n = values.shape[-1]
@@ -96,14 +97,14 @@ def find_disturbed(values: Numbers) -> Flags:
 
 
 def is_doubtful(values: Numbers, mean: RobustMean) -> Flags:
-    """Whether a mean other than 0 hangs on setting aside what is ordinary if there is none.
+    """Whether a mean other than 0 depends on setting aside values that may be ordinary.
 
-    Where nothing differs, a round is as likely to be so much below 0 as above, which is what a
-    sign-flip test goes by (Fisher 1935). A value that was set aside, near 0 or hardly farther on
-    the other side than the mean itself, may then be an ordinary one: of a machine with two speeds,
-    five ratios of six can be alike by chance. Not so a round that took five times as long, nor one
-    that differs as the others do, only by a little less or more; nor is one of ten enough, by the
-    sign test.
+    If there is no difference, a round is as likely to be below 0 as equally far above it; a
+    sign-flip test relies on this (Fisher 1935). A value that was set aside may then be ordinary if
+    it is near 0, or on the other side and hardly farther from 0 than the mean: on a machine with
+    two speeds, five of six ratios can agree by chance. A round that took five times as long is not
+    ordinary, nor one that differs in the same direction as the others by a little less or more. One
+    such value of ten does not make a difference doubtful, by the sign test.
     """
     center = mean.center[..., None]
     lowest, highest = (bound * np.abs(center) for bound in ORDINARY)
@@ -116,7 +117,7 @@ def is_doubtful(values: Numbers, mean: RobustMean) -> Flags:
 
 @cache
 def _critical_values(n: int) -> tuple[float, ...]:
-    """Rosner's critical values, for the first value taken away to the last, of ``n``."""
+    """Rosner's critical values for ``n`` values, from the first value removed to the last."""
     critical = []
     for left in range(n, n - int(MOST_ASIDE * n), -1):
         t = float(stdtrit(left - 2, 1 - ASIDE_ERROR / (2 * left)))
@@ -125,7 +126,7 @@ def _critical_values(n: int) -> tuple[float, ...]:
 
 
 def _sd(values: Numbers, kept: Flags, center: Numbers, count: NDArray[np.int64]) -> Numbers:
-    """The standard deviation of the kept values; rounding noise of equal values is none."""
+    """The standard deviation of the kept values; rounding noise of equal values counts as 0."""
     squares = np.where(kept, (values - center[..., None]) ** 2, 0.0).sum(axis=-1)
     sd = np.sqrt(squares / (count - 1))
     return np.where(sd > _ROUNDING, sd, sd * 0.0)

@@ -1,4 +1,4 @@
-"""The runtime of one cell alone: a mean of its rounds that a disturbed one cannot move."""
+"""The runtime of a single cell: a mean of its rounds that a disturbed round does not change."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from sd_bench.statistics.sequential import PLAIN_LEVEL
 
 
 class Runtime(NamedTuple):
-    """Seconds of a round with the 95 % t interval, and the places of rounds that were set aside.
+    """A cell's mean seconds with the 95 % t interval, and the indices of rounds set aside.
 
-    ``low`` and ``high`` are NaN with one round.
+    ``low`` and ``high`` are NaN with only one round.
     """
 
     seconds: float
@@ -27,9 +27,9 @@ class Runtime(NamedTuple):
 
 
 def typical_runtime(seconds: Sequence[float]) -> Runtime:
-    """The geometric mean over the rounds, as it stands beside a speed-up.
+    """The geometric mean over the rounds, as shown beside a speed-up.
 
-    Raises ValueError without a round, and for seconds that are not finite or not above 0.
+    Raises ValueError if there is no round, and for seconds that are not finite or not above 0.
     """
     logs = log_seconds(seconds)
     if not len(logs):

@@ -1,10 +1,10 @@
-"""Rounds that resemble their neighbours: how much, whether that is chance, and what it costs.
+"""Serial correlation: how similar neighbouring rounds are, if by chance, and the correction for it.
 
-A disturbance that lasts longer than a round makes neighbouring rounds alike. The mean of such
-rounds varies more than their spread says, so that intervals are too short and verdicts wrong. One
-comparison of ten rounds cannot tell; the comparisons of a table together can, so they are pooled.
-The model is an autoregression of first order, AR(1): each round's deviation is ``phi`` times the
-last one's, plus news.
+A disturbance that lasts longer than a round makes neighbouring rounds similar. The mean of such
+rounds varies more than their spread suggests, so intervals are too short and verdicts wrong. One
+comparison of ten rounds cannot show this, but all comparisons of a table can, so they are pooled.
+The model is a first-order autoregression, AR(1): each round's deviation is ``phi`` times the
+previous one's, plus independent noise.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ from numpy.typing import NDArray
 Numbers = NDArray[np.float64]
 Rounds = NDArray[np.int64]
 
-#: Fewer rounds say nothing of their neighbours' likeness: no widening, no test.
+#: With fewer rounds serial correlation is neither tested nor corrected for.
 FEWEST_ROUNDS = 4
 
-#: An estimate of ``phi`` that misses it from below makes intervals too short, one from above only
-#: long. So what is paid for is the estimate and this many of its standard errors, chosen by
+#: Too low an estimate of ``phi`` makes intervals too short, too high a one only makes them long. So
+#: the correction uses the estimate plus this many of its standard errors; the number was chosen by
 #: simulation (docs/statistics.md).
 CAUTION = 0.1
 
-#: The strongest correlation that is paid for. Six independent rounds look like more in one table
-#: of eight, and paying for that would hide differences that anyone can see (docs/statistics.md).
+#: The largest correlation that is corrected for. Six independent rounds look more correlated in one
+#: table of eight, and correcting for that would hide obvious differences (docs/statistics.md).
 MOST_PHI = 0.7
 
-#: The chance of a flag where rounds are independent.
+#: The chance of a flag if rounds are independent.
 FLAG_ERROR = 0.05
 
 _DRAWS = 999
 _PHI = np.linspace(-0.9, 0.95, 75)
 
-#: Comparisons with one baseline share its noise: their lag-one autocorrelations correlate by the
-#: square of the 0.5 that their ratios do.
+#: Comparisons with one baseline share its noise: their ratios correlate by 0.5, their lag-one
+#: autocorrelations by the square of that.
 _SHARED = 0.25
 
 
 class Penalty(NamedTuple):
-    """What serial correlation costs: a factor on the standard error, and degrees of freedom.
+    """The correction for serial correlation: a factor on the standard error, degrees of freedom.
 
-    ``df`` is for rounds of which none is set aside.
+    ``df`` is for the case that no round was set aside.
     """
 
     widening: Numbers
@@ -55,10 +55,11 @@ class Penalty(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SerialCorrelation:
-    """The test of one table's rounds, over all of its comparisons.
+    """The serial correlation of a table's rounds, over all of its comparisons.
 
-    ``phi`` is the estimate, corrected for the bias of short series, NaN where there are too few
-    rounds; ``assumed_phi`` is what the intervals were widened for. ``series`` are the residuals.
+    ``phi`` is the estimate, corrected for the bias of short series; NaN if there are too few
+    rounds. ``assumed_phi`` is the value that intervals were corrected for. ``series`` are the
+    residuals.
     """
 
     phi: float = np.nan
@@ -67,7 +68,7 @@ class SerialCorrelation:
 
     @cached_property
     def p(self) -> float:
-        """One-sided, by exchanging rounds; NaN where there are too few."""
+        """The one-sided p-value of a permutation test; NaN if there are too few rounds."""
         if not self.series:
             return np.nan
         found = np.mean([lag_one(values) for values in self.series], axis=0)
@@ -84,7 +85,7 @@ class SerialCorrelation:
 
     @property
     def flagged(self) -> bool:
-        """Whether a reader should know of it."""
+        """Whether the correlation is significant, so that a reader should know about it."""
         return self.p <= FLAG_ERROR
 
 
@@ -99,54 +100,55 @@ def estimate_phi(autocorrelations: Numbers, rounds: Rounds) -> Numbers:
     """``phi`` of tables whose comparisons ``[..., m]`` have these lag-one autocorrelations.
 
     The autocorrelation of a short series is too low on average, by about ``(1 + 3 phi) / n``
-    (Marriott and Pope 1954, Kendall 1954): the estimate is the ``phi`` for which the mean over
-    the comparisons would be expected. ``rounds`` ``[..., m]`` are their numbers of rounds.
+    (Marriott and Pope 1954, Kendall 1954). The estimate is the ``phi`` at which the observed mean
+    over the comparisons is expected. ``rounds`` ``[..., m]`` are their numbers of rounds.
     """
     return _phi_for(autocorrelations.mean(axis=-1), _expected(rounds))
 
 
 def phi_to_pay(autocorrelations: Numbers, rounds: Rounds, caution: float = CAUTION) -> Numbers:
-    """The ``phi`` that intervals are widened for, 0 to `MOST_PHI`: the estimate with `CAUTION`."""
+    """The ``phi`` to correct for: the estimate and ``caution`` standard errors, 0 to `MOST_PHI`."""
     found = autocorrelations.mean(axis=-1) + caution * _standard_error(rounds)
     return np.clip(_phi_for(found, _expected(rounds)), 0.0, MOST_PHI)
 
 
 def penalty(phi: Numbers, rounds: int) -> Penalty:
-    """The cost of serial correlation ``phi`` for a mean of so many rounds.
+    """The correction of a mean of ``rounds`` rounds for serial correlation ``phi``.
 
-    The variance of the mean over what independent rounds of the same sample variance would have
-    (the inverse of Bayley and Hammersley's (1946) effective sample size, for this number of
-    rounds), and Satterthwaite's (1946) degrees of freedom of that sample variance.
+    The factor is from the variance of the mean relative to that of independent rounds with the same
+    sample variance (the inverse of Bayley and Hammersley's (1946) effective sample size, for this
+    number of rounds). The degrees of freedom are Satterthwaite's (1946) for that sample variance.
     """
     moments = _moments(rounds)
     return Penalty(np.interp(phi, _PHI, moments.widening), np.interp(phi, _PHI, moments.df))
 
 
 def draw_lag_one(residuals: Numbers, draws: int = _DRAWS) -> Numbers:
-    """Lag-one autocorrelations ``[..., draws]`` of residuals ``[..., n]`` in orders by chance.
+    """Lag-one autocorrelations ``[..., draws]`` of residuals ``[..., n]`` in random orders.
 
-    The orders are the same for series of the same length, and alike for others: those of a longer
-    one without its last rounds. So what comparisons share is shared by their draws.
+    Series of the same length are put into the same orders; a shorter one into those of a longer one
+    without the last rounds. So what comparisons have in common is also common to their draws.
     """
     return lag_one(residuals[..., _orders(draws, residuals.shape[-1])])
 
 
 def permutation_p(autocorrelation: Numbers, drawn: Numbers) -> Numbers:
-    """The share of orders with at least this mean autocorrelation, the one found among them.
+    """The share of orders, including the actual one, with at least this mean autocorrelation.
 
-    The permutation test of Wald and Wolfowitz (1943), over several series at once. One-sided: an
-    alternating series makes intervals too long, which is harmless. Exact where rounds are
-    exchangeable. ``autocorrelation`` ``[...]``, ``drawn`` ``[..., draws]``.
+    The permutation test of Wald and Wolfowitz (1943), over several series at once. It is one-sided,
+    because an alternating series only makes intervals too long, which is harmless. It is exact if
+    rounds are exchangeable. ``autocorrelation`` is ``[...]``, ``drawn`` ``[..., draws]``.
     """
     as_large = drawn >= autocorrelation[..., None] - 1e-12
     return (1 + as_large.sum(axis=-1)) / (1 + drawn.shape[-1])
 
 
 def check_serial_correlation(residuals: Sequence[Numbers]) -> SerialCorrelation:
-    """Test the comparisons of a table together; each gives the residuals of its rounds in order.
+    """Test all comparisons of a table together, given the residuals of each in the rounds' order.
 
-    What was set aside has the residual 0. Series of fewer than `FEWEST_ROUNDS` are left out. The
-    power is that of comparisons with a common baseline; of unpaired ones, it is a little higher.
+    Rounds that were set aside have the residual 0. Series of fewer than `FEWEST_ROUNDS` are left
+    out. The power is for comparisons with a common baseline; for unpaired ones it is a little
+    higher.
     """
     series = [values for values in residuals if len(values) >= FEWEST_ROUNDS]
     if not series:
@@ -162,9 +164,9 @@ def check_serial_correlation(residuals: Sequence[Numbers]) -> SerialCorrelation:
 
 @cache
 def flag_power(phi: float, rounds: int, comparisons: int, tables: int = 1000) -> float:
-    """The chance of a flag at ``phi``, by simulating tables of so many comparisons.
+    """The chance of a flag at ``phi``, by simulating tables of ``comparisons`` comparisons.
 
-    All cells, the baseline that they share among them, have independent AR(1) noise.
+    All cells, including the baseline that they share, have independent AR(1) noise.
     """
     chance = np.random.default_rng((rounds, comparisons))
     size = (tables, comparisons + 1, rounds)
@@ -177,7 +179,7 @@ def flag_power(phi: float, rounds: int, comparisons: int, tables: int = 1000) ->
 def autoregressive(
     chance: np.random.Generator, size: tuple[int, ...], phi: float
 ) -> NDArray[np.float64]:
-    """AR(1) noise of variance 1 along the last axis, which has been going on for ever."""
+    """Stationary AR(1) noise of variance 1 along the last axis."""
     noise = chance.standard_normal(size)
     news = np.sqrt(1 - phi**2)
     for at in range(1, size[-1]):
@@ -186,7 +188,7 @@ def autoregressive(
 
 
 class _Moments(NamedTuple):
-    """For each ``phi`` of the grid: the lag-one autocorrelation to expect, and the penalty."""
+    """For each ``phi`` of the grid: the expected lag-one autocorrelation, and the penalty."""
 
     lag_one: Numbers
     widening: Numbers
@@ -195,12 +197,13 @@ class _Moments(NamedTuple):
 
 @cache
 def _moments(n: int) -> _Moments:
-    """Of ``n`` rounds with the correlations ``R = phi**|i - j|``, less their mean.
+    """The moments of ``n`` rounds with the correlations ``R = phi**|i - j|``, minus their mean.
 
-    The residuals' covariance is ``A = M R M``, ``M`` taking the mean away. The sum of their squares
-    has the mean ``tr A`` and the variance ``2 tr A A``, that of neighbours' products the mean
-    ``tr L A``, ``L`` picking neighbours, and with the squares the covariance ``2 tr L A A``: so the
-    mean of their ratio, to second order. The variance of the mean of all is ``sum R / n**2``.
+    The residuals' covariance is ``A = M R M``, where ``M`` subtracts the mean. The sum of squares
+    has the mean ``tr A`` and the variance ``2 tr A A``. The sum of products of neighbours has the
+    mean ``tr L A``, where ``L`` selects neighbours, and the covariance ``2 tr L A A`` with the
+    squares. From these follows the mean of their ratio, to second order. The variance of the mean
+    of all rounds is ``sum R / n**2``.
     """
     lags = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
     moments = []
@@ -217,7 +220,7 @@ def _moments(n: int) -> _Moments:
 
 
 def _expected(rounds: Rounds) -> Numbers:
-    """The mean lag-one autocorrelation to expect of tables ``[..., m]``, for each ``phi``."""
+    """The expected mean lag-one autocorrelation of tables ``[..., m]``, for each ``phi``."""
     expected = np.zeros((*rounds.shape[:-1], len(_PHI)))
     for n in np.unique(rounds):
         expected += (rounds == n).mean(axis=-1)[..., None] * _moments(int(n)).lag_one
@@ -225,7 +228,7 @@ def _expected(rounds: Rounds) -> Numbers:
 
 
 def _phi_for(lag_one: Numbers, expected: Numbers) -> Numbers:
-    """The ``phi`` at which so much is to be expected, by linear interpolation."""
+    """The ``phi`` at which ``lag_one`` is expected, by linear interpolation."""
     at = np.clip((expected < lag_one[..., None]).sum(axis=-1), 1, len(_PHI) - 1)
     low, high = (np.take_along_axis(expected, i[..., None], -1)[..., 0] for i in (at - 1, at))
     share = np.clip((lag_one - low) / (high - low), 0.0, 1.0)
@@ -233,9 +236,9 @@ def _phi_for(lag_one: Numbers, expected: Numbers) -> Numbers:
 
 
 def _standard_error(rounds: Rounds) -> Numbers:
-    """Of the mean of ``m`` lag-one autocorrelations of independent rounds.
+    """The standard error of the mean of ``m`` lag-one autocorrelations of independent rounds.
 
-    Moran (1948): a single one has the variance ``(n - 2)**2 / (n**2 (n - 1))``.
+    A single one has the variance ``(n - 2)**2 / (n**2 (n - 1))`` (Moran 1948).
     """
     n, m = rounds.mean(axis=-1), rounds.shape[-1]
     single = (n - 2) / (n * np.sqrt(n - 1))
@@ -244,13 +247,13 @@ def _standard_error(rounds: Rounds) -> Numbers:
 
 @cache
 def _orders(draws: int, n: int) -> NDArray[np.int64]:
-    """Orders ``[draws, n]`` by chance."""
+    """Random orders ``[draws, n]``."""
     return np.argsort(_sort_keys(draws, n), axis=1)
 
 
 @cache
 def _sort_keys(draws: int, n: int) -> Numbers:
-    """Keys ``[draws, n]`` whose order is a permutation; each row of a longer one begins alike."""
+    """Random keys ``[draws, n]``, whose order is a permutation; a larger ``n`` extends each row."""
     return np.stack([np.random.default_rng((draws, at)).random(draws) for at in range(n)], axis=1)
 
 

@@ -1,4 +1,4 @@
-"""Rounds that have nothing to do with each other, such as those of two sweeps."""
+"""Compare rounds that did not run in turn, such as those of two sweeps."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ Numbers = NDArray[np.float64]
 def estimate_unpaired(baseline_s: Mapping[Any, float], cell_s: Mapping[Any, float]) -> Estimate:
     """The difference of the robust means of logarithms, by Welch's (1947) test.
 
-    Seconds by round, each side in the order of its keys. No test can tell a faster cell from a
-    cooler day: what was different between the two sweeps is in the difference. With one round on
-    a side ``se`` is NaN. Raises ValueError without a round on a side, and for seconds that are not
-    finite or not above 0.
+    Arguments are seconds by round, each side in the order of its keys. No test can distinguish a
+    faster cell from a cooler day: all that was different between the sweeps is part of the
+    difference. If a side has one round, ``se`` is NaN. Raises ValueError if a side has no round,
+    and for seconds that are not finite or not above 0.
     """
     if not baseline_s or not cell_s:
-        raise ValueError("a side without a round")
+        raise ValueError("one of the two sides has no round")
     seconds: dict[Side, Mapping[Any, float]] = {"baseline": baseline_s, "cell": cell_s}
     keys = {side: sorted(rounds) for side, rounds in seconds.items()}
     logs = {side: log_seconds(seconds[side][key] for key in keys[side]) for side in seconds}
@@ -62,9 +62,9 @@ def estimate_unpaired(baseline_s: Mapping[Any, float], cell_s: Mapping[Any, floa
 
 
 def combine(first: RobustMean, second: RobustMean) -> tuple[Numbers, Numbers]:
-    """Standard error and degrees of freedom of a difference, after Welch and Satterthwaite.
+    """Standard error and degrees of freedom of a difference, by Welch and Satterthwaite.
 
-    Without an error on a side there are no degrees of freedom.
+    If a side's standard error is unknown, the degrees of freedom are 0.
     """
     parts = first.se**2, second.se**2
     total = parts[0] + parts[1]
@@ -77,7 +77,7 @@ def combine(first: RobustMean, second: RobustMean) -> tuple[Numbers, Numbers]:
 def are_doubtful(
     first: Numbers, first_mean: RobustMean, second: Numbers, second_mean: RobustMean
 ) -> Flags:
-    """Whether either side differs from the other only without what may be ordinary rounds."""
+    """Whether the difference depends on setting aside possibly ordinary rounds of either side."""
     sides = ((first, first_mean, second_mean), (second, second_mean, first_mean))
     doubtful = [
         is_doubtful(

@@ -1,6 +1,7 @@
-"""What to set here: a race over cells, a final by the protocol, and the answer.
+"""Find the fastest settings for a workload on this machine: a race, a final, and the answer.
 
-A ladder of switches (conf/tune.yaml) is climbed in long-lived processes whose UNet calls are timed
-in turn; the fastest go into rounds of the normal launcher, whose verdicts the answer is made of.
-May import ``execution`` and what lies below it; ``cli`` alone imports this room.
+The race tries a ladder of switches (conf/tune.yaml) in long-lived processes whose UNet calls are
+timed in turn. The fastest candidates go into the final, rounds of the normal launcher, whose
+verdicts make up the answer.
+May import ``execution`` and what is below it; only ``cli`` imports this package.
 """

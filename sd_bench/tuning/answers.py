@@ -1,4 +1,4 @@
-"""The answer of a tune, in JSON beside its records; ``preset=tuned`` and another tune read it."""
+"""A tune's answer, a JSON file beside its records, which ``preset=tuned`` and other tunes read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sd_bench.tuning.ladder import names_of_switches
 KIND = "sd_bench.tuned"
 SCHEMA_VERSION = 1
 FILE = "answer.json"
-#: Where tunes go.
+#: The folder of all tunes.
 ROOT = Path("multirun_outputs/tune")
 _LARGEST = 2**22
 _SWITCH = re.compile(r"(?P<name>[\w.]+)=\w[\w-]*", re.ASCII)
@@ -28,7 +28,10 @@ _SWITCH = re.compile(r"(?P<name>[\w.]+)=\w[\w-]*", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """The choice against one other: see `sd_bench.tuning.final.Versus`; ``None`` where NaN."""
+    """The choice against one other finalist, as in `sd_bench.tuning.final.Versus`.
+
+    Numbers that are NaN there are ``None`` here.
+    """
 
     against: list[str]
     word: str
@@ -43,8 +46,8 @@ class Compared:
 class Tuned:
     """What to set for one workload on one machine.
 
-    ``overrides`` are on top of ``typed``; ``for_diffusers`` are those of the fastest candidate of
-    PyTorch's networks.
+    ``overrides`` come on top of ``typed``; ``for_diffusers`` are those of the fastest candidate
+    that can be written as lines for diffusers.
     """
 
     date: str
@@ -57,7 +60,7 @@ class Tuned:
 
 
 def workload_of(config: Config) -> dict[str, Any]:
-    """What an answer is of: the model and the size of what a UNet call computes."""
+    """What an answer applies to: the model, and the image and batch size of a UNet call."""
     workload = config.workload
     return {
         "model_version": config.model_version.name,
@@ -68,6 +71,7 @@ def workload_of(config: Config) -> dict[str, Any]:
 
 
 def name_workload(workload: Mapping[str, Any]) -> str:
+    """A workload in words, for messages."""
     return (
         f"{workload['model_version']} at {workload['width']}x{workload['height']} pixels, batch "
         f"size {workload['batch_size']}"
@@ -75,7 +79,7 @@ def name_workload(workload: Mapping[str, Any]) -> str:
 
 
 def write_answer(folder: Path, answer: Tuned) -> Path:
-    """Raises OSError."""
+    """Write the answer into ``folder`` and return its path. Raises OSError."""
     data = {"kind": KIND, "schema_version": SCHEMA_VERSION, **dataclasses.asdict(answer)}
     path = folder / FILE
     write_atomically(path, json.dumps(data, indent=1, allow_nan=False) + "\n")
@@ -83,7 +87,7 @@ def write_answer(folder: Path, answer: Tuned) -> Path:
 
 
 def read_answer(path: Path) -> Tuned:
-    """Raises ConfigError, naming the file, if it is not an answer."""
+    """Read an answer. Raises ConfigError, naming the file, if it is not an answer."""
     try:
         data = read_json(path, _LARGEST)
     except OSError as error:
@@ -106,16 +110,16 @@ def read_answer(path: Path) -> Tuned:
 
 
 def _is_switch(override: Any, names: Collection[str]) -> bool:
-    """Whether it sets what a switch may set, to a plain word.
+    """Whether ``override`` sets one of ``names`` to a plain word.
 
-    A file from elsewhere does not say which program runs, or which file is read or written.
+    So a file from elsewhere cannot choose a program to run or a file to read or write.
     """
     found = _SWITCH.fullmatch(override) if isinstance(override, str) else None
     return found is not None and found["name"] in names
 
 
 def find_answers(root: Path = ROOT) -> Iterator[tuple[Path, Tuned]]:
-    """All answers below ``root`` that can be used, the newest first."""
+    """All usable answers below ``root``, newest first."""
     found = []
     for path in root.glob(f"*/{FILE}"):
         try:
@@ -128,7 +132,7 @@ def find_answers(root: Path = ROOT) -> Iterator[tuple[Path, Tuned]]:
 def newest_for(
     workload: Mapping[str, Any], machine: Mapping[str, Any], root: Path = ROOT
 ) -> Tuned | None:
-    """The newest answer for this workload on such a device, with whatever versions."""
+    """The newest answer for this workload on such a device, whatever its versions; or ``None``."""
     return next(
         (
             answer
@@ -141,9 +145,10 @@ def newest_for(
 
 
 def known(number: float) -> float | None:
-    """For JSON, which has no NaN."""
+    """``number``, or ``None`` if it is NaN or infinite, which JSON cannot store."""
     return number if math.isfinite(number) else None
 
 
 def names_of_workloads(answers: Sequence[Tuned]) -> str:
+    """The workloads of ``answers`` in words, each once."""
     return "; ".join(dict.fromkeys(name_workload(answer.workload) for answer in answers))

@@ -1,4 +1,4 @@
-"""Candidates of a race: overrides on top of the workload, composed and checked as cells are."""
+"""Candidates of a race: overrides on top of the workload, composed and checked like cells."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ from sd_bench.execution.cell import Cell
 from sd_bench.execution.pinning import pinned
 from sd_bench.execution.plan import PlannedCell, make_plan
 
-#: What the workload alone is called.
+#: The label of the workload without overrides.
 DEFAULT = "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """``overrides`` are those on top of the workload's; ``reason`` is why it cannot run here."""
+    """A candidate: ``overrides`` on top of the workload's.
+
+    ``reason`` is why it cannot run here, ``None`` if it can. ``planned`` is ``None`` if the
+    overrides do not compose.
+    """
 
     overrides: tuple[str, ...]
     planned: PlannedCell | None
@@ -44,11 +48,12 @@ class Candidate:
 
 
 def name_overrides(overrides: Sequence[str]) -> str:
+    """The label of a candidate with these overrides."""
     return " ".join(overrides) or DEFAULT
 
 
 class Candidates:
-    """Makes the candidates of one workload, each with its own folder in ``folder``."""
+    """Makes the candidates of one workload, each with a separate folder in ``folder``."""
 
     def __init__(self, typed: Sequence[str], folder: Path) -> None:
         self._typed = tuple(typed)
@@ -56,13 +61,14 @@ class Candidates:
         self._made: dict[tuple[str, ...], Candidate] = {}
 
     def default(self) -> Candidate:
-        """The workload alone. Raises ConfigError, or Hydra's errors, where it cannot run."""
+        """The workload without overrides. Raises ConfigError or Hydra's errors if it cannot run."""
         found = self._plan(())
         if found.reason is not None:
             raise ConfigError(f"the default cannot run here: {found.reason}")
         return Candidate(overrides=(), planned=found, reason=None)
 
     def make(self, overrides: tuple[str, ...]) -> Candidate:
+        """The candidate with these overrides, composed and checked only once."""
         if overrides not in self._made:
             self._made[overrides] = self._make(overrides)
         return self._made[overrides]

@@ -1,4 +1,4 @@
-"""A choice as lines for a user of diffusers: what to run before and around a pipeline."""
+"""Write a choice as Python code for a diffusers pipeline."""
 
 from __future__ import annotations
 
@@ -17,17 +17,16 @@ _SWITCHES = {
     "flash": "enable_flash_sdp",
     "cudnn": "enable_cudnn_sdp",
 }
-#: Whose choices are those of PyTorch's networks.
+#: The implementations whose choices can be written, if the optimizations can.
 _WRITABLE = (OUR_IMPLEMENTATION, "diffusers")
-#: What computes attention where scaled_dot_product_attention does not.
+#: diffusers' attention processor of each backend that is not scaled_dot_product_attention.
 _PROCESSORS = {"original": "AttnProcessor"}
 
 
 def write_lines(config: Config) -> list[str]:
-    """A function ``tuned(pipe)`` that gives the pipeline back with the choices of ``config``.
+    """The lines of a function ``tuned(pipe)``, which applies the choices of ``config`` to ``pipe``.
 
-    ``config`` is a cell of PyTorch's networks. Variables of the environment that a process must
-    begin with stand in a comment at the top.
+    Environment variables that must be set when the process starts are in a comment at the top.
     """
     return [*_variables(config), *_imports(config), "def tuned(pipe):", *_body(config)]
 
@@ -101,6 +100,6 @@ def _compiling(config: Config) -> Iterator[str]:
 
 
 def can_be_written(config: Config) -> bool:
-    """Whether lines for diffusers can do all that ``config`` says."""
+    """Whether lines for diffusers can express all choices of ``config``."""
     own = {*OF_OUR_NETWORKS, "cuda_graph"}
     return config.implementation.name in _WRITABLE and own.isdisjoint(config.optimizations.names)

@@ -1,7 +1,7 @@
-"""Who leaves the race: the rule that all verdicts follow, on turns instead of rounds.
+"""Decide which candidates leave the race, by the rule of all verdicts, on turns instead of rounds.
 
-That is an estimate, and no verdict: all turns of a candidate come from one process, and what is
-luck of that process (where its memory lies) is in all of them. The final has fresh rounds.
+This gives an estimate, not a verdict: all turns of a candidate come from one process, and its luck
+(such as where its memory is) affects them all. The final has rounds in fresh processes.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ LAST_LOOK = _LOOKS.looks[-1]
 def judge_units(
     row: Row, base: Row, family: int, images: int, batch_size: int, is_last: bool = False
 ) -> Row:
-    """``row`` with what its turns say; ``family`` candidates were begun on top of the base.
+    """``row`` with the estimate from its turns and its status.
 
-    In if it is faster at a look, and pays within ``images`` where it compiles; out if it is slower
-    or the same, or not decided when the race ``is_last`` looked at.
+    The candidate is in if it is faster at a look and, if it compiles, saves the time to compile
+    within ``images`` images. It is out if it is slower or the same, or still undecided at the last
+    look or the race's end (``is_last``). ``family`` candidates were started on top of the base.
     """
     turns = len(row.units)
     if turns not in _LOOKS.looks and not is_last:
@@ -65,7 +66,10 @@ def _estimated(row: Row, base: Row, judgement: Judgement) -> Row:
 
 
 def _with_break_even(row: Row, base: Row, images: int, batch_size: int) -> Row:
-    """In, unless what it compiles longer than its base takes more images to be won back."""
+    """``row`` with its break-even; out if compiling takes more than ``images`` images to pay off.
+
+    Only the compile time beyond that of its base counts.
+    """
     assert row.call_s is not None
     assert row.compile_s is not None
     assert row.speedup is not None
@@ -73,16 +77,17 @@ def _with_break_even(row: Row, base: Row, images: int, batch_size: int) -> Row:
     needed = max(0.0, row.compile_s - (base.compile_s or 0.0)) / saved_s
     row = replace(row, break_even_images=needed)
     if needed > images:
-        return replace(row, status=OUT, reason=f"pays after {needed:.0f} images, images={images}")
+        reason = f"pays off after {needed:.0f} images, images={images}"
+        return replace(row, status=OUT, reason=reason)
     return replace(row, status=IN)
 
 
 def why_another_picture(
     row: Row, candidate: Candidate, base_row: Row, base: Candidate
 ) -> str | None:
-    """Why a candidate's UNet call does not predict what its base's does, or ``None``.
+    """Why a candidate's UNet call counts as different from its base's, or ``None`` if it does not.
 
-    Told from sketches: it has to be farther than their error.
+    The distance is known from sketches only, so it must exceed the tolerance by their error.
     """
     if len(row.sketch) != len(base_row.sketch):
         return None
@@ -91,6 +96,6 @@ def why_another_picture(
     if distance <= (1 + SKETCH_ERROR) * allowed:
         return None
     return (
-        f"draws another picture: its UNet call differs by {100 * distance:.2g} %, and "
-        f"{100 * allowed:g} % are allowed"
+        f"draws a different picture: its UNet call differs by {100 * distance:.2g} %, at most "
+        f"{100 * allowed:g} % allowed"
     )

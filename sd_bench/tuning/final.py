@@ -1,4 +1,4 @@
-"""The final: the last two, the default and diffusers as documented, in rounds by the protocol."""
+"""The final: the best two, the default and diffusers as documented, in rounds by the protocol."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from sd_bench.verdicts.comparisons import Comparison, Difference, Sides, judge_s
 from sd_bench.verdicts.judgement import DEFAULT_MARGIN
 from sd_bench.verdicts.planned_looks import PlannedLooks
 
-#: What rules a rival out that has it against the default: another picture, or no gain.
+#: The words that rule out a rival against the default: no claim is possible, or there is no gain.
 _NO_GAIN = (NO_CLAIM, "slower", "same")
 
 
@@ -33,7 +33,8 @@ _NO_GAIN = (NO_CLAIM, "slower", "same")
 class Versus:
     """The choice against another finalist: the verdict's word, and the sentence about it.
 
-    ``speedup`` is that of the choice with its 95 % interval, NaN without a comparison.
+    ``speedup`` is that of the choice, with the 95 % interval ``low`` to ``high``; all are NaN
+    without a comparison.
     """
 
     against: tuple[str, ...]
@@ -47,9 +48,9 @@ class Versus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinalResult:
-    """What the final has come to: the ``choice``, and it against the others.
+    """The final's result: the overrides of the ``choice``, and how it compares with the others.
 
-    ``runtimes_s`` are the typical seconds per iteration by finalist.
+    ``runtimes_s`` are the typical runtimes in seconds by finalist. ``failed``: a round failed.
     """
 
     choice: tuple[str, ...]
@@ -59,7 +60,7 @@ class FinalResult:
 
 
 class FinalWatcher(Watcher, Protocol):
-    """A sweep's watcher that keeps what the sweep has ended with."""
+    """A sweep's watcher that keeps the sweep's looks, plan and records."""
 
     looks: SweepLooks | None
     plan: list[PlannedCell]
@@ -67,9 +68,9 @@ class FinalWatcher(Watcher, Protocol):
 
 
 def run_final(lined_up: LineUp, folder: Path, left_s: float, watcher: FinalWatcher) -> None:
-    """Measure what is missing of the final in ``folder``; ``watcher`` keeps what comes of it.
+    """Measure the missing rounds of the final in ``folder``; ``watcher`` keeps the results.
 
-    Raises what a sweep raises.
+    Raises the errors of a sweep.
     """
     resumes = is_sweep(folder)
     budget_s = left_s + (_measured_s(folder) if resumes else 0.0)
@@ -93,11 +94,11 @@ def run_final(lined_up: LineUp, folder: Path, left_s: float, watcher: FinalWatch
                 sweep_folder=folder,
             )
         )
-    run_sweep(cells, watcher, folder, arguments=[])  # only a tune can compose these cells again
+    run_sweep(cells, watcher, folder, arguments=[])  # only a tune can recompose these cells
 
 
 def _measured_s(folder: Path) -> float:
-    """How long the workers of the final's rounds have lived so far."""
+    """The total seconds that the workers of the final's rounds have run so far."""
     total_s = 0.0
     for path in find_records(folder):
         try:
@@ -109,14 +110,14 @@ def _measured_s(folder: Path) -> float:
 
 
 def judge_final(lined_up: LineUp, watcher: FinalWatcher) -> FinalResult:
-    """The verdicts of the choice against the others, all judged as one family.
+    """Make the choice, and judge it against the others, as one family of comparisons.
 
-    The first rival is taken unless the second is faster by verdict. So both against all others are
-    in the family, whichever is taken.
+    The choice is the first rival, unless the second is faster by verdict. The family therefore
+    includes both rivals against all others. Raises ConfigError if no finalist has times.
     """
     looks, plan, records = watcher.looks, watcher.plan, watcher.records
     if looks is None:
-        raise ConfigError("the final came to nothing")
+        raise ConfigError("the final has no result")
     cells = _by_index(looks, records)
     measured = [index for index, cell in cells.items() if cell.is_measured]
     order = list(range(len(lined_up.finalists)))
@@ -145,7 +146,7 @@ def judge_final(lined_up: LineUp, watcher: FinalWatcher) -> FinalResult:
 
 
 def _family(lined_up: LineUp) -> int:
-    """How many comparisons there are of any rival with all others."""
+    """The number of comparisons of each rival with all others."""
     others = len(lined_up.finalists) - 1
     return max(1, sum(others - at for at in range(len(lined_up.rivals))))
 
@@ -156,8 +157,10 @@ def _choose(
     measured: Sequence[int],
     compare: Callable[[int, int], Versus],
 ) -> int | None:
-    """The first rival that is not known to be no gain over the default, or the second if it is
-    faster; else the default.
+    """The index of the choice, or ``None`` if nothing was measured.
+
+    It is the first rival that may be faster than the default, or the second such rival if it is
+    faster than the first; otherwise the default.
     """
 
     def may_gain(index: int) -> bool:
@@ -177,7 +180,7 @@ def _why_none(records: Sequence[Sequence[Record]]) -> str:
 
 
 def _by_index(looks: SweepLooks, records: Sequence[Sequence[Record]]) -> dict[int, VerdictCell]:
-    """The cells of the final's rounds by their place; of several environments the first."""
+    """The final's cells by index; if one ran in several environments, the first measured one."""
     found: dict[int, VerdictCell] = {}
     for cell in pool_records(record for of_cell in records for record in of_cell):
         for index in looks.indices_of(cell):
@@ -189,7 +192,7 @@ def _by_index(looks: SweepLooks, records: Sequence[Sequence[Record]]) -> dict[in
 def _judge(
     pairs: Sequence[tuple[VerdictCell, VerdictCell]], looks: SweepLooks, family: int
 ) -> list[Difference | None]:
-    """Each cell against its baseline, at the looks that the final was planned with."""
+    """The difference of each cell from its baseline, at the looks that the final planned."""
     planned = None
     if looks.plan is not None:
         planned = PlannedLooks(looks.plan, family, None, DEFAULT_MARGIN)

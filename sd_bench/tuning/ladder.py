@@ -1,4 +1,4 @@
-"""The ladder of switches: what is tried, in which order, on which kind of device."""
+"""The ladder of switches: what is tried, in which order, on which kinds of device."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sd_bench.capabilities.implementations import list_implementations
 from sd_bench.command_lines import name_of
 from sd_bench.paths import CONF_DIR
 
-#: Where the ladder is kept, in conf/.
+#: The ladder's file in conf/.
 FILE = "tune.yaml"
 _ANY = "any"
 _EVERY = "implementation=*"
@@ -35,8 +35,7 @@ class _File:
 class Rung:
     """Overrides that are tried together.
 
-    ``is_alone`` says that they are on top of the defaults, and that nothing is tried on top of
-    them.
+    ``is_alone``: they are tried on top of the defaults, and nothing is tried on top of them.
     """
 
     overrides: tuple[str, ...]
@@ -44,19 +43,20 @@ class Rung:
 
     @property
     def names(self) -> frozenset[str]:
+        """The names of the settings that the overrides change."""
         return frozenset(map(name_of, self.overrides))
 
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """The switches for one kind of device, and the workload where none is typed."""
+    """The switches for one kind of device, and the workload to use if none is typed."""
 
     rungs: tuple[Rung, ...]
     workload: tuple[str, ...]
 
 
 def read_ladder(kind: str) -> Ladder:
-    """What conf/tune.yaml has for a device of this kind. Raises OmegaConf's errors."""
+    """The ladder in conf/tune.yaml for a ``kind`` of device. Raises OmegaConf's errors."""
     file = _read()
     installed = [name for name in list_implementations() if name not in file.not_raced]
     rungs = (
@@ -69,7 +69,7 @@ def read_ladder(kind: str) -> Ladder:
 
 
 def names_of_switches() -> frozenset[str]:
-    """What any line sets, whatever the device: all that an answer may name."""
+    """The names of everything that the ladder sets on any device, which an answer may set."""
     return frozenset(name_of(override) for line in _read().ladder for override in line.set.split())
 
 
@@ -93,6 +93,6 @@ def _written_out(overrides: Sequence[str], installed: Sequence[str]) -> Iterator
 
 
 def put_on_top(overrides: Sequence[str], further: Sequence[str]) -> tuple[str, ...]:
-    """``overrides`` with ``further``; what both of them set is as the latter say."""
+    """``overrides`` combined with ``further``, which win where both set the same name."""
     both = {name_of(override): override for override in (*overrides, *further)}
     return tuple(both.values())

@@ -1,4 +1,4 @@
-"""Who is in the final, and how many rounds each gets in the time that is left."""
+"""Decide who is in the final, and how many rounds fit into the time that is left."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from dataclasses import dataclass
 from sd_bench.tuning.candidates import Candidate, Candidates
 from sd_bench.tuning.rows import Row
 
-#: What people find when they look up how diffusers is made fast.
+#: diffusers with the settings that its own documentation recommends for speed.
 DOCUMENTED = ("implementation=diffusers_documented",)
-#: Rounds of each finalist: as many as fit between these, by the costs that the race has found.
+#: The fewest and most rounds of each finalist; as many as fit, by the times of the race.
 _FEWEST, _MOST = 6, 10
-#: Of how many the choice is one.
+#: How many candidates compete to be the choice.
 _RIVALS = 2
-#: Estimated costs are taken to be so much larger, and so much is taken for the start of it all.
+#: A safety factor on estimated costs, and the seconds allowed for starting the final.
 _CAUTION, _START_S = 1.1, 20.0
-#: What compiling with the most tuning takes, as a multiple of what was compiled; and of a start
-#: where nothing was.
+#: The expected time of compiling with the most tuning, as a multiple of the slowest start that
+#: compiled; or, if none did, of the default's start.
 _AS_COMPILED, _AS_STARTED = 1.3, 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finalist:
-    """A candidate in the final; ``round_s`` is what a round of it is expected to take."""
+    """A candidate in the final; ``round_s`` is the expected seconds of one of its rounds."""
 
     candidate: Candidate
     round_s: float
@@ -32,10 +32,10 @@ class Finalist:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineUp:
-    """Who is in the final, how many rounds each gets, and who is not, with the reason.
+    """Who is in the final with how many rounds, and who is ``left_out``, with the reason.
 
-    ``rivals`` are the one or two of which one is the choice, the faster one so far first.
-    ``least_s`` is what the fewest rounds of all are expected to take.
+    ``rivals`` are the indices of the one or two that compete to be the choice, the faster in the
+    race first. ``least_s`` is the expected seconds of the final with the fewest rounds.
     """
 
     finalists: tuple[Finalist, ...]
@@ -48,10 +48,10 @@ class LineUp:
 def line_up(
     worth: Sequence[Row], rows: Sequence[Row], candidates: Candidates, left_s: float, spent_s: float
 ) -> LineUp:
-    """Who can have enough rounds for verdicts in ``left_s`` seconds, beside the default.
+    """The default, and the candidates that can have enough rounds for verdicts in ``left_s``.
 
-    ``worth`` are the rows that are worth a final, the fastest first; ``spent_s`` is what the race
-    took. Where nothing fits, the fastest and the default are in all the same.
+    ``worth`` are the rows that deserve a final, fastest first; ``spent_s`` is the seconds that the
+    race took. Even if nothing fits, the fastest and the default are in.
     """
     fixed = candidates.default().config.protocol.rounds
     fewest = fixed or _FEWEST

@@ -1,4 +1,4 @@
-"""Which machine a tune is of, with its versions, and how much memory is free there (no torch)."""
+"""The machine of a tune, its versions, and its free memory, found without importing torch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ROOT = Path("/")
 
 
 def describe_device(config: Config) -> dict[str, Any]:
-    """The device that a cell runs on, and the number of processors beside it."""
+    """The name of the device that a cell runs on, and the number of processors."""
     devices = matching_devices(config.gpu)
     has_own = hasattr(os, "sched_getaffinity")
     return {
@@ -49,9 +49,9 @@ def _version(package: str) -> str | None:
 
 
 def free_bytes(meminfo: Path = _MEMINFO, root: Path = _ROOT) -> int | None:
-    """Host memory that further processes may take, by the system and by the control groups.
+    """Bytes of host memory left for further processes, by the system and by control groups.
 
-    ``None`` where it is not reported.
+    ``None`` where neither reports it.
     """
     known = [_available(meminfo), *(_left_in(group) for group in cpu_groups(root))]
     return min((each for each in known if each is not None), default=None)
@@ -66,7 +66,7 @@ def _available(meminfo: Path) -> int | None:
 
 
 def _left_in(group: Path) -> int | None:
-    """What a control group of the second version has left; what its cache takes it can give."""
+    """Bytes left in a control group (version 2); its reclaimable file cache counts as free."""
     with suppress(OSError, ValueError):
         limit = int((group / "memory.max").read_text())
         used = int((group / "memory.current").read_text())

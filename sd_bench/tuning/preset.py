@@ -1,4 +1,4 @@
-"""``preset=tuned``: a cell's overrides with those of the newest answer for it."""
+"""``preset=tuned``: add the overrides of the newest answer for a cell's workload."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from sd_bench.tuning.answers import (
 from sd_bench.tuning.machine import describe_device
 
 _NAME = "preset=tuned"
-#: What of an answer a preset's bundle names; of the group optimizations those that are on.
+#: The axes of an answer that go into a preset's bundle, besides the enabled optimizations.
 _AXES = ("implementation", "attention", "compile", "precision")
 _GROUP = "optimizations"
 
 
 def with_tuned(overrides: Sequence[str], compose: Callable[[Sequence[str]], Config]) -> list[str]:
-    """``overrides`` as they are, or with those of the answer, of which what is typed wins.
+    """``overrides``, and if they contain ``preset=tuned``, those of the answer; typed ones win.
 
-    ``compose`` makes a cell of overrides. Raises ConfigError where there is no answer for the cell.
+    ``compose`` makes a cell's configuration from overrides. Raises ConfigError if there is no
+    answer for the cell.
     """
     if not any(override.replace("'", "") == _NAME for override in overrides):
         return list(overrides)
@@ -41,7 +42,7 @@ def with_tuned(overrides: Sequence[str], compose: Callable[[Sequence[str]], Conf
 
 
 def _bundle(found: Sequence[str]) -> Iterator[str]:
-    """The answer's choices as the preset's bundle, so that a departure from them has a name."""
+    """The answer's choices as overrides of the preset's bundle, so that changes to them show."""
     values = {name_of(override): override.partition("=")[2] for override in found}
     bundle = {axis: values[axis] for axis in _AXES if axis in values}
     on = [name for name in vars(OptimizationsConfig()) if values.get(f"{_GROUP}.{name}") == "true"]

@@ -1,4 +1,4 @@
-"""The processes of a race: those that live, what they took to be ready, and room for more."""
+"""The processes of a race: which are alive, how long they took to start, and room for more."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from sd_bench.tuning.candidates import Candidate
 from sd_bench.tuning.machine import free_bytes
 from sd_bench.tuning.timing_process import CandidateLostError, Ready, TimingProcess
 
-#: So many times its expected time a process may take to answer, and at least so long.
+#: How long a process may take to answer: a multiple of the expected time, and at least this long.
 _PATIENCE, _LEAST_PATIENCE_S = 20.0, 60.0
-#: What further processes need, as a multiple of the largest so far.
+#: The memory that a further process needs, as a multiple of the largest so far.
 _ROOM = 1.2
 #: The overrides that name a candidate.
 Overrides = tuple[str, ...]
 
 
 class Processes:
-    """A context which no process outlives.
+    """A context that ends all its processes when it is left.
 
-    ``slot_of`` keeps other commands of this machine away while something computes. ``ready`` is of
-    all that were ever begun.
+    ``slot_of`` keeps other commands on this machine waiting while a process computes. ``ready``
+    also holds processes that have ended.
     """
 
     def __init__(self, slot_of: Callable[[Config], AbstractContextManager[Slot]]) -> None:
@@ -46,10 +46,11 @@ class Processes:
 
     @property
     def live(self) -> set[Overrides]:
+        """The candidates whose processes are alive."""
         return set(self._processes)
 
     def start(self, candidate: Candidate, limit_s: float) -> Ready:
-        """Begin a process and wait until it is ready. Raises CandidateLostError."""
+        """Start a process and wait until it is ready. Raises CandidateLostError."""
         with self._slot_of(candidate.config) as slot:
             process = TimingProcess(candidate, slot)
             try:
@@ -62,13 +63,17 @@ class Processes:
         return ready
 
     def close_all_but(self, kept: Overrides) -> None:
+        """End all processes but that of ``kept``."""
         for overrides in self.live - {kept}:
             self._close(overrides)
 
     def time_each(
         self, order: Sequence[Overrides], calls: int, config: Config
     ) -> tuple[dict[Overrides, float], dict[Overrides, CandidateLostError]]:
-        """Seconds per UNet call of each, one after another, and those that were lost."""
+        """Time ``calls`` UNet calls of each candidate in ``order``.
+
+        Returns the seconds per call, and the candidates whose processes were lost.
+        """
         seconds, lost = {}, {}
         with self._slot_of(config):
             for overrides in order:
@@ -82,7 +87,7 @@ class Processes:
         return seconds, lost
 
     def why_no_room(self) -> str | None:
-        """Why no further process fits into memory beside those that live, or ``None``."""
+        """Why no further process fits into memory beside those alive, or ``None`` if one does."""
         of_device = [ready for ready in self.ready.values() if ready.device_peak is not None]
         if of_device and (left := of_device[-1].device_free) is not None:
             needed_there = _ROOM * max(ready.device_peak or 0 for ready in of_device)
@@ -98,4 +103,4 @@ class Processes:
 
 
 def _no_room(needed: float, free: float, kind: str) -> str:
-    return f"needs about {needed / 1e9:.1f} GB of {kind}, and {free / 1e9:.1f} GB are free"
+    return f"needs about {needed / 1e9:.1f} GB of {kind}, but only {free / 1e9:.1f} GB are free"

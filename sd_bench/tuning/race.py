@@ -1,7 +1,7 @@
 """The race: candidates on top of the fastest so far, in long-lived processes timed in turn.
 
-Never more than one process computes. What is not faster by the rule that all verdicts follow is
-dropped; what is becomes the base of the next candidates.
+Only one process computes at a time. A candidate that is not faster by the rule of all verdicts is
+dropped; a faster one becomes the base of the next candidates.
 """
 
 from __future__ import annotations
@@ -32,17 +32,18 @@ from sd_bench.tuning.timing_process import CandidateLostError, Ready
 
 #: Candidates that are tried on top of one base at a time.
 _AT_ONCE = 2
-#: A turn lasts at least so long, so that short calls are timed several times in a row.
+#: The shortest turn in seconds: several short calls are timed in a row to fill it.
 _TURN_S = 0.3
 _MOST_CALLS = 200
-#: A candidate that is not ready after so many times what the default took, and so long, hangs.
+#: A candidate counts as hanging if it is not ready after this multiple of the default's time, and
+#: at least this many seconds.
 _TIMES_AS_LONG, _LEAST_START_S = 40.0, 120.0
-#: Turns before anything can be decided: a candidate without time for them is not started.
+#: The fewest turns that can decide anything; a candidate without time for them is not started.
 _FEWEST_TURNS = 6
 
 
 class RaceWatcher(Protocol):
-    """Called with what happens to the candidates; never while a call is timed."""
+    """Told about changes of candidates' rows and warnings, never while a call is timed."""
 
     def changed(self, row: Row) -> None: ...
 
@@ -51,11 +52,12 @@ class RaceWatcher(Protocol):
 
 @dataclass(slots=True)
 class Race:
-    """``rows`` are those of an earlier race of the same workload, and get those of this one.
+    """One race over the ``rungs`` of a ladder.
 
-    All on the monotonic clock: at the ``deadline`` nothing more is begun, at ``patience_end`` the
-    start of a candidate is given up, and at the ``end`` even that of the default. A compiled
-    candidate must pay within ``images``. ``save`` is called after each candidate.
+    ``rows`` are those of an earlier race of the same workload; this race adds its own. Times are on
+    the monotonic clock: after ``deadline`` nothing is started, at ``patience_end`` a candidate that
+    is still starting is given up, at ``end`` even the default. A compiled candidate must pay off
+    within ``images`` images. ``save`` is called with all rows after each candidate.
     """
 
     candidates: Candidates
@@ -74,14 +76,14 @@ class Race:
 
     @property
     def listed(self) -> list[Row]:
-        """The rows so far, in their order."""
+        """The rows so far, in order."""
         return list(self._listed)
 
     def run(self) -> list[Row]:
-        """Climb the ladder; gives the rows of all candidates in their order.
+        """Try all rungs, and return the rows of all candidates in order.
 
-        Raises ConfigError where there is nothing to choose between, or where the default cannot be
-        timed or has no time.
+        Raises ConfigError if there is nothing to choose between, or if the default cannot be timed
+        or does not fit into the budget.
         """
         default = self.candidates.default()
         self._check_choice(default)
@@ -108,12 +110,12 @@ class Race:
             if candidate.reason is None and candidate.hash != default.hash:
                 return
         raise ConfigError(
-            "nothing to choose between: every switch of conf/tune.yaml is given, is the default "
-            "already or cannot run here; leave out some of what is given"
+            "nothing to choose between: every switch in conf/tune.yaml is set on the command line, "
+            "is already the default or cannot run here; set fewer of them"
         )
 
     def _typed_in(self, rung: Rung) -> list[str]:
-        """What of a rung is not up for a change: what is typed, and all of a group that is."""
+        """The typed names, settings or whole groups, that a rung would change."""
         return sorted(
             typed
             for typed in self.typed_names
@@ -139,7 +141,7 @@ class Race:
         return row
 
     def _take(self, queue: deque[Rung], base: Candidate) -> list[tuple[Rung, Candidate]]:
-        """The next candidates to be timed; those that cannot be are rows at once."""
+        """The next candidates to time; those that cannot be timed get their rows at once."""
         batch: list[tuple[Rung, Candidate]] = []
         while queue and len(batch) < _AT_ONCE:
             rung = queue.popleft()
@@ -147,7 +149,7 @@ class Race:
             candidate = self.candidates.make(put_on_top(on, rung.overrides))
             row = Row(overrides=candidate.overrides, base=base.overrides, is_alone=rung.is_alone)
             if typed := self._typed_in(rung):
-                reason = f"{', '.join(typed)} is typed"
+                reason = f"set on the command line: {', '.join(typed)}"
                 self._keep(replace(row, status=NOT_TRIED, reason=reason))
             elif candidate.reason is not None:
                 self._keep(replace(row, status="unsupported", reason=candidate.reason))
@@ -159,7 +161,10 @@ class Race:
     def _race(
         self, base: Candidate, base_row: Row, batch: Sequence[tuple[Rung, Candidate]]
     ) -> tuple[list[tuple[Rung, Candidate, Row]], list[Rung]]:
-        """Those that may be the next base, the fastest first; and those that wait for memory."""
+        """Time a batch of candidates on top of ``base``.
+
+        Returns those that may be the next base, fastest first, and those that wait for memory.
+        """
         rows = []
         for rung, candidate in batch:
             blank = Row(overrides=candidate.overrides, base=base.overrides, is_alone=rung.is_alone)
@@ -217,7 +222,7 @@ class Race:
             raise ConfigError(_why_no_default(base, error)) from None
 
     def _begin(self, candidate: Candidate, row: Row, base: Candidate, base_row: Row) -> Row:
-        """The candidate's process, ready; or the row that says why there is none."""
+        """Start the candidate's process; the row says whether it races, or why it does not."""
         if self._is_too_late(base_row, candidate):
             return replace(row, status=NOT_TRIED, reason="no time left in the budget")
         if (why := self.processes.why_no_room()) is not None:
@@ -241,9 +246,9 @@ class Race:
         return racing
 
     def _is_too_late(self, base_row: Row, candidate: Candidate) -> bool:
-        """Whether its start and the fewest turns would, by what is known, end after the deadline.
+        """Whether a candidate's start and fewest turns would probably end after the deadline.
 
-        A candidate that compiles takes as long as the quickest of those that have.
+        A candidate that compiles is expected to take as long as the quickest that has compiled.
         """
         ready_s = base_row.ready_s or 0.0
         compiling = [
@@ -259,7 +264,10 @@ class Race:
     def _take_turns(
         self, base: Candidate, base_row: Row, racing: dict[tuple[str, ...], Row]
     ) -> list[Row]:
-        """Time base and candidates in turn until each is decided, or time or turns run out."""
+        """Time base and candidates in turn until each is decided or time or turns run out.
+
+        Returns the final rows of the candidates in ``racing``.
+        """
         ended: list[Row] = []
         family = len(racing)
         calls = _calls_per_turn(self.processes.ready[base.overrides].call_s)

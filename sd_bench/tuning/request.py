@@ -1,4 +1,4 @@
-"""The command line of ``tune``: its own options, and the workload that it is about."""
+"""Read the command line of ``tune``: its own options and the workload."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from sd_bench.errors import ConfigError
 DEFAULT_BUDGET_S = 600.0
 DEFAULT_IMAGES = 1000
 
-#: What says how a sweep is run, or which cells it has: here that is for tune to say.
+#: Settings of a sweep that a tune chooses itself, and what to do instead.
 _NOT_HERE = {
     "protocol.budget": "write budget=10min",
     "dry_run": "the table of a tune says what cannot run, and why",
-    "resume": "the same tune again continues the first",
-    "more_rounds": "the same tune again continues the first",
-    "retry_failed": "the same tune again continues the first",
+    "resume": "run the same tune again to continue it",
+    "more_rounds": "run the same tune again to continue it",
+    "retry_failed": "run the same tune again to continue it",
     "mix_environments": "a tune is for one machine and its versions",
     "experiment": "a tune makes its own cells",
     "num_gpus": "a tune is for one device",
@@ -32,10 +32,11 @@ _NOT_HERE = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """``overrides`` are those of the workload, and choices that are not up for a change.
+    """What a tune was asked for.
 
-    A compiled candidate must pay within ``images``. ``start_from`` is another answer's file,
-    ``write_to`` where the lines for diffusers go.
+    ``overrides`` set the workload, and choices that the tune must not change. A compiled candidate
+    must pay off within ``images`` images. ``start_from`` is the file of another tune's answer,
+    ``write_to`` the file for the lines for diffusers.
     """
 
     overrides: tuple[str, ...]
@@ -46,7 +47,7 @@ class Request:
 
 
 def read_request(arguments: Sequence[str]) -> Request:
-    """What was typed behind ``tune``. Raises ConfigError with one line that says what to do."""
+    """Read what was typed after ``tune``. Raises ConfigError with one line that says what to do."""
     rest, write_to = _take_flag([with_present_names(argument) for argument in arguments])
     own = {"budget": "", "images": "", "start_from": ""}
     overrides = []
@@ -110,7 +111,7 @@ def _budget(written: str) -> float:
 def _images(written: str) -> int:
     if not written.isdecimal() or not 0 < int(written) < 10**12:
         raise ConfigError(
-            f"images={written}: write within how many images compiling must pay off, as in "
-            "images=1000"
+            f"images={written}: write the number of images within which compiling must pay off, as "
+            "in images=1000"
         )
     return int(written)

@@ -1,7 +1,7 @@
-"""What has become of each candidate of a race, and the file in which that is kept.
+"""The rows of a race, one per candidate, and the file that keeps them.
 
-Screening is a kind of record of its own: times of UNet calls in long-lived processes. It lies in a
-file of its own name, which nothing reads as rounds.
+They hold times of UNet calls in long-lived processes, which are not rounds. So they are in a file
+with a different name, which nothing reads as records.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ SCHEMA_VERSION = 1
 FILE = "screening.json"
 _LARGEST = 2**24
 
-#: The workload alone; faster than what it was tried on top of; not faster; without times.
+#: The workload without overrides; faster than its base; not faster.
 BASE, IN, OUT = "default", "in", "out"
-#: Not even begun, and why: another tune may have the time.
+#: Not started; another tune may have the time for it.
 NOT_TRIED = "not tried"
-#: While it is going on.
+#: Statuses during the race.
 WAITING, STARTING, RACING = "waiting", "starting", "racing"
 _TIMED = (BASE, IN, OUT)
 _UNDER_WAY = (WAITING, STARTING, RACING)
@@ -38,10 +38,11 @@ class Row:
     """A candidate: ``overrides`` on top of the workload's, tried against ``base``.
 
     ``status`` is one of the words above, or that of a record without times (unsupported, oom,
-    crashed, timeout, failed, invalid). ``speedup`` with its 95 % interval ``low`` to ``high`` is
-    over the base, ``score`` over the default by all that led there: estimates, no verdicts.
-    ``units`` are the seconds per UNet call of base and candidate, turn by turn, ``sketch`` is of
-    what a call predicts. ``round_s`` is what a round of it takes at least.
+    crashed, timeout, failed, invalid). ``speedup``, with the 95 % interval ``low`` to ``high``, is
+    relative to the base; ``score`` is the product of all speed-ups since the default. They are
+    estimates, not verdicts. ``units`` are the seconds per UNet call of base and candidate in each
+    turn. ``sketch`` is that of a call's prediction. ``break_even_images`` is the number of images
+    after which compiling has paid off.
     """
 
     overrides: tuple[str, ...]
@@ -69,27 +70,29 @@ class Row:
 
     @property
     def is_timed(self) -> bool:
+        """Whether the candidate has times from which its speed-up was estimated."""
         return self.status in _TIMED
 
     @property
     def is_final(self) -> bool:
-        """Whether another tune need not try it again."""
+        """Whether a later tune need not try the candidate again."""
         return self.status not in (*_UNDER_WAY, NOT_TRIED)
 
     @property
     def round_s(self) -> float:
-        """Seconds of a round in a separate process, with conversions already cached."""
+        """The least seconds of a round in a fresh process, with conversions already cached."""
         assert self.ready_s is not None
         assert self.call_s is not None
         return self.ready_s - self.convert_s + (self.num_calls + 1) * self.call_s
 
     @property
     def key(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The base's and the candidate's overrides, which identify the row."""
         return self.base, self.overrides
 
 
 def write_screening(folder: Path, about: dict[str, Any], rows: Iterable[Row]) -> None:
-    """Replace the file in ``folder``. Raises OSError."""
+    """Write the rows, and what they are ``about``, to the file in ``folder``. Raises OSError."""
     data = {
         "kind": KIND,
         "schema_version": SCHEMA_VERSION,
@@ -100,7 +103,7 @@ def write_screening(folder: Path, about: dict[str, Any], rows: Iterable[Row]) ->
 
 
 def read_screening(folder: Path) -> tuple[dict[str, Any], list[Row]] | None:
-    """What the file says it is about, and its rows; ``None`` where it cannot be used."""
+    """What the file in ``folder`` is about, and its rows; ``None`` if it cannot be used."""
     try:
         data = read_json(folder / FILE, _LARGEST)
         if data["kind"] != KIND or data["schema_version"] != SCHEMA_VERSION:
@@ -129,9 +132,9 @@ def _row(data: dict[str, Any]) -> Row:
 
 
 def by_score(rows: Sequence[Row]) -> list[Row]:
-    """Those that are worth a final, the fastest first: what won, then the default.
+    """The rows that deserve a final, fastest first: the default and those that beat their base.
 
-    Where nothing has won, the default and the one that came nearest.
+    If none did, the default and then the candidate that came closest.
     """
     timed = [row for row in rows if row.is_timed and row.score is not None]
     won = [row for row in timed if row.status == IN]

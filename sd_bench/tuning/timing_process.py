@@ -1,6 +1,6 @@
-"""A candidate's process as the race holds it: started once, asked for times, ended in any case.
+"""The race's handle of a candidate's process: start it, request times, and always end it.
 
-Nothing that it answers is trusted: it may say nothing for ever, or anything.
+Its answers are not trusted: the process may hang or answer anything.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from sd_bench.execution.slots import Slot
 from sd_bench.execution.worker_process import worker_environment
 from sd_bench.tuning.candidates import Candidate
 
-#: Bytes of an answer.
+#: The most bytes of an answer.
 _LONGEST_ANSWER = 2**16
 _STATUSES = ("unsupported", "oom", "failed", "invalid")
 
 
 class CandidateLostError(Exception):
-    """A candidate's process has ended, or must be; ``status`` is as of a record."""
+    """A candidate's process has ended or must be ended; ``status`` is one of a record's."""
 
     def __init__(self, status: str, reason: str) -> None:
         super().__init__(reason)
@@ -39,12 +39,13 @@ class CandidateLostError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """What being ready took: seconds of process, first and later UNet calls, and memory.
+    """What a process reports when it is ready: seconds, memory and a sketch of a prediction.
 
-    ``convert_s`` is that part of ``ready_s`` which later processes need not spend again,
-    ``num_calls`` how many UNet calls an image takes, ``sketch`` is of what a call predicts
-    (`sd_bench.measurement.sketches`). ``device_peak`` and ``device_free`` are bytes
-    of a GPU's memory, ``None`` on a CPU.
+    ``ready_s`` is the time since its start; ``convert_s`` is the part that later processes need
+    not spend again, because it is cached. ``num_calls`` is the number of UNet calls per image.
+    ``sketch`` is that of a call's prediction (`sd_bench.measurement.sketches`). ``memory_bytes`` is
+    the process's peak. ``device_peak`` and ``device_free`` are bytes of GPU memory, ``None`` on a
+    CPU.
     """
 
     ready_s: float
@@ -59,7 +60,7 @@ class Ready:
 
 
 class TimingProcess:
-    """``candidate`` in a process in ``slot``; ``close`` it."""
+    """Runs ``candidate`` in a process in ``slot``; call ``close`` at the end."""
 
     def __init__(self, candidate: Candidate, slot: Slot) -> None:
         planned = candidate.planned
@@ -70,7 +71,7 @@ class TimingProcess:
         compiled = self._cell if candidate.is_compiled else None
         environment = worker_environment(self._cell.config, slot, compiled)
         self._answers, answers = os.pipe()
-        self._heard = b""
+        self._received = b""
         self._printed = tempfile.TemporaryFile()  # noqa: SIM115
         try:
             self._process = subprocess.Popen(
@@ -99,7 +100,7 @@ class TimingProcess:
         return self._process.poll() is None
 
     def make_ready(self, limit_s: float) -> Ready:
-        """Build and warm up. Raises CandidateLostError."""
+        """Let the process build and warm up its networks. Raises CandidateLostError."""
         self._ask(to_dict(self._cell.config))
         answer = self._answer(limit_s)
         try:
@@ -115,7 +116,7 @@ class TimingProcess:
             raise CandidateLostError("failed", f"its process answered {answer!r:.100}") from None
 
     def time(self, calls: int, limit_s: float) -> float:
-        """Seconds per UNet call, of so many in a row. Raises CandidateLostError."""
+        """Seconds per UNet call over ``calls`` calls in a row. Raises CandidateLostError."""
         self._ask({"calls": calls})
         answer = self._answer(limit_s)
         seconds = answer.get("call_s")
@@ -124,7 +125,7 @@ class TimingProcess:
         return seconds
 
     def close(self) -> None:
-        """End the process with all that it has started, and remove what it has compiled."""
+        """End the process and all its children, and remove its compile cache."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -146,17 +147,17 @@ class TimingProcess:
 
     def _answer(self, limit_s: float) -> dict[str, Any]:
         until = time.monotonic() + limit_s
-        while b"\n" not in self._heard:
+        while b"\n" not in self._received:
             left_s = until - time.monotonic()
             if left_s <= 0 or not select.select([self._answers], [], [], left_s)[0]:
                 raise CandidateLostError("timeout", f"no answer within {limit_s:.0f} s")
             read = os.read(self._answers, _LONGEST_ANSWER)
-            self._heard += read
+            self._received += read
             if not read:
                 raise self._died()
-            if len(self._heard) > _LONGEST_ANSWER:
-                raise CandidateLostError("failed", "its process answers without end")
-        line, _, self._heard = self._heard.partition(b"\n")
+            if len(self._received) > _LONGEST_ANSWER:
+                raise CandidateLostError("failed", "its process sent an answer that is too long")
+        line, _, self._received = self._received.partition(b"\n")
         try:
             answer = json.loads(line)
         except ValueError:
@@ -171,7 +172,7 @@ class TimingProcess:
         try:
             code = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
-            return CandidateLostError("crashed", "its process closed its answers")
+            return CandidateLostError("crashed", "its process closed the pipe for its answers")
         if code == -signal.SIGKILL:
             return CandidateLostError(
                 "crashed", "killed (SIGKILL), as Linux does when memory runs out"

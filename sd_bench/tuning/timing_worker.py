@@ -1,8 +1,8 @@
 """A candidate's process: ``python -m sd_bench.tuning.timing_worker FD``.
 
-Reads its configuration (a line of JSON) from its standard input, builds the networks, makes them
-ready, and then times as many UNet calls as each further line asks for. It answers in lines of JSON
-on the file descriptor that it is given.
+It reads its configuration (a line of JSON) from standard input, builds the networks and warms them
+up, and then times as many UNet calls as each further line requests. It answers with lines of JSON
+on the file descriptor FD.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from sd_bench.execution.worker import device_of, die_with_parent, is_out_of_memo
 if TYPE_CHECKING:
     import torch
 
-#: Calls before any that is timed in turn: compiled graphs are recorded in the second.
+#: Warm-up calls before the turns: compiled code records CUDA graphs in the second.
 _CALLS_TO_BE_READY = 3
-Tell = Callable[[dict[str, Any]], None]
+Send = Callable[[dict[str, Any]], None]
 
 
-def main(requests: Iterator[str], tell: Tell, began: float) -> None:
-    """Be ready, and time calls until there are no more requests."""
+def main(requests: Iterator[str], send: Send, began: float) -> None:
+    """Build and warm up, then time calls until there are no more requests."""
     try:
         config = from_dict(json.loads(next(requests)))
         _prefer_to_die()
-        _serve(config, requests, tell, began)
-    except Exception as error:  # the launcher makes a row of it
+        _serve(config, requests, send, began)
+    except Exception as error:  # the launcher turns it into a row
         status = "oom" if is_out_of_memory(error) else "failed"
         words = " ".join(str(error).split()) or "no message"
-        tell({"lost": status, "reason": f"{type(error).__name__}: {words}"[:300]})
+        send({"lost": status, "reason": f"{type(error).__name__}: {words}"[:300]})
 
 
-def _serve(config: Config, requests: Iterator[str], tell: Tell, began: float) -> None:
+def _serve(config: Config, requests: Iterator[str], send: Send, began: float) -> None:
     import torch
 
     from sd_bench.implementations.building import build
@@ -54,7 +54,7 @@ def _serve(config: Config, requests: Iterator[str], tell: Tell, began: float) ->
 
     device = device_of(config)
     if (why := _why_not(config, device)) is not None:
-        tell({"lost": "unsupported", "reason": why})
+        send({"lost": "unsupported", "reason": why})
         return
     implementation = build(config, device)
     with implementation.running():
@@ -62,15 +62,15 @@ def _serve(config: Config, requests: Iterator[str], tell: Tell, began: float) ->
         seconds = [timed_call(device, call)[0] for _ in range(_CALLS_TO_BE_READY)]
         prediction = call()
         if not bool(torch.isfinite(prediction).all()):
-            tell({"lost": "invalid", "reason": "its prediction holds NaN or infinity"})
+            send({"lost": "invalid", "reason": "its prediction holds NaN or infinity"})
             return
         calls = implementation.compiled_calls
         if calls is not None and calls.eager_calls:
-            tell({"lost": "invalid", "reason": "torch.compile has left its calls eager"})
+            send({"lost": "invalid", "reason": "torch.compile has left its calls eager"})
             return
         conversion, memory = implementation.conversion, read_memory(device)
         on_gpu = device.type == "cuda"
-        tell(
+        send(
             {
                 "ready_s": time.perf_counter() - began,
                 "first_call_s": seconds[0],
@@ -86,7 +86,7 @@ def _serve(config: Config, requests: Iterator[str], tell: Tell, began: float) ->
         for line in requests:
             count = int(json.loads(line)["calls"])
             total_s, _ = timed_call(device, partial(_repeat, call, count))
-            tell({"call_s": total_s / count})
+            send({"call_s": total_s / count})
 
 
 def _repeat(call: Callable[[], torch.Tensor], count: int) -> None:
@@ -95,7 +95,7 @@ def _repeat(call: Callable[[], torch.Tensor], count: int) -> None:
 
 
 def _why_not(config: Config, device: torch.device) -> str | None:
-    """Why PyTorch cannot run it here, as a round's worker finds out."""
+    """Why PyTorch cannot run the cell here, by the checks of a round's worker; else ``None``."""
     from sd_bench.capabilities.torch_compat import why_no_kernels
     from sd_bench.implementations.precision import compute_dtype
     from sd_bench.networks.attention_probe import why_backend_fails
@@ -111,7 +111,7 @@ def _why_not(config: Config, device: torch.device) -> str | None:
 
 
 def _prefer_to_die() -> None:
-    """Where memory runs out, Linux shall end this process and no other."""
+    """Make Linux end this process first if memory runs out."""
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 
@@ -125,4 +125,4 @@ if __name__ == "__main__":
         os.write(answers, f"{json.dumps(message)}\n".encode())
 
     main(iter(sys.stdin), write, started)
-    os._exit(0)  # as a worker does: taking the interpreter apart costs a second
+    os._exit(0)  # like a round's worker: shutting the interpreter down takes a second

@@ -1,4 +1,4 @@
-"""A whole tune: the race, the final and the answer, in a folder that another tune goes on in."""
+"""A whole tune: the race, the final and the answer, in a folder in which it can be continued."""
 
 from __future__ import annotations
 
@@ -44,24 +44,26 @@ from sd_bench.tuning.rows import FILE, Row, by_score, read_screening, write_scre
 
 #: The share of the budget that the race may take.
 _RACE_SHARE = 0.5
-#: The share after which a candidate that is not ready is dropped.
+#: The share of the budget after which a candidate that is still starting is dropped.
 _PATIENCE_SHARE = 0.6
-#: What sets the size of the workload.
+#: The settings that determine the image size.
 _SIZES = ("scale", "workload.height", "workload.width")
 
 
 class TuneWatcher(RaceWatcher, Protocol):
-    """Called with the progress of a tune."""
+    """Told about the progress of a tune."""
 
-    def begun(self, workload: str, folder: Path, num_known: int) -> None: ...
+    def begun(self, workload: str, folder: Path, num_known: int) -> None:
+        """The tune has started in ``folder``, with ``num_known`` rows from earlier ones."""
 
     def final_begins(self, lined_up: LineUp) -> None: ...
 
-    def final_watcher(self) -> FinalWatcher: ...
+    def final_watcher(self) -> FinalWatcher:
+        """A watcher for the sweep of the final."""
 
 
 class TuneInterrupted(KeyboardInterrupt):
-    """Ctrl-C in a tune; ``rows`` are what the race has found so far, as it stands in its file."""
+    """Ctrl-C during a tune; ``rows`` are the race's results so far, which its file also has."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
         super().__init__()
@@ -70,7 +72,10 @@ class TuneInterrupted(KeyboardInterrupt):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """``for_diffusers`` is the cell whose choices the lines for diffusers have."""
+    """The results of a tune; ``path`` is the answer's file.
+
+    ``for_diffusers`` is the cell whose choices are written as lines for diffusers.
+    """
 
     answer: Tuned
     path: Path
@@ -87,10 +92,10 @@ def run_tune(
     root: Path = ROOT,
     ladder: Ladder | None = None,
 ) -> Outcome:
-    """Race, final and answer, in a folder in ``root``.
+    """Run race and final and write the answer, in a folder in ``root``.
 
-    The ``ladder`` is that of conf/, unless another is given. Raises ConfigError if it cannot be
-    done, TuneInterrupted on Ctrl-C.
+    The default ``ladder`` is the one in conf/. Raises ConfigError if the request cannot be
+    fulfilled, TuneInterrupted on Ctrl-C.
     """
     began = time.monotonic()
     first = Candidates(request.overrides, root).default()
@@ -141,7 +146,7 @@ def run_tune(
 
 @contextmanager
 def _kept_if_used(folder: Path) -> Iterator[None]:
-    """Remove the folder again where nothing came of it."""
+    """Remove ``folder`` again if it has no screening file at the end."""
     try:
         yield
     finally:
@@ -150,7 +155,7 @@ def _kept_if_used(folder: Path) -> Iterator[None]:
 
 
 def _race_s(budget_s: float, known: Sequence[Row], candidates: Candidates) -> float:
-    """How long the race may take: less than its share where it is known what the final takes."""
+    """How many seconds the race may take: its share, or less if the final is known to need more."""
     share_s = _RACE_SHARE * budget_s
     worth = by_score(known)
     if not any(row.overrides for row in worth) or not any(not row.overrides for row in worth):
@@ -160,7 +165,7 @@ def _race_s(budget_s: float, known: Sequence[Row], candidates: Candidates) -> fl
 
 
 def _with_workload(typed: Sequence[str], ladder: Ladder) -> tuple[str, ...]:
-    """What is typed, with the ladder's workload where no size is."""
+    """The typed overrides, with the ladder's workload if they do not set a size."""
     if any(name_of(override) in _SIZES for override in typed):
         return tuple(typed)
     return (*ladder.workload, *typed)
@@ -184,7 +189,7 @@ def _started_from(request: Request) -> Iterator[Rung]:
 
 
 def _folder_for(about: dict[str, Any], root: Path) -> tuple[Path, list[Row]]:
-    """The folder of an earlier tune of the same, with its rows, or a new one. Raises OSError."""
+    """The folder and rows of an earlier tune of the same, or a new folder. Raises OSError."""
     for folder in sorted(root.glob("*/"), reverse=True):
         found = read_screening(folder)
         if found is not None and found[0] == about:
@@ -201,7 +206,7 @@ def _folder_for(about: dict[str, Any], root: Path) -> tuple[Path, list[Row]]:
 
 @contextmanager
 def _slots(config: Config) -> Iterator[Slots]:
-    """Where candidates run, with a folder for what their processes leave behind."""
+    """The slots in which candidates run, with a temporary folder for what they leave behind."""
     slots = slots_for([config])
     with tempfile.TemporaryDirectory(prefix="sd_bench-", ignore_cleanup_errors=True) as temporary:
         slots.add_variables({"TMPDIR": temporary})
@@ -215,7 +220,7 @@ def _reserving(
 
 
 def _hold_final(lined_up: LineUp, folder: Path, left_s: float, watcher: TuneWatcher) -> FinalResult:
-    """In the folder of an earlier final with the same finalists, or in a new one."""
+    """Run the final in the folder of an earlier one with the same finalists, or in a new one."""
     hashes = "-".join(sorted(str(f.candidate.hash)[:6] for f in lined_up.finalists))
     final_watcher = watcher.final_watcher()
     run_final(lined_up, folder.absolute() / f"final-{hashes}", left_s, final_watcher)
@@ -225,7 +230,7 @@ def _hold_final(lined_up: LineUp, folder: Path, left_s: float, watcher: TuneWatc
 def _fastest_written(
     choice: tuple[str, ...], worth: Sequence[Row], candidates: Candidates
 ) -> Candidate:
-    """The choice if it can be written as lines, else the fastest in the race that can."""
+    """The choice if it can be written as lines, else the race's fastest that can, else default."""
     ordered = [choice, *(row.overrides for row in worth), ()]
     made = (candidates.make(overrides) for overrides in ordered)
     return next(c for c in made if can_be_written(c.config) or not c.overrides)

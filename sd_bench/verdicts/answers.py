@@ -1,8 +1,8 @@
 """Answers: one sentence for each comparison, the same on every screen and in every report.
 
-A difference is claimed only where a verdict was reached, the kernels of both sides are proven and
-both draw the same picture. Where one of these is missing, the sentence says so first and names no
-speed-up. A side that names no kernel and whose kernels cannot be seen prevents no claim: the
+A difference is claimed only if there is a verdict, the kernels of both sides are proven and both
+draw the same picture. If one of these is missing, the sentence says so and names no speed-up. A
+side that names no kernel, and whose kernels cannot be seen, does not prevent a claim, but the
 sentence then ends with a remark.
 """
 
@@ -22,10 +22,10 @@ from sd_bench.verdicts.names import name_place
 from sd_bench.verdicts.parity import NO_REFERENCE, Parity
 from sd_bench.verdicts.proofs import ALLOW_A_CLAIM, NO_PROOF, PROVEN, UNPROVEN
 
-#: The words of an answer beside those of verdicts and statuses.
+#: The words of an answer that are neither verdicts nor statuses.
 NO_CLAIM, NO_BASELINE, IS_BASELINE = "no claim", "no baseline", "baseline"
 
-#: What became of a cell without times, by its status.
+#: What happened to a cell without times, by its status.
 _WITHOUT_TIMES = {
     "unsupported": "cannot run here",
     "oom": "ran out of memory",
@@ -35,17 +35,17 @@ _WITHOUT_TIMES = {
     "invalid": "gave no usable times",
 }
 
-#: How the reason begins where a whole table has nothing to compare, and where a baseline failed.
+#: How a reason begins if a whole table has nothing to compare, and if a baseline failed.
 _OF_THE_TABLE, _OF_THE_BASELINE = "no baseline: ", "baseline "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """A comparison, and the facts around it that its sentence needs.
+    """A comparison with the facts that its sentence needs.
 
-    ``name`` and ``baseline_name`` are what people call the two cells ("flash", "math (fp32
-    inside)"), ``place`` is where both stand ("at batch size 4", or empty). The proofs are words of
-    `sd_bench.verdicts.proofs`, and their details those of the rounds' proofs.
+    ``name`` and ``baseline_name`` are the names of the two cells ("flash", "math (fp32 inside)"),
+    ``place`` is what both have in common ("at batch size 4", or empty). The proofs are words of
+    `sd_bench.verdicts.proofs`, and their details are those of the rounds' proofs.
     """
 
     comparison: Comparison
@@ -60,18 +60,18 @@ class Compared:
 
     @property
     def subject(self) -> str:
-        """The cell with its place."""
+        """The cell's name and its place."""
         return f"{self.name} {self.place}".rstrip()
 
     @property
     def both(self) -> str:
-        """The cell, its baseline and their place."""
+        """The names of the cell and its baseline, and their place."""
         return f"{self.name} against {self.baseline_name} {self.place}".rstrip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What must be known of a cell beside its comparison; ``parity`` is with its baseline."""
+    """Facts about a cell that its answer needs; ``parity`` is relative to its baseline."""
 
     name: str
     proof: str
@@ -81,10 +81,10 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The result of a comparison, in one ``sentence``; a measured baseline has none.
+    """The result of a comparison in one ``sentence``, which is empty for a measured baseline.
 
-    ``word`` is that of the verdict (faster, slower, same, unclear, too few rounds), `NO_CLAIM`
-    where times were compared that allow none, `NO_BASELINE`, `IS_BASELINE`, or the status of a
+    ``word`` is that of the verdict (faster, slower, same, unclear, too few rounds), `NO_CLAIM` if
+    times were compared but no claim is allowed, `NO_BASELINE`, `IS_BASELINE`, or the status of a
     cell without times (failed, unsupported, oom, ...).
     """
 
@@ -93,12 +93,12 @@ class Answer:
 
     @property
     def claims_difference(self) -> bool:
-        """Whether it says that one side is faster than the other."""
+        """Whether the answer says that one side is faster than the other."""
         return self.word in ("faster", "slower")
 
 
 def put_together(comparisons: Sequence[Comparison], facts: Mapping[Cell, Facts]) -> list[Compared]:
-    """The comparisons of a table with the ``facts`` of its cells, baselines among them."""
+    """Combine the comparisons of a table with the ``facts`` of its cells, including baselines."""
     cells = [comparison.cell for comparison in comparisons]
     varying = {
         axis for axis in ("machine", *WORKLOAD_AXES) if len({cell[axis] for cell in cells}) > 1
@@ -129,9 +129,9 @@ def _put_together(
 
 
 def answer_all(table: Sequence[Compared]) -> list[Answer]:
-    """The answer of each comparison of a table, in order.
+    """The answer to each comparison of a table, in order.
 
-    A cell without times for the same reason in every place has the same sentence in all of them.
+    A cell that has no times in any place, for the same reason, gets one sentence without a place.
     """
     places: dict[str, set[str]] = defaultdict(set)
     without: dict[tuple[str, str, str], set[str]] = defaultdict(set)
@@ -145,7 +145,7 @@ def answer_all(table: Sequence[Compared]) -> list[Answer]:
 
 
 def list_sentences(answers: Iterable[Answer]) -> list[str]:
-    """The sentences to print: each once, in order."""
+    """The sentences to print, each once, in order."""
     return list(dict.fromkeys(answer.sentence for answer in answers if answer.sentence))
 
 
@@ -176,8 +176,8 @@ def _without_times(compared: Compared, everywhere: bool) -> Answer:
     what = _WITHOUT_TIMES.get(cell.status, cell.status)
     reason = cell.reason.removeprefix(f"{cell.status}: ").rstrip(" .")
     subject = compared.name if everywhere else compared.subject
-    told = f"{subject} {what}: {reason}." if reason else f"{subject} {what}."
-    return Answer(word=cell.status, sentence=told)
+    sentence = f"{subject} {what}: {reason}." if reason else f"{subject} {what}."
+    return Answer(word=cell.status, sentence=sentence)
 
 
 def _without_baseline(compared: Compared) -> str:
@@ -191,7 +191,7 @@ def _without_baseline(compared: Compared) -> str:
 
 
 def _missing(compared: Compared) -> Iterator[str]:
-    """What prevents a claim."""
+    """The reasons that prevent a claim."""
     parity = compared.parity
     if parity.ok is False:
         yield f"they draw different pictures ({_how_different(parity)})"
@@ -211,7 +211,7 @@ def _how_different(parity: Parity) -> str:
 
 
 def _remark(compared: Compared) -> str:
-    """A remark beside a claim: whose kernels cannot be seen, and why."""
+    """A remark on a claim: whose kernels cannot be seen, and why; empty if all can."""
     sides = (
         (compared.name, compared.proof, compared.proof_detail),
         (compared.baseline_name, compared.baseline_proof, compared.baseline_proof_detail),
@@ -231,25 +231,25 @@ def _decided(compared: Compared, difference: Difference, verdict: Verdict) -> st
     place = f" {compared.place}" if compared.place else ""
     if verdict.word == "same":
         assert difference.judgement is not None
-        told = (
+        claim = (
             f"{compared.name} and {compared.baseline_name} are equally fast{place}, within "
             f"{100 * difference.judgement.margin:g} % ({format_factors(low, high)})"
         )
     elif verdict.word == "faster":
         times = format_factor(difference.speedup, low, high)
-        told = (
+        claim = (
             f"{compared.name} is {times} times as fast as {compared.baseline_name}{place}, "
             f"{format_factors(low, high)}"
         )
     else:
         times = format_factor(1 / difference.speedup, 1 / high, 1 / low)
-        told = (
+        claim = (
             f"{compared.name} takes {times} times as long as {compared.baseline_name}{place}, "
             f"{format_factors(1 / high, 1 / low)}"
         )
     paired = f" ({difference.pairing})" if difference.pairing else ""
     picture = f"same picture within {_distance(compared.parity.allowed)}"
-    return f"{told}{paired}; {picture}{_remark(compared)}."
+    return f"{claim}{paired}; {picture}{_remark(compared)}."
 
 
 def _undecided(compared: Compared, difference: Difference, verdict: Verdict) -> str:
@@ -281,7 +281,7 @@ def _what_decides(verdict: Verdict) -> str:
 
 
 def _distance(value: float) -> str:
-    """``0.31``, but ``5e-2`` below a tenth: as tolerances are written."""
+    """``0.31``, but ``5e-2`` below a tenth, like tolerances."""
     if value == 0 or value >= 0.1:
         return f"{value:.2g}"
     mantissa, exponent = f"{value:.1e}".split("e")

@@ -1,5 +1,6 @@
-"""What unfused attention has computed in, for the name of a cell: since PyTorch 2.5 ``math``
-computes fp16 and bf16 in fp32 internally, by default.
+"""The dtype in which a cell's math attention computed, for the cell's name.
+
+Since PyTorch 2.5 ``math`` by default computes fp16 and bf16 in fp32 internally.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ _SOME_MATH = re.compile(r"\b[1-9]\d* math\b")
 
 
 def attention_dtype(record: Record) -> str:
-    """What math attention computed in ("fp32 inside", "bf16", "fp16") where the cell is in half
-    precision; empty for all other cells, and where the record does not tell.
+    """What a half-precision cell's math attention computed in: "fp32 inside", "bf16" or "fp16".
+
+    Empty for all other cells, and if the record does not show it.
     """
     dtype = _compute_dtype(record)
     if dtype not in _HALF or not _ran_math(record):
@@ -30,12 +32,12 @@ def attention_dtype(record: Record) -> str:
 
 
 def name_attention(attention: str, dtype: str) -> str:
-    """The attention with what it computed in, as `attention_dtype` says: ``math (bf16)``."""
+    """The attention with its ``dtype`` from `attention_dtype`, if any: ``math (bf16)``."""
     return f"{attention} ({dtype})" if dtype else attention
 
 
 def _ran_math(record: Record) -> bool:
-    """Whether the cell asked for math attention, or had the choice and fell to it."""
+    """Whether the cell names math attention, or left the choice open and ran it."""
     attention, proof = record.choices.get("attention"), record.kernel_proof
     if attention != "auto" or proof is None:
         return attention == "math"
@@ -52,7 +54,7 @@ def _compute_dtype(record: Record) -> Any:
 
 
 def _in_half(record: Record) -> bool | None:
-    """Whether half-precision inputs stayed what they are; None where the record does not tell."""
+    """Whether attention computed in half precision; None if the record does not show it."""
     found = re.match(r"(\d+)\.(\d+)", str(record.environment.get("torch") or ""))
     version = (int(found[1]), int(found[2])) if found else None
     if version is not None and version < _UPCASTS_SINCE:
@@ -61,7 +63,7 @@ def _in_half(record: Record) -> bool | None:
     if upcast in ("true", "false"):
         return upcast == "false"
     settings = record.environment.get("settings")
-    told = settings.get("math_attention_reduces_in_half") if isinstance(settings, dict) else None
-    if isinstance(told, bool):
-        return told
+    in_half = settings.get("math_attention_reduces_in_half") if isinstance(settings, dict) else None
+    if isinstance(in_half, bool):
+        return in_half
     return None if version is None else False

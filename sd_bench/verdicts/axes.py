@@ -1,4 +1,4 @@
-"""The axes that people compare: their names, their values, and the order in which to show them."""
+"""The axes on which cells are compared: their names, values, and the order of the values."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 from sd_bench.attention_backends import BACKENDS
 from sd_bench.devices_table import list_devices
 
-#: The value of one axis after `to_choice`: what groups, sorts and prints without surprises.
+#: The value of one axis after `to_choice`, safe to group, sort and print.
 Choice = str | int | float | None
 
-#: The axes that say which picture is drawn, and nothing of how: read from a record's ``config``.
+#: Axes that determine which picture is drawn, not how; they are read from a record's ``config``.
 PICTURE_AXES = (
     *("seed", "prompt", "negative_prompt"),
     *("guidance_scale", "eta", "weights_seed"),
 )
 
-#: Every axis: those that a record's ``choices`` may hold, and those of the picture.
+#: Every axis: those of a record's ``choices``, and those of the picture.
 AXES = (
     *("gpu", "model_version", "preset", "implementation", "attention", "compile"),
     *("optimizations", "precision", "torch_env"),
@@ -29,7 +29,7 @@ AXES = (
     *PICTURE_AXES,
 )
 
-#: Axes that say how much is computed: cells that differ in one of them never share a chart.
+#: Axes that determine how much is computed; cells that differ in one of them never share a chart.
 WORKLOAD_AXES = ("model_version", "height", "width", "steps", "n_iter")
 
 #: The five published presets, in the published order.
@@ -66,7 +66,7 @@ _ORDER: dict[str, tuple[str, ...]] = {
     "upcast": ("true", "default", "false"),
 }
 
-#: What a record chose that is older than an axis, or that says nothing of it.
+#: The value of an axis in records that do not have it, such as those older than the axis.
 _BEFORE: dict[str, Choice] = {
     **{"allocator": "default", "threads": "auto"},
     **{"implementation": "sd_bench", "optimizations": "none"},
@@ -74,12 +74,12 @@ _BEFORE: dict[str, Choice] = {
 
 _LARGEST_EXACT_INT = 2**53
 
-#: Characters of a prompt that are kept.
+#: The most characters of a prompt that are kept.
 _LONGEST_TEXT = 300
 
 
 def rank(axis: str, value: Choice) -> tuple[int, float, str]:
-    """A sort key: known values in their own order, then numbers, then text, then nothing."""
+    """A sort key: known values in their defined order, then numbers, then text, then None."""
     known = list_devices() if axis == "gpu" else _ORDER.get(axis, ())
     if isinstance(value, str):
         place = known.index(value.lower()) if value.lower() in known else None
@@ -88,12 +88,12 @@ def rank(axis: str, value: Choice) -> tuple[int, float, str]:
 
 
 def order_values(axis: str, values: Iterable[Choice]) -> list[Choice]:
-    """The distinct values of an axis in the order in which they are shown, nothing left out."""
+    """The distinct values of an axis in the order in which they are shown."""
     return sorted(set(values), key=lambda value: rank(axis, value))
 
 
 def read_choices(choices: Mapping[str, Any]) -> dict[str, Choice]:
-    """The value of every axis in a record's ``choices``; of an axis that is newer, what held."""
+    """The value of every axis in a record's ``choices``; an axis it lacks has its old default."""
     read = {axis: to_choice(choices.get(axis)) for axis in AXES}
     for axis, before in _BEFORE.items():
         if read[axis] is None:
@@ -102,9 +102,10 @@ def read_choices(choices: Mapping[str, Any]) -> dict[str, Choice]:
 
 
 def picture_choices(config: Mapping[str, Any]) -> dict[str, Choice]:
-    """The `PICTURE_AXES` of a configuration; ``None`` where it does not say.
+    """The `PICTURE_AXES` of a configuration; ``None`` for those that it does not have.
 
-    Several prompts are one text; what is too long for a table ends in a digest of the whole.
+    Several prompts become one text; a text that is too long for a table is cut and ends in a digest
+    of the whole.
     """
     groups = {name: config.get(name) for name in ("workload", "sampler")}
     workload, sampler = (g if isinstance(g, Mapping) else {} for g in groups.values())
@@ -130,7 +131,7 @@ def _to_text(value: Any) -> Choice:
 
 def to_choice(value: Any) -> Choice:
     """Any JSON value as a short text or an ordinary number."""
-    if type(value) is str:  # most are
+    if type(value) is str:  # the most common case
         return to_one_line(value) or None
     if value is None:
         return None

@@ -1,4 +1,4 @@
-"""Baselines: what cells are compared against, and which cell it is for each of them."""
+"""Choose the baseline that cells are compared with, and find the baseline cell of each cell."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from sd_bench.records.old_names import rename_baseline
 from sd_bench.verdicts.axes import AXES, PICTURE_AXES, WORKLOAD_AXES, Choice, order_values
 from sd_bench.verdicts.cells import Cell
 
-#: The axes that may become the baseline's unasked, and the values that are preferred there.
-#: ``batch_size`` and ``n_iter`` are not among them: they say how much work a round does.
+#: The axes of which a value may be the default baseline, and the preferred values.
+#: ``batch_size`` and ``n_iter`` are not among them: they determine how much work a round does.
 _PREFERRED: dict[str, tuple[str, ...]] = {
     "preset": ("original_xformers", "original_xformers_pt2", "original_no_xformers"),
     "implementation": ("sd_bench",),
@@ -33,32 +33,32 @@ _PREFERRED: dict[str, tuple[str, ...]] = {
     "upcast": (),
 }
 
-#: What else may be named as a baseline: the version of PyTorch, one environment, and a device.
+#: What else may be named as a baseline: a version of PyTorch, an environment, a device.
 _PLACES = ("torch", "env", "device")
 
-#: Axes of which no value can be a baseline: seconds of different amounts of the same work.
+#: Axes of which no value can be a baseline, because seconds are for different amounts of work.
 _AMOUNTS = ("n_iter", "batch_size")
 
-#: What a preset bundles: need not be equal in its baseline, but is preferred to be.
+#: The axes that a preset bundles: preferably, but not necessarily, equal in its baseline.
 _BUNDLED = (
     *("implementation", "attention", "compile", "optimizations", "precision", "torch_env"),
     "upcast",
 )
 
-#: How an implementation is made fast is its own: preferred to be equal, where both can do the same.
+#: Each implementation has different ways to be fast: preferably, but not necessarily, equal.
 _OWN_WAYS = ("compile", "optimizations")
 
-#: Baseline axes across which the environment differs by nature.
+#: Baseline axes whose values necessarily have different environments.
 _ACROSS_ENVIRONMENTS = ("preset", "torch_env", "gpu", *_PLACES)
 
 
 class BaselineError(ValueError):
-    """A baseline that does not exist or cannot be one; the message is one line that lists some."""
+    """A baseline does not exist or cannot be one; the one-line message lists possible ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What cells are compared against: the cells whose ``axis`` has this ``value``."""
+    """What cells are compared with: the cells whose ``axis`` has this ``value``."""
 
     axis: str
     value: Choice
@@ -69,10 +69,10 @@ class Baseline:
 
 
 def choose_baseline(cells: Sequence[Cell], name: str | None = None) -> Baseline | None:
-    """The baseline that is named (``original_xformers`` or ``attention=math``), or the usual one.
+    """The baseline with this name (``original_xformers``, ``attention=math``), or the default one.
 
-    ``None`` if no name is given and no axis varies. Raises BaselineError, listing the baselines
-    there are, if the name is not among them, or says how much is computed.
+    ``None`` if no name is given and no axis varies. Raises BaselineError, listing the possible
+    baselines, if there is none of this name, or if it names an amount of work.
     """
     if name is not None:
         return _named(cells, name)
@@ -84,7 +84,7 @@ def choose_baseline(cells: Sequence[Cell], name: str | None = None) -> Baseline 
 
 
 def list_unasked(cells: Iterable[Cell]) -> list[Baseline]:
-    """What could be a baseline and is none unasked: a seed, a prompt, where they differ."""
+    """Baselines that are possible but never the default: a seed or a prompt, where they differ."""
     measured = list(filter(_is_measured, cells))
     return [
         Baseline(axis, _values(measured, axis)[0])
@@ -94,7 +94,7 @@ def list_unasked(cells: Iterable[Cell]) -> list[Baseline]:
 
 
 def explain_none(cells: Iterable[Cell]) -> str:
-    """Why measured cells have no usual baseline."""
+    """Why measured cells have no default baseline."""
     unasked = list_unasked(cells)
     if not unasked:
         return "nothing varies"
@@ -106,9 +106,9 @@ def explain_none(cells: Iterable[Cell]) -> str:
 def choose_baselines(
     cells: Sequence[Cell], name: str | None = None
 ) -> Iterator[tuple[list[Cell], Baseline | None]]:
-    """The cells in parts, each with the baseline that all of the part is compared against.
+    """The cells in parts, each with the baseline that the whole part is compared with.
 
-    Without a name every machine and workload has its usual one.
+    Without a name, every machine and workload has its own default baseline.
     """
     if name is not None:
         yield list(cells), choose_baseline(cells, name)
@@ -122,9 +122,9 @@ def choose_baselines(
 
 
 def list_varying_baselines(cells: Sequence[Cell]) -> list[Baseline]:
-    """For each axis on which a GPU's measured cells differ, the baseline that is usual on it.
+    """For each axis on which a GPU's measured cells differ, the default baseline on that axis.
 
-    The version of PyTorch counts as an axis; how much is computed does not.
+    The version of PyTorch counts as an axis; axes of the amount of work do not.
     """
     measured = list(filter(_is_measured, cells))
     axes = (axis for axis in (*_PREFERRED, "torch") if axis not in WORKLOAD_AXES)
@@ -136,10 +136,10 @@ def list_varying_baselines(cells: Sequence[Cell]) -> list[Baseline]:
 
 
 class BaselineCells:
-    """The cells that have a baseline's value, by what another cell must have in common."""
+    """Finds baseline cells: indexes cells with a baseline's value by what must be equal."""
 
     def __init__(self, cells: Iterable[Cell], baseline: Baseline) -> None:
-        """Sort out the cells with the baseline's value."""
+        """Index those of ``cells`` that have the baseline's value."""
         self.baseline = baseline
         self._candidates: dict[tuple[Any, ...], list[Cell]] = defaultdict(list)
         for cell in cells:
@@ -147,7 +147,7 @@ class BaselineCells:
                 self._candidates[_held_equal(cell, baseline)].append(cell)
 
     def find(self, cell: Cell) -> Cell | str:
-        """The baseline cell of a cell, or why it has none."""
+        """The baseline cell of ``cell``, or a text that says why it has none."""
         if cell[self.baseline.axis] == self.baseline.value:
             return cell
         candidates = self._candidates.get(_held_equal(cell, self.baseline), [])
@@ -181,7 +181,7 @@ def _grouped(cells: Iterable[Cell], *axes: str) -> list[list[Cell]]:
 
 
 def _differ(cells: Iterable[Cell], axis: str, within: str) -> bool:
-    """Whether cells of one machine or GPU have different values."""
+    """Whether cells that share a machine or GPU (``within``) have different values."""
     return any(len(_values(group, axis)) > 1 for group in _grouped(cells, within))
 
 
@@ -206,12 +206,13 @@ def _named(cells: Sequence[Cell], name: str) -> Baseline:
 
 
 def _matching(values: Sequence[Choice], axis: str, text: str) -> list[Choice]:
-    """The values that are meant.
+    """The values that ``text`` may mean.
 
-    A version of PyTorch goes without its build, weights without their digest, a device in any case.
+    It may omit the build of a PyTorch version and the digest of weights. Upper and lower case do
+    not matter in a device or an environment.
     """
     exact = [value for value in values if str(value) == text]
-    if axis == "weights" and not exact:  # without the begin of the digest
+    if axis == "weights" and not exact:  # compare without the start of the digest
         return [value for value in values if str(value).rpartition(" #")[0] == text]
     if exact or axis not in _PLACES:
         return exact
@@ -223,10 +224,10 @@ def _matching(values: Sequence[Choice], axis: str, text: str) -> list[Choice]:
 def _offer(cells: Sequence[Cell]) -> str:
     axes = [*_PREFERRED, *_PLACES, "gpu", *(each.axis for each in list_unasked(cells))]
     upcasts = (len({cell["upcast"] for cell in group}) for group in _grouped(cells, "attention"))
-    if max(upcasts, default=0) < 2:  # it follows from the attention
+    if max(upcasts, default=0) < 2:  # upcast follows from the attention
         axes.remove("upcast")
     for axis in ("implementation", "optimizations"):
-        if len(_values(cells, axis)) < 2:  # most sweeps know of no other
+        if len(_values(cells, axis)) < 2:  # most sweeps have only one value
             axes.remove(axis)
     offered = (str(Baseline(axis, value)) for axis in axes for value in _values(cells, axis))
     return ", ".join(map(shlex.quote, offered))
@@ -242,20 +243,20 @@ def _held_equal(cell: Cell, baseline: Baseline) -> tuple[Any, ...]:
     if baseline.axis in _PLACES:
         loose.add("torch_env")
     if baseline.axis == "model_version":
-        loose.add("guidance_scale")  # each model has its own
+        loose.add("guidance_scale")  # each model has a different default
     if baseline.axis == "compile":
-        loose.add("optimizations")  # some are ways of the compiler, and eager has its own
+        loose.add("optimizations")  # some apply only to compiled cells, others only to eager ones
     if baseline.axis == "device":
         loose.add("gpu")
     if baseline.axis == "attention":
-        loose.add("upcast")  # each backend has its own, and a fused one no choice
+        loose.add("upcast")  # it depends on the backend, and fused ones have no choice
     place = "machine" if baseline.axis in _ACROSS_ENVIRONMENTS else "env"
     axes = tuple(cell[axis] for axis in AXES if axis not in loose)
     return axes if baseline.axis in ("gpu", *_PLACES) else (cell[place], *axes)
 
 
 def _likeness(cell: Cell, candidate: Cell) -> tuple[int, bool, bool, bool]:
-    """Compiled cells are more like compiled ones, however they are compiled."""
+    """How similar two cells are, as a sort key; any two compiled cells count as similar."""
     regimes_agree = (cell["compile"] == "off") == (candidate["compile"] == "off")
     same = sum(cell[axis] == candidate[axis] for axis in ("preset", *_BUNDLED))
     shared_sweep = not cell.sweep_folders.isdisjoint(candidate.sweep_folders)

@@ -1,4 +1,4 @@
-"""Rounds as cells: all rounds of one cell in one environment, from however many sweeps."""
+"""Group rounds into cells: all rounds of one cell in one environment, from any number of sweeps."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from sd_bench.verdicts.environments import UNKNOWN, Label, label_environments
 from sd_bench.verdicts.planned_looks import PlannedLooks
 from sd_bench.verdicts.rounds import Round, RoundKey, find_upcasts, name_rounds, read_round
 
-#: What says where a cell ran: its version of PyTorch, environment, machine and device.
+#: Where a cell ran: its version of PyTorch, environment, machine and device.
 PLACES = ("torch", "env", "machine", "device")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Cell:
-    """What decides how a cell is compared; two cells are equal only if they are the same object.
+    """A cell, as far as its comparison needs; two are equal only if they are the same object.
 
-    ``runs`` are the seconds of its rounds with times, ``planned`` the looks that they were planned
-    with, ``worker_s`` how long the worker of a round lives on average (NaN: not known). ``status``
-    is ``ok`` if there is a round with times, else ``reason`` says why there is none.
+    ``runs`` are the seconds of its rounds with times, ``planned`` the looks that were planned for
+    them, ``worker_s`` the mean seconds that a round's worker runs (NaN if unknown). ``status`` is
+    ``ok`` if a round has times, else ``reason`` says why none has.
     """
 
     choices: Mapping[str, Choice]
@@ -43,21 +43,21 @@ class Cell:
 
     @property
     def is_measured(self) -> bool:
-        """Whether it has a round with times, or is planned to have."""
+        """Whether the cell has, or is planned to have, a round with times."""
         return self.status == "ok"
 
     def __getitem__(self, axis: str) -> Choice:
-        """Its value on an axis, or one of its `PLACES`."""
+        """The cell's value on an axis, or one of its `PLACES`."""
         return getattr(self, axis) if axis in PLACES else self.choices[axis]
 
 
 def plan_cell(
     choices: Mapping[str, Any], cell_hash: str, torch: str = UNKNOWN, reason: str = ""
 ) -> Cell:
-    """A cell before its first round, as `pair_cells` needs it; with a ``reason`` it cannot run.
+    """A cell before its first round, for `pair_cells`; with a ``reason`` it cannot run.
 
-    ``choices`` are a record's. What `label_environments` will tell apart by the rounds is told
-    apart by ``torch_env``; the machine is called as the GPU.
+    ``choices`` are as in a record. Environments, which `label_environments` later distinguishes by
+    the rounds, are distinguished by ``torch_env``; the machine has the GPU's name.
     """
     chosen = read_choices(choices)
     gpu = str(chosen["gpu"] or UNKNOWN)
@@ -76,12 +76,12 @@ def plan_cell(
 
 
 def pool_records(records: Iterable[Record]) -> list[Cell]:
-    """The cells of one or several sweeps of different names, in the order of their first rounds."""
+    """The cells of one or more sweeps with different names, in the order of their first rounds."""
     return pool_rounds(read_round(record) for record in records)
 
 
 def pool_rounds(rounds: Iterable[Round]) -> list[Cell]:
-    """The cells of the rounds, in the order of their first rounds."""
+    """The cells to which ``rounds`` belong, in the order of their first rounds."""
     listed = list(rounds)
     upcasts = find_upcasts((each.cell_hash, each.choices["upcast"]) for each in listed)
     members: dict[tuple[object, ...], list[Round]] = defaultdict(list)
@@ -99,13 +99,13 @@ def pool_rounds(rounds: Iterable[Round]) -> list[Cell]:
 
 
 def common_status(statuses: Iterable[str]) -> str:
-    """``ok`` if one round is, else the most frequent one."""
+    """``ok`` if any status is ``ok``, else the most frequent one."""
     counts = Counter(statuses)
     return "ok" if "ok" in counts else counts.most_common(1)[0][0]
 
 
 def mean_known(values: Iterable[float]) -> float:
-    """The mean of what is known, NaN where nothing is."""
+    """The mean of the values that are not NaN; NaN if there are none."""
     known = [value for value in values if not math.isnan(value)]
     return math.fsum(known) / len(known) if known else math.nan
 

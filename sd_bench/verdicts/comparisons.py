@@ -1,4 +1,4 @@
-"""Cells against their baselines: estimate, interval and verdict of each comparison."""
+"""Compare cells with their baselines: estimate, interval and verdict of each comparison."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from sd_bench.verdicts.rounds import RoundKey
 
 
 def improvement_percent(baseline_s: float, seconds: float) -> float:
-    """The published measure, ``(baseline - x) / baseline * 100``: positive is faster."""
+    """The published measure, ``(baseline - x) / baseline * 100``; positive means faster."""
     return (baseline_s - seconds) / baseline_s * 100
 
 
 def speedup(baseline_s: float, seconds: float) -> float:
-    """``baseline / x``: above 1 is faster."""
+    """``baseline / x``; above 1 means faster."""
     return baseline_s / seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sides:
-    """What is compared: seconds by round of two sides, and the looks that were planned for it.
+    """The input of a comparison: seconds by round of two sides, and the looks planned for it.
 
-    Without ``planned`` looks it is looked at once, at all available rounds. ``unplanned`` says
-    why, where looks were planned and cannot be followed.
+    Without ``planned`` looks there is one look, at all available rounds. ``unplanned`` is the
+    reason if looks were planned but cannot be followed.
     """
 
     baseline_s: Mapping[RoundKey, float]
@@ -45,23 +45,23 @@ class Sides:
 
     @property
     def num_pairs(self) -> int:
-        """How many rounds of both sides ran interleaved."""
+        """How many rounds of the two sides form pairs, because they ran interleaved."""
         return len(self.baseline_s.keys() & self.cell_s.keys())
 
     @property
     def are_paired(self) -> bool:
-        """Whether at least half of the rounds of the smaller side have a partner."""
+        """Whether at least half of the rounds of the side with fewer rounds have a partner."""
         return self.num_pairs >= max(1, min(len(self.baseline_s), len(self.cell_s)) / 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Difference:
-    """What the rounds of a cell are worth against those of another.
+    """How a cell's rounds compare with those of its baseline.
 
-    All is of one estimate over the same rounds: ``baseline_s`` and ``cell_s`` are geometric means
-    in seconds without the rounds that were set aside, ``speedup`` is their ratio. ``rounds`` is how
-    many the side with more of them has. A cell against itself has no ``judgement`` and no
-    ``verdict``.
+    All numbers are from one estimate over the same rounds: ``baseline_s`` and ``cell_s`` are
+    geometric means in seconds without the rounds that were set aside, ``speedup`` is their ratio.
+    ``rounds`` is the number of rounds of the side with more. A cell compared with itself has no
+    ``judgement`` and no ``verdict``.
     """
 
     baseline_s: float
@@ -75,17 +75,17 @@ class Difference:
 
     @property
     def improvement_percent(self) -> float:
-        """The published measure, of the same estimate."""
+        """The published measure, from the same estimate."""
         return improvement_percent(self.speedup, 1.0)
 
     @property
     def interval(self) -> Interval:
-        """The 95 % interval of the speed-up; NaN for a cell against itself."""
+        """The 95 % interval of the speed-up; NaN for a cell compared with itself."""
         return self.judgement.interval_95 if self.judgement else Interval(math.nan, math.nan)
 
     @property
     def pairing(self) -> str:
-        """How many of the rounds were compared, where a partner is missing to some."""
+        """How many of the rounds were paired, in words; empty unless some lack a partner."""
         if self.sides is None or not self.sides.are_paired or self.sides.num_pairs == self.rounds:
             return ""
         return f"{self.sides.num_pairs} of {self.rounds} rounds paired"
@@ -93,7 +93,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """A cell and what it is compared with; ``reason`` says why there is no ``baseline_cell``."""
+    """A cell and its baseline cell; ``reason`` says why there is no ``baseline_cell``."""
 
     cell: Cell
     baseline: Baseline | None
@@ -102,21 +102,21 @@ class Pair:
 
     @property
     def both_cells(self) -> tuple[Cell, ...]:
-        """The baseline's cell, if there is one, and the cell."""
+        """The baseline cell, if there is one, and the cell."""
         return (self.cell,) if self.baseline_cell is None else (self.baseline_cell, self.cell)
 
     @property
     def is_comparison(self) -> bool:
-        """Whether there is something to compare: a cell is not compared with itself."""
+        """Whether the cell has a baseline cell other than itself."""
         return self.baseline_cell is not None and self.baseline_cell is not self.cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Comparison(Pair):
-    """A pair of cells with the result of its rounds.
+    """A pair of cells with the result of comparing their rounds.
 
-    There is no ``difference`` without a baseline cell, or where the cell was not measured, and no
-    ``verdict`` of a cell that is its own baseline.
+    There is no ``difference`` if there is no baseline cell or the cell was not measured, and no
+    ``verdict`` if the cell is its own baseline.
     """
 
     difference: Difference | None
@@ -124,7 +124,7 @@ class Comparison(Pair):
 
     @property
     def is_settled(self) -> bool:
-        """Whether the rounds so far decide it; a cell that is its baseline is settled."""
+        """Whether no further rounds are needed; always true for a cell that is its own baseline."""
         if self.baseline_cell is self.cell:
             return True
         return self.verdict is not None and self.verdict.is_settled
@@ -133,16 +133,16 @@ class Comparison(Pair):
 def compare_cells(
     cells: Sequence[Cell], baseline: str | None = None, margin: float | None = None
 ) -> list[Comparison]:
-    """Each cell against its baseline cell, in the order of the cells.
+    """Compare each cell with its baseline cell, in the order of the cells.
 
-    ``baseline`` is a name as for `choose_baseline`; without one every machine and workload has its
-    usual one. The baseline cell is equal in every other axis and of the same environment; for a
-    preset (a bundle of axes) and for ``torch_env`` it is of the same machine and as alike as
-    there is one. Verdicts are judged over a machine's cells as one family, with the equivalence
-    ``margin`` (0.01 is 1 %; left out: what the records were planned with, or 1 %).
+    ``baseline`` is a name as for `choose_baseline`; without one, every machine and workload has its
+    default baseline. The baseline cell is equal on every other axis and from the same environment.
+    For a preset (a bundle of axes) and for ``torch_env`` it is the most similar cell on the same
+    machine. All comparisons on a machine are judged as one family, with the equivalence ``margin``
+    (0.01 is 1 %; by default the one that the records were planned with, or 1 %).
 
     A comparison is judged at the looks that its records planned, so that what was decided at one
-    of them stays decided; where none were planned, or not for this baseline, it is looked at once.
+    of them stays decided. If none were planned, or not for this baseline, there is one look.
     Raises BaselineError if the baseline is unknown.
     """
     pairs = pair_cells(cells, baseline)
@@ -165,16 +165,16 @@ def compare_cells(
 
 
 def find_margin(cells: Sequence[Cell]) -> float:
-    """The equivalence margin that the rounds were planned with, 1 % where they do not agree."""
+    """The equivalence margin that the rounds were planned with; 1 % if none or several were."""
     margins = {planned.margin for cell in cells for planned in cell.planned.values()}
     return margins.pop() if len(margins) == 1 else DEFAULT_MARGIN
 
 
 def pair_cells(cells: Sequence[Cell], baseline: str | None = None) -> list[Pair]:
-    """Each cell with its baseline cell, in the order of the cells; nothing is judged yet.
+    """Find the baseline cell of each cell, in the order of the cells, without judging anything.
 
-    Needs no rounds: a cell that is only planned has a partner too. Raises BaselineError if the
-    baseline is unknown.
+    This also works for cells that are only planned. Raises BaselineError if the baseline is
+    unknown.
     """
     found: dict[Cell, tuple[Baseline | None, Cell | str]] = {}
     for part, chosen in choose_baselines(cells, baseline):
@@ -198,9 +198,9 @@ def _pair(cell: Cell, baseline: Baseline | None, partner: Cell | str) -> Pair:
 def judge_sides(
     compared: Sequence[Sides | None], tables: Sequence[Hashable], margin: float = DEFAULT_MARGIN
 ) -> list[Difference | None]:
-    """What each comparison has come to; those of one table are judged together.
+    """The result of each comparison; those with the same value in ``tables`` are judged together.
 
-    The family of a table is the number of its comparisons, or what was planned if that is more.
+    A table's family is the number of its comparisons, or the planned number if that is larger.
     """
     found: list[Difference | None] = [None] * len(compared)
     members: dict[Hashable, dict[int, Sides]] = defaultdict(dict)
@@ -216,7 +216,7 @@ def judge_sides(
 
 
 def _judge(compared: list[Sides], margin: float) -> Iterator[Difference]:
-    """The comparisons of one table; pairs and others have their own serial correlation."""
+    """Judge one table; serial correlation is found separately for paired and unpaired sides."""
     family = max(len(compared), *(sides.planned.family for sides in compared if sides.planned), 0)
     pairs = [sides for sides in compared if sides.are_paired]
     others = [sides for sides in compared if not sides.are_paired]
@@ -277,7 +277,7 @@ def _sides(pair: Pair) -> Sides | None:
 
 
 def _planned(pair: Pair, base: Cell) -> tuple[PlannedLooks | None, str]:
-    """The looks that were planned for a comparison, or why they are not those of its rounds."""
+    """The looks that were planned for a comparison, or why they cannot be followed."""
     pairs = base.runs.keys() & pair.cell.runs.keys()
     plans = {side: {side.planned.get(key) for key in pairs} for side in (base, pair.cell)}
     alike = {each and each._replace(baseline=None) for each in plans[base] | plans[pair.cell]}

@@ -1,4 +1,4 @@
-"""What a device is called: as people say it, from what its driver or the system reports."""
+"""Short names of devices, made from what the driver or the system reports."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 
 from sd_bench.devices_table import list_devices
 
-#: What stands for a fact of the environment that a record does not hold.
+#: In place of a fact of the environment that a record does not have.
 UNKNOWN = "unknown"
 
-#: Values of ``gpu`` that name a kind of device and no model.
+#: Values of ``gpu`` that name a kind of device rather than a model.
 _KINDS = {"cpu": "CPU", **dict.fromkeys(("cuda", "rocm", "mps", "xpu"), "GPU")}
 
 _MARKS = re.compile(r"\((?:R|TM|C)\)", re.IGNORECASE)
@@ -21,9 +21,8 @@ _VENDORS = re.compile(r"^(?:NVIDIA|Intel|AMD|Genuine Intel|Tesla|GeForce)\b ?")
 def name_device(gpu: str, device: str) -> str:
     """The short name of a device: ``H100``, ``Xeon Platinum 8481C``.
 
-    ``gpu`` is the choice of that name, ``device`` what the record calls it: of a GPU that
-    ``conf/gpu`` knows the model is enough, of others and of processors the reported name is
-    cleaned.
+    ``gpu`` is the choice of that name, ``device`` the name in the record. For a GPU in ``conf/gpu``
+    the model is enough; for others and for processors the reported name is cleaned.
     """
     if gpu not in _KINDS and (gpu in list_devices() or device == UNKNOWN):
         return gpu if gpu == UNKNOWN else gpu.replace("_", " ").upper()

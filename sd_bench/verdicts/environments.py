@@ -1,9 +1,10 @@
-"""Which rounds may be averaged, which may stand side by side, and what both are called.
+"""Which rounds may be averaged, which may be shown side by side, and how both groups are named.
 
 An *environment* is one fingerprint on one GPU: rounds of different environments are never averaged
 together. A *machine* is a set of environments that share a chart and a table, such as PyTorch 1.12
-and 2.x on the same GPU. Both are called by their device, and by what differs where there are
-several of one device: ``H100, PyTorch 1.12.1``. Only what nothing short tells apart is numbered.
+and 2.x on the same GPU. Both are named after their device and, if there are several of one device,
+after what differs: ``H100, PyTorch 1.12.1``. They are numbered only if no short text distinguishes
+them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ __all__ = ["UNKNOWN", "Label", "Place", "label_environments", "ran_nowhere"]
 
 
 class Place(NamedTuple):
-    """Where a round ran; ``sweep_folder`` tells sweeps of the same name apart."""
+    """Where a round ran; ``sweep_folder`` distinguishes sweeps of the same name."""
 
     gpu: str
     device: str
@@ -30,15 +31,15 @@ class Place(NamedTuple):
 
     @property
     def environment(self) -> tuple[str, ...]:
-        """What rounds of one environment have in common; without a fingerprint that is a sweep."""
+        """The key of the round's environment; without a fingerprint it includes the sweep."""
         alone = self.sweep_folder if self.fingerprint.startswith(UNKNOWN) else ""
         return (self.gpu, self.device, self.fingerprint, alone)
 
 
 class Label(NamedTuple):
-    """Where a round ran, in words: its environment, its machine and the short name of its device.
+    """The names of a round's environment, its machine and its device.
 
-    ``number`` is the environment's place in the order in which they were given.
+    ``number`` is the environment's position in the order in which environments first appeared.
     """
 
     env: str
@@ -47,20 +48,20 @@ class Label(NamedTuple):
     number: int
 
 
-#: The places of one environment, in the order in which they were given.
+#: The places of one environment, in the order in which they first appeared.
 _Env = list[Place]
 
 
 def ran_nowhere(status: str, fingerprint: str) -> bool:
-    """Whether a round ended before it recorded where it ran: it has no environment."""
+    """Whether a round ended before it recorded where it ran, so that it has no environment."""
     return status != "ok" and fingerprint.startswith(UNKNOWN)
 
 
 def label_environments(places: Sequence[Place], statuses: Sequence[str]) -> list[Label]:
-    """The environment and the machine of each round, by the places where the rounds ran.
+    """The label of each round, from the places and statuses of all rounds.
 
-    The order of the rounds is the order of the environments. A round that ran nowhere is put where
-    others of its GPU ran, of its own sweep if there are any.
+    Environments are numbered in the order of the rounds. A round that ended before it recorded
+    where it ran is assigned to an environment of its GPU, from the same sweep if possible.
     """
     began = [
         not ran_nowhere(status, place.fingerprint)
@@ -77,7 +78,7 @@ def label_environments(places: Sequence[Place], statuses: Sequence[str]) -> list
 
 
 def _nearest(place: Place, real: Iterable[Place]) -> Place:
-    """The place among ``real`` ones of the same GPU that is most alike; itself if there is none."""
+    """The most similar place of the same GPU among ``real``; ``place`` itself if there is none."""
     same_gpu = (other for other in real if other.gpu == place.gpu)
 
     def differences(other: Place) -> tuple[bool, bool]:
@@ -87,7 +88,7 @@ def _nearest(place: Place, real: Iterable[Place]) -> Place:
 
 
 def _label(envs: Sequence[_Env]) -> dict[Place, Label]:
-    """A label for every place."""
+    """A label for every place in ``envs``."""
     number_of = {env[0].environment: number for number, env in enumerate(envs)}
     groups_of: dict[str, list[list[_Env]]] = defaultdict(list)
     for same_device in _by_device(envs):
@@ -105,7 +106,7 @@ def _label(envs: Sequence[_Env]) -> dict[Place, Label]:
 
 
 def _by_device(envs: Sequence[_Env]) -> list[list[_Env]]:
-    """The environments of each device; one that does not name it has that of its sweep."""
+    """Group environments by device; one without a device is assigned that of its sweep."""
     device_of_sweep = {
         (place.gpu, place.sweep_folder): place.device
         for env in envs
@@ -123,10 +124,10 @@ def _by_device(envs: Sequence[_Env]) -> list[list[_Env]]:
 
 
 def _side_by_side(envs: Sequence[_Env]) -> list[list[_Env]]:
-    """Environments of one device that belong together.
+    """Group environments of one device by machine.
 
-    With one environment per ``torch_env`` all do. Otherwise only those that met in a sweep, since
-    a sweep runs on one machine.
+    If there is one environment per ``torch_env``, all are one machine. Otherwise only those that
+    share a sweep are, because a sweep runs on one machine.
     """
     of_torch_env: dict[Choice, set[int]] = defaultdict(set)
     for number, env in enumerate(envs):
@@ -146,13 +147,13 @@ def _side_by_side(envs: Sequence[_Env]) -> list[list[_Env]]:
 
 
 def _name_devices(device: str, groups: Sequence[Sequence[_Env]]) -> list[str]:
-    """The device's short name, or the full ones where there are several: ``A100 80GB``."""
+    """The device's name for each group: short, or full if full names differ (``A100 80GB``)."""
     full = [clean_device(group[0][0].device) for group in groups]
     return full if len({*full} - {UNKNOWN}) > 1 else [device] * len(groups)
 
 
 def _name_machines(devices: Sequence[str], groups: Sequence[Sequence[_Env]]) -> list[str]:
-    """The devices' names, with what tells machines of one name apart."""
+    """A name for each machine: its device's, with what distinguishes machines of one name."""
     versions = iter(_name_versions([env for group in groups for env in group]))
     of_groups = [dict.fromkeys(next(versions) for _ in group) for group in groups]
     names = _add_where_alike(devices, [f"PyTorch {' and '.join(each)}" for each in of_groups])
@@ -160,7 +161,7 @@ def _name_machines(devices: Sequence[str], groups: Sequence[Sequence[_Env]]) -> 
 
 
 def _name_envs(machine: str, group: Sequence[_Env]) -> list[str]:
-    """The machine's name, with what tells its environments apart."""
+    """A name for each environment: its machine's, with what distinguishes its environments."""
     versions = [f"PyTorch {version}" for version in _name_versions(group)]
     names = _add_where_alike([machine] * len(group), versions)
     numbers = _count(names)
@@ -171,14 +172,14 @@ def _name_envs(machine: str, group: Sequence[_Env]) -> list[str]:
 
 
 def _name_versions(envs: Sequence[_Env]) -> list[str]:
-    """The version of PyTorch of each environment, with its build where that tells them apart."""
+    """Each environment's version of PyTorch, with the build if that distinguishes them."""
     full = [env[0].torch for env in envs]
     short = [version.partition("+")[0] for version in full]
     return short if len(set(short)) == len(set(full)) else full
 
 
 def _add_where_alike(names: Sequence[str], details: Sequence[str]) -> list[str]:
-    """The names, with the detail behind those that another one with another detail has too."""
+    """The names, followed by their detail where the same name occurs with different details."""
     found: dict[str, set[str]] = defaultdict(set)
     for name, detail in zip(names, details, strict=True):
         found[name].add(detail)
@@ -189,5 +190,5 @@ def _add_where_alike(names: Sequence[str], details: Sequence[str]) -> list[str]:
 
 
 def _count(names: Sequence[str]) -> list[int]:
-    """1, 2, ... for names that are there several times, 0 for the others."""
+    """1, 2, ... for the occurrences of a repeated name, 0 for unique names."""
     return [names[: at + 1].count(n) if names.count(n) > 1 else 0 for at, n in enumerate(names)]

@@ -1,4 +1,4 @@
-"""What would decide the undecided comparisons: how many rounds, how long, and the line to type."""
+"""What would decide undecided comparisons: how many rounds, how long, and the command to run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sd_bench.verdicts.comparisons import Comparison
 class FurtherRounds:
     """Further rounds of the sweep in ``folder``: ``rounds`` of each of the ``cells``.
 
-    They would decide ``num_comparisons``, each with a chance of 80 %.
+    They would decide ``num_comparisons`` comparisons, each with a chance of 80 %.
     """
 
     rounds: int
@@ -31,29 +31,29 @@ class FurtherRounds:
 
     @property
     def seconds(self) -> float:
-        """How long all of them take, as those before did; NaN if no record says."""
+        """How long they will take, judged by earlier rounds; NaN if no record says."""
         return self.rounds * _round_s(self.cells)
 
     @property
     def command(self) -> str:
-        """The line that adds just them, in the shell that this program is in, from any folder."""
+        """The command that adds these rounds, for this shell and from any folder."""
         return shown("sd_bench", *self._words(self.folder.absolute()))
 
     @property
     def command_elsewhere(self) -> str:
-        """The same as a document says it, which is read on other machines too."""
+        """The same command for a document, which may be read on other machines."""
         return shlex.join(["python", "-m", "sd_bench", *self._words(shortened(self.folder))])
 
     def _words(self, folder: Path) -> list[str]:
         try:
             begun_with = started_with(self.folder) or []
-        except (ConfigError, OSError):  # it has the records, all the same
+        except (ConfigError, OSError):  # the folder still has the records
             begun_with = []
         return words_to_resume(folder, begun_with, self.rounds)
 
     @property
     def sentence(self) -> str:
-        """What they would decide; the `command` follows."""
+        """What the rounds would decide, ending with a colon, to be followed by the `command`."""
         rounds = "1 more round" if self.rounds == 1 else f"{self.rounds} more rounds"
         return (
             f"{rounds} of {len(self.cells)} cells{_about(self.seconds)} would probably decide "
@@ -64,10 +64,10 @@ class FurtherRounds:
 def find_further_rounds(
     comparisons: Iterable[Comparison], folder: Path | None = None
 ) -> list[FurtherRounds]:
-    """For each sweep whose plan has such rounds left, those that would decide what is undecided.
+    """The further rounds that would decide undecided comparisons, for each sweep that has some.
 
-    ``folder`` is the sweep's, where the rounds do not know it. Nobody can go on with a sweep that
-    came in a bundle.
+    ``folder`` is the sweep's, if the rounds do not have it. Sweeps that came in a bundle are left
+    out, because they cannot be continued.
     """
     undecided: dict[str, list[Comparison]] = defaultdict(list)
     for comparison in comparisons:
@@ -89,7 +89,7 @@ def find_further_rounds(
 
 
 def say_what_decides(comparisons: Iterable[Comparison], folder: Path | None = None) -> list[str]:
-    """What `find_what_decides` finds, a line each, for below a table in a document."""
+    """The results of `find_what_decides` as lines of text for a document."""
     listed = list(comparisons)
     further = find_further_rounds(listed, folder)
     return [*(f"{each.sentence} {each.command_elsewhere}" for each in further), *_beyond(listed)]
@@ -98,8 +98,10 @@ def say_what_decides(comparisons: Iterable[Comparison], folder: Path | None = No
 def find_what_decides(
     comparisons: Iterable[Comparison], folder: Path | None = None
 ) -> list[tuple[str, str]]:
-    """A sentence and its command for each sweep with `find_further_rounds`, and a sentence without
-    one for what a new sweep would decide; nothing where all is decided.
+    """Sentences on what would decide undecided comparisons, each with a command or "".
+
+    There is one with a command for each sweep of `find_further_rounds`, and one without for what a
+    new sweep would decide; none if all is decided.
     """
     listed = list(comparisons)
     lines = [(each.sentence, each.command) for each in find_further_rounds(listed, folder)]
@@ -107,7 +109,7 @@ def find_what_decides(
 
 
 def _beyond(listed: Sequence[Comparison]) -> list[str]:
-    """What a new sweep would decide, if anything."""
+    """A sentence on what a new sweep would decide, if anything."""
     verdicts = [c.verdict for c in listed if c.verdict and not c.verdict.is_settled]
     beyond = [verdict for verdict in verdicts if not verdict.further_rounds]
     if rounds := [each.new_sweep_rounds for each in beyond if each.new_sweep_rounds]:
@@ -124,7 +126,7 @@ def _comparisons(count: int) -> str:
 
 
 def _round_s(cells: Iterable[Cell]) -> float:
-    """Seconds of a round of all these cells; NaN if no record says how long one takes."""
+    """The total seconds of one round of each cell; NaN if a cell's time is unknown."""
     return math.fsum(cell.worker_s for cell in set(cells) if cell.is_measured)
 
 

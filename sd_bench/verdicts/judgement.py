@@ -1,4 +1,4 @@
-"""Verdicts: whether a cell is faster, slower or the same as its baseline, or what would decide."""
+"""Verdicts: whether a cell is faster than its baseline, slower, equally fast, or undecided."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ __all__ = [
 DECIDED = ("faster", "slower", "same")
 UNDECIDED = ("unclear", "too few rounds")
 
-#: Fewer rounds get no verdict.
+#: With fewer rounds there is no verdict.
 ROUNDS_FOR_A_VERDICT = fewest_rounds()
 
-#: The most rounds that are recommended.
+#: More rounds are never recommended.
 _MOST_ROUNDS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``word`` is one of `DECIDED` or `UNDECIDED`.
+    """A verdict: ``word`` is one of `DECIDED` or `UNDECIDED`.
 
-    What is not decided would be, with a chance of 80 %, by ``further_rounds`` of its sweep, or by
-    a new sweep of ``new_sweep_rounds``; ``None`` where the plan has no such look left, or where
-    1000 rounds are not enough.
+    An undecided comparison would be decided, with a chance of 80 %, by ``further_rounds`` more
+    rounds of its sweep, or by a new sweep of ``new_sweep_rounds`` rounds. They are ``None`` if the
+    plan has no such look left, or if 1000 rounds are not enough.
     """
 
     word: str
@@ -36,11 +36,11 @@ class Verdict:
 
     @property
     def is_settled(self) -> bool:
-        """Whether it needs no further rounds."""
+        """Whether no further rounds are needed."""
         return self.word in DECIDED
 
     def __str__(self) -> str:
-        """As it stands in a table."""
+        """The verdict as shown in a table."""
         if self.word == "unclear":
             return f"unclear ({self.what_decides} would decide)"
         if self.word == "too few rounds":
@@ -49,7 +49,7 @@ class Verdict:
 
     @property
     def what_decides(self) -> str:
-        """How many rounds would, in words."""
+        """In words, how many rounds would decide."""
         if self.further_rounds:
             return f"{self.further_rounds} more {'round' if self.further_rounds == 1 else 'rounds'}"
         if self.new_sweep_rounds:
@@ -58,7 +58,7 @@ class Verdict:
 
 
 def give_verdict(judgement: Judgement) -> Verdict:
-    """The verdict of a comparison: too few rounds are told from a spread that is too wide."""
+    """The verdict on a comparison, with "too few rounds" in place of "unclear" where it applies."""
     found = judgement.forecast
     if found is None:
         return Verdict(judgement.word)

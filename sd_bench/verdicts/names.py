@@ -1,7 +1,7 @@
-"""What cells are called and where they stand, on every screen and in every chart and table.
+"""The names of cells and of their places, on every screen and in every chart and table.
 
-A row is a mapping that has a cell's choices by axis, and its ``machine``, ``env``, ``cell_hash``
-and ``attention_dtype`` (`sd_bench.verdicts.attention_dtype`).
+A row is a mapping with a cell's choices by axis and its ``machine``, ``env``, ``cell_hash`` and
+``attention_dtype`` (`sd_bench.verdicts.attention_dtype`).
 """
 
 from __future__ import annotations
@@ -17,43 +17,43 @@ from sd_bench.verdicts.short_texts import shorten_apart
 
 
 class Chosen(Protocol):
-    """A cell or a row, of which only single values are asked for."""
+    """A cell or a row, from which only single values are read."""
 
     def __getitem__(self, axis: str, /) -> Any:
-        """Its value on an axis."""
+        """The value on an axis."""
 
 
 class Row(Chosen, Protocol):
-    """A row, of which a dict can be made."""
+    """A row that can be turned into a dict."""
 
     def keys(self) -> Iterable[str]:
-        """The names of its columns."""
+        """The names of the columns."""
 
 
-#: The axes that name a series where no preset does, or where one preset varies.
+#: The axes that name a series if there is no preset, or if one preset occurs with several values.
 NAMING_AXES = (
     *("implementation", "attention", "upcast", "compile", "optimizations", "precision"),
     *("torch_env", "allocator", "threads", "sampler", "weights"),
     *PICTURE_AXES,
 )
 
-#: What needs no word where all cells share it: a default setting...
-_UNSAID = {
+#: Not mentioned if all cells share it: a default setting...
+_DEFAULTS = {
     **{"allocator": "default", "threads": "auto"},
     **{"implementation": "sd_bench", "optimizations": "none"},
 }
-#: ... and settings that follow from the model as a rule.
-_SAID_WHERE_THEY_VARY = ("guidance_scale", "eta", "weights_seed")
+#: ... and settings that usually follow from the model.
+_NAMED_IF_VARYING = ("guidance_scale", "eta", "weights_seed")
 
-#: The axes whose values say by themselves what they are.
-_SPEAK_FOR_THEMSELVES = ("implementation", "precision", "sampler")
+#: The axes whose values are clear without the axis's name.
+_CLEAR_WITHOUT_AXIS = ("implementation", "precision", "sampler")
 
-#: What a cell is called that has none, where nothing else names it.
+#: The name of a cell without optimizations, if nothing else names it.
 _NO_OPTIMIZATIONS = "no optimizations"
 
 _SPELLED = {"negative_prompt": "negative prompt"}
 
-#: How every place begins; the batch size follows.
+#: The start of every place; the batch size follows.
 PLACE_BEGINS = "at batch size"
 
 #: The axes of free text.
@@ -61,24 +61,24 @@ _TEXTS = ("prompt", "negative_prompt")
 
 
 def name_cells(cells: Sequence[Row]) -> list[str]:
-    """What each cell is called: its preset, or the values of the axes that vary."""
+    """The name of each cell: its preset, or the values of the axes that vary."""
     rows = shorten_texts(cells)
     return _distinct(rows, _labels(rows))
 
 
 def name_env_within(row: Row) -> str:
-    """What tells a cell's environment from the others of its machine: ``PyTorch 1.12.1``."""
+    """The part of an environment's name that its machine's does not have: ``PyTorch 1.12.1``."""
     return str(row["env"]).removeprefix(str(row["machine"])).lstrip(", ") or str(row["env"])
 
 
 def is_worth_saying(axis: str, value: Any) -> bool:
-    """Whether what all cells share on an axis is told; what is not known is not."""
-    is_said = axis not in _SAID_WHERE_THEY_VARY and _UNSAID.get(axis) != value
-    return value is not None and is_said
+    """Whether to mention a value that all cells share: not if it is unknown or a default."""
+    is_notable = axis not in _NAMED_IF_VARYING and _DEFAULTS.get(axis) != value
+    return value is not None and is_notable
 
 
 def name_workload(row: Chosen) -> dict[str, str]:
-    """The workload axes of a cell as people read them, by axis; what is not known is missing."""
+    """A cell's workload in words, by axis, without unknown values."""
     words = {
         "model_version": str(row["model_version"]),
         "height": f"height {row['height']}",
@@ -90,13 +90,14 @@ def name_workload(row: Chosen) -> dict[str, str]:
 
 
 def name_optimizations(value: Any) -> str:
-    """Those that are on, as people read them: ``channels_last + freezing``."""
+    """The enabled optimizations in words: ``channels_last + freezing``."""
     return _NO_OPTIMIZATIONS if value in (None, "none") else str(value).replace("+", " + ")
 
 
 def name_place(cell: Chosen, varying: set[str]) -> str:
-    """Where a cell stands among others: ``at batch size 4``, and what else of machine and workload
-    is among the ``varying``.
+    """A cell's place among others: ``at batch size 4``, and what varies of machine and workload.
+
+    ``varying`` holds the axes that vary, and "machine" if that does.
     """
     place = f"{PLACE_BEGINS} {cell['batch_size']}"
     if "machine" in varying:
@@ -110,7 +111,7 @@ def name_place(cell: Chosen, varying: set[str]) -> str:
 
 
 def shorten_texts(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """The cells with their prompts as short as they differ."""
+    """The rows with their prompts shortened as far as they stay distinct."""
     short = {
         axis: shorten_apart(str(row[axis]) for row in rows if row[axis] is not None)
         for axis in _TEXTS
@@ -122,7 +123,7 @@ def shorten_texts(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def _labels(rows: Sequence[Row]) -> list[str]:
-    """A label each row, from what varies among the cells that it can share a chart with."""
+    """A label for each row, from what varies among the cells that can share a chart with it."""
     values: dict[tuple[Any, ...], set[str]] = defaultdict(set)
     for row in rows:
         for axis in NAMING_AXES:
@@ -149,7 +150,7 @@ def _label(row: Row, varying: list[str]) -> str:
 
 
 def _word(axis: str, row: Row) -> str:
-    """A value as people say it: `flash`, `math (bf16)`, but `compile default`."""
+    """A row's value on an axis in words: `flash`, `math (bf16)`, but `compile default`."""
     value = row[axis]
     if axis == "attention":
         backend = BACKENDS_BY_NAME.get(str(value))
@@ -160,11 +161,11 @@ def _word(axis: str, row: Row) -> str:
         return name_optimizations(value)
     if axis in _TEXTS:
         return f'{_SPELLED.get(axis, axis)} "{value}"'
-    return str(value) if axis in _SPEAK_FOR_THEMSELVES else f"{_SPELLED.get(axis, axis)} {value}"
+    return str(value) if axis in _CLEAR_WITHOUT_AXIS else f"{_SPELLED.get(axis, axis)} {value}"
 
 
 def _distinct(rows: Sequence[Row], labels: list[str]) -> list[str]:
-    """Tell cells apart that would stand at the same place of a chart under the same label."""
+    """The labels, extended for cells that would share a label and a place in a chart."""
     envs: dict[tuple[Any, ...], set[str]] = defaultdict(set)
     places: dict[tuple[tuple[Any, ...], str], int] = defaultdict(int)
     for row, label in zip(rows, labels, strict=True):

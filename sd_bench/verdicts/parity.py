@@ -1,7 +1,8 @@
 """Parity: how far a cell's output is from its baseline cell's, and from which stage on.
 
-The final latents decide, which lie beside the records. Sketches in the records say at which stage
-two cells begin to differ, and whether the decoder differs where the latents do not.
+It is judged by the final latents, which are stored beside the records. Sketches in the records show
+at which stage two cells begin to differ, and whether the decoder differs although the latents do
+not.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from sd_bench.regular_files import open_regular
 from sd_bench.verdicts.axes import Choice
 
 #: The largest relative L2 distance that counts as the same output, by precision. Provisional:
-#: to be replaced by distances measured between runs that are known to be right. A pair of cells
-#: is held to the looser of its two precisions, a precision that is not listed to the strictest.
+#: to be replaced by distances measured between runs that are known to be right. For two cells the
+#: looser tolerance of their precisions applies; a precision that is not listed has the strictest.
 TOLERANCES = {"fp32": 1e-3, "autocast": 5e-2, "fp16": 5e-2, "bf16": 5e-2}
 
-#: What two distances of one stage may differ by if one of them was told from sketches.
+#: The relative error of a distance that is computed from sketches.
 SKETCH_ERROR = 0.3
 
-#: The stages whose output is sketched, in order, and what it means to differ from there on.
+#: The stages whose output is sketched, in order, and how to say that a cell differs from there on.
 STAGES = {
     "text_encode": "it differs from the text encoder on, by {}",
     "unet_call": "the UNet's first call already differs by {}",
@@ -38,14 +39,14 @@ Latents = NDArray[np.float64]
 #: The sketch of each stage's output (`sd_bench.measurement.sketches`).
 Sketches = Mapping[str, Sequence[float]]
 
-#: Bytes of a file of latents: 128 images of 8192 x 8192 pixels.
+#: The most bytes of a file of latents: 128 images of 8192 x 8192 pixels.
 _LARGEST_LATENTS = 2**31
-#: What numpy raises of a header or of numbers that are damaged.
+#: What numpy raises for a damaged header or damaged numbers.
 _UNREADABLE = (
     *(OSError, ValueError, TypeError, KeyError, EOFError, MemoryError, OverflowError),
     *(SyntaxError, RecursionError, tokenize.TokenError),
 )
-#: How numpy's archives of several arrays begin, and what reads the header of each version.
+#: The first bytes of numpy's archives of several arrays, and the reader of each header version.
 _ARCHIVE = b"PK"
 _READ_HEADER = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -55,9 +56,9 @@ _READ_HEADER = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptLatents:
-    """The file of a cell's final latents, or the ``reason`` in words why there is none.
+    """The file of a cell's final latents, or the ``reason`` why there is none.
 
-    ``sketches`` are of the same round; a record may have none.
+    ``sketches`` are those of the same round, possibly empty.
     """
 
     path: str | None
@@ -70,9 +71,9 @@ class KeptLatents:
 class Parity:
     """The relative L2 distance from the baseline, and the largest ``allowed`` one.
 
-    The distance is that of the final latents, NaN where it is unknown, for the ``reason`` given.
-    Where the output differs, ``stage`` is the first of `STAGES` that does, as far as that is known
-    (else empty), and ``stage_distance`` how far, told from sketches (NaN: not known).
+    The distance is that of the final latents, or NaN if unknown, with the ``reason``. If the output
+    differs, ``stage`` is the first of `STAGES` that does (empty if unknown), and ``stage_distance``
+    is its distance, from sketches (NaN if unknown).
     """
 
     distance: float = math.nan
@@ -83,21 +84,21 @@ class Parity:
 
     @property
     def ok(self) -> bool | None:
-        """Whether the output is the same for all that matters; ``None`` where it is not known."""
+        """Whether the output counts as the same; ``None`` if unknown."""
         if math.isnan(self.distance):
             return None
         return self.distance <= self.allowed and not self.stage
 
     @property
     def where(self) -> str:
-        """From where on the output differs, in words; empty if it does not or is unknown."""
+        """In words, from which stage on the output differs; empty if it does not or is unknown."""
         return STAGES[self.stage].format(_percent(self.stage_distance)) if self.stage else ""
 
 
-#: Beyond so many times the reference's own size a distance says no more.
+#: Relative distances above this are shown only as "more than".
 _FAR = 10.0
 
-#: Without a baseline, and of a cell with itself.
+#: The parity without a baseline, and of a baseline itself.
 NO_REFERENCE = Parity(reason="no baseline")
 OWN_REFERENCE = Parity(distance=0.0, allowed=0.0, reason="reference")
 
@@ -105,9 +106,9 @@ OWN_REFERENCE = Parity(distance=0.0, allowed=0.0, reason="reference")
 def find_latents(
     rounds: Iterable[tuple[int, str, str | None, Sketches]], precision: Choice
 ) -> KeptLatents:
-    """The final latents that a cell is judged by, those of its round 0.
+    """The final latents by which a cell is judged: those of its round 0.
 
-    ``rounds`` have number, status, the path of their latents' file and their sketches each.
+    Each of ``rounds`` is a number, a status, the path of the latents' file, and the sketches.
     """
     first = [(status, path, sketches) for number, status, path, sketches in rounds if number == 0]
     ok = [(path, sketches) for status, path, sketches in first if status == "ok"]
@@ -119,7 +120,7 @@ def find_latents(
 
 
 def relative_l2(latents: Latents, reference: Latents) -> float:
-    """``|latents - reference| / |reference|`` over all elements; NaN where it has no meaning."""
+    """``|latents - reference| / |reference|`` over all elements; NaN where it is undefined."""
     with np.errstate(all="ignore"):  # infinities and overflow end as NaN
         size = float(np.linalg.norm(reference))
         distance = float(np.linalg.norm(latents - reference))
@@ -133,7 +134,7 @@ def tolerance(precision: Choice, reference_precision: Choice) -> float:
 
 
 def read_latents(path: str) -> Latents | str:
-    """The numbers of an .npy file, or the reason in words why there are none."""
+    """The numbers in an .npy file, or a text that says why there are none."""
     try:
         with open_regular(Path(path), _LARGEST_LATENTS) as stream:
             if stream.read(len(_ARCHIVE)) == _ARCHIVE:
@@ -158,9 +159,9 @@ def find_stage(
 ) -> tuple[str, float]:
     """The first of `STAGES` whose output differs, and by how much; ``("", nan)`` if none does.
 
-    What is told from sketches counts as different only beyond the error of such a distance. Where
-    the latents differ and no stage before them is known to, it is a later part of denoising; but
-    without the sketches of those stages it is unknown, and the stage is empty.
+    A distance from sketches counts as different only if it exceeds the tolerance by the sketches'
+    error. If the latents differ but no earlier stage does, the stage is "denoise"; if an earlier
+    stage's sketches are missing, it is unknown and empty.
     """
     distances = {
         stage: relative_l2(np.array(sketches[stage]), np.array(reference[stage]))
@@ -182,7 +183,7 @@ def judge_parity(
     reference: KeptLatents,
     read: Callable[[str], Latents | str] = read_latents,
 ) -> Parity:
-    """The parity of a cell with its reference cell, from the files of both."""
+    """The parity of a cell with its reference cell, from both latents' files."""
     allowed = tolerance(kept.precision, reference.precision)
     for side, owner in (("", kept), ("baseline: ", reference)):
         if owner.path is None:
@@ -206,7 +207,7 @@ def judge_parity(
 
 
 def _percent(share: float) -> str:
-    """``12 %``, ``0.3 %``; ``more than 1000 %`` where nothing is alike."""
+    """``12 %`` or ``0.3 %``; ``more than 1000 %`` for larger shares."""
     if share > _FAR:
         return f"more than {100 * _FAR:.0f} %"
     return f"{100 * share:.2g} %" if share < 1 else f"{100 * share:.0f} %"

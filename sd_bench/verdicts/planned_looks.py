@@ -1,4 +1,4 @@
-"""The looks that a sweep planned, as its records carry them."""
+"""Read and write the looks that a sweep planned, which each of its records stores."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from sd_bench.statistics.sequential import LookPlan
 #: The name of the rule in records: error spending as in `sd_bench.statistics.sequential`.
 RULE = "error spent with the square of the rounds (Lan and DeMets), divided by the family"
 
-#: More looks than that no sweep plans.
+#: No sweep plans more looks; a record with more is not believed.
 _MOST_LOOKS = 100
 
 
 class PlannedLooks(NamedTuple):
-    """A cell's plan, fixed before the first round; ``baseline`` as written after ``--baseline``.
+    """A cell's planned looks, fixed before the first round.
 
-    ``family`` is the number of comparisons in the table, ``margin`` what counts as equal.
+    ``family`` is the number of comparisons in the table, ``baseline`` the baseline as written after
+    ``--baseline``, ``margin`` the difference that counts as equal.
     """
 
     plan: LookPlan
@@ -27,7 +28,7 @@ class PlannedLooks(NamedTuple):
 
 
 def read_looks(looks: Looks | None) -> PlannedLooks | None:
-    """The plan that a record carries; ``None`` without one, or by another rule than `RULE`."""
+    """The plan that a record stores; ``None`` if it has none, or if its rule is not `RULE`."""
     if looks is None or looks.rule != RULE or len(looks.looks) > _MOST_LOOKS:
         return None
     if looks.family < 0 or not 0 < looks.margin < 1:
@@ -40,7 +41,7 @@ def read_looks(looks: Looks | None) -> PlannedLooks | None:
 
 
 def write_looks(planned: PlannedLooks, asked_by: int) -> Looks:
-    """The plan as a record carries it; ``asked_by`` is the look that asked for the round."""
+    """The plan as a record stores it; ``asked_by`` is the look that requested the round."""
     return Looks(
         rule=RULE,
         looks=list(planned.plan.looks),

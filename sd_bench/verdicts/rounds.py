@@ -1,4 +1,4 @@
-"""Records as rounds: of each what decides a verdict, namely which cell, where, and how long."""
+"""Reduce records to rounds: what a verdict needs, namely the cell, the place and the runtime."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sd_bench.verdicts.axes import Choice, picture_choices, read_choices, to_one
 from sd_bench.verdicts.environments import UNKNOWN, Place
 from sd_bench.verdicts.planned_looks import PlannedLooks, read_looks
 
-#: One round among all: (sweep's folder, round). Rounds of one sweep with the same number ran
+#: Identifies a round: (sweep's folder, round). Rounds of a sweep with the same number ran
 #: interleaved.
 RoundKey = tuple[str, int]
 
@@ -24,10 +24,10 @@ BELIEVABLE_SECONDS = (1e-9, 1e9)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """One round; ``runtime_s`` is NaN unless ``status`` is ``ok``, which ``reason`` explains.
+    """One round. Unless ``status`` is ``ok``, ``runtime_s`` is NaN and ``reason`` says why.
 
-    ``worker_s`` is how long its worker lived, NaN if that is not known; ``planned`` when its sweep
-    was to look at the verdicts.
+    ``worker_s`` is the seconds that its worker ran (NaN if unknown), ``planned`` the looks that its
+    sweep planned.
     """
 
     path: str
@@ -43,7 +43,7 @@ class Round:
 
 
 def read_round(record: Record, path: Path | None = None) -> Round:
-    """The round of a record; ``path`` is where it lies, which tells sweeps of one name apart."""
+    """The round of a record; its ``path`` distinguishes sweeps of the same name."""
     status, reason, runtime_s = _outcome(record)
     choices = read_choices(record.choices) | picture_choices(record.config)
     choices["gpu"] = gpu = str(choices["gpu"] or UNKNOWN)
@@ -74,14 +74,15 @@ def read_round(record: Record, path: Path | None = None) -> Round:
 
 
 def find_upcasts(cells: Iterable[tuple[str, Choice]]) -> dict[str, Choice]:
-    """The choice ``upcast`` by cell hash, for records of the same cell that are older than it."""
+    """The choice ``upcast`` by cell hash, for older records of the same cell without it."""
     return {cell_hash: upcast for cell_hash, upcast in cells if upcast is not None}
 
 
 def name_rounds(rounds: Iterable[tuple[str, int, str]]) -> list[RoundKey]:
-    """What each of a cell's rounds is called, from the sweep's folder, its number and its path.
+    """The key of each of a cell's rounds, given its sweep's folder, number and path.
 
-    A second round of the same number in a sweep has no partner: it is called by its path.
+    A second round with the same number in a sweep gets its path as a key, so that it has no
+    partner.
     """
     names: list[RoundKey] = []
     seen: set[RoundKey] = set()
@@ -91,12 +92,12 @@ def name_rounds(rounds: Iterable[tuple[str, int, str]]) -> list[RoundKey]:
     return names
 
 
-@lru_cache(maxsize=1024)  # a cell's rounds lie in one folder
+@lru_cache(maxsize=1024)  # a cell's rounds are in one folder
 def _sweep_folder(given: Path, job: str) -> str:
-    """The real folder of a record's sweep: ``given``, its own, without the job's part of it.
+    """The real path of a record's sweep: its folder ``given`` without the job's part.
 
-    The record's own folder where it does not lie in its job's any more: nothing says what ran
-    beside it then.
+    If the record is no longer in its job's folder, it is the record's folder, because it is unknown
+    which rounds ran beside it.
     """
     folder = Path(os.path.realpath(given))
     inside = Path(job).parts
@@ -119,5 +120,5 @@ def _outcome(record: Record) -> tuple[str, str, float]:
     runtime_s = record.runtime_s
     if runtime_s is None or not shortest <= runtime_s <= longest:
         found = "no times" if runtime_s is None else f"a runtime of {runtime_s:g} s"
-        return "invalid", f"the record says ok and holds {found}", math.nan
+        return "invalid", f"the record says ok but has {found}", math.nan
     return "ok", "", runtime_s

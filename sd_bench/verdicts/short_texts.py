@@ -1,4 +1,4 @@
-"""Long texts as short names: cut at a space, and told apart."""
+"""Shorten long texts to names that are cut at a space and stay distinct."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-#: How long a prompt may be as a name of rows.
+#: The most characters of a prompt in the name of a row.
 LONGEST_NAME = 30
 
 
 def cut(text: str, longest: int) -> str:
-    """The text with at most that many characters, cut at a space where there is one."""
+    """The text shortened to at most ``longest`` characters, if possible at a space."""
     if len(text) <= longest:
         return text
     begin = text[: longest - 1]
@@ -20,7 +20,7 @@ def cut(text: str, longest: int) -> str:
 
 
 def shorten_apart(texts: Iterable[str], longest: int = LONGEST_NAME) -> dict[str, str]:
-    """A short form of each text that no other has: names of prompts, which may begin alike."""
+    """A short form of each text, by text; no two are equal, even if texts begin alike."""
     short = {text: cut(text, longest) for text in texts}
     for alike in _alike(short):
         begin = os.path.commonprefix(alike).rpartition(" ")[0]
@@ -31,7 +31,7 @@ def shorten_apart(texts: Iterable[str], longest: int = LONGEST_NAME) -> dict[str
 
 
 def _alike(short: Mapping[str, str]) -> list[list[str]]:
-    """The texts that have one short form, for every such form."""
+    """The groups of texts that have the same short form."""
     members: dict[str, list[str]] = defaultdict(list)
     for text, form in short.items():
         members[form].append(text)

@@ -1,5 +1,5 @@
-"""Where the networks' numbers come from: checkpoints of any layout, or a random table.
+"""The networks' weights, from checkpoints of any layout or from a random table.
 
-Reading a checkpoint's keys and shapes needs no torch. A command of its own, too:
-``python -m sd_bench.weights.convert``. May import ``sampling``, ``config`` and what is below them.
+Reading a checkpoint's keys and shapes does not need torch. ``python -m sd_bench.weights.convert``
+is a separate command. May import ``sampling``, ``config`` and what is below them.
 """

@@ -9,7 +9,7 @@ from sd_bench.weights.parts import AUTOENCODER, Module, Part, Place, conv, norm
 
 
 def autoencoder_parts(config: AutoencoderConfig) -> Iterator[Part]:
-    """All tensors of an autoencoder of this shape."""
+    """All tensors of an autoencoder with this configuration."""
     for published, diffusers, shapes in _autoencoder(config):
         for name, shape in shapes.items():
             key = f"{AUTOENCODER}{published}.{name}"
@@ -61,7 +61,7 @@ def _middle(side: str, width: int) -> Iterator[Module]:
     yield from _vae_resnet(f"{here}.block_1", f"{there}.resnets.0", width, width)
     yield f"{here}.attn_1.norm", f"{there}.attentions.0.group_norm", norm(width)
     for ours, theirs in (("q", "to_q"), ("k", "to_k"), ("v", "to_v"), ("proj_out", "to_out.0")):
-        # A 1x1 convolution here, a linear layer there: the same numbers.
+        # Published as a 1x1 convolution, in diffusers a linear layer: the numbers are the same.
         yield f"{here}.attn_1.{ours}", f"{there}.attentions.0.{theirs}", conv(width, width, 1)
     yield from _vae_resnet(f"{here}.block_2", f"{there}.resnets.1", width, width)
 

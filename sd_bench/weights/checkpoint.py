@@ -1,4 +1,4 @@
-"""A checkpoint as a table of tensors, whatever its form; opened without torch."""
+"""Open a checkpoint of any form as a table of tensors, without torch."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from sd_bench.weights.weight_file import read_weight_file
 from sd_bench.weights.zip_entries import SumCheck, begins_zip
 
 _BLOCK = 1 << 22
-#: Keys that an error shows of a file without a Stable Diffusion.
+#: How many keys an error shows of a file that has no Stable Diffusion model.
 _MOST_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """``layout`` is one of ``parts.LAYOUTS``; ``tensors`` have the names that it has for them.
+    """A checkpoint's contents; ``layout`` is one of ``parts.LAYOUTS``.
 
-    ``configs`` are the settings in a diffusers folder, by network; ``statements`` what a file says
-    of itself, by where it says it.
+    ``tensors`` are by the layout's names. ``configs`` are the settings in a diffusers folder, by
+    network. ``statements`` are what a file says about its model, by where it says so.
     """
 
     path: Path
@@ -47,7 +47,7 @@ class Checkpoint:
 def open_checkpoint(path: Path) -> Checkpoint:
     """Read the table of contents of a file or a diffusers folder.
 
-    Raises WeightsError, naming the path, for whatever is not a readable checkpoint.
+    Raises WeightsError, naming the path, if it is not a readable checkpoint.
     """
     try:
         return _open(path, _stamp(path))
@@ -60,19 +60,19 @@ def open_checkpoint(path: Path) -> Checkpoint:
 
 
 def _stamp(path: Path) -> tuple[tuple[str, int, int], ...]:
-    """What changes when the checkpoint does."""
+    """The names, times and sizes of a checkpoint's files, to notice when they change."""
     files = [*_files(path), *(config_files(path) if path.is_dir() else ())]
     return tuple((str(f), f.stat().st_mtime_ns, f.stat().st_size) for f in files)
 
 
 def _files(path: Path) -> list[Path]:
-    """The files of the weights, and the indices that say which holds which."""
+    """The files of the weights, including index files that say which file has which tensor."""
     if not path.is_dir():
         return [path]
     if not is_diffusers_folder(path):
         raise WeightsError(
-            "is a folder without unet/, vae/ and text_encoder/: name a file, or a folder that "
-            "diffusers has saved"
+            "is a folder without unet/, vae/ and text_encoder/: name a file, or a folder saved by "
+            "diffusers"
         )
     found = weight_files(path).values()
     return [f for each in found for f in (*each.files, *([each.index] if each.index else ()))]
@@ -88,18 +88,18 @@ def _open(path: Path, stamp: tuple[tuple[str, int, int], ...]) -> Checkpoint:
     if not any(key.startswith(UNET) for key in tensors):
         shown = ", ".join(printable(key) for key in list(contents.tensors)[:_MOST_SHOWN])
         raise WeightsError(
-            f"holds no Stable Diffusion: no key begins with {UNET} (a network of diffusers is "
-            f"loaded with its whole folder), but there are {len(contents.tensors)}: {shown}"
+            f"holds no Stable Diffusion: no key begins with {UNET} (for a network of diffusers, "
+            f"name its whole folder); keys found: {len(contents.tensors)}, such as {shown}"
         )
     layout = "multihead" if any(".mha." in key for key in tensors) else "published"
     return Checkpoint(path=path, layout=layout, tensors=tensors, statements=contents.statements)
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of the file (of a folder: of its weight files' own, one after another), in hex.
+    """The SHA-256 of a file in hexadecimal; of a folder, that of its weight files' SHA-256s.
 
-    A file of ``torch.save`` keeps a sum of each of its entries, which is compared on the way.
-    Raises WeightsError as ``open_checkpoint`` does, and for a file with a sum that differs.
+    A ``torch.save`` file stores a checksum of each of its entries, which is verified on the way.
+    Raises WeightsError as ``open_checkpoint`` does, and if a checksum differs.
     """
     try:
         files = _files(path)
@@ -112,7 +112,7 @@ def digest(path: Path) -> str:
 
 
 def check_sums(file: Path) -> None:
-    """Read a file of ``torch.save`` and compare the sums that it keeps; others have none.
+    """Verify the checksums of a ``torch.save`` file; other files have none.
 
     Raises WeightsError if one differs, and OSError.
     """
@@ -131,7 +131,7 @@ def _file_digest(file: Path, mtime_ns: int, size: int) -> str:
 
 
 def _checked_blocks(file: Path) -> Iterator[bytes]:
-    """All bytes of a file, once. Raises WeightsError for those of a zip that has other sums."""
+    """All bytes of a file in blocks. Raises WeightsError if a zip's checksum differs."""
     with open_regular(file, LARGEST_FILE) as stream:
         try:
             sums = SumCheck(stream) if begins_zip(stream.read(4)) else None

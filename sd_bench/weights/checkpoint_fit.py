@@ -1,4 +1,4 @@
-"""Which model a checkpoint holds, and whether it holds exactly the one that was asked for."""
+"""Which model a checkpoint holds, and whether it is exactly the requested one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sd_bench.weights.predictions import predictions_otherwise
 from sd_bench.weights.settings import settings_otherwise
 from sd_bench.weights.stored_tensor import LARGEST_FILE, STORABLE_DTYPES, StoredTensor
 
-#: Keys that an error shows where there are too many.
+#: How many keys an error shows at most.
 _MOST_SHOWN = 3
 
 
@@ -33,13 +33,13 @@ def expected_shapes(model: ModelConfig, layout: str) -> dict[str, Shape]:
 
 
 def same_numbers(stored: Shape, wanted: Shape) -> bool:
-    """Whether shapes differ in trailing ones at most, as a 1x1 convolution and a linear layer."""
+    """Whether shapes differ only in trailing ones, like a 1x1 convolution and a linear layer."""
     rank = min(len(stored), len(wanted))
     return stored[:rank] == wanted[:rank] and {*stored[rank:], *wanted[rank:]} <= {1}
 
 
 def likeness(checkpoint: Checkpoint, model: ModelConfig) -> float:
-    """The share of ``model``'s tensors that the checkpoint holds in the right shape."""
+    """The share of ``model``'s tensors that the checkpoint has in the right shape."""
     expected = expected_shapes(model, checkpoint.layout)
     fitting = sum(
         same_numbers(checkpoint.tensors[key].shape, shape)
@@ -50,16 +50,16 @@ def likeness(checkpoint: Checkpoint, model: ModelConfig) -> float:
 
 
 def recognise(checkpoint: Checkpoint, models: Iterable[ModelConfig]) -> list[str]:
-    """The names of the models that it is most like; several where nothing tells which it is.
+    """The names of the models that the checkpoint is most like; several if they are equally likely.
 
-    Keys and shapes do not tell sd2 (512-base) from sd2_768: a diffusers folder's scheduler does,
-    and what a file says of its kind of prediction.
+    Keys and shapes do not distinguish sd2 (512-base) from sd2_768, but a diffusers folder's
+    scheduler does, and so does what a file says about its kind of prediction.
     """
     found = [(likeness(checkpoint, model), model) for model in models]
     best = max((share for share, _ in found), default=0.0)
     names = [m for share, m in found if share == best > 0.5]
-    said = [m.name for m in names if not contradictions(checkpoint, m)]
-    return said or [m.name for m in names]
+    consistent = [m.name for m in names if not contradictions(checkpoint, m)]
+    return consistent or [m.name for m in names]
 
 
 def check_fits(
@@ -68,9 +68,10 @@ def check_fits(
     models: Iterable[ModelConfig],
     ignore_extra_keys: bool = False,
 ) -> None:
-    """Raises WeightsError unless it holds exactly ``model``; ``models`` are those to suggest.
+    """Raise WeightsError unless the checkpoint holds exactly ``model``.
 
-    With ``ignore_extra_keys`` it may also hold unknown tensors.
+    The error suggests one of ``models`` if that fits. With ``ignore_extra_keys`` the checkpoint may
+    also hold unknown tensors.
     """
     named = f"{checkpoint.path}"
     problem = _misfit(checkpoint, model) or next(iter(contradictions(checkpoint, model)), None)
@@ -88,7 +89,7 @@ def check_fits(
 
 
 def _misfit(checkpoint: Checkpoint, model: ModelConfig) -> str | None:
-    """The first tensors that are missing, of another shape, or of no use as weights."""
+    """What is wrong with the model's tensors: a different shape, missing, or an unusable dtype."""
     expected, tensors = expected_shapes(model, checkpoint.layout), checkpoint.tensors
     for key, shape in expected.items():
         if key in tensors and not same_numbers(tensors[key].shape, shape):
@@ -102,7 +103,7 @@ def _misfit(checkpoint: Checkpoint, model: ModelConfig) -> str | None:
 
 
 def _extra(checkpoint: Checkpoint, model: ModelConfig) -> str | None:
-    """The unknown tensors, and what to do about them."""
+    """A text on the unknown tensors and what to do about them; ``None`` if there are none."""
     expected = expected_shapes(model, checkpoint.layout)
     extra = [
         key
@@ -134,7 +135,7 @@ def _may_be_left(
 
 
 def contradictions(checkpoint: Checkpoint, model: ModelConfig) -> list[str]:
-    """What the checkpoint says of itself otherwise than ``model``, in words."""
+    """In words, each statement of the checkpoint about its model that contradicts ``model``."""
     found = [
         *settings_otherwise(checkpoint.configs, model),
         *predictions_otherwise(checkpoint, model),
@@ -143,13 +144,13 @@ def contradictions(checkpoint: Checkpoint, model: ModelConfig) -> list[str]:
 
 
 _OTHER_SCHEDULE = "its noise schedule (alphas_cumprod) is different"
-#: Half precision, in which small checkpoints keep their schedule, rounds by at most 5e-4.
+#: Small checkpoints store their schedule in half precision, which rounds by at most 5e-4.
 _SCHEDULE_TOLERANCE = 1e-3
 _SCHEDULE_DTYPES = ("float64", "float32", "float16")
 
 
 def _schedule_agrees(checkpoint: Checkpoint, model: ModelConfig) -> bool:
-    """Whether the schedule that a Lightning file carries, if it does, is the model's."""
+    """Whether the noise schedule in a Lightning file, if there is one, is the model's."""
     stored = checkpoint.tensors.get("alphas_cumprod")
     if stored is None or stored.dtype not in _SCHEDULE_DTYPES:
         return True

@@ -1,7 +1,7 @@
-"""Fill networks from a checkpoint, whatever its layout and dtype, converting on the way.
+"""Fill networks from a checkpoint of any layout and dtype, converting on the way.
 
-Numbers are read straight into the parameters where dtype and device allow it, and through one
-tensor's worth of memory otherwise: a load needs no second copy of the weights.
+Numbers are read directly into the parameters if dtype and device allow it, otherwise through a
+buffer of one tensor, so loading needs no second copy of the weights.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from sd_bench.weights.stored_tensor import ITEM_SIZES, LARGEST_FILE, StoredTenso
 
 
 def stored_parts(checkpoint: Checkpoint, model: ModelConfig) -> dict[str, StoredTensor]:
-    """Where each part of ``model`` lies; the checkpoint has to fit it.
+    """Where each part of ``model`` is stored; the checkpoint must fit the model.
 
-    Raises WeightsError if a bias, which the published attention has not, is other than zero.
+    Raises WeightsError if an attention bias that the published layout lacks is not zero.
     """
     for key, stored in checkpoint.tensors.items():
         if checkpoint.layout == "multihead" and key.endswith(BIAS) and read(stored).any():
@@ -38,9 +38,9 @@ def stored_parts(checkpoint: Checkpoint, model: ModelConfig) -> dict[str, Stored
 
 @torch.no_grad()
 def fill_from(network: nn.Module, prefix: str, stored: Mapping[str, StoredTensor]) -> None:
-    """Fill every parameter of ``network``; ``prefix`` is where it stands in a checkpoint.
+    """Fill every parameter of ``network``, whose keys in a checkpoint begin with ``prefix``.
 
-    Raises WeightsError if the file has become shorter meanwhile, and OSError.
+    Raises WeightsError if the file has become shorter in the meantime, and OSError.
     """
     for name, parameter in network.named_parameters():
         sources = part_keys(prefix + name)
@@ -65,9 +65,9 @@ def _read_into(stored: StoredTensor, target: Tensor) -> None:
 
 
 def read(stored: StoredTensor) -> Tensor:
-    """A new tensor of the stored shape and dtype, on the CPU.
+    """Read a stored tensor, in its shape and dtype, onto the CPU.
 
-    Raises WeightsError if the file ends before it, and OSError.
+    Raises WeightsError if the file ends too early, and OSError.
     """
     dtype = getattr(torch, stored.dtype)
     if stored.strides is None:

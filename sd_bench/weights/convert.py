@@ -1,8 +1,8 @@
-"""``python -m sd_bench.weights.convert IN OUT``: from one layout of the attention to the other.
+"""``python -m sd_bench.weights.convert IN OUT``: convert between the layouts of the attention.
 
-The numbers, their dtypes and everything else in the state dict stay as they are, bit for bit, so
-that converting there and back gives the same state dict. What a Lightning file holds beside its
-state dict (optimiser, callbacks) is left out. Loading converts by itself: nobody has to do this.
+The numbers, dtypes and everything else in the state dict stay bit for bit the same, so converting
+back gives the original state dict. Other contents of a Lightning file (optimiser, callbacks) are
+left out. This is never required, because loading converts automatically.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from sd_bench.weights.stored_tensor import StoredTensor
 
 _OTHER = {"published": "multihead", "multihead": "published"}
 _EMA = "model_ema."
-#: A key of the result, and the places in the source that, stacked, make it up.
+#: A key of the result, and the places in the source that are stacked to make it.
 _Step = tuple[str, list[Place]]
 _Recipe = tuple[str, list[StoredTensor]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Convert, and give the exit code: 0, or 2 with one line that says what is wrong."""
+    """Convert as the command line says; returns 0, or 2 after one line that says what is wrong."""
     parser = argparse.ArgumentParser(
         prog=shown("sd_bench.weights.convert"),
         description="Convert a checkpoint between the published layout of the UNet's attention "
@@ -75,7 +75,7 @@ def convert(source: Path, target: Path, to: str | None = None, ema: str = "keep"
         raise WeightsError(f"{target}: its folder does not exist; make it first")
     checkpoint = open_checkpoint(source)
     if checkpoint.layout == "diffusers":
-        raise WeightsError(f"{source}: is a folder of diffusers; it is loaded as it is")
+        raise WeightsError(f"{source}: is a folder of diffusers, which needs no conversion")
     if to == "published" or (to is None and checkpoint.layout == "multihead"):
         _refuse_biases(checkpoint)
     check_sums(source)
@@ -103,12 +103,12 @@ def _with_ema(checkpoint: Checkpoint, ema: str) -> dict[str, StoredTensor]:
 
 
 def _ema_key(key: str) -> str:
-    """Where the averaged copy of a key of the UNet is kept: its name without dots."""
+    """The key of the averaged copy of one of the UNet's keys: its name without dots."""
     return _EMA + key.removeprefix("model.").replace(".", "")
 
 
 def _converted(tensors: dict[str, StoredTensor], to: str) -> Iterator[_Recipe]:
-    """The state dict in the layout ``to``, in its own order; averaged copies follow suit."""
+    """The state dict in the layout ``to``, in its original order, including averaged copies."""
     steps_to = {"multihead": _to_multihead, "published": _to_published}[to]
     steps = {key: steps_to(key) for key in tensors if key.startswith(UNET)}
     steps |= {
@@ -125,7 +125,7 @@ def _to_multihead(key: str) -> list[_Step]:
     place = multihead_place(key)
     if ".mha." in key or place.key == key:
         return [(key, [Place(key)])]
-    if place.piece > 0:  # in the matrix that begins with its fellow
+    if place.piece > 0:  # part of the matrix that is made for the first piece
         return []
     steps = [(place.key, [Place(part) for part in published_keys(place.key)])]
     if place.key.endswith(("in_proj_weight", "v_proj_weight")):
@@ -148,24 +148,26 @@ def _cooked(key: str, stored: Sequence[StoredTensor]) -> Tensor:
 
 
 def _refuse_biases(checkpoint: Checkpoint) -> None:
-    """The published layout has no place for them: they have to be zero."""
+    """Raise WeightsError for a bias that is not zero, which the published layout cannot hold."""
     for key, stored in checkpoint.tensors.items():
         if key.endswith((BIAS, BIAS.replace(".", ""))) and read(stored).any():
-            raise WeightsError(f"{checkpoint.path}: {key} is not zero, and has no published place")
+            raise WeightsError(
+                f"{checkpoint.path}: {key} is not zero; the published layout has no such bias"
+            )
 
 
 def _save(state: dict[str, Tensor], target: Path) -> None:
-    """Write beside ``target`` first: it is there whole or not at all."""
+    """Write ``target`` atomically, through a partial file in the same folder."""
     partial = target.with_name(target.name + ".partial")
     try:
         if target.suffix == ".safetensors":
             save_file(state, partial, metadata={"format": "pt"})
         else:
             torch.save({"state_dict": state}, partial)
-    except (RuntimeError, SafetensorError) as error:  # both libraries' words for a full disk
+    except (RuntimeError, SafetensorError) as error:  # what the libraries raise for a full disk
         raise WeightsError(f"{target}: cannot be written ({error})") from None
     else:
-        os.link(partial, target)  # unlike a renaming, never replaces what has appeared meanwhile
+        os.link(partial, target)  # unlike renaming, never replaces a file that has just appeared
     finally:
         partial.unlink(missing_ok=True)
 

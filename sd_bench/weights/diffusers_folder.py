@@ -1,4 +1,4 @@
-"""A folder as diffusers saves a pipeline: ``unet/``, ``vae/``, ``text_encoder/`` and more."""
+"""Read a folder in which diffusers saved a pipeline: ``unet/``, ``vae/``, ``text_encoder/`` ..."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sd_bench.regular_files import read_foreign_json, reason_of
 from sd_bench.weights.stored_tensor import StoredTensor
 from sd_bench.weights.weight_file import read_weight_file
 
-#: The names of the weights' files without their suffix: safetensors', torch's.
+#: The names of weight files without suffix: as safetensors, and as torch files.
 _STEMS = {
     "unet": ("diffusion_pytorch_model", "diffusion_pytorch_model"),
     "vae": ("diffusion_pytorch_model", "diffusion_pytorch_model"),
@@ -25,14 +25,14 @@ _CONFIGS = {
     "text_encoder": "config.json",
     "scheduler": "scheduler_config.json",
 }
-#: Bytes of a JSON file there; an index of a whole pipeline has 200,000.
+#: The most bytes of a JSON file; an index of a whole pipeline has 200,000.
 _LARGEST_JSON = 4_000_000
 _SHARD = re.compile(r".*-(\d{1,9})-of-(\d{1,9})\.[a-z]+")
 
 
 @dataclass(frozen=True, slots=True)
 class WeightFiles:
-    """A network's files; where an ``index`` names them, ``shards`` say which holds which tensor."""
+    """A network's weight files; if an ``index`` lists them, ``shards`` maps tensors to files."""
 
     files: list[Path]
     index: Path | None = None
@@ -40,7 +40,7 @@ class WeightFiles:
 
 
 def is_diffusers_folder(path: Path) -> bool:
-    """Whether all three networks have their folder in ``path``."""
+    """Whether ``path`` has a folder for each of the three networks."""
     return all((path / name).is_dir() for name in _STEMS)
 
 
@@ -53,7 +53,7 @@ def weight_files(path: Path) -> dict[str, WeightFiles]:
 
 
 def config_files(path: Path) -> Iterator[Path]:
-    """The settings that are there."""
+    """The settings files that exist in ``path``."""
     files = (path / network / name for network, name in _CONFIGS.items())
     return (file for file in files if file.exists())
 
@@ -69,7 +69,7 @@ def _weight_files(folder: Path) -> WeightFiles:
         single = folder / f"{stem}{variant}.{suffix}"
         index = folder / f"{stem}.{suffix}.index{variant}.json"
         if index.exists() and not (single.exists() and folder.name == "text_encoder"):
-            return _indexed(index)  # transformers prefers a single file to an index, diffusers not
+            return _indexed(index)  # diffusers prefers the index, transformers the single file
         if single.exists():
             return WeightFiles([single])
         if shards := sorted(folder.glob(f"{stem}{variant}-*-of-*.{suffix}")):
@@ -78,7 +78,7 @@ def _weight_files(folder: Path) -> WeightFiles:
 
 
 def _indexed(index: Path) -> WeightFiles:
-    """What an index names. Raises WeightsError if it is none, or names a file that is missing."""
+    """The files that an index lists. Raises WeightsError if not an index, or one is missing."""
     named = f"{index.parent.name}/{index.name}"
     content = _read_json(index)
     shards = content.get("weight_map") if isinstance(content, dict) else None
@@ -86,7 +86,7 @@ def _indexed(index: Path) -> WeightFiles:
         raise WeightsError(f"{named} is not an index: it has no weight_map")
     for shard in shards.values():
         if not isinstance(shard, str) or Path(shard).name != shard:
-            raise WeightsError(f"refused: {named} names {printable(shard)}, which is not in there")
+            raise WeightsError(f"refused: {named} names {printable(shard)}, outside of its folder")
     names = sorted(set(shards.values()))
     if missing := [name for name in names if not (index.parent / name).exists()]:
         raise WeightsError(
@@ -96,7 +96,7 @@ def _indexed(index: Path) -> WeightFiles:
 
 
 def _whole_set(shards: list[Path]) -> WeightFiles:
-    """The shards where there is no index: all from one save, and from no other."""
+    """Shards without an index. Raises WeightsError unless they are one complete set."""
     found = [_SHARD.fullmatch(shard.name) for shard in shards]
     numbers = [(int(each[1]), int(each[2])) for each in found if each]
     total = numbers[0][1] if numbers else 0
@@ -109,7 +109,7 @@ def _whole_set(shards: list[Path]) -> WeightFiles:
 
 
 def read_diffusers_folder(path: Path) -> dict[str, StoredTensor]:
-    """Every tensor, as ``unet/key``, ``vae/key``, ``text_encoder/key``.
+    """Every tensor, by ``unet/key``, ``vae/key`` or ``text_encoder/key``.
 
     Raises WeightsError and OSError.
     """
@@ -133,7 +133,7 @@ def read_diffusers_folder(path: Path) -> dict[str, StoredTensor]:
 def _of_shard(
     found: WeightFiles, file: Path, tensors: Mapping[str, StoredTensor]
 ) -> Mapping[str, StoredTensor]:
-    """What the index takes from a shard; all of it where there is no index."""
+    """The tensors of a shard that the index assigns to it; all of them if there is no index."""
     if found.shards is None or found.index is None:
         return tensors
     wanted = [key for key, shard in found.shards.items() if shard == file.name]
@@ -146,9 +146,9 @@ def _of_shard(
 
 
 def read_configs(path: Path) -> dict[str, dict[str, Any]]:
-    """What the networks and the scheduler say of themselves; missing ones left out.
+    """The settings of the networks and the scheduler, by name, without missing ones.
 
-    Raises WeightsError if one is not JSON, and OSError.
+    Raises WeightsError if a file is not a JSON table, and OSError.
     """
     configs = {}
     for file in config_files(path):

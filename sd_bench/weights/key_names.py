@@ -1,6 +1,6 @@
-"""Names of tensors that differ from the model's own: older names, and what is left aside.
+"""Names of tensors that differ from the model's own: older names, and tensors to ignore.
 
-One table each, with a reason for every row. What neither of them knows is refused by name.
+There is one table for each, with a reason for every row. A name in neither table is an error.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sd_bench.weights.stored_tensor import StoredTensor
 
 @dataclass(frozen=True, slots=True)
 class Renamed:
-    """Names that match ``pattern`` stand for those with ``present`` in its place."""
+    """What ``pattern`` matches in a name is replaced with ``present``."""
 
     pattern: re.Pattern[str]
     present: str
@@ -38,7 +38,7 @@ OLD_NAMES = tuple(
             r"(?:^|(?<=[./]))"
             r"(?:module|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.",
             "",
-            "what torch.compile and training on several devices wrap around a network",
+            "the prefixes that torch.compile and training on several devices add to a network",
         ),
         (
             r"^cond_stage_model\.transformer\.(?=embeddings\.|encoder\.|final_layer_norm\.)",
@@ -63,8 +63,8 @@ OLD_NAMES = tuple(
 
 _IMAGE_TOWER = "the image tower of CLIP, which the text encoder was published with"
 _LOGIT_SCALE = "of the loss that CLIP was trained with"
-_PROJECTION = "after the hidden states that the UNet is given"
-_POSITIONS = "the numbers 0 to 76: where a token stands"
+_PROJECTION = "after the hidden states that the UNet uses"
+_POSITIONS = "the numbers 0 to 76: the positions of tokens"
 
 LEFT_ASIDE = tuple(
     LeftAside(re.compile(pattern), reason)
@@ -102,14 +102,14 @@ _MOST_NAMED = 4
 
 
 def is_left_aside(key: str, tensor: StoredTensor) -> bool:
-    """Whether it changes no image: a known extra, or one without a single number."""
+    """Whether a tensor changes no image: a known extra, or one without any numbers."""
     return 0 in tensor.shape or any(extra.pattern.fullmatch(key) for extra in LEFT_ASIDE)
 
 
 def with_present_keys(tensors: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
-    """The tensors under the names that the layouts have for them.
+    """The tensors with older names replaced by those of the layouts.
 
-    Raises WeightsError if two of them are called the same then.
+    Raises WeightsError if two tensors would then have the same name.
     """
     present: dict[str, StoredTensor] = {}
     first: dict[str, str] = {}
@@ -138,14 +138,14 @@ def _without_old_names(key: str) -> str:
     return key
 
 
-#: A UNet's keys where the "model." before them was lost, and its replacement.
+#: The start of a UNet's keys if "model." was lost, and a mark for that case.
 _BARE_UNET, _MISSING = UNET.removeprefix("model."), "-model."
 
 
 def _common_prefix(keys: Iterable[str]) -> str:
-    """What stands before all keys of the UNet beyond their own name; empty where nothing does.
+    """The prefix before all keys of the UNet, or ``_MISSING``; empty if there is none.
 
-    Raises WeightsError where there is more than one such prefix: which one is meant?
+    Raises WeightsError if there are several prefixes, as it is unclear which UNet to use.
     """
     found: dict[str, None] = {}
     for key in map(_without_old_names, keys):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from sd_bench.weights.parts import TEXT_ENCODER, Place
 from sd_bench.weights.text_encoder_parts import text_encoder_keys
 
-#: What follows "attn" in a published key, and its place in nn.MultiheadAttention.
+#: What follows "attn" in a published key, and where nn.MultiheadAttention keeps it.
 _MULTIHEAD = {
     "1.to_q.weight": Place("1.mha.in_proj_weight", 0, 3),
     "1.to_k.weight": Place("1.mha.in_proj_weight", 1, 3),
@@ -26,7 +26,7 @@ _PUBLISHED: dict[str, tuple[str, ...]] = {
     place.key: tuple(tail for tail, other in _MULTIHEAD.items() if other.key == place.key)
     for place in _MULTIHEAD.values()
 }
-#: The bias that nn.MultiheadAttention has and the published attention has not.
+#: The bias that nn.MultiheadAttention has but the published attention does not.
 BIAS = "mha.in_proj_bias"
 
 
@@ -42,7 +42,7 @@ def multihead_place(published: str) -> Place:
 def published_keys(key: str) -> tuple[str, ...]:
     """The published keys whose tensors, stacked on their first axis, make up ``key``.
 
-    A key without ``mha`` is its own; an empty answer means zeros.
+    For a key without ``mha`` that is the key itself; an empty result means zeros.
     """
     head, _, tail = key.partition(".attn")
     if ".mha." not in key:
@@ -53,7 +53,7 @@ def published_keys(key: str) -> tuple[str, ...]:
 
 
 def part_keys(parameter: str) -> tuple[str, ...]:
-    """The keys of the parts that make up a parameter of our networks (with its prefix)."""
+    """The keys of the parts that make up a parameter of our networks, given with its prefix."""
     if parameter.startswith(TEXT_ENCODER):
         return text_encoder_keys(parameter.removeprefix(TEXT_ENCODER))
     return published_keys(parameter)

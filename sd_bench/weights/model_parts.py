@@ -10,7 +10,7 @@ from sd_bench.weights.unet_parts import unet_parts
 
 
 def parts(model: ModelConfig) -> list[Part]:
-    """All tensors of the UNet, the autoencoder and the text encoder, q, k and v apart."""
+    """All tensors of the UNet, the autoencoder and the text encoder, with q, k and v separate."""
     return [
         *unet_parts(model.unet),
         *autoencoder_parts(model.autoencoder),

@@ -1,8 +1,8 @@
-"""A tensor of a checkpoint: its name here, its shape, and its place in each layout of a file.
+"""The parts of a checkpoint: each tensor's name here, its shape, and its place in each layout.
 
-Three layouts are in use. *published*: one Lightning file (keys as in the original code), UNet
-attention as ``to_q``, ``to_k``, ``to_v``. *multihead*: the same file with the UNet's attention in
-nn.MultiheadAttention's form. *diffusers*: a folder with a folder for each network.
+There are three layouts. *published*: one Lightning file with the original code's keys and the
+UNet's attention as ``to_q``, ``to_k``, ``to_v``. *multihead*: the same, but with the UNet's
+attention in nn.MultiheadAttention's form. *diffusers*: a folder with a folder for each network.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A tensor of a file, or one of the ``count`` equal pieces along its first axis."""
+    """A tensor in a file, or one of ``count`` equal pieces of it along the first axis."""
 
     key: str
     piece: int = 0
@@ -28,9 +28,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A tensor at the finest grain, where q, k and v are apart.
+    """A tensor of a model, with q, k and v as separate parts.
 
-    ``key`` is its name here: the published one, and for both text encoders that of sd1.
+    ``key`` is its name here: the published name, or for both text encoders that of sd1.
     """
 
     key: str
@@ -40,7 +40,7 @@ class Part:
     diffusers: Place
 
     def place(self, layout: str) -> Place:
-        """Where a file of ``layout`` keeps it."""
+        """Where a checkpoint of ``layout`` stores the part."""
         place: Place = getattr(self, layout)
         return place
 
@@ -50,13 +50,16 @@ Module = tuple[str, str, dict[str, Shape]]
 
 
 def linear(out_features: int, in_features: int, bias: bool = True) -> dict[str, Shape]:
+    """The shapes of a linear layer's parameters, by name."""
     shapes: dict[str, Shape] = {"weight": (out_features, in_features)}
     return shapes | {"bias": (out_features,)} if bias else shapes
 
 
 def conv(out_channels: int, in_channels: int, size: int) -> dict[str, Shape]:
+    """The shapes of a convolution's parameters, by name."""
     return {"weight": (out_channels, in_channels, size, size), "bias": (out_channels,)}
 
 
 def norm(channels: int) -> dict[str, Shape]:
+    """The shapes of a normalisation's parameters, by name."""
     return {"weight": (channels,), "bias": (channels,)}

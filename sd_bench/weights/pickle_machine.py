@@ -1,9 +1,9 @@
-"""Carries out the steps of a pickle that build plain values, and no others.
+"""A pickle interpreter that carries out only the steps that build plain values.
 
-A pickle is a program for a small machine with a stack. This is that machine with the steps that
-files of weights are made of. It differs from Python's own in that it calls only what its ``Names``
-gave it, gives no object a state, hashes nothing that is made of parts, and counts what it does: a
-program of a few bytes can ask for any time and any memory.
+A pickle is a program for a small stack machine. This is such a machine, with the steps that files
+of weights use. Unlike Python's, it calls only what its ``Names`` returned, sets no object's state,
+hashes only plain values and short tuples of them, and counts its steps, because a program of a few
+bytes can take unlimited time and memory.
 """
 
 from __future__ import annotations
@@ -14,28 +14,28 @@ from typing import Any, Protocol
 
 from sd_bench.errors import WeightsError, printable
 
-#: Steps of a program, and elements that its calls may take. The largest real ones, full training
-#: states with an optimizer's, have some 150,000 steps.
+#: The most steps of a program, and the most elements that its calls may take. The largest real
+#: files, training states with an optimizer, have about 150,000 steps.
 _MOST_STEPS, _MOST_ARGUMENTS = 600_000, 2_000_000
-#: What keys of a table and elements of a set may be, or be tuples of.
+#: The allowed types of keys of a table and elements of a set, alone or in tuples.
 _PLAIN = (str, bytes, int, float, complex, bool, type(None))
 
 
 class Names(Protocol):
-    """What the names in a pickle stand for. Both raise WeightsError for what is not known.
+    """Resolves the names in a pickle. Both methods raise WeightsError for an unknown name.
 
-    What has a method ``called`` may be called by the pickle.
+    The pickle may call a returned object that has a method ``called``.
     """
 
     def find(self, module: str, name: str) -> Any:
-        """What a global stands for."""
+        """The value of the global ``module.name``."""
 
     def refer(self, reference: Any) -> Any:
-        """What a reference to something outside of the pickle stands for."""
+        """The value of a reference to something outside the pickle."""
 
 
 class Inert:
-    """An object whose content is not needed; the machine accepts everything and drops it."""
+    """An object whose content is not needed; the machine ignores whatever is done to it."""
 
     __slots__ = ()
 
@@ -47,7 +47,7 @@ Step = Callable[["_Machine", Any], None]
 
 
 def run_pickle(data: bytes, names: Names) -> Any:
-    """The value that the pickle builds. Raises WeightsError if it is damaged or would do more."""
+    """The value that the pickle builds. Raises WeightsError if it is damaged or does more."""
     machine = _Machine(names, len(data))
     try:
         for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
@@ -62,7 +62,7 @@ def run_pickle(data: bytes, names: Names) -> Any:
             step(machine, argument)
     except WeightsError:
         raise
-    except Exception as error:  # whatever a damaged program makes the machine stumble over
+    except Exception as error:  # a damaged program can cause any error
         reason = printable(f"{type(error).__name__}: {error}")
         raise WeightsError(f"its pickle is damaged ({reason})") from None
     raise WeightsError("its pickle is damaged (it has no end)")
@@ -103,11 +103,11 @@ class _Machine:
 
     def call(self, thing: Any, arguments: Any) -> None:
         if not isinstance(arguments, tuple) or not hasattr(type(thing), "called"):
-            raise WeightsError("refused: its pickle calls what cannot be called")
+            raise WeightsError("refused: its pickle calls something that cannot be called")
         sized = (a for a in arguments if isinstance(a, (tuple, list, dict, set, frozenset)))
         self.arguments_left -= len(arguments) + sum(map(len, sized))
         if self.arguments_left < 0:
-            raise WeightsError("refused: its pickle copies more than any real one")
+            raise WeightsError("refused: its pickle copies more than any real one does")
         self.push(thing.called(*arguments))
 
     def reduce(self, _: Any) -> None:
@@ -115,15 +115,15 @@ class _Machine:
         self.call(self.pop(), arguments)
 
     def new_with_names(self, _: Any) -> None:
-        """Arguments with names are dropped: what takes any is not needed."""
+        """Call without the keyword arguments; objects that take any are not needed."""
         self.pop()
         self.reduce(None)
 
     def build(self, _: Any) -> None:
-        """No state is given to anything: ``_metadata`` of a state dict, an object's attributes."""
+        """Drop a state instead of setting it, such as the ``_metadata`` of a state dict."""
         self.pop()
         if not isinstance(self.stack[-1], (Inert, dict, list)):
-            raise WeightsError("refused: its pickle tries to change what it may only call")
+            raise WeightsError("refused: its pickle changes something that it may only call")
 
     def global_(self, named: Any) -> None:
         module, _, name = named.partition(" ")
@@ -132,7 +132,7 @@ class _Machine:
     def stack_global(self, _: Any) -> None:
         name, module = self.pop(), self.pop()
         if not isinstance(name, str) or not isinstance(module, str):
-            raise WeightsError("refused: its pickle names something by what is not a name")
+            raise WeightsError("refused: its pickle uses something other than text as a name")
         self.push(self.names.find(module, name))
 
     def refer(self, _: Any) -> None:
@@ -143,33 +143,33 @@ class _Machine:
         if isinstance(target, list):
             target.extend(values)
         elif not isinstance(target, Inert):
-            raise WeightsError("refused: its pickle appends to what is not a list")
+            raise WeightsError("refused: its pickle appends to something that is not a list")
 
     def add(self, values: list[Any]) -> None:
         target = self.stack[-1]
         if isinstance(target, set):
             target.update(map(hashable, values))
         elif not isinstance(target, Inert):
-            raise WeightsError("refused: its pickle adds to what is not a set")
+            raise WeightsError("refused: its pickle adds to something that is not a set")
 
     def set_items(self, values: list[Any]) -> None:
         target = self.stack[-1]
         if isinstance(target, dict):
             target.update(to_dict(zip(values[::2], values[1::2], strict=True)))
         elif not isinstance(target, Inert):
-            raise WeightsError("refused: its pickle fills what is not a table")
+            raise WeightsError("refused: its pickle fills something that is not a table")
 
 
 def hashable(value: Any) -> Any:
-    """``value`` if it may be a key. Raises WeightsError: parts of parts take any time to hash."""
+    """``value`` if it may be a key. Raises WeightsError for nested values, which hash slowly."""
     parts = value if type(value) is tuple and len(value) <= 16 else (value,)
     if not all(type(part) in _PLAIN or hasattr(type(part), "called") for part in parts):
-        raise WeightsError("refused: its pickle has keys that are made of parts")
+        raise WeightsError("refused: its pickle has keys that are nested values")
     return value
 
 
 def to_dict(pairs: Any) -> dict[Any, Any]:
-    """A table of pairs of a key and a value. Raises WeightsError for keys made of parts."""
+    """A dict of (key, value) pairs. Raises WeightsError for keys that are nested values."""
     return {hashable(key): value for key, value in pairs}
 
 

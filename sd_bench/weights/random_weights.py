@@ -1,8 +1,8 @@
-"""Random weights that depend on seed, key and index only.
+"""Random weights that depend only on seed, key and index.
 
 They are the same on every device, under every version of PyTorch and in both layouts of the
 attention weights. All values come from one table of about a million numbers, made by integer
-arithmetic; each key reads it from an offset of its own.
+arithmetic, which each key reads from a different offset.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from sd_bench.weights.layout import published_keys
 #: A prime, so that no width of a weight matrix divides it and no two rows read the same numbers.
 TABLE_SIZE = 1_048_573
 
-#: What the projections to q and k are scaled up by, by the end of the key. Attention logits then
-#: have a standard deviation of 1 to 2. The text's tokens are more alike than the features of an
-#: image, so the UNet's attention to them needs more.
+#: The factors by which the q and k projections are scaled up, by the end of the key. Attention
+#: logits then have a standard deviation of 1 to 2. The text's tokens are more similar to each other
+#: than an image's features, so the UNet's attention to them needs larger factors.
 _LOGIT_GAINS = {
     "attn1.to_q.weight": math.sqrt(2.0),
     "attn1.to_k.weight": math.sqrt(2.0),
@@ -36,21 +36,21 @@ _LOGIT_GAINS = {
 
 @lru_cache(maxsize=4)
 def _table(device: torch.device) -> Tensor:
-    """Two periods of the table of standardised values, fp32, on ``device``."""
+    """Two periods of the table of standardised values, in fp32 on ``device``."""
     values = torch.from_numpy(np.concatenate([standard_values(TABLE_SIZE)] * 2))
     return values.to(device)
 
 
 def forget_table() -> None:
-    """Give back the table's memory: on a GPU it would count as the networks'."""
+    """Free the table's memory, which on a GPU would count as the networks'."""
     _table.cache_clear()
 
 
 def standard_values(count: int) -> np.ndarray:
-    """``count`` nearly normal numbers of mean 0 and deviation 1, fp32.
+    """``count`` nearly normal numbers with mean 0 and standard deviation 1, in fp32.
 
-    Each is the sum of the four 16-bit parts of a 64-bit hash (splitmix64, Steele et al. 2014):
-    integers up to the last division, so no machine's math library can make them differ.
+    Each is the sum of the four 16-bit parts of a 64-bit hash (splitmix64, Steele et al. 2014). All
+    steps but the last division use integers, so they are the same with every math library.
     """
     with np.errstate(over="ignore"):
         x = (np.arange(1, count + 1, dtype=np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
@@ -65,7 +65,7 @@ def standard_values(count: int) -> np.ndarray:
 
 @torch.no_grad()
 def fill_random(module: nn.Module, prefix: str, seed: int) -> None:
-    """Fill every parameter of ``module``; ``prefix`` is where it stands in a checkpoint."""
+    """Fill every parameter of ``module``, whose keys in a checkpoint begin with ``prefix``."""
     for name, parameter in module.named_parameters():
         sources = published_keys(prefix + name)
         if not sources:
@@ -81,7 +81,7 @@ def _fill(target: Tensor, key: str, seed: int) -> None:
     offset = int.from_bytes(digest, "little") % TABLE_SIZE
     count = target.numel()
     period = _table(target.device)[offset : offset + min(count, TABLE_SIZE)]
-    # Two roundings, never a fused multiply-add, which not every device would round alike.
+    # Two separate roundings: devices differ in how they round a fused multiply-add.
     values = period.mul(float(np.float32(deviation))).add(float(np.float32(mean)))
     values = values.to(target.dtype)
     flat = target.view(-1)
@@ -92,7 +92,10 @@ def _fill(target: Tensor, key: str, seed: int) -> None:
 
 
 def _mean_and_deviation(key: str, shape: tuple[int, ...]) -> tuple[float, float]:
-    """Weights keep activations of order one: deviation 1/sqrt(fan-in), norms around one."""
+    """Mean and standard deviation of a tensor's values, chosen to keep activations of order one.
+
+    Weights have the standard deviation 1/sqrt(fan-in), the scales of norms are around one.
+    """
     if key.endswith("embedding.weight") or key.endswith("positional_embedding"):
         return 0.0, 1.0
     if len(shape) == 1:

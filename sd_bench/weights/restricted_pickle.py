@@ -1,10 +1,10 @@
-"""Reads the pickle inside a torch file without running anything of it.
+"""Read the pickle inside a torch file without running any code from it.
 
-A pickle is a program. Its only way to code outside itself is to name a global (``module.name``)
-and call it. Here every name is looked up in the tables below and nowhere else: tensors become
-descriptions of where their numbers lie, containers become plain ones, what trainers leave beside
-the weights becomes a placeholder that does nothing, and any other name is refused. No module is
-ever imported. It serves every version of PyTorch alike.
+A pickle is a program. The only way in which it can run other code is to name a global
+(``module.name``) and call it. Here every name is looked up only in the tables below: tensors become
+descriptions of where their numbers are, containers become plain ones, what trainers save beside the
+weights becomes a placeholder that does nothing, and any other name is refused. No module is ever
+imported. This works for the files of every version of PyTorch.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ _STORAGE_DTYPES = {
     "ComplexFloatStorage": "complex64", "ComplexDoubleStorage": "complex128",
     "UntypedStorage": "uint8",
 }  # fmt: skip
-#: Packages whose classes stand in real checkpoints beside the weights: callbacks, settings,
-#: optimizers, schedules of the learning rate.
+#: Packages whose classes occur in real checkpoints beside the weights: callbacks, settings,
+#: optimizers, learning rate schedules.
 _PLACEHOLDER_PACKAGES = (
     "pytorch_lightning", "lightning", "lightning_fabric", "lightning_utilities", "torchmetrics",
     "omegaconf", "ldm", "transformers", "diffusers", "accelerate", "peft", "ema_pytorch",
     "torch.optim", "torch.nn", "torch.amp", "torch.cuda.amp", "torch.utils.data",
 )  # fmt: skip
 _BUILTINS = ("builtins", "__builtin__")
-#: Other names in real checkpoints, of values that are not needed here.
+#: Other names that occur in real checkpoints, for values that are not needed here.
 _PLACEHOLDER_NAMES = frozenset({
     "argparse.Namespace", "types.SimpleNamespace", "copyreg._reconstructor",
     "copy_reg._reconstructor", "typing.Any", "_codecs.encode",
@@ -73,7 +73,7 @@ _PLACEHOLDER_NAMES = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A run of numbers in the file that its ``key`` names."""
+    """``count`` numbers in the zip entry that ``key`` names."""
 
     dtype: str
     key: str
@@ -82,7 +82,7 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class PickledTensor:
-    """A view of a storage: offset and strides in elements."""
+    """A view of a storage; offset and strides are in elements."""
 
     storage: Storage
     offset: int
@@ -91,7 +91,7 @@ class PickledTensor:
 
 
 class Placeholder(Inert):
-    """Stands for any object or class whose content is not needed."""
+    """In place of any object or class whose content is not needed."""
 
     __slots__ = ()
 
@@ -105,7 +105,7 @@ class _Dtype(Inert):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Call:
-    """One of the functions below, as a thing that a pickle can call and not change."""
+    """One of the functions below, wrapped so that a pickle can call but not change it."""
 
     function: Callable[..., object]
 
@@ -114,7 +114,7 @@ class _Call:
 
 
 class _Names:
-    """What the names in a torch file stand for."""
+    """Resolves the names in a torch file."""
 
     def find(self, module: str, name: str) -> Any:
         known = f"{module}.{name}"
@@ -138,12 +138,12 @@ class _Names:
 
 
 def unpickle(data: bytes) -> Any:
-    """The object in ``data``. Raises WeightsError if it is damaged or would run anything."""
+    """The object in ``data``. Raises WeightsError if it is damaged or names unknown code."""
     return run_pickle(data, _Names())
 
 
 def _is_placeholder_class(module: str, name: str) -> bool:
-    """Classes only, which are named in capitals, and never a path into another module."""
+    """Whether the name is that of a class, with a capital, in one of the placeholder packages."""
     packages = (module == each or module.startswith(f"{each}.") for each in _PLACEHOLDER_PACKAGES)
     return any(packages) and name.isidentifier() and name[0].isupper()
 
@@ -165,7 +165,7 @@ def _rebuild_tensor(
 def _rebuild_typed(
     storage: object, offset: object, shape: object, strides: object, *others: object
 ) -> PickledTensor:
-    """A view of untyped bytes: its dtype is named, after the gradient's and the hooks."""
+    """A view of untyped bytes, whose dtype is the third of ``others``."""
     dtype = others[2] if len(others) > 2 else None
     if not isinstance(storage, Storage) or not isinstance(dtype, _Dtype):
         raise WeightsError("refused: a tensor without storage or dtype")
@@ -184,14 +184,14 @@ def _rebuild_parameter(tensor: object, *_: object) -> object:
 
 
 def _rebuild_with_attributes(function: object, _: object, arguments: object, *__: object) -> object:
-    """A tensor with its own attributes, which are dropped."""
+    """A tensor with extra attributes, which are dropped."""
     if not isinstance(function, _Call) or function.function not in _REBUILD:
         raise WeightsError("refused: a tensor of an unknown kind")
     return function.called(*arguments) if isinstance(arguments, tuple) else _no_arguments()
 
 
 def _no_arguments() -> NoReturn:
-    raise WeightsError("refused: a tensor that is made of nothing")
+    raise WeightsError("refused: a tensor without arguments")
 
 
 def _size(value: object = ()) -> tuple[Any, ...]:
@@ -203,7 +203,7 @@ def _set(values: object = ()) -> frozenset[object]:
 
 
 def _dict(*arguments: object) -> dict[Any, Any]:
-    """Of whatever kind: ordered, with a default, a counter."""
+    """A plain dict in place of any kind: an OrderedDict, a defaultdict, a Counter."""
     pairs = arguments[-1] if arguments else ()
     if isinstance(pairs, dict):
         return dict(pairs)

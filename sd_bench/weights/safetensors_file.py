@@ -1,8 +1,8 @@
-"""The table of contents of a safetensors file.
+"""Read the table of contents of a safetensors file.
 
-The format: eight bytes with the length of a JSON header, the header, then the numbers. The
-safetensors library does not tell where a tensor lies, which is needed to read it straight into a
-network; so the header is read here, and nothing of it is believed unchecked.
+The format is eight bytes with the length of a JSON header, the header, then the numbers. The
+safetensors library does not report a tensor's offset, which is needed to read it directly into a
+network, so the header is read here. Everything in it is checked.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sd_bench.weights.stored_tensor import (
 )
 
 _LENGTH_BYTES = 8
-#: Real ones have some 200 kB, and a few MB with a preview picture in them.
+#: In bytes. Real headers have about 200 kB, or a few MB with a preview image.
 _LONGEST_HEADER = 16_000_000
 _METADATA = "__metadata__"
 _DTYPES = {
@@ -34,7 +34,7 @@ _DTYPES = {
 
 
 def begins_safetensors(begin: bytes) -> bool:
-    """Whether a file that begins so is one: a length, and behind it a JSON table."""
+    """Whether ``begin`` looks like a safetensors file: a length followed by a JSON table."""
     length = int.from_bytes(begin[:_LENGTH_BYTES], "little")
     return begin[_LENGTH_BYTES : _LENGTH_BYTES + 1] == b"{" and length <= LARGEST_FILE
 
@@ -49,13 +49,13 @@ def read_safetensors(path: Path) -> Contents:
         if begin > size:
             raise WeightsError(f"is cut off: its header alone needs {begin} bytes, it has {size}")
         if length > _LONGEST_HEADER:
-            raise WeightsError(f"refused: its header has {length} bytes, no real one has so many")
+            raise WeightsError(f"refused: its header has {length} bytes, more than any real one")
         header = _parse(stream.read(length))
     metadata = header.pop(_METADATA, {})
     tensors = {key: _tensor(path, key, entry, begin, size) for key, entry in header.items()}
     _refuse_overlap(tensors)
-    said = metadata.items() if isinstance(metadata, dict) else ()
-    return Contents(tensors, {k: v for k, v in said if isinstance(v, str)})
+    statements = metadata.items() if isinstance(metadata, dict) else ()
+    return Contents(tensors, {k: v for k, v in statements if isinstance(v, str)})
 
 
 def _parse(header: bytes) -> dict[str, Any]:

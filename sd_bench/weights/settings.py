@@ -1,7 +1,7 @@
-"""The settings in a diffusers folder, held against a model: each is understood, or refused by name.
+"""Compare the settings in a diffusers folder with a model; an unknown setting is refused.
 
-What the weights were trained for has to be the model's. How to take steps is not a matter of the
-weights: ``sampler=`` says that here.
+Settings for which the weights were trained must be the model's. How to take steps does not depend
+on the weights; here ``sampler=`` determines it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from sd_bench.config.schema import ModelConfig
 from sd_bench.errors import printable
 
 _PREDICTIONS = {"eps": "epsilon", "v": "v_prediction"}
-#: What diffusers takes where a scheduler's file does not say.
+#: diffusers' defaults for settings that a scheduler's file does not have.
 _SCHEDULER_DEFAULTS = {
     "num_train_timesteps": 1000,
     "beta_start": 0.0001,
@@ -21,7 +21,7 @@ _SCHEDULER_DEFAULTS = {
     "beta_schedule": "linear",
     "prediction_type": "epsilon",
 }
-#: Switches of another noise schedule or prediction; what they are where they are off.
+#: Switches that select another noise schedule or prediction, with the value that means off.
 _SCHEDULER_OFF = {
     "trained_betas": None,
     "rescale_betas_zero_snr": False,
@@ -30,7 +30,7 @@ _SCHEDULER_OFF = {
     "predict_epsilon": True,
     "snr_shift_scale": None,
 }
-#: How to take steps, which numbers to clip, where to begin: ``sampler=`` decides it.
+#: Settings of how to take steps, what to clip and where to begin, which ``sampler=`` determines.
 _HOW_TO_STEP = frozenset({
     "algorithm_type", "clip_sample", "clip_sample_range", "corrector_order", "disable_corrector",
     "dynamic_thresholding_ratio", "eta", "euler_at_final", "final_sigmas_type", "flow_shift",
@@ -42,7 +42,7 @@ _HOW_TO_STEP = frozenset({
     "timestep_type", "timesteps", "use_beta_sigmas", "use_exponential_sigmas", "use_karras_sigmas",
     "use_lu_lambdas", "variance_type",
 })  # fmt: skip
-#: Schedulers of diffusers for models that predict noise or v on a schedule of betas.
+#: diffusers' schedulers for models that predict noise or v on a schedule of betas.
 _SCHEDULERS = frozenset({
     "DDIMScheduler", "DDIMInverseScheduler", "DDIMParallelScheduler", "DDPMScheduler",
     "DDPMParallelScheduler", "DEISMultistepScheduler", "DPMSolverMultistepScheduler",
@@ -55,7 +55,7 @@ _NORM_GROUPS, _NORM_EPS, _TEXT_NORM_EPS = 32, 1e-5, 1e-5
 
 
 def settings_otherwise(configs: Mapping[str, Mapping[str, Any]], model: ModelConfig) -> list[str]:
-    """What the settings say otherwise than ``model``, in words."""
+    """In words, each setting that contradicts ``model`` or is unknown."""
     unet, text = model.unet, model.text_encoder
     widths = [unet.model_channels * m for m in unet.channel_mult]
     heads = [unet.num_heads or width // (unet.num_head_channels or width) for width in widths]
@@ -89,16 +89,16 @@ def settings_otherwise(configs: Mapping[str, Mapping[str, Any]], model: ModelCon
         _scheduler_otherwise(configs["scheduler"], model) if "scheduler" in configs else ()
     )
     for network, values in wanted.items():
-        said = configs.get(network, {})
+        stored = configs.get(network, {})
         found += [
-            _otherwise(network, name, said[name], value)
+            _otherwise(network, name, stored[name], value)
             for name, value in values.items()
-            if name in said and not _agrees(said[name], value)
+            if name in stored and not _agrees(stored[name], value)
         ]
     return found
 
 
-def _scheduler_otherwise(said: Mapping[str, Any], model: ModelConfig) -> Iterator[str]:
+def _scheduler_otherwise(stored: Mapping[str, Any], model: ModelConfig) -> Iterator[str]:
     wanted = {
         "prediction_type": _PREDICTIONS[model.prediction],
         "num_train_timesteps": model.schedule.num_timesteps,
@@ -106,30 +106,30 @@ def _scheduler_otherwise(said: Mapping[str, Any], model: ModelConfig) -> Iterato
         "beta_end": model.schedule.linear_end,
         "beta_schedule": "scaled_linear",
     }
-    kind = said.get("_class_name")
+    kind = stored.get("_class_name")
     if kind is not None and kind not in _SCHEDULERS:
         yield f"scheduler's _class_name is {_shown(kind)}, which is not one of this model's kind"
     for name, value in wanted.items():
-        if not _agrees(found := said.get(name, _SCHEDULER_DEFAULTS[name]), value):
+        if not _agrees(found := stored.get(name, _SCHEDULER_DEFAULTS[name]), value):
             yield _otherwise("scheduler", name, found, value)
     for name, off in _SCHEDULER_OFF.items():
-        if name in said and said[name] is not None and said[name] != off:
-            yield _otherwise("scheduler", name, said[name], off)
+        if name in stored and stored[name] is not None and stored[name] != off:
+            yield _otherwise("scheduler", name, stored[name], off)
     known = {*wanted, *_SCHEDULER_OFF, *_HOW_TO_STEP}
-    for name, value in said.items():
+    for name, value in stored.items():
         if name not in known and not name.startswith("_") and value not in (None, False):
-            yield f"scheduler's {printable(name)} is {_shown(value)}, a setting that is not known"
+            yield f"scheduler's {printable(name)} is {_shown(value)}, an unknown setting"
 
 
-def _otherwise(network: str, name: str, said: Any, wanted: Any) -> str:
-    return f"{network}'s {name} is {_shown(said)}, not {wanted!r}"
+def _otherwise(network: str, name: str, stored: Any, wanted: Any) -> str:
+    return f"{network}'s {name} is {_shown(stored)}, not {wanted!r}"
 
 
 def _shown(value: Any) -> str:
     return printable(repr(value))
 
 
-def _agrees(said: Any, wanted: Any) -> bool:
-    if isinstance(wanted, list):  # the number of heads, one for all levels or one for each
-        return said == wanted or (type(said) is int and set(wanted) == {said})
-    return bool(said == wanted)
+def _agrees(stored: Any, wanted: Any) -> bool:
+    if isinstance(wanted, list):  # numbers of heads: one for all levels, or one per level
+        return stored == wanted or (type(stored) is int and set(wanted) == {stored})
+    return bool(stored == wanted)

@@ -1,4 +1,4 @@
-"""Finds the state dict in what a file of torch holds, whatever is wrapped around it."""
+"""Find the state dict in a torch file's contents, whatever is wrapped around it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from sd_bench.errors import WeightsError, printable
 from sd_bench.weights.parts import UNET
 from sd_bench.weights.restricted_pickle import PickledTensor
 
-#: What a Lightning file calls it: the one that is meant if there are more, such as averaged ones.
+#: A Lightning file's key for it, preferred to other state dicts, such as averaged ones.
 _LIGHTNING = "state_dict"
-#: Tables inside of tables that are looked into, and names that an error lists.
+#: How many levels of nested tables are searched, and how many names an error lists.
 _DEEPEST, _MOST_NAMED = 3, 5
-#: A UNet's keys hold this, whatever stands before it.
+#: All keys of a UNet contain this, after any prefix.
 _UNET = UNET.split(".")[1] + "."
 
 
@@ -40,16 +40,16 @@ def find_state_dict(content: Any) -> dict[str, PickledTensor]:
 
 
 def find_statements(content: Any) -> dict[str, str]:
-    """What the settings of a Lightning file say of its model."""
+    """What the settings in a Lightning file say about its model's kind of prediction."""
     settings = content.get("hyper_parameters") if isinstance(content, dict) else None
-    said = settings.get("parameterization") if isinstance(settings, dict) else None
-    return {"hyper_parameters.parameterization": said} if isinstance(said, str) else {}
+    kind = settings.get("parameterization") if isinstance(settings, dict) else None
+    return {"hyper_parameters.parameterization": kind} if isinstance(kind, str) else {}
 
 
 def _candidates(
     table: dict[Any, Any], name: str, depth: int, seen: set[int]
 ) -> Iterator[tuple[str, dict[str, PickledTensor]]]:
-    """Every table of tensors with names; one that holds a UNet is not looked into any further."""
+    """Every table of named tensors, by name; the search stops at one that holds a UNet."""
     if id(table) in seen:
         return
     seen.add(id(table))

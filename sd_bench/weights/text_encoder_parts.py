@@ -1,7 +1,7 @@
 """The text encoder's tensors: transformers' names, open_clip's names, shapes.
 
-sd1's checkpoints hold transformers' names, sd2's open_clip's, where q, k and v are one matrix;
-diffusers' folders hold transformers' names for both.
+Checkpoints of sd1 have transformers' names, those of sd2 open_clip's, where q, k and v are one
+matrix. diffusers' folders have transformers' names for both.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from sd_bench.config.schema import TextEncoderConfig
 from sd_bench.weights.parts import TEXT_ENCODER, Part, Place, Shape, linear, norm
 
-#: transformers' names of a text encoder's layer, and open_clip's: name and which third of it.
+#: A layer's names in transformers, and in open_clip: the name, the piece, the number of pieces.
 _TEXT_LAYER = {
     "layer_norm1": ("ln_1.", 0, 1),
     "self_attn.q_proj": ("attn.in_proj_", 0, 3),
@@ -25,7 +25,7 @@ _TEXT_LAYER = {
 
 
 def text_encoder_parts(config: TextEncoderConfig) -> Iterator[Part]:
-    """All tensors of a text encoder; its library says under which names a checkpoint has them."""
+    """All tensors of a text encoder; ``config.library`` determines a checkpoint's names."""
     width, hidden = config.width, 4 * config.width
     shapes = {
         "layer_norm1": norm(width), "layer_norm2": norm(width),
@@ -60,7 +60,7 @@ def text_encoder_parts(config: TextEncoderConfig) -> Iterator[Part]:
 
 
 def text_encoder_keys(name: str) -> tuple[str, ...]:
-    """The parts that, stacked on their first axis, make up a parameter of our TextEncoder."""
+    """The keys of the parts that, stacked on the first axis, are a parameter of our TextEncoder."""
     name = name.removeprefix("model.")
     prefix = f"{TEXT_ENCODER}transformer.text_model."
     fixed = {

@@ -1,4 +1,4 @@
-"""The table of contents of a file that ``torch.save`` wrote: a zip of a pickle and its storages."""
+"""Read the table of contents of a ``torch.save`` file: a zip of a pickle and its storages."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from sd_bench.weights.stored_tensor import (
 )
 from sd_bench.weights.zip_entries import ZipEntries, ZipEntry, opened_zip
 
-#: Real ones have up to 3 MB, with an optimizer's state in them.
+#: In bytes. Real pickles have up to 3 MB, including an optimizer's state.
 _LONGEST_PICKLE = 64_000_000
 _LONGEST_BYTE_ORDER = 16
-#: A view that repeats its numbers (stride 0) may be this large, and never larger.
+#: The largest size of a view that repeats its numbers (stride 0).
 _LARGEST_REPEATED_BYTES = 2**24
 _PICKLE = "/data.pkl"
 
 
 def read_torch_file(path: Path) -> Contents:
-    """Every tensor of the state dict, by its key; what is wrapped around it is taken off.
+    """Every tensor of the file's state dict by its key, and what the file says about its model.
 
-    Raises WeightsError and OSError. Nothing in the file is run.
+    Raises WeightsError and OSError. No code in the file is run.
     """
     with open_regular(path, LARGEST_FILE) as stream, opened_zip(stream) as entries:
         return _read(path, entries)
@@ -75,7 +75,7 @@ def _locate(
     if storage.key not in places:
         entry = files.get(folder + storage.key)
         if entry is None:
-            raise WeightsError(f"refused: {key} lies in storage {named}, which is missing")
+            raise WeightsError(f"refused: {key} is in storage {named}, which is missing")
         places[storage.key] = entries.locate(entry)
     begin, num_bytes = places[storage.key].begin, places[storage.key].size
     item_size = ITEM_SIZES[storage.dtype]
@@ -87,7 +87,7 @@ def _locate(
             f"{named}, which has {num_bytes}"
         )
     if math.prod(tensor.shape) * item_size > max(num_bytes, _LARGEST_REPEATED_BYTES):
-        raise WeightsError(f"refused: {key} of the shape {tensor.shape} repeats {num_bytes} bytes")
+        raise WeightsError(f"refused: {key} with shape {tensor.shape} repeats {num_bytes} bytes")
     return StoredTensor(
         file=path,
         offset=begin + tensor.offset * item_size,

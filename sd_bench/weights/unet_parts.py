@@ -10,7 +10,7 @@ from sd_bench.weights.parts import UNET, Module, Part, Place, Shape, conv, linea
 
 
 def unet_parts(unet: UNetConfig) -> Iterator[Part]:
-    """All tensors of a UNet of this shape."""
+    """All tensors of a UNet with this configuration."""
     for published, diffusers, shapes in _unet(unet):
         for name, shape in shapes.items():
             key = f"{UNET}{published}.{name}"

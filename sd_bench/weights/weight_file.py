@@ -1,4 +1,4 @@
-"""A file of weights of any form: what it holds decides how it is read, never what it is called."""
+"""Read a file of weights of any form, recognised by its content, never by its name."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from sd_bench.weights.stored_tensor import LARGEST_FILE, Contents
 from sd_bench.weights.torch_file import read_torch_file
 from sd_bench.weights.zip_entries import begins_zip
 
-#: What other files begin with that are taken for weights, in words.
+#: The first bytes of other files that people take for weights, and what to tell them.
 _OTHERS = {
-    b"version https://git-lfs": "is a pointer of Git LFS and not the file itself: git lfs pull",
+    b"version https://git-lfs": "is a Git LFS pointer, not the file itself: run git lfs pull",
     b"<!DOCTYPE": "is a web page: download the file itself",
     b"<!doctype": "is a web page: download the file itself",
     b"<html": "is a web page: download the file itself",
@@ -28,7 +28,7 @@ _OTHERS = {
 
 
 def read_weight_file(path: Path) -> Contents:
-    """Every tensor of a file by the name that it has there, and what the file says of itself.
+    """Every tensor of a file by its name there, and what the file says about itself.
 
     Raises WeightsError if it is not a file of weights, and OSError.
     """

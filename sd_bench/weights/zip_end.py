@@ -1,4 +1,4 @@
-"""How large a zip's list of contents is, told before it is read: each entry takes memory."""
+"""Check the size of a zip's list of contents before reading it, because each entry takes memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from sd_bench.errors import WeightsError
 
-#: Real files have some 2,000 entries of 70 bytes each.
+#: In bytes. Real files have about 2,000 entries of 70 bytes each.
 _LARGEST_DIRECTORY = 4_000_000
 _END, _END_BYTES, _LONGEST_COMMENT = b"PK\x05\x06", 22, 65_535
 _LOCATOR, _LOCATOR_BYTES = b"PK\x06\x07", 20
@@ -14,7 +14,7 @@ _LARGE_END, _LARGE_END_BYTES = b"PK\x06\x06", 56
 
 
 def check_directory(stream: BinaryIO) -> None:
-    """Raises WeightsError if the list is larger than that of any real file, or if it has none."""
+    """Raise WeightsError if the list is larger than any real file's, or if there is none."""
     size = stream.seek(0, 2)
     begin = max(0, size - _END_BYTES - _LONGEST_COMMENT - _LOCATOR_BYTES)
     stream.seek(begin)

@@ -1,8 +1,8 @@
-"""The entries of a file of ``torch.save``: where each lies, and the sum that the zip keeps of it.
+"""The entries of a ``torch.save`` file: where each is, and its checksum.
 
-The sum is a CRC-32 of the entry's bytes. That of the pickle is held against it as it is read;
-those of the numbers while the file is read for its digest, which takes every byte anyway
-(``checkpoint.digest``): a round that fills its networks does not pay for it again.
+The checksum is a CRC-32 of the entry's bytes. The pickle's is verified when it is read. Those of
+the numbers are verified while the file is read for its digest (``checkpoint.digest``), which needs
+every byte anyway, so a round that fills its networks does not spend time on them again.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _LOCAL_HEADER, _LOCAL_HEADER_BYTES = b"PK\x03\x04", 30
 
 
 def begins_zip(begin: bytes) -> bool:
-    """Whether a file that begins so is a zip that holds something."""
+    """Whether ``begin`` looks like a zip that is not empty."""
     return begin.startswith(_LOCAL_HEADER)
 
 
 @dataclass(frozen=True, slots=True)
 class ZipEntry:
-    """``size`` bytes from byte ``begin`` of the file on."""
+    """An entry's ``size`` bytes, from byte ``begin`` of the file."""
 
     name: str
     begin: int
@@ -36,7 +36,7 @@ class ZipEntry:
 
 @dataclass(slots=True)
 class ZipEntries:
-    """The zip's own list of what is in it."""
+    """The entries that the zip lists."""
 
     stream: BinaryIO
     listed: list[zipfile.ZipInfo]
@@ -48,13 +48,13 @@ class ZipEntries:
 
     @property
     def has_sums(self) -> bool:
-        """False for a file written under ``torch.serialization.set_crc32_options(False)``."""
+        """Whether there are checksums; not if saved with ``set_crc32_options(False)`` of torch."""
         return any(entry.CRC for entry in self.listed)
 
     def locate(self, entry: zipfile.ZipInfo) -> ZipEntry:
-        """Where an entry's bytes lie: after its own header, which contains its length.
+        """Where an entry's bytes are: after its header, whose length varies.
 
-        Raises WeightsError unless they are all there, as they are.
+        Raises WeightsError if they are compressed or not all in the file.
         """
         named = printable(entry.filename)
         if entry.compress_type != zipfile.ZIP_STORED:
@@ -70,9 +70,10 @@ class ZipEntries:
         return ZipEntry(named, begin, entry.file_size)
 
     def read(self, entry: zipfile.ZipInfo, at_most: int) -> bytes:
-        """What an entry holds; its size is looked at before.
+        """The bytes of an entry.
 
-        Raises WeightsError if it is larger than ``at_most`` bytes or has another sum.
+        Raises WeightsError if it is larger than ``at_most`` bytes, which is checked before reading,
+        or if its checksum differs.
         """
         if entry.file_size > at_most:
             raise WeightsError(
@@ -89,7 +90,7 @@ class ZipEntries:
 
 @contextmanager
 def opened_zip(stream: BinaryIO) -> Iterator[ZipEntries]:
-    """The zip's entries; whatever the zip library says of a broken one is a WeightsError."""
+    """The zip's entries. Raises WeightsError in place of the zip library's errors."""
     try:
         check_directory(stream)
         with zipfile.ZipFile(stream) as archive:
@@ -99,15 +100,15 @@ def opened_zip(stream: BinaryIO) -> Iterator[ZipEntries]:
     except WeightsError:
         raise
     except (NotImplementedError, RuntimeError, EOFError, ValueError, OverflowError) as error:
-        reason = printable(error)  # encrypted, an unknown method, places that cannot be
+        reason = printable(error)  # encrypted, an unknown method, impossible offsets
         raise WeightsError(f"is not a file of torch.save ({reason})") from None
 
 
 class SumCheck:
-    """Holds the entries against their sums while somebody reads the whole file from its begin."""
+    """Verifies the entries' checksums while the caller reads the whole file from its start."""
 
     def __init__(self, stream: BinaryIO) -> None:
-        """Reads where the entries lie. Raises WeightsError if no zip is like that."""
+        """Find the entries. Raises WeightsError if the zip is damaged."""
         self._at = self._next = self._sum = 0
         self._entries: list[tuple[ZipEntry, int]] = []
         with opened_zip(stream) as entries:
@@ -121,7 +122,7 @@ class SumCheck:
             end = entry.begin + entry.size
 
     def update(self, block: bytes) -> None:
-        """Take the bytes that follow. Raises WeightsError where an entry ends with another sum."""
+        """Process the next bytes. Raises WeightsError if an entry's checksum differs."""
         view, end = memoryview(block), self._at + len(block)
         while self._next < len(self._entries):
             entry, wanted = self._entries[self._next]
@@ -136,13 +137,13 @@ class SumCheck:
         self._at = end
 
     def finish(self) -> None:
-        """Raises WeightsError if the file has ended before its last entry."""
+        """Raise WeightsError if the file ended before its last entry."""
         if self._next < len(self._entries):
             raise WeightsError(f"is cut off at {self._entries[self._next][0].name}")
 
 
 def _other_sum(entry: ZipEntry) -> str:
     return (
-        f"is damaged: the bytes of {entry.name} are not those that were saved (another CRC-32); "
+        f"is damaged: the bytes of {entry.name} are not those that were saved (CRC-32 differs); "
         "copy or download it again"
     )

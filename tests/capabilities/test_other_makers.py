@@ -83,4 +83,4 @@ def test_a_round_is_measured_unproven_and_without_energy(
     assert measured.kernel_proof.unprovable == measured.kernel_proof.detail == told
     assert measured.energy is not None
     assert measured.energy.joules is None
-    assert measured.energy.notes == {"joules": f"not read of {OTHER_MAKERS[kind].gpus}"}
+    assert measured.energy.notes == {"joules": f"not read for {OTHER_MAKERS[kind].gpus}"}

@@ -164,7 +164,7 @@ def test_a_cudnn_whose_attention_reads_too_far_is_named(
     environment = {**record.environment, "cudnn": cudnn}
     found = remarks(structs.replace(record, kernel_proof=proof, environment=environment))
     assert len(found) == warns
-    assert all("cuDNN 91002 attends to 77 keys" in sentence for sentence in found)
+    assert all("cuDNN 91002 computed attention over 77 keys" in sentence for sentence in found)
 
 
 def test_a_compiled_round_under_autocast_says_what_it_mixes() -> None:

@@ -52,5 +52,5 @@ def test_seconds_that_nothing_can_have_measured_are_refused(seconds: float) -> N
 
 
 def test_no_pair_is_refused() -> None:
-    with pytest.raises(ValueError, match="no round that both cells have"):
+    with pytest.raises(ValueError, match="the two cells have no round in common"):
         estimate_paired({0: 1.0}, {1: 1.0})

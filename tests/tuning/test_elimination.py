@@ -68,7 +68,7 @@ def test_compiling_must_pay_within_the_images_asked_for() -> None:
     assert found.break_even_images is not None
     assert 55 < found.break_even_images < 65  # 90 s over 3 calls that save half a second each
     assert judge(raced(0.5, 6, compiled), images=40).status == OUT
-    assert judge(raced(0.5, 6, compiled), images=40).reason.startswith("pays after")
+    assert judge(raced(0.5, 6, compiled), images=40).reason.startswith("pays off after")
 
 
 def test_a_candidate_that_predicts_something_else_is_not_raced(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_candidate_that_predicts_something_else_is_not_raced(tmp_path: Path) -
     assert why(same) is None
     found = why(other)
     assert found is not None
-    assert "differs by 33 %, and 0.1 % are allowed" in found
+    assert "differs by 33 %, at most 0.1 % allowed" in found
     half = candidates.make(("precision=bf16",))
     assert half.planned is not None
     nearly = replace(base, sketch=(1.0, 2.0, 2.1))

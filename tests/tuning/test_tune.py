@@ -89,7 +89,7 @@ def test_from_race_to_answer_and_again(
 
     rows = {row.label: row for row in first.rows}
     assert rows["default"].status == BASE
-    assert rows["precision=bf16"].reason == "precision is typed"
+    assert rows["precision=bf16"].reason == "set on the command line: precision"
     assert "needs an NVIDIA GPU" in rows["optimizations.cuda_graph=true"].reason
     assert rows["attention=math"].status == "crashed"
     timed = rows[CONVOLUTION]
@@ -98,7 +98,7 @@ def test_from_race_to_answer_and_again(
     assert timed.score is not None
     late = first.rows[-1]
     assert (late.status, late.overrides[-1]) == (NOT_TRIED, "allocator=default")
-    assert "GB of memory, and 0.0 GB are free" in late.reason
+    assert "GB of memory, but only 0.0 GB are free" in late.reason
     assert len(first.rows) == 6
     # in turn: while three live, each is timed once in every three
     assert len(set(asked[:3])) == len(set(asked[3:6])) == 3

@@ -62,7 +62,7 @@ BAD: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "empty safetensors": ("a.safetensors", lambda p: write(p, b""), "is empty"),
     "zero bytes ckpt": ("a.ckpt", lambda p: write(p, bytes(9999)), "is neither a safetensors file"),
     "zero bytes safetensors": ("a.safetensors", lambda p: write(p, bytes(9999)), "is neither"),
-    "git lfs": ("a.ckpt", lambda p: write(p, b"version https://git-lfs"), "a pointer of Git LFS"),
+    "git lfs": ("a.ckpt", lambda p: write(p, b"version https://git-lfs"), "a Git LFS pointer"),
     "a web page": ("a.safetensors", lambda p: write(p, b"<!DOCTYPE html>"), "is a web page"),
     "another kind": ("a.png", lambda p: write(p, b"\x89PNG"), "is neither a safetensors file"),
     "truncated ckpt": (

@@ -128,7 +128,7 @@ def test_json_with_the_mark_of_an_editor_before_it_is_read(tmp_path: Path) -> No
         ("beta_end", 0.02, "beta_end is 0.02, not 0.012"),
         ("num_train_timesteps", 500, "num_train_timesteps is 500"),
         ("prediction_type", "sample", "prediction_type is 'sample'"),
-        ("warp_betas", 0.5, "warp_betas is 0.5, a setting that is not known"),
+        ("warp_betas", 0.5, "warp_betas is 0.5, an unknown setting"),
         ("_class_name", "FlowMatchEulerDiscreteScheduler", "_class_name is 'FlowMatchEuler"),
         ("predict_epsilon", False, "predict_epsilon is False"),
     ],

@@ -138,7 +138,8 @@ AMBIGUOUS: dict[str, tuple[Callable[[], Any], str]] = {
     "none": (lambda: {"epoch": 1, "note": "x"}, "no tensors with names in it, but epoch, note"),
     "a list": (lambda: [1, 2], "holds no state dict but a list"),
     "a LoRA": (
-        lambda: {"lora_unet_down.weight": torch.ones(1)}, "there are 1: lora_unet_down.weight",
+        lambda: {"lora_unet_down.weight": torch.ones(1)},
+        "keys found: 1, such as lora_unet_down.weight",
     ),
 }  # fmt: skip
 

@@ -192,7 +192,7 @@ def test_an_unbelievable_runtime_is_invalid(tmp_path: Path, total_s: str) -> Non
 def test_an_ok_record_without_times_is_invalid(tmp_path: Path) -> None:
     edit(write_sample(tmp_path, sample_record(1.0)), times=None)
     row = load_one(tmp_path)
-    assert (row["status"], row["reason"]) == ("invalid", "the record says ok and holds no times")
+    assert (row["status"], row["reason"]) == ("invalid", "the record says ok but has no times")
 
 
 def test_missing_environment_keys_are_unknown(tmp_path: Path) -> None:
