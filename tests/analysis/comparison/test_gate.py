@@ -79,7 +79,7 @@ def test_undecided_is_passed_on_request_and_says_so(tmp_path: Path, gate: Gate) 
     assert code == 3
     assert " longer)" in error
     assert error.startswith("analysis: undecided whether 1 of 2 cells are slower by more than 5 %:")
-    assert "rounds in both sweeps would probably tell" in error
+    assert "rounds in both sweeps would probably decide it" in error
     assert "to pass anyway: --allow-undecided" in error
     code, error = gate("--fail-if", "slower:5%", "--allow-undecided")
     assert code == 0

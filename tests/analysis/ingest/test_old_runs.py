@@ -162,7 +162,7 @@ def test_what_is_not_known_is_not_said() -> None:
     assert "runtime_by_gpu_n_samples_2_sd1" in charts
     chart = charts["runtime_by_batch_size_T4_sd1"]
     assert chart.title == "Runtime on T4: sd1"
-    assert note_value(sd1) == "Runtime of a round: as its file has it."
+    assert note_value(sd1) == "Runtime of a round: as given in its file."
     assert "None" not in " ".join(
         [*charts, *(c.title for c in select_measure_charts(sd1).values())]
     )
