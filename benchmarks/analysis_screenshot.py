@@ -1,4 +1,4 @@
-"""A picture of a report in headless Chromium, to look at and for the documentation.
+"""Takes a picture of a report in headless Chromium, to check it and for the documentation.
 
     python benchmarks/analysis_screenshot.py report.html report.png [--dark] [--width 390]
 

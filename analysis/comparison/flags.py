@@ -1,4 +1,7 @@
-"""Flags: signs beside a number that must not be taken at face value; and which cell is bold."""
+"""Flags: signs beside a number that must not be taken at face value.
+
+Also decides which cell is bold.
+"""
 
 from __future__ import annotations
 

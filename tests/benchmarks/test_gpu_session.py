@@ -43,7 +43,7 @@ def test_a_command_ends_by_itself_or_at_its_limit_or_when_it_is_silent(session: 
     assert (cut_off.code, cut_off.silent) == (None, False)
     silent = session.run("three", python("print('x'); import time; time.sleep(60)"), 50, 1.0)
     assert (silent.code, silent.silent) == (None, True)
-    assert silent.said.startswith("x\n")
+    assert silent.output.startswith("x\n")
 
 
 def test_the_time_of_a_call_counts_from_the_start_of_its_process(session: Session) -> None:
