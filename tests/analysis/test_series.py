@@ -1,4 +1,4 @@
-"""What a bar is called and which colour it has."""
+"""The name and the colour of a series."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def test_what_math_computes_in_is_named_where_the_precision_varies(tmp_path: Pat
 
 
 def with_picture(root: Path, **picture: Any) -> None:
-    """A cell of that seed and prompt, whose hash follows from them alone."""
+    """A cell with this seed and prompt, whose hash depends only on them."""
     config = {
         "workload": {"seed": picture.get("seed", 1)},
         "prompt": picture.get("prompt", "A cat"),

@@ -1,4 +1,4 @@
-"""The ratio of forked to spawned rounds, and what a whole round of each takes."""
+"""The ratio of forked to spawned rounds, and how long a whole round of each takes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.records import sample_record
 
 
 def rounds(kind: str, *runtimes_s: float) -> list[Record]:
-    """Those of one kind, at every other position."""
+    """The rounds of one kind of worker, at every other position."""
     found = []
     for index, seconds in enumerate(runtimes_s):
         record = sample_record(seconds, round_index=index)

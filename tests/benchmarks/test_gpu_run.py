@@ -1,4 +1,4 @@
-"""benchmarks/gpu/run.py: whole calls, tried on the CPU with tiny networks."""
+"""benchmarks/gpu/run.py: whole calls, run on the CPU with tiny networks."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def run_script(*arguments: str, cwd: Path | None = None) -> subprocess.Completed
 
 
 def rows(summary: str) -> list[dict[str, str]]:
-    """The last table of the summary, a dict per cell."""
+    """The last table of the summary, as a dict per cell."""
     table = summary.rpartition("\n\n")[2].strip().splitlines()
     head, _, *lines = ([cell.strip() for cell in line.split("|")[1:-1]] for line in table)
     return [dict(zip(head, line, strict=True)) for line in lines]
 
 
 def members(archive: Path) -> dict[str, bytes]:
-    """The files of an archive by their path below its one top folder."""
+    """The files of an archive by their path below its single top folder."""
     with tarfile.open(archive) as stream:
         files = {m.name: file.read() for m in stream if (file := stream.extractfile(m)) is not None}
     assert len({name.partition("/")[0] for name in files}) == 1

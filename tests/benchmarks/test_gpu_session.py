@@ -1,4 +1,4 @@
-"""benchmarks/gpu: what ends a command, what it is called then, and where results may go."""
+"""benchmarks/gpu: what ends a command, how that is reported, and where results may go."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_time_of_a_call_counts_from_the_start_of_its_process(session: Sessio
 
 
 class Scripted(Session):
-    """A session whose commands say what the test wants, and end as it wants."""
+    """A session whose commands print and return what the test specifies."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(BytesIO(), {}, math.inf)

@@ -1,4 +1,4 @@
-"""Overhead is told apart into what a command has once and what each round has."""
+"""Overhead is separated into that of a command and that of each round."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of what runs where is what a dry run says."""
+"""The table of what runs where agrees with the dry run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.machines import H100_SXM, Machine, set_up
 
 
 def test_the_page_has_todays_table() -> None:
-    """``python -m benchmarks.what_runs_where --write`` writes it."""
+    """To update it: ``python -m benchmarks.what_runs_where --write``."""
     page = PAGE.read_text(encoding="utf-8")
     assert page.partition(BEGIN)[2].partition(END)[0].strip() == make_table()
 
@@ -63,7 +63,7 @@ def machine_with(name: str, capability: str) -> Machine:
 def test_the_real_dry_run_says_it_too(
     tmp_path: Path, name: str, capability: tuple[int, int]
 ) -> None:
-    """With the PyTorch that runs the tests: the newest has no V100, pip's 1.12 no A100."""
+    """With the PyTorch that runs the tests: the newest excludes V100, 1.12 from pip A100."""
     variables = {**os.environ, **set_up(machine_with(name, "{}.{}".format(*capability)), tmp_path)}
     variables.pop("CUDA_VISIBLE_DEVICES", None)
     done = subprocess.run(

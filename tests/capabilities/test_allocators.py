@@ -1,4 +1,4 @@
-"""Allocators of host memory: what a process begins with, and whether it has what it was to have."""
+"""Allocators of host memory: what a process starts with, and whether it got what it should."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sd_bench.config.schema import AllocatorConfig
 from tests.support.commands import Command, records
 from tests.support.composition import Compose
 
-#: A worker takes and frees 64 MiB over and over; prints its page faults.
+#: Repeatedly allocates and frees 64 MiB, and prints the page faults.
 _TOUCH = """\
 import mmap, resource
 for _ in range(20):
@@ -109,7 +109,7 @@ def test_keep_keeps(compose_config: Compose) -> None:
 def test_a_sweep_over_allocators_is_one_environment(
     command: Command, tmp_path: Path, worker: str
 ) -> None:
-    """Preloaded where there is such a library; what is not there is unsupported, with the line."""
+    """Libraries that are present are preloaded; cells of missing ones are unsupported."""
     done = command(
         "-m", "gpu=cpu", "model_version=sd2_tiny", "protocol=smoke", "attention=math", worker,
         "allocator=default,keep,jemalloc,tcmalloc",

@@ -1,4 +1,4 @@
-"""preset=fastest: the mix that was measured, under its name, and what is said where it was not."""
+"""preset=fastest: the mix that was measured, and a note where it was not measured."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sd_bench.records import find_records, read_record
 from tests.support.composition import Compose
 from tests.support.machines import H100_SXM, set_up
 
-#: As ``torch_env`` asks for a version: older ones cannot pack weights.
+#: A version as ``torch_env`` requests it: older ones cannot pack weights.
 MEASURED_TORCH = "torch_env.requires_torch='2.15'"
 AMX, NO_AMX = frozenset({"avx512_bf16", "amx_bf16"}), frozenset({"avx2"})
 
@@ -30,7 +30,7 @@ def not_asked_yet() -> Iterator[None]:
 
 @pytest.fixture
 def h100(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine whose nvidia-smi has an H100."""
+    """A machine whose nvidia-smi reports an H100."""
     for name, value in set_up(H100_SXM, tmp_path / "h100").items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
@@ -100,7 +100,7 @@ def test_what_departs_from_it_says_so_in_its_name(compose_config: Compose) -> No
 
 @pytest.mark.parametrize("mix", [ON_CPU, ON_CUDA], ids=["cpu", "cuda"])
 def test_the_records_that_a_mix_names_are_committed_and_hold_it(mix: fastest.Mix) -> None:
-    """Measured on that day with these very choices, and faster than every cell without them."""
+    """Measured on that day with exactly these choices, and faster than all cells without them."""
     records = [read_record(path) for path in find_records(PACKAGE_DIR.parent / mix.records)]
     of_mix = [
         r

@@ -1,4 +1,4 @@
-"""GPUs of other makers: eager cells run there, and their kernels are unproven and said so."""
+"""GPUs of other makers: eager cells run there, and their kernels are reported as unproven."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_what_pytorch_calls_them(compose_config: Compose) -> None:
 def test_a_round_is_measured_unproven_and_without_energy(
     compose_config: Compose, kind: str
 ) -> None:
-    """On the CPU, under the name of such a GPU: nothing else of it is known here."""
+    """On the CPU, under the name of such a GPU, since none is available here."""
     config = compose_config(
         f"gpu={kind}", "attention=auto", "model_version=sd2_tiny", "precision=fp32",
         "workload.height=64", "workload.width=64", "sampler.steps=1", "protocol=smoke",

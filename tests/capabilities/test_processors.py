@@ -1,4 +1,4 @@
-"""Which processors a process may use, and in which order threads get them."""
+"""Which processors a process may use, and in which order threads are assigned to them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sd_bench.capabilities.processors import (
 
 
 def cores(root: Path, names: str, file: str = "core_cpus_list") -> Path:
-    """Processors as Linux shows them: of which core each is, by letter."""
+    """Processors as Linux shows them: a letter for the core of each."""
     for number, name in enumerate(names):
         folder = root / f"sys/devices/system/cpu/cpu{number}/topology"
         folder.mkdir(parents=True)

@@ -145,7 +145,7 @@ def test_an_experiment_that_does_not_read_is_one_line(tmp_path: Path, content: b
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 24 KiB: enough for Hydra's own file, too little for a round's."""
+    """A file system of 24 KiB: enough for Hydra's own file, but not for a round's."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=24k", "tmpfs", str(folder)]

@@ -1,4 +1,4 @@
-"""What a user is told of a name that there is not."""
+"""What a user is told about an unknown name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Output into a pipe whose reader has gone (``| head``): all is done, and no word is said of it."""
+"""Output into a pipe whose reader has gone (``| head``): the work is done without any message."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 def run_for_nobody(folder: Path, *words: str, variables: dict[str, str]) -> tuple[int, str]:
-    """The exit code, and what comes to stderr, where the reader of stdout is gone already."""
+    """The exit code and the output on stderr if the reader of stdout has already gone."""
     reader, writer = os.pipe()
     os.close(reader)
     try:

@@ -1,4 +1,4 @@
-"""The screen: what it averages, and what becomes of the sweep when nobody can read it."""
+"""The screen: what it averages, and that the sweep goes on when nobody can read it."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_the_launcher_says_what_the_analysis_says(compose_config: Compose, tmp_p
 
 
 def rounds_of(cell: Cell) -> Iterator[Record]:
-    """Eight rounds with latents on the disk, or the one of a cell that cannot run."""
+    """Eight rounds with latents on disk, or the single round of a cell that cannot run."""
     attention = cell.config.attention.backend
     known: dict[str, Any] = {
         "attention": attention,

@@ -1,4 +1,4 @@
-"""What lies in a user's working folder and variables: no round is another for it, unsaid."""
+"""A user's working folder and variables never change a round silently."""
 
 from __future__ import annotations
 

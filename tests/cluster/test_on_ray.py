@@ -63,7 +63,7 @@ def test_what_a_killed_worker_and_a_lost_ray_leave_is_completed(
     assert holder is not None
     os.kill(holder.process.pid, signal.SIGKILL)
     said = sweep.finish(attached, code=1)
-    assert "FAILED, WorkerCrashedError" in said  # and it was not run a second time
+    assert "FAILED, WorkerCrashedError" in said  # and it was not run again
     assert sweep.num_records() < 8
     resumed = sweep.resume()
     before |= sweep.wait_for_records(sweep.num_records() + 1)

@@ -1,4 +1,4 @@
-"""The settings of a scheduler's launcher: what is no setting, or not of its kind, is refused."""
+"""The settings of a scheduler's launcher: unknown or wrong ones are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The examples: short, and each runs as it is."""
+"""The examples are short, and each runs unchanged."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_examples_draw_measure_and_compare(tmp_path: Path) -> None:
 
 
 def test_the_notebook_runs_and_shows_how_far_it_is(tmp_path: Path) -> None:
-    """In a real kernel; skipped where none is installed, as under the older versions of PyTorch."""
+    """In a real kernel; skipped if none is installed, as under older versions of PyTorch."""
     reason = "no kernel of Jupyter: pip install 'sd_bench[test]' has one"
     pytest.importorskip("ipykernel", reason=reason)
     nbformat = pytest.importorskip("nbformat", reason=reason)

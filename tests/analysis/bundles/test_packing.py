@@ -1,4 +1,4 @@
-"""Bundles: what was measured is in them, what is personal is not, and what was replaced is said."""
+"""Bundles contain what was measured and nothing personal, and list what was replaced."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GPU = "GPU-01234567-89ab-cdef-0123-456789abcdef"
 
 
 def personal_record() -> Record:
-    """What a machine lets slip: in choices, in the environment, in warnings and failures."""
+    """A record with personal data in choices, environment, warnings and failures."""
     environment = sample_environment() | {
         "interpreter": "/home/alice/venv/bin/python3.10",
         "variables": {
@@ -162,7 +162,7 @@ def test_sweeps_and_cells_of_any_name_get_numbers(tmp_path: Path) -> None:
 
 
 def test_a_record_of_a_packed_one_cannot_lead_to_other_files(tmp_path: Path) -> None:
-    """Latents lie beside their record, whatever it says."""
+    """Latents are read beside their record, whatever path it gives."""
     record = sample_record(1.0)
     assert isinstance(record.output, Output)
     elsewhere = structs.replace(record.output, latents_file="../../../etc/passwd")

@@ -1,4 +1,4 @@
-"""Bundles of others: one report of several, and a line for each file that is none."""
+"""Bundles of others: one report on several, and one line for each file that is not a bundle."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rewrite(
     sound: Path, path: Path, change: Callable[[dict[str, bytes]], object] = lambda files: None
 ) -> zipfile.ZipFile:
-    """A zip of what the sound one holds, changed; more may be written into it."""
+    """A zip with the changed contents of a valid one; more may be added."""
     with zipfile.ZipFile(sound) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
     change(files)
@@ -43,7 +43,7 @@ def rewrite(
 def with_entry(name: str, content: bytes = b"x") -> Callable[[Path, Path], None]:
     def make(sound: Path, path: Path) -> None:
         with rewrite(sound, path) as archive, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a name that is there twice
+            warnings.simplefilter("ignore")  # about a duplicate name
             archive.writestr(name, content)
 
     return make
@@ -69,7 +69,7 @@ def changed_record(files: dict[str, bytes]) -> None:
 
 
 def overlapping(sound: Path, path: Path) -> None:
-    """Two names in the list for the bytes of one file."""
+    """Two names in the list that point to the bytes of one file."""
     content = bytearray(sound.read_bytes())
     at = content.find(b"PK\x01\x02")
     first = content[at + 42 : at + 46]

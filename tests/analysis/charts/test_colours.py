@@ -1,4 +1,4 @@
-"""Which series has which colour, and that everybody can tell them apart."""
+"""Which colour each series has, and that everybody can distinguish them."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[b
 
 @pytest.fixture
 def no_charts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For tests of everything but the charts: drawing them takes most of the time."""
+    """For tests that do not need charts: drawing them takes most of the time."""
     monkeypatch.setattr("analysis.cli.commands.select_charts", lambda rounds, deltas: {})
 
 
@@ -62,7 +62,7 @@ def test_a_sweep_becomes_tables_and_charts_beside_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.setattr("analysis.cli.progress._MOMENT_S", math.inf)  # however slow the machine
+    monkeypatch.setattr("analysis.cli.progress._MOMENT_S", math.inf)  # even on a slow machine
     write_main_sweep(tmp_path)
     assert main([str(tmp_path)]) == 0
     captured = capsys.readouterr()
@@ -109,7 +109,7 @@ def test_multirun_outputs_is_the_usual_folder(
 
 @pytest.fixture
 def two_sweeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Two sweeps in multirun_outputs, the newer one first; the second is of one day before."""
+    """Two sweeps in multirun_outputs, the newer one first; the second is one day older."""
     outputs = Path("multirun_outputs")
     for day, seconds in ((23, 2.0), (24, 3.0)):
         write_sweep(

@@ -1,4 +1,4 @@
-"""Pages on a terminal and where there is none."""
+"""Pages on a terminal and on other outputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Baselines: which one is taken, which cell it is for each cell, and what comes out."""
+"""Baselines: which one is chosen, which cell it is for each cell, and the results."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ def test_runtime_speedup_and_improvement_are_of_one_estimate(tmp_path: Path) -> 
 
 
 def write_two_days(root: Path, **second: Any) -> None:
-    """Two sweeps of the same name, eight rounds of math and flash each; flash slower in one."""
+    """Two sweeps of one name, eight rounds of math and flash each; flash is slower in one."""
     eight = [10.0, 10.1, 9.9, 10.0, 10.2, 9.8, 10.1, 10.0]
     for day, runtimes, more in (("mon", eight, {}), ("tue", [s * 1.3 for s in eight], second)):
         for at in range(8):

@@ -1,4 +1,4 @@
-"""Signs beside doubtful numbers, and what is worth bold."""
+"""Signs beside doubtful numbers, and which cells are bold."""
 
 from __future__ import annotations
 

@@ -15,14 +15,14 @@ from analysis.__main__ import main
 from tests.support.commands import REPOSITORY
 from tests.support.records import sample_record, write_sample, write_sweep
 
-#: The exit code of the gate, and what it said on stderr.
+#: The exit code of the gate, and its output on stderr.
 Outcome = tuple[int, str]
 Gate = Callable[..., Outcome]
 
 
 @pytest.fixture
 def gate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Gate:
-    """``gate("--fail-if", "slower:5%")`` of the sweeps that `write` has written."""
+    """``gate("--fail-if", "slower:5%")`` runs on the sweeps that `write` has written."""
 
     def run(*arguments: str) -> Outcome:
         code = main(["compare", str(tmp_path / "old"), str(tmp_path / "new"), *arguments])
@@ -41,7 +41,7 @@ def noisy(mean_s: float, rounds: int, seed: int, spread: float = 0.005) -> list[
 
 
 def write(root: Path, slowdown: float, rounds: int = 10, cells: int = 1, **changes: Any) -> None:
-    """OLD and NEW with so many cells, of which the first is slower in NEW by a share."""
+    """OLD and NEW with ``cells`` cells each; the first is slower in NEW by ``slowdown``."""
     for name, factor in (("old", 1.0), ("new", 1 + slowdown)):
         seconds = {
             (batch_size, "math"): noisy(

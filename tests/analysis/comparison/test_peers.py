@@ -1,4 +1,4 @@
-"""Implementations side by side: who is compared with whom, stages, and the best of each."""
+"""Comparing implementations: which cells are compared, stages, and the best of each."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_what_is_one_call_has_no_stage(peers: Peers) -> None:
 
 
 def test_stages_are_judged_as_one_family(peers: Peers) -> None:
-    """Four peers with stages have three each; the reference's cells are compared with nobody."""
+    """Four peers have three stages each; the cells of the reference are not compared."""
     levels = {
         difference.judgement.level
         for differences in peers.stages

@@ -1,4 +1,4 @@
-"""``compare OLD NEW``: what it says of each cell, and its exit codes."""
+"""``compare OLD NEW``: what it reports for each cell, and its exit codes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def ten(mean_s: float, spread: float = 0.002) -> list[float]:
 
 
 def write_pair(root: Path) -> list[str]:
-    """OLD and NEW with a cell of each outcome."""
+    """OLD and NEW with one cell for each outcome."""
     old = {
         (1, "math"): ten(10.0),
         (1, "flash"): ten(5.0),
@@ -49,7 +49,7 @@ def write_pair(root: Path) -> list[str]:
 
 
 def write_two(root: Path, **new: Any) -> list[str]:
-    """OLD and NEW with the cells math and flash; flash is faster in NEW, which is as ``new``."""
+    """OLD and NEW with the cells math and flash; flash is faster in NEW, changed by ``new``."""
     write_sweep(root / "old", {(1, "math"): ten(2.0), (1, "flash"): ten(1.5)}, sweep="day-1")
     seconds = {(1, "math"): ten(2.0), (1, "flash"): ten(1.0)}
     write_sweep(root / "new", seconds, **({"sweep": "day-2"} | new))
@@ -57,7 +57,7 @@ def write_two(root: Path, **new: Any) -> list[str]:
 
 
 def write_in_two_environments(root: Path) -> list[str]:
-    """NEW is slower than OLD, in either of its environments."""
+    """NEW is slower than OLD in both of its environments."""
     write_sweep(root / "old", {(1, "math"): ten(2.0)})
     for sweep in ("monday", "tuesday"):
         environment = sample_environment(sweep)
@@ -89,7 +89,7 @@ def outcomes(root: Path) -> dict[tuple[int, str], str]:
 
 
 def named(compared: pd.DataFrame) -> list[str]:
-    """What the table calls its cells."""
+    """The names of the cells in the table."""
     table = make_two_sweeps_page(compared, []).tables[0]
     return [row[table.headings.index("cell")] for row in table.rows]
 

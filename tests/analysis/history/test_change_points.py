@@ -1,4 +1,4 @@
-"""E-Divisive: its divergence worked out by hand, its exchanges counted, and its family."""
+"""E-Divisive: divergence worked out by hand, permutations counted, and the family of series."""
 
 from __future__ import annotations
 

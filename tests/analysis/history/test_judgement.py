@@ -49,7 +49,7 @@ def test_the_ratio_is_of_the_sweeps_means_with_their_spread(tmp_path: Path) -> N
 
 
 def test_rounds_are_no_replicates(tmp_path: Path) -> None:
-    """Sweeps whose rounds agree and that differ among themselves show no change."""
+    """Sweeps whose rounds agree but which differ from each other show no change."""
     levels = [1.0, 1.2, 0.9, 1.1, 1.25, 0.95, 1.15, 1.0, 1.2, 0.9, 1.1, 1.05]
     assert judge(write_days(tmp_path, {FLASH: levels}))["flash"].shifts == ()
 

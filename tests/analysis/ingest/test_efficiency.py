@@ -20,7 +20,7 @@ GPU = {"gpu": {"peak_tflops": {"fp16": 50.0}}}
 
 
 def one_cell(root: Path, *runtimes_s: float, **record: Any) -> CellRow:
-    """The work stands in the first round only, as in real sweeps."""
+    """Only the first round has the counted work, as in real sweeps."""
     for at, runtime_s in enumerate(runtimes_s):
         extra = {"flops": WORK, "matmul_rate": RATE} if at == 0 else {}
         extra |= record.get("extra", {})

@@ -87,7 +87,7 @@ def test_two_devices_under_one_gpu_name_are_two_machines(tmp_path: Path) -> None
 
 
 def write_unsupported(root: Path, sweep: str, **choices: Any) -> None:
-    """A cell that never began: its record knows no environment."""
+    """A cell that never began: its record has no environment."""
     record = sample_record(
         status="unsupported", reason="not here", sweep=sweep, environment={}, **choices
     )

@@ -1,4 +1,4 @@
-"""Runs of the published scripts: names say what they are, the rest stays unknown."""
+"""Runs of the published scripts: choices come from names, and the rest stays unknown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records to rounds: what is read, what is left out, and how odd records are survived."""
+"""Records to rounds: what is read, what is left out, and how odd records are handled."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_copy_of_a_round_is_named_and_left_out(tmp_path: Path) -> None:
 
 
 def without_upcast(path: Path) -> None:
-    """Make a record as old as those that do not say what attention computes in."""
+    """Make a record like old ones, without what attention computed in."""
     choices = json.loads(path.read_text())["choices"]
     del choices["upcast"]
     edit(path, choices=choices)

@@ -1,4 +1,4 @@
-"""Documents: what stands between marks comes from the data, the rest stays as it is."""
+"""Documents: the text between marks comes from the data, and the rest is unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report: self-contained, and its summary, exclusions and charts as the data has them."""
+"""The report is self-contained, and its summary, exclusions and charts match the data."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_a_faster_cell_with_another_output_does_not_win(tmp_path: Path) -> None:
     page = Page(report(tmp_path))
     text = "\n".join(page.texts)
     assert not re.search(r"\d times as fast", text)
-    assert "faster" not in page.texts  # neither as the verdict of a row nor of an answer
+    assert "faster" not in page.texts  # not even as the verdict of a row or an answer
     assert "No claim on flash against math at batch size 1: they draw different pictures" in text
 
 
@@ -165,7 +165,7 @@ def test_rows_for_which_there_is_no_room_are_told(
 
 @pytest.fixture(scope="module")
 def many_failures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """300 cells that crashed, each with another long reason, beside one that was measured."""
+    """300 cells that crashed, each with a different long reason, and one that was measured."""
     root = tmp_path_factory.mktemp("failures")
     write_sample(root, sample_record(1.0))
     for at in range(300):

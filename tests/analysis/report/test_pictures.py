@@ -1,4 +1,4 @@
-"""The pictures of comparisons: which are shown, how far apart they are, what is left out."""
+"""Pictures of comparisons: which are shown, how much they differ, what is left out."""
 
 from __future__ import annotations
 

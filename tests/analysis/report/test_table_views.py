@@ -1,4 +1,4 @@
-"""Tables as a page shows them: one cell names the row, the verdict has a word and a class."""
+"""Tables as a page shows them: a cell names the row, the verdict has a word and a class."""
 
 from __future__ import annotations
 

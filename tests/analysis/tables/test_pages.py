@@ -1,4 +1,4 @@
-"""The tables' contents: numbers worked out by hand, gaps with reasons, notes."""
+"""The contents of the tables: numbers worked out by hand, gaps with reasons, notes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.support.records import (
     write_sweep,
 )
 
-#: The tables of a sweep that has timed stages.
+#: The tables of a sweep with timed stages.
 STEMS = ("summary", "delta", "resources")
 
 Frames = tuple[pd.DataFrame, pd.DataFrame]
@@ -424,7 +424,7 @@ def test_slower_than_half_is_said_as_a_factor(tmp_path: Path) -> None:
 
 
 def ten(mean_s: float) -> list[float]:
-    """Ten rounds of that mean, with a spread of 0.5 %."""
+    """Ten rounds with this mean and a spread of 0.5 %."""
     return [mean_s * (1 + 0.005 * ((7 * at) % 10 - 4.5) / 3) for at in range(10)]
 
 
@@ -465,7 +465,7 @@ def test_doubts_about_a_speedup_stand_beside_it_and_are_explained(tmp_path: Path
 
 
 def write_half_failed(root: Path, measured: int = 6) -> None:
-    """Ten rounds of the baseline, the first slow; the cell's first ran out of memory."""
+    """Ten rounds of the baseline, the first one slow; round 0 of the cell ran out of memory."""
     write_sweep(root, {(1, "math"): [20.0] * (10 - measured) + ten(10.0)[:measured]})
     for at in range(10):
         if at < 10 - measured:

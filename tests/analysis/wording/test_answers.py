@@ -1,4 +1,4 @@
-"""The answers of a table: whose names they have, and where the cells stand."""
+"""The answers of a table: the names in them, and the places of the cells."""
 
 from __future__ import annotations
 

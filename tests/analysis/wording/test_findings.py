@@ -1,4 +1,4 @@
-"""The summary in sentences: who won, by what evidence, and with which doubts."""
+"""The summary in sentences: what is faster, on what evidence, and with which doubts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.records import sample_latents, sample_record, write_sample, w
 
 
 def ten(mean_s: float) -> list[float]:
-    """Ten rounds of that mean, with a spread of 0.5 %."""
+    """Ten rounds with this mean and a spread of 0.5 %."""
     return [mean_s * (1 + 0.005 * ((7 * at) % 10 - 4.5) / 3) for at in range(10)]
 
 
@@ -20,7 +20,7 @@ def said(root: Path, baseline: str | None = None) -> str:
 
 
 def write_without_compiled_math(root: Path, rounds: int = 10, **changes: Any) -> Path:
-    """Flash is faster than math and compiled flash the fastest, but math was never compiled."""
+    """Flash beats math and compiled flash is the fastest, but math was never compiled."""
     seconds = {("math", "off"): 2.0, ("flash", "off"): 1.5, ("flash", "default"): 1.25}
     cells = {cell: ten(mean_s)[:rounds] for cell, mean_s in seconds.items()}
     return write_sweep(root, cells, axes=("attention", "compile"), **changes)

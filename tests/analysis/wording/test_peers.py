@@ -1,4 +1,4 @@
-"""What a reader should take from a sweep of peers."""
+"""The sentences on a sweep of peers."""
 
 from __future__ import annotations
 

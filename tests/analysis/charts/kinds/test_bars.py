@@ -1,4 +1,4 @@
-"""What a bar chart shows, read back from its axes; and that nothing overlaps."""
+"""What a bar chart shows, read back from its axes, and that nothing overlaps."""
 
 from __future__ import annotations
 

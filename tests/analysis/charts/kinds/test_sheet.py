@@ -1,4 +1,4 @@
-"""Text is measured and wrapped, blocks do not overlap, files repeat."""
+"""Text is measured and wrapped, blocks do not overlap, and equal figures give equal files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The charts of what cells measured besides their runtime, with numbers worked out by hand."""
+"""The charts of what was measured besides the runtime, with numbers worked out by hand."""
 
 from __future__ import annotations
 

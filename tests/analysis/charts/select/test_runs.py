@@ -1,4 +1,4 @@
-"""Which per-run plots there are: their names, their titles, their runs."""
+"""The per-run plots of a sweep: their names, titles and runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def charts_of(root: Path) -> dict[str, RunChart]:
 
 
 def write_published_form(root: Path) -> Path:
-    """The five presets on an A10 in turn, three rounds of two iterations."""
+    """The five presets on an A10, interleaved, with three rounds of two iterations."""
     environment = sample_environment(device="NVIDIA A10")
     for round_index in range(3):
         for number, (name, bundle) in enumerate(PRESETS.items()):
@@ -61,7 +61,7 @@ def test_runs_are_numbered_in_the_order_in_which_they_ran(tmp_path: Path) -> Non
 
 
 def write_rounds(root: Path, flash_s: float, **fixed: Any) -> Path:
-    """Eight rounds of math with a second each, and of flash."""
+    """Eight rounds of math at one second each, and eight of flash."""
     scatter = (1.00, 1.01, 0.99, 1.005, 0.995, 1.01, 0.99, 1.0)
     cells = {
         (1, name): [mean_s * factor for factor in factors]
