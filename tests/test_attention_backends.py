@@ -1,4 +1,4 @@
-"""The table of attention backends: one entry a backend, and its file."""
+"""The table of attention backends: one entry per backend, and its file."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Command lines that nobody thought of: a plan, or one line and exit code 2; nothing is written.
+"""Random command lines: a plan, or one line and exit code 2; nothing is written.
 
-``python -m benchmarks.fuzz command_lines`` runs as many of them as one likes.
+``python -m benchmarks.fuzz command_lines`` runs any number of them.
 """
 
 from __future__ import annotations

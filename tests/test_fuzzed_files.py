@@ -1,6 +1,6 @@
 """Mutants of checkpoints and records: one refusal in one line, or the right result.
 
-``python -m benchmarks.fuzz`` makes as many of them as one likes.
+``python -m benchmarks.fuzz`` makes any number of them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FIXED = settings(
 def test_a_mutant_of_a_checkpoint_is_refused_in_one_line_or_right(
     tmp_path_factory: pytest.TempPathFactory, seed: int
 ) -> None:
-    """A changed number in a safetensors file cannot be seen: these are other weights."""
+    """A changed number in a safetensors file cannot be noticed: these are different weights."""
     path = tmp_path_factory.getbasetemp() / f"mutant-{seed}.ckpt"
     try:
         assert judge_checkpoint(checkpoint_mutant(seed), path) in (REFUSED, RIGHT, OTHERS)

@@ -63,7 +63,7 @@ def no_device_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     "script",
     [
         f"echo '{H100}'",
-        f"echo '{H100}'; exit 14",  # a corrupt infoROM: the output is complete, but the exit code is not 0
+        f"echo '{H100}'; exit 14",  # a corrupt infoROM: exit code 14, full output
         f"echo 'WARNING: infoROM is corrupted at gpu 0000:01:00.0'; echo '{H100}'; exit 14",
         f"echo '{H100}'; echo 'WARNING: infoROM is corrupted at gpu 0000:01:00.0'",
     ],

@@ -61,7 +61,7 @@ def test_only_what_has_our_axes_is_compiled_and_only_by_itself(command: Command)
 def test_what_is_typed_holds_in_both_matrices(command: Command) -> None:
     typed = ("implementation=sd_bench", "attention=math", "compile=off")
     found = cells(command("experiment=peers", *typed, "gpu=cpu", "dry_run=true", COLUMNS="300"))
-    assert len(found) == 2  # the default, requested several times and measured once, and the best settings
+    assert len(found) == 2  # the default, only once, and the best settings
 
 
 @pytest.mark.skipif(not HAS_SDPA, reason="PyTorch 1.12 has no kernels for an H100")

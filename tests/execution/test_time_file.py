@@ -1,4 +1,4 @@
-"""A line for each record in ``time_file``, whatever was killed between the two."""
+"""One line per record in ``time_file``, even if the process is killed between the two."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_line_never_goes_on_with_another_ones(tmp_path: Path) -> None:
 def test_a_kill_between_a_record_and_its_line_loses_no_line(
     command: Command, tmp_path: Path
 ) -> None:
-    """Also where the sweep has nothing left to measure."""
+    """Even if the sweep has nothing left to measure."""
     file = tmp_path / "times.txt"
     matrix = (*SMOKE, "attention=original", f"time_file={file}")
     assert command(*matrix, "protocol.rounds=2").returncode == 0

@@ -1,4 +1,4 @@
-"""Every comparison of the table is within its tolerance, and the page of them is up to date."""
+"""Every comparison is within its tolerance, and docs/fidelity.md is up to date."""
 
 from __future__ import annotations
 

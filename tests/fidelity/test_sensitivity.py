@@ -1,4 +1,4 @@
-"""Faults of the kind that the comparisons are there to find stay above their tolerances."""
+"""Faults of the kind that the comparisons should find exceed their tolerances."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Patch = pytest.MonkeyPatch
 
 
 def wrong_softmax_scale(unet: UNet, patch: Patch) -> None:
-    """In one of 32 modules only, by a hundredth."""
+    """Wrong by a hundredth, in one of 32 modules."""
     module = next(m for m in unet.modules() if isinstance(m, CrossAttention))
     patch.setattr(module, "core", lambda q, k, v: unfused(q * 1.01, k, v))
 
@@ -51,7 +51,7 @@ def tanh_in_gelu(unet: UNet, patch: Patch) -> None:
 
 
 def group_norm_epsilon(unet: UNet, patch: Patch) -> None:
-    """A hundred times too large."""
+    """Too large by a factor of 100."""
     for module in unet.modules():
         if isinstance(module, nn.GroupNorm):
             patch.setattr(module, "eps", module.eps * 100)
@@ -80,7 +80,7 @@ def test_a_faulty_unet_is_told(
 
 
 def other_activation(encoder: TextEncoder) -> None:
-    """GELU where quick GELU belongs."""
+    """GELU instead of quick GELU."""
     for block in encoder.model.transformer.resblocks:
         block.mlp.gelu = nn.GELU()  # type: ignore[union-attr]
 

@@ -1,4 +1,4 @@
-"""The folder of converted networks: made once, whole or not at all, and never of something else."""
+"""The cache of converted networks: made once, complete or not at all, and never mixed up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""implementation=diffusers_pipeline: one call, with our latents and the sampler that matches."""
+"""implementation=diffusers_pipeline: one call, with our latents and the matching sampler."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_kernels_that_are_named_run_in_its_unet_and_no_stage_is_told(
 def test_the_call_before_is_the_one_that_the_pipeline_makes(
     tiny: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else a compiled UNet would compile again for the first timed iteration."""
+    """Otherwise a compiled UNet would be recompiled in the first timed iteration."""
     from sd_bench.implementations.diffusers_pipeline import DiffusersPipeline
 
     peer = DiffusersPipeline(tiny("implementation=diffusers_pipeline", "sampler.steps=2"), CPU)
@@ -67,7 +67,7 @@ def test_the_call_before_is_the_one_that_the_pipeline_makes(
     monkeypatch.setattr(unet, "forward", spying)
     one_call(peer)
     images_of(peer.config, peer)
-    assert len(calls) == 4  # of it three in two steps of PLMS
+    assert len(calls) == 4  # three of them in two steps of PLMS
     assert all(call == calls[0] for call in calls)
 
 

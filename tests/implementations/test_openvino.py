@@ -1,4 +1,4 @@
-"""OpenVINO on our networks: the same pictures, converted once, honest about what it cannot do."""
+"""OpenVINO on our networks: the same pictures, converted once, with its limits reported."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SIZE = ("gpu=cpu", "workload.height=64", "workload.width=64", "sampler=ddim", "s
 
 
 class Outputs(NamedTuple):
-    """Each network on the same inputs, and what two steps come to."""
+    """Each network on the same inputs, and the result of two steps."""
 
     text: Tensor
     unet: Tensor
@@ -91,7 +91,7 @@ def _convert_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def conversions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder that no conversion was in before."""
+    """A new folder for conversions."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SD_BENCH_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
         yield cache_folder()
@@ -100,7 +100,7 @@ def conversions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @needs_openvino
 @pytest.mark.parametrize("model", ["sd2_tiny", pytest.param("sd1_tiny", marks=pytest.mark.slow)])
 def test_in_fp32_every_stage_is_ours(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if model == "sd1_tiny":  # that another process converts is shown once
+    if model == "sd1_tiny":  # one model is enough to show that another process converts
         _convert_here(monkeypatch)
     ours, theirs = outputs("sd_bench", model, "fp32"), outputs("openvino", model, "fp32")
     for stage in Outputs._fields:

@@ -1,4 +1,4 @@
-"""The clock: what it says of calls whose times are known, and that the parts add up."""
+"""The clock gives known times for calls of known length, and the parts add up."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STAGES = ("text_encode_s", "denoise_s", "vae_decode_s")
 
 
 def busy(seconds: float) -> float:
-    """Spin for ``seconds``; gives how long it really took."""
+    """Spin for ``seconds``; returns how long it really took."""
     begin = time.perf_counter()
     while time.perf_counter() - begin < seconds:
         pass
@@ -46,7 +46,7 @@ class KnownDelays:
 
 
 def bound(seconds: float) -> float:
-    """1 % of what is measured, or 0.2 ms where that is less than the clock is asked for."""
+    """1 % of what is measured, or 0.2 ms where that is the required precision."""
     return 0.01 * seconds if seconds >= 0.05 else 2e-4
 
 

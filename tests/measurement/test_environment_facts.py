@@ -1,4 +1,4 @@
-"""The environment: what is in it, and what its fingerprint is over."""
+"""The environment: its facts, and which of them are in its fingerprint."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_what_nvidia_smi_prints_is_read_field_by_field() -> None:
     }  # fmt: skip
 
 
-#: A driver that does not know MIG: it refuses a question that names it, whole.
+#: A driver that does not know MIG: it refuses any query that names it.
 OLD_NVIDIA_SMI = """#!/bin/sh
 case "$*" in *mig*) echo 'Field "mig.mode.current" is not a valid field to query.'; exit 2;; esac
 echo "250.00, 1380, 877, 1245, 877, Enabled, 418.87"

@@ -1,4 +1,4 @@
-"""Floating-point operations, beside the published figures of the full-size networks."""
+"""Floating-point operations, compared with published figures for the full-size networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The warnings of a record: each from what the record itself holds."""
+"""The warnings of a record: each comes from what the record itself contains."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def with_times(
     calls_s: tuple[float, ...] = (),
     **choices: Any,
 ) -> Record:
-    """A record of these iterations, the steps of the first as given."""
+    """A record with these iterations and these steps in the first one."""
     record = sample_record(*iterations_s, environment=a_record().environment, **choices)
     assert record.times is not None
     first, *others = record.times.iterations

@@ -1,4 +1,4 @@
-"""Sketches: how well two of them tell a distance, and that they are the same everywhere."""
+"""Sketches: how precisely two of them give a distance, and that they are reproducible."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def true_distance(one: torch.Tensor, other: torch.Tensor) -> float:
 
 
 def differing(generator: torch.Generator, kind: str, size: float) -> torch.Tensor:
-    """A difference of that size: everywhere, in one corner, at a few points, or a constant."""
+    """A difference of this size: everywhere, in one corner, at a few points, or a constant."""
     change = torch.zeros(2, 4, 24, 32)
     if kind == "everywhere":
         change = torch.randn(change.shape, generator=generator)

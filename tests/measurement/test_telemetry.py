@@ -1,4 +1,4 @@
-"""The telemetry's process: it samples, answers, dies with the worker, and disturbs no round."""
+"""The telemetry's process samples, answers, dies with the worker, and disturbs no round."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_it_dies_with_a_worker_that_is_killed() -> None:
 
 
 def _runs(pid: int) -> bool:
-    """Whether it is there and no zombie: in a container nobody may be there to reap it."""
+    """Whether the process exists and is not a zombie: in a container nobody may reap it."""
     try:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
@@ -208,7 +208,7 @@ def test_telemetry_can_be_switched_off(tiny: Compose) -> None:
 
 
 class Power:
-    """An NVML that tells the power of the moment, or refuses, and the mean of the last second."""
+    """An NVML that reports or refuses the power now, and reports the mean of the last second."""
 
     NVML_FI_DEV_POWER_INSTANT = 186
     NVMLError = RuntimeError

@@ -1,4 +1,4 @@
-"""What the telemetry's samples mean: words for bits, and which iteration was disturbed."""
+"""What the telemetry's samples mean: words for bits, and disturbed iterations."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_worker_itself_is_no_other_process() -> None:
     worker = os.getppid()
     assert other_processes([worker]) == other_processes([]) == 0
     assert other_processes([worker, 1]) == 1
-    assert other_processes([7]) == 0  # the worker, as the driver calls it outside of a container
+    assert other_processes([7]) == 0  # the worker, by its number outside the container
     assert other_processes([7, 8]) == 1
 
 

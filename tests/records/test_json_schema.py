@@ -1,4 +1,4 @@
-"""The published JSON schema: it is the newest, real records fit it, broken ones do not."""
+"""The published JSON schema is current, fits real records, and rejects broken ones."""
 
 from __future__ import annotations
 

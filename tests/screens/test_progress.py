@@ -1,4 +1,4 @@
-"""A command that takes more than a moment says how far it is, and a quick one says nothing."""
+"""A command shows its progress if it takes more than a moment, and nothing if it is quick."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sd_bench.screens.progress import counted
 
 
 def clock_of(step_s: float) -> Callable[[], float]:
-    """A clock that goes on by ``step_s`` each time it is read."""
+    """A clock that advances by ``step_s`` each time it is read."""
 
     def ticks() -> Iterator[float]:
         now = 100.0

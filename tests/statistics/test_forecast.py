@@ -42,7 +42,7 @@ def test_nothing_is_said_of_a_single_round() -> None:
 
 
 def test_eight_in_ten_are_decided_at_the_rounds_that_are_named() -> None:
-    """Where estimate and spread are the true ones: of 2 % and a spread of 2 %, in a family of 1."""
+    """If estimate and spread are true: a difference and a spread of 2 %, in a family of 1."""
     plan = plan_fixed(10)
     rounds = forecast(0.02, 0.02 / np.sqrt(10), 9, 10, plan, 0.001, 1).new_sweep_rounds
     assert rounds is not None

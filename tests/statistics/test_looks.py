@@ -1,4 +1,4 @@
-"""All looks of a sweep, from its rounds."""
+"""All looks of a sweep, computed from its rounds."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Rounds that resemble their neighbours: estimated, tested, and paid for."""
+"""Rounds that resemble their neighbours: estimated, tested, and corrected for."""
 
 import numpy as np
 import pytest

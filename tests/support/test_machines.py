@@ -1,4 +1,4 @@
-"""The fake machines answer what sd_bench asks, as the real programs would."""
+"""The fake machines answer the queries of sd_bench like the real programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers: what each sentence says, and that none claims what is not proven."""
+"""Answers: what each sentence states, and that none claims what is not proven."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def rounds(mean_s: float, count: int = 10, spread: float = 0.005) -> list[float]
 
 
 def against(mean_s: float, count: int = 10, spread: float = 0.005) -> Comparison:
-    """Flash of that many seconds against math of 2 s, whose rounds vary otherwise."""
+    """Flash with these seconds against math at 2 s, whose rounds vary differently."""
     math_s = rounds(2.0, count, spread=0.0)
     records = records_of("math", math_s) + records_of("flash", rounds(mean_s, count, spread))
     return compared_in(records)["flash"]

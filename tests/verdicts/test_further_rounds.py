@@ -1,4 +1,4 @@
-"""What would decide the undecided comparisons: the line that is printed, and what it costs."""
+"""What would decide undecided comparisons: the printed command, and its cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The distance of latents, and how large a one counts as the same picture."""
+"""The distance of latents, and up to which distance it is the same picture."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ SAME = {stage: [3.0, 4.0] for stage in STAGES}
 
 
 def sketches(**changed: float) -> dict[str, list[float]]:
-    """The sketch of each stage, with those that are named so far away."""
+    """The sketch of each stage; the named stages are so far from the others."""
     return SAME | {stage: [3.0 + 5.0 * by, 4.0] for stage, by in changed.items()}
 
 

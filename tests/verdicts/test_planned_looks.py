@@ -1,4 +1,4 @@
-"""Sweeps that look: what was decided at a look is what the analysis prints."""
+"""Sweeps with looks: what was decided at a look is what the analysis prints."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def by_attention(records: list[Record], baseline: str | None = None) -> dict[Any
 
 
 def launch() -> tuple[list[Record], dict[str, tuple[str, int]]]:
-    """A sweep that looks and lets what is decided rest: its records, and what it decided when."""
+    """A sweep with looks, in which decided cells rest: its records, and what was decided when."""
     records: list[Record] = []
     decided: dict[str, tuple[str, int]] = {}
     before = 0

@@ -1,4 +1,4 @@
-"""Kernel proofs of rounds as the word of a cell."""
+"""Kernel proofs of rounds, as a word for the cell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is named as weights and is none: one line, exit code 2, and nothing lost."""
+"""Files that are not weights: one line, exit code 2, and nothing lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints that ask for any time and memory: refused in under 2 s and 200 MB, in one line."""
+"""Checkpoints that would take unlimited time and memory are refused in under 2 s and 200 MB."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tests.support.bombs import BOMBS
 from tests.support.commands import REPOSITORY
 
-#: Opens each checkpoint in one process that may take so much more memory, and says what came.
+#: Opens each checkpoint in one process with limited memory, and prints the results.
 PROBE = """
 import resource, sys, time
 from pathlib import Path
@@ -40,7 +40,7 @@ for name in sys.argv[1:]:
 
 
 def probe(*paths: Path) -> list[tuple[float, str]]:
-    """CPU seconds and words of each checkpoint."""
+    """CPU seconds and message of each checkpoint."""
     ran = subprocess.run(
         [sys.executable, "-c", PROBE, *map(str, paths)], capture_output=True, text=True,
         timeout=200, cwd=REPOSITORY,

@@ -1,4 +1,4 @@
-"""The converter: there and back bit for bit, the keys of the published converter, no loss."""
+"""The converter: round trips are exact, keys are the published ones, nothing is lost."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_there_and_back_is_the_same_bit_for_bit(
 def test_the_keys_are_the_published_converters_with_the_bias_it_forgot(
     tiny: Compose, tmp_path: Path
 ) -> None:
-    """On sd2's real layout, with its wide axes narrowed forty times."""
+    """With sd2's real layout, its wide axes narrowed forty times."""
     shapes = small({key: ast.literal_eval(text) for key, text in real_layout("sd2").items()})
     state = {key: torch.zeros(shape, dtype=torch.int8) for key, shape in shapes.items()}
     save_file(state, tmp_path / "a.safetensors")

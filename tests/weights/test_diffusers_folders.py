@@ -27,7 +27,7 @@ INDEX = f"{STEM}.safetensors.index.json"
 
 
 def shard(folder: Path, total: int, factor: float = 1.0, index: bool = True) -> dict[str, str]:
-    """The UNet in ``total`` shards in place of its single file; its numbers times ``factor``."""
+    """The UNet in ``total`` shards instead of one file; its numbers times ``factor``."""
     unet = folder / "unet"
     (unet / f"{STEM}.safetensors").unlink(missing_ok=True)
     tensors = networks_of()["unet"]

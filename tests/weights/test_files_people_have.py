@@ -1,4 +1,4 @@
-"""Checkpoints as trainers, mergers and converters leave them: loaded, or refused by name."""
+"""Checkpoints from trainers, mergers and converters are loaded, or refused by name."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def test_no_payload_runs_and_each_is_named(tmp_path: Path, name: str) -> None:
 
 
 def test_the_payloads_that_call_out_do_run_where_nothing_holds_them(tmp_path: Path) -> None:
-    """Else the test above would prove nothing."""
+    """Otherwise the test above would prove nothing."""
     for name in ("os.system", "builtins.eval", "builtins.exec", "subprocess", "nested reduce"):
         mark = tmp_path / name.replace(" ", "-")
         pickle.loads(payloads(mark)[name][0])
@@ -117,7 +117,7 @@ def test_what_real_checkpoints_name_becomes_a_placeholder(make: Callable[[], byt
 
 
 def test_a_placeholder_keeps_nothing_and_cannot_be_changed() -> None:
-    """A pickle that calls one, gives it a state, an entry and an element gets what it called."""
+    """A pickle that calls one, sets a state, an entry or an element gets the same placeholder."""
     program = b"\x80\x02cargparse\nNamespace\n)R}X\x01\0\0\0aK\x01sbK\x01K\x02sK\x03a."
     thing = unpickle(program)
     assert isinstance(thing, Placeholder)
@@ -127,7 +127,7 @@ def test_a_placeholder_keeps_nothing_and_cannot_be_changed() -> None:
 
 
 def test_slot_state_cannot_change_the_functions_that_rebuild_tensors() -> None:
-    state = b"(N}X\x0b\0\0\0__globals__K\x01st"  # as if of a class with slots
+    state = b"(N}X\x0b\0\0\0__globals__K\x01st"  # like that of a class with slots
     program = b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n" + state + b"b."
     with pytest.raises(WeightsError):
         unpickle(program)
