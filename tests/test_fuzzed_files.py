@@ -72,5 +72,5 @@ def test_the_analysis_of_mutants_beside_sound_records_names_and_leaves_out(
     except AnalysisError as error:
         pytest.fail(f"sound records lost: {error}")
     assert left_out
-    assert all(str(tmp_path) in told and told.isprintable() for told in left_out)
+    assert all(str(tmp_path) in line and line.isprintable() for line in left_out)
     assert len(rounds) >= 3

@@ -147,9 +147,9 @@ def test_an_interrupted_program_leaves_what_it_measured_and_says_where(tmp_path:
             assert program.poll() is None, program.communicate()
             time.sleep(0.05)
         program.send_signal(signal.SIGINT)
-        _, said = program.communicate(timeout=60)
-    last = said.splitlines()[-1]
-    assert "SweepInterrupted: the records of finished rounds are in" in last, said
+        _, output = program.communicate(timeout=60)
+    last = output.splitlines()[-1]
+    assert "SweepInterrupted: the records of finished rounds are in" in last, output
     assert str(sweep) in last
     assert "go on with sd_bench.run('resume=true'" in last
     assert len([sd_bench.read_record(path) for path in sd_bench.find_records(sweep)]) >= 2

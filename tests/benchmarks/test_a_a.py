@@ -56,6 +56,6 @@ def test_pairs_of_real_sweeps_go_through_the_gate() -> None:
 
 
 def test_wrong_and_undecided_pairs_are_counted() -> None:
-    said = describe_pairs([(0, "2 cells: 2 same"), (1, "2 cells: 1 same, 1 slower"), (3, "x")])
-    assert "| 2 | wrong | 2 cells: 1 same, 1 slower |" in said
-    assert said.endswith("\n3 pairs: 1 passed, 1 wrong, 1 undecided.")
+    text = describe_pairs([(0, "2 cells: 2 same"), (1, "2 cells: 1 same, 1 slower"), (3, "x")])
+    assert "| 2 | wrong | 2 cells: 1 same, 1 slower |" in text
+    assert text.endswith("\n3 pairs: 1 passed, 1 wrong, 1 undecided.")

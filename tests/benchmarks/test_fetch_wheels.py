@@ -115,8 +115,8 @@ def test_what_cannot_be_had_is_one_line_and_leaves_the_old_wheels(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     old = make_wheel(tmp_path, "old", "1.0")
-    said = "WARNING: slow\nERROR: Could not find\nERROR: No matching distribution found for it\n"
-    answer = SimpleNamespace(returncode=1, stderr=said)
+    output = "WARNING: slow\nERROR: Could not find\nERROR: No matching distribution found for it\n"
+    answer = SimpleNamespace(returncode=1, stderr=output)
     monkeypatch.setattr(fetch_wheels.subprocess, "run", lambda *_, **__: answer)
     assert fetch_wheels.main(["--out", str(tmp_path)]) == 2
     (line,) = capsys.readouterr().err.splitlines()

@@ -36,9 +36,9 @@ def test_equal_rounds_are_equal_and_forked_ones_are_shorter_as_a_whole() -> None
     mean = (math.log(2.01 / 2) + math.log(2 / 2.02) + math.log(2 / 1.98) + math.log(1.99 / 2)) / 4
     assert found.ratio == pytest.approx(math.exp(mean))
     assert found.low < found.ratio < found.high
-    said = describe(found, records[0])
-    assert "| fork | 4 | 2.0000 |" in said
-    assert said.endswith("equal within 2%.")
+    text = describe(found, records[0])
+    assert "| fork | 4 | 2.0000 |" in text
+    assert text.endswith("equal within 2%.")
 
 
 def test_a_round_that_was_not_forked_as_asked_ends_the_benchmark() -> None:

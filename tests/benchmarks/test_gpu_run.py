@@ -111,17 +111,17 @@ def test_a_call_that_is_ended_keeps_what_is_finished_and_its_archive_goes_on(
     out, kept = tmp_path / "out", tmp_path / "kept"
     arguments = ("--only", "kernels", "sd1", "--extra", "protocol=smoke", "sampler.steps=1")
     places = ("--out", str(out), "--records", str(kept))
-    with (tmp_path / "said").open("w") as stream:
+    with (tmp_path / "output").open("w") as stream:
         call = subprocess.Popen(command_for(*places, *arguments), stdout=stream, stderr=stream)
     deadline = time.monotonic() + 150
     while not (has_result(kept) and has_round_under_way(kept)):
-        assert call.poll() is None, (tmp_path / "said").read_text()
+        assert call.poll() is None, (tmp_path / "output").read_text()
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.02)
     call.send_signal(signal.SIGTERM)
     assert call.wait(30) == 128 + signal.SIGTERM
-    said = (tmp_path / "said").read_text()
-    assert "run.py: ended by SIGTERM" in said
+    output = (tmp_path / "output").read_text()
+    assert "run.py: ended by SIGTERM" in output
     summary = (out / "summary.md").read_text()
     assert "| kernels | cut off by SIGTERM in round-" in summary
     before = members(out / "records.tar.gz")
@@ -129,7 +129,7 @@ def test_a_call_that_is_ended_keeps_what_is_finished_and_its_archive_goes_on(
     assert any(name.endswith(".json") for name in finished)
     assert {row["status"] for row in rows(summary)} <= {"ok", "unsupported"}
 
-    (line,) = (line for line in said.splitlines() if line.strip().startswith("here:"))
+    (line,) = (line for line in output.splitlines() if line.strip().startswith("here:"))
     typed = shlex.split(line.partition(":")[2])
     assert typed[typed.index("--resume") + 1] == str(kept)
     assert "--device cpu" in line

@@ -34,8 +34,8 @@ def python(program: str) -> list[str]:
 
 
 def test_a_command_ends_by_itself_or_at_its_limit_or_when_it_is_silent(session: Session) -> None:
-    said = session.run("one", python("print('done'); raise SystemExit(3)"), 30)
-    assert said == Answer(3, "done\n")
+    answer = session.run("one", python("print('done'); raise SystemExit(3)"), 30)
+    assert answer == Answer(3, "done\n")
     slow = python("import time\nwhile True: print('.', flush=True); time.sleep(0.05)")
     began = time.monotonic()
     cut_off = session.run("two", slow, 1.0, silence_s=30)
@@ -149,8 +149,8 @@ def test_results_go_to_a_folder_of_their_own_unless_they_go_on(tmp_path: Path) -
 def test_a_step_that_is_no_sweep_says_what_it_lacks(tmp_path: Path) -> None:
     step = Step("unet_vs_diffusers", kind="comparison")
     request = Request(device="cuda", extra=(), records=tmp_path)
-    said = "x\nUNet of sd2: ratio 0.9\ntook 3 s\n"
-    outcome = ACTIONS["comparison"](Scripted(Answer(0, said)), step, request)
+    output = "x\nUNet of sd2: ratio 0.9\ntook 3 s\n"
+    outcome = ACTIONS["comparison"](Scripted(Answer(0, output)), step, request)
     assert outcome.state == ENDED
     assert "ratio 0.9" in outcome.text or "no diffusers here" in outcome.text
 

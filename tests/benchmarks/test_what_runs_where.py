@@ -72,5 +72,5 @@ def test_the_real_dry_run_says_it_too(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     reason = why_build_cannot(this_build().version, this_build(), capability)
-    said = "| yes " if reason is None else f"unsupported: {reason}"
-    assert said in " ".join(done.stdout.split())
+    expected = "| yes " if reason is None else f"unsupported: {reason}"
+    assert expected in " ".join(done.stdout.split())

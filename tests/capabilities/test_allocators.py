@@ -61,12 +61,12 @@ def test_huge_pages_are_refused_where_nothing_would_report_that_there_are_none(
         file.write_text(enabled)
     monkeypatch.setattr(allocators, "_HUGE_PAGES", file)
     monkeypatch.setattr(platform, "libc_ver", lambda: ("glibc", glibc))
-    said = why_no_allocator(compose_config("gpu=cpu", "allocator=huge_pages").allocator)
+    refusal = why_no_allocator(compose_config("gpu=cpu", "allocator=huge_pages").allocator)
     if reason is None:
-        assert said is None
+        assert refusal is None
     else:
-        assert said is not None
-        assert said.startswith(f"allocator=huge_pages: {reason}")
+        assert refusal is not None
+        assert refusal.startswith(f"allocator=huge_pages: {reason}")
 
 
 def test_what_the_choice_adds_is_no_fact_of_the_environment(tmp_path: Path) -> None:

@@ -72,10 +72,10 @@ def test_on_a_gpu_it_is_the_mix_that_was_measured(compose_config: Compose) -> No
 
 @pytest.mark.usefixtures("h100")
 def test_on_a_device_that_nobody_measured_it_says_so(compose_config: Compose) -> None:
-    said = why_fastest_may_not_be(compose_config("preset=fastest"), "NVIDIA A10")
-    assert said is not None
-    assert said.startswith("preset=fastest has not been measured here: it is the mix that was")
-    assert "experiment=fastest" in said
+    warning = why_fastest_may_not_be(compose_config("preset=fastest"), "NVIDIA A10")
+    assert warning is not None
+    assert warning.startswith("preset=fastest has not been measured here: it is the mix that was")
+    assert "experiment=fastest" in warning
     assert why_fastest_may_not_be(compose_config("precision=fp16"), "NVIDIA A10") is None
 
 
@@ -83,9 +83,9 @@ def test_on_a_processor_without_amx_it_says_so(
     compose_config: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fastest, "cpu_flags", lambda: NO_AMX)
-    said = why_fastest_may_not_be(compose_config("preset=fastest", "gpu=cpu"), "AMD EPYC")
-    assert said is not None
-    assert ON_CPU.records in said
+    warning = why_fastest_may_not_be(compose_config("preset=fastest", "gpu=cpu"), "AMD EPYC")
+    assert warning is not None
+    assert ON_CPU.records in warning
 
 
 @pytest.mark.usefixtures("cpu")

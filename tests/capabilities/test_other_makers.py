@@ -79,8 +79,8 @@ def test_a_round_is_measured_unproven_and_without_energy(
     measured = measure_round(config, torch.device("cpu"), 0.0, None, lambda phase: None)
     assert measured.times.runtime_s > 0
     assert not measured.kernel_proof.proven
-    told = f"the kernel names of {OTHER_MAKERS[kind].gpus} are not known"
-    assert measured.kernel_proof.unprovable == measured.kernel_proof.detail == told
+    reason = f"the kernel names of {OTHER_MAKERS[kind].gpus} are not known"
+    assert measured.kernel_proof.unprovable == measured.kernel_proof.detail == reason
     assert measured.energy is not None
     assert measured.energy.joules is None
     assert measured.energy.notes == {"joules": f"not read of {OTHER_MAKERS[kind].gpus}"}

@@ -41,10 +41,10 @@ def test_every_implementation_is_in_the_matrix_or_named_with_what_installs_it(
             assert of_it, done.stdout
         else:
             install = list_implementations()[name].install
-            told = " ".join(done.stdout.split())
+            output = " ".join(done.stdout.split())
             assert not of_it
-            assert f"left out: {name}: " in told
-            assert install in told
+            assert f"left out: {name}: " in output
+            assert install in output
     assert "unsupported" not in done.stdout
     may_compile = has("diffusers") and "torch.compile needs" not in done.stdout
     assert any("compile=default" in c for c in found) == may_compile

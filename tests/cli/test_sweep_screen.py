@@ -88,11 +88,11 @@ def test_the_launcher_says_what_the_analysis_says(compose_config: Compose, tmp_p
     looks = plan_looks_of(plan, nothing_finished(), 10)
     shown = show_cells(comparisons, looks, plan, records)
     deltas = compare(summarise(load_records(tmp_path)))
-    said = {answer.sentence for answer in answer_rows(deltas)}
-    assert {cell.answer.sentence for cell in shown} == said
+    sentences = {answer.sentence for answer in answer_rows(deltas)}
+    assert {cell.answer.sentence for cell in shown} == sentences
     assert [cell.compared.name for cell in shown] == ["math (fp32 inside)", "flash", "xformers"]
-    assert any(sentence.startswith("flash is 1.") for sentence in said)
-    assert "xformers cannot run here: no kernel." in said
+    assert any(sentence.startswith("flash is 1.") for sentence in sentences)
+    assert "xformers cannot run here: no kernel." in sentences
 
 
 def rounds_of(cell: Cell) -> Iterator[Record]:

@@ -106,9 +106,9 @@ def test_a_gpu_runs_the_published_workload(compose_config: Compose) -> None:
 def test_a_cpu_scales_the_workload_and_never_the_networks(compose_config: Compose) -> None:
     config, full = compose_config("gpu=cpu"), compose_config("gpu=a100")
     assert config.model_version == full.model_version
-    said = " ".join(scaled_sentences(config))
+    sentences = " ".join(scaled_sentences(config))
     for words in ("128x128 instead of 512x512", "4 sampler steps", "backends hardly differ"):
-        assert words in said
+        assert words in sentences
 
 
 def test_sd1_has_its_own_guidance_and_size(compose_config: Compose) -> None:

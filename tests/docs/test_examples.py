@@ -33,13 +33,13 @@ def test_an_example_is_short(example: Path) -> None:
 
 
 def test_the_examples_draw_measure_and_compare(tmp_path: Path) -> None:
-    said = run_example("draw.py", tmp_path, "a cat", *SMOKE)
-    assert "drawn-0.png: 64x64 pixels, seed 1" in said
+    output = run_example("draw.py", tmp_path, "a cat", *SMOKE)
+    assert "drawn-0.png: 64x64 pixels, seed 1" in output
     assert (tmp_path / "drawn-0.png").stat().st_size > 1000
     run_example("measure.py", tmp_path, "attention=original,math", *SMOKE)
     assert len((tmp_path / "rounds.csv").read_text().splitlines()) == 3
-    said = run_example("compare.py", tmp_path, "multirun_outputs", "attention=math")
-    assert "too few rounds" in said
+    output = run_example("compare.py", tmp_path, "multirun_outputs", "attention=math")
+    assert "too few rounds" in output
     assert (tmp_path / "speedups.png").stat().st_size > 1000
 
 

@@ -190,7 +190,7 @@ def test_a_cuda_that_no_wheel_has_is_refused_in_one_line(
 
 
 @pytest.mark.parametrize(
-    ("name", "cuda", "by_conda", "said"),
+    ("name", "cuda", "by_conda", "expected"),
     [
         (
             "original", None, False,
@@ -207,19 +207,19 @@ def test_a_cuda_that_no_wheel_has_is_refused_in_one_line(
     ],
 )  # fmt: skip
 def test_create_says_which_gpus_its_build_drives(
-    name: str, cuda: str | None, by_conda: bool, said: str
+    name: str, cuda: str | None, by_conda: bool, expected: str
 ) -> None:
-    assert said in describe_build(definition(name), cuda, by_conda)
+    assert expected in describe_build(definition(name), cuda, by_conda)
 
 
 @pytest.mark.parametrize(
-    ("python", "said"),
+    ("python", "expected"),
     [("/no/python", "is not a working Python"), ("/bin/false", "is not a working Python")],
 )
 def test_an_interpreter_that_does_not_fit_is_refused(
-    tmp_path: Path, python: str, said: str
+    tmp_path: Path, python: str, expected: str
 ) -> None:
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=expected):
         create(small(tmp_path), None, python)
 
 

@@ -202,8 +202,8 @@ def run(
                 watched.check()
                 say(f"{killed:4} sweep {sweeps}, at {name}: {len(watched.seen)} record(s)")
             else:
-                said, _ = launcher.communicate()
-                assert launcher.returncode == 0, said.decode()
+                output, _ = launcher.communicate()
+                assert launcher.returncode == 0, output.decode()
                 is_done = True
         watched.check_complete()
         sweeps += 1

@@ -145,10 +145,10 @@ def _comparison(
     eta: float = 0.0,
 ) -> Comparison:
     noisy = f", eta {eta:g}" if eta else ""
-    told = "".join(f", {key} {value}" for key, value in settings.items())
+    details = "".join(f", {key} {value}" for key, value in settings.items())
     return Comparison(
         name=f"{name}{noisy}, {prediction}, {steps} steps, {model}",
-        against=_SCHEDULERS[name] + told,
+        against=_SCHEDULERS[name] + details,
         tolerance=TRAJECTORY,
         measure=partial(trajectory_error, name, steps, prediction, make_scheduler, model, eta),
         needs=("diffusers",),

@@ -119,10 +119,10 @@ def test_an_entry_point_that_cannot_be_used_is_one_line(
     monkeypatch.delitem(sys.modules, "broken_package", raising=False)
     with pytest.raises(ConfigError) as refused:
         list_implementations.__wrapped__()
-    told = str(refused.value)
+    message = str(refused.value)
     begins = "sd_bench.implementations: the entry point mine of broken_package "
-    assert told.startswith(begins + BROKEN[source])
-    assert told.endswith("; fix or uninstall that package")
+    assert message.startswith(begins + BROKEN[source])
+    assert message.endswith("; fix or uninstall that package")
 
 
 def test_every_command_says_so_with_exit_code_2(tmp_path: Path, command: Command) -> None:

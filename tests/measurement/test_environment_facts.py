@@ -125,7 +125,7 @@ def test_without_nvidia_smi_every_fact_is_none(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(
-    ("told", "project"),
+    ("given", "project"),
     [
         ("1a2b3c4 clean", {"git_commit": "1a2b3c4", "dirty": False}),
         ("1a2b3c4 changed", {"git_commit": "1a2b3c4", "dirty": True}),
@@ -134,8 +134,8 @@ def test_without_nvidia_smi_every_fact_is_none(monkeypatch: pytest.MonkeyPatch) 
     ],
 )
 def test_a_tree_without_its_repository_has_the_commit_that_it_is_told(
-    told: str, project: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    given: str, project: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environment_facts, "PACKAGE_DIR", tmp_path / "sd_bench")
-    monkeypatch.setenv("SD_BENCH_COMMIT", told)
+    monkeypatch.setenv("SD_BENCH_COMMIT", given)
     assert environment_facts._project() == project

@@ -91,8 +91,8 @@ def save_folder(folder: Path, model_version: str = "sd2_tiny", **scheduler: Any)
         save_file({k: t.contiguous() for k, t in tensors.items()},
                   folder / network / f"{stem}.safetensors")  # fmt: skip
     text = tiny_config(model_version).model_version.text_encoder
-    said = {"hidden_act": text.activation, "num_attention_heads": text.heads}
-    write_json(folder / "text_encoder" / "config.json", said)
+    text_config = {"hidden_act": text.activation, "num_attention_heads": text.heads}
+    write_json(folder / "text_encoder" / "config.json", text_config)
     write_json(folder / "scheduler" / "scheduler_config.json", SCHEDULER | scheduler)
     return folder
 

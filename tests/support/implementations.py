@@ -22,13 +22,13 @@ class NoTimer:
     """Counts the ends of stages and steps."""
 
     def __init__(self) -> None:
-        self.told = 0
+        self.num_ends = 0
 
     def step(self) -> None:
-        self.told += 1
+        self.num_ends += 1
 
     def stage(self, name: str) -> None:
-        self.told += 1
+        self.num_ends += 1
 
 
 def images_of(config: Config, implementation: Implementation | None = None) -> Images:

@@ -100,10 +100,10 @@ def judge_checkpoint(data: bytes, path: Path) -> str:
     return OTHERS
 
 
-def _refused(said: str, path: Path) -> str:
-    assert said.startswith(f"{path}: "), said
-    assert said.isprintable(), said
-    assert len(said) < 2500, said[:200]
+def _refused(message: str, path: Path) -> str:
+    assert message.startswith(f"{path}: "), message
+    assert message.isprintable(), message
+    assert len(message) < 2500, message[:200]
     return REFUSED
 
 

@@ -89,7 +89,7 @@ def payloads(mark: Path) -> dict[str, tuple[bytes, str]]:
     )  # fmt: skip
     callback = ("pytorch_lightning.callbacks", "ModelCheckpoint")
     return {
-        **{key: (pickle.dumps(content, p), said) for key, (content, p, said) in called.items()},
+        **{key: (pickle.dumps(content, p), words) for key, (content, p, words) in called.items()},
         **{f"{m}.{n}": (global_call(m, n, str(mark)), f"{m}.{n}") for m, n in named},
         "a path out of an allowed package": (
             stack_global("pytorch_lightning", "os.system", touch),

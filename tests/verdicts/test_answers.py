@@ -232,17 +232,17 @@ def test_a_failed_baseline_is_named_as_the_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "told"),
+    ("status", "sentence_expected"),
     [
         ("unsupported", "cudnn at batch size 2 cannot run here: needs a CUDA device."),
         ("oom", "cudnn at batch size 2 ran out of memory: needs a CUDA device."),
         ("timeout", "cudnn at batch size 2 took too long and was stopped: needs a CUDA device."),
     ],
 )
-def test_a_cell_without_times_says_where_and_why(status: str, told: str) -> None:
+def test_a_cell_without_times_says_where_and_why(status: str, sentence_expected: str) -> None:
     at_1, at_2 = cudnn_at_two_batch_sizes("ok", status)
     assert at_1.sentence.startswith("No verdict on cudnn against math at batch size 1: ")
-    assert (at_2.word, at_2.sentence) == (status, told)
+    assert (at_2.word, at_2.sentence) == (status, sentence_expected)
 
 
 def test_what_fails_in_every_place_alike_is_said_once() -> None:

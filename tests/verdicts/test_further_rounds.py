@@ -122,7 +122,7 @@ def test_the_analysis_prints_the_line_once_and_writes_it_below_the_table(
     begin = " would probably decide 1 comparison: "
     here = f"{begin}{shown('sd_bench', 'resume=true')} more_rounds="
     assert " ".join(capsys.readouterr().out.split()).count(here) == 1
-    said = f"{begin}python -m sd_bench resume=true more_rounds="
+    line = f"{begin}python -m sd_bench resume=true more_rounds="
     for name in ("delta.md", "report.md", "report.html"):
         text = (tmp_path / "analysis" / name).read_text().replace("\\", "")
-        assert text.count(said) == 1, name
+        assert text.count(line) == 1, name

@@ -129,16 +129,16 @@ def test_a_baseline_that_was_not_planned_has_a_note(tmp_path: Path) -> None:
         write_sample(tmp_path, record("math", compiled, compile="default"))
     rounds = load_records(tmp_path)
     cells, environments = summarise(rounds), list_environments(rounds)
-    said = (
+    note = (
         "1 comparison is judged by one look, which does not account for the looks that ended the "
         "sweep"
     )
-    assert said not in " ".join(make_delta_page(compare(cells), environments).notes)
-    assert f"{said}: planned against attention=math." in (
+    assert note not in " ".join(make_delta_page(compare(cells), environments).notes)
+    assert f"{note}: planned against attention=math." in (
         make_delta_page(compare(cells, "compile=off"), environments).notes
     )
     assert (
-        f"{said}: planned against attention=math." in make_axes_page(compare_by_axis(cells)).notes
+        f"{note}: planned against attention=math." in make_axes_page(compare_by_axis(cells)).notes
     )
 
 

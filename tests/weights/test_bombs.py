@@ -29,13 +29,13 @@ for name in sys.argv[1:]:
     began = time.process_time()
     try:
         check_fits(open_checkpoint(Path(name)), models[0], models)
-        said = "accepted"
+        message = "accepted"
     except WeightsError as error:
-        said = str(error)
+        message = str(error)
     except BaseException as error:
-        said = "ESCAPED " + type(error).__name__
+        message = "ESCAPED " + type(error).__name__
     resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    print(f"{time.process_time() - began:.2f}", said)
+    print(f"{time.process_time() - began:.2f}", message)
 """
 
 
@@ -48,18 +48,18 @@ def probe(*paths: Path) -> list[tuple[float, str]]:
     assert ran.returncode == 0, ran.stderr[-2000:]
     lines = ran.stdout.splitlines()
     assert len(lines) == len(paths), ran.stdout
-    return [(float(seconds), said) for seconds, _, said in (x.partition(" ") for x in lines)]
+    return [(float(seconds), message) for seconds, _, message in (x.partition(" ") for x in lines)]
 
 
 def test_each_bomb_is_refused_in_two_seconds_and_200_mb(tmp_path: Path) -> None:
     paths = {name: tmp_path / f"{number}.ckpt" for number, name in enumerate(BOMBS)}
     for name, path in paths.items():
         BOMBS[name](path)
-    for (name, path), (seconds, said) in zip(paths.items(), probe(*paths.values()), strict=True):
-        assert said.startswith(f"{path}: "), f"{name}: {said}"
+    for (name, path), (seconds, message) in zip(paths.items(), probe(*paths.values()), strict=True):
+        assert message.startswith(f"{path}: "), f"{name}: {message}"
         assert seconds < 2, f"{name}: {seconds} s"
-        assert len(said) < 500, name
-        assert said.isprintable(), name
+        assert len(message) < 500, name
+        assert message.isprintable(), name
 
 
 @pytest.mark.timeout(30)
@@ -70,5 +70,5 @@ def test_a_pipe_a_device_and_a_socket_are_not_files_of_weights(tmp_path: Path) -
         listening.bind(str(tmp_path / "s"))
         kinds = {"pipe.ckpt": "a pipe", "link.safetensors": "a device", "s": "a socket"}
         answers = probe(*(tmp_path / name for name in kinds))
-    for (name, kind), (_, said) in zip(kinds.items(), answers, strict=True):
-        assert said == f"{tmp_path / name}: is {kind}, not a file"
+    for (name, kind), (_, message) in zip(kinds.items(), answers, strict=True):
+        assert message == f"{tmp_path / name}: is {kind}, not a file"

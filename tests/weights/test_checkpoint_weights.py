@@ -184,7 +184,7 @@ def change(state: dict[str, Tensor], how: str) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize(
-    ("how", "said"),
+    ("how", "expected"),
     [
         ("missing", "lacks model.diffusion_model.out.2.bias"),
         ("unexpected", "holds model.diffusion_model.control.weight, which the model does not have"),
@@ -193,10 +193,10 @@ def change(state: dict[str, Tensor], how: str) -> dict[str, Tensor]:
         ("schedule", r"its noise schedule \(alphas_cumprod\) is different"),
     ],
 )
-def test_what_does_not_fit_is_named(tiny: Compose, tmp_path: Path, how: str, said: str) -> None:
+def test_what_does_not_fit_is_named(tiny: Compose, tmp_path: Path, how: str, expected: str) -> None:
     config = tiny()
     torch.save(change(state_dict(config), how), tmp_path / "model.ckpt")
-    with pytest.raises(WeightsError, match=said) as caught:
+    with pytest.raises(WeightsError, match=expected) as caught:
         with_file(config, tmp_path / "model.ckpt")
     assert "\n" not in str(caught.value)
 

@@ -104,7 +104,7 @@ def test_it_never_overwrites_and_leaves_nothing_half_written(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (["missing.ckpt", "b.ckpt"], "no such file or directory"),
         (["a.safetensors", "b.txt"], "ends in .ckpt or .safetensors"),
@@ -114,7 +114,7 @@ def test_it_never_overwrites_and_leaves_nothing_half_written(
 )
 def test_what_it_cannot_do_is_said_in_one_line(
     tiny: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str],
-    arguments: list[str], said: str,
+    arguments: list[str], expected: str,
 ) -> None:  # fmt: skip
     state = state_dict(tiny())
     save_file(state, tmp_path / "a.safetensors")
@@ -124,6 +124,6 @@ def test_what_it_cannot_do_is_said_in_one_line(
     source, target, *rest = arguments
     assert main([str(tmp_path / source), str(tmp_path / target), *rest]) == 2
     error = capsys.readouterr().err
-    assert said in error
+    assert expected in error
     assert len(error.splitlines()) == 1
     assert not (tmp_path / target).exists()

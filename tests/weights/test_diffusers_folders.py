@@ -84,13 +84,13 @@ BAD_INDEX: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("name", BAD_INDEX)
 def test_an_index_that_is_not_true_is_named(tmp_path: Path, name: str) -> None:
-    said_to_be_in, said = BAD_INDEX[name]
+    named_file, expected = BAD_INDEX[name]
     folder = save_folder(tmp_path / "m")
     placed: dict[str, Any] = {**shard(folder, 2)}
     first = next(key for key, where in placed.items() if "00001" in where)
-    placed[first] = said_to_be_in
+    placed[first] = named_file
     write_json(folder / "unet" / INDEX, {"weight_map": placed})
-    with pytest.raises(WeightsError, match=said):
+    with pytest.raises(WeightsError, match=expected):
         open_checkpoint(folder)
 
 
@@ -119,7 +119,7 @@ def test_json_with_the_mark_of_an_editor_before_it_is_read(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("setting", "value", "said"),
+    ("setting", "value", "expected"),
     [
         ("trained_betas", [0.1, 0.2], "trained_betas is [0.1, 0.2], not None"),
         ("rescale_betas_zero_snr", True, "rescale_betas_zero_snr is True"),
@@ -134,12 +134,12 @@ def test_json_with_the_mark_of_an_editor_before_it_is_read(tmp_path: Path) -> No
     ],
 )
 def test_a_scheduler_of_another_schedule_is_refused_by_name(
-    tmp_path: Path, setting: str, value: Any, said: str
+    tmp_path: Path, setting: str, value: Any, expected: str
 ) -> None:
     folder = save_folder(tmp_path / "m", **{setting: value})
     with pytest.raises(WeightsError) as caught:
         loaded(folder)
-    assert f"scheduler's {said}" in str(caught.value)
+    assert f"scheduler's {expected}" in str(caught.value)
 
 
 def test_what_a_scheduler_leaves_out_is_what_diffusers_takes(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_a_sound_tensor_is_located(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("program", "data", "said"),
+    ("program", "data", "expected"),
     [
         (
             tensor((2, 3), (3, 1), 6),
@@ -89,12 +89,12 @@ def test_a_sound_tensor_is_located(tmp_path: Path) -> None:
     ],
 )
 def test_a_storage_that_lies_about_its_size_is_refused(
-    tmp_path: Path, program: bytes, data: dict[str, bytes], said: str
+    tmp_path: Path, program: bytes, data: dict[str, bytes], expected: str
 ) -> None:
     write_zip(tmp_path / "model.ckpt", state_of(program), data)
     with pytest.raises(WeightsError, match="refused") as caught:
         open_checkpoint(tmp_path / "model.ckpt")
-    assert said in str(caught.value)
+    assert expected in str(caught.value)
 
 
 def test_a_pickle_that_asks_for_memory_gets_none() -> None:
@@ -156,7 +156,7 @@ def test_a_file_of_torch_save_reads_as_torch_reads_it(tmp_path: Path) -> None:
 
 def test_damage_anywhere_is_an_error_and_never_a_crash() -> None:
     sound = state_of(tensor((2, 3), (3, 1), 6))
-    said = []
+    messages = []
     for position in range(len(sound)):
         changed = (0, 255, sound[position] ^ 1)
         programs = [sound[:position] + bytes([b]) + sound[position + 1 :] for b in changed]
@@ -164,9 +164,9 @@ def test_damage_anywhere_is_an_error_and_never_a_crash() -> None:
             try:
                 unpickle(program)
             except WeightsError as error:
-                said.append(str(error))
-    assert len(said) > len(sound)
-    assert max(map(len, said)) < 600
+                messages.append(str(error))
+    assert len(messages) > len(sound)
+    assert max(map(len, messages)) < 600
 
 
 def test_no_payload_makes_the_reader_import_anything(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,11 +127,11 @@ def test_what_was_replaced_is_listed_for_the_packer_by_name_and_for_others_witho
     write_sample(tmp_path / "runs", personal_record())
     monkeypatch.chdir(tmp_path)
     assert main(["bundle", "runs", "--replace", "bob"]) == 0
-    said = " ".join(capsys.readouterr().out.split())
-    assert "by <user>: alice" in said
-    assert "by <folder>: /data/secretcorp/My Models/" in said
-    assert "by <word>: Bob" in said
-    assert said.endswith("MB, in runs.sdbench.zip")
+    output = " ".join(capsys.readouterr().out.split())
+    assert "by <user>: alice" in output
+    assert "by <folder>: /data/secretcorp/My Models/" in output
+    assert "by <word>: Bob" in output
+    assert output.endswith("MB, in runs.sdbench.zip")
     manifest = json.loads(contents(tmp_path / "runs.sdbench.zip")["manifest.json"])
     replaced = {each["what"]: each for each in manifest["replaced"]}
     assert replaced.keys() == {

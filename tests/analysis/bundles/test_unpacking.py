@@ -122,12 +122,12 @@ def test_what_is_no_bundle_is_refused_in_one_line(
     bundle = tmp_path / "theirs.zip"
     make(sound, bundle)
     assert main([str(bundle)]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith(f"analysis: {bundle}: ")
-    assert said.err.count("\n") == 1
-    assert said.err[:-1].isprintable()
-    assert any(each in said.err for each in words.split("|")), said.err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(f"analysis: {bundle}: ")
+    assert printed.err.count("\n") == 1
+    assert printed.err[:-1].isprintable()
+    assert any(each in printed.err for each in words.split("|")), printed.err
     assert [path.name for path in tmp_path.iterdir()] == ["theirs.zip"]
 
 
@@ -154,8 +154,8 @@ def test_bundles_of_several_people_are_one_report_with_a_section_for_each_machin
         places.append(folder if name == "three" else pack([folder], tmp_path / f"{name}.zip").path)
     out = tmp_path / "report"
     assert main([*map(str, places), "--out", str(out)]) == 0
-    said = capsys.readouterr().out
-    assert "resume=true" not in said
+    output = capsys.readouterr().out
+    assert "resume=true" not in output
     page = (out / "report.html").read_text(encoding="utf-8")
     for machine in ("EPYC (1)", "EPYC (2)", "H100 80GB HBM3"):
         assert f">{machine}</h3>" in page, machine

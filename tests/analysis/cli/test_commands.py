@@ -129,9 +129,9 @@ def test_without_a_folder_the_newest_sweep_is_taken_and_the_others_are_told(
     (row,) = pd.read_csv(newest / "analysis" / "summary.csv").to_dict("records")
     assert row["mean_s"] == 3.0
     assert not (older / "analysis").exists()
-    said = " ".join(capsys.readouterr().out.split())
-    assert f"{newest} is the newest of 2 sweeps in multirun_outputs." in said
-    assert f"{shown('analysis', 'compare')} {older} {newest}" in said
+    output = " ".join(capsys.readouterr().out.split())
+    assert f"{newest} is the newest of 2 sweeps in multirun_outputs." in output
+    assert f"{shown('analysis', 'compare')} {older} {newest}" in output
 
 
 @pytest.mark.usefixtures("no_charts")
@@ -144,8 +144,8 @@ def test_results_kept_with_the_project_are_no_sweep_of_the_readers(
         started_at="2026-11-26T10:00:00+00:00",
     )  # fmt: skip
     assert main([]) == 0
-    said = " ".join(capsys.readouterr().out.split())
-    assert f"{newest} is the newest of 2 sweeps in multirun_outputs." in said
+    output = " ".join(capsys.readouterr().out.split())
+    assert f"{newest} is the newest of 2 sweeps in multirun_outputs." in output
     for own in (newest, older):
         shutil.rmtree(own)
     assert main([]) == 0
@@ -164,9 +164,9 @@ def test_sweeps_that_differ_in_torch_env_only_are_taken_together(
     )  # fmt: skip
     assert main([]) == 0
     both = Path("multirun_outputs/2026-11-25/10-00-00"), two_sweeps[0]
-    said = " ".join(capsys.readouterr().out.split())
-    assert f"2 sweeps together, which differ in PyTorch only: {both[0]}, {both[1]}" in said
-    assert "They are the newest of 3 sweeps" in said
+    output = " ".join(capsys.readouterr().out.split())
+    assert f"2 sweeps together, which differ in PyTorch only: {both[0]}, {both[1]}" in output
+    assert "They are the newest of 3 sweeps" in output
     cells = pd.read_csv(both[0] / "analysis" / "summary.csv")
     assert sorted(cells["mean_s"]) == [3.0, 4.0]
 
@@ -177,10 +177,10 @@ def test_verbose_prints_every_table_and_note(
 ) -> None:
     write_main_sweep(tmp_path)
     assert main([str(tmp_path), "--verbose"]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith("No verdict on flash")
-    assert "| flash, batch size 4 | too few rounds |    1.24x |  1.10 to 1.39 |" in said
-    assert "Baseline: attention=math." in said
+    output = capsys.readouterr().out
+    assert output.startswith("No verdict on flash")
+    assert "| flash, batch size 4 | too few rounds |    1.24x |  1.10 to 1.39 |" in output
+    assert "Baseline: attention=math." in output
 
 
 @pytest.mark.usefixtures("no_charts")
@@ -190,9 +190,9 @@ def test_another_picture_forbids_the_speed_up_on_the_screen(
     seconds = {(1, "math"): [2.0] * 8, (1, "flash"): [1.0] * 8}
     write_sweep(tmp_path, seconds, changes={(1, "flash"): 0.4})
     assert main([str(tmp_path)]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith("No claim on flash against math at batch size 1: they draw different")
-    assert "2.00" not in said.replace("|    2.00 |", "").replace("|        2.00 |", "")
+    output = capsys.readouterr().out
+    assert output.startswith("No claim on flash against math at batch size 1: they draw different")
+    assert "2.00" not in output.replace("|    2.00 |", "").replace("|        2.00 |", "")
 
 
 @pytest.mark.usefixtures("no_charts")
@@ -305,9 +305,9 @@ def test_only_failed_cells_are_a_table_with_reasons(
 ) -> None:
     write_sample(tmp_path, sample_record(status="unsupported", reason="needs capability 8.0"))
     assert main([str(tmp_path)]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith("flash cannot run here: needs capability 8.0.\n")
-    assert "| unsupported |" in said
+    output = capsys.readouterr().out
+    assert output.startswith("flash cannot run here: needs capability 8.0.\n")
+    assert "| unsupported |" in output
 
 
 def test_the_published_study_goes_to_its_own_folder(

@@ -161,12 +161,12 @@ def test_other_scales_are_said_and_how_to_make_them_equal(
         )
     assert main(["compare", str(tmp_path / "old"), str(tmp_path / "new")]) == 2
     captured = capsys.readouterr()
-    said = (
+    line = (
         "OLD ran at scale=small, NEW at scale=medium: to compare them, run the newer again with "
         "scale=small"
     )
-    assert said in captured.out
-    assert captured.err.endswith(f"; {said}\n")
+    assert line in captured.out
+    assert captured.err.endswith(f"; {line}\n")
     assert captured.err.count("\n") == 1
 
 

@@ -333,13 +333,13 @@ def test_what_the_seconds_are_is_said(tmp_path: Path, capsys: pytest.CaptureFixt
         write_sweep(Path(folder), {(1, "math"): ten(2.0)}, n_iter=2)
     assert "\nRuntime of a round: the sum of 2 timed iterations" in printed(capsys, old, new)
     main(["compare", old, new, "--value", "median-iteration"])
-    said = capsys.readouterr().out
-    assert "\nRuntime of a round: the median of 2 timed iterations" in said
-    assert said.count("Runtime of a round: ") == 1
+    output = capsys.readouterr().out
+    assert "\nRuntime of a round: the median of 2 timed iterations" in output
+    assert output.count("Runtime of a round: ") == 1
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (["only-one"], "NEW"),
         (["nowhere", "nowhere"], "no folder nowhere"),
@@ -355,9 +355,9 @@ def test_what_the_seconds_are_is_said(tmp_path: Path, capsys: pytest.CaptureFixt
     ],
 )
 def test_mistakes_are_one_line(
-    capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+    capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str
 ) -> None:
     assert main(["compare", *arguments]) == 2
     error = capsys.readouterr().err
-    assert said in error
+    assert expected in error
     assert error.count("\n") == 1

@@ -82,7 +82,7 @@ def test_the_command_makes_the_published_plot(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "expected"),
     [
         ("notes.txt", "7.1\n", "its name is not of the form"),
         ("original_A10_n_samples_2_n_iter_2_sd2.txt", "7.1\nfast\n", "'fast' is not a runtime"),
@@ -92,13 +92,13 @@ def test_the_command_makes_the_published_plot(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_that_is_not_understood_is_named(
-    tmp_path: Path, name: str, text: str, said: str
+    tmp_path: Path, name: str, text: str, expected: str
 ) -> None:
     (tmp_path / name).write_text(text)
     left_out: list[str] = []
     with pytest.raises(AnalysisError, match="no usable record"):
         load_records(tmp_path, on_left_out=left_out.append)
-    assert said in left_out[0]
+    assert expected in left_out[0]
     assert name in left_out[0]
 
 
@@ -136,8 +136,8 @@ def test_a_row_of_a_csv_that_is_not_understood_is_named_and_the_others_are_read(
         "'n/a' is not a runtime",
         "None is not a runt",
     )
-    for number, (told, reason) in enumerate(zip(left_out, reasons, strict=True), start=3):
-        assert f"runs.csv: row {number}: {reason}" in told
+    for number, (line, reason) in enumerate(zip(left_out, reasons, strict=True), start=3):
+        assert f"runs.csv: row {number}: {reason}" in line
 
 
 @pytest.mark.timeout(20)

@@ -231,7 +231,7 @@ PROFILE = {"trace_file": None, "step_s": 1.0, "seconds_by_class": {"gemm": 1.0, 
 
 
 @pytest.mark.parametrize(
-    ("place", "value", "said"),
+    ("place", "value", "expected"),
     [
         (("times", "iterations", 0, "total_s"), -1.0, "total_s is -1"),
         (("times", "iterations", 0, "total_s"), 0.0, "total_s is 0"),
@@ -248,7 +248,7 @@ PROFILE = {"trace_file": None, "step_s": 1.0, "seconds_by_class": {"gemm": 1.0, 
     ],
 )
 def test_a_number_that_nothing_can_have_measured_leaves_its_record_out(
-    tmp_path: Path, place: tuple[str | int, ...], value: float, said: str
+    tmp_path: Path, place: tuple[str | int, ...], value: float, expected: str
 ) -> None:
     write_main_sweep(tmp_path)
     path = write_sample(tmp_path, sample_record(1.0, 2.0, attention="xformers", n_iter=2))
@@ -262,7 +262,7 @@ def test_a_number_that_nothing_can_have_measured_leaves_its_record_out(
     left_out: list[str] = []
     assert len(load_records(tmp_path, on_left_out=left_out.append)) == 12
     assert left_out == [f"{path}: {left_out[0].partition(': ')[2]}"]
-    assert said in left_out[0]
+    assert expected in left_out[0]
 
 
 def test_a_failed_record_is_not_held_to_its_numbers(tmp_path: Path) -> None:
@@ -280,13 +280,14 @@ def test_many_records_are_read_by_several_processes_with_the_same_result(
     (copied.parent / "copy").mkdir()
     (copied.parent / "copy" / copied.name).write_bytes(copied.read_bytes())
     (copied.parent / "round-7.json").write_text("{", encoding="utf-8")
-    told: dict[int, list[str]] = {1: [], 2: []}
+    left_out: dict[int, list[str]] = {1: [], 2: []}
     alone, shared = (
-        load_records(tmp_path, on_left_out=told[count].append, processes=count) for count in (1, 2)
+        load_records(tmp_path, on_left_out=left_out[count].append, processes=count)
+        for count in (1, 2)
     )
     pd.testing.assert_frame_equal(alone, shared)
-    assert told[1] == told[2]
-    assert len(told[1]) == 2
+    assert left_out[1] == left_out[2]
+    assert len(left_out[1]) == 2
 
 
 def test_whoever_watches_is_given_every_file_and_hands_it_on(tmp_path: Path) -> None:

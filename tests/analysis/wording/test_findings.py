@@ -15,7 +15,7 @@ def ten(mean_s: float) -> list[float]:
     return [mean_s * (1 + 0.005 * ((7 * at) % 10 - 4.5) / 3) for at in range(10)]
 
 
-def said(root: Path, baseline: str | None = None) -> str:
+def findings_of(root: Path, baseline: str | None = None) -> str:
     return "\n".join(state_findings(compare(summarise(load_records(root)), baseline)))
 
 
@@ -28,7 +28,7 @@ def write_without_compiled_math(root: Path, rounds: int = 10, **changes: Any) ->
 
 def test_the_findings_are_counted_and_are_the_answers(tmp_path: Path) -> None:
     write_sweep(tmp_path, {(1, "math"): ten(2.0), (1, "flash"): ten(1.5)})
-    assert said(tmp_path).splitlines() == [
+    assert findings_of(tmp_path).splitlines() == [
         "1 comparison with a baseline: 1 faster.",
         "flash is 1.33 times as fast as math at batch size 1, 1.33 to 1.33; same picture within "
         "1e-3.",
@@ -36,7 +36,7 @@ def test_the_findings_are_counted_and_are_the_answers(tmp_path: Path) -> None:
 
 
 def test_the_fastest_cell_is_told_by_another_axis_where_it_has_no_baseline(tmp_path: Path) -> None:
-    text = said(write_without_compiled_math(tmp_path))
+    text = findings_of(write_without_compiled_math(tmp_path))
     assert "flash is 1.33 times as fast as math at batch size 1" in text
     assert (
         "flash, compile default has the shortest runtime there. All else equal: flash, compile "
@@ -45,14 +45,16 @@ def test_the_fastest_cell_is_told_by_another_axis_where_it_has_no_baseline(tmp_p
 
 
 def test_the_fastest_cell_is_told_without_a_verdict_too(tmp_path: Path) -> None:
-    text = said(write_without_compiled_math(tmp_path, rounds=3))
+    text = findings_of(write_without_compiled_math(tmp_path, rounds=3))
     assert "flash, compile default has the shortest runtime there" in text
     assert "after 3 rounds; a verdict needs at least 6 rounds." in text.splitlines()[-1]
 
 
 def test_a_fastest_cell_whose_output_differs_is_not_told(tmp_path: Path) -> None:
     changes = {("flash", "default"): 0.5}
-    assert "shortest runtime" not in said(write_without_compiled_math(tmp_path, changes=changes))
+    assert "shortest runtime" not in findings_of(
+        write_without_compiled_math(tmp_path, changes=changes)
+    )
 
 
 def test_a_win_over_a_baseline_that_is_not_proven_does_not_count(tmp_path: Path) -> None:
@@ -61,7 +63,7 @@ def test_a_win_over_a_baseline_that_is_not_proven_does_not_count(tmp_path: Path)
             proven = attention != "math"
             record = sample_record(runtime_s, attention=attention, proven=proven, round_index=at)
             write_sample(tmp_path, record, sample_latents())
-    text = said(tmp_path)
+    text = findings_of(tmp_path)
     assert "times as fast" not in text
     assert "1 comparison with a baseline: 1 no claim." in text
     assert (
@@ -72,10 +74,12 @@ def test_a_win_over_a_baseline_that_is_not_proven_does_not_count(tmp_path: Path)
 
 def test_unknown_parity_is_said(tmp_path: Path) -> None:
     write_sweep(tmp_path, {(1, "math"): ten(2.0), (1, "flash"): ten(1.5)}, latents_file=None)
-    assert "whether they draw the same picture is not known (latents not kept)." in said(tmp_path)
-    assert "times as fast" not in said(tmp_path)
+    assert "whether they draw the same picture is not known (latents not kept)." in findings_of(
+        tmp_path
+    )
+    assert "times as fast" not in findings_of(tmp_path)
 
 
 def test_with_nothing_to_compare_the_summary_says_so(tmp_path: Path) -> None:
     write_sweep(tmp_path, {(1, "math"): ten(2.0)})
-    assert said(tmp_path).startswith("Nothing to compare")
+    assert findings_of(tmp_path).startswith("Nothing to compare")
