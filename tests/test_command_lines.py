@@ -89,6 +89,6 @@ def test_a_console_script_names_itself_and_the_one_beside_it(tmp_path: Path) -> 
         assert say(typed, path=os.environ["PATH"], cwd=tmp_path) == whole
 
 
-def test_a_folder_that_begins_with_a_dash_is_no_option() -> None:
+def test_a_folder_that_begins_with_a_dash_is_not_taken_for_an_option() -> None:
     assert as_operand(Path("-x/y")) == ["./-x/y"]
     assert as_operand(Path("x")) == ["x"]

@@ -69,7 +69,7 @@ def test_a_dash_and_two_separate_flags_from_overrides_as_shells_do(tmp_path: Pat
         (["prompt=${...}"], "prompt=${...}: an interpolation cannot be read; write ${NAME}"),
     ],
 )
-def test_what_a_library_said_in_its_own_words_is_said_in_ours(
+def test_messages_of_libraries_are_replaced_by_ours(
     tmp_path: Path, arguments: list[str], words: str
 ) -> None:
     ended = run_here(["dry_run=true", *arguments], tmp_path)

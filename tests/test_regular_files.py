@@ -67,7 +67,7 @@ def test_text_may_have_an_editors_mark_before_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "[" * 100_000, "[1,]", '{"a": ' * 9000, ""])
-def test_what_is_no_json_is_one_line(text: str) -> None:
+def test_what_is_not_json_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(ValueError, match="is not readable as JSON") as caught:
         parse_json(text)
     assert "\n" not in str(caught.value)

@@ -194,7 +194,7 @@ def test_without_a_device_it_says_so_in_one_line(
 
 @needs_cpu_flash
 @pytest.mark.slow
-def test_at_minute_4_the_published_presets_stand_on_an_h100_that_is_not_there() -> None:
+def test_on_a_simulated_h100_the_published_presets_are_done_at_minute_4() -> None:
     """Plans and rounds are real, seconds are cost_model.py's estimates."""
     command = [sys.executable, str(GPU_DIR / "rehearse.py"), "--time-limit", "240"]
     answer = subprocess.run(

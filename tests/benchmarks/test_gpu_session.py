@@ -126,7 +126,7 @@ def test_a_step_is_over_only_for_the_same_arguments() -> None:
     assert Notebook.read(notebook.text()) == notebook
 
 
-def test_results_go_to_a_folder_of_their_own_unless_they_go_on(tmp_path: Path) -> None:
+def test_results_go_to_a_new_folder_unless_a_call_is_resumed(tmp_path: Path) -> None:
     out = tmp_path / "out"
     fresh = find_places(None, out, None, "2026-12-01T10:00:00+00:00", "h100")
     assert (fresh.out, fresh.records) == (out, out / "records")
@@ -146,7 +146,7 @@ def test_results_go_to_a_folder_of_their_own_unless_they_go_on(tmp_path: Path) -
         find_places(out, tmp_path / "taken", None, "2026-12-02", "h100")
 
 
-def test_a_step_that_is_no_sweep_says_what_it_lacks(tmp_path: Path) -> None:
+def test_a_step_that_is_not_a_sweep_reports_what_it_lacks(tmp_path: Path) -> None:
     step = Step("unet_vs_diffusers", kind="comparison")
     request = Request(device="cuda", extra=(), records=tmp_path)
     output = "x\nUNet of sd2: ratio 0.9\ntook 3 s\n"

@@ -44,7 +44,7 @@ def test_the_table_is_of_what_create_makes() -> None:
         ("optimized_compile", "t4", 3, None),
     ],
 )
-def test_each_no_has_its_reason_and_mend(
+def test_each_no_has_its_reason_and_remedy(
     preset: str, gpu: str, environment: int, words: str | None
 ) -> None:
     reason = why_not(preset, gpu, list_environments()[environment])
@@ -60,9 +60,7 @@ def machine_with(name: str, capability: str) -> Machine:
 @pytest.mark.parametrize(
     ("name", "capability"), [("Tesla V100-SXM2-16GB", (7, 0)), ("NVIDIA A100-SXM4-40GB", (8, 0))]
 )
-def test_the_real_dry_run_says_it_too(
-    tmp_path: Path, name: str, capability: tuple[int, int]
-) -> None:
+def test_the_real_dry_run_agrees(tmp_path: Path, name: str, capability: tuple[int, int]) -> None:
     """With the PyTorch that runs the tests: the newest excludes V100, 1.12 from pip A100."""
     variables = {**os.environ, **set_up(machine_with(name, "{}.{}".format(*capability)), tmp_path)}
     variables.pop("CUDA_VISIBLE_DEVICES", None)

@@ -69,7 +69,7 @@ def test_huge_pages_are_refused_where_nothing_would_report_that_there_are_none(
         assert refusal.startswith(f"allocator=huge_pages: {reason}")
 
 
-def test_what_the_choice_adds_is_no_fact_of_the_environment(tmp_path: Path) -> None:
+def test_what_the_choice_adds_is_not_a_fact_of_the_environment(tmp_path: Path) -> None:
     library = tmp_path / "libhoard.so"
     library.touch()
     present = {"LD_PRELOAD": "/usr/lib/other.so", "MALLOC_ARENA_MAX": "2", "PATH": "/bin"}
@@ -83,7 +83,9 @@ def test_what_the_choice_adds_is_no_fact_of_the_environment(tmp_path: Path) -> N
     assert without_allocator(config, alone) == {}
 
 
-def test_a_process_without_it_is_told_from_one_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_without_it_is_distinguished_from_one_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     keep = AllocatorConfig(name="keep", variables={"MALLOC_TRIM_THRESHOLD_": "-1"})
     monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
     assert "MALLOC_TRIM_THRESHOLD_ is None" in str(why_not_had(keep))

@@ -55,7 +55,7 @@ def test_on_a_cpu_it_is_the_mix_that_was_measured(compose_config: Compose) -> No
 
 
 @pytest.mark.usefixtures("cpu")
-def test_an_older_pytorch_has_what_it_can_of_it_and_says_so(compose_config: Compose) -> None:
+def test_an_older_pytorch_gets_what_it_supports_with_a_note(compose_config: Compose) -> None:
     config = compose_config("preset=fastest", "gpu=cpu", "torch_env.requires_torch='2.6'")
     assert choices(config)["preset"] == "fastest with optimizations=channels_last"
 
@@ -71,7 +71,7 @@ def test_on_a_gpu_it_is_the_mix_that_was_measured(compose_config: Compose) -> No
 
 
 @pytest.mark.usefixtures("h100")
-def test_on_a_device_that_nobody_measured_it_says_so(compose_config: Compose) -> None:
+def test_a_device_that_was_not_measured_gives_a_warning(compose_config: Compose) -> None:
     warning = why_fastest_may_not_be(compose_config("preset=fastest"), "NVIDIA A10")
     assert warning is not None
     assert warning.startswith("preset=fastest has not been measured here: it is the mix that was")
@@ -79,7 +79,7 @@ def test_on_a_device_that_nobody_measured_it_says_so(compose_config: Compose) ->
     assert why_fastest_may_not_be(compose_config("precision=fp16"), "NVIDIA A10") is None
 
 
-def test_on_a_processor_without_amx_it_says_so(
+def test_a_processor_without_amx_gives_a_warning(
     compose_config: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fastest, "cpu_flags", lambda: NO_AMX)

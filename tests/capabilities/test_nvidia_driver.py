@@ -68,9 +68,7 @@ def no_device_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         f"echo '{H100}'; echo 'WARNING: infoROM is corrupted at gpu 0000:01:00.0'",
     ],
 )
-def test_a_device_that_is_told_is_taken_whatever_else_is_said(
-    fake_smi: FakeSmi, script: str
-) -> None:
+def test_a_reported_device_is_used_whatever_else_is_printed(fake_smi: FakeSmi, script: str) -> None:
     fake_smi(script)
     assert [device.uuid for device in cuda_devices()] == [UUID]
     assert detected_gpu() == "h100"

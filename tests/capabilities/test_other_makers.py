@@ -53,7 +53,7 @@ def test_eager_cells_run_and_no_others(compose_config: Compose, kind: str) -> No
 
 
 @pytest.mark.parametrize("kind", OTHER_MAKERS)
-def test_a_pytorch_for_other_gpus_is_told_so(
+def test_a_pytorch_for_other_gpus_is_reported(
     compose_config: Compose, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(platform, "system", lambda: "Linux")

@@ -38,7 +38,7 @@ def test_neighbours_of_one_core_are_taken_in_turns(tmp_path: Path) -> None:
     assert cores_first([0, 1, 2, 3, 4], root) == [[0, 2], [1, 3], [4]]
 
 
-def test_where_nobody_tells_each_is_a_core(tmp_path: Path) -> None:
+def test_without_information_each_processor_is_a_core(tmp_path: Path) -> None:
     assert cores_first([3, 1], tmp_path) == [[1, 3]]
     assert cores_first([], tmp_path) == []
 

@@ -79,7 +79,7 @@ def test_any_number_can_be_typed(
 
 
 @pytest.mark.parametrize("count", ["0", "-2", "x", "2.0", "", "1000000", "Auto"])
-def test_what_is_no_number_of_threads_is_refused(compose_config: Compose, count: str) -> None:
+def test_an_invalid_number_of_threads_is_refused(compose_config: Compose, count: str) -> None:
     config = compose_config("gpu=cpu")
     config.threads.count = count
     with pytest.raises(ConfigError, match="use auto, cores, or a number from 1"):
@@ -136,7 +136,7 @@ def test_pinned_threads_get_cores_before_hyper_threads(
     assert variables_of(cores)["OMP_NUM_THREADS"] == "1"
 
 
-def test_what_the_choice_adds_is_no_fact_of_the_environment(compose_config: Compose) -> None:
+def test_what_the_choice_adds_is_not_a_fact_of_the_environment(compose_config: Compose) -> None:
     present = {"OMP_NUM_THREADS": "7", "OMP_PROC_BIND": "spread", "PATH": "/bin"}
     for overrides in (("threads=1", "threads.pinned=true"), ("threads=1",), ()):
         config = compose_config("gpu=cpu", *overrides)
@@ -147,7 +147,9 @@ def test_what_the_choice_adds_is_no_fact_of_the_environment(compose_config: Comp
 
 
 @linux
-def test_a_process_without_them_is_told_from_one_with_them(compose_config: Compose) -> None:
+def test_a_process_without_them_is_distinguished_from_one_with_them(
+    compose_config: Compose,
+) -> None:
     typed = ("threads=1", "threads.pinned=true")
     config = compose_config("gpu=cpu", *typed)
     first = variables_of(config)["OMP_PLACES"].strip("{}")

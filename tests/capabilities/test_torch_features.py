@@ -87,7 +87,7 @@ NOT_PROBED = {
 }  # fmt: skip
 
 
-def test_every_capability_is_probed_or_said_not_to_be() -> None:
+def test_every_capability_is_probed_or_listed_as_not_probed() -> None:
     assert set(PROBES) | NOT_PROBED == set(SINCE)
 
 

@@ -53,7 +53,7 @@ def test_three_sweeps_of_one_moment_are_three_sweeps(tmp_path: Path) -> None:
         assert f"own/{name}" in (tmp_path / "own" / name / "multirun.yaml").read_text()
 
 
-def test_each_of_many_gets_a_folder_of_its_own(tmp_path: Path) -> None:
+def test_each_of_many_gets_its_own_folder(tmp_path: Path) -> None:
     made: list[Path] = []
 
     def make() -> None:
@@ -68,7 +68,7 @@ def test_each_of_many_gets_a_folder_of_its_own(tmp_path: Path) -> None:
     assert all(folder.is_dir() for folder in made)
 
 
-def test_what_is_in_the_way_of_a_new_folder_is_said(tmp_path: Path) -> None:
+def test_what_is_in_the_way_of_a_new_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "multirun_outputs").symlink_to("nowhere")
     assert "is a link to nowhere, which does not exist; make that folder" in refused(tmp_path)
     (tmp_path / "loop").symlink_to("loop")

@@ -74,7 +74,9 @@ def test_math_says_what_it_computed_in(
         assert shown in capsys.readouterr().out
 
 
-def test_the_launcher_says_what_the_analysis_says(compose_config: Compose, tmp_path: Path) -> None:
+def test_the_launcher_and_the_analysis_give_the_same_answers(
+    compose_config: Compose, tmp_path: Path
+) -> None:
     names = ("math", "flash", "xformers")
     plan, records = [], []
     for index, name in enumerate(names):
@@ -144,7 +146,7 @@ def test_a_prompt_that_the_terminal_cannot_show_ends_no_sweep(
     assert [r.status for r in records(tmp_path)] == ["ok"]
 
 
-def test_a_time_file_that_takes_no_more_is_said_and_ends_no_sweep(
+def test_a_full_time_file_is_reported_and_ends_no_sweep(
     command: Command, inject: Inject, tmp_path: Path
 ) -> None:
     inject(

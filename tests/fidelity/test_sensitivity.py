@@ -69,7 +69,7 @@ UNET_FAULTS = [
 
 @pytest.mark.parametrize("fault", UNET_FAULTS)
 @torch.no_grad()
-def test_a_faulty_unet_is_told(
+def test_a_faulty_unet_is_detected(
     fault: Callable[[UNet, Patch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = fp32_config("sd2_tiny")
@@ -99,7 +99,7 @@ def no_final_norm(encoder: TextEncoder) -> None:
 
 @pytest.mark.parametrize("fault", [other_activation, no_mask, one_layer_less, no_final_norm])
 @torch.no_grad()
-def test_a_faulty_text_encoder_is_told(fault: Callable[[TextEncoder], None]) -> None:
+def test_a_faulty_text_encoder_is_detected(fault: Callable[[TextEncoder], None]) -> None:
     config = fp32_config("sd1_tiny")
     encoder = random_text_encoder(config)
     tokens = tokenise(PROMPTS, config.model_version.text_encoder)

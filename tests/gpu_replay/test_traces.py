@@ -205,7 +205,7 @@ def test_a_compiled_step_has_its_classes_in_every_format(written: Format) -> Non
 
 
 @each_format
-def test_what_a_cuda_graph_replays_is_told_by_names_and_said(written: Format) -> None:
+def test_what_a_cuda_graph_replays_is_classified_by_name_with_a_note(written: Format) -> None:
     """All its kernels share one call, and the operators around that are not theirs."""
     host = [STEP, Host("## Call CompiledFxGraph fabc ##", 110, 700), Host("aten::bmm", 120, 600)]
     replayed = [

@@ -36,7 +36,7 @@ def test_its_images_are_ours(tiny: Compose, model: str, sampler: str, limit: flo
 
 
 @pytest.mark.parametrize("attention", DIFFUSERS_BACKENDS[::2])
-def test_the_kernels_that_are_named_run_in_its_unet_and_no_stage_is_told(
+def test_the_kernels_that_are_named_run_in_its_unet_and_no_stage_is_recorded(
     tiny: Compose, attention: str
 ) -> None:
     cell = ("implementation=diffusers_pipeline", f"attention={attention}", "sampler.steps=2")

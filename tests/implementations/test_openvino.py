@@ -130,7 +130,7 @@ def test_an_output_is_the_callers_own() -> None:
 
 
 @needs_openvino
-def test_what_it_was_compiled_with_is_told_and_nothing_is_sent_to_its_makers() -> None:
+def test_what_it_was_compiled_with_is_recorded_and_nothing_is_sent_to_its_makers() -> None:
     conversion = built("openvino", "sd2_tiny", "fp32").conversion
     assert conversion is not None
     assert conversion.cache == "cold"
@@ -144,7 +144,7 @@ def test_what_it_was_compiled_with_is_told_and_nothing_is_sent_to_its_makers() -
 
 @needs_openvino
 @pytest.mark.parametrize("pinned", [False, True])
-def test_its_own_threads_are_pinned_as_they_are_asked_to_be(pinned: bool) -> None:
+def test_its_own_threads_are_pinned_as_requested(pinned: bool) -> None:
     config = configuration("openvino", "sd2_tiny", "fp32")
     config.threads = ThreadsConfig(count=str(torch.get_num_threads()), pinned=pinned)
     conversion = build(config, CPU).conversion
@@ -153,7 +153,7 @@ def test_its_own_threads_are_pinned_as_they_are_asked_to_be(pinned: bool) -> Non
 
 
 @needs_openvino
-def test_another_precision_than_the_cells_is_no_result() -> None:
+def test_a_precision_other_than_the_cells_gives_no_result() -> None:
     from sd_bench.implementations.openvino_networks import check_precision
 
     check_precision("bf16", "bf16")
@@ -221,7 +221,7 @@ def test_a_conversion_that_does_not_read_is_made_again(
         ("gpu=a100", "needs gpu=cpu"),
     ],
 )
-def test_what_it_cannot_do_is_told_beforehand(
+def test_what_it_cannot_do_is_reported_beforehand(
     compose_config: Compose, overrides: str, words: str | None
 ) -> None:
     config = compose_config(

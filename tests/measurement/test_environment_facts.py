@@ -51,7 +51,7 @@ def test_the_fingerprint_leaves_out_which_of_several_equal_gpus_ran_and_the_load
     assert second["host"]["load_average"] == [9.0, 9.0, 9.0]
 
 
-def test_the_number_of_threads_is_told_and_no_part_of_the_fingerprint() -> None:
+def test_the_number_of_threads_is_recorded_but_not_in_the_fingerprint() -> None:
     """A choice may have set it: cells with different numbers are compared."""
     first, before = describe_environment(CPU), torch.get_num_threads()
     torch.set_num_threads(before + 1)
@@ -133,7 +133,7 @@ def test_without_nvidia_smi_every_fact_is_none(monkeypatch: pytest.MonkeyPatch) 
         ("", {"git_commit": None, "dirty": None}),
     ],
 )
-def test_a_tree_without_its_repository_has_the_commit_that_it_is_told(
+def test_a_tree_without_its_repository_has_the_given_commit(
     given: str, project: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environment_facts, "PACKAGE_DIR", tmp_path / "sd_bench")

@@ -47,7 +47,7 @@ def test_niceness_policy_and_processors_are_found() -> None:
     assert (one["affinity"], one["whole_cores"] in (1, None)) == (1, True)
 
 
-def test_switches_of_python_that_cost_time_are_found_and_harmless_ones_are_none() -> None:
+def test_slow_switches_of_python_are_found_and_harmless_ones_are_not() -> None:
     assert facts_of(PYTHONFAULTHANDLER="1", PYTHONUTF8="1")[1] == {}
     assert facts_of(PYTHONDEVMODE="1", PYTHONMALLOC="debug")[1] == {
         "dev_mode": True, "malloc": "debug",
@@ -102,7 +102,7 @@ def test_the_huge_pages_that_are_chosen_are_found(tmp_path: Path) -> None:
     assert describe_memory([0], tmp_path)["huge_pages"] == "madvise"
 
 
-def test_two_machines_of_one_model_are_told_apart_and_neither_is_named(tmp_path: Path) -> None:
+def test_two_machines_of_one_model_are_distinguished_and_neither_is_named(tmp_path: Path) -> None:
     found = []
     for name in ("1234abcd" * 4, "5678abcd" * 4):
         root = tmp_path / name

@@ -22,7 +22,7 @@ def wrong_in(file: str) -> list[str]:
     return [f"{expected}, not {found}: {name}" for name, expected, found in wrong]
 
 
-def test_real_names_tell_their_class() -> None:
+def test_real_names_have_their_class() -> None:
     """343 names of public traces, issues and profiles, of P100 to B200 and of ROCm.
 
     One kernel of cuDNN is there twice, as a convolution in fp32 and as something else in fp16.
@@ -33,7 +33,7 @@ def test_real_names_tell_their_class() -> None:
     assert len(wrong) <= 1, "\n".join(wrong)
 
 
-def test_each_librarys_scheme_tells_the_class() -> None:
+def test_names_by_each_librarys_scheme_have_their_class() -> None:
     """Names built by each library's scheme, none of which is in the other list."""
     real = {name for name, _ in names_in("kernel_names.csv")}
     ours = names_in("kernel_names_by_scheme.csv")

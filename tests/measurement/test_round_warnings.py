@@ -36,7 +36,7 @@ def clocks(*mhz: float | None) -> Telemetry:
                      series={"sm_clock_mhz": list(mhz)})  # fmt: skip
 
 
-def test_a_gpu_clock_that_moves_is_said_with_the_line_that_holds_it() -> None:
+def test_a_gpu_clock_that_moves_is_reported_with_the_line_that_holds_it() -> None:
     environment = {**a_record().environment, "device_instance": {"uuid": "GPU-1"}}
     moving = a_record(telemetry=clocks(1980, 1200, None, 1755, 1800), environment=environment)
     (warning,) = remarks(moving)

@@ -113,7 +113,7 @@ GPU_TRACE = {
 }
 
 
-def test_a_gpus_kernels_are_told_by_the_module_that_launched_them() -> None:
+def test_a_gpus_kernels_are_classified_by_the_module_that_launched_them() -> None:
     step = read_step(GPU_TRACE, on_device=True, compiled=False)
     assert step.seconds == pytest.approx(1e-3)
     expected_us = {

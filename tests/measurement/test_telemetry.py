@@ -37,7 +37,7 @@ def wait_until(holds: Callable[[], bool], limit_s: float = 60) -> None:
         time.sleep(0.01)
 
 
-def test_it_samples_once_a_period_and_counts_between_readings() -> None:
+def test_it_samples_once_per_period_and_counts_between_readings() -> None:
     with watching(CPU, telemetry=False) as watch:
         watch.observer = observer = Observer(CPU, period_s=0.05)
         began = time.monotonic()
@@ -170,7 +170,7 @@ def test_rapl_goes_on_counting_when_a_counter_wraps_around(tmp_path: Path) -> No
     assert zone.joules() == pytest.approx(5.0)
 
 
-def test_without_rapl_the_reason_is_told(tmp_path: Path) -> None:
+def test_without_rapl_the_reason_is_recorded(tmp_path: Path) -> None:
     notes: dict[str, str] = {}
     assert rapl_counters(notes, tmp_path) == {}
     assert "no RAPL" in notes["joules"]
@@ -224,7 +224,7 @@ class Power:
         return 401_000
 
 
-def test_power_is_that_of_the_moment_where_the_driver_tells_it() -> None:
+def test_power_is_that_of_the_moment_if_the_driver_reports_it() -> None:
     notes: dict[str, str] = {}
     assert power_reading(Power(0), "gpu", notes)() == 612.5
     assert notes == {}

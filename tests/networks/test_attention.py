@@ -117,7 +117,7 @@ def math_in_bf16(upcast: bool | None) -> torch.Tensor:
         return module(torch.randn(2, 48, 64).bfloat16() * 8)
 
 
-def test_math_computes_in_fp32_or_in_half_as_it_is_told() -> None:
+def test_math_computes_in_fp32_or_in_half_as_configured() -> None:
     """``optimized_math`` computes in half, as published; PyTorch since 2.5 does not by default."""
     left_alone, half, full = map(math_in_bf16, (None, False, True))
     if can(TORCH_VERSION, "upcast of math attention as a switch"):
@@ -167,7 +167,7 @@ def test_the_probe_passes_what_runs(tiny: Compose, backend: str) -> None:
     assert why_backend_fails(config.attention, unet, CPU, torch.float32) is None
 
 
-def test_an_entry_without_code_is_told_where_its_code_belongs(
+def test_the_error_for_an_entry_without_code_says_where_it_belongs(
     monkeypatch: pytest.MonkeyPatch, tiny: Compose
 ) -> None:
     monkeypatch.delitem(attention_module._CORES, "original")

@@ -38,7 +38,7 @@ def generate(config: Config, iteration: int = 0, timer: Recorder | None = None) 
         )
 
 
-def test_stages_and_steps_are_told_in_order(tiny: Compose) -> None:
+def test_stages_and_steps_are_reported_in_order(tiny: Compose) -> None:
     recorder = Recorder()
     generate(tiny("sampler.steps=4"), timer=recorder)
     assert recorder.ends == ["text_encode", *["step"] * 4, "denoise", "vae_decode"]

@@ -33,7 +33,7 @@ def printed(step_s: float, is_terminal: bool = False) -> str:
     return stream.getvalue()
 
 
-def test_within_two_seconds_nothing_is_said() -> None:
+def test_within_two_seconds_nothing_is_printed() -> None:
     assert printed(0.05) == printed(0.05, is_terminal=True) == ""
 
 

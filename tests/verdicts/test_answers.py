@@ -58,7 +58,7 @@ def test_faster() -> None:
     )
 
 
-def test_slower_is_told_by_the_time_that_it_takes() -> None:
+def test_slower_is_stated_as_the_time_that_it_takes() -> None:
     found = answer(against(2.6))
     assert (found.word, found.claims_difference) == ("slower", True)
     assert found.sentence.startswith(
@@ -154,7 +154,7 @@ WHY = "it runs none of PyTorch's"
         (1.6, 3, 0.005, "too few rounds"),
     ],
 )
-def test_kernels_that_nobody_can_see_leave_the_sentence_with_a_remark(
+def test_kernels_that_cannot_be_seen_add_a_remark_to_the_sentence(
     mean_s: float, count: int, spread: float, word: str, facts: dict[str, Any], whose: str
 ) -> None:
     comparison = against(mean_s, count, spread)
@@ -186,7 +186,7 @@ def test_kernels_that_nobody_can_see_leave_the_sentence_with_a_remark(
         ),
     ],
 )
-def test_a_peer_that_differs_is_told_with_the_stage_and_without_a_speed_up(
+def test_a_peer_that_differs_is_named_with_the_stage_and_without_a_speed_up(
     parity: Parity, why: str
 ) -> None:
     records = [
@@ -245,7 +245,7 @@ def test_a_cell_without_times_says_where_and_why(status: str, sentence_expected:
     assert (at_2.word, at_2.sentence) == (status, sentence_expected)
 
 
-def test_what_fails_in_every_place_alike_is_said_once() -> None:
+def test_what_fails_in_every_place_alike_is_stated_once() -> None:
     answers = cudnn_at_two_batch_sizes("unsupported", "unsupported")
     assert list_sentences(answers) == ["cudnn cannot run here: needs a CUDA device."]
 

@@ -207,7 +207,7 @@ def test_who_is_compared_with_whom_is_known_before_the_first_round() -> None:
     ]
 
 
-def test_a_planned_cell_that_cannot_run_is_no_baseline() -> None:
+def test_a_planned_cell_that_cannot_run_is_not_a_baseline() -> None:
     math_cell = plan_cell(CHOICES | {"attention": "math"}, "a", reason="needs CUDA")
     pair = pair_cells([math_cell, plan_cell(CHOICES, "b")], "attention=math")[1]
     assert (pair.baseline_cell, pair.reason) == (None, "baseline needs CUDA")

@@ -150,7 +150,9 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["missing", "truncated safetensors", "a folder"])
-def test_the_command_says_it_with_exit_code_2_and_leaves_nothing(tmp_path: Path, name: str) -> None:
+def test_the_command_reports_it_with_exit_code_2_and_leaves_nothing(
+    tmp_path: Path, name: str
+) -> None:
     file, make, expected = BAD[name]
     make(tmp_path / file)
     for given in ([], ["model_version=sd2_tiny"]):

@@ -112,7 +112,7 @@ def test_it_never_overwrites_and_leaves_nothing_half_written(
         (["biased.safetensors", "b.ckpt"], "in_proj_bias is not zero"),
     ],
 )
-def test_what_it_cannot_do_is_said_in_one_line(
+def test_what_it_cannot_do_is_reported_in_one_line(
     tiny: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     arguments: list[str], expected: str,
 ) -> None:  # fmt: skip

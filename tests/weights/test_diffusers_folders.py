@@ -95,7 +95,7 @@ def test_an_index_that_is_not_true_is_named(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", '{"weight_map": []}', "{", "[" * 100_000, "\x00"])
-def test_what_is_no_index_is_named(tmp_path: Path, content: str) -> None:
+def test_what_is_not_an_index_is_named(tmp_path: Path, content: str) -> None:
     folder = save_folder(tmp_path / "m")
     (folder / "unet" / INDEX).write_text(content)
     with pytest.raises(WeightsError, match=r"unet/.*index\.json is not") as caught:
@@ -178,7 +178,7 @@ def test_every_setting_of_diffusers_own_schedulers_is_accounted_for(
         ("text_encoder", "hidden_act", "relu"),
     ],
 )
-def test_a_setting_that_no_shape_tells_is_held_against_the_model(
+def test_a_setting_that_shapes_do_not_show_is_checked_against_the_model(
     tmp_path: Path, network: str, setting: str, value: Any
 ) -> None:
     folder = save_folder(tmp_path / "m")

@@ -141,7 +141,7 @@ def test_what_was_replaced_is_listed_for_the_packer_by_name_and_for_others_witho
     assert replaced["user name"]["times"] >= 2
 
 
-def test_a_user_who_is_called_like_a_choice_changes_none(
+def test_a_user_named_like_a_choice_changes_no_choice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LOGNAME", "flash")

@@ -115,7 +115,7 @@ HOSTILE: dict[str, tuple[Callable[[Path, Path], object], str]] = {
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_what_is_no_bundle_is_refused_in_one_line(
+def test_what_is_not_a_bundle_is_refused_in_one_line(
     kind: str, sound: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make, words = HOSTILE[kind]

@@ -121,7 +121,7 @@ def two_sweeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 @pytest.mark.usefixtures("no_charts")
-def test_without_a_folder_the_newest_sweep_is_taken_and_the_others_are_told(
+def test_without_a_folder_the_newest_sweep_is_used_and_the_others_are_mentioned(
     two_sweeps: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     newest, older = two_sweeps
@@ -135,7 +135,7 @@ def test_without_a_folder_the_newest_sweep_is_taken_and_the_others_are_told(
 
 
 @pytest.mark.usefixtures("no_charts")
-def test_results_kept_with_the_project_are_no_sweep_of_the_readers(
+def test_results_kept_with_the_project_are_not_the_users_sweeps(
     two_sweeps: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     newest, older = two_sweeps
@@ -357,7 +357,7 @@ sys.exit(main([{str(tmp_path)!r}]))
     assert result.returncode == 0, result.stderr
 
 
-def test_a_narrow_encoding_is_no_error(tmp_path: Path) -> None:
+def test_a_narrow_encoding_is_not_an_error(tmp_path: Path) -> None:
     write_sample(tmp_path, sample_record(1.0, proven=False, gpu="gerät"))
     result = python("-m", "analysis", str(tmp_path), PYTHONIOENCODING="ascii")
     assert (result.returncode, result.stderr) == (0, b"")
@@ -384,7 +384,7 @@ ODD: tuple[Any, ...] = (
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_odd_values_in_records_are_survived(tmp_path: Path, seed: int) -> None:
+def test_odd_values_in_records_do_no_harm(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     choices = sample_record(1.0).choices
     for number in range(5):
@@ -416,7 +416,7 @@ def test_odd_values_in_records_are_survived(tmp_path: Path, seed: int) -> None:
     assert main([str(tmp_path)]) == 0
 
 
-def test_a_baseline_in_old_words_works_and_one_line_says_the_new_one(
+def test_a_baseline_with_an_old_name_works_and_one_line_gives_the_new_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_sweep(tmp_path, {("original_xformers",): [2.0], ("optimized",): [1.0]}, axes=("preset",))

@@ -148,7 +148,7 @@ def test_the_more_cells_the_clearer_a_failure_must_be(tmp_path: Path, gate: Gate
     assert codes == [1, 3]
 
 
-def test_other_scales_are_said_and_how_to_make_them_equal(
+def test_different_scales_are_reported_with_how_to_make_them_equal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, scale, size in (("old", "small", 64), ("new", "medium", 128)):

@@ -106,7 +106,7 @@ def test_cells_are_found_again_in_records_from_before_upcast_was_a_choice(tmp_pa
     assert named(both) == ["math", "flash"]
 
 
-def test_cells_that_differ_in_upcast_are_told_apart(tmp_path: Path) -> None:
+def test_cells_that_differ_in_upcast_are_distinguished(tmp_path: Path) -> None:
     seconds = {("true",): ten(10.0), ("false",): ten(5.0)}
     for name in ("old", "new"):
         write_sweep(tmp_path / name, seconds, axes=("upcast",), attention="math")
@@ -184,7 +184,7 @@ def test_rounds_of_two_sweeps_are_never_taken_for_pairs(tmp_path: Path) -> None:
     assert set(compared(folders)["method"]) == {"unpaired"}
 
 
-def test_two_cells_that_fit_are_not_guessed_between(tmp_path: Path) -> None:
+def test_there_is_no_guessing_between_two_cells_that_fit(tmp_path: Path) -> None:
     write_sweep(tmp_path / "old", {(1, "math"): ten(10.0)})
     for cell_hash in ("aaa", "bbb"):
         record = sample_record(1.0, attention="math", cell_hash=cell_hash, started_at=cell_hash)
@@ -217,7 +217,7 @@ def test_a_gate_can_fail_for_what_is_ambiguous(
     assert main(["compare", *folders, "--fail-if", "unclear"]) == 3
 
 
-def test_nothing_compared_is_no_pass_and_the_table_is_shown(
+def test_without_any_comparison_the_gate_does_not_pass_and_the_table_is_shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report = tmp_path / "report.md"
@@ -260,7 +260,7 @@ def test_a_speed_up_without_proof_is_marked_and_explained_and_can_fail(
     assert "without a proof of the attention kernels" in capsys.readouterr().err
 
 
-def test_kernels_that_nobody_can_see_fail_the_gate_and_say_why(
+def test_kernels_that_cannot_be_seen_fail_the_gate_with_the_reason(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folders = [str(tmp_path / side) for side in ("old", "new")]
@@ -327,7 +327,9 @@ def test_both_sides_say_their_folder_and_environment(
     assert "\nAll cells: cpu, sd2, compile off, fp32, torch_env current, plms, 4 steps" in text
 
 
-def test_what_the_seconds_are_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_meaning_of_the_seconds_is_stated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     old, new = (str(tmp_path / name) for name in ("old", "new"))
     for folder in (old, new):
         write_sweep(Path(folder), {(1, "math"): ten(2.0)}, n_iter=2)

@@ -40,7 +40,7 @@ def test_time_files_are_compared_by_welchs_test(tmp_path: Path) -> None:
     assert (compiled["batch_size"], compiled["n_iter"]) == (2, 2)
 
 
-def test_what_no_name_says_is_unknown_and_a_proof_is_missing(tmp_path: Path) -> None:
+def test_what_no_name_states_is_unknown_and_a_proof_is_missing(tmp_path: Path) -> None:
     (row, *_) = compare(summarise(load_records(write_times(tmp_path)))).to_dict("records")
     assert row["attention"] is None
     assert row["torch"] == "unknown"
@@ -115,7 +115,7 @@ HEADER = "preset,gpu,batch_size,model_version,n_iter,runtime_s"
     ],
     ids=["decimal commas and semicolons", "tabs", "a quoted comma", "lines of Windows"],
 )
-def test_a_csv_that_a_spreadsheet_has_written_again_is_read(tmp_path: Path, text: str) -> None:
+def test_a_csv_that_a_spreadsheet_has_saved_is_read(tmp_path: Path, text: str) -> None:
     (tmp_path / "runs.csv").write_text(text, newline="")
     left_out: list[str] = []
     (row,) = load_records(tmp_path, on_left_out=left_out.append).to_dict("records")
@@ -155,7 +155,7 @@ def test_iterations_that_were_not_kept_cannot_be_asked_for(
     )
 
 
-def test_what_is_not_known_is_not_said() -> None:
+def test_unknown_facts_are_not_stated() -> None:
     cells = summarise(load_records(PUBLISHED, on_left_out=lambda reason: None))
     sd1 = compare(cells[cells["model_version"] == "sd1"].reset_index(drop=True))
     charts = select_runtime_charts(sd1)

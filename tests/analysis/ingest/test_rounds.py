@@ -210,13 +210,13 @@ def test_without_a_fingerprint_every_sweep_is_its_own_environment(tmp_path: Path
     assert rounds["env"].nunique() == 2
 
 
-def test_a_changed_working_tree_is_said(tmp_path: Path) -> None:
+def test_a_changed_working_tree_is_reported(tmp_path: Path) -> None:
     environment = sample_environment() | {"project": {"git_commit": "abc", "dirty": True}}
     write_sample(tmp_path, sample_record(1.0, environment=environment))
     assert load_one(tmp_path)["commit"] == "abc (changed)"
 
 
-def test_missing_and_odd_choices_are_no_error(tmp_path: Path) -> None:
+def test_missing_and_odd_choices_are_not_errors(tmp_path: Path) -> None:
     path = write_sample(tmp_path, sample_record(1.0))
     edit(path, choices={"batch_size": [1, 2], "attention": {"backend": None}, "steps": 10**40})
     row = load_one(tmp_path)
@@ -247,7 +247,7 @@ PROFILE = {"trace_file": None, "step_s": 1.0, "seconds_by_class": {"gemm": 1.0, 
         (("choices", "batch_size"), 0, "choices.batch_size is 0"),
     ],
 )
-def test_a_number_that_nothing_can_have_measured_leaves_its_record_out(
+def test_a_record_with_an_impossible_number_is_left_out(
     tmp_path: Path, place: tuple[str | int, ...], value: float, expected: str
 ) -> None:
     write_main_sweep(tmp_path)
@@ -290,7 +290,7 @@ def test_many_records_are_read_by_several_processes_with_the_same_result(
     assert len(left_out[1]) == 2
 
 
-def test_whoever_watches_is_given_every_file_and_hands_it_on(tmp_path: Path) -> None:
+def test_watch_gets_every_file_and_passes_it_on(tmp_path: Path) -> None:
     write_main_sweep(tmp_path)
     seen: list[Path] = []
 

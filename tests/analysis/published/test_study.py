@@ -65,7 +65,7 @@ def test_a_wrong_percentage_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> No
     assert list(disagreeing["printed_percent"]) == ["13.4"]
 
 
-def test_the_sign_of_sd1_is_turned() -> None:
+def test_the_sign_of_sd1_is_reversed() -> None:
     sd1 = PRINTED[(PRINTED["model_version"] == "sd1") & (PRINTED["gpu"] == "T4")]
     assert list(sd1["printed_percent"]) == ["0.0", "-25.6"]
     assert list(sd1["printed_improvement_percent"]) == [0.0, 25.6]

@@ -72,7 +72,7 @@ def test_a_chart_of_a_column_has_the_columns_text_and_can_be_read(tmp_path: Path
 @pytest.mark.parametrize(
     ("option", "value"), [("--column", "0"), ("--text", "huge"), ("--page", "nan")]
 )
-def test_a_size_that_is_none_is_one_line(
+def test_an_invalid_size_is_refused_in_one_line(
     option: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["paper", str(tmp_path), option, value]) == 2

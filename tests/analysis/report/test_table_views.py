@@ -30,7 +30,7 @@ def test_what_would_decide_stands_below_the_verdict() -> None:
     )
 
 
-def test_the_baseline_and_the_fastest_are_told_apart() -> None:
+def test_the_baseline_and_the_fastest_are_distinguished() -> None:
     assert [row.kind for row in view_table(DIFFERENCES).rows] == ["baseline", "", "best"]
 
 

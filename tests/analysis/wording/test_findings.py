@@ -35,7 +35,7 @@ def test_the_findings_are_counted_and_are_the_answers(tmp_path: Path) -> None:
     ]
 
 
-def test_the_fastest_cell_is_told_by_another_axis_where_it_has_no_baseline(tmp_path: Path) -> None:
+def test_the_fastest_cell_without_a_baseline_is_described_on_another_axis(tmp_path: Path) -> None:
     text = findings_of(write_without_compiled_math(tmp_path))
     assert "flash is 1.33 times as fast as math at batch size 1" in text
     assert (
@@ -44,13 +44,13 @@ def test_the_fastest_cell_is_told_by_another_axis_where_it_has_no_baseline(tmp_p
     ) in text
 
 
-def test_the_fastest_cell_is_told_without_a_verdict_too(tmp_path: Path) -> None:
+def test_the_fastest_cell_is_named_without_a_verdict_too(tmp_path: Path) -> None:
     text = findings_of(write_without_compiled_math(tmp_path, rounds=3))
     assert "flash, compile default has the shortest runtime there" in text
     assert "after 3 rounds; a verdict needs at least 6 rounds." in text.splitlines()[-1]
 
 
-def test_a_fastest_cell_whose_output_differs_is_not_told(tmp_path: Path) -> None:
+def test_a_fastest_cell_whose_output_differs_is_not_named(tmp_path: Path) -> None:
     changes = {("flash", "default"): 0.5}
     assert "shortest runtime" not in findings_of(
         write_without_compiled_math(tmp_path, changes=changes)
@@ -72,7 +72,7 @@ def test_a_win_over_a_baseline_that_is_not_proven_does_not_count(tmp_path: Path)
     ) in text
 
 
-def test_unknown_parity_is_said(tmp_path: Path) -> None:
+def test_unknown_parity_is_stated(tmp_path: Path) -> None:
     write_sweep(tmp_path, {(1, "math"): ten(2.0), (1, "flash"): ten(1.5)}, latents_file=None)
     assert "whether they draw the same picture is not known (latents not kept)." in findings_of(
         tmp_path

@@ -41,7 +41,7 @@ def test_a_difference_that_hangs_on_an_ordinary_round_is_doubtful(tmp_path: Path
     assert notes[2].startswith("1 comparison is doubtful: the difference depends on a round")
 
 
-def test_rounds_like_their_neighbours_are_said_with_what_was_paid_for_them(tmp_path: Path) -> None:
+def test_rounds_like_their_neighbours_are_reported_with_the_wider_interval(tmp_path: Path) -> None:
     slow = {name: np.repeat(noisy(5, seed), 4) for seed, name in enumerate(("flash", "cudnn"))}
     *_, widened, flagged = notes_on(tmp_path, slow)
     assert widened.startswith("2 comparisons are given a wider interval, up to ")

@@ -21,7 +21,7 @@ def cells(*rows: tuple[str, tuple[str, ...]]) -> pd.DataFrame:
     return pd.DataFrame(list(rows), columns=["machine", "scaled"], dtype=object)
 
 
-def test_each_statement_is_said_once() -> None:
+def test_each_statement_is_made_once() -> None:
     table = cells(("cpu", ("4 steps.", "bf16")), ("cpu", ("bf16", "4 steps")))
     assert note_scaling(table) == ["Scaled down: 4 steps; bf16."]
 
@@ -63,7 +63,7 @@ def sweep(root: Path, flags: list[str], warnings: list[str]) -> pd.DataFrame:
     return summarise(load_records(root))
 
 
-def test_steal_is_no_reason_of_throttling(tmp_path: Path) -> None:
+def test_steal_is_not_a_reason_for_throttling(tmp_path: Path) -> None:
     cells = sweep(tmp_path, ["throttled: sw_power_cap", "throttled: hot", "steal above 5%"], [])
     assert note_disturbances(cells) == [
         "1 of 8 timed iterations were throttled (sw_power_cap, hot), in 1 of 2 cells: marked §, "
@@ -72,7 +72,7 @@ def test_steal_is_no_reason_of_throttling(tmp_path: Path) -> None:
     ]
 
 
-def test_a_warning_is_said_once_with_its_rounds_and_cells(tmp_path: Path) -> None:
+def test_a_warning_is_shown_once_with_its_rounds_and_cells(tmp_path: Path) -> None:
     cells = sweep(tmp_path, [], ["others computed on the GPU: python 42{}"])
     assert note_disturbances(cells) == [
         "Warning of 4 rounds, in 2 of 2 cells: others computed on the GPU: python …"
@@ -115,7 +115,7 @@ def test_a_unet_call_before_is_a_warm_up_too(
     assert note_value(summarise(load_records(tmp_path))) == f"Runtime of a round: {expected}."
 
 
-def test_the_value_does_not_tell_of_a_warm_up_that_there_was_not(tmp_path: Path) -> None:
+def test_the_value_mentions_no_warm_up_if_there_was_none(tmp_path: Path) -> None:
     times = structs.replace(sample_times(1.0), warmup=[])
     write_sample(tmp_path, sample_record(extra={"times": times}))
     note = note_value(summarise(load_records(tmp_path)))

@@ -16,7 +16,7 @@ def of(root: Path) -> Peers:
     return found
 
 
-def test_losses_are_said_as_plainly_as_wins(tmp_path: Path) -> None:
+def test_losses_are_stated_as_plainly_as_wins(tmp_path: Path) -> None:
     assert state_peers(of(write_peers(tmp_path))) == [
         "Shortest time at batch size 1: diffusers, compile default, channels_last + freezing, "
         "1.00 s per iteration.",

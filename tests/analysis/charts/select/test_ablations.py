@@ -53,7 +53,7 @@ def test_a_gap_is_never_bridged(tmp_path: Path) -> None:
     assert len(chart.changes) == 2
 
 
-def test_two_presets_are_no_chain(tmp_path: Path) -> None:
+def test_two_presets_are_not_a_chain(tmp_path: Path) -> None:
     keep = {"optimized_math", "optimized"}
     assert chain(tmp_path, *(name for name in SECONDS if name not in keep)) == {}
 
@@ -100,7 +100,7 @@ def test_cells_that_differ_in_more_than_the_step_are_never_joined(
     assert list(second.changes.values()) == pytest.approx([0.5, -4.5])
 
 
-def test_a_chain_stays_in_one_environment_each_torch_env(tmp_path: Path) -> None:
+def test_a_chain_stays_in_one_environment_per_torch_env(tmp_path: Path) -> None:
     originals, optimized = list(SECONDS)[:3], list(SECONDS)[3:]
     for day, factor in (("monday", 1.0), ("tuesday", 2.0)):
         fixed: dict[str, Any] = {"sweep": day, "started_at": day}

@@ -89,7 +89,7 @@ def test_without_proof_or_parity_the_title_claims_nothing(
     assert [(row.word, row.decided) for row in chart.rows] == [("no claim", False)]
 
 
-def test_equally_fast_is_said(tmp_path: Path) -> None:
+def test_the_title_states_equal_speed(tmp_path: Path) -> None:
     even = tuple(1 + 1e-4 * at for at in range(8))
     cells = {(1, "math"): rounds_of(1.0, even), (1, "flash"): rounds_of(1.0, even[::-1])}
     chart = headline(write_sweep(tmp_path, cells))

@@ -94,7 +94,7 @@ def test_without_a_claim_the_title_says_none(
     assert chart.title == "Runs of sd2 on EPYC at batch size 1"
 
 
-def test_one_plot_a_batch_size(tmp_path: Path) -> None:
+def test_one_plot_per_batch_size(tmp_path: Path) -> None:
     charts = charts_of(write_main_sweep(tmp_path))
     assert list(charts) == [f"runs_EPYC_n_samples_{size}_n_iter_1_sd2" for size in (1, 2, 4)]
     chart = charts["runs_EPYC_n_samples_4_n_iter_1_sd2"]
@@ -102,7 +102,7 @@ def test_one_plot_a_batch_size(tmp_path: Path) -> None:
     assert sorted(chart.runs["runtime_s"]) == [8.0, 8.8, 10.0, 10.8]
 
 
-def test_throttled_runs_are_told_and_drawn(tmp_path: Path) -> None:
+def test_throttled_runs_are_mentioned_and_drawn(tmp_path: Path) -> None:
     times = sample_times(1.0, 1.1)
     marked = [
         structs.replace(i, flags=marks)
@@ -116,7 +116,7 @@ def test_throttled_runs_are_told_and_drawn(tmp_path: Path) -> None:
     assert chart.caption[1:] == ["Crosses: throttled.", "§ throttled."]
 
 
-def test_a_drift_over_rounds_is_told(tmp_path: Path) -> None:
+def test_a_drift_over_rounds_is_mentioned(tmp_path: Path) -> None:
     for round_index in range(8):
         runtime_s = 10.0 * (1 + 0.01 * round_index)
         write_sample(tmp_path, sample_record(runtime_s, round_index=round_index))

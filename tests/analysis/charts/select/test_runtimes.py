@@ -43,7 +43,7 @@ def test_one_machine_has_one_chart_over_batch_sizes_and_none_by_device(tmp_path:
     assert list(charts) == ["runtime_by_batch_size_EPYC_n_iter_1_sd2"]
 
 
-def test_several_machines_have_one_chart_a_batch_size_by_device(tmp_path: Path) -> None:
+def test_several_machines_have_one_chart_per_batch_size_by_device(tmp_path: Path) -> None:
     for gpu in ("t4", "a100"):
         for batch_size in (1, 2):
             write_gpu(tmp_path, gpu, batch_size=batch_size)
