@@ -49,10 +49,10 @@ class Estimate:
 def main() -> None:
     """Run the sweep or the pairs, and print the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, help="of each cell (default: 10, of pairs 6)")
-    parser.add_argument("--pairs", type=int, help="compare so many pairs of separate sweeps")
-    parser.add_argument("--fail-if", default="slower:5%", help="what the gate fails for")
-    parser.add_argument("overrides", nargs="*", help="as for sd_bench: which cells")
+    parser.add_argument("--rounds", type=int, help="per cell (default: 10, or 6 with --pairs)")
+    parser.add_argument("--pairs", type=int, help="compare this many pairs of separate sweeps")
+    parser.add_argument("--fail-if", default="slower:5%", help="when the gate fails")
+    parser.add_argument("overrides", nargs="*", help="overrides of sd_bench that choose the cells")
     options = parser.parse_intermixed_args()
     if options.pairs:
         sweep = ["-m", *(options.overrides or _TINY), f"protocol.rounds={options.rounds or 6}"]

@@ -181,7 +181,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, nargs="*", default=[1000, 10_000])
     parser.add_argument("--report", type=int, nargs="*", default=[10_000])
     parser.add_argument("--read", type=int, nargs="*", default=[])
-    parser.add_argument("--repeat", type=int, default=1, help="time everything so many times")
+    parser.add_argument("--repeat", type=int, default=1, help="how many times to time everything")
     options = parser.parse_args()
     for count in sorted({*options.records, *options.report, *options.read}):
         for line in _measure(count, options):

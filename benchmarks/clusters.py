@@ -48,7 +48,7 @@ def main() -> None:
     """Simulate sweeps of several sizes and print what each took."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--cells", type=int, nargs="+", default=(500, 1000, 2500, 5000))
-    parser.add_argument("--nodes", type=int, default=200, help="of the largest sweep")
+    parser.add_argument("--nodes", type=int, default=200, help="nodes of the largest sweep")
     options = parser.parse_args()
     largest = max(options.cells)
     print(

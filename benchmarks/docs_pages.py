@@ -22,7 +22,9 @@ _BEGIN, _END = "<!-- rooms -->\n", "<!-- /rooms -->"
 def main() -> int:
     """Write the pages, or check them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--check", action="store_true", help="write nothing")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit with 1 if not up to date"
+    )
     options = parser.parse_args()
     old = [path for path, text in make_pages().items() if text != _read(path)]
     for path in old:

@@ -43,7 +43,9 @@ def main() -> None:
     """Make all pictures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("sweep", type=Path, help="the sweep's folder")
-    parser.add_argument("--out", type=Path, default=Path("docs/images"), help="where they go")
+    parser.add_argument(
+        "--out", type=Path, default=Path("docs/images"), help="folder for the pictures"
+    )
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:

@@ -49,7 +49,7 @@ Hit = Callable[[Watched, random.Random], str]
 def main() -> int:
     """Run the command; the exit code is 1 if anything was lost."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--kills", type=int, default=17, help="of each way (default: 17)")
+    parser.add_argument("--kills", type=int, default=17, help="kills of each kind (default: 17)")
     parser.add_argument("--stops", type=int, default=3)
     parser.add_argument("--floods", type=int, default=3)
     parser.add_argument("--corruptions", type=int, default=6)

@@ -73,9 +73,9 @@ class Comparison:
 def main() -> None:
     """Run the sweep, print the results and write the numbers."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--pairs", type=int, default=40, help="of rounds (default: 40)")
-    parser.add_argument("--json", type=Path, help="where the numbers go")
-    parser.add_argument("overrides", nargs="*", help="as for sd_bench: another cell")
+    parser.add_argument("--pairs", type=int, default=40, help="pairs of rounds (default: 40)")
+    parser.add_argument("--json", type=Path, help="a file for the numbers")
+    parser.add_argument("overrides", nargs="*", help="overrides of sd_bench for another cell")
     options = parser.parse_intermixed_args()
     arguments = [
         "-m", *_CELL, "protocol.retry_disturbed=false", *options.overrides,

@@ -63,7 +63,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("count", type=int, nargs="?", default=2000)
-    parser.add_argument("--seed", type=int, default=0, help="of the first one (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the first input (default: 0)")
     options = parser.parse_args()
     seeds = range(options.seed, options.seed + options.count)
     return 1 if feed(options.kind, seeds) else 0

@@ -47,12 +47,14 @@ _BETWEEN, _WITHIN = 0.01, 0.02  # standard deviations of logarithms
 def main() -> None:
     """Measure or simulate, and print the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("folder", nargs="?", type=Path, help="where the sweeps go")
-    parser.add_argument("--sweeps", type=int, default=12, help="of each history (default: 12)")
-    parser.add_argument("--from", type=int, default=8, dest="first", help="the first slower one")
+    parser.add_argument("folder", nargs="?", type=Path, help="folder for the sweeps")
+    parser.add_argument(
+        "--sweeps", type=int, default=12, help="sweeps of each history (default: 12)"
+    )
+    parser.add_argument("--from", type=int, default=8, dest="first", help="the first slower sweep")
     parser.add_argument("--variable", default=_SLOWER, metavar="NAME=VALUE")
-    parser.add_argument("--simulate", type=int, metavar="N", help="simulate so many histories")
-    parser.add_argument("overrides", nargs="*", help="as for sd_bench: which cells")
+    parser.add_argument("--simulate", type=int, metavar="N", help="simulate N histories")
+    parser.add_argument("overrides", nargs="*", help="overrides of sd_bench that choose the cells")
     options = parser.parse_intermixed_args()
     if options.simulate:
         print(describe_simulations(options.simulate))

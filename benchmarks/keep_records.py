@@ -31,7 +31,7 @@ _PACKAGES = ("torch", "xformers", "diffusers", "triton")
 def main() -> int:
     """Copy the records; the exit code is 2, with one line, for a usage error."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("name", help=f"of the folder, {KEPT_PREFIX}...")
+    parser.add_argument("name", help=f"name of the folder, {KEPT_PREFIX}...")
     parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
     options = parser.parse_args()
     if not options.name.startswith(KEPT_PREFIX) or "/" in options.name:

@@ -43,7 +43,7 @@ Alternatives = dict[str, Callable[[int], Tensor]]
 def main() -> None:
     """Print a line per layer: each implementation with its milliseconds."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--calls", type=int, default=60, help="of each way")
+    parser.add_argument("--calls", type=int, default=60, help="calls of each implementation")
     calls = parser.parse_args().calls
     print(
         f"torch {torch.__version__}, {cpu_name()}, {torch.get_num_threads()} threads; ms per call"

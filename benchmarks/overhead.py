@@ -35,17 +35,17 @@ def main() -> None:
     """Run both sweeps and print the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, nargs=2, default=(1, 3), metavar=("FEW", "MANY"))
-    parser.add_argument("overrides", nargs="*", help="as for sd_bench: which cells")
+    parser.add_argument("overrides", nargs="*", help="overrides of sd_bench that choose the cells")
     options = parser.parse_args()
     measured = [measure(rounds, options.overrides) for rounds in options.rounds]
     (short, _), (long, between_s) = measured
     each_s, once_s = split(short, long)
     for account in (short, long):
-        print(f"{account.rounds} rounds, {account.total_s:.1f} s in all, from outside:")
+        print(f"{account.rounds} rounds, {account.total_s:.1f} s in total, timed from outside:")
         for name, seconds in account.seconds.items():
             each = f"{seconds / account.rounds:7.3f} s a round"
             print(f"{name:13}{seconds:8.1f} s {account.share(name):5.1f} % {each}")
-    print(f"overhead: {each_s:.3f} s each round, {once_s:.2f} s once a command")
+    print(f"overhead: {each_s:.3f} s per round, {once_s:.2f} s per command")
     print(
         f"between two rounds of a job: {statistics.median(between_s):.3f} s (median of "
         f"{len(between_s)}, {min(between_s):.3f} to {max(between_s):.3f})"

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 VERSION: Final = 1
-#: The file name of a bundle ends so; any other zip that holds a manifest is read as well.
+#: The ending of bundle file names; any other zip with a manifest is read as well.
 SUFFIX = ".sdbench.zip"
 #: Which latents may be packed: those of the first round (enough for parity), all, or none.
 LATENTS = ("first", "all", "none")

@@ -93,12 +93,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--python", default="3.12", help="the machine's Python (default: %(default)s)")
     add("--torch", default="2.11", type=_version, help="its torch (default: %(default)s)")
     add("--cuda", default=13, type=int, help="the major version of its CUDA (default: %(default)s)")
-    add("--out", type=Path, default=HERE / "wheels", help="the folder; its old wheels go")
+    add("--out", type=Path, default=HERE / "wheels", help="the folder; its old wheels are removed")
     add("--has", nargs="+", default=[], metavar="NAME", help="packages that it has, such as scipy")
-    add("--lacks", nargs="+", default=[], metavar="NAME", help="packages it lacks besides")
-    add("--no-xformers", action="store_true", help="leave xFormers out")
+    add("--lacks", nargs="+", default=[], metavar="NAME", help="other packages that it lacks")
+    add("--no-xformers", action="store_true", help="leave out xFormers")
     add(
-        "--no-diffusers", action="store_true", help="leave diffusers out, which ours is compared to"
+        "--no-diffusers",
+        action="store_true",
+        help="leave out diffusers, which ours is compared with",
     )
     return parser
 

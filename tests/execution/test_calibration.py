@@ -120,7 +120,7 @@ def test_a_sweep_within_a_budget_keeps_its_scale_and_its_looks(
     assert "no further round fits into protocol.budget=12s" in done.stdout
     found = records(tmp_path)
     assert found
-    assert len(found) % 2 == 0  # a round that was begun is finished for every cell
+    assert len(found) % 2 == 0  # a round that has begun is finished for every cell
     assert {r.config["scale"] for r in found} == {"small"}
     for record in found:
         assert record.looks is not None

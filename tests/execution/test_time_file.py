@@ -53,7 +53,7 @@ def test_a_kill_between_a_record_and_its_line_loses_no_line(
     assert command(*matrix, "protocol.rounds=2").returncode == 0
     runtimes = sorted(str(r.runtime_s) for r in records(tmp_path))
     assert sorted(file.read_text().split()) == runtimes
-    file.write_text(f"{file.read_text().splitlines()[0]}\n")  # as it is then
+    file.write_text(f"{file.read_text().splitlines()[0]}\n")  # as such a kill leaves it
     done = command("resume=true", f"time_file={file}")
     assert done.returncode == 0, done.stderr
     assert sorted(file.read_text().split()) == runtimes

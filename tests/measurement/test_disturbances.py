@@ -119,7 +119,7 @@ def test_what_stands_still_together_with_its_observer_is_seen_by_the_gap() -> No
     assert record.times is not None
     first, second = record.times.iterations
     iterations = [structs.replace(first, begun_s=10.0), structs.replace(second, begun_s=20.0)]
-    at = [9.9, 10.1, 10.3, 13.7, 13.9, 20.0, 20.2]  # none is between the two: no iteration is
+    at = [9.9, 10.1, 10.3, 13.7, 13.9, 20.0, 20.2]  # none between the two, nor an iteration
     observed = Observed(samples=[{"at": t} for t in at])
     flags = [i.flags for i in with_counters(iterations, observed, CUDA)]
     assert flags == [[STOOD_STILL], []]

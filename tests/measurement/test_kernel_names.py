@@ -66,7 +66,7 @@ def test_names_by_each_librarys_scheme_have_their_class() -> None:
         ("void nameless_kernel<float>", "xformers_flash::flash_fwd", "attention"),
         ("void nameless_kernel<float>", "aten::_scaled_dot_product_cudnn_attention", "attention"),
         ("void nameless_kernel<float>", "aten::upsample_nearest2d", "element_wise"),
-        # what is no operator does not decide
+        # what is not an operator does not decide
         ("triton_poi_fused_convolution_silu_3", "triton_poi_fused_convolution_silu_3",
          "element_wise"),
         ("volta_fp16_s884gemm_fp16_128x64_ldg8_f2f_tn", "## Call CompiledFxGraph conv ##",

@@ -104,7 +104,7 @@ def with_times(
         (with_times(1.0, steps_s=(0.4, 0.2, 0.2)), None),
         (with_times(1.0, steps_s=(0.6, 0.2, 0.2)), "first step, by UNet call, took 50% longer"),
         (with_times(1.0, steps_s=(0.4, 0.2, 0.2), sampler="ddim"), "took 100% longer"),
-        # a single step is held against warm-up calls, but for the first
+        # a single step is compared with warm-up calls other than the first
         (with_times(1.0, steps_s=(0.6,), calls_s=(0.9, 0.2)), "took 50% longer"),
         (with_times(1.0, steps_s=(0.6,), calls_s=(0.2,)), None),
         (with_times(1.0, steps_s=()), None),
