@@ -62,8 +62,8 @@ def test_what_a_killed_worker_and_a_lost_ray_leave_is_completed(
     holder = holder_of(sweep.folder / "node_t4-current")
     assert holder is not None
     os.kill(holder.process.pid, signal.SIGKILL)
-    output = sweep.finish(attached, code=1)
-    assert "FAILED, WorkerCrashedError" in output  # and it was not run again
+    said = sweep.finish(attached, code=1)
+    assert "FAILED, WorkerCrashedError" in said  # and it was not run a second time
     assert sweep.num_records() < 8
     resumed = sweep.resume()
     before |= sweep.wait_for_records(sweep.num_records() + 1)
@@ -83,8 +83,8 @@ def test_a_ray_of_its_own_ends_with_ctrl_c_and_the_line_that_goes_on_is_printed(
     attached = sweep.start("gpu=cpu")
     before = sweep.wait_for_records()
     attached.send_signal(signal.SIGINT)
-    output = sweep.finish(attached, code=130)
-    assert "go on with:" in output
-    assert "resume=true" in output
+    said = sweep.finish(attached, code=130)
+    assert "go on with:" in said
+    assert "resume=true" in said
     assert "cpu-current: done (FINISHED" in sweep.finish(sweep.resume())
     sweep.check_complete(before)

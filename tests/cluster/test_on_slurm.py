@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.timeout(200)]
 def test_a_sweep_is_divided_by_gpu_and_each_group_measured_on_a_node_that_has_it(
     sweep: ClusterSweep,
 ) -> None:
-    output = sweep.finish(sweep.start("gpu=node_v100,node_a100", rounds=1))
+    said = sweep.finish(sweep.start("gpu=node_v100,node_a100", rounds=1))
     sweep.check_complete({}, machines=2, rounds=1)
     status = sweep.status()
     assert status["is_over"]
@@ -27,7 +27,7 @@ def test_a_sweep_is_divided_by_gpu_and_each_group_measured_on_a_node_that_has_it
     assert [(g["done"], g["running"], g["pending"], g["failed"]) for g in status["groups"]] == [
         (2, 0, 0, 0), (2, 0, 0, 0),
     ]  # fmt: skip
-    assert "node_v100-current: running (RUNNING, on v100-1)" in output
+    assert "node_v100-current: running (RUNNING, on v100-1)" in said
     assert sweep.finish(sweep.resume()).count("all is measured") == 2
     assert len(sweep.jobs()) == 2
 
