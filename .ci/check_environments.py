@@ -1,4 +1,4 @@
-"""Fail unless a sweep over both environments left what it should: both, equal, and compared."""
+"""Fail unless a sweep measured both environments, with equal latents, and compared them."""
 
 import sys
 from pathlib import Path
@@ -7,12 +7,12 @@ import pandas as pd
 
 from sd_bench.records import find_records, read_record
 
-#: Of the final latents in fp32, relative L2.
+#: The most that the final latents may differ in fp32, relative L2.
 TOLERANCE = 1e-4
 
 
 def main(folder: Path) -> None:
-    """Raises AssertionError naming what is missing."""
+    """Check the sweep in ``folder``. Raises AssertionError naming what is missing."""
     records = [read_record(path) for path in find_records(folder)]
     cells = {(r.choices["torch_env"], r.choices["attention"], r.round) for r in records}
     envs, attentions = ("original", "optimized"), ("original", "math")

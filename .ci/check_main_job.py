@@ -1,4 +1,4 @@
-"""Fail unless the main job left what the README promises: sound records, charts, tables."""
+"""Fail unless the main job left what the README promises: valid records, charts and tables."""
 
 import sys
 from collections import Counter
@@ -7,12 +7,12 @@ from pathlib import Path
 from analysis.ingest.newest_sweep import find_newest
 from sd_bench.records import find_records, read_record
 
-#: Rounds of each cell that can decide, and the seconds of workers in a budget that was used up.
+#: The fewest rounds per cell that can decide, and the worker seconds of an exhausted budget.
 ENOUGH_ROUNDS, SPENT_S = 6, 180
 
 
 def main(outputs: Path) -> None:
-    """Raises AssertionError naming what is missing from the newest sweep, the one just run."""
+    """Check the newest sweep. Raises AssertionError naming what is missing from it."""
     newest = find_newest(outputs)
     assert newest is not None, f"no sweep in {outputs}"
     (folder,) = newest.folders
@@ -32,7 +32,7 @@ def main(outputs: Path) -> None:
     for suffix in (".png", ".svg", ".md", ".csv"):
         found = [p for p in folder.rglob(f"*{suffix}") if "analysis" in p.parts]
         assert found, f"no {suffix} from the analysis"
-    print(f"{dict(rounds)} rounds in {spent_s:.0f} s, all proven; charts and tables are there")
+    print(f"{dict(rounds)} rounds in {spent_s:.0f} s, all proven; charts and tables are present")
 
 
 main(Path(sys.argv[1]))

@@ -5,18 +5,19 @@
 >>> deltas = analysis.compare(rounds, "attention=math")
 >>> analysis.plot(rounds)
 
-Every step returns a pandas DataFrame, but for the last:
+Every step but the last returns a pandas DataFrame:
 
-- ``load``: one row per round; ``load_records`` is the same of folders alone;
-- ``list_environments``: which environment is which (their rounds are never averaged together);
+- ``load``: one row per round; ``load_records`` does the same for folders only;
+- ``list_environments``: which environment is which (rounds from different environments are never
+  averaged together);
 - ``summarise``: one row per cell, with mean, spread and 95 % interval in seconds;
-- ``compare``: of those, or of rounds, the same rows with improvement, speed-up, interval, verdict
-  and parity against a baseline, which ``choose_baseline`` finds by name or by custom;
-- ``compare_by_axis``: that for every axis that varies, all others held equal;
-- ``plot``: a chart of the report, which a notebook shows.
+- ``compare``: takes cells or rounds and adds improvement, speed-up, interval, verdict
+  and parity against a baseline, which ``choose_baseline`` finds by name or by default;
+- ``compare_by_axis``: the same for every axis that varies, with all others held equal;
+- ``plot``: a chart of the report, which a notebook displays.
 
-``analysis.charts.select.all_groups.select_charts`` and ``analysis.tables.files.write_tables`` turn
-the last one into files.
+``analysis.charts.select.all_groups.select_charts`` and ``analysis.tables.files.write_tables`` write
+such charts and tables to files.
 
 The rooms, from the ground up: ``bundles``, ``ingest``, ``comparison`` and ``history``, ``wording``,
 ``tables``, ``charts``, ``published``, ``report``, ``api``, ``cli``; each imports only those before

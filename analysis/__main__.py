@@ -12,21 +12,21 @@ from sd_bench.screens.console import is_reader_gone, say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code.
+    """Run the command and return its exit code.
 
-    0, or 1 where ``--fail-if`` (of ``compare``, ``history``) or ``publish --check`` found
-    something, or 2 for a usage error, or 3 where ``compare --fail-if`` is undecided.
+    The code is 0, or 1 if ``--fail-if`` (of ``compare``, ``history``) or ``publish --check`` found
+    something, 2 for a usage error, or 3 if ``compare --fail-if`` is undecided.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):  # a narrow encoding must not end the analysis
         sys.stdout.reconfigure(errors="replace")
     try:
         return _run(arguments)
-    except BrokenPipeError:  # of --help, which argparse prints itself
+    except BrokenPipeError:  # from --help, which argparse prints itself
         if not is_reader_gone():
             raise
         return 0
     finally:
-        is_reader_gone()  # of what argparse and libraries have printed
+        is_reader_gone()  # the output of argparse and of libraries
 
 
 def _run(arguments: Sequence[str] | None) -> int:

@@ -29,9 +29,9 @@ _OF_ROUNDS, _OF_CELLS, _OF_DELTAS = "iterations_s", "runs", "comparison"
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A chart, drawn: a notebook shows it, ``save`` writes it.
+    """A drawn chart: a notebook displays it, ``save`` writes it to a file.
 
-    ``figure`` is matplotlib's, ``caption`` what belongs below it, ``alt`` the chart in words.
+    ``figure`` is the Matplotlib figure, ``caption`` the text below it, ``alt`` the chart in words.
     """
 
     figure: Figure
@@ -39,7 +39,7 @@ class Plot:
     alt: str
 
     def save(self, path: Path | str) -> None:
-        """Write it in the format that the name ends with: ``.png``, ``.svg``, ``.pdf``."""
+        """Write the chart in the format of the file name: ``.png``, ``.svg`` or ``.pdf``."""
         self._write(path)
 
     def _repr_png_(self) -> bytes:
@@ -59,11 +59,11 @@ def load(
 ) -> pd.DataFrame:
     """The rounds of sweeps, one row each, with the columns of `analysis.ingest.rows.RoundRow`.
 
-    ``places`` are sweeps' folders, folders of several, bundles, or tables of ``sd_bench.run``;
-    without any it is ``multirun_outputs``. ``runtime_s`` and all other times are in seconds,
-    ``peak_bytes`` in bytes; what is not known is NaN. A record that cannot be used is left out,
-    with a warning, or ``on_left_out`` is called with the line. Raises AnalysisError where there is
-    no record.
+    ``places`` are folders of one or more sweeps, bundles, or tables that ``sd_bench.run`` returned;
+    the default is ``multirun_outputs``. ``runtime_s`` and all other times are in seconds,
+    ``peak_bytes`` in bytes; unknown values are NaN. A record that cannot be used is left out, with
+    a warning, or ``on_left_out`` is called with the line. Raises AnalysisError if there is no
+    record.
     """
     folders = [folder for place in places or ("multirun_outputs",) for folder in _folders(place)]
     if on_left_out is None:
@@ -76,23 +76,23 @@ def compare(
 ) -> pd.DataFrame:
     """Every cell against its baseline, with the columns of `analysis.comparison.rows.DeltaRow`.
 
-    ``table`` is what ``load``, ``summarise`` or ``sd_bench.run`` has returned. ``baseline`` names a
-    preset, or an axis with a value (``attention=math``); without it each machine has its usual one.
-    ``speedup`` is baseline / cell, with its 95 % interval in ``speedup_low`` and ``speedup_high``;
-    ``improvement_percent`` is positive where the cell is faster; ``verdict`` says whether that is
-    more than chance, and the share ``margin`` within what two cells are the same (default: as
-    planned, or 0.01). Raises AnalysisError if no cell is such a baseline.
+    ``table`` is what ``load``, ``summarise`` or ``sd_bench.run`` returned. ``baseline`` names a
+    preset, or an axis with a value (``attention=math``); without it each machine has its default
+    baseline. ``speedup`` is baseline / cell, with its 95 % interval in ``speedup_low`` and
+    ``speedup_high``; ``improvement_percent`` is positive where the cell is faster; ``verdict`` says
+    whether that is more than chance. Two cells within the share ``margin`` of each other count as
+    the same (default: as planned, or 0.01). Raises AnalysisError if no cell matches the baseline.
     """
     cells = table if _OF_CELLS in table.columns else summarise(_rounds(table))
     return comparison.compare(cells, baseline, margin)
 
 
 def plot(table: pd.DataFrame, chart: str | None = None) -> Plot:
-    """One of the charts that the report has of these cells: the first, or the one named.
+    """One of the report's charts for these cells: the first one, or the one named ``chart``.
 
-    ``table`` is what ``compare``, ``load`` or ``sd_bench.run`` has returned; charts of single
-    rounds need one of the latter two. Raises AnalysisError for a chart that there is not, which
-    lists those there are.
+    ``table`` is what ``compare``, ``load`` or ``sd_bench.run`` returned; charts of single rounds
+    need one of the latter two. Raises AnalysisError for an unknown chart; the message lists the
+    charts that exist.
     """
     from analysis.charts.select.all_groups import select_charts
 
@@ -112,7 +112,10 @@ def _rounds(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _folders(place: Path | str | pd.DataFrame) -> Sequence[Path | str]:
-    """The folders that a table names, or the one that is named. Raises AnalysisError."""
+    """The folders that a table came from, or the one that ``place`` names.
+
+    Raises AnalysisError.
+    """
     if not isinstance(place, pd.DataFrame):
         return [place]
     if "sweep_folder" not in place.columns:

@@ -1,4 +1,4 @@
-"""The one error that is shown to a user as a single line."""
+"""The error that a user sees as a single line."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from sd_bench.statistics.digits import (
     format_interval,
 )
 
-#: Sweeps that are named where many went into a table; the others are counted.
+#: How many sweeps are named if a table has many; the others are counted.
 _NUM_SWEEPS_NAMED = 3
 
 #: Seconds below this are written with an exponent.
@@ -36,21 +36,21 @@ def seconds(value: float, low: float = math.nan, high: float = math.nan) -> str:
 
 
 def seconds_interval(value: float, low: float, high: float) -> str:
-    """The interval of seconds with the decimals of its estimate ``value``; ``-`` for NaN."""
+    """The interval of seconds with as many decimals as its estimate ``value``; ``-`` for NaN."""
     if abs(value) < _LEAST_PLAIN_S and not math.isnan(low):
         return f"{low:.2e} to {high:.2e}"
     return format_interval(low, high, _seconds_decimals(value, low, high))
 
 
 def _seconds_decimals(value: float, low: float, high: float) -> int:
-    """Three significant digits of what is longest, or more where the interval is narrow."""
+    """Decimals for three significant digits of the largest, or more if the interval is narrow."""
     return count_decimals(low, high, count_digits(max(abs(value), abs(high))))
 
 
 def percent(value: float, low: float = math.nan, high: float = math.nan) -> str:
-    """An improvement: signed, with one decimal or those of its interval; ``-`` for NaN.
+    """An improvement with its sign and one decimal, or as many as its interval; ``-`` for NaN.
 
-    What takes more than twice as long is a factor, ``3.00x slower``.
+    More than twice the time is shown as a factor, ``3.00x slower``.
     """
     if value < -100:
         ends = (1 - high / 100, 1 - low / 100)
@@ -59,7 +59,7 @@ def percent(value: float, low: float = math.nan, high: float = math.nan) -> str:
 
 
 def signed_percent(value: float, decimals: int = 1) -> str:
-    """A signed percentage, whatever its size, as published; ``-`` for NaN."""
+    """A percentage with its sign, as published; ``-`` for NaN."""
     if math.isnan(value):
         return "-"
     text = f"{value:+.{decimals}f} %"
@@ -67,14 +67,14 @@ def signed_percent(value: float, decimals: int = 1) -> str:
 
 
 def interval(low: float, high: float, unit: str = "") -> str:
-    """``1.29 to 1.33`` with a unit behind and the decimals of its width; ``-`` for NaN."""
+    """``1.29 to 1.33`` with a unit, and with decimals that fit its width; ``-`` for NaN."""
     if not unit:
         return format_factors(low, high)
     return format_interval(low, high, count_decimals(low, high, 1), unit)
 
 
 def factor(value: float, low: float = math.nan, high: float = math.nan) -> str:
-    """A speed-up such as ``1.31x``, with the decimals of its interval; ``-`` for NaN."""
+    """A speed-up such as ``1.31x``, with decimals that fit its interval; ``-`` for NaN."""
     return "-" if math.isnan(value) else f"{format_factor(value, low, high)}x"
 
 

@@ -1,4 +1,4 @@
-"""Results of tables that are computed once: no table is changed in place, so they stay true."""
+"""A cache for results computed from tables: tables are never changed, so results stay valid."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _Result = TypeVar("_Result")
 
 
 def once(function: Callable[_Tables, _Result]) -> Callable[_Tables, _Result]:
-    """``function`` of one or several DataFrames, whose result is kept as long as they all live.
+    """Cache the result of a function of DataFrames for as long as all of them exist.
 
-    The arguments are told apart by identity and given by position. Whoever asks shares the result,
-    so it must not be changed, nor may it hold one of the tables.
+    Arguments are compared by identity and must be positional. All callers share the result, so it
+    must not be changed, nor may it refer to one of the tables.
     """
     kept: dict[tuple[int, ...], Any] = {}
 

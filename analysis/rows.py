@@ -1,6 +1,6 @@
-"""Rows of tables as types: a field is a column, so a type checker finds a wrong name.
+"""Row types of tables: a field is a column, so a type checker finds wrong names.
 
-Between rooms a table travels as a DataFrame, whose columns are the fields of its rows' type.
+Rooms pass tables as DataFrames whose columns are the fields of the row type.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ class Row(Struct, kw_only=True):
     """A row of a table."""
 
     def __getitem__(self, column: str, /) -> Any:
-        """For a column that varies, such as an axis; any other has its own name."""
+        """The value of a column whose name is a variable, such as an axis."""
         return getattr(self, column)
 
     def keys(self) -> tuple[str, ...]:
-        """The names of its columns, so that a row is a mapping where one is needed."""
+        """The names of the columns, so that a row can serve as a mapping."""
         return self.__struct_fields__
 
 
@@ -32,9 +32,9 @@ AnyRow = TypeVar("AnyRow", bound=Row)
 
 
 def list_rows(frame: pd.DataFrame, kind: type[AnyRow]) -> list[AnyRow]:
-    """The rows of a table as ``kind``, made once and shared: they must not be changed.
+    """The rows of a table as ``kind``. They are cached and shared, so they must not be changed.
 
-    Columns that are not its fields are left out, fields without a column have their default.
+    Columns that are not fields are ignored; fields without a column have their default.
     """
     made = _made(frame)
     if kind not in made:
@@ -48,12 +48,14 @@ def _made(frame: pd.DataFrame) -> dict[type[Row], list[Any]]:
 
 
 def make_rows(frame: pd.DataFrame, kind: type[AnyRow]) -> list[AnyRow]:
-    """`list_rows` of rows that are nobody else's: for whoever changes them, and for large tables
-    that are gone through once."""
+    """Like `list_rows`, but new rows on every call.
+
+    For callers that change the rows, and for large tables that are read only once.
+    """
     names = list(map(str, frame.columns))
     known = [at for at, name in enumerate(names) if name in _fields(kind)]
     names = [names[at] for at in known]
-    values = frame.to_numpy(dtype=object).tolist()  # one conversion, not one a column
+    values = frame.to_numpy(dtype=object).tolist()  # one conversion, not one per column
     if len(known) < len(frame.columns):
         values = [[row[at] for at in known] for row in values]
     return [kind(**dict(zip(names, row, strict=True))) for row in values]
@@ -65,16 +67,17 @@ def _fields(kind: type[Row]) -> frozenset[str]:
 
 
 def first_row(frame: pd.DataFrame, kind: type[AnyRow]) -> AnyRow:
-    """The first row of a table, which must have one; the others are not made."""
+    """The first row of a table, which must not be empty."""
     return make_rows(frame.iloc[:1], kind)[0]
 
 
 def to_frame(rows: Iterable[AnyRow], kind: type[AnyRow]) -> pd.DataFrame:
-    """A table of rows: numbers are floats, NaN where there is none; all else are objects."""
+    """A table of rows: number columns are floats with NaN for missing, all others are objects."""
     listed = list(rows)
     columns = {name: list(map(attrgetter(name), listed)) for name in kind.__struct_fields__}
     numbers = dict.fromkeys(_numbers(kind), float)
-    return pd.DataFrame(columns, dtype=object).astype(numbers).copy()  # one block, not one a column
+    # copied into one block, not one per column
+    return pd.DataFrame(columns, dtype=object).astype(numbers).copy()
 
 
 @cache

@@ -21,7 +21,7 @@ __all__ = [
 def find_naming_axes(cells: pd.DataFrame) -> list[str]:
     """The axes that name series and on which the cells differ.
 
-    Every attention has its own ``upcast``, which says something where one attention has several.
+    ``upcast`` follows from the attention, so it counts only if one attention has several values.
     """
     varying = [axis for axis in NAMING_AXES if cells[axis].nunique(dropna=False) > 1]
     several = cells.groupby("attention", dropna=False)["upcast"].nunique(dropna=False) > 1

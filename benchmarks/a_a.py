@@ -1,4 +1,4 @@
-"""A/A: the same cells twice. Whatever difference comes out is noise.
+"""A/A tests: the same cells twice, so any difference is noise.
 
 Prints Markdown. One cell under two names, interleaved in one sweep: both distributions, their ratio
 with its interval, and the drift over the rounds.
@@ -6,7 +6,7 @@ with its interval, and the drift over the rounds.
     python -m benchmarks.a_a [--rounds 10] [OVERRIDES ...]
 
 Pairs of separate sweeps, one after the other, through the gate of ``python -m analysis compare``:
-how many it fails although nothing differs. Without overrides of two cells with tiny networks.
+how many it fails although nothing differs. Without overrides: two cells with tiny networks.
 
     python -m benchmarks.a_a --pairs 20 [--rounds 6] [--fail-if slower:5%] [OVERRIDES ...]
 """
@@ -33,7 +33,7 @@ NAMES = ("A", "B")
 #: What the pairs of sweeps measure by default.
 _TINY = ("gpu=cpu", "model_version=sd2_tiny", "attention=flash,math")
 
-#: What each exit code of the gate means where nothing differs.
+#: What each exit code of the gate means if nothing differs.
 _MEANING = {0: "passed", 1: "wrong", 3: "undecided"}
 
 
@@ -47,12 +47,12 @@ class Estimate:
 
 
 def main() -> None:
-    """Run the sweep and print the account."""
+    """Run the sweep or the pairs, and print the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, help="of each cell (default: 10, of pairs 6)")
-    parser.add_argument("--pairs", type=int, help="compare so many pairs of separate sweeps")
-    parser.add_argument("--fail-if", default="slower:5%", help="what the gate fails for")
-    parser.add_argument("overrides", nargs="*", help="as for sd_bench: which cells")
+    parser.add_argument("--rounds", type=int, help="per cell (default: 10, or 6 with --pairs)")
+    parser.add_argument("--pairs", type=int, help="compare this many pairs of separate sweeps")
+    parser.add_argument("--fail-if", default="slower:5%", help="when the gate fails")
+    parser.add_argument("overrides", nargs="*", help="overrides of sd_bench that choose the cells")
     options = parser.parse_intermixed_args()
     if options.pairs:
         sweep = ["-m", *(options.overrides or _TINY), f"protocol.rounds={options.rounds or 6}"]
@@ -77,7 +77,7 @@ def run_sweep(arguments: Sequence[str], folder: str) -> None:
 
 
 def gate_pairs(count: int, arguments: Sequence[str], fail_if: str) -> Iterator[tuple[int, str]]:
-    """For each pair of sweeps the gate's exit code, and the heading of its table."""
+    """For each pair of sweeps, the gate's exit code and the title of its table."""
     for _ in range(count):
         with tempfile.TemporaryDirectory() as folder:
             sides = [f"{folder}/{side}" for side in ("old", "new")]
@@ -90,19 +90,19 @@ def gate_pairs(count: int, arguments: Sequence[str], fail_if: str) -> Iterator[t
 
 
 def describe_pairs(outcomes: Sequence[tuple[int, str]]) -> str:
-    """Each pair's outcome and verdicts, and how many were wrong, as Markdown."""
+    """The outcome and verdicts of each pair, and how many were wrong, as Markdown."""
     rows = [
         f"| {at} | {_MEANING.get(code, f'exit code {code}')} | {heading} |"
         for at, (code, heading) in enumerate(outcomes, 1)
     ]
     counts = Counter(code for code, _ in outcomes)
-    said = ", ".join(f"{counts[code]} {meaning}" for code, meaning in _MEANING.items())
+    summary = ", ".join(f"{counts[code]} {meaning}" for code, meaning in _MEANING.items())
     table = ["| pair | gate | verdicts |", "|--:|---|---|", *rows]
-    return "\n".join([*table, "", f"{len(outcomes)} pairs: {said}."])
+    return "\n".join([*table, "", f"{len(outcomes)} pairs: {summary}."])
 
 
 def describe(records: Sequence[Record]) -> str:
-    """The account of all rounds, in their order, as Markdown."""
+    """The results of all rounds, in order, as Markdown."""
     runtimes = [(str(r.choices["preset"]), _runtime(r)) for r in records]
     by_name = {name: [s for n, s in runtimes if n == name] for name in NAMES}
     rows = []

@@ -1,9 +1,9 @@
-"""How often are verdicts wrong, how often do intervals cover, and what is found, before and after?
+"""How often are verdicts wrong, do intervals cover, and are differences found, before and after?
 
-Simulates tables of five comparisons with one baseline, whose noise they share, as sweeps leave
-them under thirteen kinds of noise, and judges them by the rule before (`calibration.old_rule`) and
-by that of `sd_bench.statistics`: at a fixed number of rounds, and look after look. An A/A table
-(all cells equal) that holds a ``faster`` or ``slower`` anywhere is wrong.
+Simulates tables of five comparisons with a shared baseline, whose noise they share, under thirteen
+kinds of noise, and judges them by the old rule (`calibration.old_rule`) and by the rule of
+`sd_bench.statistics`: at a fixed number of rounds, and look after look. An A/A table (all cells
+equal) is wrong if it has a ``faster`` or ``slower`` anywhere.
 
     python -m benchmarks.analysis_calibration [--tables 2000] [--parts wrong coverage ...]
 """
@@ -27,7 +27,7 @@ from sd_bench.statistics.serial_correlation import flag_power
 FAMILY = 5
 ROUNDS = (6, 10, 20)
 
-#: Each way of looking, with the rounds that it may take at most.
+#: Each plan of looks, with the most rounds that it may take.
 FIXED = {f"fixed {rounds}": plan_fixed(rounds) for rounds in ROUNDS}
 LOOKING = {f"looks {rounds}": plan_looks(rounds) for rounds in ROUNDS[1:]}
 EXTENDED = {"10, extended": plan_fixed(10), "looks 20, ext.": plan_looks(20)}
@@ -37,7 +37,7 @@ EXTENDED = {"10, extended": plan_fixed(10), "looks 20, ext.": plan_looks(20)}
 def draw(
     kind: str, rounds: int, tables: int, difference: float = 0.0, family: int = FAMILY
 ) -> NDArray[np.float64]:
-    """Log ratios ``[tables, comparisons, rounds]``, the same whoever asks."""
+    """Log ratios ``[tables, comparisons, rounds]``, the same for every caller."""
     chance = np.random.default_rng((sorted(KINDS).index(kind), rounds))
     return log_ratios(KINDS[kind].draw(chance, (tables, family + 1, rounds)), difference)
 
@@ -52,7 +52,7 @@ def before(kind: str, rounds: int, tables: int, difference: float = 0.0) -> old_
 def after(
     kind: str, plan: LookPlan, tables: int, difference: float = 0.0, extended: bool = False
 ) -> new_rule.Outcome:
-    """The new rule, at the looks of a plan."""
+    """The new rule at the looks of a plan."""
     levels = new_rule.levels_of(plan, FAMILY, extended)
     return new_rule.follow(draw(kind, max(levels), tables, difference), levels)
 
@@ -133,7 +133,7 @@ def found(tables: int) -> Iterator[str]:
 
 
 def mild(tables: int) -> Iterator[str]:
-    """Rounds that are a little slower: noise of 0.2 %, and 3 % of the rounds by 2 or 5 %."""
+    """Slightly slower rounds: noise of 0.2 %, and 3 % of the rounds slower by 2 or 5 %."""
     yield _heading("Found where 3 % of rounds are a little slower [%]", [*FIXED, *LOOKING])
     for slower, difference in ((0.02, 0.05), (0.02, 0.2), (0.05, 0.05), (0.05, 0.2)):
         shares = []
@@ -149,7 +149,7 @@ def mild(tables: int) -> Iterator[str]:
 
 
 def same(tables: int) -> Iterator[str]:
-    """Equivalence: found where nothing differs, and wrong at the margin."""
+    """Equivalence: found if nothing differs, and wrong at the margin."""
     yield from compare(
         "Comparisons found to be the same [%]",
         {"normal": ("normal", 0.0, ""), "outliers": ("2 % outliers of 5x", 0.0, "")},
@@ -180,7 +180,7 @@ def flags(tables: int) -> Iterator[str]:
 
 
 def saved(tables: int) -> Iterator[str]:
-    """What looking saves: mean rounds until a verdict or the end, of each comparison."""
+    """What looks save: the mean rounds per comparison until a verdict or the end."""
     differences = (0.0, 0.005, 0.01, 0.02, 0.05, 0.2)
     names = [f"{100 * difference:g} %" for difference in differences]
     for plan in LOOKING.values():
@@ -194,7 +194,7 @@ def saved(tables: int) -> Iterator[str]:
 
 
 def advice(tables: int) -> Iterator[str]:
-    """Users who measure as many rounds more as the table says."""
+    """Users who measure as many more rounds as the table recommends."""
     few = max(1, tables // 4)
     share = old_rule.wrong_after_advice(draw("coarse", 200, few))
     yield _heading("A/A tables at 2 % noise, advice followed [%]", ["wrong"])
@@ -208,7 +208,7 @@ def advice(tables: int) -> Iterator[str]:
 
 
 def bootstrap(tables: int) -> Iterator[str]:
-    """The percentile bootstrap interval that stands beside the old one."""
+    """The percentile bootstrap interval that was shown beside the old one."""
     rounds = (3, 6, 10, 20)
     yield _heading("Bootstrap intervals that cover [%]", [str(n) for n in rounds])
     shares = [old_rule.bootstrap_coverage(draw("normal", n, tables)) for n in rounds]
@@ -252,7 +252,7 @@ def unpaired(tables: int) -> Iterator[str]:
 
 
 def choose(tables: int) -> Iterator[str]:
-    """What the rule was chosen over."""
+    """The alternatives to the rule that was chosen."""
     yield "\nChoices, at 6, 10, 20 fixed rounds and looks until 20: wrong tables [%] (coverage)"
     yield choices.HEADING
     yield from choices.rows(tables)
@@ -277,7 +277,7 @@ PARTS: dict[str, Callable[[int], Iterator[str]]] = {part.__name__: part for part
 
 
 def main() -> None:
-    """Print the parts, one line a kind of noise."""
+    """Print the parts, one line per kind of noise."""
     parser = argparse.ArgumentParser(description="Are verdicts and intervals calibrated?")
     parser.add_argument("--tables", type=int, default=2000, help="tables of each kind and size")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))

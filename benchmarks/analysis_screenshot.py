@@ -1,4 +1,4 @@
-"""A picture of a report in headless Chromium, to look at and for the documentation.
+"""Takes a picture of a report in headless Chromium, to check it and for the documentation.
 
     python benchmarks/analysis_screenshot.py report.html report.png [--dark] [--width 390]
 
@@ -42,10 +42,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="A picture of a report.")
     parser.add_argument("report", type=Path)
     parser.add_argument("picture", type=Path)
-    parser.add_argument("--width", type=int, default=1280, help="in pixels; 390 is a phone's")
-    parser.add_argument("--height", type=int, default=900, help="of the window, with --window")
+    parser.add_argument("--width", type=int, default=1280, help="in pixels; 390 for a phone")
+    parser.add_argument(
+        "--height", type=int, default=900, help="height of the window, with --window"
+    )
     parser.add_argument("--dark", action="store_true")
-    parser.add_argument("--window", action="store_true", help="one window, not the whole page")
+    parser.add_argument("--window", action="store_true", help="only one window, not the whole page")
     options = parser.parse_args()
     with chromium() as browser:
         page = browser.new_page(

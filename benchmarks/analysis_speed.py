@@ -1,11 +1,11 @@
 """How long does the analysis of many records take, how much memory, and how does it grow?
 
 Writes records of the real schema (two timed iterations of 50 steps each, ten rounds per cell) and
-times, each in a process of its own: loading with all tables, and the whole command with charts and
-report. Wall time is what a user waits; CPU time is that of all processes together, which says more
-on a machine that others use too; memory is the most that the command can have held, with the
-processes that it started. All of it should grow linearly with the number of records. ``--read``
-times reading and checking records alone, the best of five passes.
+times, each in a separate process: loading with all tables, and the whole command with charts and
+report. Wall time is what a user waits; CPU time is the sum over all processes, which is more
+reliable on a shared machine; memory is the most that the command and its processes can have used.
+All of it should grow linearly with the number of records. ``--read`` times reading and checking
+records alone, the best of five passes.
 
     python -m benchmarks.analysis_speed --records 1000 10000 100000 --report 1000 10000
     python -m benchmarks.analysis_speed --records --report --read 2000
@@ -33,7 +33,7 @@ from tests.support.records import sample_environment, sample_hash, sample_record
 
 ROUNDS = 10
 GPUS = ("t4", "v100", "a10", "a100", "h100")
-#: The first vary slowest: each GPU, model and batch size has up to 20 cells side by side.
+#: The first axes vary slowest: each GPU, model and batch size has up to 20 cells.
 AXES: dict[str, tuple[Any, ...]] = {
     "sampler": ("plms", "ddim", "dpm_solver"),
     "precision": ("autocast", "bf16", "fp32"),
@@ -76,7 +76,7 @@ with contextlib.redirect_stdout(io.StringIO()):
     assert main([sys.argv[1], "--out", sys.argv[2]]) == 0
 """
 
-#: What every program ends with: CPU seconds and peak memory in GiB, with those of its processes.
+#: Ends every program: prints CPU seconds and peak memory in GiB, child processes included.
 _COST = """
 import os, resource
 own, started = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
@@ -86,7 +86,7 @@ print(cpu_s, (own.ru_maxrss + (os.cpu_count() or 1) * started.ru_maxrss) / 2**20
 
 
 class Cost(NamedTuple):
-    """Seconds on the clock, CPU seconds of all processes, GiB at the peak."""
+    """Wall-clock seconds, CPU seconds of all processes, and peak memory in GiB."""
 
     wall_s: float
     cpu_s: float
@@ -94,7 +94,7 @@ class Cost(NamedTuple):
 
 
 def records(count: int) -> Iterator[Record]:
-    """Records of as many cells as there are tens of them, in sweeps of one GPU each."""
+    """``count`` records, ten per cell, in sweeps of one GPU each."""
     chance = np.random.default_rng(0)
     combinations = itertools.product(*AXES.values())
     for cell, values in enumerate(itertools.islice(combinations, -(-count // ROUNDS))):
@@ -136,7 +136,7 @@ def write(root: Path, count: int) -> None:
 
 
 def measured(program: str, root: Path, out: Path) -> Cost:
-    """What a program costs in a process of its own."""
+    """The cost of a program in a separate process."""
     out.mkdir(exist_ok=True)
     began = time.perf_counter()
     *_, cost = _run(program + _COST, root, out)
@@ -176,12 +176,12 @@ def _measure(count: int, options: argparse.Namespace) -> Iterator[str]:
 
 
 def main() -> None:
-    """Print a line for each number of records and thing that is timed."""
+    """Print a line for each number of records and each part that is timed."""
     parser = argparse.ArgumentParser(description="Is the analysis quick, and linear in records?")
     parser.add_argument("--records", type=int, nargs="*", default=[1000, 10_000])
     parser.add_argument("--report", type=int, nargs="*", default=[10_000])
     parser.add_argument("--read", type=int, nargs="*", default=[])
-    parser.add_argument("--repeat", type=int, default=1, help="time everything so many times")
+    parser.add_argument("--repeat", type=int, default=1, help="how many times to time everything")
     options = parser.parse_args()
     for count in sorted({*options.records, *options.report, *options.read}):
         for line in _measure(count, options):

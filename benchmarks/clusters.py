@@ -1,12 +1,12 @@
-"""How a sweep on many nodes grows: planning, submitting, its status, by simulation.
+"""How planning, submitting and the status of a sweep scale to many nodes, by simulation.
 
     python -m benchmarks.clusters [--cells 500 1000 2500 5000] [--nodes 200]
 
-Planning is the real command's dry run, in a process of its own. Submitting, the jobs' lives and the
-status are this project's own code on real files; only the scheduler and the rounds are made up: a
-round takes no time and leaves an empty file as its record, and one job in a hundred fails halfway.
-A resume completes the sweep. Prints a row for each size, and exits with 1 if a round is missing
-or measured twice.
+Planning is the real command's dry run, in a separate process. Submitting, jobs and status run this
+project's own code on real files; only the scheduler and the rounds are simulated: a round takes no
+time and leaves an empty file as its record, and one job in a hundred fails halfway. A resume
+completes the sweep. Prints a row for each size, and exits with 1 if a round is missing or measured
+twice.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def main() -> None:
     """Simulate sweeps of several sizes and print what each took."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--cells", type=int, nargs="+", default=(500, 1000, 2500, 5000))
-    parser.add_argument("--nodes", type=int, default=200, help="of the largest sweep")
+    parser.add_argument("--nodes", type=int, default=200, help="nodes of the largest sweep")
     options = parser.parse_args()
     largest = max(options.cells)
     print(
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def plan(jobs: int, cells: int) -> tuple[float, float]:
-    """Seconds of processor time and MiB of the dry run of a matrix of so many cells and jobs."""
+    """Processor seconds and MiB of the dry run of a matrix of ``cells``, split into ``jobs``."""
     per_gpu = max(1, jobs // len(_GPUS))
     constraints = ",".join(f"node{number}" for number in range(per_gpu))
     sizes = ",".join(map(str, range(1, 1 + max(1, cells // (len(_GPUS) * per_gpu * 5)))))
@@ -88,7 +88,7 @@ def plan(jobs: int, cells: int) -> tuple[float, float]:
 
 @dataclass
 class Simulated:
-    """A scheduler whose jobs are over as soon as they are submitted, one in a hundred halfway."""
+    """A scheduler whose jobs end when they are submitted; one in a hundred fails halfway."""
 
     random: random.Random
     name: str = "slurm"
@@ -116,7 +116,7 @@ class Simulated:
 
 
 def run(folders: GroupFolders, cells: int, job: str, fails: bool) -> None:
-    """What a job leaves: a file for each round that has none; half of them if it fails.
+    """Do the work of a job: create a file per missing round, or for half of them if it fails.
 
     Raises FileExistsError for a round that is measured twice.
     """
@@ -142,10 +142,10 @@ def _made(folder: Path) -> Path:
 
 
 def simulate(sweep: Path, jobs: int, cells: int) -> tuple[float, float, int]:
-    """Submit ``jobs`` groups of so many ``cells``, and again what failed.
+    """Submit ``jobs`` groups of ``cells`` cells each, and resubmit the groups that failed.
 
-    Gives the seconds that submitting took (with the files of the rounds), those of one status of
-    the whole sweep, and how many jobs failed. Exits if a round is missing.
+    Returns the seconds for submitting (which includes writing the files of the rounds), the seconds
+    for one status of the whole sweep, and the number of failed jobs. Exits if a round is missing.
     """
     groups = [
         Group(

@@ -1,9 +1,9 @@
-"""What of docs/ is made from the code: the glossary, and the picture of the rooms.
+"""Writes the parts of docs/ that come from the code: the glossary, and the picture of the rooms.
 
     python -m benchmarks.docs_pages [--check]
 
-Writes docs/glossary.md, and what stands between the marks of docs/architecture.md. ``--check``
-writes nothing and exits with 1 if one of them is not what the code says.
+Writes docs/glossary.md, and the text between the marks of docs/architecture.md. ``--check`` writes
+nothing and exits with 1 if one of them is not up to date.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ _BEGIN, _END = "<!-- rooms -->\n", "<!-- /rooms -->"
 
 
 def main() -> int:
-    """Write the pages, or compare them."""
+    """Write the pages, or check them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--check", action="store_true", help="write nothing")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit with 1 if not up to date"
+    )
     options = parser.parse_args()
     old = [path for path, text in make_pages().items() if text != _read(path)]
     for path in old:
@@ -35,7 +37,7 @@ def main() -> int:
 
 
 def make_pages() -> dict[Path, str]:
-    """Each page with what the code says now."""
+    """The text that each page should have now."""
     architecture = DOCS / "architecture.md"
     before, _, rest = _read(architecture).partition(_BEGIN)
     _, end, after = rest.partition(_END)

@@ -1,4 +1,4 @@
-"""The pictures of the documentation, made again from one sweep.
+"""Makes the pictures of the documentation from one sweep.
 
     python -m benchmarks.docs_pictures SWEEP [--out docs/images]
 
@@ -43,14 +43,16 @@ def main() -> None:
     """Make all pictures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("sweep", type=Path, help="the sweep's folder")
-    parser.add_argument("--out", type=Path, default=Path("docs/images"), help="where they go")
+    parser.add_argument(
+        "--out", type=Path, default=Path("docs/images"), help="folder for the pictures"
+    )
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         analysed = Path(folder) / "analysis"
         for columns in _COLUMNS:
-            told = _on_a_terminal(options.sweep, analysed, columns)
-            _picture_of_screen(browser, told, columns, options.out / f"screen_{columns}.png")
+            screen = _on_a_terminal(options.sweep, analysed, columns)
+            _picture_of_screen(browser, screen, columns, options.out / f"screen_{columns}.png")
         for path in _pictures_of_report(browser, analysed / "report.html", options.out):
             print(path)
         charts = options.out / "charts"
@@ -68,17 +70,17 @@ def _charts_in_order(sweep: Path) -> list[str]:
 
 
 def _on_a_terminal(sweep: Path, out: Path, columns: int) -> str:
-    """What ``python -m analysis`` writes to a terminal of so many columns."""
+    """What ``python -m analysis`` prints on a terminal with ``columns`` columns."""
     command = [sys.executable, "-m", "analysis", str(sweep), "--out", str(out)]
     ours, theirs = pty.openpty()
     environment = {**os.environ, "COLUMNS": str(columns), "LINES": "60", "TERM": "xterm-256color"}
     with subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment) as process:
         os.close(theirs)
-        told = b"".join(_read_all(ours))
+        printed = b"".join(_read_all(ours)).decode()
     os.close(ours)
     if process.returncode:
-        sys.exit(told.decode())
-    return told.decode().replace("\r\n", "\n").replace(str(out), "FOLDER/analysis")
+        sys.exit(printed)
+    return printed.replace("\r\n", "\n").replace(str(out), "FOLDER/analysis")
 
 
 def _read_all(file: int) -> Iterator[bytes]:
@@ -92,9 +94,9 @@ def _read_all(file: int) -> Iterator[bytes]:
         yield part
 
 
-def _picture_of_screen(browser: Browser, told: str, columns: int, picture: Path) -> None:
+def _picture_of_screen(browser: Browser, screen: str, columns: int, picture: Path) -> None:
     console = Console(record=True, width=columns, file=StringIO())
-    console.print(Text.from_ansi(told), soft_wrap=True)
+    console.print(Text.from_ansi(screen), soft_wrap=True)
     html = console.export_html(code_format=_SCREEN, inline_styles=False)
     page = browser.new_page(viewport={"width": 9 * columns + 60, "height": 400})
     page.set_content(html)

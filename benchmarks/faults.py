@@ -1,13 +1,13 @@
-"""Kills, stops, floods and corrupts real sweeps in a loop, and prints what was lost.
+"""Kills, stops, floods and corrupts real sweeps repeatedly, and prints what was lost.
 
     python -m benchmarks.faults [--kills 17] [--stops 3] [--floods 3] [--corruptions 6] [--seed 0]
 
 Small sweeps of a tiny model run one after another. ``--kills`` is the number for each of six ways:
 SIGKILL to all processes, to the launcher alone and to the worker alone; Ctrl-C and a closed
 terminal (SIGHUP) to all; SIGTERM to the launcher. The moments are seeded: times after the start, or
-when a record or its latents are being written. After each the sweep is resumed until it is done,
-and then has exactly one sound record per round, its latents, and no litter. The exit code is 1 if
-that does not hold.
+when a record or its latents are being written. After each the sweep is resumed until it is done. It
+must then have exactly one valid record per round, its latents, and no leftover files; if not, the
+exit code is 1.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _STOPPED_S = 3.0
 _FLOOD_BYTES = 2**28
 _LARGEST_LOG = 2**25
 _LONGEST_END_S = 120.0
-#: Both kinds of worker run this as they begin: 256 MB to the standard output.
+#: Both kinds of worker run this when they start: it prints 256 MB to standard output.
 _FLOODING = f"""
 import os
 left = {_FLOOD_BYTES}
@@ -47,9 +47,9 @@ Hit = Callable[[Watched, random.Random], str]
 
 
 def main() -> int:
-    """The command; 1 if anything was lost."""
+    """Run the command; the exit code is 1 if anything was lost."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--kills", type=int, default=17, help="of each way (default: 17)")
+    parser.add_argument("--kills", type=int, default=17, help="kills of each kind (default: 17)")
     parser.add_argument("--stops", type=int, default=3)
     parser.add_argument("--floods", type=int, default=3)
     parser.add_argument("--corruptions", type=int, default=6)
@@ -84,43 +84,45 @@ def main() -> int:
 def _killed(end: End, options: argparse.Namespace, folder: Path) -> str:
     printed: Counter[str] = Counter()
 
-    def heard(launcher: subprocess.Popen[bytes], mark: str) -> bytes:
-        said = end(launcher, mark)
-        printed["tracebacks" if b"Traceback" in said else "no traceback"] += 1
-        return said
+    def end_and_count(launcher: subprocess.Popen[bytes], mark: str) -> bytes:
+        output = end(launcher, mark)
+        printed["tracebacks" if b"Traceback" in output else "no traceback"] += 1
+        return output
 
     resume = ("resume=true", "retry_failed=true") if end is kill_worker else ("resume=true",)
-    sweeps = run(folder, options.kills, options.seed, options.worker, lambda _: None, heard, resume)
-    told = ", ".join(f"{count} with {words}" for words, count in sorted(printed.items()))
-    return f"{sweeps} sweeps complete, none lost or torn ({told})"
+    sweeps = run(
+        folder, options.kills, options.seed, options.worker, lambda _: None, end_and_count, resume
+    )
+    counts = ", ".join(f"{count} with {words}" for words, count in sorted(printed.items()))
+    return f"{sweeps} sweeps complete, none lost or torn ({counts})"
 
 
 def kill_launcher(launcher: subprocess.Popen[bytes], mark: str) -> bytes:
-    """SIGKILL to the launcher: its processes have to end by themselves."""
+    """SIGKILL to the launcher: its processes must end by themselves."""
     launcher.kill()
     return _ended(launcher, mark)
 
 
 def kill_worker(launcher: subprocess.Popen[bytes], mark: str) -> bytes:
-    """SIGKILL to all but the launcher, which goes on with the other rounds."""
+    """SIGKILL to all processes but the launcher, which continues with the other rounds."""
     _signal_all(mark, signal.SIGKILL, but=launcher.pid)
     return _ended(launcher, mark)
 
 
 def interrupt(launcher: subprocess.Popen[bytes], mark: str) -> bytes:
-    """Ctrl-C: the terminal tells all of them."""
+    """Ctrl-C: the terminal signals all processes."""
     _signal_all(mark, signal.SIGINT)
     return _ended(launcher, mark)
 
 
 def hang_up(launcher: subprocess.Popen[bytes], mark: str) -> bytes:
-    """The terminal is closed."""
+    """The terminal is closed, which signals all processes."""
     _signal_all(mark, signal.SIGHUP)
     return _ended(launcher, mark)
 
 
 def terminate(launcher: subprocess.Popen[bytes], mark: str) -> bytes:
-    """As a batch system does it, and ``kill``."""
+    """SIGTERM to the launcher, as from a batch system or ``kill``."""
     launcher.terminate()
     return _ended(launcher, mark)
 
@@ -143,13 +145,13 @@ def _signal_all(mark: str, number: int, but: int | None = None) -> None:
 
 
 def _ended(launcher: subprocess.Popen[bytes], mark: str) -> bytes:
-    """What the launcher has printed, once no process of its own is left."""
-    said, _ = launcher.communicate(timeout=_LONGEST_END_S)
+    """What the launcher has printed, once none of its processes is left."""
+    output, _ = launcher.communicate(timeout=_LONGEST_END_S)
     deadline = time.monotonic() + 30
     while left := tree(mark):
         assert time.monotonic() < deadline, f"still there: {left}"
         time.sleep(0.01)
-    return said
+    return output
 
 
 def _each(count: int, hit: Hit, options: argparse.Namespace, folder: Path) -> str:
@@ -163,8 +165,8 @@ def _each(count: int, hit: Hit, options: argparse.Namespace, folder: Path) -> st
 
 def _to_its_end(watched: Watched) -> None:
     launcher = watched.start()
-    said, _ = launcher.communicate()
-    assert launcher.returncode == 0, said.decode(errors="replace")
+    output, _ = launcher.communicate()
+    assert launcher.returncode == 0, output.decode(errors="replace")
 
 
 def _stop(watched: Watched, rng: random.Random) -> str:
@@ -176,8 +178,8 @@ def _stop(watched: Watched, rng: random.Random) -> str:
             with suppress(ProcessLookupError):
                 os.kill(process, number)
         time.sleep(_STOPPED_S if number == signal.SIGSTOP else 0)
-    said, _ = launcher.communicate()
-    assert launcher.returncode == 0, said.decode(errors="replace")
+    output, _ = launcher.communicate()
+    assert launcher.returncode == 0, output.decode(errors="replace")
     watched.check()
     return f"complete, {len(watched.seen)} records" if stopped else "complete, nothing to stop yet"
 
@@ -206,7 +208,7 @@ def _injected(code: str) -> Iterator[None]:
 
 
 def _corrupt(watched: Watched, rng: random.Random) -> str:
-    """A record cut, emptied, overwritten, or replaced: measured again, the others kept."""
+    """Cut, empty, overwrite or replace a record: only that round must be measured again."""
     _to_its_end(watched)
     watched.check_complete()
     path = rng.choice(sorted(watched.seen))

@@ -1,7 +1,7 @@
-"""Is a round in a forked process as long as one in a spawned process, and what does each cost?
+"""Does a round take as long in a forked process as in a spawned one, and what does each cost?
 
-One cell in one sweep of the real command, once under each kind of worker in every round, in an
-order that is shuffled each time. Prints Markdown, and writes the same numbers as JSON.
+Measures one cell in one sweep of the real command, with each kind of worker once per round, in an
+order that is reshuffled every round. Prints Markdown, and writes the same numbers as JSON.
 
     python -m benchmarks.fork_against_spawn [--pairs 40] [--json FILE] [OVERRIDES ...]
 """
@@ -31,13 +31,13 @@ _CELL = (
     "gpu=cpu", "model_version=sd2", "batch_size=1", "workload.height=128", "workload.width=128",
     "sampler.steps=2", "attention=flash", "images=false",
 )  # fmt: skip
-#: Fork and spawn are equal if the ratio's interval lies within this of 1.
+#: Fork and spawn count as equal if the ratio's interval is within this distance of 1.
 _MARGIN = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """The rounds of one kind of worker, in seconds; ``round_s`` is the median of a whole one.
+    """The rounds of one kind of worker, in seconds; ``round_s`` is the median of a whole round.
 
     ``peak_bytes`` is the median peak of the process's memory.
     """
@@ -71,11 +71,11 @@ class Comparison:
 
 
 def main() -> None:
-    """Run the sweep, print the account and write the numbers."""
+    """Run the sweep, print the results and write the numbers."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--pairs", type=int, default=40, help="of rounds (default: 40)")
-    parser.add_argument("--json", type=Path, help="where the numbers go")
-    parser.add_argument("overrides", nargs="*", help="as for sd_bench: another cell")
+    parser.add_argument("--pairs", type=int, default=40, help="pairs of rounds (default: 40)")
+    parser.add_argument("--json", type=Path, help="a file for the numbers")
+    parser.add_argument("overrides", nargs="*", help="overrides of sd_bench for another cell")
     options = parser.parse_intermixed_args()
     arguments = [
         "-m", *_CELL, "protocol.retry_disturbed=false", *options.overrides,
@@ -94,7 +94,7 @@ def main() -> None:
 
 
 def compare(records: Sequence[Record], written_at: Sequence[float]) -> Comparison:
-    """What the rounds say, in their order; each was over when its record was ``written_at``."""
+    """Compare the rounds, given in order; each ended when its record was ``written_at``."""
     lasted = [after - before for before, after in pairwise(written_at)]
     whole_s: dict[str, list[float]] = {kind: [] for kind in WORKERS}
     for record, seconds in zip(records[1:], lasted, strict=True):
@@ -133,7 +133,7 @@ def _summary(records: Sequence[Record], whole_s: Sequence[float]) -> Kind:
 
 
 def _kind(record: Record) -> str:
-    """The kind of process that the round ran in, which must be the one that was asked for."""
+    """The kind of process that the round ran in, which must be the requested one."""
     kind = record.environment.get("worker", {}).get("kind")
     if record.status != "ok" or kind != record.config["protocol"]["worker"]:
         sys.exit(f"round {record.round} ({kind}): {record.status}, {record.reason}")
@@ -146,7 +146,7 @@ def _runtime(record: Record) -> float:
 
 
 def describe(comparison: Comparison, record: Record) -> str:
-    """The account as Markdown."""
+    """The results as Markdown."""
     rows = [
         f"| {name} | {kind.rounds} | {kind.mean_s:.4f} | {kind.sd_s:.4f} | {kind.cv:.2%} "
         f"| {kind.min_s:.4f} | {kind.max_s:.4f} | {kind.round_s:.2f} | {kind.import_s:.2f} "

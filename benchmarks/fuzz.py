@@ -1,11 +1,11 @@
-"""Feeds the program what a fuzz test makes up, thousands of it, and prints the counts by outcome.
+"""Feeds the program thousands of fuzzed inputs, and prints the counts by outcome.
 
     python -m benchmarks.fuzz command_lines 2000 [--seed 0]
     python -m benchmarks.fuzz checkpoints 2000
     python -m benchmarks.fuzz records 2000
 
-The tests in tests/test_fuzzed_*.py draw from the same generators. Whatever is none of the named
-outcomes is printed with its seed and what it was, and the exit code is 1.
+The tests in tests/test_fuzzed_*.py draw from the same generators. Any other outcome is printed with
+its seed and input, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LONGEST_SHOWN = 600
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What is made of a seed and judged in an empty folder, and the input in words."""
+    """What is made from a seed and judged in an empty folder, and a description of the input."""
 
     judge: Callable[[int, Path], str]
     describe: Callable[[int], str]
@@ -59,18 +59,18 @@ KINDS = {
 
 
 def main() -> int:
-    """The command; 1 if anything has escaped."""
+    """Run the command; the exit code is 1 if there was any other outcome."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("count", type=int, nargs="?", default=2000)
-    parser.add_argument("--seed", type=int, default=0, help="of the first one (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the first input (default: 0)")
     options = parser.parse_args()
     seeds = range(options.seed, options.seed + options.count)
     return 1 if feed(options.kind, seeds) else 0
 
 
 def feed(kind: str, seeds: range) -> int:
-    """Judge one of each seed, print the counts, and return how many have escaped."""
+    """Judge the input of each seed, print the counts, and return how many had other outcomes."""
     counts: Counter[str] = Counter()
     escaped, slowest_s, slowest = 0, 0.0, seeds.start
     for seed in seeds:

@@ -1,13 +1,13 @@
-"""Histories of which it is known where they change, and how often the method errs.
+"""How often the method for histories errs, on histories whose changes are known.
 
-Real sweeps, in turns for two histories: ``steady``, in which nothing changes, and ``changed``, in
-which the environment has one more variable from a sweep on that makes the cells slower. Prints the
+Real sweeps, alternating between two histories: ``steady``, in which nothing changes, and
+``changed``, in which from some sweep on an environment variable makes the cells slower. Prints the
 tables of ``python -m analysis history`` as Markdown.
 
     python -m benchmarks.history FOLDER [--sweeps 12] [--from 8] [--variable NAME=VALUE] [OVERRIDES]
 
-Simulated histories of normal noise between sweeps: how many without a change show one, and which
-change of how many cells is found how often, at the right place and with an interval that covers it.
+Simulated histories of normal noise between sweeps: how many without a change show one; and how
+often a change of some cells is found, is found at the right place, and is covered by its interval.
 
     python -m benchmarks.history --simulate 1000
 """
@@ -36,7 +36,7 @@ from sd_bench.verdicts.axes import AXES
 _TINY = ("gpu=cpu", "model_version=sd2_tiny", "attention=flash,math", "precision=fp32",
          "protocol.rounds=3", "protocol.worker=fork", "protocol.retry_disturbed=false")  # fmt: skip
 
-#: oneDNN's convolutions without AVX: slower, with the same choices.
+#: oneDNN's convolutions without AVX: slower, with all choices unchanged.
 _SLOWER = "ONEDNN_MAX_CPU_ISA=SSE41"
 
 _NUM_CELLS, _NUM_SWEEPS, _NUM_ROUNDS = 6, 12, 6
@@ -45,14 +45,16 @@ _BETWEEN, _WITHIN = 0.01, 0.02  # standard deviations of logarithms
 
 
 def main() -> None:
-    """Measure or simulate, and print what came of it."""
+    """Measure or simulate, and print the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("folder", nargs="?", type=Path, help="where the sweeps go")
-    parser.add_argument("--sweeps", type=int, default=12, help="of each history (default: 12)")
-    parser.add_argument("--from", type=int, default=8, dest="first", help="the first slower one")
+    parser.add_argument("folder", nargs="?", type=Path, help="folder for the sweeps")
+    parser.add_argument(
+        "--sweeps", type=int, default=12, help="sweeps of each history (default: 12)"
+    )
+    parser.add_argument("--from", type=int, default=8, dest="first", help="the first slower sweep")
     parser.add_argument("--variable", default=_SLOWER, metavar="NAME=VALUE")
-    parser.add_argument("--simulate", type=int, metavar="N", help="simulate so many histories")
-    parser.add_argument("overrides", nargs="*", help="as for sd_bench: which cells")
+    parser.add_argument("--simulate", type=int, metavar="N", help="simulate N histories")
+    parser.add_argument("overrides", nargs="*", help="overrides of sd_bench that choose the cells")
     options = parser.parse_intermixed_args()
     if options.simulate:
         print(describe_simulations(options.simulate))
@@ -67,7 +69,7 @@ def main() -> None:
 
 
 def measure(folder: Path, arguments: Sequence[str], sweeps: int, first: int, variable: str) -> None:
-    """The sweeps of both histories in turns, so that both see the same days of the machine."""
+    """Alternate the sweeps of both histories, so that both see the machine in the same state."""
     for number in range(1, sweeps + 1):
         for name in ("steady", "changed"):
             changed = name == "changed" and number >= first
@@ -98,7 +100,7 @@ def _independent(rng: np.random.Generator, sweeps: int) -> Numbers:
 
 
 def _shared(rng: np.random.Generator, sweeps: int) -> Numbers:
-    """Half of the variance is of the whole sweep."""
+    """Half of the variance is shared by all cells of a sweep."""
     common = rng.standard_normal((sweeps, 1))
     return math.sqrt(0.5) * (common + rng.standard_normal((sweeps, _NUM_CELLS)))
 
@@ -109,7 +111,7 @@ def _with_outliers(rng: np.random.Generator, sweeps: int) -> Numbers:
 
 
 def _serial(rng: np.random.Generator, sweeps: int) -> Numbers:
-    """AR(1) of 0.3: sweeps that stand beside each other are alike."""
+    """AR(1) of 0.3: neighbouring sweeps are similar."""
     noise = _independent(rng, sweeps)
     for at in range(1, sweeps):
         noise[at] = 0.3 * noise[at - 1] + math.sqrt(1 - 0.3**2) * noise[at]
@@ -132,7 +134,7 @@ def simulate(
     num_shifted: int = 0,
     sweeps: int = _NUM_SWEEPS,
 ) -> list[JudgedHistory]:
-    """A judged history of six cells; ``shift`` is a change of logarithms of the first few cells."""
+    """A judged history of six cells; ``shift`` changes the log runtimes of the first cells."""
     levels = _BETWEEN * noise(rng, sweeps)
     levels[at:, :num_shifted] += shift
     rounds = levels[..., None] + _WITHIN * rng.standard_normal((*levels.shape, _NUM_ROUNDS))
@@ -163,7 +165,7 @@ def simulate(
 
 
 def describe_simulations(count: int) -> str:
-    """Both tables as Markdown, of so many histories for each row of the first."""
+    """Both tables as Markdown, from ``count`` histories per row of the first."""
     lines = ["| noise between sweeps | histories without a change that show one |", "|---|--:|"]
     for name, noise in NOISES.items():
         rng = np.random.default_rng(_SEED)

@@ -1,10 +1,10 @@
-"""Records kept with the project, without paths of the machine that measured them.
+"""Copies records into the project, without paths of the machine that measured them.
 
     python -m benchmarks.keep_records results_NAME FOLDER...
 
-Each FOLDER, a sweep or one of several, goes to multirun_outputs/results_NAME/ under its own
-name: its records, and of each cell the latents that parity is judged by. README.md there says
-which machine and versions it was and when; a text that is there already stays below it.
+Each FOLDER, a sweep or a folder of sweeps, is copied to multirun_outputs/results_NAME/ under its
+own name: its records, and the latents of each cell that parity needs. README.md there states
+machine, versions and date; any other text in it is kept below.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from analysis.ingest.newest_sweep import KEPT_PREFIX
 from sd_bench.records import Record, find_records, read_record, write_record
 
 OUTPUTS = Path(__file__).parents[1] / "multirun_outputs"
-#: The folders that a path from the root names before its last part.
+#: The folders before the last part of an absolute path.
 _FOLDERS = re.compile(r"(?<![\w./+-])/(?!/)(?:[\w.+-]+/)*(?=[\w.+-])")
 _PACKAGES = ("torch", "xformers", "diffusers", "triton")
 
 
 def main() -> int:
-    """Keep records; exit code 2 with one line where that is asked for wrongly."""
+    """Copy the records; the exit code is 2, with one line, for a usage error."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("name", help=f"of the folder, {KEPT_PREFIX}...")
+    parser.add_argument("name", help=f"name of the folder, {KEPT_PREFIX}...")
     parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
     options = parser.parse_args()
     if not options.name.startswith(KEPT_PREFIX) or "/" in options.name:
@@ -49,7 +49,7 @@ def main() -> int:
 
 
 def copy_records(sweep: Path, place: Path) -> None:
-    """Put the records of ``sweep``, and each cell's latents, into ``place``, as they lie there."""
+    """Copy the records of ``sweep``, and each cell's latents, to ``place``, in the same folders."""
     for path in find_records(sweep):
         folder = place / path.parent.relative_to(sweep)
         folder.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ def copy_records(sweep: Path, place: Path) -> None:
 
 
 def describe_machines(records: Iterable[Record]) -> list[str]:
-    """A line for each device, versions and day: what the records were measured with."""
+    """One line for each device, set of versions and day that the records were measured with."""
     found: dict[str, int] = {}
     for record in records:
         environment = record.environment
@@ -78,7 +78,7 @@ def describe_machines(records: Iterable[Record]) -> list[str]:
 
 
 def without_paths(value: Any) -> Any:
-    """An environment in which a path, also one inside a text, is its last part only."""
+    """The environment with every path, even inside a text, reduced to its last part."""
     if isinstance(value, dict):
         return {name: without_paths(each) for name, each in value.items()}
     if isinstance(value, list):

@@ -1,8 +1,8 @@
-"""What else could compute a layer of the UNet on this CPU, and how long does it take?
+"""How long do alternative implementations of the UNet's layers take on this CPU?
 
 Layers of SD 2's UNet at 256x256 pixels, batch size 2, in bf16, each computed as ``preset=fastest``
-does and by alternatives: medians of calls that take turns over several sets of weights, more than
-the caches hold. docs/optimizations.md says which of them were taken.
+does and by alternatives: medians of calls that alternate over several sets of weights, more than
+the caches hold. docs/optimizations.md says which alternatives were adopted.
 
     python -m benchmarks.layer_alternatives [--calls 60]
 """
@@ -28,11 +28,11 @@ from sd_bench.networks.packed_layers import (
     patches,
 )
 
-#: As many weights of 30 MB are more than any cache of a processor core holds.
+#: This many sets of weights of 30 MB exceed any cache of a processor core.
 _NUM_WEIGHTS = 6
-#: In and out channels, and the side of the feature map, of small 3x3 convolutions.
+#: Input and output channels and the side of the feature map of small 3x3 convolutions.
 _CONVOLUTIONS = ((1280, 1280, 4), (2560, 1280, 4), (1280, 1280, 8), (2560, 1280, 8))
-#: Rows, in and out features of linear layers.
+#: Rows, input and output features of linear layers.
 _LINEARS = ((512, 2560, 640), (512, 640, 640), (128, 5120, 1280), (2048, 320, 1280))
 #: Heads, queries and keys.
 _ATTENTIONS = ((5, 1024, 77), (10, 256, 77), (20, 64, 77), (5, 1024, 1024))
@@ -41,9 +41,9 @@ Alternatives = dict[str, Callable[[int], Tensor]]
 
 
 def main() -> None:
-    """Print a line per layer: each way with its milliseconds."""
+    """Print a line per layer: each implementation with its milliseconds."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--calls", type=int, default=60, help="of each way")
+    parser.add_argument("--calls", type=int, default=60, help="calls of each implementation")
     calls = parser.parse_args().calls
     print(
         f"torch {torch.__version__}, {cpu_name()}, {torch.get_num_threads()} threads; ms per call"

@@ -1,9 +1,9 @@
 """How long does a full-size checkpoint take to load, and how much memory?
 
-A file is made from random weights, then filled into the networks in one fresh process by sd_bench
-and in another by ``safetensors.torch.load_file`` with ``load_state_dict``, in turn, several times.
-The file lies in the page cache for both. ``load_file`` alone maps the file and reads nothing yet,
-which is why the comparison ends with the numbers in the networks.
+A file of random weights is loaded into the networks in one fresh process by sd_bench and in another
+by ``safetensors.torch.load_file`` with ``load_state_dict``, alternately, several times. The file is
+in the page cache for both. ``load_file`` alone only maps the file, so both are timed until the
+weights are in the networks.
 
     python benchmarks/loading.py [--model sd1] [--attention original] [--rounds 5] [--at FOLDER]
 """
@@ -41,7 +41,7 @@ _WAYS = ("sd_bench", "load_file")
 
 
 def main() -> None:
-    """Make the file, load it both ways in turn, print one line."""
+    """Make the file, load it both ways alternately, and print one line."""
     options = parse()
     if options.load:
         print(json.dumps(load(options.load, options.file, options.model, options.attention)))
@@ -85,7 +85,7 @@ def config_of(model: str, attention: str, weights: str = "random") -> Config:
 
 
 def make_file(file: Path, model: str) -> None:
-    """The published layout, fp32, from random weights."""
+    """Write random weights in fp32 in the published layout."""
     config = config_of(model, "original")
     found: dict[str, torch.Tensor] = {}
     prefixes = (TEXT_ENCODER, UNET, AUTOENCODER)
@@ -108,7 +108,7 @@ def in_a_fresh_process(way: str, file: Path, options: argparse.Namespace) -> dic
 
 
 def load(way: str, file: Path, model: str, attention: str) -> dict[str, float]:
-    """Seconds from the file to filled networks, and the process's peak memory in bytes."""
+    """Seconds to load the file into the networks, and the peak memory of the process in bytes."""
     config = config_of(model, attention, str(file))
     began = time.perf_counter()
     networks = build_networks(config, CPU) if way == "sd_bench" else load_the_usual_way(config)
@@ -120,7 +120,7 @@ def load(way: str, file: Path, model: str, attention: str) -> dict[str, float]:
 
 
 def load_the_usual_way(config: Config) -> list[nn.Module]:
-    """As one would without sd_bench's loader: all tensors, then each network's state dict."""
+    """Load all tensors, then each network's state dict, as one would without sd_bench."""
     model = config.model_version
     state = load_file(config.weights)
     with uninitialised():

@@ -1,14 +1,14 @@
-"""How much of a sweep is neither imports, nor building, nor warm-up, nor measured calls?
+"""How much of a sweep is not imports, building, warm-up or measured calls?
 
-Runs the six-cell command twice, with few rounds and with more, and adds up what the records
-account for. What is left is overhead: once a command (start, composing, counting the work, tables),
-and each round (starting and ending a process, environment facts, saving, drawing). The second is
-what the longer sweep has more of it, by the rounds that it has more. The UNet call under the
-profiler that proves the kernel is a measured call, and shown apart.
+Runs the six-cell command twice, with few and with more rounds, and adds up what the records account
+for. The rest is overhead: once per command (start, composing, counting the work, tables) and once
+per round (starting and ending a process, environment facts, saving, drawing). The overhead per
+round is the additional overhead of the longer sweep per additional round. The UNet call under the
+profiler that proves the kernel counts as a measured call and is shown separately.
 
-What passes between two rounds is also read from the records themselves: the time from one to the
-next, less the life of the worker in between. No scheduler's wait is in that, so it compares one
-machine with hydra/launcher=slurm and ray.
+The time between two rounds also comes from the records: from one to the next, minus the lifetime of
+the worker in between. It does not include waiting for a scheduler, so it can compare one machine
+with hydra/launcher=slurm and ray.
 
     python benchmarks/overhead.py [--rounds 1 3] [OVERRIDES ...]
 """
@@ -32,20 +32,20 @@ SIX_CELLS = ["-m", "batch_size=1,2,4", "attention=flash,math"]
 
 
 def main() -> None:
-    """Run both sweeps and print the accounts."""
+    """Run both sweeps and print the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, nargs=2, default=(1, 3), metavar=("FEW", "MANY"))
-    parser.add_argument("overrides", nargs="*", help="as for sd_bench: which cells")
+    parser.add_argument("overrides", nargs="*", help="overrides of sd_bench that choose the cells")
     options = parser.parse_args()
     measured = [measure(rounds, options.overrides) for rounds in options.rounds]
     (short, _), (long, between_s) = measured
     each_s, once_s = split(short, long)
     for account in (short, long):
-        print(f"{account.rounds} rounds, {account.total_s:.1f} s in all, from outside:")
+        print(f"{account.rounds} rounds, {account.total_s:.1f} s in total, timed from outside:")
         for name, seconds in account.seconds.items():
             each = f"{seconds / account.rounds:7.3f} s a round"
             print(f"{name:13}{seconds:8.1f} s {account.share(name):5.1f} % {each}")
-    print(f"overhead: {each_s:.3f} s each round, {once_s:.2f} s once a command")
+    print(f"overhead: {each_s:.3f} s per round, {once_s:.2f} s per command")
     print(
         f"between two rounds of a job: {statistics.median(between_s):.3f} s (median of "
         f"{len(between_s)}, {min(between_s):.3f} to {max(between_s):.3f})"
@@ -53,9 +53,9 @@ def main() -> None:
 
 
 def measure(rounds: int, overrides: Sequence[str]) -> tuple[Account, list[float]]:
-    """The account of a sweep of so many rounds, by the clock outside of the command.
+    """The account of a sweep with ``rounds`` rounds, timed from outside the command.
 
-    With the seconds between each two rounds of a job that no worker has lived through.
+    Also returns the seconds between successive rounds of a job in which no worker ran.
     """
     with tempfile.TemporaryDirectory() as folder:
         arguments = [*SIX_CELLS, f"protocol.rounds={rounds}", f"hydra.sweep.dir={folder}/sweep"]
@@ -72,7 +72,7 @@ def measure(rounds: int, overrides: Sequence[str]) -> tuple[Account, list[float]
 
 
 def between_rounds(files: Sequence[Path]) -> list[float]:
-    """What passes between two records of one job, less the life of the later one's worker."""
+    """Seconds between two records of a job, minus the lifetime of the later record's worker."""
     jobs: dict[str, list[tuple[float, float]]] = {}
     for file in files:
         record = read_record(file)
@@ -86,7 +86,7 @@ def between_rounds(files: Sequence[Path]) -> list[float]:
 
 
 def split(short: Account, long: Account) -> tuple[float, float]:
-    """Seconds of overhead that each round has, and those that a command has once."""
+    """Seconds of overhead per round, and per command."""
     more_s = long.seconds["overhead"] - short.seconds["overhead"]
     each_s = more_s / (long.rounds - short.rounds)
     return each_s, short.seconds["overhead"] - each_s * short.rounds

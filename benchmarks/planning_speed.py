@@ -1,8 +1,8 @@
 """What does it cost to plan a large matrix?
 
-Dry runs of matrices of several sizes, each in a process of its own: CPU seconds (user and system)
-and peak memory. Hydra composes a cell only if it has a part that none before has had: of values
-alone once, of groups alone about as often as they have options.
+Dry runs of matrices of several sizes, each in a separate process: CPU seconds (user and system) and
+peak memory. Hydra composes a cell only if it has a part that no earlier cell had: once for axes of
+plain values, and about once per option for axes of groups.
 
     python benchmarks/planning_speed.py [--cells 100 300 1000 3000] [--kinds values mixed groups]
 """
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _FIXED = ("gpu=cpu", "model_version=sd2_tiny", "dry_run=true")
-#: Axes of groups alone: 7 * 4 * 4 * 6 * 3 * 2 cells at most.
+#: Axes that are groups: at most 7 * 4 * 4 * 6 * 3 * 2 cells.
 _GROUPS = {
     "attention": "auto,math,flash,mem_efficient,cudnn,original,xformers",
     "compile": "off,default,reduce_overhead,max_autotune",
@@ -32,7 +32,7 @@ _GROUPS = {
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of one command: ``cpu_s`` is user and system time, ``peak_mb`` the most memory it had."""
+    """The cost of a command: ``cpu_s`` is user and system time, ``peak_mb`` the peak memory."""
 
     cells: int
     cpu_s: float
@@ -40,7 +40,7 @@ class Cost:
 
 
 def main() -> None:
-    """Print a row for each matrix."""
+    """Print a row per matrix."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--cells", type=int, nargs="+", default=[100, 300, 1000, 3000])
     parser.add_argument("--kinds", nargs="+", default=["values", "mixed", "groups"])
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def axes(kind: str, cells: int) -> list[str]:
-    """The overrides of about so many cells: ``values``, ``mixed`` or ``groups``."""
+    """The overrides for about ``cells`` cells; ``kind`` is ``values``, ``mixed`` or ``groups``."""
     if kind == "values":
         return [f"workload.seed=range(0,{cells})"]
     if kind == "mixed":
@@ -68,7 +68,7 @@ def axes(kind: str, cells: int) -> list[str]:
 
 
 def _groups_of(cells: int) -> list[str]:
-    """As many options of each group as make no more than ``cells``, the largest axis first."""
+    """As many options of each group as give at most ``cells``, the largest axis first."""
     overrides, left = [], cells
     for group, options in _GROUPS.items():
         taken = options.split(",")[: max(1, left)]
@@ -92,7 +92,7 @@ def measure(overrides: Sequence[str]) -> Cost:
             raise subprocess.CalledProcessError(process.returncode, command)
         rows = [line for line in output.read_text().splitlines() if line.startswith("| ")]
     return Cost(
-        cells=len(rows) - 1,  # less the headings
+        cells=len(rows) - 1,  # without the headings
         cpu_s=usage.ru_utime + usage.ru_stime,
         peak_mb=usage.ru_maxrss / 1024,  # Linux counts in KiB
     )

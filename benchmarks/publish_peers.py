@@ -1,11 +1,11 @@
-"""docs/peers.md, the README's table and their pictures, made again from one sweep of peers.
+"""Updates docs/peers.md, the README's table and their pictures from one sweep of peers.
 
     python -m benchmarks.publish_peers SWEEP [--check]
 
 SWEEP is the folder of `python -m sd_bench experiment=peers`. Its records, without paths of the
-machine, and the latents that parity is judged by replace those in multirun_outputs/results_peers,
-which are committed; then every document that has marks of them is written again. ``--check`` says
-whether that was done.
+machine, and the latents that parity needs replace those in multirun_outputs/results_peers, which
+are committed; then every document with marks for them is rewritten. ``--check`` reports whether
+that was done.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from analysis.wording.peers import describe_sweep
 from benchmarks.keep_records import OUTPUTS, copy_records
 
 _ROOT = Path(__file__).parents[1]
-#: Where the records are committed, and the documents that hold their numbers.
+#: Where the records are committed, and the documents that show their numbers.
 RECORDS = OUTPUTS / "results_peers"
 DOCUMENTS = (_ROOT / "docs" / "peers.md", _ROOT / "README.md")
 
@@ -47,9 +47,9 @@ def main() -> int:
 
 
 def keep(sweep: Path, folder: Path) -> None:
-    """Put records and latents of ``sweep`` into ``folder``, in place of what it held.
+    """Replace the contents of ``folder`` by the records and latents of ``sweep``.
 
-    Exits with one line where the sweep holds fewer than two implementations.
+    Exits with one line if the sweep has fewer than two implementations.
     """
     peers = find_peers(compare(summarise(load_records(sweep))))
     if peers is None:

@@ -1,7 +1,7 @@
-"""How long the full-size random weights take, beside the least that writing them can take.
+"""How long do full-size random weights take, compared with only writing that memory?
 
 Builds sd2's UNet, autoencoder and text encoder and fills them twice: the first time the memory is
-new to the process, the second time it is not. ``zero_`` over the same memory is the yardstick.
+new to the process, the second time it is not. ``zero_`` on the same memory is the reference.
 
     python benchmarks/random_weights.py [--dtype fp32] [--device cpu]
 """
@@ -27,7 +27,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def main() -> None:
-    """Measure and print a line a pass."""
+    """Measure, and print one line per pass."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--dtype", choices=DTYPES, default="fp32")
     parser.add_argument("--device", default="cpu")

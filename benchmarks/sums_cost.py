@@ -1,9 +1,9 @@
-"""What comparing the sums of a full-size checkpoint costs beside its SHA-256.
+"""What do checksums of a full-size checkpoint cost in addition to its SHA-256?
 
     python -m benchmarks.sums_cost [--model sd1] [--rounds 4] [--at FOLDER]
 
-A file is made from random weights and saved by ``torch.save``. Its SHA-256 is taken alone and as
-``checkpoint.digest`` takes it, in turn; seconds are of this process's CPU time, medians.
+A file of random weights is saved by ``torch.save``. Its SHA-256 is computed alone and as in
+``checkpoint.digest``, alternately; seconds are medians of this process's CPU time.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BLOCK = 1 << 22
 
 
 def main() -> None:
-    """Make the file, read it both ways in turn, print one line."""
+    """Make the file, read it both ways alternately, and print one line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--model", choices=("sd1", "sd2", "sd1_tiny", "sd2_tiny"), default="sd1")
     parser.add_argument("--rounds", type=int, default=4)

@@ -1,7 +1,7 @@
-"""Does the telemetry change the times that it is there to explain?
+"""Does the telemetry change the times that it is supposed to explain?
 
-Times the same UNet call while the telemetry's process runs and while it is stopped, in pairs,
-alternately first, and prints the ratio with its interval; and the share of one processor that the
+Times the same UNet call while the telemetry's process runs and while it is stopped, in pairs with
+alternating order. Prints the ratio with its interval, and the share of one processor that the
 process takes.
 
     python benchmarks/telemetry_cost.py [--pairs 30] [OVERRIDES ...]
@@ -25,9 +25,9 @@ from sd_bench.measurement.clock import timed_call
 from sd_bench.measurement.telemetry import Observer
 from sd_bench.statistics.intervals import mean_interval
 
-#: How long the process is watched on its own.
+#: How long the process is observed alone.
 WATCHED_S = 10.0
-#: Between stopping or continuing the process and the call.
+#: The wait between stopping or continuing the process and the call.
 SETTLE_S = 0.02
 
 
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def processor_share(device: torch.device) -> float:
-    """The process's own time per second, its start left out."""
+    """The CPU time of the process per second, without its start."""
     used = []
     for watched_s in (0.0, WATCHED_S):
         observer = Observer(device)
@@ -69,7 +69,7 @@ def paired_times(config: Config, device: torch.device, pairs: int) -> list[tuple
     context, timesteps = context.to(pipeline.dtype), torch.ones(2, device=device)
 
     observer = Observer(device)
-    observer.read_counters()  # its start lies before the first call, as in a round
+    observer.read_counters()  # it starts before the first call, as in a round
 
     def seconds(wanted: bool) -> float:
         os.kill(observer.pid, signal.SIGCONT if wanted else signal.SIGSTOP)

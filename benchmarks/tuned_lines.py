@@ -1,9 +1,10 @@
-"""What the lines of ``tune --write`` gain for a user of diffusers who changes nothing else.
+"""What does ``tune --write`` gain for a diffusers user who changes nothing else?
 
-Two processes hold the same StableDiffusionPipeline with the same random weights, in fp32 as it is
-loaded: one as it is, the other begun with the variables and given to the function of FILE. Their
-calls take turns. It prints the median of each, the ratio of the pairs with its 95 % interval, what
-the first call took, and how far the pictures are apart. Each is one process: an estimate.
+Two processes have the same StableDiffusionPipeline with the same random weights, in fp32 as loaded:
+one unchanged, the other started with the variables of FILE and passed through its function. Their
+calls alternate. It prints the median of each, the ratio of the pairs with its 95 % interval, the
+time of the first call, and how much the pictures differ. With one process each, this is an
+estimate.
 
     python -m sd_bench tune --write FILE
     python -m benchmarks.tuned_lines FILE [--calls 9] [--size 256] [--steps 2] [--dtype float32]
@@ -32,7 +33,7 @@ _VARIABLES = re.compile(r"^# start with: (.*) python YOUR_SCRIPT\.py$", re.M)
 
 
 class Pipeline:
-    """A process that holds a pipeline, and calls it on request."""
+    """A process with a pipeline that it calls on request."""
 
     def __init__(self, options: argparse.Namespace, lines: str | None, picture: Path) -> None:
         variables = dict(os.environ)
@@ -67,7 +68,7 @@ class Pipeline:
 
 
 def main() -> None:
-    """Time both, and print what the lines gain."""
+    """Time both, and print the gain."""
     options = _parse()
     if options.child is not None:
         _serve(options)
@@ -99,7 +100,7 @@ def _report(plain: Pipeline, tuned: Pipeline, apart: float, options: argparse.Na
 
 
 def _serve(options: argparse.Namespace) -> None:
-    """Be one of the processes: a line of "call" calls the pipeline, the end of input ends it."""
+    """Run as one of the processes: a line "call" calls the pipeline, the end of input ends it."""
     pipe = _make_pipeline(options)
     if options.child == "tuned":
         names: dict[str, Any] = {}
@@ -138,7 +139,7 @@ def _make_pipeline(options: argparse.Namespace) -> Any:
         *("precision=fp32", "sampler=ddim", f"sampler.steps={options.steps}"),
     )
     built = DiffusersPipeline(config, torch.device("cpu"))
-    built.pipeline.unet = built.peer.unet  # as a user has it, without what rounds put around it
+    built.pipeline.unet = built.peer.unet  # as a user has it, without what rounds wrap around it
     return built.pipeline.to(dtype=getattr(torch, options.dtype))
 
 

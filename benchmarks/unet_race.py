@@ -1,12 +1,12 @@
-"""How near is preset=fastest to the fastest, and to what the processor could do?
+"""How close is preset=fastest to the fastest implementation and to the processor's limits?
 
-Full-size UNets with the same weights in one process, called in turn: ours as it is and as
-``preset=fastest`` has it, diffusers as it is, as documented (compiled too) and with
-the best settings that are known for it, and OpenVINO, as far as they are installed. All have the
-allocator of ``--allocator``, by default the one that rounds on a CPU have. It prints the median of
-each and its ratio to ``fastest``, the share of the matrix products' rate that each reaches, what
-compiling took, where the time of ``fastest`` goes, by kind of operator, and how long its products
-and convolutions take at least: each its arithmetic, or the reading of its weight.
+Full-size UNets with the same weights in one process, called alternately: ours by default and with
+``preset=fastest``; diffusers by default, as documented (also compiled) and with the best known
+settings; and OpenVINO, if they are installed. All use the allocator of ``--allocator``, by default
+that of rounds on a CPU. It prints the median of each and its ratio to ``fastest``, the share of the
+matrix products' rate that each reaches, the time of the first call, where the time of ``fastest``
+goes by kind of operator, and the least time for its products and convolutions: for each its
+arithmetic, or reading its weight.
 
     pip install -e '.[test]'
     python -m benchmarks.unet_race [--model sd2] [--size 256] [--calls 11] [--only NAME,NAME]
@@ -44,7 +44,7 @@ from sd_bench.measurement.unet_call import UNetCall
 from sd_bench.networks.packed_layers import PackedConv2d, PackedLinear
 
 FASTEST = "fastest"
-#: The cells, by their overrides. Those with freezing come last: it holds for the whole process.
+#: The cells by their overrides. Those with freezing come last: it affects the whole process.
 RACERS = {
     FASTEST: ("preset=fastest",),
     "sd_bench as it is": (),
@@ -56,7 +56,7 @@ RACERS = {
         *("optimizations.channels_last=true", "optimizations.freezing=true"),
     ),
 }
-#: Operators by what they do; what is in none of them is "the rest".
+#: Operators by what they do; all others are "the rest".
 KINDS = {
     "convolutions": ("convolution",),
     "products": ("linear_pointwise", "addmm", "mm", "matmul"),
@@ -67,7 +67,7 @@ KINDS = {
 
 @dataclass(slots=True)
 class Racer:
-    """An implementation that is ready, and what its calls took, in seconds."""
+    """An implementation that is ready, and the seconds of its calls."""
 
     implementation: Implementation
     call: UNetCall
@@ -84,7 +84,7 @@ class Racer:
 
 
 def main() -> None:
-    """Race, and print what came out."""
+    """Race, and print the results."""
     options = _parse()
     _have_allocator(options)
     names = list(RACERS) if options.only is None else options.only.split(",")
@@ -118,7 +118,7 @@ def main() -> None:
 
 
 def _have_allocator(options: argparse.Namespace) -> None:
-    """Begin this process again with the allocator's variables, where it has not begun with them."""
+    """Restart this process with the allocator's variables if it was started without them."""
     wanted = variables_of(compose_config(*_allocator(options)).allocator, os.environ)
     if any(os.environ.get(name) != value for name, value in wanted.items()):
         arguments = [sys.executable, "-m", "benchmarks.unet_race", *sys.argv[1:]]
@@ -157,7 +157,7 @@ def _time_by_kind(racer: Racer) -> dict[str, float]:
 
 
 def _layers(racer: Racer) -> list[tuple[float, float]]:
-    """Floating-point operations and bytes of weights of each product and convolution of a call."""
+    """Floating-point operations and weight bytes of each product and convolution in a call."""
     found: list[tuple[float, float]] = []
     inside: list[nn.Module] = []
 
@@ -166,7 +166,7 @@ def _layers(racer: Racer) -> list[tuple[float, float]]:
 
     def leave(module: nn.Module, inputs: Any, output: Tensor) -> None:
         inside.pop()
-        if inside:  # a part of a packed convolution
+        if inside:  # part of a packed convolution
             return
         is_linear = isinstance(module, (nn.Linear, PackedLinear))
         taps = 1 if is_linear else math.prod(_kernel(module))

@@ -1,7 +1,7 @@
-"""Is the UNet as quick as diffusers' of the same size, dtype and attention kernel?
+"""Is the UNet as fast as that of diffusers with the same size, dtype and attention kernel?
 
-Both are built in one process with random weights and called in turn; the answer is the ratio of
-the medians (below 1: ours is quicker). The first call of each is left out.
+Both are built in one process with random weights and called alternately; the result is the ratio of
+the medians (below 1: ours is faster). The first call of each is left out.
 
     pip install -e '.[test]'
     python benchmarks/unet_vs_diffusers.py [--size 128] [--batch 2] [--dtype bf16] [--calls 15]
@@ -28,12 +28,12 @@ from sd_bench.networks.unet import UNet
 from sd_bench.weights.random_weights import fill_random
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-#: diffusers' processor that runs the same kernels as our backend of this name.
+#: The attention processor of diffusers with the same kernels as our backend of this name.
 PROCESSORS = {"flash": AttnProcessor2_0, "math": AttnProcessor2_0, "original": AttnProcessor}
 
 
 def main() -> None:
-    """Measure and print one line."""
+    """Measure, and print one line."""
     options = parse()
     config = compose_config(f"attention={options.attention}")
     device = torch.device(options.device)
@@ -88,7 +88,7 @@ def build_ours(config: Config, device: torch.device, dtype: torch.dtype) -> UNet
 
 
 def build_theirs(attention: str, device: torch.device, dtype: torch.dtype) -> UNet2DConditionModel:
-    """diffusers' network in the shape of SD 2."""
+    """The UNet of diffusers with the dimensions of SD 2."""
     with uninitialised():
         unet = UNet2DConditionModel(
             sample_size=64,

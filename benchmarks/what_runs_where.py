@@ -1,9 +1,9 @@
-"""The table of what runs where: each published preset on each GPU of the study.
+"""A table of what runs where: each published preset on each GPU of the study.
 
     python -m benchmarks.what_runs_where [--write]
 
-Asks what the dry run asks, for devices and environments that are not here, and prints the table, or
-writes it between its marks in docs/gpus.md.
+Makes the checks of the dry run for devices and environments that need not be present, and prints
+the table, or writes it between its marks in docs/gpus.md.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _OPTIMIZED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """An interpreter that could be made, and how."""
+    """A Python environment, and how to create it."""
 
     presets: tuple[str, ...]
     made_by: str
@@ -48,7 +48,7 @@ class Environment:
 
 
 def list_environments() -> list[Environment]:
-    """Those that ``environments create`` makes, and the last PyTorch for a V100."""
+    """The environments of ``environments create``, and the last PyTorch for a V100."""
     original, optimized = (version_tuple(definition(n).torch) for n in ("original", "optimized"))
     for_volta = newest_wheels_for((7, 0), "x86_64")
     assert for_volta is not None
@@ -69,7 +69,7 @@ def _environment(
 
 
 def why_not(preset: str, gpu: str, environment: Environment) -> str | None:
-    """What the dry run says of the preset there, or None if it runs."""
+    """Why the dry run refuses the preset there, or ``None`` if it runs."""
     host = Host(
         kind="cuda",
         capability=list_capabilities()[gpu],
@@ -87,7 +87,7 @@ def _configuration(gpu: str, preset: str) -> Config:
 
 
 def make_table() -> str:
-    """The table in Markdown, and below it each reason by its number."""
+    """The table in Markdown, with the numbered reasons below it."""
     reasons: list[str] = []
     rows = [
         "| preset | PyTorch (made by) | " + " | ".join(g.upper() for g in STUDY_GPUS) + " |",

@@ -7,7 +7,7 @@ import sd_bench
 try:
     rounds = sd_bench.run(*sys.argv[1:] or ["attention=flash,math"])
 except sd_bench.ConfigError as error:
-    sys.exit(f"not like that: {error}")
+    sys.exit(f"cannot measure this: {error}")
 except sd_bench.SweepInterrupted as interrupt:
     sys.exit(f"stopped: {interrupt}")
 

@@ -1,4 +1,4 @@
-"""What all tests share: configurations, composed by Hydra; the real command, faults put into it."""
+"""What all tests share: composed configurations, the real command, and injected faults."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from sd_bench.config.schema import WORKERS, Config
 from tests.support.commands import INJECTED, REPOSITORY, Command, Inject, run_python
 from tests.support.composition import Compose, composed_once
 
-# One thread a test process: pytest runs two of them, and torch is not imported yet.
+# One thread per test process: pytest runs two of them, and torch is not imported yet.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Each has locks of its own: what two test processes measure may run at the same time.
+# Each has its own locks, so that two test processes may measure at the same time.
 os.environ["SD_BENCH_LOCK_DIR"] = tempfile.mkdtemp(prefix="sd_bench-test-locks-")
 atexit.register(shutil.rmtree, os.environ["SD_BENCH_LOCK_DIR"], ignore_errors=True)
 
@@ -30,7 +30,7 @@ def compose_config() -> Compose:
 
 @pytest.fixture(scope="session")
 def tiny(compose_config: Compose) -> Compose:
-    """As ``compose_config``, with sd2's tiny twin at 64x64 pixels in fp32 on the CPU."""
+    """Like ``compose_config``, with sd2's tiny twin at 64x64 pixels in fp32 on the CPU."""
 
     def make(*overrides: str) -> Config:
         small = ("gpu=cpu", "model_version=sd2_tiny", "precision=fp32")
@@ -57,7 +57,7 @@ def command(tmp_path: Path) -> Command:
 
 @pytest.fixture
 def inject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inject:
-    """``inject(code)`` has every worker run ``code`` as it starts, whether spawned or forked."""
+    """``inject(code)`` makes every worker run ``code`` when it starts, spawned or forked."""
 
     def put(code: str) -> None:
         (tmp_path / "site").mkdir()
@@ -74,5 +74,5 @@ def worker(request: pytest.FixtureRequest) -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The slow ones first: two processes share the tests, and neither waits for a long last one."""
+    """Run slow tests first: two processes share the tests, and neither should wait at the end."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)

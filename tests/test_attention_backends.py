@@ -1,4 +1,4 @@
-"""The table of attention backends: one entry a backend, and its file."""
+"""The table of attention backends: one entry per backend, and its file."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_the_schema_knows_the_backends_of_the_table() -> None:
         assert config.may_be_unfused is backend.may_be_unfused
 
 
-def test_no_two_backends_share_what_tells_them_apart() -> None:
+def test_no_two_backends_share_what_distinguishes_them() -> None:
     for name in ("label", "colour"):
         assert len({getattr(backend, name) for backend in BACKENDS}) == len(BACKENDS)
     operators = [operator for backend in BACKENDS for operator in backend.operators]
@@ -80,7 +80,7 @@ def test_a_backend_of_sdpa_with_a_flag_can_be_switched_off() -> None:
         assert config.allowed_sdpa_backends == tuple(b for b in SDPA_BACKENDS if b != name)
 
 
-def test_a_colour_is_no_part_of_what_is_measured() -> None:
+def test_a_colour_does_not_affect_what_is_measured() -> None:
     facts = measured_facts()
     assert all(operator in facts for backend in BACKENDS for operator in backend.operators)
     assert not any(backend.colour in facts for backend in BACKENDS)

@@ -1,4 +1,4 @@
-"""The lines that are printed to be typed: each is run in a shell like the one that started us."""
+"""Printed command lines: each runs in a shell like the one that started us."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from sd_bench.command_lines import as_operand
 
 REPOSITORY = Path(__file__).parents[1]
-#: The program says how to call both modules, as any program of ours does.
+#: The program prints how to call both modules, like any program of ours.
 SAYING = """\
 #!{python}
 import sys
@@ -32,7 +32,7 @@ def interpreters(tmp_path: Path) -> Path:
 
 
 def say(*words: str, path: Path | str, cwd: Path) -> list[str]:
-    """What is printed where ``words`` are run with ``PATH`` set to ``path``."""
+    """The output of ``words``, run with ``PATH`` set to ``path``."""
     done = subprocess.run(
         words, env={**os.environ, "PATH": str(path)}, cwd=cwd, capture_output=True, text=True,
         check=True,
@@ -67,7 +67,7 @@ def test_an_interpreter_is_named_as_this_shell_finds_it(interpreters: Path, tmp_
 def test_another_interpreter_of_that_name_is_not_this_one(
     interpreters: Path, tmp_path: Path
 ) -> None:
-    """Both are links to one file; only one of them has what is installed here."""
+    """Both are links to one file, but only one has the installed packages."""
     other = tmp_path / "other"
     other.mkdir()
     (other / "python").symlink_to(os.path.realpath(sys.executable))
@@ -89,6 +89,6 @@ def test_a_console_script_names_itself_and_the_one_beside_it(tmp_path: Path) -> 
         assert say(typed, path=os.environ["PATH"], cwd=tmp_path) == whole
 
 
-def test_a_folder_that_begins_with_a_dash_is_no_option() -> None:
+def test_a_folder_that_begins_with_a_dash_is_not_taken_for_an_option() -> None:
     assert as_operand(Path("-x/y")) == ["./-x/y"]
     assert as_operand(Path("x")) == ["x"]

@@ -1,6 +1,6 @@
-"""Command lines that nobody thought of: a plan, or one line and exit code 2; nothing is written.
+"""Random command lines: a plan, or one line and exit code 2; nothing is written.
 
-``python -m benchmarks.fuzz command_lines`` runs as many of them as one likes.
+``python -m benchmarks.fuzz command_lines`` runs any number of them.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def test_a_dash_and_two_separate_flags_from_overrides_as_shells_do(tmp_path: Pat
         (["prompt=${...}"], "prompt=${...}: an interpolation cannot be read; write ${NAME}"),
     ],
 )
-def test_what_a_library_said_in_its_own_words_is_said_in_ours(
+def test_messages_of_libraries_are_replaced_by_ours(
     tmp_path: Path, arguments: list[str], words: str
 ) -> None:
     ended = run_here(["dry_run=true", *arguments], tmp_path)

@@ -1,6 +1,6 @@
 """Mutants of checkpoints and records: one refusal in one line, or the right result.
 
-``python -m benchmarks.fuzz`` makes as many of them as one likes.
+``python -m benchmarks.fuzz`` makes any number of them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FIXED = settings(
 def test_a_mutant_of_a_checkpoint_is_refused_in_one_line_or_right(
     tmp_path_factory: pytest.TempPathFactory, seed: int
 ) -> None:
-    """A changed number in a safetensors file cannot be seen: these are other weights."""
+    """A changed number in a safetensors file cannot be noticed: these are different weights."""
     path = tmp_path_factory.getbasetemp() / f"mutant-{seed}.ckpt"
     try:
         assert judge_checkpoint(checkpoint_mutant(seed), path) in (REFUSED, RIGHT, OTHERS)
@@ -72,5 +72,5 @@ def test_the_analysis_of_mutants_beside_sound_records_names_and_leaves_out(
     except AnalysisError as error:
         pytest.fail(f"sound records lost: {error}")
     assert left_out
-    assert all(str(tmp_path) in told and told.isprintable() for told in left_out)
+    assert all(str(tmp_path) in line and line.isprintable() for line in left_out)
     assert len(rounds) >= 3

@@ -1,4 +1,4 @@
-"""The rooms of both packages: every arrow goes down, as ``pyproject.toml`` draws them."""
+"""The rooms of both packages: imports only go down, as drawn in ``pyproject.toml``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one way in for files: regular, of bounded size, text in UTF-8, never a wait."""
+"""How files are read: only regular ones, of bounded size, text in UTF-8, without waiting."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_file_is_no_larger_than_whoever_asks_can_use(tmp_path: Path) -> None:
     with pytest.raises(UnusableFileError, match="has 5 bytes, where at most 4 are expected"):
         read_bytes(tmp_path / "a", 4)
     with pytest.raises(UnusableFileError, match="more than the 9 bytes"):
-        read_bytes(Path("/proc/self/status"), 9)  # says that it is empty
+        read_bytes(Path("/proc/self/status"), 9)  # its size is reported as 0
 
 
 def test_text_may_have_an_editors_mark_before_it(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_text_may_have_an_editors_mark_before_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "[" * 100_000, "[1,]", '{"a": ' * 9000, ""])
-def test_what_is_no_json_is_one_line(text: str) -> None:
+def test_what_is_not_json_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(ValueError, match="is not readable as JSON") as caught:
         parse_json(text)
     assert "\n" not in str(caught.value)
@@ -90,7 +90,7 @@ def test_latents_that_say_to_be_larger_than_their_file_are_not_read(tmp_path: Pa
 
 
 def test_nothing_else_opens_what_users_and_workers_name() -> None:
-    """Each reader of a file that is named on a command line or lies in a sweep's folder."""
+    """Every reader of a file that is named on a command line or is in a sweep's folder."""
     opening = re.compile(r"\.open\(\"rb?\"|\.read_text\(|\.read_bytes\(|np\.load\((?!stream)")
     readers = (
         *(REPOSITORY / "sd_bench" / "weights").glob("*.py"),

@@ -1,4 +1,4 @@
-"""Bundles: the records of sweeps in one file that travels, and holds nothing personal.
+"""Bundles: the records of sweeps in one file to send, without anything personal.
 
 May import ``errors``.
 """

@@ -8,18 +8,18 @@ from typing import Final, Literal
 from msgspec import Struct
 
 VERSION: Final = 1
-#: How bundles are called; any other zip that holds a manifest is read as well.
+#: The ending of bundle file names; any other zip with a manifest is read as well.
 SUFFIX = ".sdbench.zip"
-#: Which latents may be packed: those that parity is told from, all, or none.
+#: Which latents may be packed: those of the first round (enough for parity), all, or none.
 LATENTS = ("first", "all", "none")
 MANIFEST, README = "manifest.json", "README.txt"
-#: Every other name that a bundle may hold.
+#: All other names that are allowed in a bundle.
 ENTRY = re.compile(r"sweep-\d{1,6}/\d{1,7}/round-\d{1,9}(\.json|-latents\.npy)")
-#: Entries of a bundle, bytes of one of them, and of all of them together once unpacked.
+#: Limits: entries per bundle, bytes of one entry, and bytes of all entries once unpacked.
 MOST_ENTRIES, LARGEST_ENTRY, LARGEST_BUNDLE = 200_000, 2**28, 2**33
-#: Bytes of the manifest, which has a line for each entry, and names and lists in it.
+#: Limits: bytes of the manifest, which has a line per entry, and names and values in it.
 LARGEST_MANIFEST, MOST_IN_MANIFEST = 2**26, 500_000
-#: Bytes once unpacked for each packed one: records shrink to a tenth, bombs to a thousandth.
+#: Unpacked bytes allowed per packed byte: records shrink to a tenth, zip bombs to a thousandth.
 MOST_GROWTH, ALWAYS_ALLOWED = 200, 2**24
 
 README_TEXT = """\
@@ -34,7 +34,7 @@ manifest.json lists every file with its SHA-256, and what was replaced because i
 
 
 class Replacement(Struct, kw_only=True, frozen=True):
-    """What was replaced: its kind (never itself), by what, how often, and in which fields."""
+    """A replacement: the kind of text (never the text), what replaced it, how often and where."""
 
     what: str
     by: str
@@ -43,7 +43,7 @@ class Replacement(Struct, kw_only=True, frozen=True):
 
 
 class SweepFacts(Struct, kw_only=True, frozen=True):
-    """A sweep of a bundle: what it was called, how many records, on what, with which versions."""
+    """A sweep in a bundle: its name, number of records, devices and versions."""
 
     name: str
     records: int
@@ -52,7 +52,7 @@ class SweepFacts(Struct, kw_only=True, frozen=True):
 
 
 class Manifest(Struct, kw_only=True, frozen=True):
-    """``files`` has the SHA-256 of each entry, ``left_out`` counts what was not packed, by kind."""
+    """``files`` holds the SHA-256 of each entry, ``left_out`` counts by kind what is missing."""
 
     format: Literal["sd_bench bundle"]
     version: int

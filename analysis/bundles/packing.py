@@ -1,4 +1,4 @@
-"""A sweep's folder, or several, to one bundle."""
+"""One or more sweeps' folders to one bundle."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ from sd_bench.records import (
 from sd_bench.records.files import round_number
 from sd_bench.verdicts.rounds import read_round
 
-#: A zip's entries have a date; the same records give the same bundle.
+#: A fixed date for the zip's entries, so that the same records give the same bundle.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """``originals`` are what was replaced, by what and how often."""
+    """The bundle that was written. ``originals``: what was replaced, by what, and how often."""
 
     path: Path
     manifest: Manifest
@@ -63,10 +63,11 @@ def pack(
     words: Iterable[str] = (),
     on_left_out: Callable[[str], None] = lambda line: None,
 ) -> Packed:
-    """Pack the records below ``folders`` into the file ``out``, which is written whole or not.
+    """Pack the records below ``folders`` into the file ``out``, written completely or not at all.
 
-    ``words`` are replaced besides what is personal. A record that cannot be read is left out, with
-    a line to ``on_left_out``. Raises AnalysisError if there is no record, OSError.
+    ``words`` are replaced in addition to what is personal. A record that cannot be read is left
+    out, and ``on_left_out`` is called with one line about it. Raises AnalysisError if there is no
+    record, and OSError.
     """
     cleaner, found = Cleaner(words), list(_find(folders, on_left_out))
     if not found:
@@ -111,7 +112,7 @@ def pack(
 
 
 def _find(folders: Iterable[Path], on_left_out: Callable[[str], None]) -> Iterator[_Found]:
-    """The records below the folders, by sweeps and cells, each with numbers of its own."""
+    """The records below the folders, with the sweep's name and the cell's number in the bundle."""
     sweeps: dict[str, str] = {}
     cells: dict[tuple[str, str], int] = {}
     seen: set[tuple[str, int, int]] = set()
@@ -143,14 +144,14 @@ def _there(folder: Path) -> Path:
 
 
 def _number_of(job: str, taken: set[int]) -> int:
-    """The job's own number, as Hydra gives them, or else the next that is free."""
+    """The number of the job as Hydra counts them, or else the next free one."""
     if job.isdecimal() and len(job) <= 7 and int(job) not in taken:
         return int(job)
     return max(taken, default=-1) + 1
 
 
 def _latents(path: Path, record: Record, wanted: str) -> bytes | None:
-    """The file of latents that is packed with a record, if it is there and wanted."""
+    """The content of the latents file to pack with a record; ``None`` if missing or not wanted."""
     output = record.output
     if output is None or not output.latents_file or wanted == "none":
         return None

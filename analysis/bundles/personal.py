@@ -1,4 +1,4 @@
-"""What is personal in records, found and replaced: names of users and hosts, and paths."""
+"""Finds and replaces what is personal in records: names of users and hosts, and paths."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from analysis.bundles.layout import Replacement
 from sd_bench.records import Record
 
 USER, HOST, FOLDER, WORD = "<user>", "<host>", "<folder>", "<word>"
-#: Names that say nothing about anybody, and such as are too short to be looked for in a text.
+#: Names that identify nobody, and the length below which a name is not searched for.
 _NOBODY = {
     *("root", "user", "users", "home", "admin", "ubuntu", "debian", "runner", "jovyan", "nobody"),
     *("ec2-user", "vscode", "codespace", "localhost", "localdomain", "shared", "public"),
 }
 _SHORTEST_NAME = 3
-#: Folders of every system. A path in there is the same for everybody.
+#: System folders: paths inside them are the same for everybody.
 _OF_THE_SYSTEM = (
     *("/usr/", "/lib/", "/lib64/", "/bin/", "/sbin/", "/etc/", "/sys/", "/proc/", "/dev/"),
-    "/opt/rh/",  # where the compiler of PyTorch's wheels lay
+    "/opt/rh/",  # the compiler that built PyTorch's wheels
 )
 _HOME = re.compile(r"/(?:home|Users)/([^/\s:;,'\"<>|()\[\]{}]+)")
 _PART = r"/[^/\s:;,'\"<>|()\[\]{}=]+"
 _PATH = re.compile(
-    r"(?<=\")/[^\"\n]+(?=\")|(?<=')/[^'\n]+(?=')"  # quoted, so with blanks in it
+    r"(?<=\")/[^\"\n]+(?=\")|(?<=')/[^'\n]+(?=')"  # quoted, so it may contain spaces
     rf"|(?<=file://)(?:{_PART})+/?|(?<![\w./>~-])(?!//)(?:~(?:{_PART})+|(?:{_PART}){{2,}})/?"
 )
 _ADDRESS = re.compile(r"(?<=//)[^/\s@]+@[^\s/:]+|\b[A-Za-z][\w.+-]*@[A-Za-z][\w-]*(?:\.[\w-]+)*")
 _GPU = re.compile(r"\b(GPU|MIG)-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 _FILE = re.compile(r"[^/]*\.[A-Za-z0-9]{1,12}(?:\.\d+)*")
-#: The project's own words, which stay whatever a user is called. Paths in there are replaced.
+#: Fields with the project's own words, in which no user name is replaced; paths still are.
 _OWN_WORDS = {
     ("status",), ("cell_hash",), ("choices",), ("looks",), ("kernel_proof",), ("started_at",),
     ("config",), ("job",), *(("environment", name) for name in (
@@ -46,14 +46,14 @@ _OWN_WORDS = {
         "processor", "settings", "worker", "machine",
     )),
 }  # fmt: skip
-#: What in there a user has written.
+#: Those of them that a user wrote.
 _WRITTEN = {
     ("choices", "weights"), ("config", "weights"), ("config", "prompt"),
     ("config", "negative_prompt"), ("config", "prompt_file"), ("config", "time_file"),
     ("config", "torch_env", "python"), ("config", "allocator", "library"),
     ("config", "allocator", "variables"),
 }  # fmt: skip
-#: Of these the whole text is one path, blanks and all.
+#: Fields whose whole text is one path, spaces included.
 _ONE_PATH = {
     ("config", "weights"), ("config", "prompt_file"), ("config", "time_file"),
     ("config", "torch_env", "python"), ("config", "allocator", "library"),
@@ -62,9 +62,10 @@ _ONE_PATH = {
 
 
 class Cleaner:
-    """Replaces what is personal in records, and counts it.
+    """Replaces what is personal in records and counts the replacements.
 
-    ``words`` are further ones to replace. Names of users are learnt from homes in the records.
+    ``words`` are additional words to replace. User names are learned from the home folders in the
+    records.
     """
 
     def __init__(self, words: Iterable[str] = ()) -> None:
@@ -79,7 +80,7 @@ class Cleaner:
         self._fields: dict[tuple[str, str], set[str]] = defaultdict(set)
 
     def learn(self, record: Record) -> None:
-        """Learn whose homes a record names."""
+        """Learn the names of the users whose home folders a record names."""
         for text in _texts(msgspec.to_builtins(record)):
             for name in _HOME.findall(text):
                 self._learn(name, "user name", USER)
@@ -93,7 +94,7 @@ class Cleaner:
         return msgspec.convert(self._cleaned(msgspec.to_builtins(record), ()), Record)
 
     def clean_text(self, text: str, field: tuple[str, ...] = ()) -> str:
-        """A text of a record's ``field``; names of files stay, without the folders before them."""
+        """The cleaned text of a record's ``field``; file names stay, without their folders."""
         if field in _ONE_PATH and text.startswith(("/", "~")):
             text = self._path(text, field)
         else:
@@ -105,7 +106,7 @@ class Cleaner:
         return text if is_own and not is_written else self._without_names(text, field)
 
     def replaced(self) -> list[Replacement]:
-        """What was replaced, without what it was."""
+        """What kinds of text were replaced, without the text itself."""
         times: Counter[tuple[str, str]] = Counter()
         for (what, _, by), number in self._times.items():
             times[what, re.sub("-.*", "-...", by) if what == "number of a GPU" else by] += number
@@ -115,7 +116,7 @@ class Cleaner:
         ]
 
     def originals(self) -> list[tuple[str, str, int]]:
-        """What was replaced, by what and how often: for the eyes of whoever packs."""
+        """Each replaced text, its replacement and how often, for the user who packs."""
         return [(original, by, n) for (_, original, by), n in sorted(self._times.items())]
 
     def _cleaned(self, value: Any, field: tuple[str, ...]) -> Any:
@@ -158,7 +159,7 @@ class Cleaner:
 
 
 def _own_names() -> Iterator[str]:
-    with suppress(KeyError, OSError, ImportError):  # nobody that the system knows
+    with suppress(KeyError, OSError, ImportError):  # the system does not know the user
         yield getpass.getuser()
     with suppress(RuntimeError):
         yield Path.home().name
@@ -182,5 +183,5 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _short(found: re.Match[str]) -> str:
-    """Another one for another GPU, and the same in every record."""
+    """A short name for a GPU: the same in every record, different for another GPU."""
     return f"{found[1]}-{hashlib.sha256(found[0].encode()).hexdigest()[:8]}"

@@ -1,4 +1,4 @@
-"""A bundle that somebody has sent, unpacked into a folder of ours: nothing in it is trusted."""
+"""Unpacks a bundle from an untrusted source into a temporary folder."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from sd_bench.records.files import LARGEST_RECORD
 from sd_bench.records.sweep_file import mark_as_packed
 from sd_bench.verdicts.axes import to_one_line
 
-#: What Python's zip library says of what is broken.
+#: What Python's zip library raises for a broken file.
 _BROKEN = (
     zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError,
     OverflowError,
@@ -44,7 +44,7 @@ _BROKEN = (
 
 
 class _RefusedError(Exception):
-    """Why a bundle is not read, in words that follow its name."""
+    """Why a bundle is not read; the message continues a sentence that begins with its name."""
 
 
 class _Head(msgspec.Struct):
@@ -53,10 +53,10 @@ class _Head(msgspec.Struct):
 
 
 def unpack(bundle: Path) -> Path:
-    """A folder with the sweeps of the bundle, which is gone when the program ends.
+    """Unpack a bundle into a temporary folder, which is removed when the program ends.
 
-    The same bundle has the same folder. Raises AnalysisError, with one line, for a file that is no
-    bundle, or that holds anything which a bundle does not.
+    The same bundle gives the same folder. Raises AnalysisError, with one line, for a file that is
+    not a bundle, or that contains anything a bundle may not contain.
     """
     try:
         at = bundle.resolve().stat()
@@ -103,7 +103,7 @@ def _unpack_into(stream: BinaryIO, folder: Path) -> None:
 
 
 def _check(entries: list[zipfile.ZipInfo], size: int) -> None:
-    """Refuse by the zip's own list what no bundle holds, before anything is unpacked."""
+    """Refuse anything in the zip's list that a bundle may not contain, before unpacking."""
     if len(entries) > MOST_ENTRIES:
         raise _RefusedError(
             f"refused: holds {len(entries):,} files, {MOST_ENTRIES:,} at most are read"
@@ -155,7 +155,7 @@ def _limit(name: str) -> int:
 
 
 def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, at_most: int) -> bytes:
-    """What an entry holds; its sum is checked at its end."""
+    """The content of an entry; reading it to its end also checks its checksum."""
     with archive.open(entry) as stream:
         content = stream.read(at_most + 1)
     if len(content) != entry.file_size:

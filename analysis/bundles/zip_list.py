@@ -1,21 +1,21 @@
-"""How large a zip's list of contents is, looked at before it is read: each entry takes memory."""
+"""Checks the size of a zip's list of contents before reading it: each entry takes memory."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import BinaryIO
 
-#: Bytes that a name and its numbers take, at most, for each of the entries that a bundle may have.
+#: 100 bytes, which is more than a name and its numbers take, for each entry a bundle may have.
 _LARGEST_LIST = 100 * 200_000
 _END, _END_BYTES, _LONGEST_COMMENT = b"PK\x05\x06", 22, 65_535
 _LOCATOR, _LOCATOR_BYTES = b"PK\x06\x07", 20
 _LARGE_END, _LARGE_END_BYTES = b"PK\x06\x06", 56
-#: What the short end says where only the large one knows.
+#: The size in the short end record when only the ZIP64 record holds it.
 _SEE_LARGE_END = 2**32 - 1
 
 
 def check_list(stream: BinaryIO) -> str | None:
-    """Why the list of contents is not read, in words that follow the file's name; else ``None``."""
+    """Why the list of contents is not read, worded to follow the file's name; else ``None``."""
     size = stream.seek(0, 2)
     begin = max(0, size - _END_BYTES - _LONGEST_COMMENT)
     stream.seek(begin)
@@ -32,7 +32,7 @@ def check_list(stream: BinaryIO) -> str | None:
 
 
 def _sizes_in_large_ends(stream: BinaryIO, end: int) -> Iterator[int]:
-    """What is said where the locator before ``end`` leads to, and by what lies before that."""
+    """The sizes in ZIP64 end records: where the locator before ``end`` points, and before it."""
     begin = max(0, end - _LOCATOR_BYTES)
     stream.seek(begin)
     locator = stream.read(_LOCATOR_BYTES)

@@ -1,9 +1,9 @@
-"""The colours of the charts, and which series has which; backends' own are in their table.
+"""The colours of the charts and of each series; those of backends are in their own table.
 
-A series' colour follows from its name alone, so it is the same in every chart of every report. All
-are of one palette: any two of its colours differ for readers with normal sight, without green cones
-and without red cones (CIEDE2000 of at least 12; a test simulates it). Series of one colour, such as
-"flash" and "flash, compile default", are told apart by a hatch or a marker.
+The colour of a series depends only on its name, so it is the same in every chart of every report.
+All come from one palette: any two of its colours differ for readers with normal colour vision, with
+deuteranopia and with protanopia (CIEDE2000 of at least 12; a test simulates it). Series of one
+colour, such as "flash" and "flash, compile default", are distinguished by a hatch or a marker.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SAVED, LOST, TOTAL = BLUE, ORANGE, "#7f7f7f"
 _BACKENDS = {backend.label: backend.colour for backend in BACKENDS}
 _COLOUR_OF_BACKEND = {backend.name: backend.colour for backend in BACKENDS}
 
-#: Presets that are one attention backend have its colour.
+#: Presets that stand for one attention backend have that backend's colour.
 _PRESETS = {
     "original_no_xformers": _COLOUR_OF_BACKEND["original"],
     "original_no_checkpointing": _COLOUR_OF_BACKEND["original"],
@@ -56,7 +56,7 @@ _IMPLEMENTATIONS = {
     "onnxruntime": MINT,
 }
 
-#: The values of axes that name a series where neither preset nor backend does.
+#: Values of axes that name a series when neither preset nor backend does.
 _OTHER_CHOICES = {
     **{"fp32": RED, "autocast": TEAL, "fp16": BLUE, "bf16": ORANGE},
     **{"compile off": TEAL, "compile default": MAGENTA},
@@ -76,14 +76,14 @@ _PARTS = {
 
 _LISTED = {**_OTHER_CHOICES, **_IMPLEMENTATIONS, **_PRESETS, **_BACKENDS}
 
-#: Series of one colour have different numbers, which choose hatch and marker.
+#: Numbers that distinguish series of one colour: they select hatch and marker.
 _VARIANTS = {
     **{"compile default": 1, "compile reduce_overhead": 2, "compile max_autotune": 3},
     **{"diffusers_sdpa_compile": 1, "diffusers_xformers_compile": 1},
     **{"original_no_checkpointing": 4, "original_half_attention": 5, "_pt2": 6},
 }
 
-#: What follows a backend's name to show what it computed in.
+#: Follows a backend's name and shows the dtype that it computed in.
 _WITH_DTYPE = re.compile(r" \([^()]*\)$")
 _TWIN = re.compile(r"_pt2$")
 _LAST_NUMBER = re.compile(r"\d+(?=\D*$)")
@@ -100,10 +100,10 @@ def colour_parts(names: Iterable[str]) -> dict[str, str]:
 
 
 def number_variants(colours: Mapping[str, str]) -> dict[str, int]:
-    """A number for each name, other than that of those that share its colour.
+    """A number for each name, different among names that share a colour.
 
-    Charts vary hatch and marker by it. 0 is a colour by itself; the number of a listed variant is
-    the same everywhere, unless the chart has two series of that colour and variant.
+    It selects hatch and marker. 0 is the plain colour; a listed variant has the same number
+    everywhere, unless the chart has two series of that colour and variant.
     """
     taken: set[tuple[str, int]] = set()
     numbers = {}
@@ -123,20 +123,20 @@ def _colour(name: str) -> str:
 
 
 def _variant(name: str) -> int:
-    """That of the first part that is one; the part that gives the colour is one if it is listed."""
+    """The number of the first listed variant in a name's parts; 0 without one."""
     (first, twin), *others = _parts(name)
     words = [first if first in _PRESETS else "", "_pt2" if twin else "", *(b for b, _ in others)]
     return next((_VARIANTS[word] for word in words if word in _VARIANTS), 0)
 
 
 def _parts(name: str) -> list[tuple[str, bool]]:
-    """``flash (bf16), compile default`` in parts without dtypes; which are twins of the study's."""
+    """The parts of ``flash (bf16), compile default`` without dtypes, and which end in ``_pt2``."""
     bare = (_WITH_DTYPE.sub("", part) for part in name.split(", "))
     return [(_TWIN.sub("", part), part != _TWIN.sub("", part)) for part in bare]
 
 
 def _hashed(name: str) -> str:
-    """A colour of the palette; names that differ by one in their number have different ones."""
+    """A colour of the palette; names whose last numbers differ by one get different colours."""
     number = _LAST_NUMBER.search(name)
     begin = crc32(_LAST_NUMBER.sub("", name).encode())
     return PALETTE[(begin + (int(number[0]) if number else 0)) % len(PALETTE)]

@@ -1,4 +1,4 @@
-"""Charts to files: in processes of their own where there are many, beside other work."""
+"""Draws charts to files: in separate processes if there are many, while other work goes on."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 from analysis.charts.kinds.base import Chart
 from analysis.charts.kinds.sheet import save
 
-#: So many charts are worth starting processes for.
+#: From this many charts on, starting processes saves time.
 _WORTH_PROCESSES = 16
 
-#: Waits for the charts and returns their files, of each stem in turn. Raises OSError.
+#: Waits for the charts and yields the files of each chart in order. Raises OSError.
 Finish = Callable[[], Iterator[list[Path]]]
 
 
@@ -22,8 +22,9 @@ Finish = Callable[[], Iterator[list[Path]]]
 def drawing(charts: Mapping[str, Chart], folder: Path) -> Iterator[Finish]:
     """Draw the charts into ``folder``, as PNG and SVG, while the ``with`` block goes on.
 
-    Many are shared out between processes, which are done when what it yields has been called; few
-    are drawn then. An error in the block ends them.
+    It yields a function that waits for the charts and returns their files. Many charts are drawn in
+    processes that start at once; few are drawn only when the function is called. An error in the
+    block cancels what has not begun.
     """
     if len(charts) < _WORTH_PROCESSES:
         yield lambda: (_draw_one(chart, folder, stem) for stem, chart in charts.items())

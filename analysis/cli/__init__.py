@@ -1,4 +1,4 @@
-"""The command ``python -m analysis``: its options, what each command does, and the terminal.
+"""The command ``python -m analysis``: its options, its subcommands, and what they print.
 
 May import every room.
 """

@@ -14,7 +14,7 @@ from analysis.bundles.layout import LATENTS, SUFFIX
 from analysis.errors import AnalysisError
 from sd_bench.command_lines import shown
 
-#: What a round's value may be: the keys of `ingest.cells.VALUES`.
+#: The possible values of --value: the keys of `ingest.cells.VALUES`.
 _VALUES = ("runtime", "median-iteration")
 
 #: The keys of `comparison.gate.FAILURES`.
@@ -27,7 +27,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options, ``command`` among them. Raises AnalysisError for what cannot be understood."""
+    """Parse the command line; ``command`` is one of the options.
+
+    Raises AnalysisError for arguments that are not understood.
+    """
     parsers = {
         "bundle": _bundle_parser,
         "compare": _compare_parser,
@@ -285,7 +288,7 @@ def _number(text: str, least: float, most: float) -> float:
 
 
 def _condition(text: str) -> tuple[str, float | None]:
-    """A word of --fail-if, and the slow-down that ``slower:5%`` allows as a share."""
+    """A word of --fail-if, and as a share the slow-down that ``slower:5%`` allows."""
     word, colon, allowed = text.partition(":")
     if word not in _FAILURES:
         raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(_FAILURES)}")

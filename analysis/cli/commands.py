@@ -1,4 +1,4 @@
-"""What each command does with its options; each returns the exit code."""
+"""The commands: one function each, which takes the options and returns the exit code."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ _DEFAULT_FOLDER = Path("multirun_outputs")
 _PUBLISHED_OUT = Path("multirun_outputs/published_study")
 
 
-def _tell_old_words(baseline: str | None) -> None:
-    """A line for a baseline with an old name, which still works."""
+def _note_old_name(baseline: str | None) -> None:
+    """Print a note if the baseline has an old name, which still works."""
     if baseline is not None and (present := rename_baseline(baseline)) != baseline:
         say(
             f"analysis: --baseline {baseline} is now {present}; the old words work until 1.0",
@@ -79,7 +79,7 @@ def _analyse(options: argparse.Namespace) -> int:
     stages.begin(f"rounds read: {len(rounds)}; comparing their cells")
     cells = summarise(rounds, options.value)
     deltas = compare(cells, options.baseline, options.margin)
-    _tell_old_words(options.baseline)
+    _note_old_name(options.baseline)
     groups = list_environments(rounds)
     by_axis = compare_by_axis(cells, options.margin)
     called_for = select_charts(rounds, deltas)
@@ -113,10 +113,10 @@ def _analyse(options: argparse.Namespace) -> int:
         print_line(console, sentence, command)
     if len(charts) < len(called_for):
         more = len(called_for) - len(charts)
-        told = f"{more} further charts not drawn: --most-charts {len(called_for)} draws all"
-        print_line(console, told)
+        note = f"{more} further charts not drawn: --most-charts {len(called_for)} draws all"
+        print_line(console, note)
     if newest is not None:
-        _tell_others(newest, console)
+        _print_others(newest, console)
     if options.verbose:
         console.print()
         print_page(make_screen_page(deltas, groups), console)
@@ -129,7 +129,7 @@ def _paper(options: argparse.Namespace) -> int:
     rounds, _ = _load(folders)
     cells = summarise(rounds, options.value)
     deltas = compare(cells, options.baseline, options.margin)
-    _tell_old_words(options.baseline)
+    _note_old_name(options.baseline)
     environments = list_environments(rounds)
     by_axis = compare_by_axis(cells, options.margin)
     data = PaperData(
@@ -150,7 +150,7 @@ def _paper(options: argparse.Namespace) -> int:
 
 
 def _default_out(named: list[Path], first: Path, name: str) -> Path:
-    """Where results go if nobody says: into the folder, or beside the bundle."""
+    """Where results go without ``--out``: into the folder, or beside the bundle."""
     if len(named) > 1:
         raise AnalysisError("several folders: say with --out DIR where the results go")
     if first.is_file():
@@ -158,8 +158,8 @@ def _default_out(named: list[Path], first: Path, name: str) -> Path:
     return first / name
 
 
-def _tell_others(newest: NewestSweep, console: Console) -> None:
-    """Which sweeps these are the answers of, and the lines that compare them with others."""
+def _print_others(newest: NewestSweep, console: Console) -> None:
+    """Print which sweeps were analysed, and the commands that compare them with others."""
     used, others = newest.folders, newest.others
     if len(used) > 1:
         several = ", ".join(map(str, used))
@@ -209,7 +209,7 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _pass_gate(gate: Gate, allow_undecided: bool) -> int:
-    """The exit code: 1 if a cell fails, 3 if one may; a line on stderr for either."""
+    """The exit code: 1 if a cell fails, 3 if it is undecided; either prints a line on stderr."""
     if gate.failed:
         say(f"analysis: {say_failed(gate)}", sys.stderr)
         return 1
@@ -230,7 +230,7 @@ def _history(options: argparse.Namespace) -> int:
 
 def _publish(options: argparse.Namespace) -> int:
     stale: list[str] = []
-    with _telling_what_is_left_out() as left_out:
+    with _reporting_left_out() as left_out:
         for document in options.files:
             with _writing_to(document, "FILE"):
                 published = publish(document, left_out.append)
@@ -246,15 +246,15 @@ def _publish(options: argparse.Namespace) -> int:
 
 
 def _not_up_to_date(document: Path, published: Published) -> list[str]:
-    """The document if its text would change, else the pictures that are not there."""
+    """The document if its text would change, else those of its pictures that are missing."""
     if document.read_text(encoding="utf-8") != published.text:
         return [str(document)]
     return [str(path) for path in published.pictures if not path.is_file()]
 
 
 def _load(folders: list[Path]) -> tuple[pd.DataFrame, list[str]]:
-    """The rounds, and why records are left out."""
-    with _telling_what_is_left_out() as left_out:
+    """The rounds, and one line per record that was left out."""
+    with _reporting_left_out() as left_out:
         rounds = load_records(
             *folders,
             on_left_out=left_out.append,
@@ -265,8 +265,8 @@ def _load(folders: list[Path]) -> tuple[pd.DataFrame, list[str]]:
 
 
 @contextmanager
-def _telling_what_is_left_out() -> Iterator[list[str]]:
-    """Name on stderr each record that comes into the list, once, and count them."""
+def _reporting_left_out() -> Iterator[list[str]]:
+    """A list for the records that are left out; at the end each is named on stderr, and counted."""
     left_out: list[str] = []
     try:
         yield left_out
@@ -292,7 +292,7 @@ def _writing_to(out: Path, option: str) -> Iterator[None]:
 def _bundle(options: argparse.Namespace) -> int:
     first = options.folders[0]
     out = options.out or Path(f"{first.resolve().name or 'records'}{SUFFIX}")
-    with _telling_what_is_left_out() as left_out, _writing_to(out, "--out FILE"):
+    with _reporting_left_out() as left_out, _writing_to(out, "--out FILE"):
         packed = pack(options.folders, out, options.latents, options.replace, left_out.append)
     console, manifest = make_console(), packed.manifest
     for original, by, times in packed.originals:
@@ -305,8 +305,8 @@ def _bundle(options: argparse.Namespace) -> int:
     print_line(console, "Names of files, prompts and versions stay: look before you send it.")
     records = sum(sweep.records for sweep in manifest.sweeps.values())
     size = out.stat().st_size / 1e6
-    told = f"{records} records of {len(manifest.sweeps)} sweep(s), {size:.2f} MB, in"
-    print_line(console, told, shlex.quote(str(out)))
+    summary = f"{records} records of {len(manifest.sweeps)} sweep(s), {size:.2f} MB, in"
+    print_line(console, summary, shlex.quote(str(out)))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The command ``history``: sentences and a table on the screen, table and charts as files."""
+"""The command ``history``: prints sentences and a table, and writes table and charts."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from sd_bench.screens.lines import print_line
 
 
 def tell_history(rounds: pd.DataFrame, value: str, out: Path, fail_if: str | None) -> int:
-    """Print and write the history of all cells; returns the exit code.
+    """Print and write the history of all cells, and return the exit code.
 
-    That is 1 if ``fail_if`` is given and the newest change of a cell made it slower. Raises
-    AnalysisError where there is no history, OSError where nothing can be written.
+    The code is 1 if ``fail_if`` is given and the newest change of a cell made it slower. Raises
+    AnalysisError if there is no history, OSError if a file cannot be written.
     """
     judged = judge_histories(gather_histories(rounds, value))
     sentences, page = say_histories(judged), make_history_page(judged)

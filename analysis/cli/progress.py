@@ -1,4 +1,4 @@
-"""How far the command is, on stderr: from two seconds on."""
+"""Progress of a command on stderr, shown once it has taken two seconds."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from pathlib import Path
 from sd_bench.screens.console import say
 from sd_bench.screens.progress import counted
 
-#: Seconds that nobody needs to be told of.
+#: Seconds before which nothing is shown.
 _MOMENT_S = 2.0
 
-#: For `load_records`: files as they are read, counted.
+#: The ``watch`` of `load_records`: counts the files as they are read.
 watch_records: Callable[[Sequence[Path]], Iterable[Path]] = partial(counted, what="records")
 
 
 class Stages:
-    """The stages of a command: each is named as it begins, once the command has taken a while."""
+    """Names each stage of a command as it begins, once the command has taken a while."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin to count the time."""
+        """Start the clock."""
         self._clock, self._began = clock, clock()
 
     def begin(self, what: str) -> None:
-        """Say what is done from here on."""
+        """Print what is done next."""
         if self._clock() - self._began >= _MOMENT_S:
             say(f"analysis: {what}", sys.stderr)

@@ -1,4 +1,4 @@
-"""Answers and pages on a terminal, or as plain text where there is none."""
+"""Prints answers and pages on a terminal, or as plain text if the output is not one."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from sd_bench.screens.lines import print_line
 from sd_bench.screens.tables import ScreenTable, print_unbroken
 from sd_bench.verdicts.answers import answer_all
 
-#: Rows of a table beyond this are in the files only.
+#: Rows of a table that are printed; the files have the others too.
 _MOST_ROWS = 200
 
 
 def print_deltas(deltas: pd.DataFrame, console: Console) -> None:
-    """Print the results of the comparisons of a table of `compare`: sentences, one table."""
+    """Print the answers of a table of `compare` as sentences and one table."""
     rows, compared = list_rows(deltas, DeltaRow), compare_rows(deltas)
     cells = [
         ShownCell(
@@ -40,12 +40,12 @@ def print_deltas(deltas: pd.DataFrame, console: Console) -> None:
 
 
 def _signs(row: DeltaRow) -> str:
-    """Those that no answer mentions."""
+    """The signs that no answer mentions."""
     return "".join(sign for sign in (THROTTLED, DRIFTING) if sign in row.flags)
 
 
 def print_page(page: Page, console: Console) -> None:
-    """Print the page, and the beginning of a long table; rows are wrapped only on a terminal."""
+    """Print the page, with long tables cut; rows are wrapped only on a terminal."""
     for table in page.tables:
         console.print(Text(table.title, style="bold"))
         print_unbroken(_to_screen(table), console)

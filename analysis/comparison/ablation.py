@@ -14,7 +14,7 @@ from analysis.comparison.rows import DeltaRow
 from analysis.rows import keep_measured, list_rows
 from sd_bench.verdicts.axes import Choice
 
-#: The presets in their order, each with what it changes of the one before.
+#: The presets in order, each with its change from the previous one.
 STEPS = (
     ("original_no_xformers", ""),
     ("original_no_xformers_pt2", "PyTorch 2"),
@@ -26,13 +26,13 @@ STEPS = (
 )
 _FEWEST = 3
 
-#: What each step changes of the one before, and its cell.
+#: Each step as its change from the previous one, and its cell.
 Chain = list[tuple[str, DeltaRow]]
 
 
 @dataclass(frozen=True, slots=True)
 class Ablation:
-    """A chain of cells, ``cells`` those that are equal to it in all that no step changes.
+    """A chain of cells; ``cells`` are all that equal it in the choices that no step changes.
 
     ``others`` says whether the same choices have another chain, in other environments.
     """
@@ -43,12 +43,12 @@ class Ablation:
 
 
 def find_ablations(deltas: pd.DataFrame) -> list[Ablation]:
-    """The chains: one for all cells that differ in nothing but these changes.
+    """The chains: one for each group of cells that differ only in these changes.
 
-    A chain is the longest run of neighbouring presets that were measured, of three or
-    more; where the first cannot run on a device it begins with the next. Neighbours are equal in
-    precision, sampler, weights and all else that no step changes, and of one environment where
-    ``torch_env`` is the same. A preset of which several cells fit is passed over.
+    A chain is the longest run of neighbouring presets that were measured, of three or more; if the
+    first cannot run on a device, the chain begins with the next. Neighbours have the same
+    precision, sampler, weights and all else that no step changes, and the same environment if their
+    ``torch_env`` is the same. A preset that several cells fit ends the run.
     """
     measured = keep_steps(deltas)
     found = []
@@ -65,7 +65,7 @@ def keep_steps(deltas: pd.DataFrame) -> pd.DataFrame:
 
 
 def _chains(rows: list[DeltaRow]) -> list[Chain]:
-    """The longest chain of each choice of environments, each chain once."""
+    """The longest chain for each choice of environments, without duplicates."""
     chains = {}
     for part in _split_environments(rows):
         chain = _longest_chain(part)
@@ -75,7 +75,7 @@ def _chains(rows: list[DeltaRow]) -> list[Chain]:
 
 
 def _split_environments(rows: list[DeltaRow]) -> Iterator[list[DeltaRow]]:
-    """The cells with one environment each ``torch_env``; of several, those that met in a sweep."""
+    """The cells with one environment per ``torch_env``; of several, those of a common sweep."""
     cells: dict[Choice, dict[str, list[DeltaRow]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         cells[row.torch_env][row.env].append(row)
@@ -91,7 +91,7 @@ def _have_met(part: list[DeltaRow], other: list[DeltaRow]) -> bool:
 
 
 def _longest_chain(rows: list[DeltaRow]) -> Chain:
-    """What each step changes, and its cell; a preset with several cells is a gap."""
+    """The longest run of steps; a preset with no cell or with several interrupts it."""
     cells: dict[str, list[DeltaRow]] = defaultdict(list)
     for row in rows:
         cells[str(row.preset)].append(row)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
-#: Changes smaller than this share of the larger step are put together.
+#: Changes smaller than this share of the larger step are combined.
 _LEAST_SHARE = 0.01
 
 
 def attribute_change(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
-    """Seconds that each class of kernel takes more (less: negative); the small ones together.
+    """Seconds that each class of kernel takes more (less: negative); small changes are combined.
 
     The sum is exactly the difference of the totals.
     """

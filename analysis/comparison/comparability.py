@@ -1,4 +1,4 @@
-"""Which cells differ only in their preset, and so may be compared."""
+"""Which cells differ only in their preset, so that they may be compared."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from typing import Any
 from analysis.ingest.rows import CellRow
 from sd_bench.verdicts.axes import AXES
 
-#: What the presets change from one to the next; all other choices must be equal.
+#: The axes that presets change; all other choices must be equal.
 _CHANGED = ("preset", "attention", "upcast", "compile", "torch_env")
 
-#: The columns in which cells must be equal to be of one chain of presets.
+#: The columns in which the cells of one chain of presets must be equal.
 HELD_EQUAL = ("machine", *(axis for axis in AXES if axis not in _CHANGED))
 
 
 def are_comparable(row: CellRow, other: CellRow) -> bool:
-    """Whether two cells are equal in all that their presets do not change.
+    """Whether two cells are equal in everything that their presets do not change.
 
-    Another ``torch_env`` is another environment by its nature, the same one must not be.
+    With the same ``torch_env`` they must also share an environment.
     """
     same_place = row.torch_env != other.torch_env or row.env == other.env
     return same_place and _held(row) == _held(other)
 
 
 def share_sweep(row: CellRow, other: CellRow) -> bool:
-    """Whether two cells have rounds of one sweep."""
+    """Whether two cells have rounds in a common sweep."""
     return not set(row.sweep_folders).isdisjoint(other.sweep_folders)
 
 

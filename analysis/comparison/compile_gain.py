@@ -14,7 +14,7 @@ from analysis.rows import keep_measured, list_rows, to_frame
 
 
 class BreakEven(NamedTuple):
-    """``images`` until compile time is recovered; NaN with the ``reason`` in words."""
+    """``images`` until compile time is recovered; NaN with a ``reason``."""
 
     images: float
     reason: str
@@ -27,9 +27,10 @@ class GainRow(DeltaRow, kw_only=True):
 
 
 def compute_break_even(compiled: CellRow, eager: CellRow) -> BreakEven:
-    """From the first UNet call of both (it includes the compilation) and their images per second.
+    """After how many images compiling has paid for itself.
 
-    The same cell in all but the compile mode is ``eager``.
+    Computed from the first UNet call of both cells, which includes the compilation, and from their
+    images per second. ``eager`` is the cell that differs only in not being compiled.
     """
     extra_s = compiled.first_call_s - eager.first_call_s
     saved_s = 1 / eager.images_per_s - 1 / compiled.images_per_s
@@ -45,7 +46,7 @@ def compute_break_even(compiled: CellRow, eager: CellRow) -> BreakEven:
 def list_compile_gains(cells: pd.DataFrame) -> pd.DataFrame:
     """A `GainRow` for each measured compiled cell.
 
-    Empty if none has a partner that is equal in all but ``compile=off``.
+    Empty if none has a partner that differs only by ``compile=off``.
     """
     measured = keep_measured(cells)
     if "off" not in set(measured["compile"]) or measured["compile"].nunique() < 2:

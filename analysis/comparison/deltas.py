@@ -50,10 +50,11 @@ def choose_baseline(cells: pd.DataFrame, name: str | None = None) -> Baseline | 
 def compare(
     cells: pd.DataFrame, baseline: str | None = None, margin: float | None = None
 ) -> pd.DataFrame:
-    """Add to each cell its comparison with its baseline cell, by `compare_cells`.
+    """Compare each cell with its baseline cell by `compare_cells`.
 
-    The columns are those of `DeltaRow`. ``margin`` is the share within which two cells count as
-    the same (left out: what was planned, or 1 %). Raises AnalysisError if the baseline is unknown.
+    Returns the cells with the columns of `DeltaRow`. ``margin`` is the share within which two cells
+    count as the same (default: what was planned, or 1 %). Raises AnalysisError if the baseline is
+    unknown.
     """
     rows = list_rows(cells, CellRow)
     return _compare(rows, _cells(rows), baseline, margin)
@@ -65,7 +66,7 @@ def _compare(
     baseline: str | None,
     margin: float | None,
 ) -> pd.DataFrame:
-    """`compare` of rows that are cells already."""
+    """`compare` for rows that are already cells."""
     try:
         margin = find_margin(compared) if margin is None else margin
         comparisons = compare_cells(compared, baseline, margin)
@@ -80,11 +81,11 @@ def _compare(
 def compare_with(
     deltas: pd.DataFrame, partners: Mapping[int, int], baseline: Baseline
 ) -> pd.DataFrame:
-    """Rows of a table of `compare` against others of it, whatever the two differ in.
+    """Compare rows of a table of `compare` with other rows of it, whatever they differ in.
 
-    ``partners`` are the numbers of rows, each with that of the row it is held against; the result
-    has a row for each of them, with the columns of `compare`. Those of a machine are one family,
-    judged at the looks that their rounds were planned with.
+    Each pair of ``partners`` is the number of a row and the number of the row it is compared with.
+    The result has one row per pair, with the columns of `compare`. The pairs of a machine are one
+    family, judged at the looks that were planned for their rounds.
     """
     rows = list_rows(deltas, DeltaRow)
     cells = {at: rows[at].comparison.cell for at in partners}
@@ -121,8 +122,8 @@ def _plan_of(row: DeltaRow) -> PlannedLooks | None:
 def _describe(
     row_of: Mapping[Cell, CellRow], comparisons: Sequence[Comparison], margin: float
 ) -> list[DeltaRow]:
-    """The row of each comparison."""
-    read = lru_cache(maxsize=4)(read_latents)  # a baseline serves many cells
+    """One row per comparison."""
+    read = lru_cache(maxsize=4)(read_latents)  # many cells share a baseline
     found = []
     for comparison in comparisons:
         row, base = row_of[comparison.cell], comparison.baseline_cell
@@ -156,9 +157,9 @@ def _to_frame(rows: list[DeltaRow]) -> pd.DataFrame:
 
 
 def compare_by_axis(cells: pd.DataFrame, margin: float | None = None) -> dict[str, pd.DataFrame]:
-    """`compare` against the usual baseline of every axis that varies, by the axis's name.
+    """`compare` against the default baseline of each axis that varies, by the axis's name.
 
-    An axis on which no cell has a partner that equals it in all others is left out.
+    An axis is left out if no cell has a partner that differs from it on this axis only.
     """
     rows = list_rows(cells, CellRow)
     compared = _cells(rows)
@@ -170,24 +171,24 @@ def compare_by_axis(cells: pd.DataFrame, margin: float | None = None) -> dict[st
 
 
 def margin_of(deltas: pd.DataFrame) -> float:
-    """The share within which two cells of a table count as the same."""
+    """The share within which two cells of the table count as the same."""
     return float(deltas["margin"].iloc[0])
 
 
 def keep_partners(deltas: pd.DataFrame) -> pd.DataFrame:
-    """The cells that have a baseline of their own, and those baselines that have such a cell."""
+    """The cells that have a baseline cell, and the baseline cells of those."""
     is_baseline, has_speedup = deltas["is_baseline"].astype(bool), deltas["speedup"].notna()
     served = set(deltas["baseline_cell"][has_speedup & ~is_baseline])
     return deltas[deltas["baseline_cell"].isin(served) & (is_baseline | has_speedup)]
 
 
 def name_cell(row: CellRow) -> str:
-    """What tells a cell from all others, as in the column ``baseline_cell``."""
+    """A name that no other cell has, as in the column ``baseline_cell``."""
     return f"{row.env} {row.cell_hash}"
 
 
 def describe_difference(difference: Difference | None) -> dict[str, Any]:
-    """The columns of a difference and its verdict; of a cell against itself only its estimate."""
+    """The columns of a difference and its verdict; for a cell against itself only the estimate."""
     if difference is None:
         return {}
     names = ("baseline_s", "cell_s", "improvement_percent", "speedup")
@@ -221,7 +222,7 @@ def describe_difference(difference: Difference | None) -> dict[str, Any]:
 
 
 def _say(verdict: Verdict, pairs: int | str) -> str:
-    """The verdict; too few pairs are distinguished from too few rounds."""
+    """The verdict in words, which distinguish too few pairs from too few rounds."""
     return str(verdict).replace("(needs", f"({pairs} paired rounds, needs" if pairs else "(needs")
 
 
@@ -246,7 +247,7 @@ def _cells(rows: Sequence[CellRow]) -> list[Cell]:
 
 
 def _name_baselines(rows: list[DeltaRow], dtypes: Mapping[str, str]) -> None:
-    """Say of a baseline that an attention names what that computed in, where it is but one thing.
+    """Add to baselines named by an attention the dtype that it computed in, if there is only one.
 
     ``dtypes`` is the ``attention_dtype`` of each cell by its `name_cell`.
     """
@@ -261,9 +262,9 @@ def _name_baselines(rows: list[DeltaRow], dtypes: Mapping[str, str]) -> None:
 
 
 def _judge_parity_elsewhere(row_of: dict[Cell, DeltaRow]) -> None:
-    """For measured cells without a baseline: parity with a cell that is at parity itself.
+    """Judge the parity of measured cells without a baseline, against a cell that is at parity.
 
-    That is the baseline on another axis, such as the same attention without the compiler.
+    That cell is the baseline on another axis, such as the same attention without the compiler.
     """
     read = lru_cache(maxsize=4)(read_latents)
     alone = {c: row for c, row in row_of.items() if c.is_measured and not row.baseline_cell}

@@ -1,4 +1,7 @@
-"""Flags: the signs beside a number that must not be taken at face value; which cell is bold."""
+"""Flags: signs beside a number that must not be taken at face value.
+
+Also decides which cell is bold.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +16,19 @@ from sd_bench.verdicts.axes import WORKLOAD_AXES
 from sd_bench.verdicts.proofs import ALLOW_A_CLAIM
 from sd_bench.verdicts.proofs import UNPROVEN as UNPROVEN_WORD
 
-#: The kernels that ran were seen and are others, or were not checked.
+#: The kernels that ran are not the ones named, or were not checked.
 UNPROVEN = "†"
-#: Nobody can see the kernels, and the cell names none.
+#: The kernels cannot be observed, and the cell names none.
 UNSEEN = "◊"
 NOT_AT_PARITY = "‡"
 THROTTLED = "§"
 DRIFTING = "~"
 
-#: Signs beside a speed-up only: they are about the comparison.
+#: These signs are shown only beside a speed-up: they are about the comparison.
 BASELINE_UNPROVEN = "¶"
 PARITY_UNKNOWN = "?"
 
-#: What each sign says below a table or chart.
+#: The explanation of each sign below a table or chart.
 EXPLANATIONS = {
     UNPROVEN: "the attention kernels that ran are not proven to be the ones named",
     UNSEEN: "unproven: the attention kernels that ran cannot be seen, and the cell names none",
@@ -68,7 +71,7 @@ def add_flags(rows: list[DeltaRow]) -> None:
 
 
 def is_trusted(row: DeltaRow) -> bool:
-    """Whether a claim on a measured cell is allowed, and its output is not known to differ."""
+    """Whether claims on a measured cell are allowed and its output is not known to differ."""
     allowed = row.status == "ok" and row.kernel_proof in ALLOW_A_CLAIM
     return allowed and row.parity_ok is not False
 
@@ -80,7 +83,7 @@ def explain(flags: Iterable[str]) -> list[str]:
 
 
 def flag_cell(row: CellRow, parity_ok: bool | None) -> str:
-    """The signs of a measured cell on its own; none for a cell without times."""
+    """The signs of a measured cell by itself; empty for a cell without times."""
     if row.status != "ok":
         return ""
     found = {
@@ -104,5 +107,5 @@ def _flag_comparison(row: DeltaRow) -> str:
 
 
 def _clearly_faster(row: DeltaRow, other: DeltaRow) -> bool:
-    """Whether the intervals do not meet; never with a single round, whose interval is NaN."""
+    """Whether the intervals do not overlap; false for a single round, whose interval is NaN."""
     return not math.isnan(row.ci_high_s) and bool(row.ci_high_s < other.ci_low_s)

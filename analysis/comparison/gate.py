@@ -19,23 +19,23 @@ FAILURES = {
     "unproven": "without a proof of the attention kernels that NEW ran",
 }
 
-#: The outcomes of cells that OLD has no times of, so that nothing can have become slower.
+#: The outcomes of cells without times in OLD, which therefore cannot have become slower.
 _NOTHING_BEFORE = ("new", "failed before")
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A word of `FAILURES`; ``slowdown`` is the share that ``slower`` is allowed (0.05: 5 %)."""
+    """A word of `FAILURES`; ``slowdown`` is the share that ``slower`` allows (0.05: 5 %)."""
 
     word: str
     slowdown: float
 
     def __str__(self) -> str:
-        """What cells that fail are."""
+        """A description of the cells that fail."""
         return FAILURES[self.word].format(f"{100 * self.slowdown:g} %")
 
     def holds(self, row: TwoSweepsRow) -> bool | None:
-        """Whether a cell of `two_sweeps.compare_sweeps` fails; ``None`` if that is undecided.
+        """Whether a cell of `two_sweeps.compare_sweeps` fails; ``None`` if undecided.
 
         The share of tables in which any answer of ``slower`` is wrong is at most 5 %.
         """

@@ -1,4 +1,4 @@
-"""The parity of a row with the row of its baseline: `sd_bench.verdicts.parity` as columns."""
+"""The parity of a row with its baseline: `sd_bench.verdicts.parity` as columns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sd_bench.verdicts.parity import NO_REFERENCE, OWN_REFERENCE, KeptLatents, L
 def judge_parity(
     cell: CellRow, reference: CellRow | None, read: Callable[[str], Latents | str]
 ) -> Parity:
-    """The parity of a cell with the cell of its baseline, if it has one.
+    """The parity of a cell with its baseline cell, if it has one.
 
     ``read`` reads a file of latents.
     """
@@ -29,7 +29,7 @@ def judge_parity(
 
 
 def describe_parity(found: Parity) -> dict[str, Any]:
-    """Its columns in a row."""
+    """The columns of a row that describe its parity."""
     return {
         "parity": found.distance,
         "parity_reason": found.reason,
@@ -42,7 +42,7 @@ def describe_parity(found: Parity) -> dict[str, Any]:
 
 
 def to_parity(row: DeltaRow) -> Parity:
-    """The columns of `describe_parity` put together again."""
+    """The reverse of `describe_parity`: the parity from its columns."""
     return Parity(
         distance=row.parity,
         allowed=row.parity_allowed,

@@ -1,4 +1,4 @@
-"""Implementations side by side: each cell against the reference's, as a whole and by stage."""
+"""Compares implementations: each cell with the reference's, overall and by stage."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sd_bench.verdicts.axes import WORKLOAD_AXES, order_values
 from sd_bench.verdicts.baselines import Baseline
 from sd_bench.verdicts.comparisons import Difference, Sides, judge_sides
 
-#: What is known of a stage beside its seconds, by the suffix of its name.
+#: The columns of a stage, as suffixes of its name; its seconds have none.
 STAGE_COLUMNS = ("", "_speedup", "_low", "_high", "_verdict")
 
 _AXIS = "implementation"
@@ -28,9 +28,9 @@ class Peers:
     """A sweep that holds several implementations.
 
     ``deltas`` is the table of `compare` against the ``reference`` implementation with the same
-    settings; ``stages`` has for each of its rows the differences of `measures.STAGES`, as far as
-    both sides have them. ``best`` holds the fastest cell of each implementation at each place,
-    against the fastest of the reference there.
+    settings; ``stages`` has for each of its rows the differences of those `measures.STAGES` that
+    both sides have. ``best`` compares the fastest cell of each implementation with the fastest cell
+    of the reference, for each machine, workload, batch size and weights.
     """
 
     reference: str
@@ -46,9 +46,9 @@ class Peers:
 
 
 def find_peers(cells: pd.DataFrame, margin: float | None = None) -> Peers | None:
-    """The implementations of a table of cells; ``None`` where fewer than two were measured.
+    """The implementations of a table of cells; ``None`` if fewer than two were measured.
 
-    ``margin`` is that of `compare`.
+    ``margin`` is as in `compare`.
     """
     measured = order_values(_AXIS, keep_measured(cells)[_AXIS])
     if len(measured) < 2:
@@ -64,7 +64,7 @@ def find_peers(cells: pd.DataFrame, margin: float | None = None) -> Peers | None
 
 
 def add_stages(peers: Peers) -> pd.DataFrame:
-    """The table of ``peers`` with a column for each stage and each of `STAGE_COLUMNS`."""
+    """The table of ``peers`` with the columns `STAGE_COLUMNS` added for each stage."""
     columns: dict[str, list[Any]] = {}
     for stage in STAGES:
         found = [differences.get(stage) for differences in peers.stages]
@@ -76,7 +76,7 @@ def add_stages(peers: Peers) -> pd.DataFrame:
 
 
 def _pair_best(deltas: pd.DataFrame, reference: str) -> Iterator[tuple[int, int]]:
-    """The row of each implementation's fastest cell, with that of the reference's, by place."""
+    """The rows of each implementation's fastest cell and of the reference's, for each place."""
     place = ("machine", *WORKLOAD_AXES, "batch_size", "weights")
     rows = list_rows(deltas, DeltaRow)
     places = {

@@ -1,6 +1,6 @@
-"""The rows of comparisons: what each column of their tables is.
+"""The row types of comparisons: a field is a column of the table.
 
-Seconds are floats; a number that is not known is NaN.
+Seconds are floats; an unknown number is NaN.
 """
 
 from __future__ import annotations
@@ -23,20 +23,21 @@ class DeltaRow(CellRow, kw_only=True):
     """A cell, and how it compares with its ``comparison``'s baseline cell.
 
     ``speedup``, ``improvement_percent``, ``baseline_s`` and ``cell_s`` are those of its
-    ``difference``; without one ``cell_s`` is its ``typical_s``. ``baseline_cell`` names the
-    baseline's row (`deltas.name_cell`), ``no_delta_reason`` says why there is none.
+    ``difference``; without one ``cell_s`` is its ``typical_s``. ``baseline_cell`` names the row of
+    the baseline (`deltas.name_cell`); ``no_delta_reason`` says why there is none.
 
-    Of what it was judged by: ``method``, ``pairs``, ``pairing`` (where not all rounds have a
-    partner), ``verdict`` and ``verdict_said`` (as in a table), ``further_rounds``,
-    ``new_sweep_rounds``, ``unplanned``, ``p`` and the ``level`` that it is held against, the 95 %
-    intervals ``improvement_low`` to ``improvement_high`` and ``speedup_low`` to ``speedup_high``,
-    the interval at the table's level ``adjusted_low`` to ``adjusted_high``, ``widening``,
-    ``disturbed`` (rounds set aside), ``doubtful``, and ``margin`` (0.01 is 1 %).
+    How it was judged: ``method``, ``pairs``, ``pairing`` (if not all rounds have a partner),
+    ``verdict`` and ``verdict_said`` (as tables show it), ``further_rounds``, ``new_sweep_rounds``,
+    ``unplanned``, ``p`` and the ``level`` that it is compared with, the 95 % intervals
+    ``improvement_low`` to ``improvement_high`` and ``speedup_low`` to ``speedup_high``, the
+    interval at the table's level ``adjusted_low`` to ``adjusted_high``, ``widening``, ``disturbed``
+    (rounds set aside), ``doubtful``, and ``margin`` (0.01 is 1 %).
 
-    ``parity`` is the relative L2 distance of the final latents. ``parity_ok`` is known of a cell
-    without a baseline too if it is at parity with one that is. ``parity_stage``,
-    ``parity_stage_distance`` and ``parity_where`` say from which stage on the output differs.
-    ``baseline_flags`` are about the comparison, ``flags`` about the cell; the ``best`` is bold.
+    ``parity`` is the relative L2 distance of the final latents. ``parity_ok`` is also known for a
+    cell without a baseline if it was compared with a cell that is at parity. ``parity_stage``,
+    ``parity_stage_distance`` and ``parity_where`` say from which stage on the output differs, and
+    by how much. ``baseline_flags`` are about the comparison, ``flags`` about the cell; the ``best``
+    cell is bold.
     """
 
     comparison: Comparison
@@ -84,12 +85,13 @@ class DeltaRow(CellRow, kw_only=True):
 
 
 class TwoSweepsRow(Chosen, kw_only=True):
-    """A cell of either of two sweeps, NEW's judged against OLD's as in `DeltaRow`.
+    """A cell of one or both of two sweeps, NEW judged against OLD as in `DeltaRow`.
 
     ``outcome`` is a verdict, or ``failed`` (no times in NEW), ``failed before`` (none in OLD),
     ``missing``, ``new`` or ``ambiguous`` (measured more than once in a sweep); ``note`` says why.
     ``old_marks`` and ``new_marks`` are the signs beside the seconds. ``failed``, ``different`` and
-    ``unproven`` are as `gate.FAILURES` says. ``series`` and ``baseline`` name it in sentences.
+    ``unproven`` are defined by `gate.FAILURES`. ``series`` and ``baseline`` name the two sides in
+    sentences.
     """
 
     method: str = ""
@@ -141,15 +143,15 @@ class TwoSweepsRow(Chosen, kw_only=True):
     baseline: str = ""
 
 
-#: What is judged: rows with a difference, its verdict and what was special about their rounds.
+#: Rows that are judged: with a difference, its verdict, and what was special about their rounds.
 JudgedRow = DeltaRow | TwoSweepsRow
 
 
 def judgement_of(row: JudgedRow) -> Judgement | None:
-    """What its difference was judged to be, if it was."""
+    """The judgement of the row's difference, if it has one."""
     return None if row.difference is None else row.difference.judgement
 
 
 def describe_cell(row: CellRow) -> dict[str, Any]:
-    """The columns of a row that are a cell's own."""
+    """The columns of a row that belong to its cell."""
     return {name: row[name] for name in CellRow.__struct_fields__}

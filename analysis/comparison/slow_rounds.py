@@ -1,11 +1,11 @@
-"""Why a round was slow: what was counted beside it, against the other rounds of its cell."""
+"""Why a round was slow: the counters of the round against those of the other rounds."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Hashable, Mapping
 
-#: Seconds that a round may have lost, by the counter that says so.
+#: Counters of lost seconds, with the words that explain them.
 _LOST = {
     "steal_s": "taken by the hypervisor",
     "quota_throttled_s": "halted by the CPU quota",
@@ -14,9 +14,9 @@ _LOST = {
     "system_s": "more in the kernel",
     "run_delay_s": "waiting for a processor",
 }
-#: Less than this share of the round explains nothing.
+#: Lost seconds below this share of the round explain nothing.
 _LEAST_SHARE = 0.05
-#: Counts: in words, and from how many more on, and how many times as many, they are named.
+#: Counters of events: the words, and the least excess and the least ratio to be named.
 _COUNTED = {
     "major_page_faults": ("page faults that read from disk", 10, 2.0),
     "minor_page_faults": ("page faults", 10_000, 1.5),
@@ -27,9 +27,9 @@ _COUNTED = {
 
 
 def explain_slow_round(name: Hashable, counters: Mapping[Hashable, Mapping[str, float]]) -> str:
-    """What round ``name`` had more of than its cell's other rounds do as a rule; "" for nothing.
+    """What round ``name`` had more of than the median of its cell's other rounds; "" for nothing.
 
-    ``counters`` has for each round the sums over its timed iterations, and their ``total_s``.
+    ``counters`` has for each round the sums over its timed iterations, including ``total_s``.
     """
     mine = counters.get(name, {})
     others = [each for key, each in counters.items() if key != name]

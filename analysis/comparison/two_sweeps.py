@@ -1,4 +1,4 @@
-"""Two sweeps against each other, cell by cell: ``python -m analysis compare OLD NEW``."""
+"""Compares two sweeps cell by cell: ``python -m analysis compare OLD NEW``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from sd_bench.verdicts.rounds import RoundKey
 
 Value = TypeVar("Value")
 
-#: The outcomes of cells that have no partner to be compared with.
+#: The outcomes of cells without a partner to compare with.
 _NOT_COMPARED = ("missing", "new", "ambiguous", "failed before", "failed")
 
 
@@ -34,9 +34,9 @@ def compare_sweeps(
 ) -> pd.DataFrame:
     """One row per cell of either sweep; both are tables of `summarise`.
 
-    Cells are the same if all their choices are. The columns are those of `TwoSweepsRow`;
-    ``baseline_s`` and ``cell_s`` are OLD's and NEW's seconds of the estimate that the speed-up is
-    of. Judged as one table.
+    Cells match if all their choices are equal. The columns are those of `TwoSweepsRow`;
+    ``baseline_s`` and ``cell_s`` are the seconds of OLD and NEW from which the speed-up is
+    estimated. All cells are judged as one family.
     """
     compared_by = _known_axes(old, new)
     sides = [_by_choices(old, compared_by), _by_choices(new, compared_by)]
@@ -51,7 +51,7 @@ def compare_sweeps(
 
 
 def compare_scales(old: pd.DataFrame, new: pd.DataFrame) -> str:
-    """One line on how to make two differently scaled sweeps comparable; else empty."""
+    """One line on how to make differently scaled sweeps comparable; empty if the scale is equal."""
     before, after = ({scale for each in side["scales"] for scale in each} for side in (old, new))
     if len(before) != 1 or len(after) != 1 or before == after:
         return ""
@@ -63,17 +63,19 @@ def compare_scales(old: pd.DataFrame, new: pd.DataFrame) -> str:
 
 
 def explain_no_comparison(compared: pd.DataFrame) -> str:
-    """One line on why no cell has a partner; empty if one has."""
+    """One line on why no cell could be compared; empty if at least one could."""
     if not compared["outcome"].isin(_NOT_COMPARED).all():
         return ""
     counts = Counter(compared["outcome"]).most_common()
-    said = ", ".join(f"{count} {outcome}" for outcome, count in counts)
+    summary = ", ".join(f"{count} {outcome}" for outcome, count in counts)
     notes = [note for note in compared["note"] if note]
-    return f"no cell could be compared ({said}): {notes[0] if notes else _nothing_shared(compared)}"
+    return (
+        f"no cell could be compared ({summary}): {notes[0] if notes else _nothing_shared(compared)}"
+    )
 
 
 def _nothing_shared(compared: pd.DataFrame) -> str:
-    """On which axes OLD and NEW have no value in common."""
+    """The axes on which OLD and NEW have no value in common."""
     sides = {"OLD": "missing", "NEW": "new"}
     cells = {side: compared[compared["outcome"] == outcome] for side, outcome in sides.items()}
     apart = []
@@ -86,7 +88,7 @@ def _nothing_shared(compared: pd.DataFrame) -> str:
 
 
 def _known_axes(old: pd.DataFrame, new: pd.DataFrame) -> list[str]:
-    """The axes to tell cells apart by; the records of one sweep may be older than some of them."""
+    """The axes that match cells: some may be missing in the older records of one sweep."""
     unknown = {
         axis
         for axis in ("upcast", *(axis for axis in PICTURE_AXES if axis != "negative_prompt"))
@@ -106,7 +108,7 @@ def _by_choices(cells: pd.DataFrame, axes: list[str]) -> dict[tuple[Any, ...], l
 def _row(
     old: list[CellRow], new: list[CellRow], margin: float, difference: dict[str, Any]
 ) -> TwoSweepsRow:
-    """A row with the columns of its ``difference``."""
+    """The row of one cell, with the columns of its ``difference``."""
     before, after, first = _measured(old), _measured(new), (old or new)[0]
     choices: dict[str, Any] = {axis: first[axis] for axis in AXES}
     dtypes = dict.fromkeys(r.attention_dtype for r in (*old, *new) if r.attention_dtype)
@@ -149,7 +151,7 @@ def _sides(old: list[CellRow], new: list[CellRow]) -> Sides:
 
 
 def _unpaired(of_rounds: Mapping[RoundKey, Value]) -> dict[RoundKey, Value]:
-    """NEW's rounds, under names that do not occur in OLD."""
+    """NEW's rounds under keys that do not occur in OLD."""
     return {(f"new {sweep}", number): each for (sweep, number), each in of_rounds.items()}
 
 
@@ -158,17 +160,17 @@ def _proof(measured: list[CellRow]) -> str:
 
 
 def _say_proof(measured: list[CellRow]) -> str:
-    said = {say_proof(str(c.kernel_proof), str(c.proof_detail)) for c in measured}
-    return ", ".join(sorted(said))
+    proofs = {say_proof(str(c.kernel_proof), str(c.proof_detail)) for c in measured}
+    return ", ".join(sorted(proofs))
 
 
 def _measured(cells: list[CellRow]) -> list[CellRow]:
-    """Those with times. A round that crashed may have no environment, and is a separate cell."""
+    """The cells with times. A crashed round may have no environment and so be a separate cell."""
     return [cell for cell in cells if cell.status == "ok"]
 
 
 def _without_partner(old: list[CellRow], new: list[CellRow]) -> str:
-    """Why a cell cannot be compared; empty if it can."""
+    """The outcome of a cell that cannot be compared; empty if it can."""
     if not new:
         return "missing"
     if not old:
@@ -189,12 +191,12 @@ def _notes(old: list[CellRow], new: list[CellRow]) -> Iterable[str]:
 
 
 def _several(side: str, measured: list[CellRow]) -> str:
-    """Where a side has measured a cell more than once, and what to do."""
+    """A note if a side measured a cell more than once: where, and what to do."""
     if len(measured) < 2:
         return ""
     envs = Counter(cell.env for cell in measured)
     places = (
-        f"{cell.env}{_told_apart(cell) if envs[cell.env] > 1 else ''} ({join_sweeps(cell.sweeps)})"
+        f"{cell.env}{_hash_suffix(cell) if envs[cell.env] > 1 else ''} ({join_sweeps(cell.sweeps)})"
         for cell in measured
     )
     return (
@@ -203,7 +205,7 @@ def _several(side: str, measured: list[CellRow]) -> str:
     )
 
 
-def _told_apart(cell: CellRow) -> str:
+def _hash_suffix(cell: CellRow) -> str:
     return f" #{str(cell.cell_hash)[:7]}"
 
 

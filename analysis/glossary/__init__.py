@@ -1,7 +1,7 @@
-"""What every column and every heading of the tables means, with its unit and its formula.
+"""The meaning of every column and heading of the tables, with unit and formula.
 
-`docs/glossary.md` is made of it (`python -m benchmarks.docs_pages`), and a test holds every table
-that the analysis writes against it. May import nothing of this project.
+`docs/glossary.md` is made from it (`python -m benchmarks.docs_pages`), and a test checks that it
+covers every table that the analysis writes. May import nothing of this project.
 """
 
 from analysis.glossary.columns import COLUMNS, GROUPS

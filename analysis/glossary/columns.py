@@ -1,4 +1,4 @@
-"""The columns of the CSV files, by their names."""
+"""The meanings of the columns of the CSV files, by column name."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ def _of_stages() -> Iterator[tuple[str, Meaning]]:
             yield f"{stage}_{what}", meaning
 
 
-#: By what they are about, in the order of the glossary.
+#: Groups of columns by subject, in the order of the glossary.
 GROUPS: dict[str, dict[str, Meaning]] = {
     "Place": _PLACE,
     "Choices": _CHOICES,

@@ -1,4 +1,4 @@
-"""The headings of the tables for readers, by their words."""
+"""The meanings of the headings of the tables for readers, by heading."""
 
 from __future__ import annotations
 

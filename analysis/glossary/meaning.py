@@ -1,4 +1,4 @@
-"""What one column or heading says."""
+"""The types of an entry in the glossary: a column, a heading."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 
 class Meaning(NamedTuple):
-    """``text`` says what a column holds, ``unit`` in what, ``formula`` how it is computed.
+    """``text`` says what a column holds, ``unit`` in which unit, ``formula`` how it is computed.
 
-    Without a unit it is text, a count or a plain ratio; without a formula it is as measured or as
+    Without a unit it is text, a count or a plain ratio; without a formula it was measured or
     chosen. Names in a formula are other columns, or fields of the record.
     """
 
@@ -18,7 +18,7 @@ class Meaning(NamedTuple):
 
 
 class Heading(NamedTuple):
-    """``text`` is the meaning of a heading, ``columns`` the CSV columns with the full values."""
+    """``text`` is the meaning of a heading; ``columns`` are the CSV columns with full values."""
 
     text: str
     columns: tuple[str, ...] = ()

@@ -2,10 +2,11 @@
 
 E-Divisive is Matteson and James (2014), "A nonparametric approach for multiple change point
 analysis of multivariate data", Journal of the American Statistical Association 109, with its usual
-exponent of 1. A split is significant by exchanging the values of its segment. All series are one
-family: the smallest p-value among them is held against the smallest under the same exchanges (the
-minP method of Westfall and Young 1993, "Resampling-based multiple testing"), which keeps what the
-series of a sweep have in common. The seed is fixed: equal series have equal answers.
+exponent of 1. The significance of a split comes from permutations of the values of its segment. All
+series are one family: the smallest p-value among them is compared with the smallest under the same
+permutations (the minP method of Westfall and Young 1993, "Resampling-based multiple testing"),
+which keeps the correlation between series of the same sweeps. The seed is fixed, so equal series
+give equal answers.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ from numpy.typing import NDArray
 Numbers = NDArray[np.float64]
 Places = NDArray[np.int64]
 
-#: The chance that any change is reported of a family of series that do not change.
+#: The chance that any change is reported for a family of series without changes.
 ERROR = 0.05
 
-#: A change needs so many values on each side of it: a single one is an outlier.
+#: How many values a change needs on each side: a single one is an outlier.
 FEWEST_BESIDE = 2
 
 _PERMUTATIONS = 1999
 _SEED = 20141101
-_MOST_NUMBERS = 4_000_000  # held at once: 32 MB
+_MOST_NUMBERS = 4_000_000  # in memory at once: 32 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class _Segment:
-    """Values ``begin`` up to ``end`` of a series."""
+    """The values of a series from ``begin`` up to, not including, ``end``."""
 
     begin: int
     end: int
@@ -51,10 +52,10 @@ class _Segment:
 def find_changes(
     series: Sequence[Mapping[int, float]], permutations: int = _PERMUTATIONS
 ) -> list[list[Change]]:
-    """The changes of each series, in order; its values are by the number of their sweep.
+    """The changes of each series, in order; a series maps the number of a sweep to its value.
 
-    Values of one sweep are exchanged together. The segments of a series that has changed are
-    searched further, at the error of the whole family.
+    Values of one sweep are permuted together. The segments of a series with a change are searched
+    further, at the error level of the whole family.
     """
     values = [np.array([each[key] for key in sorted(each)]) for each in series]
     numbers = [np.array(sorted(each), dtype=np.int64) for each in series]
@@ -75,14 +76,14 @@ def find_changes(
 
 
 def find_p(values: Numbers, permutations: int = _PERMUTATIONS) -> float:
-    """The p-value of the best split of one series alone."""
+    """The p-value of the best split of a single series."""
     whole = [_Segment(0, len(values))]
     return float(_best_split(values, _draw_keys(len(values), permutations), whole).chances[0])
 
 
 @cache
 def _draw_keys(count: int, permutations: int) -> Numbers:
-    """Random keys by exchange and sweep; those of the first are in order: the series as it is."""
+    """Random sort keys ``[permutation, sweep]``; the first row keeps the series as it is."""
     keys = np.random.default_rng(_SEED).random((permutations + 1, count))
     keys[0] = np.arange(count)
     keys.flags.writeable = False
@@ -98,8 +99,8 @@ def _segments(changes: Sequence[Change], length: int) -> list[_Segment]:
 class _Split:
     """The best split of a series: before the value ``place``.
 
-    ``chances`` has for each exchange how rarely another has a split as good; the first is the
-    p-value.
+    ``chances`` has for each permutation the share of permutations with a split at least as good;
+    the first is the p-value.
     """
 
     place: int
@@ -119,22 +120,22 @@ def _best_split(values: Numbers, keys: Numbers, segments: Sequence[_Segment]) ->
 
 
 def _chances(gains: Numbers) -> Numbers:
-    """For each gain the share of all that are at least as large."""
-    rounded = np.round(gains, 9)  # equal exchanges may differ by the order of their sums
+    """For each gain the share of all gains that are at least as large."""
+    rounded = np.round(gains, 9)  # equal permutations may differ by rounding
     return 1 - np.searchsorted(np.sort(rounded), rounded, side="left") / len(gains)
 
 
 def _adjust(chances: Numbers) -> Numbers:
-    """The adjusted p-value of each series, from the chances ``[series, exchange]``."""
+    """The adjusted p-value of each series, from the chances ``[series, permutation]``."""
     smallest = chances.min(axis=0)
     return (smallest[None, :] <= chances[:, :1] + 1e-12).mean(axis=1)
 
 
 def _measure(values: Numbers, orders: Places) -> tuple[Numbers, int]:
-    """The largest divergence in each of the orders, and the place of the first one's split.
+    """The largest divergence in each of the orders, and where the first order is split.
 
-    Divergence is in multiples of the mean distance between two values of the segment, so that
-    series of any size can stand beside each other; minus infinity where nothing can be split.
+    Divergence is a multiple of the mean distance between two values of the segment, so that series
+    of any size are comparable; it is minus infinity if nothing can be split.
     """
     n = len(values)
     distances = np.abs(values[:, None] - values[None, :])
@@ -153,7 +154,7 @@ def _measure(values: Numbers, orders: Places) -> tuple[Numbers, int]:
 
 @cache
 def _candidates(n: int) -> tuple[Places, Places]:
-    """Every split of the first so many values of ``n``: where it is, and how many they are."""
+    """Every split of the first values of ``n``: where it is, and how many values there are."""
     pairs = [
         (split, end)
         for end in range(2 * FEWEST_BESIDE, n + 1)
@@ -164,9 +165,9 @@ def _candidates(n: int) -> tuple[Places, Places]:
 
 
 def _divergences(sums: Numbers, splits: Places, ends: Places) -> Numbers:
-    """Matteson and James' equation 5 for each split, from sums of distances ``[order, i, j]``.
+    """Equation 5 of Matteson and James for each split, from sums of distances ``[order, i, j]``.
 
-    ``sums[:, i, j]`` is over the first ``i + 1`` by the first ``j + 1`` values.
+    ``sums[:, i, j]`` is the sum over the first ``i + 1`` by the first ``j + 1`` values.
     """
     left, right = splits, ends - splits
     within_left = sums[:, splits - 1, splits - 1]

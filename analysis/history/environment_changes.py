@@ -1,4 +1,4 @@
-"""What of an environment changed from one sweep to the next, in words."""
+"""What changed in an environment from one sweep to the next, in words."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any, NamedTuple
 
 from sd_bench.verdicts.axes import to_one_line
 
-#: Facts that no time depends on, that change all the time, or that follow from others.
+#: Facts that cannot affect a time, that always change, or that follow from others.
 _LEFT_OUT = (
     "fingerprint", "host", "interpreter", "project", "visible_devices", "device_instance",
     "packages.torch", "worker",
 )  # fmt: skip
 
-#: Of the host, the one fact that a time may depend on.
+#: The only fact about the host that can affect a time.
 _OF_HOST = ("kernel",)
 
-#: What facts are called whose names say little.
+#: Clearer names for some facts.
 _WORDS = {
     "source_hash": "sd_bench's measured code",
     "torch_build": "torch's build",
@@ -32,10 +32,10 @@ _WORDS = {
     "host.kernel": "kernel",
 }
 
-#: Groups whose members are known by their own names, such as numpy or OMP_NUM_THREADS.
+#: Groups whose members are named without the group, such as numpy or OMP_NUM_THREADS.
 _OWN_NAMES = ("packages", "variables", "python_switches", "processor", "scheduling", "settings")
 
-#: Facts whose values say nothing to a reader.
+#: Facts whose values mean nothing to a reader.
 _HASHES = ("source_hash", "machine.identity")
 
 _LONGEST = 40
@@ -44,7 +44,7 @@ Environment = Mapping[str, Any]
 
 
 class FactChange(NamedTuple):
-    """A fact and what it was and became, both empty where they would say nothing to a reader."""
+    """A fact with its old and new value, both empty if they would mean nothing to a reader."""
 
     name: str
     old: str
@@ -62,17 +62,17 @@ class FactChange(NamedTuple):
 
 
 def list_changes(before: Environment, after: Environment) -> list[FactChange]:
-    """Each fact that changed; torch first, what is part of it left out.
+    """Each fact that changed; torch comes first, and facts that are part of it are left out.
 
-    A fact that either environment does not hold does not count as changed, unless it belongs to a
-    list of what is there (packages, variables).
+    A fact that is missing in either environment does not count as changed, unless it belongs to a
+    list of what is present (packages, variables).
     """
     old, new = dict(_flatten(before)), dict(_flatten(after))
     changed = [name for name in {**old, **new} if _has_changed(name, old, new)]
     if "torch" in changed:
         changed = [name for name in changed if name not in ("torch_build", "cuda", "cudnn")]
         changed.sort(key=lambda name: name != "torch")
-    return [_say(name, old.get(name), new.get(name)) for name in changed]
+    return [_describe(name, old.get(name), new.get(name)) for name in changed]
 
 
 def _has_changed(name: str, old: Environment, new: Environment) -> bool:
@@ -95,7 +95,7 @@ def _flatten(environment: Environment) -> Iterator[tuple[str, Any]]:
                 yield full, fact
 
 
-def _say(name: str, old: Any, new: Any) -> FactChange:
+def _describe(name: str, old: Any, new: Any) -> FactChange:
     group, _, inner = name.partition(".")
     word = _WORDS.get(name) or (inner if group in _OWN_NAMES else name.replace(".", " "))
     if name in _HASHES:
@@ -108,7 +108,7 @@ def _text(value: Any) -> str:
 
 
 def _differing(old: str, new: str) -> tuple[str, str]:
-    """Both values; of texts of many lines the first lines that differ."""
+    """Both values; for texts of several lines, the first lines that differ."""
     pairs = zip_longest(old.splitlines(), new.splitlines(), fillvalue="")
     first, second = next(((a, b) for a, b in pairs if a != b), ("", ""))
     return _shorten(first), _shorten(second)

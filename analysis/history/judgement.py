@@ -1,4 +1,4 @@
-"""What the histories of all cells say: where each changed, by how much, or what it would show."""
+"""Judges the histories of cells: where each changed and by how much, or what would be found."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sd_bench.statistics.intervals import CONFIDENCE, t_quantile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shift:
-    """A change between two points: ``ratio`` is the seconds from there on over those before.
+    """A change between two points: ``ratio`` is the seconds after it over the seconds before.
 
     ``at`` is the first point of the new level; ``low`` and ``high`` are the 95 % interval of the
     ratio, with sweeps as the unit of replication. ``p`` is adjusted for all cells.
@@ -31,7 +31,7 @@ class Shift:
 
     @property
     def is_slower(self) -> bool:
-        """Whether it takes longer from there on."""
+        """Whether the cell takes longer after the change."""
         return self.ratio > 1
 
 
@@ -39,10 +39,10 @@ class Shift:
 class JudgedHistory:
     """A history with its shifts in order.
 
-    ``spread`` is the standard deviation of logarithms between sweeps of one level, NaN if not
-    known. ``findable`` is the share by which runtime would have to change in the middle of the
-    history to be found with a chance of 80 %; ``None`` if no change could be. ``needed`` is the
-    number of sweeps from which one can.
+    ``spread`` is the standard deviation of log runtimes between sweeps of one level, NaN if
+    unknown. ``findable`` is the share by which the runtime would have to change in the middle of
+    the history to be found with a chance of 80 %; ``None`` if no change could be found. ``needed``
+    is the number of sweeps from which on one can.
     """
 
     history: CellHistory

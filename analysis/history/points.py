@@ -1,4 +1,4 @@
-"""Cells over many sweeps: one point for each sweep, in the order of their dates."""
+"""Cells over many sweeps: one point per sweep, in the order of their dates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sd_bench.statistics.runtime import Runtime, typical_runtime
 from sd_bench.verdicts.axes import AXES, rank
 from sd_bench.verdicts.environments import UNKNOWN
 
-#: How much of a commit's name is shown.
+#: Characters of a commit hash that are shown.
 _SHORT_COMMIT = 7
 
 Environment = Mapping[str, Any]
@@ -32,10 +32,10 @@ class Point:
     """A cell in one sweep.
 
     ``number`` counts the sweeps of all cells by date; ``at`` is when the cell's first round began
-    (UTC). ``commit`` is short, empty if not known; ``dirty`` says that the tree was changed.
+    (UTC). ``commit`` is short, empty if unknown; ``dirty`` says that the checkout had changes.
     ``disturbed`` counts the rounds with a flagged iteration. ``runtime`` has the interval over the
-    rounds of this sweep alone. ``changes`` is what of the environment differs from the point
-    before, the commit left out.
+    rounds of this sweep alone. ``changes`` is what changed in the environment since the point
+    before, except the commit.
     """
 
     number: int
@@ -52,7 +52,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellHistory:
-    """The points of a cell on one machine in order; ``row`` has its choices."""
+    """The points of a cell on one machine, in order; ``row`` has its choices."""
 
     row: Named
     machine: str
@@ -60,11 +60,11 @@ class CellHistory:
 
 
 def gather_histories(rounds: pd.DataFrame, value: str = "runtime") -> list[CellHistory]:
-    """The histories of all cells that were measured in two sweeps at least, in display order.
+    """The histories of all cells that were measured in at least two sweeps, in display order.
 
-    ``rounds`` are those of `load_records`, ``value`` what a round counts as. A cell has one history
-    for each machine. Rounds of one sweep in two environments make two points. Raises AnalysisError
-    if no cell has two points.
+    ``rounds`` come from `load_records`; ``value`` says which of its times a round counts as. A cell
+    has one history per machine. Rounds of one sweep in two environments make two points. Raises
+    AnalysisError if no cell has two points.
     """
     column = VALUES[value]
     usable = [row for row in list_rows(rounds, RoundRow) if _is_usable(row, column)]
@@ -122,12 +122,12 @@ def _begin(rows: Iterable[RoundRow]) -> datetime:
 
 
 def _place(row: RoundRow) -> tuple[str, str]:
-    """What is one sweep: its folder, and the environment where it has several."""
+    """What counts as one sweep: a folder, and an environment if it has several."""
     return str(row.sweep_folder), str(row.fingerprint)
 
 
 def _reader() -> Callable[[RoundRow], Environment]:
-    """A reader of a round's environment that opens one record for each sweep, cell and commit."""
+    """A function that reads a round's environment from one record per sweep, cell and commit."""
     known: dict[tuple[str, ...], Environment] = {}
 
     def read(row: RoundRow) -> Environment:
@@ -149,7 +149,7 @@ def _machine(environment: Environment) -> str:
 
 
 def _name_machines(found: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """The device's name; the begin of the machine's identity where several have the device."""
+    """The device's name, with the start of the machine's identity if several have that device."""
     machines = sorted(set(found))
     devices = [device for device, _ in machines]
     return {

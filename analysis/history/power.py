@@ -1,4 +1,4 @@
-"""What change a history would have shown, found by simulation and by counting exchanges."""
+"""The size of change that a history can show, by simulation and by counting permutations."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _SERIES = 60
 _LARGEST = 64.0
 _STEPS = 9
 
-#: Of more sweeps the shift follows from its fall with the root of their number.
+#: Beyond this many sweeps the shift is extrapolated: it falls with the root of their number.
 _MOST_SIMULATED = 24
 
 
 def fewest_sweeps(num_cells: int) -> int:
-    """With fewer sweeps no exchange of them makes a change of one cell significant.
+    """The fewest sweeps with which a change of one cell can be significant.
 
-    A clear change in the middle is as good in the order that was measured and in those that only
-    exchange sweeps of its two sides, forwards and backwards: no p-value is below their share.
+    A clear change in the middle is equally good in the measured order and in all orders that only
+    permute the sweeps on its two sides, forwards and backwards: no p-value is below their share.
     """
     level = ERROR / num_cells
     return next(n for n in count(4) if 2 / math.comb(n, n // 2) <= level)
@@ -36,8 +36,8 @@ def fewest_sweeps(num_cells: int) -> int:
 def findable_shift(num_sweeps: int, num_cells: int) -> float | None:
     """The change of one cell that is found with a chance of `POWER`, in standard deviations.
 
-    The deviation is that between sweeps in which nothing changed, taken to be normal; the change
-    comes in the middle, and the cells share no noise. ``None`` where nothing can be found.
+    That is the deviation between sweeps in which nothing changed, assumed normal; the change is in
+    the middle, and cells share no noise. ``None`` if no change can be found.
     """
     if num_sweeps < fewest_sweeps(num_cells):
         return None

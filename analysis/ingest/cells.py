@@ -25,7 +25,7 @@ from sd_bench.verdicts.parity import find_latents
 from sd_bench.verdicts.proofs import pool_proofs
 from sd_bench.verdicts.rounds import name_rounds
 
-#: What a round's value may be, by its name on the command line.
+#: The column that is the value of a round, by its name on the command line.
 VALUES = {"runtime": "runtime_s", "median-iteration": "median_iteration_s"}
 
 _CELL_KEY = ("cell_hash", "env", *AXES)
@@ -35,10 +35,10 @@ _OF_PLACE = ("device", "torch", "python", "fingerprint", "peer_versions")
 def summarise(rounds: pd.DataFrame, value: str = "runtime") -> pd.DataFrame:
     """One row per cell and environment, in display order.
 
-    The columns are those of `CellRow`. ``value`` says what a round counts as: its ``runtime``, or
-    its ``median-iteration``. Rounds of the same cell and environment pool, from however many
-    sweeps. A cell without an ``ok`` round keeps its row, with ``status`` and ``reason``. Raises
-    KeyError for an unknown value, AnalysisError if a round does not have it.
+    The columns are those of `CellRow`. ``value`` is the time that a round counts as: its
+    ``runtime`` or its ``median-iteration``. Rounds of the same cell and environment are pooled,
+    from any number of sweeps. A cell without an ``ok`` round keeps its row, with ``status`` and
+    ``reason``. Raises KeyError for an unknown value, AnalysisError if a round does not have it.
     """
     column = VALUES[value]
     if rounds.loc[rounds["status"] == "ok", column].isna().any():
@@ -58,7 +58,7 @@ def summarise(rounds: pd.DataFrame, value: str = "runtime") -> pd.DataFrame:
 
 
 def _cell(rows: list[RoundRow], value: str) -> CellRow:
-    """A cell of its rounds; its ``series`` and efficiency are not known yet."""
+    """The cell of its rounds; its ``series`` and efficiency are set later."""
     column = VALUES[value]
     first, ok = rows[0], [row for row in rows if row.status == "ok"]
     interval = mean_interval([row[column] for row in ok])
@@ -131,9 +131,9 @@ def _cell(rows: list[RoundRow], value: str) -> CellRow:
 
 
 def _reason(rows: list[RoundRow]) -> tuple[str, str]:
-    """Why rounds have no times: each kind once, with how many rounds where only some have it.
+    """Why rounds have no times: each kind of reason once, with the number of rounds.
 
-    The second has every text whole.
+    The second text has all reasons in full.
     """
     reasons = Counter(_sentence(row) for row in rows if row.status != "ok")
     if not reasons:
@@ -146,7 +146,7 @@ def _reason(rows: list[RoundRow]) -> tuple[str, str]:
 
 
 def _counted(reasons: Counter[str], num_rounds: int) -> str:
-    """Each reason with its number of rounds; no number where all rounds have it."""
+    """Each reason with its number of rounds; without a number if all rounds have it."""
     return "; ".join(
         reason if count == num_rounds else f"{count} of {num_rounds} rounds {reason}"
         for reason, count in reasons.items()
@@ -154,12 +154,12 @@ def _counted(reasons: Counter[str], num_rounds: int) -> str:
 
 
 def _sentence(row: RoundRow) -> str:
-    told = row.reason.lower().startswith(row.status)
-    return row.reason if told else f"{row.status}: {row.reason}"
+    has_status = row.reason.lower().startswith(row.status)
+    return row.reason if has_status else f"{row.status}: {row.reason}"
 
 
 def _images_per_s(batch_size: Choice, ok: list[RoundRow]) -> float:
-    """Images a second over all timed iterations."""
+    """Images/s over all timed iterations; NaN if unknown."""
     if isinstance(batch_size, str | None) or not ok:
         return math.nan
     images = batch_size * sum(row.num_iterations for row in ok)
@@ -167,7 +167,7 @@ def _images_per_s(batch_size: Choice, ok: list[RoundRow]) -> float:
 
 
 def _unet_calls_per_s(first: RoundRow, ok: list[RoundRow]) -> float:
-    """UNet calls per second of the denoising stage: PLMS makes one more than it has steps."""
+    """UNet calls per second of denoising; PLMS makes one call more than it has steps."""
     steps, denoise_s = first.steps, mean_known(row.denoise_s for row in ok)
     if isinstance(steps, str | None) or not denoise_s > 0:
         return math.nan
@@ -179,13 +179,13 @@ def _common(values: Iterable[str]) -> str:
 
 
 def _fewest(counts: Iterable[int | None]) -> int | None:
-    """The smallest count, nothing where one is not known or there is none."""
+    """The smallest count; ``None`` if one is unknown or there is none."""
     listed = list(counts)
     return None if None in listed else min((c for c in listed if c is not None), default=None)
 
 
 def _profile(ok: list[RoundRow]) -> dict[str, float] | None:
-    """Seconds by class of kernel, the mean over the rounds that were profiled."""
+    """Mean seconds per class of kernel over the rounds that were profiled."""
     profiles: list[dict[str, float]] = [row.profile for row in ok if row.profile]
     if not profiles:
         return None

@@ -1,6 +1,6 @@
-"""What a cell made of its machine, from the means of its rounds: TFLOP/s, and shares in percent.
+"""How well a cell used its machine, from the means of its rounds: TFLOP/s, and shares in percent.
 
-The work is counted on this project's networks for every implementation; what is not known is NaN.
+For every implementation the work is counted on this project's networks; unknown values are NaN.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from analysis.ingest.rows import CellRow
 
 
 def add_efficiency(cell: CellRow) -> None:
-    """Set what a cell achieved, from its means over rounds.
+    """Set the columns of a cell's efficiency, from its means over rounds.
 
-    That is TFLOP/s of the iteration, of each stage and of the machine's matrix product; and the
-    iteration's share, in percent, of that and of the datasheet's peak.
+    They are TFLOP/s of the iteration, of each stage and of the machine's matrix product; and the
+    iteration's rate in percent of the matrix product's and of the datasheet's peak.
     """
     achieved = _ratio(cell.iteration_flop, cell.median_iteration_s)
     cell.tflop_per_s = achieved / 1e12

@@ -14,7 +14,7 @@ from sd_bench.verdicts.environments import ran_nowhere
 
 
 class _Place(Row, kw_only=True):
-    """As much of a round as an environment needs."""
+    """The columns of a round that an environment needs."""
 
     env: str
     env_number: int
@@ -32,9 +32,9 @@ class _Place(Row, kw_only=True):
 
 
 def list_environments(rounds: pd.DataFrame) -> pd.DataFrame:
-    """One row per environment, in the order given: what it is, how many sweeps, cells and rounds.
+    """One row per environment, in the given order: what it is, and its sweeps, cells and rounds.
 
-    What ran nowhere counts nowhere, unless nothing ran at all.
+    Rounds that did not run in any environment are not counted, unless nothing ran at all.
     """
     members: dict[tuple[int, str], list[_Place]] = defaultdict(list)
     for row in make_rows(rounds, _Place):

@@ -1,7 +1,7 @@
 """What a record measured besides its runtime, as the columns of one round.
 
-Everything is the round's own: means over its timed iterations, medians over their steps. What a
-record does not hold is NaN, never a guess.
+Each value is about the round alone: means over its timed iterations, medians over their steps. A
+value that the record lacks is NaN, never a guess.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ NUMBERS = (
     *("ready_cold_s", "ready_warm_s"),
 )
 
-#: How a flag of an iteration begins that was throttled.
+#: The flag of a throttled iteration begins with this word.
 THROTTLED_WORD = "throttled"
 
-#: What stands between two flags of an iteration.
+#: Separates the flags of an iteration.
 BETWEEN_FLAGS = "; "
 
 STAGES = ("text_encode_s", "denoise_s", "vae_decode_s")
 
-#: Which of a GPU's peaks a precision is held against: autocast computes in fp16.
+#: The peak of a GPU that a precision is compared with; autocast computes in fp16.
 _PEAK_OF = {"autocast": "fp16", "fp16": "fp16", "bf16": "bf16", "fp32": "fp32"}
 
 
 def read_measures(record: Record) -> dict[str, Any]:
-    """The columns of one round that its record knows; `RoundRow` says what holds for the others."""
+    """The columns of a round that its record has; `RoundRow` has the defaults of the others."""
     found: dict[str, Any] = {
         "attention_dtype": attention_dtype(record),
         "warnings": tuple(to_one_line(warning) for warning in record.warnings),
@@ -56,9 +56,9 @@ def read_measures(record: Record) -> dict[str, Any]:
 
 
 def _ready(record: Record) -> dict[str, Any]:
-    """What compiling and converting took, by whether all of it was found made.
+    """Seconds for compiling and converting; "warm" if all of it was found in caches, else "cold".
 
-    Of a compiler it is the first UNet call, which includes the compilation.
+    For a compiler it is the first UNet call, which includes the compilation.
     """
     times, conversion = record.times, record.conversion
     assert times is not None
@@ -91,7 +91,7 @@ def _times(times: Times) -> dict[str, Any]:
 
 
 def _summed(iterations: list[Iteration]) -> dict[str, float]:
-    """What was counted over all timed iterations, and the seconds that they took together."""
+    """The counters summed over all timed iterations, and ``total_s``, their seconds."""
     first, *others = (iteration.counters for iteration in iterations)
     common = [name for name in first if all(name in other for other in others)]
     total_s = math.fsum(iteration.total_s for iteration in iterations)
@@ -100,14 +100,14 @@ def _summed(iterations: list[Iteration]) -> dict[str, float]:
 
 
 def _marks(iterations: list[Iteration]) -> tuple[str, ...]:
-    """One text an iteration, empty where nothing disturbed it; nothing where none is marked."""
+    """One text per iteration, empty if nothing disturbed it; no texts if none was disturbed."""
     if not any(i.flags for i in iterations):
         return ()
     return tuple(BETWEEN_FLAGS.join(to_one_line(flag) for flag in i.flags) for i in iterations)
 
 
 def _memory(record: Record) -> dict[str, Any]:
-    """The device's own peak where there is one, else the process's."""
+    """The peak memory of the device if it was measured, else that of the process."""
     memory = record.memory
     if memory is None:
         return {}
@@ -121,7 +121,7 @@ def _memory(record: Record) -> dict[str, Any]:
 
 
 def _work(record: Record) -> dict[str, Any]:
-    """Counted operations, the energy of an image, the matmul rate, and the device's datasheet."""
+    """Counted operations, energy per image, matmul rate, and the peaks in the datasheet."""
     found: dict[str, Any] = {}
     if (flops := record.flops) is not None:
         found |= {
@@ -171,6 +171,6 @@ def _gpu_idle_percent(record: Record, profile: Profile) -> float:
 
 
 def _mean_known(values: Iterable[float | None]) -> float:
-    """The mean; NaN where any is not known."""
+    """The mean; NaN if any value is unknown."""
     listed = [math.nan if value is None else value for value in values]
     return math.fsum(listed) / len(listed)

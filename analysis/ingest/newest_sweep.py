@@ -1,4 +1,4 @@
-"""Which sweeps are analysed if none is named: the newest, and those that belong to it."""
+"""Finds the sweeps to analyse if none is named: the newest, and those that belong to it."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from sd_bench.verdicts.axes import Choice
 from sd_bench.verdicts.device_names import UNKNOWN
 from sd_bench.verdicts.rounds import Round, read_round
 
-#: How the folders in multirun_outputs are named whose results are kept with the project.
+#: The names of folders in multirun_outputs that are committed with the project begin so.
 KEPT_PREFIX = "results_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundSweep:
-    """A sweep's folder, when its last round began, and what tells which PyTorch it measured.
+    """A sweep's folder, when its last round began, and the versions of PyTorch that it measured.
 
-    ``cells`` are the choices but for ``torch_env``, each with the device.
+    ``cells`` are the choices except ``torch_env``, each with the device.
     """
 
     folder: Path
@@ -34,9 +34,9 @@ class FoundSweep:
 
 @dataclass(frozen=True, slots=True)
 class NewestSweep:
-    """``folders`` are the newest sweep first, then those that differ from it in PyTorch only.
+    """``folders``: the newest sweep, then those that differ from it only in PyTorch.
 
-    ``others`` are all other sweeps, the newest first.
+    ``others``: all other sweeps, the newest first.
     """
 
     folders: tuple[Path, ...]
@@ -44,10 +44,9 @@ class NewestSweep:
 
 
 def find_newest(root: Path) -> NewestSweep | None:
-    """The newest sweep below a folder; ``None`` without a readable record.
+    """The newest sweep below a folder; ``None`` if there is no readable record.
 
-    Committed results, of any machine, are not a sweep of the user's: they count only if there is no
-    other.
+    Committed results are not the user's own sweeps: they count only if there are no others.
     """
     everything = sorted(_find_sweeps(root), key=lambda sweep: sweep.started_at, reverse=True)
     own = [sweep for sweep in everything if not _is_kept(sweep.folder.relative_to(root))]
@@ -66,7 +65,7 @@ def _is_kept(folder: Path) -> bool:
 
 
 def _take_together(newest_first: Sequence[FoundSweep]) -> list[FoundSweep]:
-    """The newest, and those just before it that measured the same cells with another PyTorch."""
+    """The newest, and those right before it that measured the same cells with another PyTorch."""
     newest, *older = newest_first
     seen = set(newest.torches)
 
@@ -80,7 +79,7 @@ def _take_together(newest_first: Sequence[FoundSweep]) -> list[FoundSweep]:
 
 
 def _find_sweeps(root: Path) -> Iterable[FoundSweep]:
-    """Every sweep below the folder, from one record of each cell: that of its last round."""
+    """Every sweep below the folder, read from the last round of each cell."""
     last: dict[Path, list[Path]] = defaultdict(list)
     real_root = Path(os.path.realpath(root))
     for path in find_records(real_root):

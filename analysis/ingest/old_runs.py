@@ -1,8 +1,8 @@
 """Runs of the published scripts: the text files of ``--time_file`` and the published CSVs.
 
-They hold runtimes and nothing else, so file and folder names say what they are, and whatever no
-name says stays unknown: no environment, no kernel proof, no output. Nothing says which of them ran
-side by side either, so their rounds are never paired.
+They hold only runtimes, so the choices come from file and folder names, and everything else stays
+unknown: no environment, no kernel proof, no output. Nothing shows which of them ran side by side
+either, so their rounds are never paired.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sd_bench.records.old_names import name_published, rename_setting
 from sd_bench.verdicts.axes import AXES, PUBLISHED_PRESETS
 from sd_bench.verdicts.environments import UNKNOWN
 
-#: Names of presets, the longest first: what follows one is a GPU, of however many words.
+#: Names of presets, the longest first: after a preset comes the GPU, in any number of words.
 _PRESETS = "|".join(sorted((*PUBLISHED_PRESETS, *OLD_PRESETS), key=len, reverse=True))
 _WORK = r"_n_samples_(?P<batch_size>\d+)_n_iter_(?P<n_iter>\d+)_(?P<model_version>sd\w*)"
 _KNOWN = re.compile(rf"(?P<preset>original\w*?_pt2|{_PRESETS})_(?P<gpu>\w+){_WORK}")
@@ -33,10 +33,10 @@ _RUNS_NAME = re.compile(r"(?P<model_version>sd\w*?)_(?P<gpu>[A-Za-z0-9]+)_batch(
 _FORM = "PRESET_GPU_n_samples_N_n_iter_N_MODEL"
 _SUFFIXES = (".txt", ".csv", "")
 
-#: Bytes of a file of runtimes, which is a few kB, and characters that an error shows of one.
+#: Most bytes read of a file of runtimes, usually a few kB, and characters that an error quotes.
 _LARGEST_FILE, _MOST_SHOWN = 2**24, 60
 
-#: Numbers of the choices; the others are text.
+#: The choices that are numbers; the others are text.
 _NUMBERS = ("batch_size", "n_iter")
 
 
@@ -47,14 +47,14 @@ class OldRunsError(ValueError):
 def find_old_runs(folder: Path) -> list[Path]:
     """The files below ``folder`` that may hold runtimes, in a stable order.
 
-    What the analysis itself wrote there is not among them.
+    Files that the analysis itself wrote there are left out.
     """
     found = (path for path in folder.rglob("*") if path.suffix in _SUFFIXES and path.is_file())
     return sorted(path for path in found if not path.name.startswith(".") and not _is_own(path))
 
 
 def _is_own(path: Path) -> bool:
-    """Whether it is a CSV of a table of the analysis, which lies there in other forms too."""
+    """Whether it is a CSV that the analysis wrote: the same table is there in other formats."""
     stem = path.stem.removesuffix("_full")
     forms = (path.with_name(stem + suffix) for suffix in (".md", ".tex", ".html"))
     beside = path.with_name("published_study.md")
@@ -66,11 +66,10 @@ def read_old_runs(
     numbers: Iterator[int] | None = None,
     on_left_out: Callable[[str], None] | None = None,
 ) -> list[RoundRow]:
-    """A round for each runtime, with what is known of it.
+    """One round per runtime, with what is known about it.
 
-    ``numbers`` continues the numbers of the rounds over several files. ``on_left_out`` is called
-    for each row of a CSV that is not understood; without it such a row is an error. Raises
-    OldRunsError.
+    ``numbers`` numbers the rounds across several files. ``on_left_out`` is called for each row of a
+    CSV that is not understood; without it such a row is an error. Raises OldRunsError.
     """
     try:
         text = read_text(path, _LARGEST_FILE)
@@ -99,7 +98,7 @@ def _read_times(path: Path, text: str) -> Iterator[tuple[dict[str, Any], float, 
 
 
 def _named(path: Path) -> dict[str, Any]:
-    """What the file's name says, or its folder's with the file's as the preset."""
+    """The choices in the file's name, or those in its folder's name with the file as preset."""
     for name in (path.stem, path.name):
         if found := _KNOWN.fullmatch(name) or _NAME.fullmatch(name):
             return _with_present_names(found.groupdict())
@@ -127,7 +126,7 @@ def _read_csv(
         raise OldRunsError(f"{path}: not a CSV of runtimes as published")
     for at, line in enumerate(lines):
         if not any(value for value in line.values()):
-            continue  # a last row of separators
+            continue  # an empty last row
         try:
             choices = named | {axis: line[axis].strip() for axis in AXES if line.get(axis)}
             for axis in _NUMBERS:
@@ -138,14 +137,14 @@ def _read_csv(
             yield _with_present_names(choices), seconds, order
         except OldRunsError as error:
             reason = str(error).removeprefix(f"{path}: ")
-            told = f"{path}: row {lines.line_num}: {reason}"
+            message = f"{path}: row {lines.line_num}: {reason}"
             if on_left_out is None:
-                raise OldRunsError(told) from None
-            on_left_out(told)
+                raise OldRunsError(message) from None
+            on_left_out(message)
 
 
 def _delimiter(text: str) -> str:
-    """What separates the columns of the first row: spreadsheets of many countries write ``;``."""
+    """The separator of the first row: in many countries spreadsheets write ``;``."""
     first, *_ = text.splitlines() or [""]
     return max((",", ";", "\t"), key=first.count)
 
@@ -163,7 +162,7 @@ def _whole_number(name: str, text: str) -> int:
 
 def _seconds(path: Path, text: str) -> float:
     try:
-        runtime_s = float(text.replace(",", "."))  # a decimal comma
+        runtime_s = float(text.replace(",", "."))  # may have a decimal comma
     except (AttributeError, ValueError):
         runtime_s = math.nan
     if not 0 < runtime_s < math.inf:

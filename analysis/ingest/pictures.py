@@ -11,7 +11,7 @@ from sd_bench.verdicts.axes import to_one_line
 
 
 class Picture(NamedTuple):
-    """An image file, with the prompt and the seed that it was made from as far as known."""
+    """An image file, with the prompt and seed that it was made from, if known."""
 
     path: str
     prompt: str
@@ -19,7 +19,7 @@ class Picture(NamedTuple):
 
 
 def list_pictures(path: Path, record: Record) -> tuple[Picture, ...]:
-    """The images of the record at ``path``, in the order of its batch; they need not be there."""
+    """The images of the record at ``path``, in batch order; the files may be missing."""
     output = record.output
     if output is None:
         return ()

@@ -1,4 +1,4 @@
-"""Records to one tidy table: one row per round."""
+"""Records to one table: one row per round."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from sd_bench.verdicts.environments import UNKNOWN, Place, label_environments
 from sd_bench.verdicts.proofs import name_proof
 from sd_bench.verdicts.rounds import find_upcasts, read_round
 
-#: The packages whose versions a comparison of implementations has to name.
+#: The packages whose versions a comparison of implementations must name.
 _PEERS = ("diffusers", "transformers", "openvino", "onnxruntime")
 
 
-#: So many records are worth starting processes for, which read so many at once.
+#: From how many records on processes are worth starting, and how many each reads at a time.
 _WORTH_PROCESSES, _AT_ONCE = 20_000, 500
 
 
@@ -53,26 +53,26 @@ def load_records(
 
     ``runtime_s`` is in seconds.
 
-    ``sweep`` is what a sweep is called; ``sweep_folder`` is where it lies, which tells it from
-    another one of the same name.
+    ``sweep`` is the name of a sweep; ``sweep_folder`` is its folder, which distinguishes it from
+    others of the same name.
 
-    A folder without a record may hold runs of the published scripts (`old_runs`). A record that is
-    torn, foreign, of a newer schema, there twice, or that holds a number which nothing can have
-    measured, is left out, and ``on_left_out`` is called with one line that names it.
+    A folder without a record may hold runs of the published scripts (`old_runs`). A record is left
+    out if it is incomplete, foreign, of a newer schema or a duplicate, or contains a number that
+    cannot have been measured; ``on_left_out`` is called with one line that names it.
 
-    ``watch`` is given the files and hands them on as they are read, so that it can say how far it
-    is. With ``processes`` above 1, so many read where there are many records; a program that asks
-    for them begins with ``if __name__ == "__main__":``. Raises AnalysisError if a folder is missing
+    ``watch`` is given the files and yields them as they are read, so that it can show progress.
+    With ``processes`` above 1, that many processes read if there are many records; the program must
+    then be guarded by ``if __name__ == "__main__":``. Raises AnalysisError if a folder is missing
     or holds no record, if no record is usable, or for a file that is not a bundle.
     """
     rows: list[_Given] = []
     seen: dict[_Identity, Path] = {}
-    numbers = count()  # old runs have no rounds of their own
+    numbers = count()  # old runs have no round numbers
     bundles = {unpack(Path(f)): str(f) for f in folders if Path(f).is_file()}
     unpacked = {shown: str(folder) for folder, shown in bundles.items()}
 
     def leave_out(reason: str) -> None:
-        """Of a bundle's records it is the bundle that is named."""
+        """Report the reason with the name of the bundle in place of its temporary folder."""
         for bundle, folder in unpacked.items():
             reason = reason.replace(folder, bundle)
         on_left_out(reason)
@@ -99,14 +99,14 @@ def load_records(
 
 
 class _Given(NamedTuple):
-    """A round, and the place among all folders of the one that it was found below."""
+    """A round, and the position of its folder among all folders given."""
 
     folder: int
     row: RoundRow
 
 
 def _complete(rows: list[_Given]) -> None:
-    """Set what only all rows together tell: a missing ``upcast``, the environment, the machine."""
+    """Set what depends on all rows together: a missing ``upcast``, environment and machine."""
     upcasts = find_upcasts((row.cell_hash, row.upcast) for _, row in rows)
     in_order = [row for _, row in sorted(rows, key=lambda each: (each[0], each.row.started_at))]
     labels = label_environments(
@@ -120,18 +120,18 @@ def _complete(rows: list[_Given]) -> None:
             row.upcast = upcasts.get(row.cell_hash)
 
 
-#: What tells a round from all others, wherever its record lies.
+#: Identifies a round, wherever its record is.
 _Identity = tuple[str, str, str, int, str, str]
 
-#: What became of a record: it cannot be read, or its identity with its row or why there is none.
+#: The result of reading a record: an error, or its identity with its row or an error.
 _Read = Exception | tuple[_Identity, "RoundRow | Exception"]
 
-#: What says that there is something wrong with a record.
+#: The errors that mean that something is wrong with a record.
 _FAULTS = (ValueError, OverflowError, RecursionError)
 
 
 def _read_all(paths: Sequence[Path], processes: int) -> Generator[_Read, None, None]:
-    """What became of each record, in order."""
+    """The result of reading each record, in order."""
     if processes < 2 or len(paths) < _WORTH_PROCESSES:
         yield from map(_read, paths)
         return
@@ -164,7 +164,7 @@ def _read(path: Path) -> _Read:
 
 
 def _once(path: Path, read: _Read, seen: dict[_Identity, Path]) -> RoundRow:
-    """The row of a record. Raises what is wrong with it, or if its round was ``seen`` already."""
+    """The row of a record. Raises its error, or RecordError if its round was ``seen`` already."""
     if isinstance(read, Exception):
         raise read
     identity, row = read
@@ -177,7 +177,7 @@ def _once(path: Path, read: _Read, seen: dict[_Identity, Path]) -> RoundRow:
 
 
 def _files(folders: list[Path]) -> dict[Path, int]:
-    """The files to read below all folders, each once, in a stable order, with their folder's place.
+    """The files to read below all folders, each once, in a stable order, with the folder's index.
 
     Environments are numbered in the order of the folders.
     """
@@ -237,7 +237,7 @@ def _row(path: Path, record: Record) -> RoundRow:
 
 
 def _shared(value: Any) -> Any:
-    """The one copy of a text that many records hold: they take less room, and compare at once."""
+    """One shared copy of a text that many records contain: it saves memory and time."""
     return sys.intern(value) if type(value) is str else value
 
 
@@ -254,7 +254,7 @@ def _peer_versions(packages: Any) -> str:
 
 
 def _commit(project: Any) -> str:
-    """The begin of the commit's name, and whether the checkout was changed."""
+    """The start of the commit hash, and whether the checkout had changes."""
     known = project if isinstance(project, dict) else {}
     commit = to_one_line(known.get("git_commit") or "")[:10]
     return f"{commit} (changed)" if commit and known.get("dirty") is True else commit or UNKNOWN

@@ -1,6 +1,6 @@
-"""The rows of rounds, cells and environments: what each column of their tables is.
+"""The row types of rounds, cells and environments: a field is a column of the table.
 
-Seconds are floats, sizes are bytes; a number that is not known is NaN.
+Seconds are floats, sizes are bytes; an unknown number is NaN.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sd_bench.verdicts.rounds import RoundKey
 
 
 class Chosen(Row, kw_only=True):
-    """The machine and environment, and the choices: a field for each of `sd_bench`'s axes."""
+    """The machine, the environment and the choices: one field per axis of `sd_bench`."""
 
     machine: str = ""
     env: str = ""
@@ -51,19 +51,19 @@ class Chosen(Row, kw_only=True):
 
 
 class Named(Chosen, kw_only=True):
-    """As much of a row as its name needs; ``attention_dtype`` is what its attention computed in."""
+    """The part of a row that its name needs, with the ``attention_dtype`` that it computed in."""
 
     attention_dtype: str = ""
 
 
 class RoundRow(Chosen, kw_only=True):
-    """A round. What an ``ok`` round measured are means over its timed iterations.
+    """A round. The measurements of an ``ok`` round are means over its timed iterations.
 
-    ``sweep`` is what the sweep is called, ``sweep_folder`` where it lies, which tells it from
-    another of the same name. ``planned`` are the looks planned for it. ``_flop`` are
-    floating-point operations, ``ready_cold_s`` and ``ready_warm_s`` what compiling and converting
-    took, with nothing and with everything kept from earlier. ``iteration_flags`` has one text per
-    iteration, empty where nothing disturbed it, and is empty where nothing disturbed any.
+    ``sweep`` is the name of the sweep, ``sweep_folder`` its folder, which distinguishes it from
+    others of the same name. ``planned`` are the looks planned for it. ``_flop`` are floating-point
+    operations. ``ready_cold_s`` and ``ready_warm_s`` are the times for compiling and converting,
+    with empty and with full caches. ``iteration_flags`` has one text per iteration, empty if
+    nothing disturbed it, and is empty if nothing disturbed any iteration.
     """
 
     path: str
@@ -128,10 +128,10 @@ class CellRow(Chosen, kw_only=True):
     """A cell in one environment: means over its ``ok`` rounds, and what went wrong in the others.
 
     ``mean_s``, ``sd_s`` and the 95 % t interval ``ci_low_s`` to ``ci_high_s`` (NaN with fewer than
-    two rounds) are of what a round counts as (``value``), ``typical_s`` is the geometric mean
-    without disturbed rounds; ``runs`` has each by (sweep's folder, round), ``stage_runs`` the same
-    of each stage. ``images_per_s`` is at the mean, ``unet_calls_per_s`` in the denoising stage.
-    ``drift_rounds`` and ``drift_iterations`` are the change from first to last.
+    two rounds) are over the ``value`` that a round counts as; ``typical_s`` is their geometric mean
+    without disturbed rounds. ``runs`` has each value by (sweep's folder, round), ``stage_runs`` the
+    same for each stage. ``images_per_s`` is at the mean, ``unet_calls_per_s`` in the denoising
+    stage. ``drift_rounds`` and ``drift_iterations`` are the changes from first to last.
     """
 
     status: str
@@ -220,7 +220,7 @@ class CellRow(Chosen, kw_only=True):
 
 
 class EnvironmentRow(Row, kw_only=True):
-    """An environment, and how many sweeps, cells and rounds it has."""
+    """An environment, and its number of sweeps, cells and rounds."""
 
     env: str
     machine: str

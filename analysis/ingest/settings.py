@@ -1,7 +1,7 @@
-"""What the records of an environment say of machine, versions and protocol, for a methods section.
+"""Facts on machine, versions and protocol from an environment's records, for a methods section.
 
-Only what a record holds is a fact, and only what all records of an environment agree on is said
-of it.
+Only what a record contains is a fact, and only what all records of an environment agree on is
+reported.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from analysis.rows import make_rows
 from sd_bench.records import RECORD_GLOB, Record, RecordError, read_record
 from sd_bench.verdicts.axes import to_one_line
 
-#: A fact's values over all records of an environment; ``None`` is that of a record without it.
+#: A fact's values over all records of an environment; ``None`` is the value of a record without it.
 Values = frozenset[Any]
 Settings = Mapping[str, Values]
 
@@ -27,7 +27,7 @@ Settings = Mapping[str, Values]
 def read_settings(rounds: pd.DataFrame) -> dict[str, Settings]:
     """The facts of each environment's measured rounds, by the environment's name.
 
-    Runs of the published scripts have no record and so no facts. Nor has a record that can no
+    Runs of the published scripts have no records, so no facts. Neither do records that can no
     longer be read.
     """
     found: dict[str, dict[str, set[Any]]] = {}
@@ -40,7 +40,7 @@ def read_settings(rounds: pd.DataFrame) -> dict[str, Settings]:
 
 
 def only(settings: Settings, name: str) -> Any:
-    """The value that all records of an environment have; ``None`` if there is no such value."""
+    """The value that all records of an environment share; ``None`` if there is none."""
     values = settings.get(name, frozenset())
     return next(iter(values)) if len(values) == 1 else None
 
@@ -95,7 +95,7 @@ def _inside(data: Any, place: tuple[str, ...]) -> Any:
 
 
 def _plain(value: Any) -> str | int | float | None:
-    """A value that a set can hold; whatever a foreign record has in its place is not known."""
+    """A hashable value; anything else that a foreign record contains counts as unknown."""
     if isinstance(value, str):
         return to_one_line(value) or None
     return value if isinstance(value, int | float) else None

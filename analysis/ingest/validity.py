@@ -1,4 +1,4 @@
-"""Numbers that cannot have been measured: infinite, negative, or zero where something was done."""
+"""Finds numbers that cannot have been measured: infinite, negative, or zero for work done."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Iterator, Sequence
 
 from sd_bench.records import Iteration, Record, RecordError
 
-#: Larger than anything that a record counts or times; beyond it, arithmetic begins to overflow.
+#: Larger than anything that a record counts or times; arithmetic could overflow beyond it.
 _LARGEST = 1e30
 
-#: Choices that are counts: where they are numbers, none can be zero.
+#: Choices that are counts: if they are numbers, they cannot be zero.
 _COUNTS = ("batch_size", "steps", "height", "width", "n_iter")
 
 
 def check_numbers(record: Record) -> None:
-    """Raise RecordError if an ``ok`` record holds a number that nothing can have measured.
+    """Raise RecordError if an ``ok`` record has a number that cannot have been measured.
 
-    It names the first such number. A missing number is not a fault, and neither is a profile of
-    zeros.
+    The error names the first such number. A missing number is not a fault, and neither is a profile
+    of zeros.
     """
     for name, value, least in _numbers(record):
         if not least <= value <= _LARGEST:
@@ -27,12 +27,12 @@ def check_numbers(record: Record) -> None:
 
 _Number = tuple[str, float, float]  # its name, its value, the least that it can be
 
-#: The least that a number can be which is larger than zero, or one that counts something.
+#: The least positive number, and the least count.
 _ABOVE_ZERO, _ONE = math.ulp(0.0), 1.0
 
 
 def _numbers(record: Record) -> Iterator[_Number]:
-    """The numbers that the analysis computes with."""
+    """The numbers of a record that the analysis computes with."""
     if record.times is not None:
         for iteration in record.times.iterations:
             yield from _of_iteration(iteration)
@@ -69,7 +69,7 @@ def _of_iteration(iteration: Iteration) -> Iterator[_Number]:
 
 
 def _worst(values: Sequence[float]) -> float:
-    """What is not finite in sum, else the least: quick, since most of a record are steps."""
+    """The sum if it is not finite, else the least: fast, since records are mostly steps."""
     total = sum(values)
     return min(values) if -_LARGEST < total < _LARGEST else total
 

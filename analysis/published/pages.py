@@ -43,7 +43,7 @@ _SD1_VERSIONS = (
 
 
 def make_published_page() -> Page:
-    """The published tables against both baselines, with what their own data says."""
+    """The published tables against both baselines, with what the study's own data shows."""
     improvements = compute_published_improvements()
     sd2 = improvements[improvements["model_version"] == "sd2"]
     tables = [
@@ -93,7 +93,7 @@ def write_published(folder: Path) -> list[Path]:
 
 
 def make_published_charts() -> dict[str, BarChart]:
-    """The published bar charts by file name without suffix: one per batch size, and sd1's."""
+    """The published bar charts by file name without suffix: one per batch size, and one for sd1."""
     runtimes = read_published_runtimes()
     charts = {}
     for (model, batch_size), cells in runtimes.groupby(["model_version", "batch_size"]):
@@ -188,7 +188,7 @@ def _chart(cells: pd.DataFrame, title: str) -> BarChart:
 
 
 def make_published_run_charts() -> dict[str, RunChart]:
-    """The one per-run plot whose runs are known, under the published file name."""
+    """The one per-run plot whose runs are known, by the file name of the study."""
     runs = read_published_runs()
     means = runs.groupby("preset")["runtime_s"].mean()
     gains = ", ".join(

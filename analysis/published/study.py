@@ -26,9 +26,9 @@ SECONDS_ROUNDING = 0.05
 
 
 class PublishedRow(Row, kw_only=True):
-    """A published runtime, against a ``baseline``; which fields are known depends on the table.
+    """A published runtime and its ``baseline``; which fields are set depends on the table.
 
-    ``printed_percent`` is as the study printed it; sd1's has the other sign.
+    ``printed_percent`` is as the study printed it; for sd1 it has the opposite sign.
     """
 
     model_version: str
@@ -56,7 +56,7 @@ class PublishedRow(Row, kw_only=True):
 
     @property
     def agrees(self) -> bool:
-        """Whether the printed percentage is within what was rounded."""
+        """Whether the printed percentage is possible, given the rounding of the seconds."""
         rounding = 0.5 / 10 ** len(self.printed_percent.partition(".")[2])
         low, high = self.lowest_percent - rounding, self.highest_percent + rounding
         return low <= self.printed_improvement_percent <= high
@@ -65,8 +65,8 @@ class PublishedRow(Row, kw_only=True):
 def read_published_runtimes() -> pd.DataFrame:
     """Every published runtime in seconds: one row per model version, GPU, batch size and preset.
 
-    ``printed_percent`` is the percentage as the study printed it, a text; sd1's has the other
-    sign.
+    ``printed_percent`` is the percentage as the study printed it, a text; for sd1 it has the
+    opposite sign.
     """
     sd2 = _read("sd2_runtimes").rename(
         columns={"improvement_vs_original_percent": "printed_percent"}
@@ -79,7 +79,8 @@ def read_published_runtimes() -> pd.DataFrame:
 def compute_published_improvements() -> pd.DataFrame:
     """Each published runtime against each baseline, in percent, positive is faster.
 
-    ``lowest_percent`` and ``highest_percent`` bound what the unrounded seconds can have given.
+    ``lowest_percent`` and ``highest_percent`` are the bounds for any seconds that round to the
+    printed ones.
     """
     runtimes = read_published_runtimes()
     place = ["model_version", "gpu", "batch_size"]
@@ -100,10 +101,10 @@ def compute_published_improvements() -> pd.DataFrame:
 
 
 def check_printed_percentages() -> pd.DataFrame:
-    """Every percentage that the study printed beside what its seconds give.
+    """Every percentage that the study printed, beside the one computed from its seconds.
 
-    ``agrees`` says whether the printed one lies within what the rounding of the seconds and of
-    the printed percentage allows. All as improvements: sd1's sign is turned.
+    ``agrees`` says whether they agree within the rounding of the seconds and of the printed
+    percentage. All are improvements: the sign for sd1 is reversed.
     """
     key = ["model_version", "gpu", "batch_size", "preset"]
     runtimes = read_published_runtimes()
@@ -112,8 +113,8 @@ def check_printed_percentages() -> pd.DataFrame:
     headline = headline.assign(model_version="sd2", table="headline")
     printed = pd.concat([runtimes.assign(table="runtimes"), headline], ignore_index=True)
     computed = compute_published_improvements()
-    told_against = computed["model_version"].map(_PRINTED_BASELINES)
-    computed = computed[computed["baseline"] == told_against].drop(columns=["runtime_s"])
+    printed_baseline = computed["model_version"].map(_PRINTED_BASELINES)
+    computed = computed[computed["baseline"] == printed_baseline].drop(columns=["runtime_s"])
     merged = printed.drop(columns=["n_iter"]).merge(computed, on=key, how="left")
     rows = list_rows(merged, PublishedRow)
     return merged.assign(
@@ -123,21 +124,21 @@ def check_printed_percentages() -> pd.DataFrame:
 
 
 def find_largest_improvement() -> PublishedRow:
-    """That with the largest improvement over either baseline."""
+    """The row with the largest improvement over either baseline."""
     rows = list_rows(compute_published_improvements(), PublishedRow)
     return max(rows, key=lambda row: row.improvement_percent)
 
 
 def read_published_runs() -> pd.DataFrame:
-    """The 50 runs of sd2 on A100 at batch size 4, read off a plot; ``runtime_s`` in seconds."""
+    """The 50 runs of sd2 on an A100 at batch size 4, read from a plot; ``runtime_s`` in seconds."""
     runs = _read("sd2_A100_batch4_per_run").astype({"run_number": int, "runtime_s": float})
     return runs.assign(series=runs["preset"])
 
 
 def _read(name: str) -> pd.DataFrame:
-    """A published CSV, all columns as text: the printed digits say how far they are rounded.
+    """A published CSV, all columns as text: the printed digits show how they were rounded.
 
-    Its presets bear their present names; the study called one of them just "original".
+    Presets have their present names; the study called one of them just "original".
     """
     source = files("analysis") / "published" / f"{name}.csv"
     with source.open(encoding="utf-8") as stream:

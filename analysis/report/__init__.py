@@ -1,4 +1,4 @@
-"""Documents: the report as HTML and Markdown, and documents whose numbers come from records.
+"""The report as HTML and Markdown, a paper, and documents whose numbers come from records.
 
-May import every room but ``cli``.
+May import every room except ``cli``.
 """

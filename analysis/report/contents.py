@@ -1,4 +1,4 @@
-"""What a report is made of, whatever it is written in."""
+"""What a report contains, in any format."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from analysis.truncation import LONGEST, cut
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportData:
-    """What a report is made of. ``left_out`` has one line a record that could not be read."""
+    """The data of a report. ``left_out`` has one line per record that could not be read."""
 
     deltas: pd.DataFrame
     environments: pd.DataFrame
@@ -29,12 +29,12 @@ class ReportData:
 
     @property
     def peers(self) -> Peers | None:
-        """The implementations, where there are several."""
+        """The implementations, if there are several; else ``None``."""
         return find_peers(self.deltas, margin_of(self.deltas))
 
 
 def list_excluded(data: ReportData) -> list[str]:
-    """What is not among the numbers, and why: records, cells, and rounds of cells."""
+    """What the numbers do not include, and why: records, cells, and rounds of cells."""
     lines = [f"Record left out: {cut(reason, 2 * LONGEST)}" for reason in data.left_out]
     for row in list_rows(data.deltas[data.deltas["reason"] != ""], DeltaRow):
         what = "Rounds" if row.status == "ok" else "Cell"
@@ -46,7 +46,7 @@ def list_excluded(data: ReportData) -> list[str]:
 
 
 def keep_within(lines: Sequence[str], most: int, where: str) -> list[str]:
-    """As many of the lines as have room in ``most`` characters, and how many are not shown."""
+    """As many lines as fit into ``most`` characters, and a line that counts the others."""
     ends = accumulate(len(line) for line in lines)
     shown = [line for line, end in zip(lines, ends, strict=True) if end <= most]
     more = len(lines) - len(shown)
@@ -60,7 +60,7 @@ def list_excluded_within(data: ReportData, most: int) -> list[str]:
 
 
 def name_report(data: ReportData) -> str:
-    """Its title: the models, and the machines that they ran on."""
+    """The title of the report: the models, and the machines that they ran on."""
     return name_machines(data.deltas)
 
 

@@ -1,11 +1,11 @@
-"""Documents whose numbers are not typed by hand: the text between marks is rewritten from the data.
+"""Rewrites the text between marks in documents, so that no number in them is typed by hand.
 
-A mark is ``<!-- analysis: WHAT ... -->``, the end of its part ``<!-- /analysis -->``, each on a
-line of its own. FOLDER and pictures are relative to the document. WHAT is one of
+A mark is ``<!-- analysis: WHAT ... -->`` and the end of its part is ``<!-- /analysis -->``, each on
+a separate line. FOLDER and pictures are relative to the document. WHAT is one of
 
 - ``table summary FOLDER``, ``table delta FOLDER [BASELINE]``: a table of these records;
 - ``peers PART FOLDER``: how implementations compare; PART is ``findings``, one of the tables
-  ``whole``, ``stages``, ``best``, ``chart``, or ``short``, which is what a README needs;
+  ``whole``, ``stages``, ``best``, ``chart``, or ``short``, a short table for a README;
 - ``findings FOLDER [BASELINE]``: the summary in sentences;
 - ``chart NAME FOLDER [BASELINE]``: a chart by its file name, as a picture in ``images/``;
 - ``published table NAME``, ``published notes``, ``published chart NAME``: the published study.
@@ -51,7 +51,7 @@ from analysis.wording.findings import state_findings
 from analysis.wording.peers import describe_sweep, state_peers
 from sd_bench.records import read_text
 
-#: A mark, or the end of a part: all of a line, or of the lines that a mark runs over.
+#: A mark, which may run over several lines, or the end of a part; nothing else is on their lines.
 _MARK = re.compile(
     r"^[ \t]*<!-- (?:analysis: (?P<what>(?:(?!-->|<!--).)*?)|/analysis) -->[ \t]*$",
     re.DOTALL | re.MULTILINE,
@@ -66,7 +66,7 @@ _Load = Callable[[Path], pd.DataFrame]
 
 @dataclass(slots=True)
 class Published:
-    """A rewritten document: its text, and the charts that it shows by path."""
+    """A rewritten document: its text, and its charts by path."""
 
     text: str
     pictures: dict[Path, Chart] = field(default_factory=dict)
@@ -75,9 +75,9 @@ class Published:
 def publish(document: Path, on_left_out: Callable[[str], None] | None = None) -> Published:
     """The document with every marked part rewritten; nothing is written to disk.
 
-    ``on_left_out`` is that of `load_records`. Raises AnalysisError, naming document and mark, for
-    a mark that cannot be followed, that has no end or another mark before it, and if there is
-    none; OSError if the document cannot be read.
+    ``on_left_out`` is as in `load_records`. Raises AnalysisError, naming document and mark, if a
+    mark cannot be followed or has no end, or if there is no mark; OSError if the document cannot be
+    read.
     """
     old = read_text(document, _LARGEST_DOCUMENT)
     published, at = Published(""), 0
@@ -94,7 +94,7 @@ def publish(document: Path, on_left_out: Callable[[str], None] | None = None) ->
 
 
 def _parts(document: Path, text: str) -> list[tuple[re.Match[str], re.Match[str]]]:
-    """Each mark with its end. Raises AnalysisError, naming the line, where they are no pairs."""
+    """Each mark with its end. Raises AnalysisError, naming the line, if they do not pair up."""
     parts: list[tuple[re.Match[str], re.Match[str]]] = []
     mark = None
     for found in _MARK.finditer(text):
@@ -113,10 +113,10 @@ def _parts(document: Path, text: str) -> list[tuple[re.Match[str], re.Match[str]
 def _unpaired(document: Path, mark: re.Match[str]) -> AnalysisError:
     line = mark.string.count("\n", 0, mark.start()) + 1
     if mark["what"] is None:
-        said = f"{_END} without a mark before it: remove it, or write the mark on a line before it"
+        fault = f"{_END} without a mark before it: remove it, or write the mark on a line before it"
     else:
-        said = f"mark {mark['what']!r} has no end: write {_END} on a line after its part"
-    return AnalysisError(f"{document}:{line}: {said}")
+        fault = f"mark {mark['what']!r} has no end: write {_END} on a line after its part"
+    return AnalysisError(f"{document}:{line}: {fault}")
 
 
 def save_pictures(published: Published) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The charts as parts of a page: inline SVG that follows the page's colours, as much as fits."""
+"""The charts of an HTML report: inline SVG in the page's colours, as many as fit."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from markupsafe import Markup
 from analysis.charts.colours import FAINT_INK, GRID, INK, PAPER
 from analysis.charts.kinds.base import Chart
 
-#: Charts beyond this many characters of SVG are named, not shown: the whole file stays below 5 MB.
+#: Charts beyond this many characters of SVG are only named, so that the file stays below 5 MB.
 _MOST_CHARACTERS = 2_500_000
 
 #: Characters of a chart's alternative text.
 _LONGEST_ALT = 2000
 
-#: The charts' colours that follow the reader's light or dark.
+#: The colours that follow the reader's light or dark theme.
 _THEMED = {INK: "--ink", FAINT_INK: "--faint", GRID: "--grid", PAPER: "--paper"}
 
 _GROUP_IDS = re.compile(r'<g id="[^"]*"')
@@ -35,7 +35,7 @@ class Figure:
 
 
 def make_figures(charts: dict[str, Chart], folder: Path) -> tuple[list[Figure], list[str]]:
-    """The charts that fit into the file, from their SVG in ``folder``; the names of the others.
+    """The charts that fit into the file, read from ``folder``, and the names of the others.
 
     Raises OSError.
     """
@@ -54,7 +54,7 @@ def make_figures(charts: dict[str, Chart], folder: Path) -> tuple[list[Figure], 
 
 
 def _short_alt(text: str) -> str:
-    """A chart's alternative text as long as somebody can listen to; the tables have it all."""
+    """A chart's alternative text, cut to a length that one can listen to; tables have the rest."""
     if len(text) <= _LONGEST_ALT:
         return text
     ends = accumulate(len(part) + 1 for part in text.split(" "))
@@ -64,7 +64,7 @@ def _short_alt(text: str) -> str:
 
 
 def inline_svg(text: str, stem: str) -> str:
-    """An SVG file as a part of a page: colours follow the theme, ids stay unique."""
+    """An SVG file as part of a page: colours follow the theme, and ids stay unique."""
     svg = text[text.index("<svg ") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = _GROUP_IDS.sub("<g", svg)

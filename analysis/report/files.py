@@ -1,4 +1,4 @@
-"""The report's files."""
+"""Writes the files of a report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sd_bench.records import write_atomically
 
 
 def write_report(data: ReportData, outline: Outline, folder: Path) -> list[Path]:
-    """Write ``report.html`` and ``report.md``; the charts' SVG files lie in ``folder`` already.
+    """Write ``report.html`` and ``report.md``; ``folder`` already contains the charts' SVG files.
 
     Raises OSError.
     """

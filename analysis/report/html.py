@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs nothing else."""
+"""The report as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LONGEST_EXCLUDED = 60_000
 
 
 def write_html(data: ReportData, outline: Outline, folder: Path) -> str:
-    """The report as one HTML file; the charts' SVG files lie in ``folder`` already."""
+    """The report as one HTML file; ``folder`` already contains the charts' SVG files."""
     environment = Environment(
         loader=PackageLoader("analysis.report"),
         autoescape=True,

@@ -26,9 +26,9 @@ _TITLE_AND_SENTENCE = 100
 
 
 def write_markdown(data: ReportData, outline: Outline) -> str:
-    """Answers, what is shared, differences, how to read them; what was excluded is in a fold.
+    """Answers, shared facts, differences, how to read them; what was excluded is folded.
 
-    The tables have the room that all the rest leaves.
+    The tables get the room that the rest leaves.
     """
     head = [
         f"# {escape_markdown(cut(outline.title))}",
@@ -63,7 +63,7 @@ def _items(texts: Sequence[str], where: str) -> str:
 
 
 def _blocks(page: Page, room: int) -> Iterator[str]:
-    """The tables as Markdown with as many rows as there is room for, the first tables first."""
+    """The tables as Markdown with as many rows as fit, the first tables first."""
     for at, table in enumerate(page.tables):
         heading, rule, *rows = table_to_markdown(table).splitlines()
         title = escape_markdown(table.title)

@@ -1,4 +1,4 @@
-"""The report in its order, every sentence once, and nothing of how it is written."""
+"""The content of a report in order, every sentence once, independent of its format."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ from analysis.wording.reading import (
 from analysis.wording.shared_facts import Fact, list_shared_facts
 from sd_bench.verdicts.answers import IS_BASELINE, Answer
 
-#: The notes that stay with their table: what shares mean.
+#: Notes that stay below their table.
 _BELOW_THEIR_TABLE = (EFFICIENCY_NOTE, ABOVE_NOTE)
 
-#: Answers beyond this are in the tables only.
+#: Most answers that are listed; the tables have the others.
 MOST_ANSWERS = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outline:
-    """What the report says.
+    """The content of a report.
 
-    ``shared`` holds for all cells; ``sections`` are pages of tables with few notes, one for each
-    machine where there are several, and ``differences`` is the page that all else follows from;
-    ``reading`` says what headings and signs mean, ``remarks`` what was special about this sweep.
+    ``shared`` are facts about all cells. ``sections`` are pages of tables with few notes, one per
+    machine if there are several; ``differences`` is the page with the main results. ``reading``
+    explains headings and signs, ``remarks`` what was special about this sweep.
     """
 
     title: str
@@ -69,7 +69,7 @@ class Outline:
 
 
 def make_outline(data: ReportData) -> Outline:
-    """What the report says of the data."""
+    """The outline of a report on the data."""
     pages, answers = _pages(data), _answers(data)
     return Outline(
         title=name_report(data),
@@ -86,21 +86,20 @@ def make_outline(data: ReportData) -> Outline:
 def _answers(data: ReportData) -> list[Answer]:
     """Each sentence once: how implementations compare, then those that claim a difference.
 
-    Where no cell has its own baseline, the answers are those on single axes.
+    If no cell has a baseline, the answers are those on single axes.
     """
     has_own = (data.deltas["method"] != "").any()
     tables = [data.deltas] if has_own else [data.deltas, *data.by_axis.values()]
     found = {a.sentence: a for table in tables for a in answer_rows(table) if a.sentence}
-    told = [] if data.peers is None else state_peers(data.peers)
+    sentences = [] if data.peers is None else state_peers(data.peers)
     return [
-        *(Answer(sentence=sentence, word=IS_BASELINE) for sentence in told),
+        *(Answer(sentence=sentence, word=IS_BASELINE) for sentence in sentences),
         *sorted(found.values(), key=lambda answer: not answer.claims_difference),
     ]
 
 
 def _pages(data: ReportData) -> list[Page]:
-    """Implementations, differences, one axis at a time, every cell, and what else was measured and
-    follows."""
+    """The pages: implementations, differences, single axes, every cell, resources, efficiency."""
     peers = data.peers
     pages = [] if peers is None else [make_peers_page(peers)]
     pages.append(make_delta_page(data.deltas, data.environments))
@@ -113,7 +112,7 @@ def _pages(data: ReportData) -> list[Page]:
 
 
 def _sections(pages: list[Page], environments: pd.DataFrame) -> Iterator[Page]:
-    """The pages with few notes; which environment is which stands once, behind them."""
+    """The pages with few notes; the table of environments comes once, after them."""
     which_is_which = make_environment_table(environments)
     for page in pages:
         tables = [table for table in page.tables if table != which_is_which]
@@ -124,8 +123,9 @@ def _sections(pages: list[Page], environments: pd.DataFrame) -> Iterator[Page]:
 
 
 def _by_machine(sections: Iterable[Page], data: ReportData) -> Iterator[Page]:
-    """The sections, where there are several machines with one for each of them in place of that of
-    all differences: what it is, and its cells against their baselines.
+    """The sections; with several machines, one per machine replaces the page of all differences.
+
+    It has the cells of the machine against their baselines, and its environments.
     """
     machines = list(dict.fromkeys(data.deltas["machine"]))
     for page in sections:
@@ -141,7 +141,7 @@ def _by_machine(sections: Iterable[Page], data: ReportData) -> Iterator[Page]:
 
 
 def _reading(data: ReportData, pages: list[Page]) -> list[Fact]:
-    """What headings, verdicts and signs mean, as far as they occur."""
+    """Explanations of the headings, verdicts and signs that occur."""
     tables = [table for page in pages for table in page.tables]
     deltas = [data.deltas, *data.by_axis.values()]
     signs = [*data.deltas["flags"], *(f for each in deltas for f in each["baseline_flags"])]
@@ -157,7 +157,7 @@ def _reading(data: ReportData, pages: list[Page]) -> list[Fact]:
 
 def _remarks(data: ReportData, pages: list[Page]) -> list[str]:
     """The notes of the pages that are neither about all cells nor in "How to read this"."""
-    said = {
+    covered = {
         *note_common(data.deltas, data.environments),
         *note_scaling(data.deltas),
         *(note_value(deltas) for deltas in data.by_axis.values()),
@@ -169,4 +169,4 @@ def _remarks(data: ReportData, pages: list[Page]) -> list[str]:
         note_runtime(data.deltas),
         *_BELOW_THEIR_TABLE,
     }
-    return [*dict.fromkeys(n for page in pages for n in page.notes if n not in said)]
+    return [*dict.fromkeys(n for page in pages for n in page.notes if n not in covered)]

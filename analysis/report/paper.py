@@ -1,4 +1,4 @@
-"""What a paper needs, in LaTeX: tables, charts as wide as a column, the methods, and a document."""
+"""Files for a paper in LaTeX: tables, charts as wide as a column, the methods, and a document."""
 
 from __future__ import annotations
 
@@ -36,8 +36,10 @@ _DOCUMENT = r"""% All of it on a few pages, to look at: take from it what the pa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaperData:
-    """What a paper is made of: ``pages`` of tables and ``charts`` by file name without suffix, and
-    the sentences of the ``methods``."""
+    """The content of a paper: tables, charts, and the sentences of the ``methods``.
+
+    ``pages`` and ``charts`` are by file name without suffix.
+    """
 
     title: str
     pages: Mapping[str, Page]
@@ -46,10 +48,11 @@ class PaperData:
 
 
 def write_paper(data: PaperData, sizes: Sizes, folder: Path) -> list[Path]:
-    """Write tables (``.tex``), charts (``.pdf``), ``figures.tex``, ``methods.tex``, ``methods.txt``
-    and ``paper.tex``, which shows them all. Raises OSError.
+    """Write the tables, the charts and the methods of a paper, and a document that shows them all.
 
-    ``sizes`` are those of a column, as `charts.kinds.sizes.fit_column` makes them.
+    The files are tables (``.tex``), charts (``.pdf``), ``figures.tex``, ``methods.tex``,
+    ``methods.txt`` and ``paper.tex``. ``sizes`` are the sizes for a column from
+    `charts.kinds.sizes.fit_column`. Raises OSError.
     """
     paths, figures = [], [PREAMBLE]
     for stem, chart in data.charts.items():
@@ -70,7 +73,7 @@ def write_paper(data: PaperData, sizes: Sizes, folder: Path) -> list[Path]:
 
 
 def _float(chart: Chart, stem: str, width_in: float, sizes: Sizes) -> str:
-    """A figure in its natural size: it is as large as it was drawn, and so is its text."""
+    """A figure at its natural size, so that its text has the intended size."""
     in_column = sizes.column_in is None or width_in <= sizes.column_in + _ROUNDING_IN
     kind = "figure" if in_column else "figure*"
     words = (chart.title, chart.subtitle, *chart.caption, chart.origin)

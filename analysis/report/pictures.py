@@ -1,4 +1,4 @@
-"""What cells drew: for each comparison the baseline's picture, the cell's, and their difference."""
+"""Pictures that cells drew: for each comparison the baseline's, the cell's, and the difference."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from analysis.ingest.pictures import Picture
 from analysis.rows import list_rows
 from sd_bench.records import open_regular
 
-#: Comparisons that are shown at most, and characters of all their pictures together.
+#: Most comparisons that are shown, and most characters of all their pictures together.
 _MOST_SHOWN, _MOST_CHARACTERS = 12, 500_000
 
-#: Bytes of a picture: 8192 x 8192 pixels without compression.
+#: Most bytes of a picture file: 8192 x 8192 pixels without compression.
 _LARGEST_PICTURE = 2**28
 
 #: The longer side of a picture in a report, in pixels.
 _SIDE = 256
 
-#: How often a difference may be doubled before it is shown.
+#: How many times a difference may be doubled to make it visible.
 _MOST_DOUBLINGS = 6
 
 _Pixels = NDArray[np.int16]
@@ -36,7 +36,7 @@ _Pixels = NDArray[np.int16]
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A picture of the report: its address as data, and what it is."""
+    """A picture of the report: its data URL and its name."""
 
     source: str
     name: str
@@ -44,7 +44,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The pictures of a comparison, and sentences on how far apart they are."""
+    """The pictures of a comparison, and a sentence on how much they differ."""
 
     prompt: str
     place: str
@@ -54,7 +54,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """The comparisons that have room, how many have not, and whether weights drew only noise."""
+    """The comparisons that fit, how many do not, and whether random weights drew only noise."""
 
     shown: list[Comparison]
     num_more: int
@@ -64,7 +64,7 @@ class Pictures:
 def show_pictures(deltas: pd.DataFrame) -> Pictures:
     """The first picture of round 0 of each cell beside its baseline's.
 
-    A cell whose picture or whose baseline's is not kept or not readable is left out.
+    A cell is left out if its picture or its baseline's was not kept or is not readable.
     """
     rows = list_rows(deltas, DeltaRow)
     by_name = {name_cell(row): row for row in rows}
@@ -112,7 +112,7 @@ def _compare(baseline: DeltaRow, row: DeltaRow) -> Comparison | None:
 
 
 def _read(picture: Picture) -> _Pixels | None:
-    """The pixels [H, W, 3] at most `_SIDE` large; nothing where there is no readable picture."""
+    """The pixels [H, W, 3], at most `_SIDE` on a side; ``None`` if the picture is not readable."""
     try:
         with (
             open_regular(Path(picture.path), _LARGEST_PICTURE) as stream,
@@ -126,7 +126,7 @@ def _read(picture: Picture) -> _Pixels | None:
 
 
 def _amplify(first: _Pixels, other: _Pixels) -> tuple[_Pixels, str]:
-    """Their absolute difference, doubled as long as hardly a pixel saturates; and its name."""
+    """The absolute difference, doubled as long as hardly any pixel saturates, and its name."""
     difference = np.abs(first - other)
     if not difference.any():
         return difference, "no pixel differs"
@@ -138,7 +138,7 @@ def _amplify(first: _Pixels, other: _Pixels) -> tuple[_Pixels, str]:
 
 
 def _encode(pixels: _Pixels) -> str:
-    """Pixels as an address that holds them: WebP, or PNG where Pillow was built without it."""
+    """Pixels as a data URL: WebP, or PNG if Pillow was built without WebP."""
     kind = "webp" if features.check("webp") else "png"
     options: dict[str, Any] = {"quality": 75, "method": 6} if kind == "webp" else {}
     file = io.BytesIO()

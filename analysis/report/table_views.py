@@ -1,4 +1,4 @@
-"""Tables as a page shows them: one cell that names the row, the verdict beside it, then numbers."""
+"""Tables as a page shows them: a cell that names the row, the verdict, then the numbers."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from analysis.tables.columns import DECIDES, VERDICT
 from analysis.tables.page import Page, Table
 from sd_bench.verdicts.answers import IS_BASELINE, NO_BASELINE, NO_CLAIM
 
-#: Rows of all tables together beyond this, or beyond so many characters, are in the CSV only.
+#: Most rows and most characters of all tables together; beyond them, rows are only in the CSV.
 _MOST_ROWS, _MOST_CHARACTERS = 3500, 1_400_000
 
-#: Characters that a cell of a table costs in HTML besides its text.
+#: Characters of HTML markup per cell of a table.
 _CELL_MARKUP = 24
 
 _NUMBER = re.compile(r"[<+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?: ?[%x†‡§~◊▲]+)*")
 
-#: Characters beyond which a text wraps wherever it must.
+#: Texts longer than this may be wrapped.
 _LONG = 24
 
-#: How a verdict's word is coloured; other words stand for something that went wrong.
+#: The class that colours the word of a verdict; other words mean that something went wrong.
 _KINDS = {
     "faster": "faster",
     "slower": "slower",
@@ -37,7 +37,7 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A cell: its text, smaller text below it, and the class that it is shown as."""
+    """A cell: its text, smaller text below it, and its CSS class."""
 
     text: str
     detail: str = ""
@@ -46,7 +46,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A column's name, whether its numbers stand on the right, and whether they sort it."""
+    """A column's name, whether it is aligned right, and whether it is sorted by its numbers."""
 
     text: str
     numeric: bool
@@ -55,7 +55,7 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row by its name; its ``kind`` is ``best`` of the fastest cell, ``baseline`` of one."""
+    """A row by its name; ``kind`` is ``best`` for the fastest cell, ``baseline`` for a baseline."""
 
     name: str
     entries: list[Entry]
@@ -64,7 +64,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class TableView:
-    """A table as it is shown: the first heading is that of the rows' names."""
+    """A table as shown; the first heading is that of the rows' names."""
 
     title: str
     headings: list[Heading]
@@ -72,7 +72,7 @@ class TableView:
 
 
 def view_table(table: Table) -> TableView:
-    """The table with its naming columns as one, and what would decide below the verdict."""
+    """The table with its naming columns joined, and what would decide below the verdict."""
     named = table.num_naming
     shown = [at for at in range(named, len(table.headings)) if table.headings[at] != DECIDES]
     headings = [Heading(table.headings[0] if named == 1 else "cell", False, False)]
@@ -121,15 +121,15 @@ def _classify_row(table: Table, number: int) -> str:
 
 
 def classify(word: str) -> str:
-    """The class that a verdict's word is coloured by; empty without a word."""
+    """The class that colours a verdict's word; empty without a word."""
     return _KINDS.get(word, "failed") if word else ""
 
 
 def sorted_as_number(table: Table, column: int) -> bool:
-    """Whether a column is sorted by its numbers: what is none has to look like none.
+    """Whether a column is sorted by its numbers: its other texts must not begin like numbers.
 
-    So parity is, which has "reference" among its numbers, and a note is not, which may begin with
-    "2 of 6 rounds".
+    So parity is, which has "reference" among its numbers; a note is not, as it may begin with "2 of
+    6 rounds".
     """
     if table.headings[column] in table.numeric:
         return True
@@ -139,7 +139,7 @@ def sorted_as_number(table: Table, column: int) -> bool:
 
 
 def shorten_pages(pages: list[Page]) -> list[Page]:
-    """The pages with as many rows as there is room for, and notes on what is missing."""
+    """The pages with as many rows as fit, and notes on what is missing."""
     rows, room, shortened = _MOST_ROWS, _MOST_CHARACTERS, []
     for page in pages:
         tables, notes = [], list(page.notes)

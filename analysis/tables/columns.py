@@ -1,4 +1,4 @@
-"""The columns of the tables of cells, and what each says of a cell."""
+"""The columns of the tables of cells: their headings and texts."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from sd_bench.statistics.digits import count_digits
 from sd_bench.verdicts.judgement import ROUNDS_FOR_A_VERDICT, Verdict
 from sd_bench.verdicts.proofs import say_proof
 
-#: The headings of the columns of verdicts, and of what would decide.
+#: The headings of the verdict and of what would decide it.
 VERDICT, DECIDES = "verdict", "what would decide"
 
-#: What stands where there is nothing to say.
+#: Shown in a cell that has no value.
 NOTHING = "-"
 
 _GIB = 2**30
@@ -29,7 +29,7 @@ _GIB = 2**30
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A heading, and the text that a row has below it."""
+    """A heading, and the function that gives the text of a row."""
 
     heading: str
     text: Callable[[AnsweredRow], str]
@@ -37,12 +37,12 @@ class Column:
 
 
 def keep_filled(columns: Sequence[Column], rows: Sequence[AnsweredRow]) -> list[Column]:
-    """The columns that say something of at least one row."""
+    """The columns that have a text for at least one row."""
     return [c for c in columns if any(c.text(row) not in ("", NOTHING) for row in rows)]
 
 
 def place_columns(cells: pd.DataFrame) -> list[Column]:
-    """The columns that say which cell it is; what all cells share has no column."""
+    """The columns that identify a cell; what all cells share has no column."""
     shown = [Column("device", lambda row: str(row.machine))] if varies(cells, "machine") else []
     if _has_environments(cells):
         shown.append(Column("environment", name_env_within))
@@ -53,7 +53,7 @@ def place_columns(cells: pd.DataFrame) -> list[Column]:
 
 
 def cell_column(cells: pd.DataFrame) -> Column:
-    """One column that says which cell of a machine it is: ``flash, batch size 4``."""
+    """A single column that identifies a cell of a machine: ``flash, batch size 4``."""
     with_env = _has_environments(cells)
     with_pixels = varies(cells, "height") or varies(cells, "width")
     words = [axis for axis in ("model_version", "steps", "n_iter") if varies(cells, axis)]
@@ -75,7 +75,7 @@ def cell_column(cells: pd.DataFrame) -> Column:
 
 
 def _has_environments(cells: pd.DataFrame) -> bool:
-    """Whether a machine has cells in several environments."""
+    """Whether any machine has cells in several environments."""
     return bool((cells.groupby("machine")["env"].nunique() > 1).any())
 
 
@@ -108,7 +108,7 @@ def measured_columns(cells: pd.DataFrame) -> list[Column]:
 
 
 def resource_columns() -> list[Column]:
-    """Rates, times of the parts of an iteration, memory and energy."""
+    """Rates, times of the stages of an iteration, memory and energy."""
     return [
         Column("images/s", _images_per_s, True),
         Column("sampler step [s]", lambda row: seconds(row.step_s), True),
@@ -122,7 +122,7 @@ def resource_columns() -> list[Column]:
 
 
 def delta_columns(cells: pd.DataFrame) -> list[Column]:
-    """What a cell is worth against its baseline, the verdict first. The rows have answers."""
+    """Each cell against its baseline, the verdict first. The rows must have answers."""
     several = varies(cells, "baseline")
     return [
         Column(VERDICT, lambda row: row.word),
@@ -139,7 +139,7 @@ def delta_columns(cells: pd.DataFrame) -> list[Column]:
 
 
 def what_decides(row: JudgedRow) -> str:
-    """How many rounds would, where nothing is decided."""
+    """How many rounds would decide a comparison; empty if it is settled."""
     verdict = None if row.difference is None else row.difference.verdict
     if not isinstance(verdict, Verdict) or verdict.is_settled:
         return ""
@@ -149,8 +149,8 @@ def what_decides(row: JudgedRow) -> str:
 
 
 def _delta_note(row: AnsweredRow) -> str:
-    told = (row.reason or row.no_delta_reason, row.pairing, row.parity_where)
-    return "; ".join(str(text) for text in told if text)
+    texts = (row.reason or row.no_delta_reason, row.pairing, row.parity_where)
+    return "; ".join(str(text) for text in texts if text)
 
 
 def _rounds(cells: pd.DataFrame) -> list[Column]:
@@ -182,14 +182,14 @@ def _mean(row: AnsweredRow) -> str:
 
 
 def _mean_interval(row: AnsweredRow) -> str:
-    low_s = max(row.ci_low_s, 0.0)  # of few rounds the t interval may reach below
+    low_s = max(row.ci_low_s, 0.0)  # with few rounds the t interval may reach below zero
     if math.isnan(row.ci_low_s):
         return NOTHING
     return seconds_interval(row.mean_s, low_s, row.ci_high_s)
 
 
 def _images_per_s(row: AnsweredRow) -> str:
-    """The rate, with the digits of its mean runtime's interval."""
+    """The rate, with digits that fit the interval of the mean runtime."""
     rate, mean_s, low_s = row.images_per_s, row.mean_s, row.ci_low_s
     if math.isnan(rate) or math.isnan(low_s) or low_s <= 0:
         return seconds(rate)
@@ -208,12 +208,12 @@ def _improvement(row: AnsweredRow) -> str:
 
 
 def _speedup(row: AnsweredRow) -> str:
-    told = factor(row.speedup, row.speedup_low, row.speedup_high)
-    return f"{told} {_distrust(row)}".rstrip()
+    text = factor(row.speedup, row.speedup_low, row.speedup_high)
+    return f"{text} {_distrust(row)}".rstrip()
 
 
 def _distrust(row: AnsweredRow) -> str:
-    """The flags that a reader of a speed-up must see."""
+    """The flags that a reader of the speed-up must see."""
     own = "".join(sign for sign in (UNPROVEN, UNSEEN, NOT_AT_PARITY) if sign in row.flags)
     return f"{own}{row.baseline_flags}"
 
@@ -223,7 +223,7 @@ def _speedup_interval(row: AnsweredRow) -> str:
 
 
 def show_parity(row: AnsweredRow) -> str:
-    """The distance from the baseline's output, or why it is not known."""
+    """The distance from the baseline's output, or why it is unknown."""
     if row.status != "ok":
         return NOTHING
     if math.isnan(row.parity):

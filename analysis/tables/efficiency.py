@@ -1,4 +1,4 @@
-"""The page on efficiency: what each cell made of its machine, beside what that can."""
+"""The page on efficiency: what each cell achieved, beside what its machine can."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from analysis.tables.columns import NOTHING, Column, amount, keep_filled, place_
 from analysis.tables.page import Page, Table
 from analysis.wording.answers import AnsweredRow
 
-#: What a share above 100 % is marked with.
+#: Marks a share above 100 %.
 ABOVE = "▲"
 
 EFFICIENCY_NOTE = (
@@ -38,7 +38,7 @@ def keep_counted(deltas: pd.DataFrame) -> pd.DataFrame:
 def make_efficiency_page(deltas: pd.DataFrame) -> Page:
     """TFLOP/s of each measured cell by stage, and its share of the machine's rate and peak.
 
-    Without a table if no operations were counted.
+    The page has no table if no operations were counted.
     """
     measured = keep_counted(deltas)
     rows = list_rows(measured, AnsweredRow)

@@ -76,7 +76,7 @@ _EFFICIENCY = (
     *("vae_decode_tflop_per_s", "matmul_tflop_per_s", "matmul_percent", "peak_percent"),
     "gpu_idle_percent",
 )
-#: Columns that stand last since they are long, and those that no other file names.
+#: Columns that come last because they are long.
 _LAST = (
     *("reason", "proof_detail", "parity_reason", "no_delta_reason"),
     *("scaled", "sweeps", "disturbed_by", "warnings"),
@@ -89,7 +89,7 @@ _INNER = (
 
 _PLAIN_TYPES = (str, float, int, type(None))
 
-#: Where a formula begins in a spreadsheet; the wide signs are of East Asian keyboards.
+#: Where a formula begins in a spreadsheet; the full-width signs come from East Asian keyboards.
 _FORMULA_BEGIN = re.compile(r"(^\s*|;\s*)(?=[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])")
 
 
@@ -99,8 +99,7 @@ def write_tables(
     by_axis: dict[str, pd.DataFrame],
     folder: Path,
 ) -> list[Path]:
-    """Write summary, delta, resources and efficiency, and one axis at a time where ``by_axis`` says
-    more than the delta; of several implementations how they compare.
+    """Write the pages of `make_pages` as Markdown, LaTeX, HTML and CSV; returns the files.
 
     The CSV files of summary and delta have the columns that people use, ``summary_full.csv`` and
     ``delta_full.csv`` all of them. Raises OSError.
@@ -140,15 +139,19 @@ def write_tables(
 def make_pages(
     deltas: pd.DataFrame, environments: pd.DataFrame, by_axis: dict[str, pd.DataFrame]
 ) -> dict[str, Page]:
-    """The pages of `write_tables` by file name without suffix, those that have a table."""
+    """The pages by file name without suffix; those without a table are left out.
+
+    They are summary, delta, resources and efficiency, one axis at a time if ``by_axis`` has more
+    than delta, and the comparison of implementations if there are several.
+    """
     pages = {
         "summary": make_summary_page(deltas, environments),
         "delta": make_delta_page(deltas, environments),
         "resources": make_resources_page(deltas),
         "efficiency": make_efficiency_page(deltas),
     }
-    said = {str(baseline).partition("=")[0] for baseline in deltas["baseline"]}
-    if not said.issuperset(by_axis):
+    baseline_axes = {str(baseline).partition("=")[0] for baseline in deltas["baseline"]}
+    if not baseline_axes.issuperset(by_axis):
         pages["delta_by_axis"] = make_axes_page(by_axis)
     if (peers := find_peers(deltas, margin_of(deltas))) is not None:
         pages["peers"] = make_peers_page(peers)
@@ -171,9 +174,9 @@ def _write(
 
 
 def to_csv(cells: pd.DataFrame, columns: Iterable[str]) -> str:
-    """The columns as CSV: numbers in full precision, plain text, nothing where nothing is known.
+    """The columns as CSV: numbers in full precision, plain text, empty if unknown.
 
-    Reasons are whole: only what people read elsewhere is cut.
+    Reasons are not cut here.
     """
     whole = cells.assign(reason=cells["full_reason"])
     return pd.DataFrame(
@@ -182,8 +185,8 @@ def to_csv(cells: pd.DataFrame, columns: Iterable[str]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A value as a number or as text that no spreadsheet takes for a formula."""
-    if type(value) is str:  # most are, or are numbers
+    """A value as a number, or as text that no spreadsheet takes for a formula."""
+    if type(value) is str:  # most values are text or numbers
         return harmless(value)
     if value is None or type(value) is float:
         return value
@@ -194,17 +197,17 @@ def _plain(value: Any) -> Any:
     return harmless(value) if isinstance(value, str) else value
 
 
-@lru_cache(maxsize=4096)  # most texts of a column are those of other rows too
+@lru_cache(maxsize=4096)  # most texts of a column occur in several rows
 def harmless(text: str) -> str:
     """Text for a CSV file that no spreadsheet takes for a formula.
 
-    Where ``;`` separates columns a spreadsheet takes what follows it as a separate cell.
+    If ``;`` separates columns, a spreadsheet takes the text after it as a separate cell.
     """
     return _FORMULA_BEGIN.sub(r"\1'", text)
 
 
 def _all_columns(deltas: pd.DataFrame) -> list[str]:
-    """The columns of plain values: those of inner objects say nothing outside of the program."""
+    """All columns with plain values; nested objects mean nothing outside the program."""
     names = [n for n in map(str, deltas.columns) if n not in (*_INNER, *_LAST)]
     return [*(n for n in names if all(map(_is_plain, deltas[n].tolist()))), *_LAST]
 

@@ -1,4 +1,4 @@
-"""What ``history`` prints and writes: a row for each cell and sweep."""
+"""The table that ``history`` prints and writes: one row per cell and sweep."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def make_history_page(judged: Sequence[JudgedHistory]) -> Page:
 
 
 def make_history_csv(judged: Sequence[JudgedHistory]) -> str:
-    """A line for each cell and sweep, with numbers in full precision.
+    """One line per cell and sweep, with numbers in full precision.
 
-    ``change_ratio`` stands at the first sweep of a new level: seconds from there on over those
+    ``change_ratio`` is set at the first sweep of a new level: the seconds from there on over those
     before.
     """
     text = io.StringIO()
@@ -67,7 +67,7 @@ def make_history_csv(judged: Sequence[JudgedHistory]) -> str:
 
 
 def _is_shown(heading: str, rows: Sequence[dict[str, str]]) -> bool:
-    """What is the same everywhere, or empty, has no column."""
+    """Whether a column is shown: not if it is empty or the same everywhere."""
     values = {row[heading] for row in rows}
     if heading in ("cell", "rounds"):
         return len(values) > 1

@@ -1,6 +1,6 @@
 """Tables for a paper: LaTeX with booktabs, a caption and a label, and at most six columns.
 
-A table stands in one column of the text if it fits there, else over both (``table*``). The first
+A table is set in one column of the text if it fits there, else across both (``table*``). The first
 column takes the room that the numbers leave, and wraps.
 """
 
@@ -14,20 +14,20 @@ from analysis.tables.page import Page, Table
 
 MOST_COLUMNS = 6
 
-#: What a column of text has room for, in points; ``\\footnotesize`` is 8 points high, and its
-#: characters are so wide on average.
+#: In points: the width of a text column, the average width of a character in ``\\footnotesize``,
+#: and the space between columns.
 _COLUMN_PT, _CHARACTER_PT, _BETWEEN_PT = 238.0, 4.3, 8.0
-#: The least that the wrapped columns need together to be readable.
+#: The least width of all wrapped columns together, to be readable.
 _LEAST_WRAPPED_PT = 80.0
 
-#: Text of more characters wraps; headings of more are broken in two.
+#: Characters beyond which a text wraps, and beyond which a heading is broken in two.
 _LONGEST_LINE, _LONGEST_HEADING = 16, 9
 
-#: Rows of one float; what is longer goes on in the next.
+#: Rows of one float; a longer table continues in the next.
 _MOST_ROWS = 36
 
-#: Columns in the order in which they are left out of a table that has too many: the CSV files and
-#: the report have them. What none of these names is left out from the right.
+#: Columns in the order in which they are left out of a table that has too many; the CSV files and
+#: the report have them. Columns not listed are left out from the right.
 _LEFT_OUT_FIRST = (
     *("what would decide", "note", "fingerprint", "sweeps", "torch_env", "kernel proof", "parity"),
     *("improvement", "rounds", "warm [s]", "compile or convert, cold [s]", "against"),
@@ -42,8 +42,8 @@ _SIGNS = "†◊‡§~¶?▲"
 def to_latex(page: Page, stem: str) -> str:
     """The tables of the page as floats, labelled ``tab:stem``, ``tab:stem-2``, ...
 
-    What explains the signs in a table stands below it. All other notes, and what was left out, are
-    comments: an author decides which of them the text needs.
+    Explanations of the signs in a table are set below it. All other notes, and what was left out,
+    are comments: the author decides which of them to use.
     """
     blocks = [
         f"% {_comment(page.title)}. Needs \\usepackage{{booktabs,tabularx}}.\n{PREAMBLE}",
@@ -55,7 +55,7 @@ def to_latex(page: Page, stem: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Part:
-    """What one float holds: a narrow table with its caption, and the headings left out."""
+    """The content of one float: a narrow table with its caption, and the headings left out."""
 
     table: Table
     caption: str
@@ -150,7 +150,7 @@ def _widest(table: Table, column: int) -> int:
 
 
 def _fits_a_column(table: Table, wraps: Sequence[bool]) -> bool:
-    """Whether numbers and short words leave room enough for what wraps."""
+    """Whether numbers and short words leave enough room for the columns that wrap."""
     fixed = sum(
         _CHARACTER_PT * max(_widest(table, at), *map(len, _split_heading(heading))) + _BETWEEN_PT
         for at, heading in enumerate(table.headings)
@@ -189,7 +189,7 @@ def _bold(row: Sequence[str]) -> list[str]:
 
 
 def _line(cells: list[str]) -> str:
-    if cells[0].startswith(("[", "*")):  # else an argument of the line break before it
+    if cells[0].startswith(("[", "*")):  # would be an argument of the line break before it
         cells = ["{}" + cells[0], *cells[1:]]
     return " & ".join(cells) + r" \\"
 
@@ -197,10 +197,10 @@ def _line(cells: list[str]) -> str:
 def _foot(table: Table, notes: Sequence[str]) -> Iterator[str]:
     """What the signs in the table mean, and what is bold."""
     text = " ".join(cell for row in table.rows for cell in row)
-    told = [note for note in notes if note[:1] in _SIGNS and note[:1] in text]
-    told += [note for note in notes if note.startswith("Bold: ") and table.bold]
-    if told:
-        yield rf"\par\smallskip\raggedright {to_latex_text(' '.join(told))}"
+    explanations = [note for note in notes if note[:1] in _SIGNS and note[:1] in text]
+    explanations += [note for note in notes if note.startswith("Bold: ") and table.bold]
+    if explanations:
+        yield rf"\par\smallskip\raggedright {to_latex_text(' '.join(explanations))}"
 
 
 def _comment(text: str) -> str:

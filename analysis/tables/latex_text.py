@@ -1,12 +1,12 @@
-"""Text for LaTeX: every character as one that any engine and any font encoding sets."""
+"""Text for LaTeX, with every character in a form that any engine and font encoding can set."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
-#: What a document needs for characters that pdfTeX has no glyph for: the character with an engine
-#: that knows it by its number, else that number in brackets.
+#: The preamble for characters that pdfTeX has no glyph for: other engines set the character by its
+#: number; pdfTeX shows the number in brackets.
 PREAMBLE = (
     r"\DeclareRobustCommand{\anycharacter}[1]"
     r'{\ifdefined\Umathcode\char"#1\relax\else[U+#1]\fi}'
@@ -73,7 +73,7 @@ _SIGNS = {
     },
 }
 
-#: The accents of every font encoding, by the character that combines with the letter before it.
+#: The accents that every font encoding has, by combining character.
 _ACCENTS = {
     "\u0300": r"\`",
     "\u0301": r"\'",
@@ -90,17 +90,17 @@ _ACCENTS = {
     "\u0327": r"\c",
 }
 
-#: Longer words may be broken after so many characters: nothing sticks out of a narrow column.
+#: Words may be broken after this many characters, so that nothing sticks out of a narrow column.
 _LONGEST_WORD, _BREAK_EVERY = 18, 10
 
-#: Short text that is the same in LaTeX: most of a table.
+#: Short text that is the same in LaTeX, as is most of a table.
 _PLAIN = re.compile(r"[A-Za-z0-9.,:;()/=+ ]{0,18}|-")
 
 _QUOTED = re.compile(r'"([^"]*)"')
 
 
 def to_latex_text(text: str) -> str:
-    """One line of text as LaTeX shows it; lines and control characters become spaces.
+    """Text as one line of LaTeX; line breaks and control characters become spaces.
 
     Words may break after an underscore, and inside where they are long. What pdfTeX has no glyph
     for is ``\\anycharacter`` (`PREAMBLE`).
@@ -112,7 +112,7 @@ def to_latex_text(text: str) -> str:
 
 
 def _word(word: str) -> str:
-    """A word that may break after an underscore, and inside of what is long nevertheless."""
+    """A word that may break after an underscore, and anywhere in a part that is still too long."""
     pieces = re.findall(r"[^_]*_|[^_]+", word)
     return "".join(map(_piece, pieces))
 
@@ -120,7 +120,7 @@ def _word(word: str) -> str:
 def _piece(piece: str) -> str:
     shown = [_character(character) for character in piece]
     for at in range(1, len(shown)):
-        if piece[at - 1] == piece[at] == "-":  # else one dash of twice the length
+        if piece[at - 1] == piece[at] == "-":  # else LaTeX joins them into a longer dash
             shown[at] = "{}-"
     if len(piece) <= _LONGEST_WORD:
         return "".join(shown)
@@ -136,6 +136,6 @@ def _character(character: str) -> str:
     letter, *accents = list(unicodedata.normalize("NFD", character))
     if letter.isascii() and len(accents) == 1 and accents[0] in _ACCENTS:
         return f"{_ACCENTS[accents[0]]}{{{letter}}}"
-    if unicodedata.category(character).startswith("C"):  # control, unassigned, half of a pair
+    if unicodedata.category(character).startswith("C"):  # control, unassigned, surrogate
         return ""
     return f"\\anycharacter{{{ord(character):04X}}}"

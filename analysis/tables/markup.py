@@ -8,7 +8,7 @@ import re
 from analysis.tables.page import Page, Table
 
 _MARKDOWN_SIGNS = re.compile(r"[\\|<*`]|\b_|_\b|(?<=])\(|&(?=#?\w+;)|~(?=~)|(?<=~)~")
-#: Headings, quotations, lists and rules begin so.
+#: Characters that begin headings, quotations, lists and rules.
 _MARKDOWN_BEGIN = re.compile(
     r"^(\s*|\s*\d{1,9}(?=[.)]\s))(#(?=#*(?:\s|$))|>|[-+](?=\s|$)|[-=](?=[-=\s]*$)|(?<=\d)[.)](?=\s))"
 )
@@ -66,15 +66,15 @@ def _html_row(table: Table, cells: list[str], tag: str, bold: bool) -> str:
 
 
 def _stressed(cell: str) -> str:
-    """Bold where there is only text."""
+    """Bold, unless the text is empty."""
     return f"**{cell}**" if cell else cell
 
 
 def escape_paragraph(text: str) -> str:
-    """Text at the begin of a line of Markdown, where more signs are markup."""
+    """Text at the beginning of a line of Markdown, where more characters are markup."""
     return _MARKDOWN_BEGIN.sub(r"\1\\\2", escape_markdown(text))
 
 
 def escape_markdown(text: str) -> str:
-    """Text that Markdown shows as it is; an underscore inside a word is not markup."""
+    """Text that Markdown shows unchanged; an underscore inside a word is not markup."""
     return _MARKDOWN_SIGNS.sub(r"\\\g<0>", text)

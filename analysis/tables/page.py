@@ -1,4 +1,4 @@
-"""Tables of text, and the pages that they make up: what every kind of markup writes."""
+"""Tables of text, and pages of tables, which can be written in any markup."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A table for people: everything is text already; ``bold`` names rows by their index.
+    """A table for people: every cell is text; ``bold`` has the indices of bold rows.
 
-    The first ``num_naming`` columns say which row it is, the others what is known of it.
+    The first ``num_naming`` columns identify the row, the others describe it.
     """
 
     title: str
@@ -22,7 +22,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Tables that belong together, with the sentences that stand below them."""
+    """Tables that belong together, and the sentences below them."""
 
     title: str
     tables: list[Table]

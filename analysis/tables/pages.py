@@ -36,10 +36,10 @@ from analysis.wording.notes import (
 )
 from sd_bench.verdicts.further_rounds import say_what_decides
 
-#: The title of the page that has a table for each machine.
+#: The title of the page with one table per machine.
 DIFFERENCES = "Differences from the baseline"
 
-#: Characters of a fingerprint that people need to tell it from another; the CSV has them all.
+#: Characters of a fingerprint that are shown to distinguish it; the CSV has all of it.
 _FINGERPRINT_SHOWN = 16
 
 
@@ -56,7 +56,7 @@ def make_summary_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
 
 @once
 def make_delta_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
-    """A table for each machine: every cell against its baseline cell, verdict and interval."""
+    """One table per machine: every cell against its baseline cell, with verdict and interval."""
     rows = list_rows(deltas, DeltaRow)
     notes = [*note_common(deltas, environments), DELTA_NOTE, *note_verdicts(rows)]
     notes += say_what_decides(row.comparison for row in rows)
@@ -70,9 +70,9 @@ def make_delta_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
 
 @once
 def make_resources_page(deltas: pd.DataFrame) -> Page:
-    """Rates, times of the parts of an iteration, peak memory and energy of the measured cells.
+    """Rates, times of the stages of an iteration, peak memory and energy of measured cells.
 
-    Without a table where nothing was measured, nor where records have none of it.
+    The page has no table if nothing was measured, or if no record has any of these.
     """
     measured = keep_measured(deltas)
     filled = keep_filled(resource_columns(), list_rows(measured, AnsweredRow))
@@ -88,7 +88,7 @@ def make_resources_page(deltas: pd.DataFrame) -> Page:
 
 
 def make_axes_page(by_axis: dict[str, pd.DataFrame]) -> Page:
-    """For each axis that varies, every value against the axis's baseline, all else held equal."""
+    """For each axis that varies, every value against the axis's baseline, with all else equal."""
     tables, notes = [], [DELTA_NOTE]
     for name, deltas in by_axis.items():
         part = _make_axis_page(deltas)
@@ -100,7 +100,7 @@ def make_axes_page(by_axis: dict[str, pd.DataFrame]) -> Page:
 
 @once
 def _make_axis_page(deltas: pd.DataFrame) -> Page:
-    """The values of one axis. Nothing but the page is kept: of large sweeps there are many rows."""
+    """The values of one axis. Only the page is kept in memory: large sweeps have many rows."""
     notes = [note_value(deltas), *note_verdicts(make_rows(deltas, DeltaRow))]
     notes += [*explain(deltas["baseline_flags"]), *note_doubts(deltas)]
     tables = _delta_tables(keep_partners(answer_table(deltas)))
@@ -108,7 +108,7 @@ def _make_axis_page(deltas: pd.DataFrame) -> Page:
 
 
 def make_screen_page(deltas: pd.DataFrame, environments: pd.DataFrame) -> Page:
-    """The tables of summary and delta, with every sentence once."""
+    """The tables of summary and delta, with every note once."""
     summary, delta = make_summary_page(deltas, environments), make_delta_page(deltas, environments)
     every_cell, *which_is_which = summary.tables
     differences = [table for table in delta.tables if table not in which_is_which]
@@ -130,7 +130,7 @@ def _delta_tables(deltas: pd.DataFrame) -> list[Table]:
 
 
 def make_environment_table(environments: pd.DataFrame) -> Table:
-    """Which environment is which: rounds of two environments are never averaged together."""
+    """The table of environments: rounds of different environments are never averaged together."""
     headings = ["environment", "device", "torch_env", "PyTorch", "Python", "commit", "sweeps"]
     rows = [
         [
@@ -151,11 +151,11 @@ def _short_fingerprint(fingerprint: str) -> str:
     return fingerprint if " " in fingerprint else fingerprint[:_FINGERPRINT_SHOWN]
 
 
-def _table(title: str, cells: pd.DataFrame, naming: list[Column], said: list[Column]) -> Table:
-    """A row per cell: which one it is, then the columns ``said`` about it."""
+def _table(title: str, cells: pd.DataFrame, naming: list[Column], described: list[Column]) -> Table:
+    """One row per cell: the columns ``naming`` it, then those ``described``."""
     rows = list_rows(cells, AnsweredRow)
     naming = keep_filled(naming, rows)
-    columns = [*naming, *keep_filled(said, rows)]
+    columns = [*naming, *keep_filled(described, rows)]
     return Table(
         title=title,
         headings=[column.heading for column in columns],
@@ -167,11 +167,11 @@ def _table(title: str, cells: pd.DataFrame, naming: list[Column], said: list[Col
 
 
 def _against(cells: pd.DataFrame) -> str:
-    """The baseline for the title; where there are several, they have a column."""
+    """The baseline for the title; if there are several, they have a column instead."""
     baselines = list(dict.fromkeys(cells["baseline"]))
     return f": against {baselines[0]}" if len(baselines) == 1 and baselines[0] else ""
 
 
 def _several(environments: pd.DataFrame) -> list[Table]:
-    """The table of environments, where there is more than one."""
+    """The table of environments, if there is more than one."""
     return [make_environment_table(environments)] if len(environments) > 1 else []

@@ -1,4 +1,4 @@
-"""Tables of implementations: whole iterations with verdicts, their stages, and the best of each."""
+"""Tables of implementations: whole iterations with verdicts, stages, and the best of each."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ STAGE_NAMES = {
 
 
 def make_peers_page(peers: Peers) -> Page:
-    """The tables of a sweep that holds several implementations, with what they mean."""
+    """The tables of a sweep with several implementations, with notes on what they mean."""
     return Page(
         title="Implementations",
         tables=[make_whole_table(peers), make_stage_table(peers), make_best_table(peers)],
@@ -43,7 +43,7 @@ def make_peers_page(peers: Peers) -> Page:
 
 
 def make_whole_table(peers: Peers) -> Table:
-    """A row per cell: its verdict, its iteration, and what compiling or converting took."""
+    """One row per cell: verdict, iteration time, and time to compile or convert."""
     cells = add_answers(peers.deltas)
     columns = [
         *_verdict_columns(),
@@ -60,26 +60,26 @@ def make_whole_table(peers: Peers) -> Table:
 
 
 def make_short_table(peers: Peers) -> Table:
-    """As `make_whole_table`, with only what a reader in a hurry needs."""
+    """Like `make_whole_table`, with only the most important columns."""
     cells = keep_measured(add_answers(peers.deltas))
     return _table("", cells, [_iteration(), *_verdict_columns(), _against(cells)])
 
 
 def make_stage_table(peers: Peers) -> Table:
-    """A row per measured cell: seconds of each stage, with its verdict; none without stages."""
-    told, stages_of = add_answers(peers.deltas), peers.stages_of
+    """One row per measured cell: seconds of each stage, with its verdict."""
+    answered, stages_of = add_answers(peers.deltas), peers.stages_of
 
-    def say(row: AnsweredRow, stage: str) -> str:
+    def show_stage(row: AnsweredRow, stage: str) -> str:
         return _say_stage(row, stage, stages_of[name_cell(row)].get(stage))
 
     columns = [
         _iteration(),
         *(
-            Column(f"{name} [s]", partial(say, stage=stage), True)
+            Column(f"{name} [s]", partial(show_stage, stage=stage), True)
             for stage, name in STAGE_NAMES.items()
         ),
     ]
-    return _table("By stage", keep_measured(told), columns)
+    return _table("By stage", keep_measured(answered), columns)
 
 
 def make_best_table(peers: Peers) -> Table:
@@ -115,7 +115,7 @@ def _iteration() -> Column:
 
 
 def _against(cells: pd.DataFrame) -> Column:
-    """What a cell is compared with, by its name among those that the table shows."""
+    """The column that names the baseline cell by a name that the table shows."""
     names = {name_cell(row): row.series for row in list_rows(cells, AnsweredRow)}
     return Column(
         "against",
@@ -124,7 +124,7 @@ def _against(cells: pd.DataFrame) -> Column:
 
 
 def _claimed(row: AnsweredRow, text: str) -> str:
-    """Nothing where no claim is allowed."""
+    """The text, or nothing if no claim is allowed."""
     return NOTHING if row.word == NO_CLAIM or row.is_baseline else text
 
 
@@ -147,14 +147,14 @@ def _note(row: AnsweredRow) -> str:
 
 
 def _say_stage(row: AnsweredRow, stage: str, difference: Difference | None) -> str:
-    """``0.45 (1.31x faster)``, ``0.45 (unclear)``; the seconds alone where nothing is claimed."""
-    told = seconds(row[stage])
+    """``0.45 (1.31x faster)``, ``0.45 (unclear)``; only the seconds if nothing is claimed."""
+    text = seconds(row[stage])
     if difference is None or difference.verdict is None or row.word == NO_CLAIM:
-        return told
+        return text
     verdict = difference.verdict.word
     low, high = difference.interval
     if verdict == "faster":
-        return f"{told} ({factor(difference.speedup, low, high)} faster)"
+        return f"{text} ({factor(difference.speedup, low, high)} faster)"
     if verdict == "slower":
-        return f"{told} ({factor(1 / difference.speedup, 1 / high, 1 / low)} slower)"
-    return f"{told} ({verdict})"
+        return f"{text} ({factor(1 / difference.speedup, 1 / high, 1 / low)} slower)"
+    return f"{text} ({verdict})"

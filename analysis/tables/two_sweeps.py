@@ -1,4 +1,4 @@
-"""What ``compare OLD NEW`` prints: a table of the cells, and below it what to know of it."""
+"""What ``compare OLD NEW`` prints: a table of the cells, with notes below it."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _NUMERIC = ("OLD [s]", "NEW [s]", "improvement", "speed-up", "95 % interval")
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """One side of the comparison; ``environments`` as `list_environments` gives them.
+    """One side of the comparison; ``environments`` come from `list_environments`.
 
-    ``value`` is a sentence on what the seconds of a round are.
+    ``value`` is a sentence on what the time of a round means.
     """
 
     name: str
@@ -38,19 +38,19 @@ class Sweep:
 
 
 def make_two_sweeps_page(compared: pd.DataFrame, sweeps: Sequence[Sweep], note: str = "") -> Page:
-    """A summary in one line, and the table of all cells that were compared or could not be.
+    """A one-line summary, and the table of all cells, compared or not.
 
-    ``note`` comes first of the notes.
+    ``note`` is the first of the notes.
     """
     compared = compared.assign(series=name_cells(compared))
     rows = list_rows(compared, TwoSweepsRow)
     counts = Counter(f"{row.outcome} {_distrust(row)}".rstrip() for row in rows)
-    said = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
     in_name = [axis for axis in ("batch_size", "gpu") if varies(compared, axis)]
     cells = [_cells(row, in_name) for row in rows]
     headings = [name for name in cells[0] if any(cell[name] not in ("", NOTHING) for cell in cells)]
     table = Table(
-        title=f"{len(rows)} cells: {said}",
+        title=f"{len(rows)} cells: {outcomes}",
         headings=headings,
         rows=[[cell[heading] for heading in headings] for cell in cells],
         numeric=frozenset(_NUMERIC),
@@ -97,7 +97,7 @@ def _sweep_sentence(sweep: Sweep) -> str:
 
 
 def _cells(row: TwoSweepsRow, in_name: Sequence[str]) -> dict[str, str]:
-    """The texts of a row by their headings; ``in_name`` are the axes that belong to its name."""
+    """The texts of a row by heading; ``in_name`` are the axes that its name includes."""
     low, high = row.speedup_low, row.speedup_high
     places = {"gpu": f"on {row.gpu}", "batch_size": f"batch size {row.batch_size}"}
     return {
@@ -116,13 +116,13 @@ def _cells(row: TwoSweepsRow, in_name: Sequence[str]) -> dict[str, str]:
 
 
 def _distrust(row: TwoSweepsRow) -> str:
-    """The signs of either side that a reader of a speed-up must see."""
+    """The signs of both sides that a reader of the speed-up must see."""
     signs = f"{row.old_marks}{row.new_marks}"
     return "".join(sign for sign in (UNPROVEN, UNSEEN, NOT_AT_PARITY) if sign in signs)
 
 
 def _proof(row: TwoSweepsRow) -> str:
-    """NEW's, and OLD's where it is another."""
+    """The proof of NEW, and that of OLD if it differs."""
     if not row.new_proof or row.old_proof in ("", row.new_proof):
         return row.new_proof_said or "-"
     return f"{row.new_proof_said} (OLD: {row.old_proof})"

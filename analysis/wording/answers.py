@@ -15,21 +15,21 @@ from sd_bench.verdicts.answers import Answer, Compared, Facts, answer_all, put_t
 
 
 class AnsweredRow(DeltaRow, kw_only=True):
-    """A comparison with its ``answer``; ``baseline_series`` is what people call its baseline."""
+    """A comparison with its ``answer``; ``baseline_series`` is the name of its baseline."""
 
     answer: Answer | None = None
     baseline_series: str = ""
 
     @property
     def word(self) -> str:
-        """That of the answer."""
+        """The word of the answer; empty without one."""
         return "" if self.answer is None else self.answer.word
 
 
 def answer_table(deltas: pd.DataFrame) -> pd.DataFrame:
     """The table with the columns of `AnsweredRow`.
 
-    It must be whole: a row's baseline is looked for in it.
+    It must be complete: the baseline of each row is looked up in it.
     """
     rows = make_rows(deltas, AnsweredRow)
     series = {name_cell(row): row.series for row in rows}
@@ -42,7 +42,7 @@ def answer_table(deltas: pd.DataFrame) -> pd.DataFrame:
 
 @once
 def add_answers(deltas: pd.DataFrame) -> pd.DataFrame:
-    """`answer_table`, kept as long as the table lives."""
+    """`answer_table`, cached for as long as the table exists."""
     return answer_table(deltas)
 
 
@@ -50,13 +50,13 @@ def add_answers(deltas: pd.DataFrame) -> pd.DataFrame:
 def answer_rows(deltas: pd.DataFrame) -> list[Answer]:
     """The answer of each row of a table of `compare`, in its order.
 
-    The table must be whole: a row's baseline is looked for in it.
+    The table must be complete: the baseline of each row is looked up in it.
     """
     return answer_all(compare_rows(deltas))
 
 
 def compare_rows(deltas: pd.DataFrame) -> list[Compared]:
-    """The comparison of each row, with what its sentence needs. The table must be whole."""
+    """The comparison of each row, with the facts for its sentence. The table must be complete."""
     return _put_together(list_rows(deltas, DeltaRow))
 
 

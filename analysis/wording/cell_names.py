@@ -1,4 +1,4 @@
-"""What a cell is, in words that say what a number is."""
+"""Names of cells in words, which say what each number means."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from sd_bench.verdicts.attention_dtype import name_attention
 from sd_bench.verdicts.axes import AXES
 from sd_bench.verdicts.names import Chosen, name_optimizations, name_workload
 
-#: Characters of a prompt that all cells share.
+#: Most characters of a prompt that are shown.
 _LONGEST_PROMPT = 60
 
 
 def name_choices(row: Chosen) -> dict[str, str]:
-    """The choices of a cell by axis, as people read them; without those that it lacks."""
-    said = ("upcast", "compile", "torch_env", "allocator", "threads", "weights")
-    named = {axis: f"{axis} {row[axis]}" for axis in said}
+    """The choices of a cell by axis, in words; choices that it lacks are left out."""
+    with_axis_name = ("upcast", "compile", "torch_env", "allocator", "threads", "weights")
+    named = {axis: f"{axis} {row[axis]}" for axis in with_axis_name}
     named |= name_picture(row)
     named |= name_workload(row) | {"batch_size": f"batch size {row['batch_size']}"}
     named["optimizations"] = name_optimizations(row["optimizations"])
@@ -28,7 +28,7 @@ def name_choices(row: Chosen) -> dict[str, str]:
 
 
 def name_picture(row: Chosen) -> dict[str, str]:
-    """The seed and the prompts of a cell as people read them, by axis."""
+    """The seed and the prompts of a cell in words, by axis."""
     numbers = ("seed", "guidance_scale", "eta", "weights_seed")
     words = {axis: f"{axis} {row[axis]}" for axis in numbers}
     for axis in ("prompt", "negative_prompt"):
@@ -37,7 +37,7 @@ def name_picture(row: Chosen) -> dict[str, str]:
 
 
 def describe_workload(row: Chosen, *others: str) -> str:
-    """Model, size and steps of a cell for a title, then the axes ``others``, as far as known."""
+    """Model, size and steps of a cell for a title, then the axes ``others``, if known."""
     words = name_workload(row)
     parts = [words.get("model_version", "model unknown")]
     if {"height", "width"} <= words.keys():
@@ -47,7 +47,7 @@ def describe_workload(row: Chosen, *others: str) -> str:
 
 
 def name_cells(cells: pd.DataFrame) -> list[str]:
-    """Each cell by what tells it from the others, GPU and batch size not counted."""
+    """Each cell by what distinguishes it from the others, except GPU and batch size."""
     quiet = {"gpu", "batch_size", *({"upcast"} - {*find_naming_axes(cells)})}
     axes = [axis for axis in AXES if axis not in quiet]
     axes = [axis for axis in axes if varies(cells, axis)] or ["attention"]

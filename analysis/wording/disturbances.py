@@ -12,12 +12,12 @@ from analysis.formatting import count_rounds
 from analysis.ingest.measures import THROTTLED_WORD
 from analysis.truncation import shorten_kinds
 
-#: Kinds of warnings that are shown; the CSV has all.
+#: Most kinds of warnings that are shown; the CSV has all.
 _MOST_WARNINGS = 8
 
 
 def note_disturbances(measured: pd.DataFrame) -> list[str]:
-    """What disturbed how many iterations and rounds, and which cells drift by how much."""
+    """How many iterations and rounds were disturbed, and which cells drift by how much."""
     notes = [*_mark_notes(measured), *_warning_notes(measured)]
     for column, along in (("drift_rounds", "rounds"), ("drift_iterations", "iterations")):
         drifting = measured[measured[column].notna()]
@@ -31,7 +31,7 @@ def note_disturbances(measured: pd.DataFrame) -> list[str]:
 
 
 def _mark_notes(measured: pd.DataFrame) -> list[str]:
-    """Throttling with all its reasons, then every other flag of iterations by itself."""
+    """Throttling with all its reasons, then every other flag of iterations separately."""
     flags = measured["iteration_flags"]
     iterations = f"of {int(measured['iterations'].sum())} timed iterations"
     notes = []
@@ -65,7 +65,7 @@ def _warning_notes(measured: pd.DataFrame) -> list[str]:
 
 
 def _counted_kinds(of_cells: pd.Series[Any]) -> dict[str, tuple[int, int]]:
-    """By kind of text: how often it occurs, and in how many cells."""
+    """How often each kind of text occurs, and in how many cells."""
     short = shorten_kinds(text for texts in of_cells for text in texts)
     times: Counter[str] = Counter()
     cells: Counter[str] = Counter()

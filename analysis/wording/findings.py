@@ -1,4 +1,4 @@
-"""What the data supports, in sentences: how the verdicts fell, and the answers themselves."""
+"""What the data supports, in sentences: counts of the verdicts, and the answers."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _CELL_KEY = ("env", "cell_hash", *AXES)
 def state_findings(
     deltas: pd.DataFrame, by_axis: dict[str, pd.DataFrame] | None = None
 ) -> list[str]:
-    """How the verdicts fell, the answer of every comparison, and what else the fastest is worth.
+    """Counts of the verdicts, the answer of every comparison, and more on the fastest cells.
 
-    Where the fastest cell of a machine, workload and batch size has no baseline, ``by_axis`` (of
-    `compare_by_axis`, made here if it is left out) says what it is worth on another axis.
+    If the fastest cell of a machine, workload and batch size has no baseline, ``by_axis`` (from
+    `compare_by_axis`, computed here by default) says how it compares on another axis.
     """
     if by_axis is None:
         by_axis = compare_by_axis(deltas, margin_of(deltas))
@@ -38,7 +38,7 @@ def state_findings(
 
 
 def _count(rows: Sequence[DeltaRow], answers: Sequence[Answer]) -> Iterator[str]:
-    """How many comparisons came to what."""
+    """How many comparisons have each verdict."""
     words = [answer.word for row, answer in zip(rows, answers, strict=True) if row.method]
     if words:
         fell = ", ".join(f"{count} {word}" for word, count in Counter(words).most_common())
@@ -47,7 +47,7 @@ def _count(rows: Sequence[DeltaRow], answers: Sequence[Answer]) -> Iterator[str]
 
 
 def _of_the_fastest(deltas: pd.DataFrame, by_axis: dict[str, pd.DataFrame]) -> Iterator[str]:
-    """What the fastest of each place is worth on another axis, where it has no baseline."""
+    """How the fastest cell of each place compares on another axis, if it has no baseline."""
     steps = _steps(by_axis)
     measured = keep_measured(deltas)
     place = ["machine", *WORKLOAD_AXES, "batch_size", "weights"]
@@ -62,7 +62,7 @@ def _of_the_fastest(deltas: pd.DataFrame, by_axis: dict[str, pd.DataFrame]) -> I
 
 
 def _steps(by_axis: dict[str, pd.DataFrame]) -> dict[tuple[Any, ...], list[tuple[str, float]]]:
-    """For each cell the answers on single axes that nothing speaks against, with the speed-up."""
+    """For each cell its answers on single axes that may be claimed, with their speed-ups."""
     steps = defaultdict(list)
     for deltas in by_axis.values():
         for row, answer in zip(list_rows(deltas, DeltaRow), answer_rows(deltas), strict=True):

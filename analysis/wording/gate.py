@@ -1,4 +1,4 @@
-"""What a gate found, in one line."""
+"""The result of a gate in one line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from analysis.comparison.rows import TwoSweepsRow, judgement_of
 from analysis.formatting import interval
 from sd_bench.verdicts.proofs import UNPROVEN
 
-#: Cells that are named; the others are in the table.
+#: Most cells that are named; the table has the others.
 _MOST_NAMED = 3
 
 #: From this ratio on, a longer time is shown as a factor.
@@ -17,18 +17,18 @@ _LEAST_FACTOR = 2
 
 
 def say_failed(gate: Gate) -> str:
-    """How many cells fail, and what they are."""
+    """How many cells fail, and which."""
     meant = " or ".join(str(condition) for condition in gate.conditions)
     return f"{len(gate.failed)} of {gate.num_cells} cells are {meant}: {_names(gate.failed)}"
 
 
 def say_undecided(gate: Gate) -> str:
-    """Which cells may fail, and what would tell."""
+    """Which cells may fail, and how many rounds would decide it."""
     asked = [c for c in gate.conditions if c.word in ("slower", "unclear")]
     meant = " or ".join(str(condition) for condition in asked)
     return (
         f"undecided whether {len(gate.undecided)} of {gate.num_cells} cells are {meant}: "
-        f"{_names(gate.undecided)}{_what_tells(gate)}"
+        f"{_names(gate.undecided)}{_what_decides(gate)}"
     )
 
 
@@ -50,8 +50,8 @@ def _name(row: TwoSweepsRow) -> str:
     return f"{row.series} at batch {row.batch_size} on {row.gpu} ({why})"
 
 
-def _what_tells(gate: Gate) -> str:
-    """How many rounds would, of both sweeps."""
+def _what_decides(gate: Gate) -> str:
+    """How many rounds of both sweeps would decide it; empty if unknown."""
     slowdowns = [c.slowdown for c in gate.conditions if c.word == "slower"]
     needed = [
         judgement.forecast_excess(slowdown).new_sweep_rounds
@@ -60,4 +60,4 @@ def _what_tells(gate: Gate) -> str:
         for slowdown in slowdowns
     ]
     known = [rounds for rounds in needed if rounds is not None]
-    return f"; {max(known)} rounds in both sweeps would probably tell" if known else ""
+    return f"; {max(known)} rounds in both sweeps would probably decide it" if known else ""

@@ -1,4 +1,4 @@
-"""What happened to each cell over its sweeps, in a sentence that one can act on."""
+"""What happened to each cell over its sweeps, in a sentence."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from analysis.ingest.rows import Named
 from analysis.rows import to_frame
 from analysis.wording.cell_names import name_cells
 
-#: Changes of the environment that a sentence names; tables have all.
+#: Most changes of the environment that a sentence names; tables have all.
 _MOST_NAMED = 3
 
-#: How the method is called wherever its findings stand.
+#: Describes the method wherever its findings are shown.
 METHOD = (
     "Change points by E-Divisive (Matteson and James 2014); p by permuting whole sweeps, adjusted "
     "for all cells (Westfall and Young 1993): of histories without a change at most one in twenty "
@@ -23,7 +23,7 @@ METHOD = (
 
 
 def name_histories(judged: Sequence[JudgedHistory]) -> list[str]:
-    """Each cell by what tells it from the others, with its batch size."""
+    """Each cell by what distinguishes it from the others, with its batch size."""
     frame = to_frame((each.history.row for each in judged), Named)
     machines = {each.history.machine for each in judged}
     return [
@@ -36,7 +36,7 @@ def name_histories(judged: Sequence[JudgedHistory]) -> list[str]:
 def say_history(name: str, judged: JudgedHistory) -> str:
     """What the newest change was, and those before it; or what would have been found.
 
-    With a warning where sweeps were measured on a busy machine, which may itself be the change.
+    It includes a warning if sweeps were measured on a busy machine, which may explain the change.
     """
     summary = _say_changes(name, judged) if judged.shifts else _say_no_change(name, judged)
     points = judged.history.points
@@ -61,7 +61,7 @@ def _say_changes(name: str, judged: JudgedHistory) -> str:
 
 
 def say_slower(judged: Sequence[JudgedHistory]) -> str:
-    """Which cells' newest change made them slower; empty if none's did."""
+    """Which cells became slower with their newest change; empty if none did."""
     names = [
         name
         for name, each in zip(name_histories(judged), judged, strict=True)
@@ -71,28 +71,28 @@ def say_slower(judged: Sequence[JudgedHistory]) -> str:
 
 
 def size_of(shift: Shift) -> str:
-    """``12 % slower``; what takes less than half is ``2.31 times as fast``, and the reverse."""
+    """``12 % slower``; less than half the time is ``2.31 times as fast``, and the reverse."""
     if not 0.5 <= shift.ratio <= 2:
         return f"{_times(shift.ratio)} times as {'slow' if shift.is_slower else 'fast'}"
     return f"{_digits(abs(_percent(shift.ratio)))} % {'slower' if shift.is_slower else 'faster'}"
 
 
 def name_sweeps(points: Sequence[Point]) -> list[str]:
-    """When each sweep was: its date, with the time of day where two began on one day."""
+    """The date of each sweep, with the time of day if two began on the same day."""
     days = {point.at.date() for point in points}
     form = "%Y-%m-%d" if len(days) == len({point.number for point in points}) else "%m-%d %H:%M"
     return [f"{point.at:{form}}" for point in points]
 
 
 def name_commit(point: Point) -> str:
-    """The short commit, with what is known of its tree; ``unknown`` without one."""
+    """The short commit, and whether the checkout had changes; ``unknown`` without one."""
     if not point.commit:
         return "unknown"
     return f"{point.commit} (changed)" if point.dirty else point.commit
 
 
 def say_histories(judged: Sequence[JudgedHistory]) -> list[str]:
-    """The sentence of each cell, those that changed first."""
+    """The sentence of each cell; cells that changed come first."""
     pairs = sorted(
         zip(name_histories(judged), judged, strict=True), key=lambda pair: not pair[1].shifts
     )
@@ -131,7 +131,7 @@ def _since(points: Sequence[Point], shift: Shift) -> str:
 
 
 def _why(points: Sequence[Point], shift: Shift) -> str:
-    """What else changed there: the first place to look."""
+    """What else changed at the same time: the first place to look."""
     changes = points[shift.at].changes
     if not changes:
         return "where nothing else that is recorded changed"

@@ -11,10 +11,10 @@ from sd_bench.statistics.estimate import Disturbed
 from sd_bench.verdicts.comparisons import Difference
 from sd_bench.verdicts.judgement import ROUNDS_FOR_A_VERDICT
 
-#: A widening that changes no printed digit is not worth a sentence.
+#: A smaller widening of the interval changes no printed digit and is not mentioned.
 _LEAST_WIDENING = 1.005
 
-#: Disturbed rounds that are named; the others are counted.
+#: Most disturbed rounds that are named; the others are counted.
 _MOST_NAMED = 3
 
 _METHODS = {
@@ -24,9 +24,10 @@ _METHODS = {
 
 
 def note_verdicts(rows: Sequence[JudgedRow]) -> list[str]:
-    """The rule, then a sentence for each thing that was special; nothing without a comparison.
+    """The rule, then a sentence for anything special; nothing without a comparison.
 
-    Rows of `comparison.deltas`, or of `comparison.two_sweeps` with a ``series`` and ``baseline``.
+    The rows come from `comparison.deltas`, or from `comparison.two_sweeps` with ``series`` and
+    ``baseline`` set.
     """
     judged = [row for row in rows if row.method]
     if not judged:
@@ -47,7 +48,7 @@ def note_verdicts(rows: Sequence[JudgedRow]) -> list[str]:
 
 
 def _note_unplanned(judged: Sequence[JudgedRow]) -> Iterator[str]:
-    """Comparisons of a sweep that looked, whose looks were not planned for them."""
+    """Comparisons of a sweep with planned looks that were not planned for them."""
     for reason, count in Counter(row.unplanned for row in judged).items():
         if reason:
             yield (
@@ -77,8 +78,8 @@ def _describe(row: JudgedRow, disturbed: Disturbed) -> str:
     factor = disturbed.times if slower else 1 / disturbed.times
     as_usual = f"{factor:.1f} times as {'long' if slower else 'short'} as usual"
     why = explain_slow_round(disturbed.round, row["counters" if is_cell else "baseline_counters"])
-    told = f"{as_usual}: {why}" if slower and why else as_usual
-    return f"round {number} of {name} at batch {row.batch_size} ({told})"
+    details = f"{as_usual}: {why}" if slower and why else as_usual
+    return f"round {number} of {name} at batch {row.batch_size} ({details})"
 
 
 def _note_doubtful(judged: Sequence[JudgedRow]) -> Iterator[str]:

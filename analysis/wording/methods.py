@@ -1,6 +1,6 @@
 """The paragraph for a methods section: machine, versions, workload, protocol and statistics.
 
-Every sentence follows from records; what they do not hold, or do not agree on, is not said.
+Every sentence follows from records; what they lack or disagree on is left out.
 """
 
 from __future__ import annotations
@@ -24,23 +24,22 @@ from sd_bench.verdicts.names import name_optimizations
 _GIB = 2**30
 _COMMIT_SHOWN = 10
 
-#: Values of an axis that are listed; more are counted.
+#: Most values of an axis that are listed; if there are more, they are counted.
 _MOST_VALUES = 6
 
-#: Environments that are described; the others are counted.
+#: Most environments that are described; the others are counted.
 _MOST_ENVIRONMENTS = 4
 
-#: What varies without a word of its own: it follows from another axis, or is the machine.
+#: Axes that are not mentioned if they vary: they follow from another axis, or are the machine.
 _QUIET = ("gpu", "upcast", "height", "width", "weights_seed")
 
 
 def describe_methods(
     rounds: pd.DataFrame, deltas: pd.DataFrame, settings: Mapping[str, Settings]
 ) -> list[str]:
-    """The sentences, for the measured rounds and their compared cells.
+    """The sentences for the measured rounds and their compared cells; none if nothing was measured.
 
-    ``settings`` are the facts of each environment (`ingest.settings.read_settings`). Nothing where
-    nothing was measured.
+    ``settings`` are the facts of each environment (`ingest.settings.read_settings`).
     """
     measured, cells = keep_measured(rounds), keep_measured(deltas)
     if not len(measured) or not len(cells):
@@ -106,7 +105,7 @@ def _versions(row: RoundRow, facts: Settings) -> Iterator[str]:
 
 
 def _code(facts: Settings) -> str:
-    """The version of this project that measured."""
+    """The version of this project that measured the rounds."""
     version, commit = only(facts, "sd_bench"), only(facts, "commit")
     if not version or not commit:
         return f"; sd_bench {version}" if version else ""
@@ -127,18 +126,18 @@ def _workload(cells: pd.DataFrame) -> Iterator[str]:
         f"guidance scale {_join(values['guidance_scale'])}" if values["guidance_scale"] else "",
         f"seed {_join(values['seed'])}" if values["seed"] else "",
     ]
-    if told := [part for part in parts if part]:
-        yield f"Workload: {', '.join(told)}."
-    said = {"model_version", "weights", "steps", "sampler", "precision", "batch_size", *_QUIET}
-    said |= {"guidance_scale", "seed"}
-    varying = [axis for axis in AXES if axis not in said and len(set(cells[axis])) > 1]
+    if known := [part for part in parts if part]:
+        yield f"Workload: {', '.join(known)}."
+    mentioned = {"model_version", "weights", "steps", "sampler", "precision", "batch_size", *_QUIET}
+    mentioned |= {"guidance_scale", "seed"}
+    varying = [axis for axis in AXES if axis not in mentioned and len(set(cells[axis])) > 1]
     if len(cells) > 1 and varying:
         choices = "; ".join(f"{axis}: {_list_choices(cells, axis)}" for axis in varying)
         yield f"{len(cells)} cells were measured, which differ in {_join(varying)} ({choices})."
 
 
 def _values(cells: pd.DataFrame, axis: str) -> list[str]:
-    """What the cells have on an axis, nothing where some do not know; counted if there are many."""
+    """The values on an axis, counted if there are many; none if unknown for some cells."""
     found = order_values(axis, cells[axis])
     if any(value is None or value == "" for value in found):
         return []
@@ -186,8 +185,8 @@ def _protocol(
 
 def _process(settings: Sequence[Settings]) -> str:
     kinds = {only(each, "worker") for each in settings}
-    told = {"spawn": "a process that was started for it", "fork": "a process forked for it"}
-    return f", each in {told[kinds.pop()]}" if len(kinds) == 1 and kinds <= told.keys() else ""
+    words = {"spawn": "a process that was started for it", "fork": "a process forked for it"}
+    return f", each in {words[kinds.pop()]}" if len(kinds) == 1 and kinds <= words.keys() else ""
 
 
 def _warm_up(settings: Sequence[Settings]) -> str:
@@ -204,7 +203,7 @@ def _warm_up(settings: Sequence[Settings]) -> str:
 
 
 def are_interleaved(rounds: Sequence[RoundRow]) -> bool:
-    """Whether in every sweep each round of all cells began before the next round of any."""
+    """Whether in every sweep all cells began a round before any cell began the next one."""
     began: dict[str, dict[int, list[str]]] = {}
     for row in rounds:
         began.setdefault(row.sweep_folder, {}).setdefault(row.round, []).append(row.started_at)

@@ -1,4 +1,4 @@
-"""The sentences below tables and charts: what is shared, how it was measured, what to doubt."""
+"""Sentences below tables and charts: what is shared, how it was measured, what to doubt."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ RESOURCES_NOTE = (
 
 
 def name_value(cells: pd.DataFrame) -> str:
-    """What a round counts as, in a word or two, as chosen on the command line."""
+    """The time that a round counts as, in a word or two, as chosen on the command line."""
     return "Median iteration" if cells["value"].iloc[0] == "median-iteration" else "Runtime"
 
 
 def describe_value(cells: pd.DataFrame) -> str:
-    """What the seconds of a round are, and nothing of it that is not known."""
+    """What the seconds of a round mean, as far as it is known."""
     measured = keep_measured(cells)
     if not measured["iterations"].all():
-        return "as its file has it"
+        return "as given in its file"
     counts = set(measured["n_iter"])
     count = counts.pop() if len(counts) == 1 else None
     known = isinstance(count, int)
@@ -66,12 +66,12 @@ def _warm_up(measured: pd.DataFrame) -> str:
 
 
 def note_value(cells: pd.DataFrame) -> str:
-    """What stands in a table or chart as the runtime."""
+    """What the runtime in a table or chart means."""
     return f"Runtime of a round: {describe_value(cells)}."
 
 
 def note_runtime(cells: pd.DataFrame) -> str:
-    """What the seconds and the rates of a table are."""
+    """What the seconds and the rates in a table mean."""
     return (
         "'Every cell' has the mean runtime over all rounds and the 95 % t interval of that mean. "
         "Images/s count all images of the timed iterations, UNet calls/s one call per step on the "
@@ -80,7 +80,7 @@ def note_runtime(cells: pd.DataFrame) -> str:
 
 
 def note_common(cells: pd.DataFrame, environments: pd.DataFrame) -> list[str]:
-    """What all cells share, which has no column, and what they are compared against."""
+    """What all cells share and so has no column, and what they are compared against."""
     first = first_row(cells, CellRow)
     dtype = "" if varies(cells, "attention_dtype") else first.attention_dtype
     words = name_workload(first) | {
@@ -109,13 +109,13 @@ def note_common(cells: pd.DataFrame, environments: pd.DataFrame) -> list[str]:
 
 
 def note_memory(measured: pd.DataFrame) -> list[str]:
-    """Whose peak memory it is."""
+    """Whether the peak memory is that of the device or of the process."""
     kinds = sorted(set(measured["memory_kind"]) - {""})
     return [f"Peak memory: {', '.join(kinds)}."] if kinds else []
 
 
 def note_baseline(cells: pd.DataFrame) -> str:
-    """What the cells are compared against; by machine where that differs."""
+    """What the cells are compared against; by machine if that differs."""
     machines_of: dict[str, list[str]] = defaultdict(list)
     for baseline, machine in dict.fromkeys(zip(cells["baseline"], cells["machine"], strict=True)):
         if baseline:
@@ -140,7 +140,7 @@ def _environment_sentence(row: EnvironmentRow) -> str:
 
 
 def note_doubts(deltas: pd.DataFrame) -> list[str]:
-    """What the signs and bold mean, whether these are estimates, and what was scaled down."""
+    """What signs and bold mean, whether rounds are few, disturbances, and what was scaled down."""
     measured = keep_measured(deltas)
     notes = explain(measured["flags"])
     if measured["best"].any():
@@ -154,7 +154,7 @@ def note_doubts(deltas: pd.DataFrame) -> list[str]:
 
 
 def note_scaling(cells: pd.DataFrame) -> list[str]:
-    """How the workload differs from the published one: every statement once, with its machines."""
+    """How the workload differs from the published one: each statement once, with its machines."""
     several = cells["machine"].nunique() > 1
     return [
         f"Scaled down{f' on {machines}' if several else ''}: {'; '.join(statements)}."
@@ -163,7 +163,7 @@ def note_scaling(cells: pd.DataFrame) -> list[str]:
 
 
 def group_scaling(cells: pd.DataFrame) -> dict[str, list[str]]:
-    """The statements on how the workload is smaller than published, by the machines they are of."""
+    """Statements on how the workload is smaller than the published one, by machines."""
     machines_of: dict[str, list[str]] = defaultdict(list)
     for machine, group in cells.groupby("machine", sort=False):
         for statement in dict.fromkeys(s.rstrip(" .") for each in group["scaled"] for s in each):

@@ -1,4 +1,4 @@
-"""How implementations compare, in sentences: what a reader should take from a sweep of peers."""
+"""How implementations compare, in sentences: the main results of a sweep of peers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from analysis.wording.answers import compare_rows
 from analysis.wording.cell_names import describe_workload
 from sd_bench.verdicts.answers import IS_BASELINE, NO_CLAIM, Answer, Compared, answer_all
 
-#: How the reference fares against those whose answer has this word.
+#: How the reference compares with implementations whose answer has this word.
 _FARES = {"faster": "loses to", "same": "is level with", "slower": "is ahead of"}
 
 PEERS_NOTE = (
@@ -31,7 +31,7 @@ BEST_NOTE = (
 
 
 def state_peers(peers: Peers) -> list[str]:
-    """For each place who is fastest and what the reference loses and wins, each at its best."""
+    """For each place which is fastest, and where the reference loses and wins, each at its best."""
     rows, compared = list_rows(peers.best, DeltaRow), compare_rows(peers.best)
     answers = answer_all(compared)
     places: dict[str, list[int]] = defaultdict(list)
@@ -61,7 +61,7 @@ def describe_sweep(peers: Peers) -> str:
 def _of_the_fastest(
     cells: Sequence[tuple[DeltaRow, Compared, Answer]], place: str
 ) -> Iterator[str]:
-    """Which cell has the shortest time, of those that may be compared."""
+    """Which of the comparable cells has the shortest time."""
     comparable = [(row, each) for row, each, answer in cells if answer.word != NO_CLAIM]
     if len(comparable) > 1:
         row, each = min(comparable, key=lambda cell: cell[0].typical_s)
@@ -73,7 +73,7 @@ def _of_the_fastest(
 def _of_the_reference(
     cells: Sequence[tuple[DeltaRow, Compared, Answer]], peers: Peers, place: str
 ) -> Iterator[str]:
-    """What the reference loses, wins and leaves open, each implementation at its best settings."""
+    """Where the reference loses, wins or is undecided, each implementation at its best settings."""
     named: dict[str, list[str]] = defaultdict(list)
     for row, _, answer in cells:
         if answer.word != IS_BASELINE:

@@ -1,4 +1,4 @@
-"""How to read tables and charts: what headings, signs and statistics mean, each once."""
+"""How to read tables and charts: explanations of headings, signs and statistics."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _EXPLAINED = (
 
 
 def explain_headings(headings: Collection[str]) -> list[Fact]:
-    """What each heading means, as far as it does not say so itself, in a fixed order."""
+    """The explanation of each heading that needs one, in a fixed order."""
     return [Fact(name, HEADINGS[name].text) for name in _EXPLAINED if name in headings]
 
 
 def explain_signs(flags: Iterable[str], bold: bool) -> list[Fact]:
-    """What each sign that occurs means, and bold where ``bold`` rows do."""
+    """The explanation of each sign that occurs, and of bold if there are ``bold`` rows."""
     found = "".join(flags)
     signs = [
         Fact(sign, f"{_capital(text)}.") for sign, text in EXPLANATIONS.items() if sign in found
@@ -35,7 +35,7 @@ def explain_signs(flags: Iterable[str], bold: bool) -> list[Fact]:
 
 
 def explain_few_rounds(fewest: int) -> list[Fact]:
-    """What is missing where the cell with the fewest rounds has so few."""
+    """What is missing if the cell with the ``fewest`` rounds has too few for a verdict."""
     if fewest >= ROUNDS_FOR_A_VERDICT:
         return []
     return [Fact("few rounds", f"{FEW_ROUNDS} {ONE_ROUND}" if fewest == 1 else FEW_ROUNDS)]
@@ -46,7 +46,7 @@ def _capital(text: str) -> str:
 
 
 def list_covered_notes() -> list[str]:
-    """The notes of pages that say what this module says."""
+    """The notes of pages that this module already covers."""
     return [
         *explain("".join(EXPLANATIONS)),
         BOLD_EXPLANATION,

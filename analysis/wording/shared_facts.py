@@ -1,4 +1,4 @@
-"""What all cells of a sweep share, as terms and what they are: a report says it once."""
+"""Facts that all cells of a sweep share, which a report states once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sd_bench.verdicts.names import is_worth_saying, name_optimizations, name_wo
 
 
 class Fact(NamedTuple):
-    """A term, and what it is in this sweep."""
+    """A term and its value in this sweep."""
 
     term: str
     text: str
@@ -28,7 +28,7 @@ class Fact(NamedTuple):
 def list_shared_facts(cells: pd.DataFrame, environments: pd.DataFrame) -> list[Fact]:
     """Machine, versions, model, choices, rounds, value, baseline, and what was scaled down.
 
-    What varies between cells names them in the tables and is not among the facts.
+    What varies between cells is in the tables and not among the facts.
     """
     return [
         *_place(environments),
@@ -40,10 +40,10 @@ def list_shared_facts(cells: pd.DataFrame, environments: pd.DataFrame) -> list[F
 
 
 def _baseline(cells: pd.DataFrame) -> Fact:
-    told = note_baseline(cells).rstrip(".")
+    text = note_baseline(cells).rstrip(".")
     for begin in ("Baseline: ", "Baselines: "):
-        told = told.removeprefix(begin)
-    return Fact("Baseline", told)
+        text = text.removeprefix(begin)
+    return Fact("Baseline", text)
 
 
 def _place(environments: pd.DataFrame) -> Iterator[Fact]:
@@ -61,7 +61,7 @@ def _place(environments: pd.DataFrame) -> Iterator[Fact]:
 
 
 def _workload(cells: pd.DataFrame) -> Iterator[Fact]:
-    """The model with its size and steps, then the choices; nothing of what varies or is unknown."""
+    """The model with its size and steps, then the choices; without what varies or is unknown."""
     first = first_row(cells, CellRow)
     words = {axis: text for axis, text in name_workload(first).items() if not varies(cells, axis)}
     if {"height", "width"} <= words.keys():
@@ -106,11 +106,11 @@ def _count_rounds(cells: pd.DataFrame) -> str:
 
 
 def _scaling(cells: pd.DataFrame) -> Iterator[Fact]:
-    """How the workload differs from the published one: one fact, machines named if they differ."""
+    """One fact on how the workload differs from the published one, by machine if they differ."""
     several = cells["machine"].nunique() > 1
     parts = (
-        f"{machines}: {'; '.join(said)}" if several else "; ".join(said)
-        for machines, said in group_scaling(cells).items()
+        f"{machines}: {'; '.join(statements)}" if several else "; ".join(statements)
+        for machines, statements in group_scaling(cells).items()
     )
     if text := ". ".join(parts):
         yield Fact("Scaled down", text)

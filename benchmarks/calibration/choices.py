@@ -1,4 +1,4 @@
-"""The choices that were made, each beside what it was chosen over."""
+"""The choices in the rule, each beside the alternatives."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _KINDS = ("normal", "two speeds", "2 % outliers of 5x", "AR(1) 0.3", "AR(1) 0.6"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A rule, and the levels of its looks if they are not the plan's."""
+    """A rule, and the levels of its looks if they differ from the plan's."""
 
     subject: str
     name: str
@@ -39,7 +39,7 @@ def plain_mean(values: Numbers) -> RobustMean:
 
 
 def trimmed_mean(values: Numbers, share: float = 0.1) -> RobustMean:
-    """Tukey and McLaughlin's (1963) trimmed mean, a share (rounded up) off each end."""
+    """Tukey and McLaughlin's (1963) trimmed mean, with a share (rounded up) cut off each end."""
     n = values.shape[-1]
     off = int(np.ceil(share * n))
     order = np.sort(values, axis=-1)
@@ -69,7 +69,7 @@ def pocock(share: float) -> float:
 
 
 def linear(share: float) -> float:
-    """In proportion to the rounds."""
+    """A spending function proportional to the rounds."""
     return share
 
 
@@ -103,9 +103,9 @@ HEADING = (
 
 
 def rows(tables: int) -> Iterator[str]:
-    """For each choice: wrong tables and coverage by kind of noise, then what it finds.
+    """For each choice: wrong tables and coverage by kind of noise, then differences found.
 
-    Four numbers each: fixed 6, 10 and 20 rounds, and looks until 20.
+    Four numbers each: at a fixed 6, 10 and 20 rounds, and with looks up to 20.
     """
     for choice in CHOICES:
         parts = [_wrong(choice, kind, tables) for kind in _KINDS]

@@ -1,6 +1,6 @@
-"""Many tables judged at once by `sd_bench.statistics`, look after look.
+"""Judges many tables at once by the rule of `sd_bench.statistics`, look after look.
 
-Does what `follow_looks` does, on arrays (a test holds the two against each other).
+Does the same as `follow_looks`, on arrays (a test compares the two).
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ from sd_bench.statistics.unpaired import are_doubtful, combine
 
 Numbers = NDArray[np.float64]
 
-#: Orders for the flag of a table; the rule itself draws more.
+#: Permutations for the flag of a table; the rule itself draws more.
 _DRAWS = 199
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What may be chosen otherwise (`choices`); as it is, the rule of `sd_bench.statistics`."""
+    """The parts that `choices` varies; the defaults are the rule of `sd_bench.statistics`."""
 
     mean: Callable[[Numbers], RobustMean] = robust_mean
     caution: float | None = CAUTION
@@ -57,10 +57,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What each comparison ``[tables, comparisons]`` came to at the look that decided it.
+    """The result of each comparison ``[tables, comparisons]`` at the look that decided it.
 
-    ``phi`` ``[tables]`` is the last look's estimate. ``low`` and ``high`` are of the plain 95 %
-    interval of the log speed-up, ``adjusted_low`` and ``adjusted_high`` of the family's.
+    ``phi`` ``[tables]`` is the last look's estimate. ``low`` and ``high`` bound the plain 95 %
+    interval of the log speed-up, ``adjusted_low`` and ``adjusted_high`` the interval adjusted for
+    the family.
     """
 
     words: NDArray[np.int8]
@@ -73,7 +74,7 @@ class Outcome:
 
     @property
     def wrong(self) -> float:
-        """The share of tables that hold a ``faster`` or ``slower``."""
+        """The share of tables with a ``faster`` or ``slower``."""
         return float(np.isin(self.words, (FASTER, SLOWER)).any(axis=1).mean())
 
     def share(self, word: int) -> float:
@@ -81,7 +82,7 @@ class Outcome:
         return float((self.words == word).mean())
 
     def coverage(self, truth: float = 0.0) -> float:
-        """The share of plain intervals that hold the true log speed-up."""
+        """The share of plain intervals that contain the true log speed-up."""
         return float(((self.low <= truth) & (truth <= self.high)).mean())
 
     def tables_missed(self, truth: float = 0.0) -> float:
@@ -92,7 +93,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class _State:
-    """The tables between looks; a decided comparison keeps what it had."""
+    """The tables between looks; a decided comparison keeps its results."""
 
     active: NDArray[np.bool_]
     rounds: NDArray[np.int64]
@@ -100,7 +101,7 @@ class _State:
     results: dict[str, Numbers] = field(default_factory=dict)
 
     def keep(self, name: str, values: Numbers) -> None:
-        """Take the new values of the comparisons that were not yet decided."""
+        """Set the results of the comparisons that are not yet decided."""
         self.results[name] = np.where(self.active, values, self.results.get(name, values))
 
 
@@ -154,9 +155,10 @@ def follow(
 
 
 def judge_unpaired(before: Numbers, after: Numbers, level: float) -> tuple[float, float]:
-    """Shares of wrong tables and of plain 95 % intervals that hold 0, of sides without pairs.
+    """Shares of wrong tables and of plain 95 % intervals that contain 0, for unpaired sides.
 
-    Logarithms of seconds ``[tables, comparisons, rounds]`` of two sweeps in which nothing differs.
+    The arguments are log seconds ``[tables, comparisons, rounds]`` of two sweeps in which nothing
+    differs.
     """
     sides = [robust_mean(side, LEAST_WITHOUT_PAIRS) for side in (before, after)]
     found = [

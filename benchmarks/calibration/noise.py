@@ -1,4 +1,4 @@
-"""Kinds of noise: what sweeps do to times, as logarithms ``[tables, cells, rounds]``.
+"""Kinds of noise in the times of sweeps, as logarithms ``[tables, cells, rounds]``.
 
 The first cell is the baseline. All cells of a table have the same true time, so that a difference
 may be added to the others.
@@ -37,17 +37,17 @@ def log_normal(chance: np.random.Generator, size: Size) -> Numbers:
 
 
 def bimodal(chance: np.random.Generator, size: Size) -> Numbers:
-    """Every other round, by chance, runs 5 % slower."""
+    """Each round is 5 % slower with a chance of one half."""
     return normal(chance, size) + math.log(1.05) * chance.integers(0, 2, size)
 
 
 def two_speeds(chance: np.random.Generator, size: Size) -> Numbers:
-    """Every other round, by chance, runs 30 % slower."""
+    """Each round is 30 % slower with a chance of one half."""
     return normal(chance, size) + math.log(1.3) * chance.integers(0, 2, size)
 
 
 def drifting(chance: np.random.Generator, size: Size) -> Numbers:
-    """A device that grows 5 % slower over the sweep, all cells alike."""
+    """A device that becomes 5 % slower over the sweep, for all cells alike."""
     return normal(chance, size) + np.log(np.linspace(1, 1.05, size[-1]))
 
 
@@ -66,7 +66,7 @@ def shared(chance: np.random.Generator, size: Size) -> Numbers:
     """Slow disturbances of the whole machine, over rounds that run one after another.
 
     A coefficient of variation of 2 %, and a correlation of 0.8 from one run to the next; the order
-    of the cells is shuffled in each round, and each has noise of its own.
+    of the cells is shuffled in each round, and each cell has independent noise as well.
     """
     tables, cells, rounds = size
     runs = 4 * SPREAD * autoregressive(chance, (tables, rounds * cells), 0.8)
@@ -86,19 +86,19 @@ def correlated_06(chance: np.random.Generator, size: Size) -> Numbers:
 
 
 def correlated_08(chance: np.random.Generator, size: Size) -> Numbers:
-    """AR(1) of 0.8 over the rounds of each cell: more than the rule pays for."""
+    """AR(1) of 0.8 over the rounds of each cell: more than the rule is designed for."""
     return SPREAD * autoregressive(chance, size, 0.8)
 
 
 def one_correlated(chance: np.random.Generator, size: Size) -> Numbers:
-    """AR(1) of 0.6 in the baseline alone."""
+    """AR(1) of 0.6 in the baseline only."""
     noise = normal(chance, size)
     noise[:, 0] = correlated_06(chance, size)[:, 0]
     return noise
 
 
 class Kind(NamedTuple):
-    """A noise, and the goals: most wrong tables and least coverage; 1 and 0 are none."""
+    """A noise and its goals: most wrong tables and least coverage; 1 and 0 mean no goal."""
 
     draw: Callable[[np.random.Generator, Size], Numbers]
     most_wrong: float = 0.05

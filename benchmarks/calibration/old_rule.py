@@ -1,6 +1,6 @@
-"""The rule before: a paired t test after Holm with a permutation test beside it, no planned looks.
+"""The old rule: a paired t test with Holm's correction and a permutation test, without looks.
 
-Here for the columns *before* of docs/statistics.md alone.
+It exists only for the columns *before* in docs/statistics.md.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BOOTSTRAP_TABLES = 400
 
 
 class Outcome(NamedTuple):
-    """Shares of tables with a ``faster`` or ``slower`` and with a ``same``; of comparisons."""
+    """Shares of tables with ``faster`` or ``slower`` and with ``same``; shares of comparisons."""
 
     wrong: float
     tables_same: float
@@ -35,7 +35,7 @@ class Outcome(NamedTuple):
 
 
 def judge_all(ratios: Numbers, truth: float = 0.0) -> Outcome:
-    """The verdicts of log ratios ``[tables, comparisons, rounds]`` that are truly ``truth``."""
+    """Judge log ratios ``[tables, comparisons, rounds]`` whose true value is ``truth``."""
     words, covered = [], []
     for table in ratios:
         tests = [paired(row) for row in table]
@@ -52,7 +52,7 @@ def judge_all(ratios: Numbers, truth: float = 0.0) -> Outcome:
 
 
 def judge(tests: Sequence[SpeedupTest]) -> list[str]:
-    """The verdicts of one table."""
+    """The verdicts of a single table."""
     limit = math.log1p(DEFAULT_MARGIN)
     adjusted = holm([test.p for test in tests])
     return [_word(test, p, limit) for test, p in zip(tests, adjusted, strict=True)]
@@ -67,17 +67,17 @@ def _word(test: SpeedupTest, p_holm: float, limit: float) -> str:
 
 
 def bootstrap_coverage(ratios: Numbers) -> float:
-    """The share of 95 % percentile bootstrap intervals that hold a true log speed-up of 0."""
+    """The share of 95 % percentile bootstrap intervals that contain the true log speed-up of 0."""
     tests = [paired(row) for table in ratios[:_BOOTSTRAP_TABLES] for row in table]
     intervals = np.array([test.bootstrap for test in tests])
     return float(((intervals[:, 0] <= 0) & (intervals[:, 1] >= 0)).mean())
 
 
 def wrong_after_advice(ratios: Numbers, tries: int = 3) -> float:
-    """The share of tables with a wrong verdict, of users who follow the forecast.
+    """The share of tables with a wrong verdict if users follow the forecast.
 
-    They begin with the fewest rounds that get a verdict, and while something is unclear, measure
-    as many rounds as the table names first, up to those that there are and so many times.
+    They begin with the fewest rounds that get a verdict. While anything is unclear, they measure as
+    many rounds as the table first recommends, up to the rounds available and ``tries`` times.
     """
     wrong = 0
     for table in ratios:

@@ -1,8 +1,8 @@
-"""The diffs of docs/extending.md, taken out of the page.
+"""Extracts the diffs from docs/extending.md.
 
     python -m benchmarks.docs.diffs attention | git apply
 
-Without a name it lists those that the page has.
+Without a name it lists the diffs on the page.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ def read_diffs() -> dict[str, str]:
 
 
 def main() -> None:
-    """Print one diff, or the names of all."""
+    """Print one diff, or the names of all diffs."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("name", nargs="?", choices=read_diffs(), help="which of them")
+    parser.add_argument("name", nargs="?", choices=read_diffs(), help="the diff to print")
     options = parser.parse_args()
     text = "".join(f"{name}\n" for name in read_diffs())
     sys.stdout.write(text if options.name is None else read_diffs()[options.name])

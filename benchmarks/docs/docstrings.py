@@ -20,7 +20,7 @@ def find_file(reference: str) -> Path:
 def read_docstring(reference: str) -> str:
     """The docstring of ``package.module`` or ``package.module:Class.method``.
 
-    Raises LookupError where there is none.
+    Raises LookupError if there is none.
     """
     node: ast.Module | ast.ClassDef | ast.FunctionDef
     node = ast.parse((ROOT / find_file(reference)).read_text(encoding="utf-8"))
@@ -37,10 +37,10 @@ def read_docstring(reference: str) -> str:
 
 
 def define(word: str, docstring: str) -> str:
-    """What a docstring says of a word, in one line of Markdown.
+    """The definition of a word in a docstring, as one line of Markdown.
 
-    That is the sentence that has it in asterisks (``A *machine* is ...``), else the first
-    paragraph, less the word itself where that begins with it (``The plan: every cell ...``).
+    It is the sentence with the word in asterisks (``A *machine* is ...``), else the first
+    paragraph, without the word itself if it begins with it (``The plan: every cell ...``).
     """
     sentences = re.split(r"(?<=\.)\s+(?=[A-Z])", " ".join(docstring.split()))
     marked = [sentence for sentence in sentences if re.search(rf"\*{word}\*", sentence, re.I)]

@@ -1,4 +1,4 @@
-"""The text of docs/glossary.md: words by their docstrings, columns and headings of the tables."""
+"""Writes docs/glossary.md: words by their docstrings, columns and headings of the tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.docs.docstrings import define, find_file, read_docstring
 _SCHEMA = "sd_bench.records.schema"
 _CONFIG = "sd_bench.config.schema"
 
-#: Where the code says what a word means.
+#: The docstring that defines each word.
 WORDS: dict[str, str] = {
     "allocator": f"{_CONFIG}:AllocatorConfig",
     "answer": "sd_bench.verdicts.answers:Answer",
@@ -82,7 +82,7 @@ above the cells' names lists what varies (`attention, compile`).
 
 
 def write_glossary() -> str:
-    """The whole page."""
+    """The text of the page."""
     words = [
         (word, define(word, read_docstring(reference)), _link(reference))
         for word, reference in sorted(WORDS.items(), key=lambda item: item[0].lower())

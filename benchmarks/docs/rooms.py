@@ -1,4 +1,4 @@
-"""The rooms of both packages as a picture and a table, by the contracts of pyproject.toml."""
+"""A picture and a table of the rooms of both packages, from the contracts in pyproject.toml."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PACKAGES = ("sd_bench", "analysis")
 
 
 def draw_rooms() -> str:
-    """The picture in Mermaid's language, and below it what each room is for."""
+    """A Mermaid diagram, and a table of what each room is for."""
     layers = {package: read_layers(package) for package in _PACKAGES}
     lines = [
         "```mermaid",
@@ -47,20 +47,20 @@ def _contracts() -> list[dict[str, Any]]:
 
 
 def read_layers(package: str) -> list[list[str]]:
-    """The rooms from the door to the ground, those of a layer together."""
+    """The rooms of a package by layer, from the top to the ground floor."""
     (contract,) = (c for c in _contracts() if c.get("containers") == [package])
     return [layer.split(" | ") for layer in contract["layers"]]
 
 
 def find_shared(layers: list[list[str]]) -> list[str]:
-    """What of sd_bench the analysis may import, from the door to the ground."""
+    """The rooms of sd_bench that analysis may import, from the top to the ground floor."""
     (contract,) = (c for c in _contracts() if c.get("source_modules") == ["analysis"])
     closed = {name.removeprefix("sd_bench.") for name in contract["forbidden_modules"]}
     return [room for layer in layers for room in layer if room not in closed]
 
 
 def _draw(package: str, layers: list[list[str]], shared: Collection[str]) -> Iterator[str]:
-    """A box for each layer, from the door to the ground."""
+    """One box per layer, from the top to the ground floor."""
     yield f"  subgraph {package}\n    direction TB"
     for number, layer in enumerate(layers):
         kind = ":::shared" if shared and all(room in shared for room in layer) else ""

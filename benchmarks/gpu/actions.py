@@ -1,4 +1,4 @@
-"""How each kind of step is run, and what comes of it."""
+"""Runs each kind of step and describes the outcome."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from session import ROOT, Answer, Session
 from steps import RESUME, Step, arguments_of, cells_of
 
 TESTS_LIMIT_S = 150
-#: The longest that one test may take; the compiled ones say more themselves.
+#: The time limit of a test; those that compile set a longer one themselves.
 TEST_LIMIT_S = 60
-#: A test that hangs inside the driver is not ended by pytest; after so long in silence, pytest is.
+#: pytest cannot end a test that hangs in the driver; pytest is ended if it prints nothing for so
+#: long.
 SILENCE_S = 120
 COMPARISON_LIMIT_S = 90
 _ARGUMENTS = {
@@ -29,21 +30,21 @@ _STARTED = re.compile(r"^(tests/\S+) ", re.M)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What all steps of a call share."""
+    """The options that all steps of a call share."""
 
     device: str
     extra: tuple[str, ...]
     records: Path
 
     def arguments(self, step: Step) -> list[str]:
-        """What the step's command is asked; a step that is asked the same is the same."""
+        """The arguments of the step's command; steps with equal arguments are the same."""
         if step.kind == "sweep":
             return arguments_of(step, self.device, self.extra)
         return list(_ARGUMENTS[step.kind])
 
 
 def run_sweep(session: Session, step: Step, request: Request) -> Outcome:
-    """Run one sweep, or what is left of it, in the time that is left."""
+    """Run a sweep, or the rest of it, in the time that is left."""
     arguments = request.arguments(step)
     folder = request.records / step.name
     command = [sys.executable, "-m", "sd_bench", "-m", *in_folder(arguments, folder)]
@@ -56,7 +57,7 @@ def run_sweep(session: Session, step: Step, request: Request) -> Outcome:
 
 
 def in_folder(arguments: list[str], folder: Path) -> list[str]:
-    """A sweep's arguments with its folder, which it goes on with if there is one."""
+    """A sweep's arguments with its folder; an existing folder is resumed."""
     return [
         *arguments,
         *([RESUME] if (folder / "sweep.json").exists() else []),
@@ -65,7 +66,7 @@ def in_folder(arguments: list[str], folder: Path) -> list[str]:
 
 
 def under_way(folder: Path, cells: list[str]) -> str:
-    """Which round a sweep that was cut off had begun: it has a log, and no record."""
+    """Which round had begun when a sweep was cut off: it has a log but no record."""
     logs = (log for log in folder.glob("*/round-*.log") if not log.with_suffix(".json").exists())
     for log in logs:
         place = log.parent.name
@@ -77,8 +78,8 @@ def under_way(folder: Path, cells: list[str]) -> str:
 def run_tests(session: Session, step: Step, request: Request) -> Outcome:
     """The tests in tests/gpu, in at most TESTS_LIMIT_S.
 
-    Warnings are no errors here: the machine's own versions may give others than ours. The
-    project's usual options are left out: they need plugins, and two processes on one GPU.
+    Warnings are not errors here, since other versions on the machine may give other warnings. The
+    project's usual options are left out: they need plugins, and would run two processes on one GPU.
     """
     arguments = request.arguments(step)
     if importlib.util.find_spec("pytest") is None:
@@ -91,13 +92,13 @@ def run_tests(session: Session, step: Step, request: Request) -> Outcome:
     ]  # fmt: skip
     limit_s = min(TESTS_LIMIT_S, session.left_s)
     answer, took = _run(session, "tests", command, limit_s, SILENCE_S)
-    verdicts = dict(_VERDICT.findall(answer.said))
+    verdicts = dict(_VERDICT.findall(answer.output))
     failures = [name for name, verdict in verdicts.items() if verdict in ("FAILED", "ERROR")]
     line = answer.last_line.strip("=! ")
     if answer.code is not None:
         state = FAILED if answer.code else ENDED
         return Outcome(state, f"{took}: {line}", arguments, failures)
-    begun = [name for name in _STARTED.findall(answer.said) if name not in verdicts]
+    begun = [name for name in _STARTED.findall(answer.output) if name not in verdicts]
     where = f" in {begun[-1]}" if begun else ""
     why = f", silent for {SILENCE_S} s" if answer.silent else ""
     words = f"{took}{where}{why}; {len(verdicts)} test(s) done, {len(failures)} failed"
@@ -105,7 +106,7 @@ def run_tests(session: Session, step: Step, request: Request) -> Outcome:
 
 
 def compare_unets(session: Session, step: Step, request: Request) -> Outcome:
-    """The UNet against diffusers', full-size networks in one process."""
+    """Compare the UNet with that of diffusers: full-size networks in one process."""
     script = "benchmarks/unet_vs_diffusers.py"
     arguments = request.arguments(step)
     if request.device != "cuda":
@@ -115,10 +116,10 @@ def compare_unets(session: Session, step: Step, request: Request) -> Outcome:
     limit_s = min(COMPARISON_LIMIT_S, session.left_s)
     command = [sys.executable, str(ROOT / script), *arguments]
     answer, took = _run(session, "comparison", command, limit_s)
-    (request.records / f"{step.name}.txt").write_text(answer.said, encoding="utf-8")
+    (request.records / f"{step.name}.txt").write_text(answer.output, encoding="utf-8")
     if answer.code is None:
         return Outcome(CUT_OFF, took, arguments)
-    ratios = [line for line in answer.said.splitlines() if "ratio" in line]
+    ratios = [line for line in answer.output.splitlines() if "ratio" in line]
     line = ratios[-1] if ratios else answer.last_line
     return Outcome(FAILED if answer.code else ENDED, f"{took}: {line}", arguments)
 

@@ -1,4 +1,4 @@
-"""The commit of a tree that travels without its git repository."""
+"""Keeps the commit of a source tree that is copied without its git repository."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import json
 import subprocess
 from pathlib import Path
 
-#: Beside the wheels, and like them ignored by git.
+#: Next to the wheels, and like them ignored by git.
 FILE = "commit.json"
-#: What sd_bench reads the commit from where there is no repository: the hash and one of the two.
+#: The variable that sd_bench reads without a repository: the hash, and one of the two words.
 VARIABLE = "SD_BENCH_COMMIT"
 CLEAN, CHANGED = "clean", "changed"
 _SOURCES = ("sd_bench", "analysis", "hydra_plugins", "conf", "benchmarks")
@@ -17,7 +17,7 @@ _SUFFIXES = (".py", ".yaml")
 
 
 def write_commit(root: Path, folder: Path) -> str | None:
-    """Note the commit of the repository ``root`` in ``folder``; None if git does not tell it."""
+    """Note the commit of the repository ``root`` in ``folder``; ``None`` if git does not know."""
     commit = _git(root, "rev-parse", "HEAD")
     changes = _git(root, "status", "--porcelain", "--untracked-files=no")
     (folder / FILE).unlink(missing_ok=True)
@@ -30,7 +30,7 @@ def write_commit(root: Path, folder: Path) -> str | None:
 
 
 def read_commit(root: Path, folder: Path) -> str | None:
-    """What ``write_commit`` noted, or None. Sources that changed since then are ``changed``."""
+    """The commit that ``write_commit`` noted, or ``None``; marked if sources changed since then."""
     try:
         facts = json.loads((folder / FILE).read_text(encoding="utf-8"))
         commit, state, sources = (str(facts[name]) for name in ("commit", "state", "sources"))

@@ -1,36 +1,36 @@
 """How long a call's parts would take on an H100, in seconds.
 
-These are estimates, put together before any such machine was there: the launcher, imports and
-installation as they were seen on other machines, UNet calls at 50 per second, compile times and the
-driver's as others report them. They order the steps of a call; no result comes from them.
+These are estimates, made before such a machine was available: launcher, imports and installation as
+on other machines, UNet calls at 50 per second, compile and driver times as others report them. They
+only order the steps of a call; no result depends on them.
 """
 
 from __future__ import annotations
 
 from sd_bench.config.schema import Config
 
-#: Commands that are no sweep, by the kind that run.py calls them; and Python before that.
+#: The start of Python, and commands other than sweeps, by the kind that run.py gives them.
 PYTHON_S = 1.0
 COMMANDS_S = {"wheels": 9.0, "dry run": 5.0, "comparison": 25.0, "tests": 200.0, "charts": 20.0}
 LAUNCHER_S = 4.0
-#: Of a worker. The first one reads its libraries from a cold disk.
+#: Imports of a worker; the first one reads its libraries from a cold disk.
 FIRST_IMPORT_S, IMPORT_S = 30.0, 8.0
-#: Of a worker that a server forks which has imported everything.
+#: Start of a worker that is forked from a server with all imports done.
 FORK_S = 0.5
 NVIDIA_SMI_S, CONTEXT_S, PROBE_S, BUILD_S, PROOF_S, WORK_S = 1.0, 1.5, 1.0, 1.5, 3.0, 1.5
 UNET_CALLS_PER_S = 50.0
-#: Of an iteration of one image besides its UNet calls.
+#: Per image of an iteration, besides its UNet calls.
 TEXT_AND_DECODER_S = 0.3
-#: The part of a call's time that grows with the batch.
+#: The share of a call's time that grows with the batch.
 _GROWING = 0.5
-#: How much longer a call takes, by attention backend, from two images on.
+#: How many times longer a call takes with two or more images, by attention backend.
 _SLOWER = {"original": 1.6, "math": 1.6}
-#: What else a cell costs.
+#: Other costs of a cell.
 CUDNN_PLANS_S, COMPILING_S, GRAPHS_S, PROFILE_S = 3.0, 90.0, 10.0, 10.0
 
 
 def round_s(config: Config, is_first: bool) -> float:
-    """Seconds of one round of a cell; ``is_first`` says that no worker ran before."""
+    """Seconds of one round of a cell; ``is_first``: no worker ran before."""
     backend, mode, batch = config.attention.backend, config.compile.mode, config.workload.batch_size
     scale = (1 - _GROWING + _GROWING * batch) * (_SLOWER.get(backend, 1.0) if batch > 1 else 1.0)
     calls = config.sampler.steps + (config.sampler.name == "plms")

@@ -1,4 +1,4 @@
-"""Plan every sweep of a call, without torch, as many at a time as there are processors.
+"""Plan every sweep of a call, without torch, in as many processes as there are processors.
 
 python dry_run.py '{"NAME": ["OVERRIDE", ...], ...}'
 """
@@ -20,12 +20,12 @@ from sd_bench.cli.command import main as sd_bench
 
 
 def main(sweeps: dict[str, list[str]]) -> int:
-    """Print each plan; the exit code is sd_bench's of the first that is refused, 0 if none is."""
-    cuda_devices()  # nvidia-smi is asked once, before the processes part
+    """Print each plan; the exit code is that of the first plan that is refused, else 0."""
+    cuda_devices()  # call nvidia-smi once, before the processes are forked
     fork = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(os.cpu_count(), fork) as pool:
-        for name, (code, said) in zip(sweeps, pool.map(plan, sweeps.values()), strict=True):
-            print(f"== plan of {name}\n{said}", end="", flush=True)
+        for name, (code, output) in zip(sweeps, pool.map(plan, sweeps.values()), strict=True):
+            print(f"== plan of {name}\n{output}", end="", flush=True)
             if code:
                 pool.shutdown(cancel_futures=True)
                 return code
@@ -33,12 +33,12 @@ def main(sweeps: dict[str, list[str]]) -> int:
 
 
 def plan(arguments: list[str]) -> tuple[int, str]:
-    """The exit code of sd_bench's dry run, and what it prints."""
+    """The exit code of a dry run of sd_bench, and what it prints."""
     sys.argv = ["sd_bench", "-m", *arguments, DRY_RUN]
-    said = io.StringIO()
-    with redirect_stdout(said), redirect_stderr(said):
+    output = io.StringIO()
+    with redirect_stdout(output), redirect_stderr(output):
         code = sd_bench()
-    return code, said.getvalue()
+    return code, output.getvalue()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Fill a folder with the wheels that an offline GPU machine lacks.
 
-Run it where there is network; ``run.py`` installs from the folder on a machine that has torch,
-torchvision and timm (with what those bring along) but no network.
+Run it on a machine with network; ``run.py`` installs from the folder on a machine that has torch,
+torchvision and timm (with their dependencies) but no network.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING or find_spec("packaging"):
     from packaging.specifiers import SpecifierSet
     from packaging.utils import canonicalize_name, parse_wheel_filename
     from packaging.version import InvalidVersion, Version
-elif find_spec("pip"):  # which this cannot do without, and which brings its own
+elif find_spec("pip"):  # pip is needed anyway, and has a copy of packaging
     from pip._vendor.packaging.requirements import Requirement
     from pip._vendor.packaging.specifiers import SpecifierSet
     from pip._vendor.packaging.utils import canonicalize_name, parse_wheel_filename
@@ -41,7 +41,7 @@ else:
 HERE = Path(__file__).resolve().parent
 PYPROJECT = HERE.parents[1] / "pyproject.toml"
 
-#: What the offline machine is taken to have; ``--has`` puts names in, ``--lacks`` takes them out.
+#: What the offline machine is assumed to have; ``--has`` adds names, ``--lacks`` removes them.
 PRESENT = frozenset(
     {
         "torch", "torchvision", "timm", "numpy", "pandas", "matplotlib", "pillow", "rich",
@@ -49,30 +49,30 @@ PRESENT = frozenset(
         "filelock", "requests", "httpx", "pytest",
     }
 )  # fmt: skip
-#: Pure Python, and no wheel of it on the registry.
+#: Pure Python packages without a wheel on the registry: built here.
 BUILT_HERE = frozenset({"antlr4-python3-runtime"})
-#: glibc versions of the platform tags, the widely supported ones first. pip matches each exactly.
+#: glibc versions of the platform tags, widely supported ones first; pip matches each exactly.
 GLIBC_TIERS = (("2_28", "2_27", "2_24", "2_17", "2_12", "2_5"), ("2_39", "2_35", "2_34", "2_31"))
 OLD_TAGS = ("manylinux2014", "manylinux2010", "manylinux1")
 MACHINE = "x86_64"
 LIMIT_MIB = 60
-#: What tests/gpu needs of what the tests need.
+#: The test requirements that tests/gpu needs.
 _OF_PYTEST = ("pytest", "pytest-timeout")
-#: Where xFormers' wheel says what it was made with.
+#: The file in xFormers' wheel that states what it was built with.
 _XFORMERS_NOTE = "xformers/cpp_lib.json"
-#: The runtime of a CUDA that the machine's PyTorch does not bring, by the major version.
+#: The CUDA runtime packages by major version, for a version that PyTorch does not include.
 _RUNTIMES = {11: "nvidia-cuda-runtime-cu11", 12: "nvidia-cuda-runtime-cu12"}
 
-#: Gets one wheel for a requirement and says where it is.
+#: Fetches one wheel for a requirement and returns its path.
 Fetch = Callable[[Requirement], Path]
 
 
 class FetchError(Exception):
-    """A wheel that cannot be had; the message is one line."""
+    """A wheel that cannot be fetched; the message is one line."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; its exit code is 0, or 2 with one line that says what is wrong."""
+    """Run the command; the exit code is 0, or 2 with one line that says what is wrong."""
     options = _parser().parse_args(arguments)
     try:
         wheels = fill(options)
@@ -93,12 +93,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--python", default="3.12", help="the machine's Python (default: %(default)s)")
     add("--torch", default="2.11", type=_version, help="its torch (default: %(default)s)")
     add("--cuda", default=13, type=int, help="the major version of its CUDA (default: %(default)s)")
-    add("--out", type=Path, default=HERE / "wheels", help="the folder; its old wheels go")
+    add("--out", type=Path, default=HERE / "wheels", help="the folder; its old wheels are removed")
     add("--has", nargs="+", default=[], metavar="NAME", help="packages that it has, such as scipy")
-    add("--lacks", nargs="+", default=[], metavar="NAME", help="packages it lacks besides")
-    add("--no-xformers", action="store_true", help="leave xFormers out")
+    add("--lacks", nargs="+", default=[], metavar="NAME", help="other packages that it lacks")
+    add("--no-xformers", action="store_true", help="leave out xFormers")
     add(
-        "--no-diffusers", action="store_true", help="leave diffusers out, which ours is compared to"
+        "--no-diffusers",
+        action="store_true",
+        help="leave out diffusers, which ours is compared with",
     )
     return parser
 
@@ -111,7 +113,7 @@ def _version(text: str) -> Version:
 
 
 def fill(options: argparse.Namespace) -> list[Path]:
-    """Replace the folder's wheels by those that are needed. Raises FetchError and OSError."""
+    """Replace the wheels in the folder by those that are needed. Raises FetchError and OSError."""
     project = tomllib.loads(PYPROJECT.read_text())["project"]
     present = PRESENT | {canonicalize_name(name) for name in options.has}
     present -= {canonicalize_name(name) for name in options.lacks}
@@ -140,7 +142,7 @@ def fill(options: argparse.Namespace) -> list[Path]:
 
 
 def wanted(project: Mapping[str, Any], with_xformers: bool, with_diffusers: bool) -> list[str]:
-    """What pyproject.toml says that a call needs, bounds included."""
+    """The requirements of a call according to pyproject.toml, with version bounds."""
     extras = project["optional-dependencies"]
     also = [r for r in extras["pytest"] if Requirement(r).name in _OF_PYTEST]
     also += extras["xformers"] if with_xformers else []
@@ -150,7 +152,7 @@ def wanted(project: Mapping[str, Any], with_xformers: bool, with_diffusers: bool
 
 
 def lacking(requirements: Iterable[str], present: frozenset[str], python: str) -> list[Requirement]:
-    """Those of ``requirements`` that hold on the machine and that it does not have."""
+    """Those ``requirements`` that apply to the machine and that it does not have."""
     machine = {
         "python_version": ".".join(python.split(".")[:2]),
         "python_full_version": python,
@@ -189,7 +191,7 @@ def collect(
 
 
 def fitting(requirement: Requirement, torch: Version, fetch: Fetch) -> Path:
-    """The newest wheel for ``requirement`` that goes with ``torch``."""
+    """The newest wheel for ``requirement`` that is compatible with ``torch``."""
     wheel = fetch(requirement)
     while not _goes_with(requires(wheel), torch):
         requirement.specifier &= SpecifierSet(f"<{wheel_version(wheel)}")
@@ -199,8 +201,10 @@ def fitting(requirement: Requirement, torch: Version, fetch: Fetch) -> Path:
 
 
 def cuda_of(wheel: Path) -> int | None:
-    """The major version of CUDA whose runtime the wheel's operators are linked to, as xFormers
-    notes it; None where there is no such note."""
+    """The major version of CUDA that the wheel's operators are linked to, according to xFormers.
+
+    ``None`` if the wheel does not state it.
+    """
     with zipfile.ZipFile(wheel) as archive:
         if _XFORMERS_NOTE not in archive.namelist():
             return None
@@ -218,7 +222,7 @@ def _goes_with(requirements: Iterable[str], torch: Version) -> bool:
 
 
 def requires(wheel: Path) -> list[str]:
-    """The wheel's own requirements, as its METADATA has them."""
+    """The wheel's own requirements, from its METADATA."""
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
         metadata = Parser().parsestr(archive.read(name).decode())
@@ -231,7 +235,7 @@ def wheel_version(wheel: Path) -> Version:
 
 
 def fetch_wheel(requirement: Requirement, python: str, folder: Path) -> Path:
-    """Download one wheel for the machine, or build it where that is known to work."""
+    """Download one wheel for the machine, or build it if that is known to work."""
     if canonicalize_name(requirement.name) in BUILT_HERE:
         return _pip("wheel", requirement, folder, "--wheel-dir")
     for position, glibc in enumerate(GLIBC_TIERS):
@@ -257,8 +261,8 @@ def _pip(verb: str, requirement: Requirement, folder: Path, *options: str) -> Pa
         )  # fmt: skip
         wheels = list(Path(empty).glob("*.whl"))
         if answer.returncode != 0 or not wheels:
-            said = [line for line in answer.stderr.splitlines() if line.startswith("ERROR: ")]
-            words = said[-1].removeprefix("ERROR: ") if said else f"pip {verb} failed"
+            errors = [line for line in answer.stderr.splitlines() if line.startswith("ERROR: ")]
+            words = errors[-1].removeprefix("ERROR: ") if errors else f"pip {verb} failed"
             raise FetchError(f"{requirement}: {words}")
         return Path(shutil.move(wheels[0], folder))
 

@@ -1,4 +1,4 @@
-"""The machine that a call finds: what is installed, which device, and a hold on it."""
+"""The machine of a call: installs packages, names the device, and keeps the GPU open."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from session import ROOT, Session, SetupError
 
-#: What has to be importable once the wheels are installed, and the packages whose version counts.
+#: What must be importable once the wheels are installed, and packages whose versions are shown.
 MODULES = (
     "torch", "torchvision", "timm", "hydra", "omegaconf", "antlr4", "open_clip", "ftfy", "scipy",
     "safetensors", "regex", "yaml", "jinja2", "msgspec", "numpy", "pandas", "matplotlib", "rich",
@@ -30,7 +30,7 @@ PACKAGES = (
 def install(session: Session, wheels: Path, site: Path) -> None:
     """Install the wheels into ``site``, for this process and the ones it starts.
 
-    Raises SetupError if something is missing then.
+    Raises SetupError if something is still missing.
     """
     files = [str(wheel) for wheel in sorted(wheels.glob("*.whl"))]
     pip = [sys.executable, "-m", "pip", "install", "--no-index", "--no-deps", "--no-compile",
@@ -41,7 +41,7 @@ def install(session: Session, wheels: Path, site: Path) -> None:
             raise SetupError(f"{wheels}: not installed within the time limit; give more time")
         if answer.code != 0:
             raise SetupError(f"{wheels}: cannot be installed: {answer.last_line}")
-    # CUDA's runtime has an empty one, which would hide what the machine itself has of nvidia.
+    # CUDA's runtime has an empty one, which would hide the machine's own nvidia packages.
     (site / "nvidia" / "__init__.py").unlink(missing_ok=True)
     sys.path[:0] = [str(site), str(ROOT)]
     importlib.invalidate_caches()
@@ -53,7 +53,7 @@ def install(session: Session, wheels: Path, site: Path) -> None:
 
 
 def machine_facts(device: str) -> tuple[dict[str, str], str]:
-    """What the summary's head says, and sd_bench's word for the device.
+    """The facts at the top of the summary, and sd_bench's name for the device.
 
     Raises SetupError if there is no such device.
     """
@@ -83,16 +83,16 @@ def _versions() -> Iterable[str]:
 
 
 def hold_gpu() -> str:
-    """Open NVML until this process ends, and say whether that worked.
+    """Open NVML until this process ends; returns whether that worked, in words.
 
-    Without persistence mode the driver takes a GPU down that nobody has open, and each command
-    after that waits for seconds until it is up again.
+    Without persistence mode the driver shuts down a GPU that no process uses, and the next command
+    waits for seconds until it is up again.
     """
     try:
         import pynvml
 
         pynvml.nvmlInit()
         pynvml.nvmlDeviceGetHandleByIndex(0)
-    except Exception as error:  # of the driver, or no pynvml: it only takes longer then
+    except Exception as error:  # from the driver, or no pynvml: it only takes longer
         return f"not held open: {type(error).__name__}: {error}"
     return "held open through NVML"

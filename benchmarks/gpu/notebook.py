@@ -1,4 +1,4 @@
-"""What has become of each step, kept beside the records so that a later call can go on."""
+"""The outcome of each step, kept with the records so that a later call can continue."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 
 from session import SetupError
 
-#: The file's name, in the records' folder.
+#: The file name, in the records' folder.
 NOTEBOOK = "call.json"
-#: How a step can end. Only the first two are over; the others are for a later call.
+#: How a step can end. The first two are final; a later call repeats the others.
 ENDED, FAILED, CUT_OFF, NOT_STARTED = "ended", "failed", "cut off", "not started"
 _OVER = (ENDED, FAILED)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``text`` is for readers, ``arguments`` what the step was asked, ``failures`` names."""
+    """``text`` is for readers, ``arguments`` are those of the step, ``failures`` are names."""
 
     state: str
     text: str
@@ -33,7 +33,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class Notebook:
-    """``began`` names the first call, ``outs`` are the folders that calls have reported to."""
+    """``began`` names the first call, ``outs`` are the output folders of all calls."""
 
     began: str
     outs: list[str] = field(default_factory=list)
@@ -57,10 +57,10 @@ class Notebook:
         (records / NOTEBOOK).write_text(self.text(), encoding="utf-8")
 
     def is_over(self, name: str, arguments: list[str]) -> bool:
-        """Whether the step has been done, as it is asked now."""
+        """Whether the step has been done with these arguments."""
         outcome = self.outcomes.get(name)
         return outcome is not None and outcome.state in _OVER and outcome.arguments == arguments
 
     def left(self, names: Iterable[str]) -> list[str]:
-        """The steps that are for another call."""
+        """The steps that are left for another call."""
         return [n for n in names if n not in self.outcomes or self.outcomes[n].state not in _OVER]

@@ -1,4 +1,4 @@
-"""Where a call's results go, and where those lie that it goes on with."""
+"""Where the results of a call go, and where earlier results are."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from notebook import NOTEBOOK, Notebook
 from session import ROOT, SetupError
 
 ARCHIVE, SUMMARY, LOG, RECORDS = "records.tar.gz", "summary.md", "log.txt", "records"
-#: What makes a folder one that holds results.
+#: The files that mark a folder of results.
 _RESULTS = (ARCHIVE, SUMMARY, NOTEBOOK, f"{RECORDS}/{NOTEBOOK}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """``out`` takes summary, archive and log; ``records`` is the folder of sweeps.
+    """``out`` is for summary, archive and log; ``records`` is the folder of sweeps.
 
-    ``archive`` is what has to be unpacked into ``records`` first, ``notebook`` what is in there.
+    ``archive`` must first be unpacked into ``records``; ``notebook`` is the notebook found there.
     """
 
     out: Path
@@ -33,7 +33,7 @@ class Places:
 def find_places(
     resume: Path | None, out: Path | None, records: Path | None, date: str, gpu: str
 ) -> Places:
-    """Decide, and change nothing. Raises SetupError where old results would be overwritten."""
+    """Decide on the places, without side effects. Raises SetupError if results would be lost."""
     if resume is None:
         out = out or _unused(date, gpu)
         records = records or out / RECORDS
@@ -57,7 +57,7 @@ def find_places(
 
 
 def _unused(date: str, gpu: str) -> Path:
-    """``results_<gpu>_<day>``, numbered if there is one; a trial's name is ignored by git."""
+    """``results_<gpu>_<day>``, numbered if it exists; git ignores the name of a trial."""
     stem = f"{'trial' if gpu == 'cpu' else 'results'}_{gpu}_{date.partition('T')[0]}"
     names = (stem if n == 1 else f"{stem}-{n}" for n in count(1))
     return next(p for name in names if not (p := ROOT / "multirun_outputs" / name).exists())
@@ -72,7 +72,7 @@ def _refuse_results(folder: Path) -> None:
 
 
 def _earlier(resume: Path, out: Path | None, records: Path | None) -> Places:
-    """The places of a call that goes on with what is in ``resume``."""
+    """The places of a call that continues with the results in ``resume``."""
     inside = next((f for f in (resume, resume / RECORDS) if (f / NOTEBOOK).is_file()), None)
     if inside is not None:
         out = out or (resume if inside != resume else resume.parent)
@@ -97,7 +97,7 @@ def _notebook_in(archive: Path) -> Notebook:
 
 
 def unpack(places: Places) -> None:
-    """Put the archive's files into the records' folder; what is there already stays."""
+    """Unpack the archive's files into the records' folder; files already there stay."""
     if places.archive is None:
         return
     for name, content in _members(places.archive):

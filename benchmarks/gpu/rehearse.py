@@ -1,10 +1,10 @@
-"""What a call of run.py would have finished by when, on a GPU machine that is not there.
+"""Estimates when each step of a call of run.py would finish, without a GPU.
 
-run.py itself runs: on a fake nvidia-smi and NVML it finds an H100, and has sd_bench plan every
-sweep for it. The rounds then run on this processor, with tiny networks; what only CUDA can run
-leaves an `unsupported` record here. The clock is a simulated one: each round takes what
-cost_model.py estimates for the H100, and what does not fit is taken away again, as if it had been
-cut off. Tests, charts and the comparison with diffusers only take their time.
+run.py itself runs: with a fake nvidia-smi and NVML it finds an H100, and sd_bench plans every sweep
+for it. The rounds then run on this processor, with tiny networks; what needs CUDA leaves an
+`unsupported` record. The clock is simulated: each round takes the time that cost_model.py estimates
+for the H100, and rounds that do not fit are removed, as if they had been cut off. Tests, charts and
+the comparison with diffusers only advance the clock.
 
     python benchmarks/gpu/rehearse.py [--time-limit 540] [--minutes 3 6 9] [--without-rounds]
 """
@@ -44,7 +44,7 @@ MACHINES = {"h100": H100_SXM}
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A round, or a command as a whole, and the simulated second at which it is done."""
+    """A round, or a whole command, and the simulated second at which it is done."""
 
     at_s: float
     step: str
@@ -57,7 +57,7 @@ class Finished:
 
 
 class Rehearsal(Session):
-    """A session whose clock is simulated, and whose sweeps run on the processor at hand."""
+    """A session with a simulated clock, whose sweeps run on the local processor."""
 
     def __init__(self, log: BinaryIO, environment: Mapping[str, str], limit_s: float) -> None:
         self._now_s = 0.0
@@ -87,7 +87,7 @@ class Rehearsal(Session):
         return Answer(0, "rehearsed only")
 
     def _sweep(self, command: Sequence[str], limit_s: float) -> Answer:
-        """Run on the processor what would fit on the H100."""
+        """Run on the local processor the rounds that would fit on the H100."""
         folder = Path(command[-1].partition("=")[2])
         rounds = self._planned(folder.name)
         fitting, spent_s = [], LAUNCHER_S
@@ -110,11 +110,11 @@ class Rehearsal(Session):
         for record in late:
             record.unlink(missing_ok=True)
         late[0].parent.mkdir(parents=True, exist_ok=True)
-        late[0].with_suffix(".log").touch()  # as of a worker that was killed
-        return Answer(None, answer.said)
+        late[0].with_suffix(".log").touch()  # as a killed worker leaves it
+        return Answer(None, answer.output)
 
     def _planned(self, name: str) -> list[tuple[str, tuple[str, str], float]]:
-        """Label, record and cost of each round that the H100 would run, in their order."""
+        """Label, record and cost of each round that the H100 would run, in order."""
         (step,) = (step for step in STEPS if step.name == name)
         arguments = arguments_of(step, "cuda")
         labels = cells_of(arguments)
@@ -139,7 +139,7 @@ class Rehearsal(Session):
 
 
 def _on_processor(command: Sequence[str], folder: Path) -> list[str]:
-    """A sweep's command with the arguments of a trial on the processor."""
+    """A sweep's command with the arguments of a trial on the local processor."""
     (step,) = (step for step in STEPS if step.name == folder.name)
     program = command[: command.index("-m", 2) + 1]
     of_folder = [a for a in command if a.startswith(("hydra.sweep.dir=", "resume="))]
@@ -147,7 +147,7 @@ def _on_processor(command: Sequence[str], folder: Path) -> list[str]:
 
 
 def main() -> int:
-    """Rehearse a call, print what is finished by when, and give run.py's exit code."""
+    """Rehearse a call, print what is finished by when, and return run.py's exit code."""
     options = _parser().parse_args()
     sessions: list[Rehearsal] = []
 
@@ -162,7 +162,10 @@ def main() -> int:
         sys.path.insert(0, str(Path(folder) / "machine"))
         out = Path(folder) / "out"
         arguments = ["--out", str(out), "--time-limit", f"{options.time_limit:g}"]
-        arguments += ["--wheels", str(Path(folder) / "none")]  # installing them is in the estimate
+        arguments += [
+            "--wheels",
+            str(Path(folder) / "none"),
+        ]  # the estimate includes installing them
         with redirect_stdout(io.StringIO()):  # it would show tiny networks under an H100's name
             code = run.main(arguments, begin)
         if code == run.EXIT_USAGE:
@@ -179,7 +182,7 @@ def main() -> int:
 
 
 def by_step(finished: Sequence[Finished], until_s: float) -> str:
-    """What is finished by then, a step after the other, and when it was."""
+    """What is finished by then, step by step, and when."""
     steps: dict[str, list[str]] = {}
     for each in finished:
         if each.at_s <= until_s:

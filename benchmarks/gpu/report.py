@@ -16,7 +16,7 @@ CHARTS = "charts"
 
 
 class Report:
-    """Everything that has become of the steps, saved after each of them."""
+    """The outcomes of all steps, saved after each of them."""
 
     def __init__(
         self, session: Session, places: Places, facts: Mapping[str, str], gpu: str
@@ -32,18 +32,18 @@ class Report:
 
     @property
     def has_failed(self) -> bool:
-        """Whether a cell, a test or the charts failed; what was cut off has not."""
+        """Whether a cell, a test or the charts failed; a cut-off is not a failure."""
         outcomes = [*self.notebook.outcomes.values(), *self._charts.values()]
         return any(o.state == FAILED or o.failures for o in outcomes)
 
     def note(self, name: str, outcome: Outcome) -> None:
-        """Write a step's outcome down, and say it."""
+        """Store a step's outcome and print it."""
         self.notebook.outcomes[name] = outcome
         print(f"{name}: {outcome}", flush=True)
         self.save()
 
     def save(self) -> str:
-        """Rewrite summary and archive; gives the summary."""
+        """Rewrite summary and archive; returns the summary."""
         session, places, notebook = self._session, self._places, self.notebook
         earlier = notebook.calls[:-1]
         facts = {
@@ -59,7 +59,7 @@ class Report:
         return text
 
     def draw(self) -> None:
-        """Charts and tables from all records."""
+        """Make charts and tables from all records."""
         records = self._places.records
         if any(records.rglob("round-*.json")):
             self._charts[CHARTS] = draw(self._session, records)

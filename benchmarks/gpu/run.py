@@ -1,8 +1,8 @@
-"""Measure a GPU in one call of bounded length, on a machine that needs no network.
+"""Measure a GPU in one call of bounded length, on a machine without network.
 
 Installs the wheels that fetch_wheels.py has collected into a temporary folder, plans every sweep
-without running it, then takes one step after another, the most valuable first, until the time is
-up. Leaves summary.md, records.tar.gz and log.txt; --resume goes on with what did not fit.
+without running it, then runs the steps, the most valuable first, until the time is up. Leaves
+summary.md, records.tar.gz and log.txt; --resume continues with what did not fit.
 
 Exit code 0: all steps are done; 1: a cell or a test failed; 2: nothing can run here, or the request
 is wrong; 3: nothing failed, but steps were cut off or not started; 128 and the signal's number if
@@ -35,7 +35,7 @@ from steps import ON_DEVICE, STEPS, Step, cells_of
 
 HERE = Path(__file__).resolve().parent
 EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_LEFT, EXIT_SIGNAL = 0, 1, 2, 3, 128
-#: A shorter call could do nothing but install, plan and pack.
+#: A shorter call could only install, plan and pack.
 SHORTEST_S = 20
 LIMIT_S = 540
 
@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _path(text: str) -> Path:
-    """Absolute: the commands of a call run elsewhere."""
+    """An absolute path, since the commands of a call run in other folders."""
     return Path(text).absolute()
 
 
@@ -94,7 +94,7 @@ def _seconds(text: str) -> float:
 
 
 def _commit(text: str) -> str:
-    """``HASH`` or ``HASH-dirty``, in the words of SD_BENCH_COMMIT."""
+    """``HASH`` or ``HASH-dirty`` in the format of SD_BENCH_COMMIT."""
     found = re.fullmatch(r"([0-9a-f]{7,40})(-dirty)?", text)
     if found is None:
         raise argparse.ArgumentTypeError(
@@ -140,7 +140,7 @@ def call(options: argparse.Namespace, scratch: Path, begin: Begin) -> int:
 
 
 def asked_for(options: argparse.Namespace) -> list[Step]:
-    """The steps of this call, in the order of ``--only`` if that was typed."""
+    """The steps of this call, in the order of ``--only`` if it was given."""
     by_name = {step.name: step for step in STEPS}
     names = dict.fromkeys(options.only or by_name)
     return [by_name[name] for name in names if name not in options.skip]
@@ -157,7 +157,7 @@ def _environment(site: Path, options: argparse.Namespace) -> dict[str, str]:
 
 
 def dry_run(session: Session, steps: Sequence[Step], request: Request, scratch: Path) -> None:
-    """Have sd_bench plan every sweep. Raises SetupError if it would not run one of them."""
+    """Let sd_bench plan every sweep. Raises SetupError if it refuses one of them."""
     sweeps = {}
     for step in (s for s in steps if s.kind == "sweep"):
         folder = request.records / step.name
@@ -172,7 +172,7 @@ def dry_run(session: Session, steps: Sequence[Step], request: Request, scratch: 
 
 
 def measure(report: Report, session: Session, steps: Sequence[Step], request: Request) -> None:
-    """Take the steps while there is time, then draw. What is under way is named if it is ended."""
+    """Run the steps while there is time, then draw; an interrupted step is named."""
     for step in steps:
         if session.left_s < LEAST_S:
             report.note(step.name, Outcome(NOT_STARTED, ": no time left"))
@@ -188,7 +188,7 @@ def measure(report: Report, session: Session, steps: Sequence[Step], request: Re
 
 
 def how_to_go_on(options: argparse.Namespace, places: Places, left: Sequence[str]) -> str:
-    """The lines that go on with the steps that are ``left``, here and on another machine."""
+    """The commands that continue with the steps ``left``, here and on another machine."""
     command = ["python3", sys.argv[0], "--resume"]
     rest = ["--time-limit", f"{options.time_limit:g}", "--device", options.device]
     if options.wheels != HERE / "wheels":

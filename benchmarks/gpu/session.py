@@ -1,4 +1,4 @@
-"""One call of run.py: the time that it has, its log, and the commands that it runs."""
+"""A call of run.py: its time limit, its log, and the commands that it runs."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from typing import BinaryIO, NamedTuple, NoReturn
 
 ROOT = Path(__file__).resolve().parents[2]
 
-#: The share of the time that is kept for charts and packing.
+#: The share of the time that is reserved for charts and packing.
 RESERVED = 0.08
-#: With less time than this nothing is started any more.
+#: With less time left than this nothing more is started.
 LEAST_S = 5
-#: How long a command may take to stop when it is asked to, before it is killed.
+#: How long a command may take to stop on request before it is killed.
 STOPPING_S = 3
-#: How often a command is looked at that may fall silent.
+#: How often the output of a command is checked for silence.
 _LOOKING_S = 0.5
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class SetupError(Exception):
-    """Nothing can be measured here; the message is one line that says what to do."""
+    """Nothing can be measured; the message is one line that says what to do."""
 
 
 class Stopped(BaseException):
-    """Somebody has ended this call from outside, with the signal ``number``."""
+    """This call was ended from outside, by the signal ``number``."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -45,13 +45,13 @@ class Answer(NamedTuple):
     """
 
     code: int | None
-    said: str
+    output: str
     silent: bool = False
 
     @property
     def last_line(self) -> str:
-        lines = [line.strip() for line in self.said.splitlines() if line.strip()]
-        return lines[-1] if lines else "said nothing"
+        lines = [line.strip() for line in self.output.splitlines() if line.strip()]
+        return lines[-1] if lines else "no output"
 
 
 class Session:
@@ -72,21 +72,21 @@ class Session:
 
     @property
     def left_s(self) -> float:
-        """Seconds left to measure in."""
+        """Seconds left for measuring."""
         return self.limit_s * (1 - RESERVED) - self.elapsed_s
 
     @property
     def left_to_close_s(self) -> float:
-        """Seconds left for charts, less what the archive takes."""
+        """Seconds left for charts, without what the archive takes."""
         return self.limit_s - STOPPING_S - self.elapsed_s
 
     def run(
         self, kind: str, command: Sequence[str], limit_s: float, silence_s: float = math.inf
     ) -> Answer:
-        """Run ``command`` into the log for ``limit_s`` seconds at most.
+        """Run ``command`` for at most ``limit_s`` seconds, with its output in the log.
 
-        It is also cut off when it has printed nothing for ``silence_s``. ``kind`` is what sort of
-        command it is; only a rehearsal asks.
+        It is also cut off when it has printed nothing for ``silence_s``. ``kind`` is the kind of
+        command, which only a rehearsal uses.
         """
         start = self.log.seek(0, os.SEEK_END)
         process = subprocess.Popen(
@@ -109,20 +109,20 @@ class Session:
         self, process: subprocess.Popen[bytes], limit_s: float, silence_s: float
     ) -> tuple[int | None, bool]:
         end_s = time.monotonic() + limit_s
-        size, said_s = 0, time.monotonic()
+        size, last_output_s = 0, time.monotonic()
         while (left_s := end_s - time.monotonic()) > 0:
             wait_s = left_s if silence_s == math.inf else min(left_s, _LOOKING_S)
             with suppress(subprocess.TimeoutExpired):
                 return process.wait(wait_s), False
             if (now_size := os.fstat(self.log.fileno()).st_size) != size:
-                size, said_s = now_size, time.monotonic()
-            if time.monotonic() - said_s > silence_s:
+                size, last_output_s = now_size, time.monotonic()
+            if time.monotonic() - last_output_s > silence_s:
                 return None, True
         return process.poll(), False
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ask a process that still runs to stop, then kill it with its whole group."""
+    """Ask a running process to stop, then kill its whole group."""
     with suppress(subprocess.TimeoutExpired, ProcessLookupError):
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
@@ -133,7 +133,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _age_s() -> float:
-    """Seconds since this process was started; 0 where the system does not tell."""
+    """Seconds since this process was started; 0 if the system does not know."""
     try:
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
         started_s = int(fields[19]) / os.sysconf("SC_CLK_TCK")
@@ -143,7 +143,7 @@ def _age_s() -> float:
 
 
 def listen() -> None:
-    """Have a signal that would end this process raise Stopped instead."""
+    """Raise Stopped on signals that would end this process."""
 
     def stop(number: int, _: object) -> NoReturn:
         raise Stopped(number)
@@ -154,7 +154,7 @@ def listen() -> None:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Finish what is inside, whatever signals come."""
+    """Ignore such signals until the block has finished."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in _SIGNALS}
     try:
         yield

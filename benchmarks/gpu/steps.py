@@ -1,4 +1,4 @@
-"""What a call does and in which order, in the words of sd_bench's command line."""
+"""The steps of a call in order, as arguments of sd_bench's command line."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
-#: Words of sd_bench's command line that this folder uses, each named only here.
+#: Options of sd_bench's command line that this folder uses, each named only here.
 PRESET = "preset"
 DRY_RUN = "dry_run=true"
 RESUME = "resume=true"
 TIME_LIMIT = "protocol.time_limit_s"
 
-#: What the study published and PyTorch 2 can run, the original code as its PyTorch 2 twins.
+#: The published presets that PyTorch 2 can run; the original code as its PyTorch 2 twins.
 PRESETS = "original_no_xformers_pt2,original_xformers_pt2,optimized_math,optimized"
 COMPILED_PRESET = "optimized_compile"
 
-#: The longest that a round may take, in seconds, and one that compiles first.
+#: The time limit of a round in seconds, and of a round that compiles first.
 ROUND_LIMIT_S, COMPILED_ROUND_LIMIT_S = 150, 300
 _COMPILED = (f"{TIME_LIMIT}={COMPILED_ROUND_LIMIT_S}",)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One command. ``kind`` says which; a sweep's ``overrides`` win against ``EVERY_SWEEP``."""
+    """One command, by its ``kind``; a sweep's ``overrides`` replace those of ``EVERY_SWEEP``."""
 
     name: str
     overrides: tuple[str, ...] = ()
     kind: str = "sweep"
 
 
-#: The most valuable first; what does not fit is for a second call.
+#: The most valuable first; steps that do not fit are left for a second call.
 STEPS = (
     Step("published", (f"{PRESET}={PRESETS}",)),
     Step("published_compiled", (f"{PRESET}={COMPILED_PRESET}", *_COMPILED)),
@@ -87,7 +87,7 @@ ON_DEVICE = {
 
 
 def arguments_of(step: Step, device: str, extra: Sequence[str] = ()) -> list[str]:
-    """What a sweep's command says, each name once; the last to say something wins."""
+    """The arguments of a sweep's command, each name once; the last value wins."""
     values: dict[str, str] = {}
     for layer in (EVERY_SWEEP, ON_DEVICE[device], step.overrides):
         values |= {override.partition("=")[0]: override for override in layer}
@@ -98,7 +98,7 @@ def arguments_of(step: Step, device: str, extra: Sequence[str] = ()) -> list[str
 
 
 def cells_of(arguments: Sequence[str]) -> list[str]:
-    """The cells of a sweep in Hydra's order, each by what tells it from the others."""
+    """The cells of a sweep in Hydra's order, each by what distinguishes it from the others."""
     fixed = [a for a in arguments if len(_choices(a)) == 1]
     named = [a for a in fixed if a.partition("=")[0] in (PRESET, "attention", "compile")]
     varying = [[a for a in cell if a not in fixed] for cell in expanded(arguments)]

@@ -1,4 +1,4 @@
-"""What a call of run.py leaves behind: one page of Markdown, and one small archive."""
+"""The results of a call of run.py: one page of Markdown and a small archive."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _COLUMNS = (
     "rounds", "runtime (s)", "images/s", "kernel proof", "detail", "reason",
 )  # fmt: skip
 _CHOICES = ("model_version", "batch_size", "implementation", "attention", "compile", PRESET)
-#: Files beside the records that are kept too, if they are no larger than this.
+#: Other files are kept too if they are no larger than this.
 _BESIDE = ("*.log", "*-trace.json.gz", ".sd_bench")
 _OF_A_SWEEP = ("sweep.json",)
 _LARGEST_BYTES = 4 * 2**20
 
 
 def summarise(folder: Path, facts: Mapping[str, str], outcomes: Mapping[str, Outcome]) -> str:
-    """One page: the machine and versions, how each step went, what failed, and a row per cell."""
+    """One page: machine and versions, the outcome of each step, failures, and a row per cell."""
     cells = [(sweep, cell) for sweep in outcomes for cell in _cells(folder / sweep)]
     environments = (record.environment for _, cell in cells for record in cell)
     measured_in = next(filter(None, environments), None)
@@ -57,7 +57,7 @@ def _cells(sweep: Path) -> Iterator[list[Record]]:
 
 
 def _describe(environment: Mapping[str, Any] | None) -> dict[str, str]:
-    """What only a worker knows: how its PyTorch was built, and the commit that it ran."""
+    """Facts that only a worker knows: how PyTorch was built, and the commit that ran."""
     if environment is None:
         return {}
     return {
@@ -98,7 +98,7 @@ def _escape(text: str) -> str:
 
 
 def pack(folder: Path, archive: Path, top: str) -> None:
-    """Put what is worth keeping of ``folder`` into ``archive``, below the folder ``top``."""
+    """Pack the files of ``folder`` worth keeping into ``archive``, below the folder ``top``."""
     temporary = archive.with_name(f".{archive.name}.tmp")
     with tarfile.open(temporary, "w:gz") as stream:
         for file in worth_keeping(folder):
@@ -107,9 +107,9 @@ def pack(folder: Path, archive: Path, top: str) -> None:
 
 
 def worth_keeping(folder: Path) -> Iterator[Path]:
-    """Records, and what is small and tells something or is needed to go on.
+    """Records, and small files that are useful or needed to continue.
 
-    That is charts, tables, summary, logs, traces, and one latent tensor per cell.
+    These are charts, tables, summary, logs, traces, and one latent tensor per cell.
     """
     yield from sorted(file for file in folder.glob("*") if file.is_file())
     yield from sorted(file for file in (folder / "analysis").rglob("*") if file.is_file())

@@ -1,4 +1,4 @@
-"""The glossary: every column and heading that the analysis writes is in it, and no other."""
+"""The glossary has exactly the columns and headings that the analysis writes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def write_two_environments(root: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every kind of table, of sample sweeps and of published records."""
+    """Every kind of table, from sample sweeps and from published records."""
     root = tmp_path_factory.mktemp("tables")
     out = root / "out"
     write_all_tables(PEERS, out / "peers")
@@ -69,7 +69,7 @@ def read_headings(folder: Path) -> set[str]:
 
 
 def names_axes(heading: str) -> bool:
-    """Whether the heading of the cells' names is put together from axes: ``attention, compile``."""
+    """Whether a heading consists of axes, such as ``attention, compile``."""
     return {word.replace(" ", "_") for word in re.split(", | or ", heading)} <= {*AXES}
 
 

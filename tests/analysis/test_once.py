@@ -1,4 +1,4 @@
-"""What is computed of a table is computed once, as long as the table lives."""
+"""What is computed from a table is computed once, as long as the table exists."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ def test_a_result_is_kept_as_long_as_its_table_lives() -> None:
     assert asked == [2]
     assert length(table.copy()) == 2
     assert asked == [2, 2]
-    for rows in range(20):  # a table that takes the place of one that is gone
+    for rows in range(20):  # a new table may reuse the id of a deleted one
         gc.collect()
         assert length(pd.DataFrame({"a": range(rows)})) == rows

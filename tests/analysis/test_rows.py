@@ -40,7 +40,7 @@ def test_a_table_without_rows_has_the_columns() -> None:
     assert list_rows(table, Small) == []
 
 
-def test_a_column_that_is_no_field_is_left_out_and_one_that_lacks_must_have_a_default() -> None:
+def test_a_column_that_is_not_a_field_is_ignored_and_a_missing_one_needs_a_default() -> None:
     (row,) = list_rows(pd.DataFrame({"name": ["a"], "other": [1]}), Small)
     assert row.keys() == ("name", "seconds", "scaled")
     with pytest.raises(TypeError, match="name"):

@@ -1,4 +1,4 @@
-"""What a bar is called and which colour it has."""
+"""The name and the colour of a series."""
 
 from __future__ import annotations
 
@@ -144,13 +144,13 @@ def test_what_differs_between_machines_only_is_not_in_the_name(tmp_path: Path) -
     assert series(tmp_path) == ["flash"]
 
 
-def test_cells_at_the_same_place_of_a_chart_are_told_apart_by_hash(tmp_path: Path) -> None:
+def test_cells_at_the_same_place_of_a_chart_are_distinguished_by_hash(tmp_path: Path) -> None:
     for cell_hash in ("aaaaaaaaaa", "bbbbbbbbbb"):
         write_sample(tmp_path, sample_record(1.0, sweep=cell_hash, cell_hash=cell_hash))
     assert series(tmp_path) == ["flash #aaaaaaa", "flash #bbbbbbb"]
 
 
-def test_environments_at_the_same_place_of_a_chart_are_told_apart(tmp_path: Path) -> None:
+def test_environments_at_the_same_place_of_a_chart_are_distinguished(tmp_path: Path) -> None:
     for fingerprint in ("aaa", "bbb"):
         environment = sample_environment(fingerprint)
         attention = f"of {fingerprint}"  # the two met in one sweep, so they share a machine
@@ -189,7 +189,7 @@ def test_what_math_computes_in_is_named_where_the_precision_varies(tmp_path: Pat
 
 
 def with_picture(root: Path, **picture: Any) -> None:
-    """A cell of that seed and prompt, whose hash follows from them alone."""
+    """A cell with this seed and prompt, whose hash depends only on them."""
     config = {
         "workload": {"seed": picture.get("seed", 1)},
         "prompt": picture.get("prompt", "A cat"),

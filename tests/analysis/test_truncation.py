@@ -1,4 +1,4 @@
-"""Reasons that are alike are one, and none is too long to read."""
+"""Similar reasons are merged, and none is too long to read."""
 
 from __future__ import annotations
 

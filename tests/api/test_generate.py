@@ -1,4 +1,4 @@
-"""``sd_bench.generate``: images of prompts, or the reason why there are none."""
+"""``sd_bench.generate``: images for prompts, or the reason why there are none."""
 
 from __future__ import annotations
 

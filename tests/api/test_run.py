@@ -38,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def rounds(folder: Path) -> pd.DataFrame:
-    """A sweep, measured by a thread of a program that has a Hydra of its own."""
+    """A sweep that is run in a thread of a program that uses Hydra itself."""
     theirs = folder.parent / "theirs"
     theirs.mkdir()
     (theirs / "app.yaml").write_text("colour: red\n")
@@ -69,7 +69,7 @@ def test_it_gives_what_is_in_the_records(rounds: pd.DataFrame, folder: Path) -> 
 
 
 def test_every_choice_that_changes_a_time_is_a_column(rounds: pd.DataFrame) -> None:
-    """``upcast`` follows from attention and model; the picture's own choices change none."""
+    """``upcast`` follows from attention and model; the picture's own choices change no time."""
     assert {*AXES} - {"upcast", *PICTURE_AXES} <= {*rounds.columns}
     assert (rounds["threads"] == "auto").all()
 
@@ -147,9 +147,9 @@ def test_an_interrupted_program_leaves_what_it_measured_and_says_where(tmp_path:
             assert program.poll() is None, program.communicate()
             time.sleep(0.05)
         program.send_signal(signal.SIGINT)
-        _, said = program.communicate(timeout=60)
-    last = said.splitlines()[-1]
-    assert "SweepInterrupted: the records of finished rounds are in" in last, said
+        _, output = program.communicate(timeout=60)
+    last = output.splitlines()[-1]
+    assert "SweepInterrupted: the records of finished rounds are in" in last, output
     assert str(sweep) in last
     assert "continue with sd_bench.run('resume=true'" in last
     assert len([sd_bench.read_record(path) for path in sd_bench.find_records(sweep)]) >= 2

@@ -1,4 +1,4 @@
-"""The figures of the A/A benchmark, beside SciPy's."""
+"""The figures of the A/A benchmark, compared with those of SciPy."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def test_the_account_has_both_names_their_order_and_the_warnings() -> None:
 
 @pytest.mark.slow
 def test_pairs_of_real_sweeps_go_through_the_gate() -> None:
-    """One round each, so that nobody can tell."""
+    """One round each, too few to decide anything."""
     ((code, heading),) = gate_pairs(1, ["-m", *SMOKE, "protocol.rounds=1"], "slower:5%")
     assert (code, heading) == (3, "1 cells: 1 too few rounds")
 
 
 def test_wrong_and_undecided_pairs_are_counted() -> None:
-    said = describe_pairs([(0, "2 cells: 2 same"), (1, "2 cells: 1 same, 1 slower"), (3, "x")])
-    assert "| 2 | wrong | 2 cells: 1 same, 1 slower |" in said
-    assert said.endswith("\n3 pairs: 1 passed, 1 wrong, 1 undecided.")
+    text = describe_pairs([(0, "2 cells: 2 same"), (1, "2 cells: 1 same, 1 slower"), (3, "x")])
+    assert "| 2 | wrong | 2 cells: 1 same, 1 slower |" in text
+    assert text.endswith("\n3 pairs: 1 passed, 1 wrong, 1 undecided.")

@@ -1,4 +1,4 @@
-"""The simulation that the promises of docs/statistics.md rest on, on fewer tables."""
+"""The simulation behind the promises of docs/statistics.md, with fewer tables."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from sd_bench.statistics.sequential import LookPlan, plan_fixed
 
 TABLES = 500
 
-#: What chance may add to a share of 5 % of so many tables.
+#: How much chance may add to a share of 5 % with this number of tables.
 SLACK = 0.025
 
 PLANS = [*FIXED.values(), *LOOKING.values()]

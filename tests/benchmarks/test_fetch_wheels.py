@@ -1,4 +1,4 @@
-"""benchmarks/gpu/fetch_wheels.py: what it would fetch, and what it says of the commit."""
+"""benchmarks/gpu/fetch_wheels.py: what it would fetch, and which commit it notes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def fetch_wheels() -> ModuleType:
 
 
 def make_wheel(folder: Path, name: str, version: str, *requires: str) -> Path:
-    """A wheel with nothing in it but its requirements."""
+    """A wheel that contains only its requirements."""
     file = folder / f"{name}-{version}-py3-none-any.whl"
     lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
     lines += [f"Requires-Dist: {requirement}" for requirement in requires]
@@ -115,8 +115,8 @@ def test_what_cannot_be_had_is_one_line_and_leaves_the_old_wheels(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     old = make_wheel(tmp_path, "old", "1.0")
-    said = "WARNING: slow\nERROR: Could not find\nERROR: No matching distribution found for it\n"
-    answer = SimpleNamespace(returncode=1, stderr=said)
+    output = "WARNING: slow\nERROR: Could not find\nERROR: No matching distribution found for it\n"
+    answer = SimpleNamespace(returncode=1, stderr=output)
     monkeypatch.setattr(fetch_wheels.subprocess, "run", lambda *_, **__: answer)
     assert fetch_wheels.main(["--out", str(tmp_path)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
@@ -189,5 +189,5 @@ def test_the_commit_travels_with_the_tree_and_a_change_after_it_is_seen(tmp_path
     assert read_commit(root, wheels) == f"{commit} changed"
     (wheels / FILE).write_text("{")
     assert read_commit(root, wheels) is None
-    assert write_commit(root, wheels) is None  # no repository any more: nothing false is left
+    assert write_commit(root, wheels) is None  # the repository is gone: no wrong commit is left
     assert not (wheels / FILE).exists()

@@ -1,4 +1,4 @@
-"""The ratio of forked to spawned rounds, and what a whole round of each takes."""
+"""The ratio of forked to spawned rounds, and how long a whole round of each takes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.records import sample_record
 
 
 def rounds(kind: str, *runtimes_s: float) -> list[Record]:
-    """Those of one kind, at every other position."""
+    """The rounds of one kind of worker, at every other position."""
     found = []
     for index, seconds in enumerate(runtimes_s):
         record = sample_record(seconds, round_index=index)
@@ -36,9 +36,9 @@ def test_equal_rounds_are_equal_and_forked_ones_are_shorter_as_a_whole() -> None
     mean = (math.log(2.01 / 2) + math.log(2 / 2.02) + math.log(2 / 1.98) + math.log(1.99 / 2)) / 4
     assert found.ratio == pytest.approx(math.exp(mean))
     assert found.low < found.ratio < found.high
-    said = describe(found, records[0])
-    assert "| fork | 4 | 2.0000 |" in said
-    assert said.endswith("equal within 2%.")
+    text = describe(found, records[0])
+    assert "| fork | 4 | 2.0000 |" in text
+    assert text.endswith("equal within 2%.")
 
 
 def test_a_round_that_was_not_forked_as_asked_ends_the_benchmark() -> None:

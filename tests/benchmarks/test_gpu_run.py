@@ -1,4 +1,4 @@
-"""benchmarks/gpu/run.py: whole calls, tried on the CPU with tiny networks."""
+"""benchmarks/gpu/run.py: whole calls, run on the CPU with tiny networks."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def run_script(*arguments: str, cwd: Path | None = None) -> subprocess.Completed
 
 
 def rows(summary: str) -> list[dict[str, str]]:
-    """The last table of the summary, a dict per cell."""
+    """The last table of the summary, as a dict per cell."""
     table = summary.rpartition("\n\n")[2].strip().splitlines()
     head, _, *lines = ([cell.strip() for cell in line.split("|")[1:-1]] for line in table)
     return [dict(zip(head, line, strict=True)) for line in lines]
 
 
 def members(archive: Path) -> dict[str, bytes]:
-    """The files of an archive by their path below its one top folder."""
+    """The files of an archive by their path below its single top folder."""
     with tarfile.open(archive) as stream:
         files = {m.name: file.read() for m in stream if (file := stream.extractfile(m)) is not None}
     assert len({name.partition("/")[0] for name in files}) == 1
@@ -111,17 +111,17 @@ def test_a_call_that_is_ended_keeps_what_is_finished_and_its_archive_goes_on(
     out, kept = tmp_path / "out", tmp_path / "kept"
     arguments = ("--only", "kernels", "sd1", "--extra", "protocol=smoke", "sampler.steps=1")
     places = ("--out", str(out), "--records", str(kept))
-    with (tmp_path / "said").open("w") as stream:
+    with (tmp_path / "output").open("w") as stream:
         call = subprocess.Popen(command_for(*places, *arguments), stdout=stream, stderr=stream)
     deadline = time.monotonic() + 150
     while not (has_result(kept) and has_round_under_way(kept)):
-        assert call.poll() is None, (tmp_path / "said").read_text()
+        assert call.poll() is None, (tmp_path / "output").read_text()
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.02)
     call.send_signal(signal.SIGTERM)
     assert call.wait(30) == 128 + signal.SIGTERM
-    said = (tmp_path / "said").read_text()
-    assert "run.py: ended by SIGTERM" in said
+    output = (tmp_path / "output").read_text()
+    assert "run.py: ended by SIGTERM" in output
     summary = (out / "summary.md").read_text()
     assert "| kernels | cut off by SIGTERM in round-" in summary
     before = members(out / "records.tar.gz")
@@ -129,7 +129,7 @@ def test_a_call_that_is_ended_keeps_what_is_finished_and_its_archive_goes_on(
     assert any(name.endswith(".json") for name in finished)
     assert {row["status"] for row in rows(summary)} <= {"ok", "unsupported"}
 
-    (line,) = (line for line in said.splitlines() if line.strip().startswith("here:"))
+    (line,) = (line for line in output.splitlines() if line.strip().startswith("here:"))
     typed = shlex.split(line.partition(":")[2])
     assert typed[typed.index("--resume") + 1] == str(kept)
     assert "--device cpu" in line
@@ -194,7 +194,7 @@ def test_without_a_device_it_says_so_in_one_line(
 
 @needs_cpu_flash
 @pytest.mark.slow
-def test_at_minute_4_the_published_presets_stand_on_an_h100_that_is_not_there() -> None:
+def test_on_a_simulated_h100_the_published_presets_are_done_at_minute_4() -> None:
     """Plans and rounds are real, seconds are cost_model.py's estimates."""
     command = [sys.executable, str(GPU_DIR / "rehearse.py"), "--time-limit", "240"]
     answer = subprocess.run(

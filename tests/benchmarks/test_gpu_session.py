@@ -1,4 +1,4 @@
-"""benchmarks/gpu: what ends a command, what it is called then, and where results may go."""
+"""benchmarks/gpu: what ends a command, how that is reported, and where results may go."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def python(program: str) -> list[str]:
 
 
 def test_a_command_ends_by_itself_or_at_its_limit_or_when_it_is_silent(session: Session) -> None:
-    said = session.run("one", python("print('done'); raise SystemExit(3)"), 30)
-    assert said == Answer(3, "done\n")
+    answer = session.run("one", python("print('done'); raise SystemExit(3)"), 30)
+    assert answer == Answer(3, "done\n")
     slow = python("import time\nwhile True: print('.', flush=True); time.sleep(0.05)")
     began = time.monotonic()
     cut_off = session.run("two", slow, 1.0, silence_s=30)
@@ -43,7 +43,7 @@ def test_a_command_ends_by_itself_or_at_its_limit_or_when_it_is_silent(session: 
     assert (cut_off.code, cut_off.silent) == (None, False)
     silent = session.run("three", python("print('x'); import time; time.sleep(60)"), 50, 1.0)
     assert (silent.code, silent.silent) == (None, True)
-    assert silent.said.startswith("x\n")
+    assert silent.output.startswith("x\n")
 
 
 def test_the_time_of_a_call_counts_from_the_start_of_its_process(session: Session) -> None:
@@ -51,7 +51,7 @@ def test_the_time_of_a_call_counts_from_the_start_of_its_process(session: Sessio
 
 
 class Scripted(Session):
-    """A session whose commands say what the test wants, and end as it wants."""
+    """A session whose commands print and return what the test specifies."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(BytesIO(), {}, math.inf)
@@ -126,7 +126,7 @@ def test_a_step_is_over_only_for_the_same_arguments() -> None:
     assert Notebook.read(notebook.text()) == notebook
 
 
-def test_results_go_to_a_folder_of_their_own_unless_they_go_on(tmp_path: Path) -> None:
+def test_results_go_to_a_new_folder_unless_a_call_is_resumed(tmp_path: Path) -> None:
     out = tmp_path / "out"
     fresh = find_places(None, out, None, "2026-12-01T10:00:00+00:00", "h100")
     assert (fresh.out, fresh.records) == (out, out / "records")
@@ -146,11 +146,11 @@ def test_results_go_to_a_folder_of_their_own_unless_they_go_on(tmp_path: Path) -
         find_places(out, tmp_path / "taken", None, "2026-12-02", "h100")
 
 
-def test_a_step_that_is_no_sweep_says_what_it_lacks(tmp_path: Path) -> None:
+def test_a_step_that_is_not_a_sweep_reports_what_it_lacks(tmp_path: Path) -> None:
     step = Step("unet_vs_diffusers", kind="comparison")
     request = Request(device="cuda", extra=(), records=tmp_path)
-    said = "x\nUNet of sd2: ratio 0.9\ntook 3 s\n"
-    outcome = ACTIONS["comparison"](Scripted(Answer(0, said)), step, request)
+    output = "x\nUNet of sd2: ratio 0.9\ntook 3 s\n"
+    outcome = ACTIONS["comparison"](Scripted(Answer(0, output)), step, request)
     assert outcome.state == ENDED
     assert "ratio 0.9" in outcome.text or "no diffusers here" in outcome.text
 

@@ -12,7 +12,7 @@ from benchmarks.history import simulate
 def test_of_histories_without_a_change_few_show_one() -> None:
     rng = np.random.default_rng(1)
     wrong = sum(any(each.shifts for each in simulate(rng)) for _ in range(20))
-    assert wrong <= 3  # of 20 at 5 %, more than 3 would come once in 60 times
+    assert wrong <= 3  # of 20 at 5 %, more than 3 happen once in 60 times
 
 
 def test_a_clear_change_of_one_cell_is_found_there_alone() -> None:

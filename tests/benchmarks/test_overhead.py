@@ -1,4 +1,4 @@
-"""Overhead is told apart into what a command has once and what each round has."""
+"""Overhead is separated into that of a command and that of each round."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.records import sample_record, sample_times, write_sample
 
 
 @pytest.mark.parametrize(("once_s", "each_s"), [(2.0, 0.25), (0.0, 0.5), (3.0, 0.0)])
-def test_two_sweeps_of_different_length_tell_both_apart(once_s: float, each_s: float) -> None:
+def test_two_sweeps_of_different_length_separate_the_two(once_s: float, each_s: float) -> None:
     short, long = (
         Account(rounds, {"timed calls": 5.0 * rounds, "overhead": once_s + each_s * rounds})
         for rounds in (6, 18)

@@ -1,4 +1,4 @@
-"""Keeping a sweep of peers: records and the latents that parity needs, nothing else."""
+"""Keeping a sweep of peers: its records, the latents that parity needs, and nothing else."""
 
 from __future__ import annotations
 

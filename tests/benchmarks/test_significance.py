@@ -1,4 +1,4 @@
-"""The test that the rule before went by: against scipy, against numbers worked out by hand."""
+"""The test of the old rule, compared with scipy and with numbers worked out by hand."""
 
 from __future__ import annotations
 

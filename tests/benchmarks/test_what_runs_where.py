@@ -1,4 +1,4 @@
-"""The table of what runs where is what a dry run says."""
+"""The table of what runs where agrees with the dry run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.machines import H100_SXM, Machine, set_up
 
 
 def test_the_page_has_todays_table() -> None:
-    """``python -m benchmarks.what_runs_where --write`` writes it."""
+    """To update it: ``python -m benchmarks.what_runs_where --write``."""
     page = PAGE.read_text(encoding="utf-8")
     assert page.partition(BEGIN)[2].partition(END)[0].strip() == make_table()
 
@@ -44,7 +44,7 @@ def test_the_table_is_of_what_create_makes() -> None:
         ("optimized_compile", "t4", 3, None),
     ],
 )
-def test_each_no_has_its_reason_and_mend(
+def test_each_no_has_its_reason_and_remedy(
     preset: str, gpu: str, environment: int, words: str | None
 ) -> None:
     reason = why_not(preset, gpu, list_environments()[environment])
@@ -60,10 +60,8 @@ def machine_with(name: str, capability: str) -> Machine:
 @pytest.mark.parametrize(
     ("name", "capability"), [("Tesla V100-SXM2-16GB", (7, 0)), ("NVIDIA A100-SXM4-40GB", (8, 0))]
 )
-def test_the_real_dry_run_says_it_too(
-    tmp_path: Path, name: str, capability: tuple[int, int]
-) -> None:
-    """With the PyTorch that runs the tests: the newest has no V100, pip's 1.12 no A100."""
+def test_the_real_dry_run_agrees(tmp_path: Path, name: str, capability: tuple[int, int]) -> None:
+    """With the PyTorch that runs the tests: the newest excludes V100, 1.12 from pip A100."""
     variables = {**os.environ, **set_up(machine_with(name, "{}.{}".format(*capability)), tmp_path)}
     variables.pop("CUDA_VISIBLE_DEVICES", None)
     done = subprocess.run(
@@ -72,5 +70,5 @@ def test_the_real_dry_run_says_it_too(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     reason = why_build_cannot(this_build().version, this_build(), capability)
-    said = "| yes " if reason is None else f"unsupported: {reason}"
-    assert said in " ".join(done.stdout.split())
+    expected = "| yes " if reason is None else f"unsupported: {reason}"
+    assert expected in " ".join(done.stdout.split())

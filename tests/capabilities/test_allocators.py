@@ -1,4 +1,4 @@
-"""Allocators of host memory: what a process begins with, and whether it has what it was to have."""
+"""Allocators of host memory: what a process starts with, and whether it got what it should."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sd_bench.config.schema import AllocatorConfig
 from tests.support.commands import Command, records
 from tests.support.composition import Compose
 
-#: A worker takes and frees 64 MiB over and over; prints its page faults.
+#: Repeatedly allocates and frees 64 MiB, and prints the page faults.
 _TOUCH = """\
 import mmap, resource
 for _ in range(20):
@@ -61,15 +61,15 @@ def test_huge_pages_are_refused_where_nothing_would_report_that_there_are_none(
         file.write_text(enabled)
     monkeypatch.setattr(allocators, "_HUGE_PAGES", file)
     monkeypatch.setattr(platform, "libc_ver", lambda: ("glibc", glibc))
-    said = why_no_allocator(compose_config("gpu=cpu", "allocator=huge_pages").allocator)
+    refusal = why_no_allocator(compose_config("gpu=cpu", "allocator=huge_pages").allocator)
     if reason is None:
-        assert said is None
+        assert refusal is None
     else:
-        assert said is not None
-        assert said.startswith(f"allocator=huge_pages: {reason}")
+        assert refusal is not None
+        assert refusal.startswith(f"allocator=huge_pages: {reason}")
 
 
-def test_what_the_choice_adds_is_no_fact_of_the_environment(tmp_path: Path) -> None:
+def test_what_the_choice_adds_is_not_a_fact_of_the_environment(tmp_path: Path) -> None:
     library = tmp_path / "libhoard.so"
     library.touch()
     present = {"LD_PRELOAD": "/usr/lib/other.so", "MALLOC_ARENA_MAX": "2", "PATH": "/bin"}
@@ -83,7 +83,9 @@ def test_what_the_choice_adds_is_no_fact_of_the_environment(tmp_path: Path) -> N
     assert without_allocator(config, alone) == {}
 
 
-def test_a_process_without_it_is_told_from_one_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_without_it_is_distinguished_from_one_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     keep = AllocatorConfig(name="keep", variables={"MALLOC_TRIM_THRESHOLD_": "-1"})
     monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
     assert "MALLOC_TRIM_THRESHOLD_ is None" in str(why_not_had(keep))
@@ -109,7 +111,7 @@ def test_keep_keeps(compose_config: Compose) -> None:
 def test_a_sweep_over_allocators_is_one_environment(
     command: Command, tmp_path: Path, worker: str
 ) -> None:
-    """Preloaded where there is such a library; what is not there is unsupported, with the line."""
+    """Libraries that are present are preloaded; cells of missing ones are unsupported."""
     done = command(
         "-m", "gpu=cpu", "model_version=sd2_tiny", "protocol=smoke", "attention=math", worker,
         "allocator=default,keep,jemalloc,tcmalloc",

@@ -1,4 +1,4 @@
-"""Quotas and throttling, read from files as Linux writes them, and from a real group here."""
+"""Quotas and throttling, read from files as Linux writes them, and from a real group."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ V2_STAT = "usage_usec 9\nnr_periods 40\nnr_throttled 12\nthrottled_usec 2500000\
 
 
 def system(root: Path, mount: str, membership: str, files: dict[str, str]) -> Path:
-    """A file system that says so: where the groups are mounted, which is ours, what they hold."""
+    """A file system that states where the groups are mounted, which is ours, and their limits."""
     proc = root / "proc/self"
     proc.mkdir(parents=True)
     (proc / "mountinfo").write_text(f"22 1 8:1 / / rw - ext4 /dev/sda1 rw\n{mount}\n")
@@ -61,7 +61,7 @@ def test_in_version_1_the_cpu_controller_counts(tmp_path: Path) -> None:
     ("inside", "path"),
     [
         ("/docker/0af", "/docker/0af"),  # a container that sees the host's names
-        ("/", "/../../0af"),  # one that has been moved, in a namespace of its own
+        ("/", "/../../0af"),  # one that was moved, in a separate namespace
         ("/docker/0af", "/system.slice"),  # out of sight
     ],
 )
@@ -84,7 +84,7 @@ def test_without_groups_or_limits_there_is_no_quota(tmp_path: Path) -> None:
 
 @pytest.fixture
 def tight_group() -> Iterator[Path]:
-    """A real group of this machine with a fifth of a processor, where one may be made."""
+    """A real group of this machine limited to a fifth of a processor, if one can be created."""
     files = {"cpu.max": "20000 100000", "cpu.cfs_quota_us": "20000"}
     for parent in cpu_groups():
         group = parent / f"sd_bench-test-{os.getpid()}"

@@ -1,4 +1,4 @@
-"""Which device is there, and which option of the group gpu it is."""
+"""Which device is present, and which option of the group gpu it is."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_drivers_name_finds_its_option(name: str, option: str) -> None:
 
 @pytest.mark.parametrize("option", sorted(list_capabilities()))
 def test_a_device_of_the_table_has_facts_that_fit_together(option: str) -> None:
-    """Dense rates with fp32 accumulation: a sparse one would be twice what its chip can do."""
+    """Rates are dense, with fp32 accumulation: sparse rates would be twice as high."""
     text = (CONF_DIR / "gpu" / f"{option}.yaml").read_text()
     assert re.match(r"# NVIDIA .*\n# Source: .*\n", text)
     facts = yaml.safe_load(text)

@@ -1,4 +1,4 @@
-"""What diffusers cannot do of our axes is said before anything runs, and nothing else is."""
+"""What diffusers cannot do on our axes is reported before anything runs."""
 
 from __future__ import annotations
 

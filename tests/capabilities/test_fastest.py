@@ -1,4 +1,4 @@
-"""preset=fastest: the mix that was measured, under its name, and what is said where it was not."""
+"""preset=fastest: the mix that was measured, and a note where it was not measured."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sd_bench.records import find_records, read_record
 from tests.support.composition import Compose
 from tests.support.machines import H100_SXM, set_up
 
-#: As ``torch_env`` asks for a version: older ones cannot pack weights.
+#: A version as ``torch_env`` requests it: older ones cannot pack weights.
 MEASURED_TORCH = "torch_env.requires_torch='2.15'"
 AMX, NO_AMX = frozenset({"avx512_bf16", "amx_bf16"}), frozenset({"avx2"})
 
@@ -30,7 +30,7 @@ def not_asked_yet() -> Iterator[None]:
 
 @pytest.fixture
 def h100(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine whose nvidia-smi has an H100."""
+    """A machine whose nvidia-smi reports an H100."""
     for name, value in set_up(H100_SXM, tmp_path / "h100").items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
@@ -55,7 +55,7 @@ def test_on_a_cpu_it_is_the_mix_that_was_measured(compose_config: Compose) -> No
 
 
 @pytest.mark.usefixtures("cpu")
-def test_an_older_pytorch_has_what_it_can_of_it_and_says_so(compose_config: Compose) -> None:
+def test_an_older_pytorch_gets_what_it_supports_with_a_note(compose_config: Compose) -> None:
     config = compose_config("preset=fastest", "gpu=cpu", "torch_env.requires_torch='2.6'")
     assert choices(config)["preset"] == "fastest with optimizations=channels_last"
 
@@ -71,21 +71,21 @@ def test_on_a_gpu_it_is_the_mix_that_was_measured(compose_config: Compose) -> No
 
 
 @pytest.mark.usefixtures("h100")
-def test_on_a_device_that_nobody_measured_it_says_so(compose_config: Compose) -> None:
-    said = why_fastest_may_not_be(compose_config("preset=fastest"), "NVIDIA A10")
-    assert said is not None
-    assert said.startswith("preset=fastest has not been measured here: it is the mix that was")
-    assert "experiment=fastest" in said
+def test_a_device_that_was_not_measured_gives_a_warning(compose_config: Compose) -> None:
+    warning = why_fastest_may_not_be(compose_config("preset=fastest"), "NVIDIA A10")
+    assert warning is not None
+    assert warning.startswith("preset=fastest has not been measured here: it is the mix that was")
+    assert "experiment=fastest" in warning
     assert why_fastest_may_not_be(compose_config("precision=fp16"), "NVIDIA A10") is None
 
 
-def test_on_a_processor_without_amx_it_says_so(
+def test_a_processor_without_amx_gives_a_warning(
     compose_config: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fastest, "cpu_flags", lambda: NO_AMX)
-    said = why_fastest_may_not_be(compose_config("preset=fastest", "gpu=cpu"), "AMD EPYC")
-    assert said is not None
-    assert ON_CPU.records in said
+    warning = why_fastest_may_not_be(compose_config("preset=fastest", "gpu=cpu"), "AMD EPYC")
+    assert warning is not None
+    assert ON_CPU.records in warning
 
 
 @pytest.mark.usefixtures("cpu")
@@ -100,7 +100,7 @@ def test_what_departs_from_it_says_so_in_its_name(compose_config: Compose) -> No
 
 @pytest.mark.parametrize("mix", [ON_CPU, ON_CUDA], ids=["cpu", "cuda"])
 def test_the_records_that_a_mix_names_are_committed_and_hold_it(mix: fastest.Mix) -> None:
-    """Measured on that day with these very choices, and faster than every cell without them."""
+    """Measured on that day with exactly these choices, and faster than all cells without them."""
     records = [read_record(path) for path in find_records(PACKAGE_DIR.parent / mix.records)]
     of_mix = [
         r

@@ -1,4 +1,4 @@
-"""What the driver tells, by an nvidia-smi that stands in for the real one."""
+"""What the driver reports, with a fake nvidia-smi."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def not_asked_yet() -> Iterator[None]:
 
 @pytest.fixture
 def device_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The sign of a GPU, as /dev/nvidia0 is one."""
+    """A file that indicates a GPU, like /dev/nvidia0."""
     file = tmp_path / "dev" / "nvidia0"
     file.parent.mkdir()
     file.touch()
@@ -63,14 +63,12 @@ def no_device_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     "script",
     [
         f"echo '{H100}'",
-        f"echo '{H100}'; exit 14",  # a corrupt infoROM: all is told, and the exit code complains
+        f"echo '{H100}'; exit 14",  # a corrupt infoROM: exit code 14, full output
         f"echo 'WARNING: infoROM is corrupted at gpu 0000:01:00.0'; echo '{H100}'; exit 14",
         f"echo '{H100}'; echo 'WARNING: infoROM is corrupted at gpu 0000:01:00.0'",
     ],
 )
-def test_a_device_that_is_told_is_taken_whatever_else_is_said(
-    fake_smi: FakeSmi, script: str
-) -> None:
+def test_a_reported_device_is_used_whatever_else_is_printed(fake_smi: FakeSmi, script: str) -> None:
     fake_smi(script)
     assert [device.uuid for device in cuda_devices()] == [UUID]
     assert detected_gpu() == "h100"
@@ -106,12 +104,12 @@ def test_a_gpu_that_cannot_be_read_is_never_the_cpu(
     assert str(refused.value).endswith("use gpu=cpu")
     with pytest.raises(ConfigError, match="gpu=h100: there is an NVIDIA device"):
         check_present(compose_config("gpu=h100").gpu)
-    check_present(compose_config("gpu=cpu").gpu)  # who asks for the CPU gets it
+    check_present(compose_config("gpu=cpu").gpu)  # a request for the CPU is honoured
 
 
 @pytest.mark.usefixtures("no_device_file")
 def test_a_tool_without_a_device_is_a_machine_without_one(fake_smi: FakeSmi) -> None:
-    """As in an image made for GPUs that runs on a host without any."""
+    """As in a container image made for GPUs that runs on a host without one."""
     fake_smi("echo 'NVIDIA-SMI has failed because it could not communicate'; exit 9")
     assert detected_gpu() == "cpu"
 
@@ -187,7 +185,7 @@ def test_a_driver_that_hangs_is_asked_once(
 
 
 def test_a_worker_asks_nvidia_smi_once(fake_smi: FakeSmi, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The launcher has told it which GPU is its own."""
+    """The launcher has told it which GPU to use."""
     values = ", ".join(["700.00"] * len({**SETTINGS, **INSTANCE}))
     calls = fake_smi(f"echo '{values}'")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", UUID)

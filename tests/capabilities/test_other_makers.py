@@ -1,4 +1,4 @@
-"""GPUs of other makers: eager cells run there, and their kernels are unproven and said so."""
+"""GPUs of other makers: eager cells run there, and their kernels are reported as unproven."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_eager_cells_run_and_no_others(compose_config: Compose, kind: str) -> No
 
 
 @pytest.mark.parametrize("kind", OTHER_MAKERS)
-def test_a_pytorch_for_other_gpus_is_told_so(
+def test_a_pytorch_for_other_gpus_is_reported(
     compose_config: Compose, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(platform, "system", lambda: "Linux")
@@ -71,7 +71,7 @@ def test_what_pytorch_calls_them(compose_config: Compose) -> None:
 def test_a_round_is_measured_unproven_and_without_energy(
     compose_config: Compose, kind: str
 ) -> None:
-    """On the CPU, under the name of such a GPU: nothing else of it is known here."""
+    """On the CPU, under the name of such a GPU, since none is available here."""
     config = compose_config(
         f"gpu={kind}", "attention=auto", "model_version=sd2_tiny", "precision=fp32",
         "workload.height=64", "workload.width=64", "sampler.steps=1", "protocol=smoke",
@@ -79,8 +79,8 @@ def test_a_round_is_measured_unproven_and_without_energy(
     measured = measure_round(config, torch.device("cpu"), 0.0, None, lambda phase: None)
     assert measured.times.runtime_s > 0
     assert not measured.kernel_proof.proven
-    told = f"the kernel names of {OTHER_MAKERS[kind].gpus} are not known"
-    assert measured.kernel_proof.unprovable == measured.kernel_proof.detail == told
+    reason = f"the kernel names of {OTHER_MAKERS[kind].gpus} are not known"
+    assert measured.kernel_proof.unprovable == measured.kernel_proof.detail == reason
     assert measured.energy is not None
     assert measured.energy.joules is None
     assert measured.energy.notes == {"joules": f"not read for {OTHER_MAKERS[kind].gpus}"}

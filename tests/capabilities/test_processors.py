@@ -1,4 +1,4 @@
-"""Which processors a process may use, and in which order threads get them."""
+"""Which processors a process may use, and in which order threads are assigned to them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sd_bench.capabilities.processors import (
 
 
 def cores(root: Path, names: str, file: str = "core_cpus_list") -> Path:
-    """Processors as Linux shows them: of which core each is, by letter."""
+    """Processors as Linux shows them: a letter for the core of each."""
     for number, name in enumerate(names):
         folder = root / f"sys/devices/system/cpu/cpu{number}/topology"
         folder.mkdir(parents=True)
@@ -38,7 +38,7 @@ def test_neighbours_of_one_core_are_taken_in_turns(tmp_path: Path) -> None:
     assert cores_first([0, 1, 2, 3, 4], root) == [[0, 2], [1, 3], [4]]
 
 
-def test_where_nobody_tells_each_is_a_core(tmp_path: Path) -> None:
+def test_without_information_each_processor_is_a_core(tmp_path: Path) -> None:
     assert cores_first([3, 1], tmp_path) == [[1, 3]]
     assert cores_first([], tmp_path) == []
 

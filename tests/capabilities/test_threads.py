@@ -1,4 +1,4 @@
-"""Threads of a worker: what its process begins with, and whether it has what it was to have."""
+"""Threads of a worker: what its process starts with, and whether it got what it should."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ REPOSITORY = Path(__file__).parents[2]
 linux = pytest.mark.skipif(sys.platform != "linux", reason="threads are bound on Linux")
 two = pytest.mark.skipif(num_usable() < 2, reason="needs two processors")
 
-#: A process of a cell: whether it has its threads, and the masks of its first thread and of others.
+#: Prints whether the process of a cell has its threads, and the masks of its first and other
+#: threads.
 _BEGUN = """\
 import json, os, sys
 from sd_bench.capabilities.composition import compose_config
@@ -78,7 +79,7 @@ def test_any_number_can_be_typed(
 
 
 @pytest.mark.parametrize("count", ["0", "-2", "x", "2.0", "", "1000000", "Auto"])
-def test_what_is_no_number_of_threads_is_refused(compose_config: Compose, count: str) -> None:
+def test_an_invalid_number_of_threads_is_refused(compose_config: Compose, count: str) -> None:
     config = compose_config("gpu=cpu")
     config.threads.count = count
     with pytest.raises(ConfigError, match="use auto, cores, or a number from 1"):
@@ -127,7 +128,7 @@ def test_pinned_threads_get_cores_before_hyper_threads(
     monkeypatch.setattr(threads, "num_usable", lambda: 4)
     cores = compose_config("gpu=cpu", "threads=cores", "threads.pinned=true")
     assert variables_of(cores)["OMP_PLACES"] == "{0},{2}"
-    cores.implementation.name = "openvino"  # it has threads of its own
+    cores.implementation.name = "openvino"  # it manages its own threads
     assert variables_of(cores).keys() == {
         "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_DYNAMIC", "MKL_DYNAMIC",
     }  # fmt: skip
@@ -135,7 +136,7 @@ def test_pinned_threads_get_cores_before_hyper_threads(
     assert variables_of(cores)["OMP_NUM_THREADS"] == "1"
 
 
-def test_what_the_choice_adds_is_no_fact_of_the_environment(compose_config: Compose) -> None:
+def test_what_the_choice_adds_is_not_a_fact_of_the_environment(compose_config: Compose) -> None:
     present = {"OMP_NUM_THREADS": "7", "OMP_PROC_BIND": "spread", "PATH": "/bin"}
     for overrides in (("threads=1", "threads.pinned=true"), ("threads=1",), ()):
         config = compose_config("gpu=cpu", *overrides)
@@ -146,7 +147,9 @@ def test_what_the_choice_adds_is_no_fact_of_the_environment(compose_config: Comp
 
 
 @linux
-def test_a_process_without_them_is_told_from_one_with_them(compose_config: Compose) -> None:
+def test_a_process_without_them_is_distinguished_from_one_with_them(
+    compose_config: Compose,
+) -> None:
     typed = ("threads=1", "threads.pinned=true")
     config = compose_config("gpu=cpu", *typed)
     first = variables_of(config)["OMP_PLACES"].strip("{}")
@@ -188,7 +191,7 @@ def test_a_sweep_over_threads_is_one_environment(
     had = {name: r.environment["threads"]["intra_op"] for name, r in measured.items()}
     rates = {file.name.split("-", 2)[2] for file in (tmp_path / "sweep").glob(".matmul-*")}
     assert rates == {"float32.json", "2-float32.json", "2-pinned-float32.json"}
-    assert had == {"auto": 1, "2": 2, "2 pinned": 2}  # the command begins with OMP_NUM_THREADS=1
+    assert had == {"auto": 1, "2": 2, "2 pinned": 2}  # the command starts with OMP_NUM_THREADS=1
     assert {r.environment["processor"]["affinity"] for r in measured.values()} == {
         len(own_processors())
     }

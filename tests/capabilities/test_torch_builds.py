@@ -36,7 +36,7 @@ def why(build: Build, capability: tuple[int, int], machine: str = "x86_64") -> s
 
 
 def test_the_table_is_what_the_installed_pytorch_was_built_for() -> None:
-    """No release says so in its metadata: the table holds it against the binaries themselves."""
+    """No release states this in its metadata, so the table is compared with the binaries."""
     build = this_build()
     if build.cuda is None or not (known := wheels_of(build.version, build.cuda)):
         pytest.skip("not a wheel of the table")
@@ -82,7 +82,7 @@ def test_a_binary_runs_on_later_ones_of_its_major_number_only() -> None:
 
 
 @pytest.mark.parametrize("capability", [P100, V100])
-def test_gpus_that_the_newest_wheels_have_dropped_are_told_the_last_ones(
+def test_for_gpus_that_the_newest_wheels_have_dropped_the_last_ones_are_named(
     capability: tuple[int, int],
 ) -> None:
     reason = str(why(NEWEST, capability))
@@ -93,7 +93,7 @@ def test_gpus_that_the_newest_wheels_have_dropped_are_told_the_last_ones(
 
 
 @pytest.mark.parametrize("capability", [A100, A10])
-def test_pips_1_12_is_told_the_build_that_the_gpu_needs(capability: tuple[int, int]) -> None:
+def test_for_pips_1_12_the_build_that_the_gpu_needs_is_named(capability: tuple[int, int]) -> None:
     reason = str(why(PIP_1_12, capability))
     assert "PyTorch 1.12 made with CUDA 10.2 has kernels for 3.7, 5.0, 6.0, 7.0" in reason
     assert reason.endswith("python -m sd_bench.environments create original --cuda 11.3")
@@ -103,7 +103,7 @@ def test_pips_1_12_is_told_the_build_that_the_gpu_needs(capability: tuple[int, i
 @pytest.mark.parametrize(
     ("version", "cuda", "runs", "does_not"),
     [
-        # a T4 runs what was made for a V100 (pytorch/pytorch#16733, and 1.12's own check)
+        # a T4 runs what was built for a V100 (pytorch/pytorch#16733, and 1.12's own check)
         ((1, 12), (10, 2), [P100, V100, T4], [A10, A100, L4, H100]),
         ((1, 12), (11, 3), [P100, V100, T4, A10, A100, L4], [H100, B200]),
         ((2, 0), (11, 7), [A100, L4], [H100]),
@@ -126,15 +126,15 @@ def test_builds_and_gpus(
     assert [c for c in does_not if why(build, c) is None] == []
 
 
-def test_a_build_that_nobody_knows_is_left_to_the_worker() -> None:
+def test_an_unknown_build_is_left_to_the_worker() -> None:
     assert why(Build(version=(9, 9), cuda=(99, 0)), A100) is None
     assert why_build_cannot((2, 15), NEWEST, None, "x86_64") is None
-    # of an unknown build: any of its version
+    # for an unknown build: any of its version
     assert why_build_cannot((2, 11), None, V100, "x86_64") is None
     assert "PyTorch 2.15 has kernels for" in str(why_build_cannot((2, 15), None, V100, "x86_64"))
 
 
-def test_a_build_for_cpus_is_none_for_a_gpu() -> None:
+def test_a_build_for_cpus_does_not_support_a_gpu() -> None:
     reason = str(why(Build(version=(2, 15)), A100))
     assert reason.startswith("PyTorch 2.15 made for CPUs, not for NVIDIA GPUs: install 2.15 made")
     assert reason.endswith("(pip install 'torch==2.15.*' torchvision)")
@@ -164,7 +164,7 @@ def test_each_version_is_on_the_package_index_with_one_cuda() -> None:
         ("sm_37 sm_50 sm_60 sm_70", A100, False),
         ("sm_50 sm_80 sm_86 sm_89 sm_90 sm_90a", T4, False),
         ("sm_50 sm_80 sm_86 sm_89 sm_90 sm_90a", H100, True),
-        ("sm_37 sm_50 sm_70 compute_70", A100, True),  # by way of PTX
+        ("sm_37 sm_50 sm_70 compute_70", A100, True),  # through PTX
         ("gfx900 gfx90a", (9, 0), True),
         ("", A100, True),
     ],

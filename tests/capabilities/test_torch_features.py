@@ -1,4 +1,4 @@
-"""The table of what PyTorch can is true of the PyTorch that runs this test."""
+"""The table of what PyTorch can do is true for the PyTorch that runs this test."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def runs(call: Callable[[], object]) -> bool:
 def is_module(name: str) -> bool:
     try:
         return find_spec(name) is not None
-    except ImportError:  # nor is the package that it would be in
+    except ImportError:  # the package that would contain it is missing too
         return False
 
 
@@ -48,7 +48,7 @@ def has_flop_counter() -> bool:
 
 def has_autocast_of_sdpa_on_a_cpu() -> bool:
     q = torch.zeros(1, 1, 2, 8, dtype=torch.bfloat16)
-    mask = torch.zeros(2, 2)  # in fp32, as a module's own buffer is under autocast
+    mask = torch.zeros(2, 2)  # in fp32, like a buffer of the module under autocast
     with torch.autocast("cpu", dtype=torch.bfloat16):
         return runs(lambda: F.scaled_dot_product_attention(q, q, q, attn_mask=mask))
 
@@ -77,8 +77,8 @@ PROBES: dict[str, Callable[[], bool]] = {
     "flex attention": lambda: is_module("torch.nn.attention.flex_attention"),
     "upcast of math attention as a switch": cuda_has("fp16_bf16_reduction_math_sdp_allowed"),
 }
-#: What only a GPU or an hour of fp16 on a CPU could show; and PyTorch 2.0 runs another kernel on a
-#: CPU without a word where flash alone is allowed. Older PyTorch has some of oneDNN's operators,
+#: Not probed: what only a GPU or an hour of fp16 on a CPU could show; PyTorch 2.0 silently runs
+#: another kernel on a CPU if only flash is allowed. Older PyTorch has some of oneDNN's operators,
 #: and flex_attention without what a CPU needs.
 NOT_PROBED = {
     "cudnn attention", "fp16 on a CPU", "flash attention by FlashAttention-2",
@@ -87,7 +87,7 @@ NOT_PROBED = {
 }  # fmt: skip
 
 
-def test_every_capability_is_probed_or_said_not_to_be() -> None:
+def test_every_capability_is_probed_or_listed_as_not_probed() -> None:
     assert set(PROBES) | NOT_PROBED == set(SINCE)
 
 

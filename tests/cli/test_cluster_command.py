@@ -1,4 +1,4 @@
-"""A sweep for a scheduler where there is none: what would be submitted, and what is refused."""
+"""A sweep for a scheduler, without one: what would be submitted, and what is refused."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def test_only_our_launcher_goes_on_with_a_sweep(tmp_path: Path) -> None:
     assert "only hydra/launcher=fresh_process, slurm and ray" in done.stderr
 
 
-def test_a_traceback_is_there_for_who_asks(tmp_path: Path) -> None:
+def test_a_traceback_is_shown_on_request(tmp_path: Path) -> None:
     done = run(tmp_path, "workload.batch_size=-1", "traceback=true")
     assert "Traceback (most recent call last)" in done.stderr
 
@@ -145,7 +145,7 @@ def test_an_experiment_that_does_not_read_is_one_line(tmp_path: Path, content: b
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 24 KiB: enough for Hydra's own file, too little for a round's."""
+    """A file system of 24 KiB: enough for Hydra's own file, but not for a round's."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=24k", "tmpfs", str(folder)]
@@ -189,7 +189,7 @@ def test_the_composed_configuration_can_be_printed(tmp_path: Path) -> None:
         (["dry_run=true", "workload.guidance=5"], ["dry_run=true", "workload.guidance_scale=5"]),
     ],
 )  # fmt: skip
-def test_old_words_work_and_one_line_says_the_new_one(
+def test_old_words_work_and_one_line_gives_the_new_one(
     tmp_path: Path, old: list[str], new: list[str]
 ) -> None:
     common = ["-m", "gpu=cpu", "model_version=sd2_tiny"]

@@ -1,4 +1,4 @@
-"""What a user is told of a name that there is not."""
+"""What a user is told about an unknown name."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HELP = shown("sd_bench", "--help")
         ("batch_size=3", "for another size of 1 or more use workload.batch_size=N"),
     ],
 )
-def test_the_nearest_name_is_told(compose_config: Compose, typed: str, words: str) -> None:
+def test_the_nearest_name_is_suggested(compose_config: Compose, typed: str, words: str) -> None:
     with pytest.raises(HydraException) as error:
         compose_config("gpu=cpu", typed)
     line = one_line(error.value)

@@ -1,4 +1,4 @@
-"""Folders that people have: of one second, links, read-only, deleted while a sweep runs."""
+"""Unusual folders: of the same second, links, read-only, deleted while a sweep runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def begin(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def refused(folder: Path, *arguments: str) -> str:
-    """The one line with which a command is refused."""
+    """The single line with which a command is refused."""
     done = begin(folder, *arguments)
     _, errors = done.communicate(timeout=120)
     assert done.returncode == 2, errors
@@ -39,7 +39,7 @@ def refused(folder: Path, *arguments: str) -> str:
 
 @pytest.mark.slow
 def test_three_sweeps_of_one_moment_are_three_sweeps(tmp_path: Path) -> None:
-    """The year stands for the second, so that none of them is late."""
+    """The folder is named by the year instead of the second, so that all three names collide."""
     running = [begin(tmp_path, "hydra.sweep.dir=own/${now:%Y}") for _ in range(3)]
     for each in running:
         _, errors = each.communicate(timeout=200)
@@ -53,7 +53,7 @@ def test_three_sweeps_of_one_moment_are_three_sweeps(tmp_path: Path) -> None:
         assert f"own/{name}" in (tmp_path / "own" / name / "multirun.yaml").read_text()
 
 
-def test_each_of_many_gets_a_folder_of_its_own(tmp_path: Path) -> None:
+def test_each_of_many_gets_its_own_folder(tmp_path: Path) -> None:
     made: list[Path] = []
 
     def make() -> None:
@@ -68,7 +68,7 @@ def test_each_of_many_gets_a_folder_of_its_own(tmp_path: Path) -> None:
     assert all(folder.is_dir() for folder in made)
 
 
-def test_what_is_in_the_way_of_a_new_folder_is_said(tmp_path: Path) -> None:
+def test_what_is_in_the_way_of_a_new_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "multirun_outputs").symlink_to("nowhere")
     assert "is a link to nowhere, which does not exist; make that folder" in refused(tmp_path)
     (tmp_path / "loop").symlink_to("loop")
@@ -112,7 +112,7 @@ def test_a_folder_that_is_deleted_while_a_sweep_runs_is_named(tmp_path: Path, de
     deadline = time.monotonic() + 100
     while not (sweep / "0" / "round-0.json").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
-    gone = (sweep / deleted).rename(tmp_path / "gone")  # at once, and not file by file
+    gone = (sweep / deleted).rename(tmp_path / "gone")  # in one step, not file by file
     shutil.rmtree(gone)
     _, errors = running.communicate(timeout=120)
     assert running.returncode == 2, errors

@@ -1,4 +1,4 @@
-"""Other launchers of Hydra's, which run jobs elsewhere: the exit code is that of the records."""
+"""Hydra's other launchers, which run jobs elsewhere: the exit code comes from the records."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.commands import SMOKE, Command, records
 
-#: Runs every job in a process of its own and brings back what Hydra makes of it, as joblib does.
+#: Runs every job in a separate process and returns Hydra's result, as joblib does.
 LAUNCHER = """
 import os, pickle
 from hydra.core.config_store import ConfigStore

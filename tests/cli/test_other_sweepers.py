@@ -1,4 +1,4 @@
-"""Other sweepers of Hydra's: refused in one line, before anything is measured or left."""
+"""Hydra's other sweepers are refused in one line, before anything is measured or written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.commands import SMOKE, Command
 
-#: Asks for an objective of each job in turn, as a search for the best one does.
+#: Requests an objective from each job in turn, like a search for the best one.
 SEARCH = """
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
@@ -48,7 +48,7 @@ hydra:
 
 @pytest.fixture
 def path(tmp_path: Path) -> str:
-    """Where Python finds another sweeper, as where somebody has installed one."""
+    """Where Python finds another sweeper, as if it were installed."""
     plugin = tmp_path / "path" / "hydra_plugins" / "search" / "__init__.py"
     plugin.parent.mkdir(parents=True)
     plugin.write_text(SEARCH)

@@ -1,4 +1,4 @@
-"""The matrix of experiment=peers: here, on a GPU, and with what is typed beside it."""
+"""The matrix of experiment=peers: on a CPU, on a GPU, and with additional overrides."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def test_every_implementation_is_in_the_matrix_or_named_with_what_installs_it(
             assert of_it, done.stdout
         else:
             install = list_implementations()[name].install
-            told = " ".join(done.stdout.split())
+            output = " ".join(done.stdout.split())
             assert not of_it
-            assert f"left out: {name}: " in told
-            assert install in told
+            assert f"left out: {name}: " in output
+            assert install in output
     assert "unsupported" not in done.stdout
     may_compile = has("diffusers") and "torch.compile needs" not in done.stdout
     assert any("compile=default" in c for c in found) == may_compile
@@ -61,7 +61,7 @@ def test_only_what_has_our_axes_is_compiled_and_only_by_itself(command: Command)
 def test_what_is_typed_holds_in_both_matrices(command: Command) -> None:
     typed = ("implementation=sd_bench", "attention=math", "compile=off")
     found = cells(command("experiment=peers", *typed, "gpu=cpu", "dry_run=true", COLUMNS="300"))
-    assert len(found) == 2  # as it is, asked for by several and measured once, and at its best
+    assert len(found) == 2  # the default, only once, and the best settings
 
 
 @pytest.mark.skipif(not HAS_SDPA, reason="PyTorch 1.12 has no kernels for an H100")
@@ -73,7 +73,7 @@ def test_on_a_gpu_it_is_batch_sizes_1_2_4_in_fp16(command: Command, tmp_path: Pa
     assert len(sizes) in (0, 3)
     assert "precision fp16" in done.stdout
     assert "256x256" not in done.stdout
-    can_any_run = "no round to run" not in done.stdout  # where none can, the matrix stays whole
+    can_any_run = "no round to run" not in done.stdout  # if none can, the matrix stays complete
     assert ("left out: openvino: " in done.stdout) == can_any_run
 
 

@@ -1,4 +1,4 @@
-"""What a plan tells: rounds drawn together, and the total of their times."""
+"""What a plan shows: rounds grouped together, and the total of their times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Output into a pipe whose reader has gone (``| head``): all is done, and no word is said of it."""
+"""Output into a pipe whose reader has gone (``| head``): the work is done without any message."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 def run_for_nobody(folder: Path, *words: str, variables: dict[str, str]) -> tuple[int, str]:
-    """The exit code, and what comes to stderr, where the reader of stdout is gone already."""
+    """The exit code and the output on stderr if the reader of stdout has already gone."""
     reader, writer = os.pipe()
     os.close(reader)
     try:
@@ -54,11 +54,11 @@ def test_the_analysis_has_written_its_files(tmp_path: Path) -> None:
 def test_the_gate_gives_its_own_exit_code(tmp_path: Path) -> None:
     write_main_sweep(tmp_path)
     gate = ("analysis", "compare", ".", ".", "--fail-if", "unclear", "slower", "--out", "out.md")
-    code, said = run_for_nobody(tmp_path, *gate, variables={})
+    code, errors = run_for_nobody(tmp_path, *gate, variables={})
     heard = subprocess.run(
         [sys.executable, "-m", *gate], cwd=tmp_path, capture_output=True, text=True, timeout=120,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
     )  # fmt: skip
     assert heard.stdout
-    assert (code, said) == (heard.returncode, heard.stderr)
+    assert (code, errors) == (heard.returncode, heard.stderr)
     assert (tmp_path / "out.md").read_text() == heard.stdout

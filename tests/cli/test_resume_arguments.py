@@ -1,4 +1,4 @@
-"""What a command that goes on with a sweep takes from its folder, and what it does not."""
+"""What a command that resumes a sweep takes from its folder, and what it does not."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_what_leads_to_a_file_does_so_from_anywhere(
 
 @pytest.mark.slow
 def test_flags_that_were_typed_last_are_gone_on_with_from_another_folder(tmp_path: Path) -> None:
-    """The line that is printed is run as it is, in a shell."""
+    """The printed line is run unchanged in a shell."""
     mine, elsewhere, sweep = tmp_path / "it's mine", tmp_path / "elsewhere", tmp_path / "a sweep"
     (mine / "my" / "preset").mkdir(parents=True)
     (mine / "my" / "preset" / "mine.yaml").write_text(

@@ -1,4 +1,4 @@
-"""The screen: what it averages, and what becomes of the sweep when nobody can read it."""
+"""The screen: what it averages, and that the sweep goes on when nobody can read it."""
 
 from __future__ import annotations
 
@@ -74,7 +74,9 @@ def test_math_says_what_it_computed_in(
         assert shown in capsys.readouterr().out
 
 
-def test_the_launcher_says_what_the_analysis_says(compose_config: Compose, tmp_path: Path) -> None:
+def test_the_launcher_and_the_analysis_give_the_same_answers(
+    compose_config: Compose, tmp_path: Path
+) -> None:
     names = ("math", "flash", "xformers")
     plan, records = [], []
     for index, name in enumerate(names):
@@ -88,15 +90,15 @@ def test_the_launcher_says_what_the_analysis_says(compose_config: Compose, tmp_p
     looks = plan_looks_of(plan, nothing_finished(), 10)
     shown = show_cells(comparisons, looks, plan, records)
     deltas = compare(summarise(load_records(tmp_path)))
-    said = {answer.sentence for answer in answer_rows(deltas)}
-    assert {cell.answer.sentence for cell in shown} == said
+    sentences = {answer.sentence for answer in answer_rows(deltas)}
+    assert {cell.answer.sentence for cell in shown} == sentences
     assert [cell.compared.name for cell in shown] == ["math (fp32 inside)", "flash", "xformers"]
-    assert any(sentence.startswith("flash is 1.") for sentence in said)
-    assert "xformers cannot run here: no kernel." in said
+    assert any(sentence.startswith("flash is 1.") for sentence in sentences)
+    assert "xformers cannot run here: no kernel." in sentences
 
 
 def rounds_of(cell: Cell) -> Iterator[Record]:
-    """Eight rounds with latents on the disk, or the one of a cell that cannot run."""
+    """Eight rounds with latents on disk, or the single round of a cell that cannot run."""
     attention = cell.config.attention.backend
     known: dict[str, Any] = {
         "attention": attention,
@@ -144,7 +146,7 @@ def test_a_prompt_that_the_terminal_cannot_show_ends_no_sweep(
     assert [r.status for r in records(tmp_path)] == ["ok"]
 
 
-def test_a_time_file_that_takes_no_more_is_said_and_ends_no_sweep(
+def test_a_full_time_file_is_reported_and_ends_no_sweep(
     command: Command, inject: Inject, tmp_path: Path
 ) -> None:
     inject(

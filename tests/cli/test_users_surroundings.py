@@ -1,4 +1,4 @@
-"""What lies in a user's working folder and variables: no round is another for it, unsaid."""
+"""A user's working folder and variables never change a round silently."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.commands import REPOSITORY, SMOKE, Command
 
 
 @pytest.mark.parametrize("content", ["", "raise RuntimeError('not for you')\n", "x = 1\n"])
-def test_an_own_package_of_hydra_plugins_in_the_working_folder_is_in_nobodys_way(
+def test_a_package_hydra_plugins_in_the_working_folder_does_no_harm(
     tmp_path: Path, content: str
 ) -> None:
     (tmp_path / "hydra_plugins").mkdir()

@@ -14,7 +14,7 @@ from tests.support import slurm as slurm_here
 from tests.support.cluster_sweeps import ClusterSweep
 from tests.support.slurm import Slurm
 
-#: Where Slurm has to be there: a run of the tests that skips these is a failure.
+#: Set where Slurm must be available: skipping these tests is then a failure.
 _REQUIRED = "SD_BENCH_TESTS_NEED_SLURM"
 
 
@@ -37,7 +37,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
 
 @pytest.fixture
 def sweep(slurm: Slurm, tmp_path: Path) -> Iterator[ClusterSweep]:
-    """A sweep of two tiny cells with four rounds each, for every node that it is started on."""
+    """A sweep of two tiny cells with four rounds each, for each node that it is started on."""
     where = ("hydra/launcher=slurm", "cluster=here")
     sweep = ClusterSweep(tmp_path, where, slurm.environment)
     yield sweep

@@ -1,4 +1,4 @@
-"""What is in a group's folder decides whether a job measures, and what is submitted again."""
+"""The contents of a group's folder decide whether a job measures, and what is resubmitted."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ GROUP = Group(
 
 
 class Written:
-    """A scheduler whose answers are written down beforehand; it notes what is submitted."""
+    """A scheduler with prepared answers, which notes what is submitted."""
 
     name = "slurm"
     jobs_outlive_command = True
@@ -65,7 +65,7 @@ def stored(*arguments: str, same_node: bool = True) -> StoredGroup:
 
 
 def begun(sweep: Path, node: str) -> GroupFolders:
-    """A group of which ``node`` has measured a round."""
+    """A group of which ``node`` has measured one round."""
     folders = GroupFolders(sweep, "t4-current")
     folders.write(stored())
     (folders.records / "0").mkdir(parents=True)

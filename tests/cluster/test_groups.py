@@ -57,7 +57,7 @@ def test_what_cannot_be_is_refused(
         group_cells([compose_config("gpu=t4")], group_by, nodes)
 
 
-def test_where_a_cell_runs_is_no_part_of_what_it_is(compose_config: Compose) -> None:
+def test_where_a_cell_runs_does_not_change_its_identity(compose_config: Compose) -> None:
     cell = compose_config("gpu=t4")
     elsewhere = replace(cell.gpu.scheduling, gres="gpu:tesla:1", constraint="x")
     assert cell_hash(cell) == cell_hash(replace(cell, gpu=replace(cell.gpu, scheduling=elsewhere)))

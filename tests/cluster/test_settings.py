@@ -1,4 +1,4 @@
-"""The settings of a scheduler's launcher: what is no setting, or not of its kind, is refused."""
+"""The settings of a scheduler's launcher: unknown or wrong ones are refused."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_settings_are_read_as_they_are_written() -> None:
         ({"poll_s": 0}, "above 0 seconds"),
     ],
 )
-def test_what_is_wrong_is_said(values: dict[str, Any], words: str) -> None:
+def test_wrong_settings_are_reported(values: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         read_settings(SlurmSettings, "slurm", values)
 

@@ -1,4 +1,4 @@
-"""The configuration: every option composes, precedence holds, nonsense is refused in one line."""
+"""The configuration: every option composes, precedence holds, mistakes are one-line errors."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_command_line_beats_experiment_beats_preset_beats_protocol_beats_gpu(
     assert (gpu.protocol.n_iter, gpu.sampler.steps, gpu.workload.height) == (1, 4, 128)
     protocol = compose_config("gpu=cpu", "protocol=published")
     assert (protocol.protocol.n_iter, protocol.protocol.rounds) == (2, 10)
-    assert protocol.sampler.steps == 4  # what the protocol leaves alone stays the gpu's
+    assert protocol.sampler.steps == 4  # what the protocol does not set is set by the gpu
     preset = compose_config("gpu=cpu", "preset=optimized_math")
     assert (gpu.precision.name, preset.precision.name) != ("autocast", "bf16")
     assert preset.precision.name == "autocast"
@@ -59,7 +59,7 @@ def test_command_line_beats_experiment_beats_preset_beats_protocol_beats_gpu(
     assert compose_config("gpu=cpu", "scale=large", "workload.height=64").workload.height == 64
     experiment = compose_config("experiment=cpu_attention")
     assert (experiment.workload.height, experiment.gpu.name) == (256, "cpu")
-    assert experiment.protocol.rounds is None  # as many as the verdicts need
+    assert experiment.protocol.rounds is None  # as many rounds as the verdicts need
     typed = compose_config(
         "experiment=cpu_attention", "preset=optimized_math", "attention=flash",
         "precision=fp32", "workload.height=64", "protocol.rounds=1",
@@ -72,7 +72,7 @@ def test_command_line_beats_experiment_beats_preset_beats_protocol_beats_gpu(
 
 
 def test_preset_beats_protocol(compose_config: Compose, tmp_path: Path) -> None:
-    """No shipped preset and protocol set the same value, so one is made for the test."""
+    """No shipped preset and protocol set the same value, so the test makes one."""
     (tmp_path / "preset").mkdir()
     (tmp_path / "preset" / "eager.yaml").write_text(
         "# @package _global_\npreset:\n  name: eager\nprotocol:\n  rounds: 5\n"
@@ -106,9 +106,9 @@ def test_a_gpu_runs_the_published_workload(compose_config: Compose) -> None:
 def test_a_cpu_scales_the_workload_and_never_the_networks(compose_config: Compose) -> None:
     config, full = compose_config("gpu=cpu"), compose_config("gpu=a100")
     assert config.model_version == full.model_version
-    said = " ".join(scaled_sentences(config))
+    sentences = " ".join(scaled_sentences(config))
     for words in ("128x128 instead of 512x512", "4 sampler steps", "backends hardly differ"):
-        assert words in said
+        assert words in sentences
 
 
 def test_sd1_has_its_own_guidance_and_size(compose_config: Compose) -> None:

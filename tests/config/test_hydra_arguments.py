@@ -1,4 +1,4 @@
-"""What people type, and what Hydra is given: swept, or one line with the right spelling."""
+"""What people type and what Hydra gets: a sweep, or one line with the right spelling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Hydra composes once for many cells is what it would have composed for each of them."""
+"""Composing once for many cells gives what Hydra would compose for each of them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ TYPED = (
 )
 
 
-#: Cells of the drawn mix: more than any group has options.
+#: Cells of the random mix: more than any group has options.
 NUM_MIXED = 40
 
 
@@ -69,7 +69,7 @@ def test_each_cell_is_what_hydra_alone_makes_of_it(typed: str, tmp_path: Path) -
 
 
 def test_so_is_any_mix_of_options_of_the_real_groups(tmp_path: Path) -> None:
-    """Every option of every group at least once, beside others that are drawn."""
+    """Every option of every group at least once, with random others."""
     draw = random.Random(22)
     columns = []
     for group in sorted(path for path in CONF_DIR.iterdir() if path.is_dir()):
@@ -182,7 +182,7 @@ def test_what_hydra_refuses_is_refused_in_its_words(good: str, bad: str) -> None
             144,
             1 + 2 + 2 + 1 + 1 + 1 + 1,
         ),
-        # Of these presets only optimized has something to say of what is in attention.
+        # Of these presets only optimized sets anything in attention.
         ("gpu=cpu preset=none,optimized,original_xformers attention=flash,math sampler=plms,ddim",
          12, 1 + 1 + 1 + 2 + 1),
     ],

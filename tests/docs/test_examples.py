@@ -1,4 +1,4 @@
-"""The examples: short, and each runs as it is."""
+"""The examples are short, and each runs unchanged."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ def test_an_example_is_short(example: Path) -> None:
 
 
 def test_the_examples_draw_measure_and_compare(tmp_path: Path) -> None:
-    said = run_example("draw.py", tmp_path, "a cat", *SMOKE)
-    assert "drawn-0.png: 64x64 pixels, seed 1" in said
+    output = run_example("draw.py", tmp_path, "a cat", *SMOKE)
+    assert "drawn-0.png: 64x64 pixels, seed 1" in output
     assert (tmp_path / "drawn-0.png").stat().st_size > 1000
     run_example("measure.py", tmp_path, "attention=original,math", *SMOKE)
     assert len((tmp_path / "rounds.csv").read_text().splitlines()) == 3
-    said = run_example("compare.py", tmp_path, "multirun_outputs", "attention=math")
-    assert "too few rounds" in said
+    output = run_example("compare.py", tmp_path, "multirun_outputs", "attention=math")
+    assert "too few rounds" in output
     assert (tmp_path / "speedups.png").stat().st_size > 1000
 
 
 def test_the_notebook_runs_and_shows_how_far_it_is(tmp_path: Path) -> None:
-    """In a real kernel; skipped where none is installed, as under the older versions of PyTorch."""
+    """In a real kernel; skipped if none is installed, as under older versions of PyTorch."""
     reason = "no kernel of Jupyter: pip install 'sd_bench[test]' has one"
     pytest.importorskip("ipykernel", reason=reason)
     nbformat = pytest.importorskip("nbformat", reason=reason)

@@ -1,4 +1,4 @@
-"""docs/extending.md: its diffs are taken out of the page, applied to a copy, and measured with."""
+"""docs/extending.md: its diffs are applied to a copy of the project, which is then run."""
 
 from __future__ import annotations
 

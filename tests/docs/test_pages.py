@@ -1,4 +1,4 @@
-"""The documents: their links lead somewhere, all are on the list, and what is made is current."""
+"""The documents: links work, all pages are listed, and generated parts are current."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_every_page_is_on_the_list() -> None:
 
 @pytest.mark.parametrize("page", make_pages(), ids=lambda page: page.name)
 def test_what_is_made_from_the_code_is_current(page: Path) -> None:
-    """``python -m benchmarks.docs_pages`` makes it."""
+    """To update them: ``python -m benchmarks.docs_pages``."""
     assert page.read_text(encoding="utf-8") == make_pages()[page]
 
 

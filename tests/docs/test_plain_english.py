@@ -1,4 +1,4 @@
-"""Words of this project's former English that have a plain equivalent: none of them comes back."""
+"""Odd phrases that this project used to contain do not return."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.support.commands import REPOSITORY
 
 _ROOTS = ("sd_bench", "analysis", "hydra_plugins", "benchmarks", "conf")
-#: What is not to be written, and what to write instead.
+#: Phrases to avoid, and what to write instead.
 _INSTEAD = {
     r"\banew\b": "again",
     r"\bimages a second\b": "images per second",
@@ -22,7 +22,7 @@ _INSTEAD = {
 
 @pytest.mark.parametrize("pattern", _INSTEAD)
 def test_code_and_its_messages_are_in_plain_english(pattern: str) -> None:
-    """Words are also found where a line or a string literal breaks between them."""
+    """Phrases are also found across line breaks and adjacent string literals."""
     spaced = re.compile(pattern.replace(" ", r"(?:\s|[\"']\s*f?[\"']|#:?)+"))
     found = [
         path.relative_to(REPOSITORY).as_posix()

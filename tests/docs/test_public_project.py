@@ -1,4 +1,4 @@
-"""What a public project has: one version everywhere, names that are public, a workflow for CI."""
+"""What a public project needs: one version everywhere, public names, a CI workflow."""
 
 from __future__ import annotations
 

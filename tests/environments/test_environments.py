@@ -1,4 +1,4 @@
-"""The two environments: what the yml files say, where interpreters are found, how one is made."""
+"""The two environments: the yml files, finding interpreters, creating an environment."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sd_bench.errors import ConfigError
 
 
 def lines(name: str) -> dict[str, str]:
-    """Each dependency of a yml, conda's and pip's, with the remark behind it."""
+    """Each dependency of a yml file, from conda and pip, with the comment after it."""
     text = (CHECKOUT / f"environment-{name}.yml").read_text(encoding="utf-8")
     entries = [line.strip() for line in text.splitlines() if line.strip().startswith("- ")]
     split = (entry.removeprefix("- ").partition("#") for entry in entries)
@@ -102,7 +102,7 @@ def small(tmp_path: Path, *pip: str) -> Definition:
 
 
 def test_create_installs_the_lines_of_the_pip_section(tmp_path: Path) -> None:
-    """With a package of one module made here, so that nothing is downloaded."""
+    """With a package of one module that is made here, so that nothing is downloaded."""
     package = tmp_path / "package"
     package.mkdir()
     (package / "pyproject.toml").write_text(
@@ -148,7 +148,7 @@ def commands_of(
 def test_another_cuda_comes_from_pytorchs_own_index(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """No machine of ours reaches that index: what is run there is all that can be looked at."""
+    """That index cannot be reached in tests, so only the commands are checked."""
     venv, pip = commands_of(monkeypatch, tmp_path, "11.3")
     assert venv == ["python3.10", "-m", "venv", str(tmp_path / "made")]
     assert pip[:6] == [
@@ -190,7 +190,7 @@ def test_a_cuda_that_no_wheel_has_is_refused_in_one_line(
 
 
 @pytest.mark.parametrize(
-    ("name", "cuda", "by_conda", "said"),
+    ("name", "cuda", "by_conda", "expected"),
     [
         (
             "original", None, False,
@@ -207,19 +207,19 @@ def test_a_cuda_that_no_wheel_has_is_refused_in_one_line(
     ],
 )  # fmt: skip
 def test_create_says_which_gpus_its_build_drives(
-    name: str, cuda: str | None, by_conda: bool, said: str
+    name: str, cuda: str | None, by_conda: bool, expected: str
 ) -> None:
-    assert said in describe_build(definition(name), cuda, by_conda)
+    assert expected in describe_build(definition(name), cuda, by_conda)
 
 
 @pytest.mark.parametrize(
-    ("python", "said"),
+    ("python", "expected"),
     [("/no/python", "is not a working Python"), ("/bin/false", "is not a working Python")],
 )
 def test_an_interpreter_that_does_not_fit_is_refused(
-    tmp_path: Path, python: str, said: str
+    tmp_path: Path, python: str, expected: str
 ) -> None:
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=expected):
         create(small(tmp_path), None, python)
 
 

@@ -1,4 +1,4 @@
-"""The locks: they hold what is asked for, agree with each other, and are what is installed."""
+"""The lock files are complete, agree with each other, and match what is installed."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from sd_bench.environments.__main__ import main
 from sd_bench.environments.definition import NAMES, definition
 from sd_bench.environments.locks import read_lock
 
-#: What may differ between the two, and only this: PyTorch, and what one of them brings.
+#: The only packages that may differ between the two: PyTorch and its own dependencies.
 COMPARED = {"torch", "torchvision"}
 HERE = next((n for n in NAMES if definition(n).folder == Path(sys.prefix)), None)
 
 
 def requirements(name: str) -> list[Requirement]:
-    """Of the project and of the yml's own lines, for that Python."""
+    """The requirements of the project and of the yml file itself, for that Python."""
     own = metadata.requires("sd_bench") or []
     asked = [line for line in definition(name).pip if not line.startswith("-")]
     found = map(Requirement, [*own, *asked])

@@ -11,7 +11,7 @@ from tests.fidelity.comparison import relative_error
 from tests.support.outputs import ATTENTIONS, FILE, MODELS, latents, parameters
 
 KNOWN = json.loads(FILE.read_text(encoding="utf-8"))
-#: fp32 sums in another order; 5e-6 to 1.4e-5 between PyTorch 1.12.1 and 2.15.
+#: fp32 sums in a different order: 5e-6 to 1.4e-5 between PyTorch 1.12.1 and 2.15.
 TOLERANCE = 1e-4
 
 
@@ -29,6 +29,6 @@ def test_the_latents_are_the_same(model: str, attention: str) -> None:
 
 
 def test_the_models_latents_differ() -> None:
-    """Else the tests above would hold for anything."""
+    """Otherwise the tests above would hold for anything."""
     one, other = (torch.tensor(KNOWN["latents"][model]["math"]) for model in ("sd1", "sd2"))
     assert relative_error(one, other) > 0.1

@@ -1,10 +1,10 @@
-"""Kill a sweep again and again, at random moments, and see that resuming loses nothing.
+"""Kill sweeps repeatedly at random moments, and check that resuming loses nothing.
 
     python -m tests.execution.kill_test --moments 100 [--seed 0] [--worker spawn]
 
 Small sweeps run one after another. Each is ended by SIGKILL to the whole tree of processes at
 seeded moments, and started again with resume, until it is done. Some moments are times after the
-start; others are when a record is half written, or has just been.
+start; others are while or just after a record is written.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ MATRIX = (
     "-m", "gpu=cpu", "model_version=sd2_tiny", "workload.height=64", "workload.width=64",
     "attention=original,math", "sampler.steps=1", "protocol=smoke", f"protocol.rounds={ROUNDS}",
 )  # fmt: skip
-#: What a kill may wait for, by what has then just been written.
+#: The files that a kill may wait for, by what has just been written then.
 EVENTS = {
     "half a record": ".round-*.tmp",
     "a new record": "round-*.json",
     "new latents": "round-*-latents.npy",
 }
-#: A round of such a sweep takes less, from its start to its record.
+#: Longer than a round of such a sweep takes, from its start to its record.
 LONGEST_WAIT_S = 8.0
 
 
 @dataclass
 class Watched:
-    """A sweep's folder, and the records that have been seen whole in it."""
+    """A sweep's folder, and the records that were seen complete in it."""
 
     folder: Path
     mark: str
@@ -60,7 +60,7 @@ class Watched:
     before: dict[str, set[tuple[Path, int]]] = field(default_factory=dict)
 
     def start(self) -> subprocess.Popen[bytes]:
-        """The command that begins the sweep or goes on with it."""
+        """Start the command that begins or resumes the sweep."""
         self.before = {pattern: stamped(self.folder, pattern) for pattern in EVENTS.values()}
         times = f"time_file={self.times}"
         begin = (*MATRIX, f"protocol.worker={self.worker}", times)
@@ -75,7 +75,7 @@ class Watched:
 
     @property
     def times(self) -> Path:
-        """The file that has a line for every record."""
+        """The file that has one line per record."""
         return self.folder.with_name(f"{self.folder.name}.txt")
 
     def has_new(self, pattern: str) -> bool:
@@ -83,7 +83,7 @@ class Watched:
         return not stamped(self.folder, pattern) <= self.before[pattern]
 
     def check(self) -> None:
-        """Raises AssertionError if a record is torn, or a result that was there has changed."""
+        """Raises AssertionError if a record is incomplete, or an earlier record has changed."""
         now = {path: path.read_bytes() for path in find_records(self.folder)}
         results = {}
         for path, content in now.items():
@@ -97,7 +97,7 @@ class Watched:
         self.seen = results
 
     def check_complete(self) -> None:
-        """Raises AssertionError unless each cell and round has its one record, and no litter."""
+        """Raises AssertionError unless each cell and round has one record, without leftovers."""
         self.check()
         records = [read_record(path) for path in find_records(self.folder)]
         rounds = Counter((record.cell_hash, record.round) for record in records)
@@ -118,16 +118,16 @@ class Watched:
 
 
 def stamped(folder: Path, pattern: str) -> set[tuple[Path, int]]:
-    """The files of the cells that match ``pattern``, with when they were written last."""
+    """The files of the cells that match ``pattern``, with their modification times."""
     found = set()
     for path in folder.glob(f"[0-9]*/{pattern}"):
-        with suppress(FileNotFoundError):  # it has got its final name, or is gone
+        with suppress(FileNotFoundError):  # it was renamed or removed
             found.add((path, path.stat().st_mtime_ns))
     return found
 
 
 def moments(randomness: random.Random) -> Iterator[tuple[str, Callable[[Watched], bool]]]:
-    """Without end: what to wait for before the next kill, by name. Half of them are times."""
+    """Endlessly: what to wait for before the next kill, by name. Half of them are times."""
     while True:
         yield _after(randomness.uniform(0, LONGEST_WAIT_S))
         name = randomness.choice(sorted(EVENTS))
@@ -135,7 +135,7 @@ def moments(randomness: random.Random) -> Iterator[tuple[str, Callable[[Watched]
 
 
 def _after(seconds: float) -> tuple[str, Callable[[Watched], bool]]:
-    """True ``seconds`` after it was first asked."""
+    """A function that is true ``seconds`` after its first call."""
     asked: list[float] = []
 
     def is_due(_: Watched) -> bool:
@@ -149,7 +149,7 @@ def tree(mark: str) -> list[int]:
     """The processes of a sweep: those whose environment holds ``mark``."""
     found = []
     for environment in Path("/proc").glob("[0-9]*/environ"):
-        with suppress(OSError):  # it may have ended, or be another user's
+        with suppress(OSError):  # it may have ended, or belong to another user
             if f"SD_BENCH_KILL_TEST={mark}\0".encode() in environment.read_bytes():
                 found.append(int(environment.parent.name))
     return found
@@ -158,7 +158,7 @@ def tree(mark: str) -> list[int]:
 def kill_tree(launcher: subprocess.Popen[bytes], mark: str) -> bytes:
     """SIGKILL to all, the launcher first: it would otherwise record that its worker died.
 
-    Gives what was printed until then.
+    Returns what was printed until then.
     """
     launcher.kill()
     deadline = time.monotonic() + 30
@@ -179,11 +179,11 @@ def run(
     end: Callable[[subprocess.Popen[bytes], str], bytes] = kill_tree,
     to_resume: tuple[str, ...] = ("resume=true",),
 ) -> int:
-    """Kill sweeps at ``num_moments`` moments; gives how many sweeps that took, all complete.
+    """Kill sweeps at ``num_moments`` moments; returns the number of sweeps, all complete.
 
-    ``end`` ends a launcher whose processes bear a mark, in whatever way, and gives what it has
-    printed; ``to_resume`` is what goes on with the sweep then. Raises AssertionError if a record
-    was lost, torn or left out.
+    ``end`` ends a launcher whose processes have a mark, and returns what it printed; ``to_resume``
+    are the arguments that resume the sweep. Raises AssertionError if a record was lost, torn or
+    left out.
     """
     waiting = moments(random.Random(seed))
     killed = sweeps = 0
@@ -202,8 +202,8 @@ def run(
                 watched.check()
                 say(f"{killed:4} sweep {sweeps}, at {name}: {len(watched.seen)} record(s)")
             else:
-                said, _ = launcher.communicate()
-                assert launcher.returncode == 0, said.decode()
+                output, _ = launcher.communicate()
+                assert launcher.returncode == 0, output.decode()
                 is_done = True
         watched.check_complete()
         sweeps += 1
@@ -212,7 +212,7 @@ def run(
 
 
 def main() -> None:
-    """The command; exit code 0 if nothing was lost."""
+    """Run the command; the exit code is 0 if nothing was lost."""
     parser = argparse.ArgumentParser(description="Kill sweeps at random moments, and resume them.")
     parser.add_argument("--moments", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)

@@ -1,4 +1,4 @@
-"""Processes forked from one and the same place what they allocate at addresses of their own."""
+"""Processes forked from the same process place their allocations at different addresses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 from tests.support.commands import REPOSITORY
 
-#: Forks a process again and again, each of which tells where a large tensor of its own lies.
+#: Forks processes, each of which prints the address of a large tensor that it allocates.
 _FORK = """\
 import os, sys
 import torch

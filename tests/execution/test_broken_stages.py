@@ -1,4 +1,4 @@
-"""Sweeps with a cell that computes something else: told with the stage, and without a speed-up."""
+"""A cell that computes something else is reported with the stage, and without a speed-up."""
 
 from __future__ import annotations
 

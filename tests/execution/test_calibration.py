@@ -1,4 +1,4 @@
-"""The calibration: what a round costs at each scale, which scale fits, and what is said of it."""
+"""The calibration: the time of a round at each scale, and which scale fits the budget."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_calibration_that_fails_says_why(compose_config: Compose) -> None:
 def test_a_sweep_within_a_budget_keeps_its_scale_and_its_looks(
     command: Command, tmp_path: Path
 ) -> None:
-    """Two cells of one comparison, a budget that leaves room for one round of each."""
+    """Two cells of one comparison, and a budget with room for one round of each."""
     matrix = ("-m", "gpu=cpu", "model_version=sd2_tiny", "attention=math,original")
     done = command(*matrix, "protocol.budget=12s")
     assert done.returncode == 0, done.stderr
@@ -120,7 +120,7 @@ def test_a_sweep_within_a_budget_keeps_its_scale_and_its_looks(
     assert "no further round fits into protocol.budget=12s" in done.stdout
     found = records(tmp_path)
     assert found
-    assert len(found) % 2 == 0  # a round that was begun is finished for every cell
+    assert len(found) % 2 == 0  # a round that has begun is finished for every cell
     assert {r.config["scale"] for r in found} == {"small"}
     for record in found:
         assert record.looks is not None

@@ -1,4 +1,4 @@
-"""Where compiled kernels lie, and that nothing of them stays."""
+"""Where compiled kernels are stored, and that none of them is left behind."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.support.composition import Compose
 
 @pytest.fixture(autouse=True)
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder for temporary files, of this test alone."""
+    """The folder for temporary files, for this test only."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))
@@ -66,7 +66,7 @@ def test_what_a_compiler_would_want_quoted_is_not_named_to_it(
 
 @pytest.fixture
 def noexec(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a mount from which nothing may be executed."""
+    """A folder on a mount from which nothing can be executed."""
     folder = tmp_path / "noexec"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "noexec", "tmpfs", str(folder)]
@@ -92,7 +92,7 @@ def test_a_users_cache_that_may_not_be_executed_is_not_the_place(
 def test_what_the_kernel_refuses_to_load_as_code_is_not_the_place(
     tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where the mount's options say nothing of it, as under a security module."""
+    """Even if the mount options do not show it, as under a security module."""
     executable, real = [temporary], mmap.mmap
 
     def loaded(descriptor: int, *how: Any, **named: Any) -> Any:
@@ -158,7 +158,7 @@ def test_the_cache_of_a_killed_sweep_is_removed_by_the_next_command(
 def test_a_compiled_workers_kernels_have_names_and_its_graphs_outlive_a_profiler(
     compose_config: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """PyTorch guards graphs by itself only where its own option, not ``mode``, asks for them."""
+    """PyTorch guards graphs only if its own option, not ``mode``, requests them."""
     for name in ("TORCHINDUCTOR_UNIQUE_KERNEL_NAMES", "TEARDOWN_CUPTI"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DISABLE_CUPTI_LAZY_REINIT", "0")  # who says otherwise is heard

@@ -70,7 +70,7 @@ time.sleep(600)
 
 @contextmanager
 def another_holds(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that has this machine's processors for itself."""
+    """Another process that holds this machine's processors."""
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE, text=True,
         cwd=REPOSITORY,
@@ -85,7 +85,7 @@ def another_holds(folder: Path) -> Iterator[subprocess.Popen[str]]:
 
 @contextmanager
 def a_command(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """The real command, up to where it says that it waits."""
+    """The real command, up to the point where it reports that it waits."""
     with subprocess.Popen(
         [sys.executable, "-m", "sd_bench", *SMOKE, "attention=original",
          f"hydra.sweep.dir={folder / 'sweep'}"],

@@ -1,4 +1,4 @@
-"""One job in a folder at a time, by a file that works on storage that many machines share."""
+"""One job per folder at a time, by a file that works on storage shared by many machines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rounds forked from a server: as good as new, and never worse off for it."""
+"""Rounds forked from a server: as good as fresh processes, and never worse off."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sd_bench.execution.processes import (
 from tests.support.commands import REPOSITORY, SMOKE, Command, Inject, records
 from tests.support.composition import Compose
 
-#: Ends the server in round 1, and prints in the timed iteration of round 2.
+#: Ends the server in round 1, and prints during the timed iteration of round 2.
 _FAULTS = """\
 import json, os, signal, time
 asked = json.loads(os.pread(0, 2**20, 0))
@@ -98,7 +98,7 @@ def wait(server: ForkServer, files: RoundFiles) -> int:
 
 
 def sitecustomize(folder: Path, program: str) -> StartUp:
-    """A start-up whose interpreter runs ``program`` before anything else."""
+    """A start-up whose interpreter runs ``program`` first."""
     (folder / "sitecustomize.py").write_text(program)
     return StartUp.of(sys.executable, {**os.environ, "PYTHONPATH": str(folder)})
 
@@ -131,8 +131,10 @@ def test_a_server_that_cannot_be_started_is_not_tried_again(tmp_path: Path) -> N
     ],
 )
 def test_why_a_server_does_not_fork_is_told(tmp_path: Path, program: str, told: str) -> None:
-    """The launcher has asked for a round long before the server knows, and it ends with that
-    unread: whatever it said before must be heard all the same."""
+    """The reason arrives although the launcher has requested a round long before.
+
+    The server ends without reading that request, but what it wrote before must still be read.
+    """
     with ForkServers() as servers, tempfile.TemporaryFile() as file:
         server = servers.take(sitecustomize(tmp_path, program))
         assert isinstance(server, ForkServer)

@@ -1,4 +1,4 @@
-"""A cell stays itself: under words that have changed, and beside choices that came later."""
+"""A cell keeps its identity when words change and when choices are added later."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_cell_is_what_it_was(compose_config: Compose, overrides: str) -> None:
 def test_a_choice_that_came_later_counts_where_it_is_not_at_its_default(
     compose_config: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """``eta`` stands for one that an older version did not have."""
+    """``eta`` stands in for a choice that an older version did not have."""
     monkeypatch.setattr(cells, "_LATER", {"sampler": {"eta": 0.0}})
     without = cell_hash(compose_config("gpu=a100", "sampler=ddim"))
     assert cell_hash(compose_config("gpu=a100", "sampler=ddim", "sampler.eta=0.5")) != without

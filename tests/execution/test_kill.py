@@ -1,4 +1,4 @@
-"""A sweep that is killed at any moment loses nothing, and resuming ends it."""
+"""A sweep that is killed at any moment loses nothing, and resuming completes it."""
 
 from __future__ import annotations
 

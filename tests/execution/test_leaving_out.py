@@ -1,4 +1,4 @@
-"""Cells that cannot run here are left out where that is asked for, and one line says why."""
+"""Cells that cannot run here are left out on request, and one line says why."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LEFT_OUT = "leave_out_unsupported=true"
 
 @pytest.fixture
 def cells(tiny: Compose, tmp_path: Path) -> list[Cell]:
-    """One that runs, two that no CPU can, and the first once more."""
+    """One cell that runs, two that no CPU can run, and the first one again."""
     choices = ("attention=math", "attention=cudnn", "attention=xformers", "attention=math")
     return [
         Cell(

@@ -1,4 +1,4 @@
-"""Only what a worker can have measured in the round that was asked for is taken for its record."""
+"""A result is taken as a record only if a worker can have measured it in this round."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_infinity_in_any_place_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_record_of_an_earlier_attempt_is_none_of_this_one(tmp_path: Path) -> None:
-    """As after ``retry_failed=true``, with a worker that ends without a word."""
+    """As after ``retry_failed=true``, with a worker that ends without a report."""
     path = tmp_path / "round-0.json"
     write_record(path, result())
     before = stamp_of(path)

@@ -1,4 +1,4 @@
-"""Going on with a sweep: what is missing is run, what is there stays, environments do not mix."""
+"""Resuming a sweep: what is missing is run, records stay, environments do not mix."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_another_environment_is_refused_by_name_unless_told_to_mix(
 def test_a_refused_or_smaller_resume_changes_nothing_that_a_later_one_needs(
     command: Command, tmp_path: Path
 ) -> None:
-    """Else a cell would be forgotten without a word."""
+    """Otherwise a cell would be forgotten silently."""
     sweep = tmp_path / "sweep"
     assert command("-m", *SMOKE, "attention=original,math").returncode == 0
     kept = {name: (sweep / name).read_bytes() for name in (MARKER, "multirun.yaml")}

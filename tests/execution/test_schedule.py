@@ -1,4 +1,4 @@
-"""Which rounds come next: looks, cells that rest, the budget, and rounds that are added later."""
+"""Which rounds come next: looks, cells that rest, the budget, and rounds added later."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.support.composition import Compose
 from tests.support.plans import planned_cell
 from tests.support.records import sample_record
 
-#: Seconds of a round, from its cell and number.
+#: A function from a cell and a round number to the seconds of that round.
 Runtime = Callable[[PlannedCell, int], float]
 
 
@@ -116,7 +116,7 @@ def run(running: Schedule, runtime: Runtime, stop_after: int | None = None) -> l
 
 
 def clear_but_for_batch_4(planned: PlannedCell, round_index: int) -> float:
-    """Flash is 20 % faster at batches 1 and 2; at 4 it is now this, now that."""
+    """Flash is 20 % faster at batches 1 and 2; at 4 it is sometimes faster, sometimes slower."""
     config = planned.cell.config
     noise = random.Random(f"{planned.cell.hash}:{round_index}").gauss(0, 0.003)
     is_math = config.attention.backend == "math"
@@ -152,7 +152,7 @@ def test_decided_cells_rest_and_the_undecided_go_on_to_the_last_look(
 def test_a_cell_whose_worker_finds_that_it_cannot_run_has_one_round(
     compose_config: Compose,
 ) -> None:
-    """No rule knew it: every further round would start a process to find the same."""
+    """No rule knew it, and every further round would start a process to find the same."""
     plan, notes = sweep_plan(compose_config, "protocol.rounds=3"), Notes()
     running = schedule(plan, plan_looks_of(plan, nothing_finished(), 3), notes)
     rounds = Counter[int]()
@@ -189,7 +189,7 @@ def test_an_interrupted_sweep_goes_on_with_the_same_rounds_in_the_same_places(
     finished = dataclasses.replace(
         nothing_finished(), records=first.records, positions={turn.position for turn in done}
     )
-    again = plan_looks_of(plan, finished, 30)  # what it was planned with counts, not what is now
+    again = plan_looks_of(plan, finished, 30)  # its original plan counts, not the present one
     assert again.stops == looks.stops
     rest = run(schedule(plan, again, Notes(), finished), clear_but_for_batch_4)
     assert [(t.cell_index, t.round, t.position, t.looks) for t in done + rest] == [
@@ -198,7 +198,7 @@ def test_an_interrupted_sweep_goes_on_with_the_same_rounds_in_the_same_places(
 
 
 class Clock:
-    """A monotonic clock on which each turn takes what its record says, and what is around it."""
+    """A monotonic clock that each turn advances by the time in its record and its overhead."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
@@ -231,7 +231,7 @@ def test_after_the_first_look_no_round_begins_that_would_end_after_the_deadline(
     rounds_of_batch_4: int,
     over_budget: bool,
 ) -> None:
-    """A round of the two cells that go on takes 11 s, of all six 33 s."""
+    """A round of the two undecided cells takes 11 s, a round of all six 33 s."""
     plan, notes, clock = sweep_plan(compose_config), Notes(), Clock(monkeypatch)
     looks = plan_looks_of(plan, nothing_finished(), 10)
     deadline = clock.now + 6 * 33 + seconds_after_the_first_look
@@ -251,7 +251,7 @@ def test_a_deadline_that_is_over_begins_no_round(compose_config: Compose) -> Non
 def test_where_the_budget_has_no_room_for_all_the_costliest_cells_rest(
     compose_config: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Batch 4 takes 60 s a cell. With one of its two cells gone the other has no peer."""
+    """Batch 4 takes 60 s per cell. Without one of its two cells the other has no partner."""
 
     def worker_s(planned: PlannedCell) -> float:
         return 60.0 if planned.cell.config.workload.batch_size == 4 else 5.0
@@ -277,7 +277,7 @@ def test_what_costs_in_the_first_round_only_does_not_rest(
     warm_s: float,
     rounds_of_batch_4: int,
 ) -> None:
-    """A conversion that is kept, and a compilation that is not."""
+    """A conversion that is cached, and a compilation that is not."""
     begun: Counter[str] = Counter()
 
     def worker_s(planned: PlannedCell) -> float:

@@ -1,4 +1,4 @@
-"""A forked process that has copied what it shares pays for no copy afterwards."""
+"""A forked process that has copied its shared pages pays for no copy afterwards."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from sd_bench.execution.fork_server import why_not_to_fork
 from tests.support.commands import REPOSITORY
 
-#: Prints the page faults of writing to 64 MiB of the parent's, in a child without and with copying.
+#: Prints the page faults of writing to 64 MiB of the parent, in a child without and with copying.
 _CODE = """\
 import os, resource
 import numpy as np

@@ -1,4 +1,4 @@
-"""Slots: one worker each, only where a cell belongs, round after round; with real workers."""
+"""Slots: one worker each, only for cells that belong there, round after round."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SMI = "".join(
 
 
 class Diary:
-    """A watcher that writes down what it is told."""
+    """A watcher that notes every event."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, int]] = []

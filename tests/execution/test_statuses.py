@@ -1,4 +1,4 @@
-"""Each way in which a round can end without a result, brought about for real."""
+"""Each way in which a round can end without a result, produced for real."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_memory_that_runs_out_in_a_library_of_cudas_is_oom(tiny: Compose, words:
 def test_a_gpu_that_this_pytorch_has_no_kernels_for_is_unsupported(
     command: Command, inject: Inject, tmp_path: Path
 ) -> None:
-    """Where no dry run could know it: before anything is built, and no fault of the command's."""
+    """If no dry run could know it: before anything is built, and not counted as a failure."""
     inject(
         "from sd_bench.capabilities import torch_compat\n"
         "torch_compat.why_no_kernels = lambda device: f'no kernels for {device}'\n"
@@ -217,7 +217,7 @@ def test_only_an_image_of_one_colour_is_constant() -> None:
     assert holds_constant_image(colour + 0.001 * noise[:1])
 
 
-#: Has the profiler of a step do something, once all is measured.
+#: Makes the profiler of a step do something once everything is measured.
 _IN_THE_PROFILER = """\
 import sd_bench.measurement.step_profile as module
 def fall(*_):

@@ -134,7 +134,7 @@ def processes_that_inherited(mark: str) -> list[str]:
 
 
 def running_sweep(tmp_path: Path, worker: str) -> subprocess.Popen[str]:
-    """A sweep in tmp_path/sweep whose second round has begun, its processes marked by the path."""
+    """A sweep in tmp_path/sweep that has begun its second round; its path marks its processes."""
     sweep = tmp_path / "sweep"
     process = subprocess.Popen(
         [sys.executable, "-m", "sd_bench", *TINY, worker, "attention=original", "protocol=smoke",
@@ -169,7 +169,7 @@ def test_a_terminated_sweep_ends_its_worker_and_keeps_what_is_done(
 
 
 def test_nothing_outlives_a_launcher_that_is_killed(tmp_path: Path) -> None:
-    """Neither the server nor what it has forked, nor the telemetry beside that."""
+    """Not the server, not its forks, and not the telemetry."""
     process = running_sweep(tmp_path, "protocol.worker=fork")
     process.kill()
     process.communicate()
@@ -203,7 +203,7 @@ def test_a_folder_that_holds_records_is_never_written_over(
 
 
 def _expected(torch_env: str) -> str:
-    """``ok`` where this machine has such an environment that can autocast on a CPU."""
+    """``ok`` if this machine has such an environment that can autocast on a CPU."""
     found = find_interpreter(compose_config(f"torch_env={torch_env}").torch_env)
     if isinstance(found, str):
         return "unsupported"

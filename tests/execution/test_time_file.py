@@ -1,4 +1,4 @@
-"""A line for each record in ``time_file``, whatever was killed between the two."""
+"""One line per record in ``time_file``, even if the process is killed between the two."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def test_a_line_never_goes_on_with_another_ones(tmp_path: Path) -> None:
 def test_a_kill_between_a_record_and_its_line_loses_no_line(
     command: Command, tmp_path: Path
 ) -> None:
-    """Also where the sweep has nothing left to measure."""
+    """Even if the sweep has nothing left to measure."""
     file = tmp_path / "times.txt"
     matrix = (*SMOKE, "attention=original", f"time_file={file}")
     assert command(*matrix, "protocol.rounds=2").returncode == 0
     runtimes = sorted(str(r.runtime_s) for r in records(tmp_path))
     assert sorted(file.read_text().split()) == runtimes
-    file.write_text(f"{file.read_text().splitlines()[0]}\n")  # as it is then
+    file.write_text(f"{file.read_text().splitlines()[0]}\n")  # as such a kill leaves it
     done = command("resume=true", f"time_file={file}")
     assert done.returncode == 0, done.stderr
     assert sorted(file.read_text().split()) == runtimes

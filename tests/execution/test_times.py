@@ -1,4 +1,4 @@
-"""How long rounds will take, from earlier records, and where the seconds of a sweep went."""
+"""How long rounds will take, from earlier records, and where the time of a sweep went."""
 
 from __future__ import annotations
 

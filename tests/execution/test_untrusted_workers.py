@@ -1,4 +1,4 @@
-"""Whatever a worker leaves behind is a row of its own, and the sweep goes on."""
+"""Whatever a worker leaves behind becomes a separate row, and the sweep goes on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from sd_bench.execution.worker_output import OutputLog, Reports
 from tests.support.commands import SMOKE, Command, Inject, records
 
-#: What a round of each seed does instead of measuring, and what its reason says.
+#: What the round with each seed does instead of measuring, and the reason in its record.
 FAULTS = {
     1: ("os._exit(0)", "wrote no record"),
     2: ("path.write_text('{\"schema_version\": '); os._exit(0)", "no readable record"),

@@ -10,7 +10,7 @@ from tests.fidelity.table import COMPARISONS
 
 
 def main() -> int:
-    """Exit code 1, and no page, if any comparison is outside its tolerance."""
+    """The exit code is 1, and no page is written, if any comparison exceeds its tolerance."""
     errors, failed = {}, []
     for comparison in COMPARISONS:
         began = time.perf_counter()

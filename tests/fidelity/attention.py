@@ -1,4 +1,4 @@
-"""Our UNet against itself: every form of its attention, both layouts of its weights, fp32."""
+"""Compares our UNet with itself: every form of its attention, both weight layouts, in fp32."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tests.fidelity.comparison import ATTENTION, Comparison, relative_error
 from tests.fidelity.ours import fp32_config, normal, random_unet, text_like
 from tests.support.runnable import HAS_CPU_FLASH
 
-#: What runs on the CPU under this PyTorch: overrides that are compared with attention=original.
-#: Before PyTorch 2.1 fused attention on the CPU cannot be chosen.
+#: Overrides that run on the CPU under this PyTorch, compared with attention=original. Before
+#: PyTorch 2.1 fused attention on the CPU cannot be chosen.
 FORMS = {
     "original with upcast": ("attention=original", "attention.upcast=true"),
     "math": ("attention=math",),
@@ -25,7 +25,7 @@ FORMS = {
 
 @torch.no_grad()
 def unet_output(config: Config, unet: UNet) -> torch.Tensor:
-    """On latents [2, 4, 16, 16], with the backends that ``config`` allows."""
+    """The output for latents [2, 4, 16, 16], with the backends that ``config`` allows."""
     x, context = normal(2, 4, 16, 16), text_like(2, unet.config.context_dim)
     with sdpa_backends(config.attention.allowed_sdpa_backends):
         return unet(x, torch.tensor([981, 500]), context)

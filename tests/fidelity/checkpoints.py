@@ -1,5 +1,7 @@
-"""Our networks' weights as the published checkpoints hold them: keys written down here once more,
-apart from sd_bench.weights, which has to agree."""
+"""The keys of our networks' weights in the published checkpoints.
+
+They are written down here independently of sd_bench.weights, which must agree with them.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,8 @@ from torch import Tensor, nn
 from sd_bench.networks.text_encoder import TextEncoder
 from sd_bench.weights.parts import TEXT_ENCODER
 
-#: How the published sd1 checkpoint names the parts of a layer of its text encoder (transformers'
-#: names), by ours (open_clip's); q, k and v are apart there.
+#: The names of the parts of a text encoder layer in the published sd1 checkpoint (those of
+#: transformers), by ours (those of open_clip); q, k and v are separate there.
 _SD1_LAYER_PARTS = {
     "ln_1": "layer_norm1",
     "ln_2": "layer_norm2",
@@ -27,12 +29,12 @@ _SD1_TEXT_PREFIX = "cond_stage_model.transformer.text_model."
 
 
 def published(network: nn.Module, prefix: str) -> dict[str, Tensor]:
-    """A UNet with attention=original, or an autoencoder: our keys are the published ones."""
+    """The state of a UNet with attention=original, or an autoencoder, under published keys."""
     return {prefix + key: value for key, value in network.state_dict().items()}
 
 
 def published_text_encoder(encoder: TextEncoder, library: str) -> dict[str, Tensor]:
-    """With the names of the library that the model was published with."""
+    """The state under the names of the library that the model was published with."""
     if library == "open_clip":
         return published(encoder, TEXT_ENCODER)
     checkpoint = {}

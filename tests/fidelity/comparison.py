@@ -1,4 +1,4 @@
-"""What one comparison is: two results, the distance between them, and how far apart they may be."""
+"""A comparison: two results, the distance between them, and the distance allowed."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """The most that two equal things may be apart, or the least that two different ones have to.
+    """The largest distance of equal results, or the smallest distance of different ones.
 
-    ``rests_on`` says what the number comes from.
+    ``rests_on`` explains the number.
     """
 
     name: str
@@ -67,9 +67,10 @@ TOLERANCES = (NETWORK, TRAJECTORY, PIPELINE, ATTENTION, EXACT, DIFFERENCE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """``measure`` computes both results and gives their relative distance (no unit).
+    """Measures how far two results are apart.
 
-    ``needs`` are modules that it imports beyond those that the product needs itself.
+    ``measure`` computes both results and returns their relative distance (no unit). ``needs`` are
+    the modules that it imports beyond those that sd_bench needs.
     """
 
     name: str
@@ -81,12 +82,12 @@ class Comparison:
 
     @property
     def key(self) -> str:
-        """Tells it from all others."""
+        """A name that no other comparison has."""
         return f"{self.name} | {self.against}"
 
 
 def relative_error(ours: Tensor, reference: Tensor) -> float:
-    """|ours - reference| / |reference|, Euclidean. Shapes have to be equal: nothing broadcasts."""
+    """|ours - reference| / |reference|, Euclidean. Shapes must be equal: nothing broadcasts."""
     if ours.shape != reference.shape:
         raise ValueError(f"shapes differ: {tuple(ours.shape)} and {tuple(reference.shape)}")
     reference = reference.double()
@@ -94,5 +95,5 @@ def relative_error(ours: Tensor, reference: Tensor) -> float:
 
 
 def worst_error(ours: Iterable[Tensor], reference: Iterable[Tensor]) -> float:
-    """The largest relative error of any pair; there have to be as many of one as of the other."""
+    """The largest relative error of any pair; both sides must have the same length."""
     return max(relative_error(a, b) for a, b in zip(ours, reference, strict=True))

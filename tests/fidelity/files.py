@@ -1,4 +1,4 @@
-"""Networks that went through a file: weights come back the same, converted or not."""
+"""Networks read from a file: the weights come back unchanged, converted or not."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def save_published(model_version: str, path: Path) -> None:
 
 
 def save_multihead(model_version: str, path: Path) -> None:
-    """The same weights, with the UNet's attention in nn.MultiheadAttention's layout."""
+    """The same weights, with the UNet's attention in the layout of nn.MultiheadAttention."""
     tensors = published(random_unet(fp32_config(model_version, "attention=math")), UNET)
     torch.save({"state_dict": tensors | _without_unet(model_version)}, path)
 
@@ -62,8 +62,7 @@ def _without_unet(model_version: str) -> dict[str, Tensor]:
 
 
 def file_error(model_version: str, save: Callable[[str, Path], None], attention: str) -> float:
-    """The UNet that ``attention`` reads from a file, against the original one that never was in
-    a file."""
+    """The UNet with ``attention`` read from a file, compared with the original in memory."""
     reference = fp32_config(model_version)
     expected = unet_output(reference, random_unet(reference))
     with TemporaryDirectory() as folder:
@@ -75,7 +74,7 @@ def file_error(model_version: str, save: Callable[[str, Path], None], attention:
 
 
 def diffusers_folder_error(model_version: str) -> float:
-    """All three networks, read from the folder in which diffusers saved its own; the worst one."""
+    """The worst error of the three networks, read from a folder that diffusers saved."""
     config = fp32_config(model_version)
     with TemporaryDirectory() as folder:
         theirs = _save_diffusers_folder(config, Path(folder))
@@ -85,7 +84,7 @@ def diffusers_folder_error(model_version: str) -> float:
 
 @torch.no_grad()
 def _save_diffusers_folder(config: Config, folder: Path) -> list[Tensor]:
-    """Save networks that others made, with weights of their own; returns what they compute."""
+    """Save networks of diffusers with different weights; returns their outputs."""
     model = config.model_version
     networks = {
         "text_encoder": peers.empty_text_model(model.text_encoder),

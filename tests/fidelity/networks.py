@@ -1,4 +1,4 @@
-"""Each network against the same network by others, on the same weights and input, fp32."""
+"""Each network against another implementation, with the same weights and input, in fp32."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PROMPTS = ["A photo", "", "a very long story of a small boat " * 12]
 
 @torch.no_grad()
 def unet_error(model_version: str, batch: int, height: int, width: int) -> float:
-    """On latents [batch, 4, height, width], every sample at a timestep of its own."""
+    """On latents [batch, 4, height, width], with a different timestep for every sample."""
     config = fp32_config(model_version).model_version.unet
     ours = random_unet(fp32_config(model_version))
     theirs = peers.diffusers_unet(ours, config)
@@ -35,7 +35,7 @@ def unet_error(model_version: str, batch: int, height: int, width: int) -> float
 
 @torch.no_grad()
 def encode_error(model_version: str, size: int) -> float:
-    """Mean and log-variance of the latents of an image of size x size pixels; the worse one."""
+    """Mean and log-variance of the latents of an image of size x size pixels; the worse error."""
     config = fp32_config(model_version)
     ours = random_autoencoder(config)
     theirs = peers.diffusers_autoencoder(ours, config.model_version.autoencoder)
@@ -46,7 +46,7 @@ def encode_error(model_version: str, size: int) -> float:
 
 @torch.no_grad()
 def decode_error(model_version: str, size: int) -> float:
-    """The image of size x size pixels, before it is clamped."""
+    """The image of size x size pixels before clamping."""
     config = fp32_config(model_version)
     ours = random_autoencoder(config)
     theirs = peers.diffusers_autoencoder(ours, config.model_version.autoencoder)
@@ -66,7 +66,7 @@ def text_error_to_transformers(model_version: str) -> float:
 
 @torch.no_grad()
 def text_error_to_open_clip(model_version: str) -> float:
-    """All 77 hidden states before the last layer of open_clip's tower, through its final norm."""
+    """All 77 hidden states before open_clip's last layer, through its final norm."""
     config = fp32_config(model_version)
     ours = random_text_encoder(config)
     theirs = peers.open_clip_tower(ours, config.model_version.text_encoder)

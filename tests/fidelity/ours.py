@@ -1,4 +1,4 @@
-"""Our networks with random weights, one at a time: full-size ones share a test's memory."""
+"""Our networks with random weights, one at a time, so that full-size ones fit into memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Network = TypeVar("Network", bound=nn.Module)
 def fp32_config(model_version: str, *overrides: str) -> Config:
     """The model on the CPU in fp32, attention by the original code unless overridden.
 
-    Each call returns a Config of its own, free to be changed.
+    Each call returns a new Config, which may be changed.
     """
     return deepcopy(_composed(model_version, overrides))
 
@@ -66,10 +66,10 @@ def _filled(network: Network, prefix: str) -> Network:
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
-    """Standard noise of this shape, the same at every call."""
+    """Standard normal noise of this shape, the same at every call."""
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def text_like(batch: int, context_dim: int) -> Tensor:
-    """A context [batch, 77, context_dim] whose tokens are about as unlike as a prompt's are."""
+    """A context [batch, 77, context_dim] whose tokens differ about as much as those of a prompt."""
     return 0.5 * normal(batch, 77, context_dim, seed=1)

@@ -1,9 +1,9 @@
-"""The same networks by others: empty, or with our weights.
+"""Other implementations of the same networks: empty, or with our weights.
 
-Weights go over as a published checkpoint, and are converted by diffusers' own converters. They
-share our tensors' memory where the layouts are alike, so that full-size networks fit twice.
-diffusers and transformers are imported where they are needed: that takes seconds, and every
-process that collects tests reads this module.
+Weights are passed as a published checkpoint and converted by diffusers' own converters. They share
+the memory of our tensors if the layouts are equal, so that full-size networks fit twice. diffusers
+and transformers are imported only when needed: it takes seconds, and every process that collects
+tests imports this module.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from tests.fidelity.checkpoints import published, published_text_encoder
 
 
 def empty_unet(config: UNetConfig) -> Any:
-    """diffusers' UNet2DConditionModel of this shape."""
+    """A UNet2DConditionModel of diffusers with this shape."""
     from diffusers import UNet2DConditionModel
 
     widths = [config.model_channels * multiplier for multiplier in config.channel_mult]
-    # What diffusers calls attention_head_dim is the number of heads, one a level.
+    # attention_head_dim in diffusers is the number of heads, one number per level.
     if config.num_heads is not None:
         heads = [config.num_heads] * len(widths)
     else:
@@ -44,7 +44,7 @@ def empty_unet(config: UNetConfig) -> Any:
 
 
 def empty_autoencoder(config: AutoencoderConfig) -> Any:
-    """diffusers' AutoencoderKL of this shape."""
+    """An AutoencoderKL of diffusers with this shape."""
     from diffusers import AutoencoderKL
 
     widths = [config.ch * multiplier for multiplier in config.ch_mult]
@@ -60,7 +60,7 @@ def empty_autoencoder(config: AutoencoderConfig) -> Any:
 
 
 def empty_text_model(config: TextEncoderConfig) -> Any:
-    """transformers' CLIPTextModel of this shape."""
+    """A CLIPTextModel of transformers with this shape."""
     from transformers import CLIPTextConfig, CLIPTextModel
 
     return CLIPTextModel(
@@ -116,7 +116,8 @@ def transformers_text_model(ours: TextEncoder, config: TextEncoderConfig) -> Any
     # The converters write a prefix that transformers has dropped in version 5.
     weights = {key.removeprefix("text_model."): value for key, value in converted.items()}
     model.load_state_dict(weights, assign=True)
-    model.embeddings.position_ids = torch.arange(config.context_length)[None]  # no weight: meta yet
+    # it is not a weight, so it is still on the meta device
+    model.embeddings.position_ids = torch.arange(config.context_length)[None]
     return model
 
 

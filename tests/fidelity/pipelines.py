@@ -1,7 +1,7 @@
-"""The whole way from a prompt to an image against diffusers' StableDiffusionPipeline.
+"""From a prompt to an image, compared with diffusers' StableDiffusionPipeline.
 
-Nothing but weights, initial latents and settings is shared: diffusers' side has a tokenizer, text
-encoder, sampler, UNet, guidance and autoencoder of its own. Tiny networks, fp32, 50 steps.
+Only weights, initial latents and settings are shared: diffusers uses its own tokenizer, text
+encoder, sampler, UNet, guidance and autoencoder. Tiny networks, fp32, 50 steps.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 
 
 class Unmarked:
-    """Takes the marks of stages and steps, and keeps none."""
+    """Ignores the marks of stages and steps."""
 
     def step(self) -> None:
         return
@@ -48,7 +48,7 @@ def our_images(config: Config) -> tuple[Ours, Images]:
 
 
 def their_images(config: Config, ours: Ours, scheduler: Any) -> tuple[Tensor, Tensor]:
-    """The last latents and the pixels that diffusers makes of the same weights and noise."""
+    """The last latents and the pixels from diffusers, with the same weights and noise."""
     model, last = config.model_version, []
     pipe = _stable_diffusion(config, ours, scheduler)
 
@@ -75,7 +75,7 @@ def _stable_diffusion(config: Config, ours: Ours, scheduler: Any) -> Any:
     from diffusers import StableDiffusionPipeline
 
     model = config.model_version
-    # The published sd2 pads with token 0, which stands for "!".
+    # The published sd2 pads with token 0, which is "!".
     pad_token = {49407: "<|endoftext|>", 0: "!"}[model.text_encoder.pad_token]
     pipe = StableDiffusionPipeline(
         vae=peers.diffusers_autoencoder(ours.autoencoder, model.autoencoder),
@@ -94,7 +94,7 @@ def _stable_diffusion(config: Config, ours: Ours, scheduler: Any) -> Any:
 def pipeline_error(
     model_version: str, sampler: str, steps: int, size: int, make_scheduler: Callable[[], Any]
 ) -> float:
-    """Of the last latents and of the pixels, the worse one."""
+    """The larger error of the last latents and of the pixels."""
     config = _config(model_version, sampler, steps, size, batch=len(PROMPTS))
     config.prompt = PROMPTS
     pipeline, images = our_images(config)

@@ -31,7 +31,7 @@ diffusers' own converters. Rows marked *full* are for full-size networks (tests 
 
 
 def page(errors: Mapping[str, float]) -> str:
-    """The whole page, given the error of each comparison by its key."""
+    """The whole page, from the error of each comparison by its key."""
     versions = ", ".join(f"{package} {version(package)}" for package in _PACKAGES)
     machine = f"{platform.system()} {platform.machine()} (threads: {torch.get_num_threads()})"
     lines = [_INTRODUCTION.format(day=date.today().isoformat(), versions=versions, machine=machine)]

@@ -1,6 +1,6 @@
 """Our samplers against diffusers' schedulers, step by step, on the same model.
 
-Each side walks on its own latents. The model is a cheap nonlinear one, or a tiny UNet.
+Each side continues from its own latents. The model is a cheap nonlinear one, or a tiny UNet.
 """
 
 from __future__ import annotations
@@ -35,14 +35,16 @@ _SCHEDULERS = {
     "ddim": "diffusers DDIMScheduler",
     "dpm_solver": "diffusers DPMSolverMultistepScheduler",
 }
-#: A model of each kind of prediction: which schedule and prediction it has is all that is used
-#: of it by a sampler.
+#: A model of each kind of prediction; samplers use only its schedule and kind of prediction.
 _MODEL_OF_PREDICTION = {"eps": "sd2_tiny", "v": "sd2_768_tiny"}
 
 
 def stand_in(prediction: str) -> Model:
-    """A cheap model whose answers are as a trained one's: it guesses noise-free latents of order
-    one, from each position's neighbours and the time, and tells noise or velocity from that."""
+    """A cheap model that answers like a trained one.
+
+    It estimates noise-free latents of order one from each position's neighbours and the time, and
+    returns the noise or velocity that follows from them.
+    """
     alphas = make_schedule(ScheduleConfig()).alphas_cumprod
 
     def model(x: Tensor, t: float) -> Tensor:
@@ -71,7 +73,7 @@ def model_named(name: str, prediction: str) -> Model:
 def our_trajectory(
     sampler: SamplerConfig, prediction: str, model: Model, noises: list[Tensor]
 ) -> list[Tensor]:
-    """The latents that the model is shown at each call, then the ones that come out."""
+    """The latents that the model gets at each call, then the final ones."""
     version = fp32_config(_MODEL_OF_PREDICTION[prediction]).model_version
     shown: list[Tensor] = []
 
@@ -105,7 +107,7 @@ def trajectory_error(
     model_name: str = STAND_IN,
     eta: float = 0.0,
 ) -> float:
-    """The largest relative error of any step's latents."""
+    """The largest relative error of the latents of any step."""
     model = model_named(model_name, prediction)
     noises = [normal(*SHAPE, seed=1000 + step) for step in range(steps)]
     ours = our_trajectory(SamplerConfig(name, steps, eta), prediction, model, noises)
@@ -143,10 +145,10 @@ def _comparison(
     eta: float = 0.0,
 ) -> Comparison:
     noisy = f", eta {eta:g}" if eta else ""
-    told = "".join(f", {key} {value}" for key, value in settings.items())
+    details = "".join(f", {key} {value}" for key, value in settings.items())
     return Comparison(
         name=f"{name}{noisy}, {prediction}, {steps} steps, {model}",
-        against=_SCHEDULERS[name] + told,
+        against=_SCHEDULERS[name] + details,
         tolerance=TRAJECTORY,
         measure=partial(trajectory_error, name, steps, prediction, make_scheduler, model, eta),
         needs=("diffusers",),

@@ -1,6 +1,6 @@
-"""diffusers' schedulers, set up as the published code samples, or as they come.
+"""diffusers' schedulers, set up like the published code, or with their defaults.
 
-Imports are inside the functions for the reason that tests/fidelity/peers.py gives.
+Imports are inside the functions, for the reason in tests/fidelity/peers.py.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ def dpm_solver(steps: int, prediction: str, **changes: Any) -> Any:
         "algorithm_type": "dpmsolver++",
         "solver_order": 2,
         "final_sigmas_type": "sigma_min",
-        "steps_offset": 1,  # without effect here; a pipeline refuses 0 for old networks' sake
+        "steps_offset": 1,  # without effect here; a pipeline refuses 0
         "prediction_type": _PREDICTIONS[prediction],
     }
     return _ready(DPMSolverMultistepScheduler, steps, published | changes)
 
 
 def dpm_solver_uniform_in_time(steps: int, prediction: str) -> Any:
-    """As ``dpm_solver``, on the published time grid: 999 to 0 in equal parts, not rounded.
+    """Like ``dpm_solver``, on the published time grid: 999 to 0 in equal parts, not rounded.
 
     Between two timesteps the logarithm of the signal is linear (Lu et al. 2022, section 4.2 of
     arXiv:2206.00927 for schedules in discrete time).
@@ -61,7 +61,7 @@ def dpm_solver_uniform_in_time(steps: int, prediction: str) -> Any:
     signal = np.exp(np.interp(grid, np.arange(len(log_signal)), log_signal))
     scheduler.timesteps = torch.from_numpy(grid[:-1])
     scheduler.sigmas = torch.from_numpy(np.sqrt(1 - signal**2) / signal).float()
-    scheduler.set_begin_index(0)  # it would look the first timestep up among integers
+    scheduler.set_begin_index(0)  # otherwise it looks up the first timestep among integers
     return scheduler
 
 

@@ -1,4 +1,4 @@
-"""Every comparison, in the order of docs/fidelity.md: what the tests and that page go through."""
+"""Every comparison, in the order of docs/fidelity.md, for the tests and for that page."""
 
 from __future__ import annotations
 

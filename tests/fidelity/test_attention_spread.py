@@ -1,7 +1,7 @@
-"""Attention in the comparisons is as uneven as a trained network's, so that agreement tells.
+"""Attention in the comparisons is as uneven as in a trained network.
 
-Were the logits all alike, attention would be a mean, and no fault in them would be seen; were they
-far apart, it would pick single positions, and rounding would decide.
+If all logits were similar, attention would be a mean, and no fault in them would show; if they were
+far apart, it would select single positions, and rounding would decide.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.fidelity.pipelines import PROMPTS
 
 
 def record_logits(unet: UNet) -> dict[str, Tensor]:
-    """Fills up, module by module, when ``unet`` is called: logits [B*H, N, M]."""
+    """A list that fills, module by module, when ``unet`` is called: logits [B*H, N, M]."""
     logits: dict[str, Tensor] = {}
 
     def record(name: str, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -36,7 +36,7 @@ def record_logits(unet: UNet) -> dict[str, Tensor]:
 
 
 def spread_over_keys(logits: Tensor) -> float:
-    """The standard deviation over the keys of a query, root mean square over queries."""
+    """The standard deviation over the keys of a query, as root mean square over queries."""
     return logits.var(dim=-1, unbiased=False).mean().sqrt().item()
 
 

@@ -1,4 +1,4 @@
-"""Every comparison of the table is within its tolerance, and the page of them is up to date."""
+"""Every comparison is within its tolerance, and docs/fidelity.md is up to date."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_the_error_is_within_its_tolerance(comparison: Comparison) -> None:
     assert comparison.tolerance.allows(error), f"{error:.2e}, not {comparison.tolerance}"
 
 
-def test_every_comparison_has_a_key_of_its_own() -> None:
+def test_every_comparison_has_its_own_key() -> None:
     assert len({comparison.key for comparison in COMPARISONS}) == len(COMPARISONS)
 
 

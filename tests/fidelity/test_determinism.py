@@ -1,4 +1,4 @@
-"""The same seed is the same image; its noise is the same at every batch size, and it is known."""
+"""The same seed gives the same image, with the same known noise at every batch size."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.fidelity.pipelines import CPU, our_images
     [("sd1_tiny", "plms"), ("sd2_tiny", "ddim"), ("sd2_768_tiny", "dpm_solver")],
 )
 def test_the_same_seed_and_batch_give_the_same_bits(model_version: str, sampler: str) -> None:
-    """Pipeline, networks and inputs are made again each time."""
+    """Pipeline, networks and inputs are rebuilt each time."""
     config = fp32_config(
         model_version,
         f"sampler={sampler}",

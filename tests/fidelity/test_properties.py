@@ -1,4 +1,4 @@
-"""Any allowed size, batch and number of steps agrees with others' too; the rest is refused."""
+"""Any allowed size, batch and number of steps agrees with diffusers; others are refused."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_unet_is_diffusers_at_any_multiple_of_8_and_any_batch(
 @few
 @given(steps=st.sampled_from(ALLOWED_STEPS[1:]))
 def test_plms_is_diffusers_at_any_allowed_number_of_steps_but_one(steps: int) -> None:
-    """In one step diffusers leaves out the second UNet call, which the published code makes."""
+    """With one step diffusers omits the second UNet call, which the published code makes."""
     pytest.importorskip("diffusers")
     make = partial(schedulers.pndm, steps)
     assert trajectory_error("plms", steps, "eps", make, STAND_IN) <= TRAJECTORY.limit

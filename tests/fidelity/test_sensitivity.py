@@ -1,4 +1,4 @@
-"""Faults of the kind that the comparisons are there to find stay above their tolerances."""
+"""Faults of the kind that the comparisons should find exceed their tolerances."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Patch = pytest.MonkeyPatch
 
 
 def wrong_softmax_scale(unet: UNet, patch: Patch) -> None:
-    """In one of 32 modules only, by a hundredth."""
+    """Wrong by a hundredth, in one of 32 modules."""
     module = next(m for m in unet.modules() if isinstance(m, CrossAttention))
     patch.setattr(module, "core", lambda q, k, v: unfused(q * 1.01, k, v))
 
@@ -51,7 +51,7 @@ def tanh_in_gelu(unet: UNet, patch: Patch) -> None:
 
 
 def group_norm_epsilon(unet: UNet, patch: Patch) -> None:
-    """A hundred times too large."""
+    """Too large by a factor of 100."""
     for module in unet.modules():
         if isinstance(module, nn.GroupNorm):
             patch.setattr(module, "eps", module.eps * 100)
@@ -69,7 +69,7 @@ UNET_FAULTS = [
 
 @pytest.mark.parametrize("fault", UNET_FAULTS)
 @torch.no_grad()
-def test_a_faulty_unet_is_told(
+def test_a_faulty_unet_is_detected(
     fault: Callable[[UNet, Patch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = fp32_config("sd2_tiny")
@@ -80,7 +80,7 @@ def test_a_faulty_unet_is_told(
 
 
 def other_activation(encoder: TextEncoder) -> None:
-    """GELU where quick GELU belongs."""
+    """GELU instead of quick GELU."""
     for block in encoder.model.transformer.resblocks:
         block.mlp.gelu = nn.GELU()  # type: ignore[union-attr]
 
@@ -99,7 +99,7 @@ def no_final_norm(encoder: TextEncoder) -> None:
 
 @pytest.mark.parametrize("fault", [other_activation, no_mask, one_layer_less, no_final_norm])
 @torch.no_grad()
-def test_a_faulty_text_encoder_is_told(fault: Callable[[TextEncoder], None]) -> None:
+def test_a_faulty_text_encoder_is_detected(fault: Callable[[TextEncoder], None]) -> None:
     config = fp32_config("sd1_tiny")
     encoder = random_text_encoder(config)
     tokens = tokenise(PROMPTS, config.model_version.text_encoder)

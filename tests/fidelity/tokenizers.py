@@ -1,4 +1,4 @@
-"""Our tokens against those of the tokenizer that each model was published with."""
+"""Our tokens compared with those of the tokenizer that each model was published with."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from sd_bench.sampling.tokens import tokenise
 from tests.fidelity.comparison import EXACT, Comparison
 from tests.fidelity.ours import fp32_config
 
-#: What tokenizers are apt to differ in: space, case, accents in both Unicode forms, scripts
-#: without spaces, symbols of several code points, HTML entities, contractions, digits, broken
-#: encodings, length, and text that looks like a special token.
+#: Where tokenizers tend to differ: space, case, accents in both Unicode forms, scripts without
+#: spaces, symbols of several code points, HTML entities, contractions, digits, broken encodings,
+#: length, and text that looks like a special token.
 PROMPTS = [
     "",
     " ",
@@ -45,13 +45,13 @@ PROMPTS = [
 def share_of_different_tokens(
     model_version: str, theirs: Callable[[list[str]], torch.Tensor]
 ) -> float:
-    """Of all 77 tokens of all prompts, the share that is not the same."""
+    """The share of all 77 tokens of all prompts that differ."""
     ours = tokenise(PROMPTS, fp32_config(model_version).model_version.text_encoder)
     return (ours != theirs(PROMPTS)).float().mean().item()
 
 
 def by_transformers(prompts: list[str]) -> torch.Tensor:
-    """As diffusers' pipelines call sd1's tokenizer."""
+    """Tokens as diffusers' pipelines get them for sd1."""
     tokens = transformers_tokenizer("<|endoftext|>")(
         prompts, padding="max_length", truncation=True, max_length=77, return_tensors="pt"
     )
@@ -59,14 +59,16 @@ def by_transformers(prompts: list[str]) -> torch.Tensor:
 
 
 def by_open_clip(prompts: list[str]) -> torch.Tensor:
-    """As the published sd2 code calls its tokenizer."""
+    """Tokens as the published sd2 code gets them."""
     return open_clip.tokenize(prompts)
 
 
 @lru_cache(maxsize=2)
 def transformers_tokenizer(pad_token: str) -> Any:
-    """transformers' CLIPTokenizer, its vocabulary and merges read from the list of merges that
-    comes with open_clip (the one that CLIP was published with)."""
+    """CLIPTokenizer of transformers, with vocabulary and merges from open_clip.
+
+    open_clip includes the list of merges that CLIP was published with.
+    """
     from transformers import CLIPTokenizer
 
     with gzip.open(default_bpe(), "rt", encoding="utf-8") as file:
@@ -80,8 +82,10 @@ def transformers_tokenizer(pad_token: str) -> Any:
 
 
 def _byte_letters() -> list[str]:
-    """The printable letter that stands for each byte, in the vocabulary's order: bytes that print
-    stand for themselves and come first, the others follow from U+0100 on."""
+    """The printable letter that represents each byte, in the order of the vocabulary.
+
+    Printable bytes represent themselves and come first; the others follow from U+0100 on.
+    """
     printing = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = 256 - len(printing)
     return [chr(code) for code in [*printing, *range(0x100, 0x100 + others)]]

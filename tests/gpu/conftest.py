@@ -9,12 +9,12 @@ import torch
 
 from tests.support.composition import Compose
 
-#: The longest that a test may take that compiles, in seconds; others have what the call gives.
+#: The time limit in seconds of tests that compile; others have the limit of the command.
 COMPILING_LIMIT_S = 120
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that compile come last: where a call has minutes they may be cut off."""
+    """Run tests that compile last: if time runs out, they are the ones to be cut off."""
     items.sort(key=_compiles)
     for item in filter(_compiles, items):
         item.add_marker(pytest.mark.timeout(COMPILING_LIMIT_S))
@@ -26,12 +26,12 @@ def _compiles(item: pytest.Item) -> bool:
 
 @pytest.fixture
 def fresh_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A compiler that has seen nothing yet, as a round's own process has it.
+    """A compiler without earlier state, as in the process of a round.
 
-    Neither what Dynamo keeps in the process nor the key of Inductor's cache on the disk says which
-    attention backends were allowed: without this a second backend gets the first one's kernels.
+    Neither Dynamo's state in the process nor the key of Inductor's cache on disk includes the
+    allowed attention backends: without this a second backend would get the kernels of the first.
     """
-    import torch._dynamo  # not there yet in PyTorch 1.12
+    import torch._dynamo  # missing in PyTorch 1.12
 
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
@@ -41,7 +41,7 @@ def fresh_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def device() -> torch.device:
-    """The first CUDA device. Without one every test in this folder is skipped, here."""
+    """The first CUDA device; without one every test in this folder is skipped."""
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
     return torch.device("cuda", 0)
@@ -49,7 +49,7 @@ def device() -> torch.device:
 
 @pytest.fixture(scope="session")
 def on_gpu(compose_config: Compose) -> Compose:
-    """As ``compose_config``, for the GPU that is there and 128x128 pixels.
+    """Like ``compose_config``, for the GPU present and 128x128 pixels.
 
     The smallest feature map is then 2x2: a backend may refuse a sequence of one element.
     """

@@ -1,4 +1,4 @@
-"""What only a GPU can show of telemetry, energy, environment and profile."""
+"""Telemetry, energy, environment and profile that only a GPU can show."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_the_environment_has_the_gpus_limits_and_says_which_one_it_is(
 def test_the_host_waits_for_nothing_between_the_first_step_and_the_last(
     on_gpu: Compose, device: torch.device, sampler: str, cuda_graph: str
 ) -> None:
-    """PyTorch raises an error at whatever waits, as far as it knows."""
+    """PyTorch raises an error at every synchronisation that it knows of."""
     given = (f"sampler={sampler}", "sampler.steps=4", f"optimizations.cuda_graph={cuda_graph}")
     pipeline = Ours(on_gpu("model_version=sd2_tiny", "attention=math", *given), device)
     latents = torch.randn(1, 4, 8, 8, device=device)

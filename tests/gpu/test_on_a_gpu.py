@@ -1,4 +1,4 @@
-"""What only a GPU can show: its kernels, its numbers, its clock and its memory."""
+"""What only a GPU can show: kernels, numbers, clock and memory."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.gpu
 
 BACKENDS = ("original", "xformers", "math", "mem_efficient", "flash", "cudnn")
 MODELS = ("sd1_tiny", "sd2_tiny")
-#: How far outputs may be apart, relative, by precision.
+#: The largest relative distance of outputs, by precision.
 TOLERANCES = {"fp32": 1e-3, "fp16": 2e-2, "autocast": 2e-2}
 
 
@@ -51,7 +51,7 @@ def skip_if_unsupported(config: Config, device: torch.device) -> None:
 
 
 def unet_call(pipeline: Ours) -> Callable[[], Tensor]:
-    """A call of the UNet alone, with the cell's own first input; for ``pipeline.running()``."""
+    """A call of only the UNet, with the cell's own first input; for ``pipeline.running()``."""
     batch = make_batch(pipeline.config, 0, pipeline.device)
     context = pipeline.encode_text(torch.cat([batch.negative_tokens, batch.tokens]))
     x = torch.cat([batch.latents, batch.latents])
@@ -86,8 +86,7 @@ def test_a_backend_computes_what_the_original_code_does(
     precision: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Without TF32, in which PyTorch computes fp32 convolutions unless told otherwise: what it
-    rounds off hides whether attention is computed alike."""
+    """Without TF32, which PyTorch uses for fp32 convolutions: its rounding hides differences."""
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     common = (f"model_version={model}", f"precision={precision}")
     config = on_gpu(*common, f"attention={backend}")
@@ -173,7 +172,7 @@ def test_both_clocks_agree_and_the_parts_add_up(device: torch.device) -> None:
 def test_a_kernel_of_known_length_is_timed_to_one_percent(
     device: torch.device, seconds: float
 ) -> None:
-    """The kernel spins for so many of the device's own ticks; two events beside it say how long."""
+    """The kernel spins for a number of device ticks; two events beside it give its length."""
 
     def spin() -> None:
         begin.record()
@@ -192,7 +191,7 @@ def test_a_kernel_of_known_length_is_timed_to_one_percent(
 
 
 def test_a_call_is_timed_until_the_device_has_done_it(device: torch.device) -> None:
-    """Without waiting for the device it would be timed at microseconds."""
+    """Without waiting for the device the time would be microseconds."""
     timed_call(device, lambda: busy(device))
     seconds, _ = timed_call(device, lambda: busy(device))
     assert seconds > 0.004
@@ -244,7 +243,7 @@ def test_the_command_line_measures_a_cell_in_a_fresh_process(tmp_path: Path) -> 
 def test_a_compiled_backend_is_proven_too(
     on_gpu: Compose, device: torch.device, backend: str
 ) -> None:
-    """math goes first: a process reads only once what its compiler may fuse, and flash lets it."""
+    """math goes first: a process reads once what its compiler may fuse, and flash allows it."""
     config = on_gpu("model_version=sd2_tiny", "compile=default", f"attention={backend}")
     profile, num_modules = profile_of(config, device)
     proof = judge(profile, config.attention, num_modules, compiled=True, has_sdpa=True)

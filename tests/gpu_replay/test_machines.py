@@ -1,4 +1,4 @@
-"""What sd_bench makes of machines as people have them, by their nvidia-smi and their NVML."""
+"""How sd_bench handles real machines, from their nvidia-smi and NVML."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Enter = Callable[[Machine], None]
 
 @pytest.fixture
 def enter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Enter]:
-    """Puts the machine's programs first on the PATH, and a device file where one is looked for."""
+    """Put the machine's programs first on the PATH, and a device file where one is expected."""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     device_file = tmp_path / "dev" / "nvidia0"
     device_file.parent.mkdir()
@@ -136,7 +136,7 @@ def test_tests_that_need_a_second_process_know_the_compute_mode(
 
 
 def telemetry_of(machine: Machine, folder: Path) -> tuple[dict[str, float], dict[str, str]]:
-    """All that one reading tells of the machine's first GPU, and the notes on what it does not."""
+    """One reading of the machine's first GPU, and the notes on what is missing."""
     set_up(machine, folder)
     program = """
 import json, sys
@@ -198,7 +198,7 @@ def test_without_nvml_there_is_one_note_and_no_reading(tmp_path: Path) -> None:
 def test_the_command_answers_on_such_a_machine(
     tmp_path: Path, machine: Machine, gpu: str, code: int, words: str
 ) -> None:
-    """In the dry run; a GPU that is named and not there is refused, so the first one is there."""
+    """In a dry run; since a missing GPU would be refused, it names the first one."""
     environment = {**os.environ, **set_up(machine, tmp_path)}
     environment.pop("CUDA_VISIBLE_DEVICES", None)
     command = [sys.executable, "-m", "sd_bench", f"gpu={gpu}", "model_version=sd2_tiny"]

@@ -1,4 +1,4 @@
-"""One step of a GPU, in the formats of several releases of PyTorch, has the same classes in all."""
+"""A step on a GPU has the same classes in the formats of several releases of PyTorch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GEMM = "ampere_fp16_s16816gemm_fp16_128x128_ldg8_f2f_stages_32x5_tn"
 ELEMENTWISE = "void at::native::vectorized_elementwise_kernel<4, Anonymous, Array<char*, 2> >"
 STEP = Host(STEP_SCOPE, 100, 1000, is_scope=True)
 
-#: What the host does in an eager step: the operators nest, the innermost launches.
+#: The host in an eager step: operators nest, and the innermost launches.
 EAGER_HOST = [
     STEP,
     Host("aten::conv2d", 110, 60),
@@ -42,7 +42,7 @@ EAGER_HOST = [
     Host("aten::_softmax", 360, 20),
     Host("aten::copy_", 460, 20),
 ]
-#: The device runs behind. A convolution of cuDNN is a product by its name, and changes layout.
+#: The device lags behind. By name a convolution of cuDNN is a product, and it changes layout.
 EAGER_KERNELS = [
     Kernel(name="Memset (Device)", launched=90, begin=95, length=2, call="cudaMemsetAsync"),
     Kernel(name="void cudnn::ops::nchwToNhwcKernel<__half>", launched=120, begin=150, length=10),
@@ -76,7 +76,7 @@ def us(step: Step) -> dict[str, float]:
 
 @each_format
 def test_an_eager_step_has_its_classes_in_every_format(written: Format) -> None:
-    """So a product in an attention module is attention, whatever number its kernel has."""
+    """A product in an attention module counts as attention, whatever number its kernel has."""
     step = read_step(trace_of(written, EAGER_HOST, EAGER_KERNELS), on_device=True, compiled=False)
     assert us(step) == pytest.approx(EAGER_US)
     assert sum(step.by_class.values()) == pytest.approx(1e-3)
@@ -88,7 +88,7 @@ def test_an_eager_step_has_its_classes_in_every_format(written: Format) -> None:
 
 
 def test_a_kernels_number_that_is_its_correlation_names_no_operator() -> None:
-    """By chance it is the number of one: so the product of an attention was silu's."""
+    """By chance it can equal an operator's number, such as silu's for a product of attention."""
     trace = trace_of(FORMATS["2.0"], EAGER_HOST, EAGER_KERNELS)
     numbers = {e["args"]["External id"] for e in operators(trace)}
     kernels = [e for e in trace["traceEvents"] if e.get("cat") == "kernel"]
@@ -112,7 +112,7 @@ def named(trace: dict[str, Any], number: int) -> str:
 def test_a_kernel_whose_call_the_trace_lacks_is_joined_by_its_operators_number_alone(
     name: str, known: bool
 ) -> None:
-    """As with cuLaunchKernelEx, which Kineto did not trace for a while."""
+    """As for cuLaunchKernelEx, which older versions of Kineto did not trace."""
     without = [replace(k, call=None) if k.call == "cuLaunchKernel" else k for k in EAGER_KERNELS]
     step = read_step(trace_of(FORMATS[name], EAGER_HOST, without), on_device=True, compiled=False)
     assert step.num_unjoined == (1 if known else 2)
@@ -160,8 +160,8 @@ def test_a_step_with_lost_kernels_is_profiled_again(
     assert gzip.decompress((tmp_path / "trace.json.gz").read_bytes()) == made[-1]
 
 
-#: A compiled step: Triton's kernels have an operator of their own name around their launch, what
-#: inductor calls of PyTorch has PyTorch's.
+#: A compiled step: a Triton kernel is launched inside an operator of the same name, and what
+#: inductor calls in PyTorch inside PyTorch's operator.
 COMPILED_HOST = [
     STEP,
     Host("Torch-Compiled Region: 0/0", 105, 800),
@@ -205,15 +205,15 @@ def test_a_compiled_step_has_its_classes_in_every_format(written: Format) -> Non
 
 
 @each_format
-def test_what_a_cuda_graph_replays_is_told_by_names_and_said(written: Format) -> None:
-    """All its kernels share one call, and whatever stands around that is not their operator."""
+def test_what_a_cuda_graph_replays_is_classified_by_name_with_a_note(written: Format) -> None:
+    """All its kernels share one call, and the operators around that are not theirs."""
     host = [STEP, Host("## Call CompiledFxGraph fabc ##", 110, 700), Host("aten::bmm", 120, 600)]
     replayed = [
         replace(kernel, launched=130, call="cudaGraphLaunch", graph=4)
         for kernel in COMPILED_KERNELS
     ]
     step = read_step(trace_of(written, host, replayed), on_device=True, compiled=True)
-    products = 30 + 40  # a batched product is not told from another
+    products = 30 + 40  # batched products are not distinguished from others
     expected = {**COMPILED_US, "matrix_products": products, "attention": 5 + 25}
     assert us(step) == pytest.approx(expected)
     assert (step.num_launched, step.num_replayed, step.num_unjoined) == (0, 7, 0)
@@ -244,7 +244,7 @@ def test_a_graph_is_profiled_until_two_steps_saw_as_many_kernels(
     kept: int,
     note: str | None,
 ) -> None:
-    """Nothing else says how many a graph has: it is launched as one."""
+    """Nothing else tells how many kernels a graph has: it is launched as one."""
     made: list[bytes] = []
 
     def trace_step(_: object) -> bytes:

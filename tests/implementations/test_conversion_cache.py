@@ -1,4 +1,4 @@
-"""The folder of converted networks: made once, whole or not at all, and never of something else."""
+"""The cache of converted networks: made once, complete or not at all, and never mixed up."""
 
 from __future__ import annotations
 
@@ -90,7 +90,9 @@ def test_beyond_the_limit_what_was_not_used_for_longest_makes_room(
 
 
 @pytest.mark.parametrize("limit", ["many", "-1", "nan", ""])
-def test_a_limit_that_is_no_number_is_one_line(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+def test_a_limit_that_is_not_a_number_is_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
     monkeypatch.setenv("SD_BENCH_CACHE_GB", limit)
     with pytest.raises(ConversionError, match=f"^SD_BENCH_CACHE_GB={limit}: give a number"):
         converted("key", convert)

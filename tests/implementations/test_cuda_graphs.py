@@ -1,4 +1,4 @@
-"""What a recorded CUDA graph reads: the part of it that needs no GPU."""
+"""How a recorded CUDA graph gets its inputs: the part that needs no GPU."""
 
 from __future__ import annotations
 

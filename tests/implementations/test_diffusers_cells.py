@@ -1,4 +1,4 @@
-"""The whole command on cells of diffusers: their records, forked rounds, and missing packages."""
+"""The whole command with diffusers: records, forked rounds, and missing packages."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_where_its_packages_are_missing_the_dry_run_says_what_to_install(
 
 
 def _interpreter_without(packages: tuple[str, ...], folder: Path) -> Path:
-    """A virtual environment that has all packages of this interpreter but for these."""
+    """A virtual environment with all packages of this interpreter except these."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     there = next(folder.glob("lib/python*/site-packages"))
     for entry in Path(sysconfig.get_path("purelib")).iterdir():

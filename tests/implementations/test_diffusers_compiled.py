@@ -1,4 +1,4 @@
-"""diffusers under torch.compile: whole, block by block, and as its documentation has it."""
+"""diffusers under torch.compile: whole, block by block, and as documented."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ _QUICK_DECODER = (
 
 @pytest.fixture(scope="module")
 def compile_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One for all tests here: its precompiled header takes longer than a graph."""
+    """One cache for all tests here: its precompiled header takes longer than a graph."""
     return tmp_path_factory.mktemp("inductor")
 
 
 @pytest.fixture
 def fresh_compiler(compile_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Compiled code outlives what it was made for, and so do the compiler's settings."""
+    """Compiled code and compiler settings outlive the networks they were made for."""
     import torch._dynamo
     import torch._inductor.config as inductor
 

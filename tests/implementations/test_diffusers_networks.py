@@ -1,4 +1,4 @@
-"""implementation=diffusers: our weights, our latents, the named kernels, and what it is told."""
+"""implementation=diffusers: our weights, our latents, and the named kernels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.runnable import DIFFUSERS_BACKENDS
 
 pytest.importorskip("diffusers")
 
-#: Two steps of PLMS in fp32 have made 1e-6 to 2e-5 of it, on one kind of processor.
+#: Two steps of PLMS in fp32 gave 1e-6 to 2e-5, on one kind of processor.
 SAME_LATENTS = 5e-5
 
 
@@ -60,7 +60,7 @@ def test_another_processor_than_the_named_one_is_not_proven(tiny: Compose) -> No
 def test_an_upcast_computes_scores_in_fp32_but_for_autocast_which_undoes_it(
     tiny: Compose, precision: str
 ) -> None:
-    """The second is why such a cell is unsupported (sd_bench.capabilities.diffusers_rules)."""
+    """Therefore such a cell is unsupported (sd_bench.capabilities.diffusers_rules)."""
     cell = ("attention=original", f"precision={precision}")
     plain, upcast = (
         one_call(build(of_diffusers(tiny, *cell, f"attention.upcast={value}"), CPU))

@@ -1,4 +1,4 @@
-"""implementation=diffusers_pipeline: one call, with our latents and the sampler that matches."""
+"""implementation=diffusers_pipeline: one call, with our latents and the matching sampler."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_its_images_are_ours(tiny: Compose, model: str, sampler: str, limit: flo
 
 
 @pytest.mark.parametrize("attention", DIFFUSERS_BACKENDS[::2])
-def test_the_kernels_that_are_named_run_in_its_unet_and_no_stage_is_told(
+def test_the_kernels_that_are_named_run_in_its_unet_and_no_stage_is_recorded(
     tiny: Compose, attention: str
 ) -> None:
     cell = ("implementation=diffusers_pipeline", f"attention={attention}", "sampler.steps=2")
@@ -46,13 +46,13 @@ def test_the_kernels_that_are_named_run_in_its_unet_and_no_stage_is_told(
     timer = NoTimer()
     with peer.running():
         peer.generate(make_batch(peer.config, 0, CPU), timer)
-    assert timer.told == 0
+    assert timer.num_ends == 0
 
 
 def test_the_call_before_is_the_one_that_the_pipeline_makes(
     tiny: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else a compiled UNet would compile again for the first timed iteration."""
+    """Otherwise a compiled UNet would be recompiled in the first timed iteration."""
     from sd_bench.implementations.diffusers_pipeline import DiffusersPipeline
 
     peer = DiffusersPipeline(tiny("implementation=diffusers_pipeline", "sampler.steps=2"), CPU)
@@ -67,7 +67,7 @@ def test_the_call_before_is_the_one_that_the_pipeline_makes(
     monkeypatch.setattr(unet, "forward", spying)
     one_call(peer)
     images_of(peer.config, peer)
-    assert len(calls) == 4  # of it three in two steps of PLMS
+    assert len(calls) == 4  # three of them in two steps of PLMS
     assert all(call == calls[0] for call in calls)
 
 
@@ -77,17 +77,17 @@ def test_its_tokenizer_pads_and_cuts_as_the_model_was_published(tiny: Compose, m
 
     prompts = ["", "A photo of a small boat, 4 oars", "an endless prompt about nothing, " * 30]
     config = tiny(f"model_version={model}").model_version.text_encoder
-    told = make_clip_tokenizer(config)(
+    tokens = make_clip_tokenizer(config)(
         prompts, padding="max_length", truncation=True, return_tensors="pt"
     )
-    assert torch.equal(told.input_ids, tokenise(prompts, config))
+    assert torch.equal(tokens.input_ids, tokenise(prompts, config))
 
 
 def test_an_exclamation_mark_is_padding_to_its_sd2_tokenizer_as_published(tiny: Compose) -> None:
     from sd_bench.implementations.clip_tokenizer import make_clip_tokenizer
 
     config = tiny().model_version.text_encoder
-    told = make_clip_tokenizer(config)(["oars!"], return_tensors="pt").input_ids[0]
+    theirs = make_clip_tokenizer(config)(["oars!"], return_tensors="pt").input_ids[0]
     (ours,) = tokenise(["oars!"], config)
-    assert told[-2] == config.pad_token
-    assert ours[len(told) - 2] != config.pad_token
+    assert theirs[-2] == config.pad_token
+    assert ours[len(theirs) - 2] != config.pad_token

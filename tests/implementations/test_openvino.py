@@ -1,4 +1,4 @@
-"""OpenVINO on our networks: the same pictures, converted once, honest about what it cannot do."""
+"""OpenVINO on our networks: the same pictures, converted once, with its limits reported."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SIZE = ("gpu=cpu", "workload.height=64", "workload.width=64", "sampler=ddim", "s
 
 
 class Outputs(NamedTuple):
-    """Each network on the same inputs, and what two steps come to."""
+    """Each network on the same inputs, and the result of two steps."""
 
     text: Tensor
     unet: Tensor
@@ -91,7 +91,7 @@ def _convert_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def conversions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder that no conversion was in before."""
+    """A new folder for conversions."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SD_BENCH_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
         yield cache_folder()
@@ -100,7 +100,7 @@ def conversions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @needs_openvino
 @pytest.mark.parametrize("model", ["sd2_tiny", pytest.param("sd1_tiny", marks=pytest.mark.slow)])
 def test_in_fp32_every_stage_is_ours(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if model == "sd1_tiny":  # that another process converts is shown once
+    if model == "sd1_tiny":  # one model is enough to show that another process converts
         _convert_here(monkeypatch)
     ours, theirs = outputs("sd_bench", model, "fp32"), outputs("openvino", model, "fp32")
     for stage in Outputs._fields:
@@ -130,7 +130,7 @@ def test_an_output_is_the_callers_own() -> None:
 
 
 @needs_openvino
-def test_what_it_was_compiled_with_is_told_and_nothing_is_sent_to_its_makers() -> None:
+def test_what_it_was_compiled_with_is_recorded_and_nothing_is_sent_to_its_makers() -> None:
     conversion = built("openvino", "sd2_tiny", "fp32").conversion
     assert conversion is not None
     assert conversion.cache == "cold"
@@ -144,7 +144,7 @@ def test_what_it_was_compiled_with_is_told_and_nothing_is_sent_to_its_makers() -
 
 @needs_openvino
 @pytest.mark.parametrize("pinned", [False, True])
-def test_its_own_threads_are_pinned_as_they_are_asked_to_be(pinned: bool) -> None:
+def test_its_own_threads_are_pinned_as_requested(pinned: bool) -> None:
     config = configuration("openvino", "sd2_tiny", "fp32")
     config.threads = ThreadsConfig(count=str(torch.get_num_threads()), pinned=pinned)
     conversion = build(config, CPU).conversion
@@ -153,7 +153,7 @@ def test_its_own_threads_are_pinned_as_they_are_asked_to_be(pinned: bool) -> Non
 
 
 @needs_openvino
-def test_another_precision_than_the_cells_is_no_result() -> None:
+def test_a_precision_other_than_the_cells_gives_no_result() -> None:
     from sd_bench.implementations.openvino_networks import check_precision
 
     check_precision("bf16", "bf16")
@@ -221,7 +221,7 @@ def test_a_conversion_that_does_not_read_is_made_again(
         ("gpu=a100", "needs gpu=cpu"),
     ],
 )
-def test_what_it_cannot_do_is_told_beforehand(
+def test_what_it_cannot_do_is_reported_beforehand(
     compose_config: Compose, overrides: str, words: str | None
 ) -> None:
     config = compose_config(

@@ -1,4 +1,4 @@
-"""Each optimization of this project's own networks: the same picture by another way."""
+"""Each optimization of this project's networks gives the same picture."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def eager_proof_at(implementation: Any) -> Any:
 
 
 def count_calls(module: Any) -> list[int]:
-    """A list that grows by one with each call of ``module``."""
+    """A list that grows by one at each call of ``module``."""
     calls: list[int] = []
     module.register_forward_hook(lambda *_: calls.append(1))
     return calls
@@ -205,7 +205,7 @@ def test_only_small_inputs_are_multiplied_as_patches(monkeypatch: pytest.MonkeyP
 def test_in_half_precision_a_small_convolution_adds_what_meets_and_rounds_once(
     size: tuple[int, int], bias: bool
 ) -> None:
-    """Nine sums in bf16 would be off by more. It was small when packed, and serves other sizes."""
+    """Nine sums in bf16 would be off by more. Packed as small, it works for other sizes too."""
     conv = convolution(64, bias=bias).bfloat16()
     packed = PackedConv2d(conv, True)
     packed.pack(torch.Size((2, 64, 4, 4)))
@@ -240,7 +240,7 @@ def test_a_packed_layer_serves_another_size_than_its_first() -> None:
 @pytest.mark.slow
 @needs_sdpa
 def test_decoder_and_text_encoder_are_compiled_and_counted(compose_config: Compose) -> None:
-    """The UNet would be compiled at its first call, which there is none of."""
+    """The UNet would be compiled at its first call, which this test does not make."""
     names = ("compiled_decoder", "compiled_text_encoder")
     overrides = ("model_version=sd2_tiny", "attention=math", "precision=fp32")
     compiled = build(cell(compose_config, names, *overrides, "compile=default"), CPU)

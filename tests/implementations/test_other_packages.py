@@ -1,4 +1,4 @@
-"""Implementations of other packages: the example of the docs, and broken ones."""
+"""Implementations in other packages: the example of the docs, and broken ones."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_the_page_shows_the_example_as_it_is() -> None:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for PYTHONPATH that the example is installed in, built from a copy."""
+    """A folder for PYTHONPATH with the example, built from a copy."""
     folder = tmp_path_factory.mktemp("example")
     shutil.copytree(EXAMPLE, folder / "source")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
@@ -87,7 +87,7 @@ def test_its_option_is_listed_where_options_are(installed: Path, command: Comman
     assert unknown.stderr.count("\n") == 1
 
 
-#: What is wrong with a package, by what its module says.
+#: The fault of a package, by the text of its module.
 BROKEN = {
     "import no_such_module": "cannot be loaded (ModuleNotFoundError: No module named 'no_such_",
     "ENTRY = 'text'": "is a str, not an Entry",
@@ -119,10 +119,10 @@ def test_an_entry_point_that_cannot_be_used_is_one_line(
     monkeypatch.delitem(sys.modules, "broken_package", raising=False)
     with pytest.raises(ConfigError) as refused:
         list_implementations.__wrapped__()
-    told = str(refused.value)
+    message = str(refused.value)
     begins = "sd_bench.implementations: the entry point mine of broken_package "
-    assert told.startswith(begins + BROKEN[source])
-    assert told.endswith("; fix or uninstall that package")
+    assert message.startswith(begins + BROKEN[source])
+    assert message.endswith("; fix or uninstall that package")
 
 
 def test_every_command_says_so_with_exit_code_2(tmp_path: Path, command: Command) -> None:

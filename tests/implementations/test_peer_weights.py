@@ -1,4 +1,4 @@
-"""Our weights in diffusers' layout: the same numbers as its own converters make, and no copies."""
+"""Our weights in diffusers' layout: the same numbers as from its own converters, uncopied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The clock: what it says of calls whose times are known, and that the parts add up."""
+"""The clock gives known times for calls of known length, and the parts add up."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STAGES = ("text_encode_s", "denoise_s", "vae_decode_s")
 
 
 def busy(seconds: float) -> float:
-    """Spin for ``seconds``; gives how long it really took."""
+    """Spin for ``seconds``; returns how long it really took."""
     begin = time.perf_counter()
     while time.perf_counter() - begin < seconds:
         pass
@@ -29,24 +29,24 @@ class KnownDelays:
 
     def __init__(self, text_encode_s: float, denoise_s: float, vae_decode_s: float) -> None:
         self.seconds = (text_encode_s, denoise_s, vae_decode_s)
-        self.said: dict[str, float] = {}
+        self.true_s: dict[str, float] = {}
 
     def __call__(self, timer: StageTimer) -> None:
         text_encode_s, denoise_s, vae_decode_s = self.seconds
-        self.said["text_encode_s"] = busy(text_encode_s)
+        self.true_s["text_encode_s"] = busy(text_encode_s)
         timer.stage("text_encode")
-        self.said["denoise_s"] = 0.0
+        self.true_s["denoise_s"] = 0.0
         for _ in range(2):
-            self.said["denoise_s"] += busy(denoise_s / 2)
+            self.true_s["denoise_s"] += busy(denoise_s / 2)
             timer.step()
         timer.stage("denoise")
-        self.said["vae_decode_s"] = busy(vae_decode_s)
+        self.true_s["vae_decode_s"] = busy(vae_decode_s)
         timer.stage("vae_decode")
-        self.said["total_s"] = sum(self.said[name] for name in STAGES)
+        self.true_s["total_s"] = sum(self.true_s[name] for name in STAGES)
 
 
 def bound(seconds: float) -> float:
-    """1 % of what is measured, or 0.2 ms where that is less than the clock is asked for."""
+    """1 % of what is measured, or 0.2 ms where that is the required precision."""
     return 0.01 * seconds if seconds >= 0.05 else 2e-4
 
 
@@ -54,8 +54,8 @@ def bound(seconds: float) -> float:
 def test_a_call_of_known_length_is_timed_to_one_percent(seconds: float) -> None:
     errors = []
     for _ in range(20):
-        measured, said = timed_call(CPU, lambda: busy(seconds))
-        errors.append(measured - said)
+        measured, true_s = timed_call(CPU, lambda: busy(seconds))
+        errors.append(measured - true_s)
     assert min(errors) >= 0
     assert statistics.median(errors) < bound(seconds)
 
@@ -69,11 +69,11 @@ def test_stages_of_known_length_are_timed_to_one_percent(
     network, errors = KnownDelays(*seconds), defaultdict[str, list[float]](list)
     for _ in range(20):
         iteration, _ = timed_iteration(CPU, network)
-        for name, said in network.said.items():
-            errors[name].append(getattr(iteration, name) - said)
-    for name, said in network.said.items():
+        for name, true_s in network.true_s.items():
+            errors[name].append(getattr(iteration, name) - true_s)
+    for name, true_s in network.true_s.items():
         assert min(errors[name]) >= 0, name
-        assert statistics.median(errors[name]) < bound(said), name
+        assert statistics.median(errors[name]) < bound(true_s), name
 
 
 def test_iterations_begin_one_after_the_other_on_the_clock_of_the_system() -> None:

@@ -1,4 +1,4 @@
-"""What the compiler says that it did."""
+"""What the compiler reports to have done."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.skipif(not HAS_COMPILE, reason="needs torch.compile")
 
 @pytest.fixture(autouse=True)
 def _a_fresh_compiler() -> Iterator[None]:
-    """As in a worker: nothing is compiled or counted yet."""
-    import torch._dynamo  # not there yet in PyTorch 2.0
+    """As in a new worker: nothing is compiled or counted yet."""
+    import torch._dynamo  # missing in PyTorch 2.0
 
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
@@ -30,7 +30,7 @@ def _a_fresh_compiler() -> Iterator[None]:
 
 
 def assert_counted(graphs: int, graph_breaks: int, recompilations: int) -> None:
-    """What this PyTorch does not count is said to be unknown, not zero."""
+    """What this PyTorch does not count must be unknown, not zero."""
     counted = read_compilation(CompiledCalls())
     assert (counted.graphs, counted.graph_breaks) == (graphs, graph_breaks)
     assert counted.recompilations == (recompilations if COUNTS_RECOMPILATIONS else None)

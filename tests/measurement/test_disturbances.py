@@ -1,4 +1,4 @@
-"""What disturbed a round: by what was counted, and never by its times."""
+"""What disturbed a round, judged by counters and never by its times."""
 
 from __future__ import annotations
 
@@ -95,16 +95,16 @@ FULL = {"cpu_s": 1.4, "thread_cpu_s": 1.0, "idle_s": 0.0, "others_cpu_s": 0.0}
         ({**FULL, "thread_cpu_s": 0.7}, True, [CPU_TIME_LOW]),
         ({**FULL, "thread_cpu_s": 0.01}, False, []),  # it waits for the GPU
         ({**FULL, "run_delay_s": 0.2}, False, [WAITED]),
-        ({**FULL, "run_delay_s": 0.2}, True, []),  # told by the CPU time
+        ({**FULL, "run_delay_s": 0.2}, True, []),  # the CPU time already shows it
         ({**FULL, "others_cpu_s": 0.6}, True, [SHARED]),
-        ({**FULL, "others_cpu_s": 0.6, "idle_s": 0.5}, True, []),  # there was room for all
+        ({**FULL, "others_cpu_s": 0.6, "idle_s": 0.5}, True, []),  # room for all
         ({**FULL, "others_cpu_s": 0.4}, True, []),
     ],
 )
 def test_each_counter_has_its_flag(
     counters: dict[str, float], on_cpu: bool, flags: list[str]
 ) -> None:
-    """Of an iteration of one second on two processors."""
+    """For an iteration of one second on two processors."""
     assert counted_flags(counters, 1.0, 2, on_cpu) == flags
 
 
@@ -114,12 +114,12 @@ def test_a_short_iteration_is_not_flagged_by_a_tick_or_a_wait() -> None:
 
 
 def test_what_stands_still_together_with_its_observer_is_seen_by_the_gap() -> None:
-    """A frozen container, a machine that was paused; the CPU time says nothing on a GPU."""
+    """A frozen container or a paused machine; on a GPU the CPU time shows nothing."""
     record = sample_record(4.0, 1.0)
     assert record.times is not None
     first, second = record.times.iterations
     iterations = [structs.replace(first, begun_s=10.0), structs.replace(second, begun_s=20.0)]
-    at = [9.9, 10.1, 10.3, 13.7, 13.9, 20.0, 20.2]  # none is between the two: no iteration is
+    at = [9.9, 10.1, 10.3, 13.7, 13.9, 20.0, 20.2]  # none between the two, nor an iteration
     observed = Observed(samples=[{"at": t} for t in at])
     flags = [i.flags for i in with_counters(iterations, observed, CUDA)]
     assert flags == [[STOOD_STILL], []]
@@ -149,7 +149,7 @@ QUIET = {"others_cpu_s": 0.1, "idle_s": 0.0}
 @pytest.mark.parametrize(
     ("record", "found"),
     [
-        (a_record(), []),  # one iteration is far longer than the other: that says nothing
+        (a_record(), []),  # one iteration is far longer than the other, which is not evidence
         (a_record([STOPPED]), [STOPPED]),
         (a_record(["throttled: hw_thermal_slowdown"]), ["throttled: hw_thermal_slowdown"]),
         (a_record(["throttled: sw_power_cap"]), []),  # as every round under this load
@@ -161,7 +161,7 @@ QUIET = {"others_cpu_s": 0.1, "idle_s": 0.0}
         (a_record(telemetry=load(3.1)), ["the host was busy: load average 3.1 on 2 processors"]),
         (a_record(environment={"host": {"load_average": [1], "load_average_at_end": [3.2]}}),
          ["the host was busy: load average 3.2 on 2 processors"]),
-        (a_record(telemetry=load(9.9), counters=QUIET), []),  # counted, so the load is not asked
+        (a_record(telemetry=load(9.9), counters=QUIET), []),  # counted, so the load is not used
         (a_record(counters={**QUIET, "others_cpu_s": 4.4}),
          ["the host was busy: others had 40% of the 2 processors' time"]),
         (sample_record(status="crashed", reason="x", environment={}), []),

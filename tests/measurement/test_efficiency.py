@@ -1,4 +1,4 @@
-"""Achieved FLOP/s and their shares, of numbers that can be computed by hand."""
+"""Achieved FLOP/s and shares, for numbers that can be worked out by hand."""
 
 from __future__ import annotations
 

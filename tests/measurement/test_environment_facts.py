@@ -1,4 +1,4 @@
-"""The environment: what is in it, and what its fingerprint is over."""
+"""The environment: its facts, and which of them are in its fingerprint."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_fingerprint_leaves_out_which_of_several_equal_gpus_ran_and_the_load
     assert second["host"]["load_average"] == [9.0, 9.0, 9.0]
 
 
-def test_the_number_of_threads_is_told_and_no_part_of_the_fingerprint() -> None:
+def test_the_number_of_threads_is_recorded_but_not_in_the_fingerprint() -> None:
     """A choice may have set it: cells with different numbers are compared."""
     first, before = describe_environment(CPU), torch.get_num_threads()
     torch.set_num_threads(before + 1)
@@ -96,7 +96,7 @@ def test_what_nvidia_smi_prints_is_read_field_by_field() -> None:
     }  # fmt: skip
 
 
-#: A driver that does not know MIG: it refuses a question that names it, whole.
+#: A driver that does not know MIG: it refuses any query that names it.
 OLD_NVIDIA_SMI = """#!/bin/sh
 case "$*" in *mig*) echo 'Field "mig.mode.current" is not a valid field to query.'; exit 2;; esac
 echo "250.00, 1380, 877, 1245, 877, Enabled, 418.87"
@@ -125,7 +125,7 @@ def test_without_nvidia_smi_every_fact_is_none(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(
-    ("told", "project"),
+    ("given", "project"),
     [
         ("1a2b3c4 clean", {"git_commit": "1a2b3c4", "dirty": False}),
         ("1a2b3c4 changed", {"git_commit": "1a2b3c4", "dirty": True}),
@@ -133,9 +133,9 @@ def test_without_nvidia_smi_every_fact_is_none(monkeypatch: pytest.MonkeyPatch) 
         ("", {"git_commit": None, "dirty": None}),
     ],
 )
-def test_a_tree_without_its_repository_has_the_commit_that_it_is_told(
-    told: str, project: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_tree_without_its_repository_has_the_given_commit(
+    given: str, project: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environment_facts, "PACKAGE_DIR", tmp_path / "sd_bench")
-    monkeypatch.setenv("SD_BENCH_COMMIT", told)
+    monkeypatch.setenv("SD_BENCH_COMMIT", given)
     assert environment_facts._project() == project

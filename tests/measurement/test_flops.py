@@ -1,4 +1,4 @@
-"""Floating-point operations, beside the published figures of the full-size networks."""
+"""Floating-point operations, compared with published figures for the full-size networks."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_full_size_networks_do_the_published_work(
     assert work.iteration == work.text_encode + 51 * work.unet_call + work.vae_decode  # PLMS
 
 
-def test_work_grows_with_the_batch_and_is_counted_once_a_sweep(
+def test_work_grows_with_the_batch_and_is_counted_once_per_sweep(
     tiny: Compose, tmp_path: Path
 ) -> None:
     one = count_flops(tiny("attention=math", "sampler=ddim"), tmp_path)

@@ -1,4 +1,4 @@
-"""What lasts and slows: how the processors are told apart, memory, switches, the machine."""
+"""Lasting causes of slowness: kinds of processors, memory, switches, the machine."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PRINT = (
 
 
 def facts_of(prefix: Sequence[str] = (), *flags: str, **variables: str) -> list[dict[str, Any]]:
-    """Scheduling, switches and processors of an interpreter that is started so."""
+    """Scheduling, switches and processors of an interpreter that is started in this way."""
     done = subprocess.run(
         [*prefix, sys.executable, *flags, "-c", PRINT], cwd=REPOSITORY, capture_output=True,
         text=True, check=True, env={"PATH": "/usr/bin:/bin", **variables},
@@ -47,7 +47,7 @@ def test_niceness_policy_and_processors_are_found() -> None:
     assert (one["affinity"], one["whole_cores"] in (1, None)) == (1, True)
 
 
-def test_switches_of_python_that_cost_time_are_found_and_harmless_ones_are_none() -> None:
+def test_slow_switches_of_python_are_found_and_harmless_ones_are_not() -> None:
     assert facts_of(PYTHONFAULTHANDLER="1", PYTHONUTF8="1")[1] == {}
     assert facts_of(PYTHONDEVMODE="1", PYTHONMALLOC="debug")[1] == {
         "dev_mode": True, "malloc": "debug",
@@ -57,7 +57,7 @@ def test_switches_of_python_that_cost_time_are_found_and_harmless_ones_are_none(
 
 
 def machine(root: Path, cores: str, nodes: Sequence[str], max_khz: Sequence[int] = ()) -> Path:
-    """Processors as Linux shows them: of which core each is, by letter, and the nodes' lists."""
+    """Processors as Linux shows them: a letter for the core of each, and the lists of the nodes."""
     for number, core in enumerate(cores):
         folder = root / f"sys/devices/system/cpu/cpu{number}"
         (folder / "topology").mkdir(parents=True)
@@ -75,7 +75,7 @@ def machine(root: Path, cores: str, nodes: Sequence[str], max_khz: Sequence[int]
 
 
 def test_an_equal_pair_of_processors_is_alike_and_an_unequal_one_is_not(tmp_path: Path) -> None:
-    """Cores A to D with two processors each; D's are of another kind."""
+    """Cores A to D have two processors each; those of D are of another kind."""
     root = machine(tmp_path, "ABCDABCD", ["0-1,4-5", "2-3,6-7"], [5000] * 3 + [3900] + [5000] * 4)
     two_cores = describe_processors([0, 1], root)
     assert describe_processors([0, 5], root) == describe_processors([4, 1], root) == two_cores
@@ -102,7 +102,7 @@ def test_the_huge_pages_that_are_chosen_are_found(tmp_path: Path) -> None:
     assert describe_memory([0], tmp_path)["huge_pages"] == "madvise"
 
 
-def test_two_machines_of_one_model_are_told_apart_and_neither_is_named(tmp_path: Path) -> None:
+def test_two_machines_of_one_model_are_distinguished_and_neither_is_named(tmp_path: Path) -> None:
     found = []
     for name in ("1234abcd" * 4, "5678abcd" * 4):
         root = tmp_path / name

@@ -1,4 +1,4 @@
-"""Kernels' and operators' names have their class: real names, and each library's scheme."""
+"""Kernels' and operators' names map to classes: real names, and each library's scheme."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ def wrong_in(file: str) -> list[str]:
     return [f"{expected}, not {found}: {name}" for name, expected, found in wrong]
 
 
-def test_real_names_tell_their_class() -> None:
+def test_real_names_have_their_class() -> None:
     """343 names of public traces, issues and profiles, of P100 to B200 and of ROCm.
 
-    One kernel of cuDNN stands there twice, as a convolution in fp32 and as something else in fp16.
-    All that has FBGEMM's name counts as a product there.
+    One kernel of cuDNN is there twice, as a convolution in fp32 and as something else in fp16.
+    Everything with the name of FBGEMM counts as a product.
     """
     assert len(names_in("kernel_names.csv")) == 343
     wrong = wrong_in("kernel_names.csv")
     assert len(wrong) <= 1, "\n".join(wrong)
 
 
-def test_each_librarys_scheme_tells_the_class() -> None:
-    """Names put together by each library's scheme, none of which is in the other list."""
+def test_names_by_each_librarys_scheme_have_their_class() -> None:
+    """Names built by each library's scheme, none of which is in the other list."""
     real = {name for name, _ in names_in("kernel_names.csv")}
     ours = names_in("kernel_names_by_scheme.csv")
     assert len(ours) > 150
@@ -66,7 +66,7 @@ def test_each_librarys_scheme_tells_the_class() -> None:
         ("void nameless_kernel<float>", "xformers_flash::flash_fwd", "attention"),
         ("void nameless_kernel<float>", "aten::_scaled_dot_product_cudnn_attention", "attention"),
         ("void nameless_kernel<float>", "aten::upsample_nearest2d", "element_wise"),
-        # what is no operator does not decide
+        # what is not an operator does not decide
         ("triton_poi_fused_convolution_silu_3", "triton_poi_fused_convolution_silu_3",
          "element_wise"),
         ("volta_fp16_s884gemm_fp16_128x64_ldg8_f2f_tn", "## Call CompiledFxGraph conv ##",

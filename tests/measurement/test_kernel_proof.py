@@ -66,7 +66,7 @@ needs_compiler = pytest.mark.skipif(
 @pytest.mark.usefixtures("fresh_compiler")
 @pytest.mark.parametrize("label", [b for b in CPU_BACKENDS if b != "original"])
 def test_a_compiled_label_is_proven_on_what_was_timed(tiny: Compose, label: str) -> None:
-    """The compiler would turn ``math`` into a fused kernel; it is kept from doing so."""
+    """The compiler would turn ``math`` into a fused kernel, but is prevented from doing so."""
     config = tiny(f"attention={label}", "compile=default", "sampler.steps=1", *QUICK_TO_COMPILE)
     measured = measure_round(config, CPU, 0.0, "cold", lambda phase: None)
     assert measured.kernel_proof.proven, measured.kernel_proof.detail
@@ -87,7 +87,7 @@ def test_a_compiled_label_is_proven_on_what_was_timed(tiny: Compose, label: str)
 def test_a_label_under_cuda_graphs_is_proven_by_the_run_they_are_recorded_from(
     tiny: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Here without graphs: the first run of what the compiler made is profiled all the same."""
+    """There are no graphs here, but the first run of compiled code is profiled all the same."""
     later: list[object] = []
     monkeypatch.setattr("sd_bench.measurement.round.profile_call", lambda *_: later.append(_))
     config = tiny(
@@ -104,7 +104,7 @@ def test_a_label_under_cuda_graphs_is_proven_by_the_run_they_are_recorded_from(
 
 
 def counted(**counts: int) -> CallCounts:
-    """A profile of so many operators, "aten::" and "xformers_flash::" and the like left out."""
+    """A profile with these counts; prefixes such as "aten::" and "xformers_flash::" are omitted."""
     return CallCounts(Counter({_full(name): n for name, n in counts.items()}), Counter())
 
 
@@ -154,7 +154,7 @@ def test_verdicts(profile: CallCounts, backend: str, compiled: bool, proven: boo
     assert proof.proven is proven, proof.detail
 
 
-#: What xFormers shows as by its version: its own operators, PyTorch's below them, or both; and a
+#: How xFormers appears, by version: its own operators, PyTorch's below them, or both; and a
 #: mixture, since 0.0.16 chose a kernel by the number of heads and tokens.
 BY_XFORMERS = [
     (counted(xformers_flash__flash_fwd=32), "32 flash"),

@@ -1,4 +1,4 @@
-"""The calibration of a machine's matrix product."""
+"""The rate of a machine's matrix product."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_the_rate_is_no_less_than_that_of_a_plain_product(dtype: torch.dtype) ->
         begin = time.perf_counter()
         matrix @ matrix
         seconds.append(time.perf_counter() - begin)
-    # generous: other processes may want the cores
+    # generous: other processes may use the cores
     assert found.flop_per_s > 0.2 * 2 * 256**3 / min(seconds)
     assert found.flop_per_s < 1e14
 

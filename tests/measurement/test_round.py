@@ -71,9 +71,9 @@ def test_what_is_slow_only_at_first_is_noticed_where_it_was_timed(
     config = tiny("protocol.warmup=0", "protocol.warmup_unet_calls=0", "attention=original")
     times = measure_round(config, CPU, 0.0, None, lambda phase: None).times
     (iteration,) = times.iterations
-    # the choice what is measured again never looks at times
+    # times never decide what is measured again
     assert not any("warm-up" in flag for flag in iteration.flags)
-    # that it slept is flagged: nothing is said of the warm-up then
+    # without the flag for sleeping, the warning about the warm-up appears
     times = structs.replace(times, iterations=[structs.replace(iteration, flags=[])])
     sentences = remarks(structs.replace(sample_record(1.0, sampler="plms"), times=times))
     assert any("warm-up may not have ended: the first step" in s for s in sentences)

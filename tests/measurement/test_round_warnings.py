@@ -1,4 +1,4 @@
-"""The warnings of a record: each from what the record itself holds."""
+"""The warnings of a record: each comes from what the record itself contains."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def clocks(*mhz: float | None) -> Telemetry:
                      series={"sm_clock_mhz": list(mhz)})  # fmt: skip
 
 
-def test_a_gpu_clock_that_moves_is_said_with_the_line_that_holds_it() -> None:
+def test_a_gpu_clock_that_moves_is_reported_with_the_line_that_holds_it() -> None:
     environment = {**a_record().environment, "device_instance": {"uuid": "GPU-1"}}
     moving = a_record(telemetry=clocks(1980, 1200, None, 1755, 1800), environment=environment)
     (warning,) = remarks(moving)
@@ -62,7 +62,7 @@ def test_an_undisturbed_round_has_no_warning(record: Record) -> None:
 
 
 @pytest.mark.parametrize(
-    ("record", "said"),
+    ("record", "expected"),
     [
         (with_iteration(flags=["throttled: sw_power_cap"]),
          "throttled: sw_power_cap, in 1 of 2 timed iterations"),
@@ -73,9 +73,9 @@ def test_an_undisturbed_round_has_no_warning(record: Record) -> None:
         (a_record(telemetry=telemetry(0.0, observer="it is gone")), "no telemetry: it is gone"),
     ],
 )  # fmt: skip
-def test_each_disturbance_is_one_sentence(record: Record, said: str) -> None:
+def test_each_disturbance_is_one_sentence(record: Record, expected: str) -> None:
     (sentence,) = remarks(record)
-    assert said in sentence
+    assert expected in sentence
 
 
 def with_times(
@@ -84,7 +84,7 @@ def with_times(
     calls_s: tuple[float, ...] = (),
     **choices: Any,
 ) -> Record:
-    """A record of these iterations, the steps of the first as given."""
+    """A record with these iterations and these steps in the first one."""
     record = sample_record(*iterations_s, environment=a_record().environment, **choices)
     assert record.times is not None
     first, *others = record.times.iterations
@@ -94,7 +94,7 @@ def with_times(
 
 
 @pytest.mark.parametrize(
-    ("record", "said"),
+    ("record", "expected"),
     [
         (with_times(1.2, 1.0, 1.02), "first timed iteration took 18% longer than any other"),
         (with_times(1.14, 1.0), None),
@@ -104,16 +104,16 @@ def with_times(
         (with_times(1.0, steps_s=(0.4, 0.2, 0.2)), None),
         (with_times(1.0, steps_s=(0.6, 0.2, 0.2)), "first step, by UNet call, took 50% longer"),
         (with_times(1.0, steps_s=(0.4, 0.2, 0.2), sampler="ddim"), "took 100% longer"),
-        # a single step is held against warm-up calls, but for the first
+        # a single step is compared with warm-up calls other than the first
         (with_times(1.0, steps_s=(0.6,), calls_s=(0.9, 0.2)), "took 50% longer"),
         (with_times(1.0, steps_s=(0.6,), calls_s=(0.2,)), None),
         (with_times(1.0, steps_s=()), None),
     ],
 )
-def test_a_round_that_was_still_warming_up_says_so(record: Record, said: str | None) -> None:
+def test_a_round_that_was_still_warming_up_says_so(record: Record, expected: str | None) -> None:
     found = remarks(record)
-    assert len(found) == (said is not None)
-    assert all(str(said) in sentence for sentence in found)
+    assert len(found) == (expected is not None)
+    assert all(str(expected) in sentence for sentence in found)
     assert record.times is not None
     disturbed = structs.replace(record.times.iterations[0], flags=["steal 4%"])
     times = structs.replace(record.times, iterations=[disturbed, *record.times.iterations[1:]])
@@ -122,7 +122,7 @@ def test_a_round_that_was_still_warming_up_says_so(record: Record, said: str | N
 
 
 @pytest.mark.parametrize(
-    ("precision", "capability", "settings", "said"),
+    ("precision", "capability", "settings", "expected"),
     [
         ("fp32", "8.0", {"cudnn_tf32": True, "matmul_tf32": False}, "convolutions in TF32"),
         (
@@ -135,7 +135,7 @@ def test_a_round_that_was_still_warming_up_says_so(record: Record, said: str | N
     ],
 )  # fmt: skip
 def test_fp32_that_is_tf32_says_so(
-    precision: str, capability: str, settings: dict[str, bool], said: str | None
+    precision: str, capability: str, settings: dict[str, bool], expected: str | None
 ) -> None:
     device = {"kind": "cuda", "name": "a GPU", "compute_capability": capability}
     record = a_record()
@@ -145,8 +145,8 @@ def test_fp32_that_is_tf32_says_so(
         environment={**record.environment, "device": device, "settings": settings},
     )
     found = remarks(record)
-    assert len(found) == (said is not None)
-    assert all(str(said) in sentence for sentence in found)
+    assert len(found) == (expected is not None)
+    assert all(str(expected) in sentence for sentence in found)
 
 
 @pytest.mark.parametrize(("cudnn", "operator", "warns"), [

@@ -1,4 +1,4 @@
-"""Sketches: how well two of them tell a distance, and that they are the same everywhere."""
+"""Sketches: how precisely two of them give a distance, and that they are reproducible."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def true_distance(one: torch.Tensor, other: torch.Tensor) -> float:
 
 
 def differing(generator: torch.Generator, kind: str, size: float) -> torch.Tensor:
-    """A difference of that size: everywhere, in one corner, at a few points, or a constant."""
+    """A difference of this size: everywhere, in one corner, at a few points, or a constant."""
     change = torch.zeros(2, 4, 24, 32)
     if kind == "everywhere":
         change = torch.randn(change.shape, generator=generator)
@@ -37,7 +37,7 @@ def differing(generator: torch.Generator, kind: str, size: float) -> torch.Tenso
 
 @pytest.mark.parametrize("kind", ["everywhere", "in a corner", "at points", "constant"])
 @pytest.mark.parametrize("size", [1e-3, 0.05, 1.0])
-def test_a_distance_is_told_within_thirty_percent(kind: str, size: float) -> None:
+def test_a_distance_is_estimated_within_thirty_percent(kind: str, size: float) -> None:
     errors = []
     for seed in range(100):
         generator = torch.Generator().manual_seed(seed)
@@ -50,7 +50,7 @@ def test_a_distance_is_told_within_thirty_percent(kind: str, size: float) -> Non
     assert np.std(errors) < 0.17
 
 
-def test_pictures_are_told_apart_as_latents_are() -> None:
+def test_pictures_are_distinguished_as_latents_are() -> None:
     generator = torch.Generator().manual_seed(1)
     pixels = torch.rand(2, 3, 300, 320, generator=generator)  # of more elements than a block has
     pixels = torch.cat([pixels] * 2)

@@ -1,4 +1,4 @@
-"""Where a step's time goes: real steps of a tiny UNet, and traces of a GPU written by hand."""
+"""Where the time of a step goes: real steps of a tiny UNet, and handwritten GPU traces."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_classes_of_a_real_step_add_up_to_its_wall_time(
 
 
 class Unchanged(nn.Module):
-    """Stands where an attention module was, and does nothing."""
+    """Replaces an attention module and returns its input."""
 
     def forward(self, x: torch.Tensor, context: torch.Tensor | None = None) -> torch.Tensor:
         return x
@@ -60,7 +60,7 @@ class Unchanged(nn.Module):
 def test_without_attention_modules_no_time_is_attentions(
     tiny: Compose, tmp_path: Path, attention: str
 ) -> None:
-    """So what the test above sees is theirs, and the projections' products are not counted in."""
+    """So the time in the test above is theirs, and the projections' products are not counted."""
     pipeline = Ours(tiny(f"attention={attention}"), CPU)
     for parent in list(pipeline.unet.modules()):
         for name, child in list(parent.named_children()):
@@ -88,7 +88,7 @@ def event(category: str, name: str, ts: float, dur: float, **args: Any) -> dict[
     return {"ph": "X", "cat": category, "name": name, "ts": ts, "dur": dur, "tid": 1, "args": args}
 
 
-#: A step of 1000 us: host operators launch kernels on a device that runs behind.
+#: A step of 1000 us: host operators launch kernels on a device that lags behind.
 GPU_TRACE = {
     "traceEvents": [
         {"ph": "M", "name": "process_name"},
@@ -113,7 +113,7 @@ GPU_TRACE = {
 }
 
 
-def test_a_gpus_kernels_are_told_by_the_module_that_launched_them() -> None:
+def test_a_gpus_kernels_are_classified_by_the_module_that_launched_them() -> None:
     step = read_step(GPU_TRACE, on_device=True, compiled=False)
     assert step.seconds == pytest.approx(1e-3)
     expected_us = {
@@ -148,7 +148,7 @@ def test_kernels_that_the_profiler_lost_are_counted() -> None:
 
 
 def test_waits_for_the_device_are_counted_without_the_last_one() -> None:
-    """With which the step ends. A value that Python takes is a wait of the driver's there."""
+    """The last one ends the step. A value taken by Python appears as a wait of the driver."""
     scope = event("user_annotation", STEP_SCOPE, 100, 1000)
     value = event("cpu_op", "aten::_local_scalar_dense", 300, 20)
     inside = [launch("cudaStreamSynchronize", 305, 1), launch("cudaDeviceSynchronize", 1090, 2)]
@@ -167,7 +167,7 @@ def test_waits_for_the_device_are_counted_without_the_last_one() -> None:
 def test_no_step_takes_a_tensors_value(
     tiny: Compose, tmp_path: Path, sampler: str, cached: str
 ) -> None:
-    """On a GPU the host would wait for it, and launch nothing meanwhile."""
+    """On a GPU the host would wait for it and launch nothing meanwhile."""
     given = (f"sampler={sampler}", "sampler.steps=4", f"optimizations.cached_timesteps={cached}")
     found = profile_of(Ours(tiny("attention=math", *given), CPU), tmp_path)
     assert "waits" not in found.notes

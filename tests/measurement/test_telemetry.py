@@ -1,4 +1,4 @@
-"""The telemetry's process: it samples, answers, dies with the worker, and disturbs no round."""
+"""The telemetry's process samples, answers, dies with the worker, and disturbs no round."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def wait_until(holds: Callable[[], bool], limit_s: float = 60) -> None:
         time.sleep(0.01)
 
 
-def test_it_samples_once_a_period_and_counts_between_readings() -> None:
+def test_it_samples_once_per_period_and_counts_between_readings() -> None:
     with watching(CPU, telemetry=False) as watch:
         watch.observer = observer = Observer(CPU, period_s=0.05)
         began = time.monotonic()
@@ -114,7 +114,7 @@ def test_it_dies_with_a_worker_that_is_killed() -> None:
 
 
 def _runs(pid: int) -> bool:
-    """Whether it is there and no zombie: in a container nobody may be there to reap it."""
+    """Whether the process exists and is not a zombie: in a container nobody may reap it."""
     try:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
@@ -170,7 +170,7 @@ def test_rapl_goes_on_counting_when_a_counter_wraps_around(tmp_path: Path) -> No
     assert zone.joules() == pytest.approx(5.0)
 
 
-def test_without_rapl_the_reason_is_told(tmp_path: Path) -> None:
+def test_without_rapl_the_reason_is_recorded(tmp_path: Path) -> None:
     notes: dict[str, str] = {}
     assert rapl_counters(notes, tmp_path) == {}
     assert "no RAPL" in notes["joules"]
@@ -208,7 +208,7 @@ def test_telemetry_can_be_switched_off(tiny: Compose) -> None:
 
 
 class Power:
-    """An NVML that tells the power of the moment, or refuses, and the mean of the last second."""
+    """An NVML that reports or refuses the power now, and reports the mean of the last second."""
 
     NVML_FI_DEV_POWER_INSTANT = 186
     NVMLError = RuntimeError
@@ -224,7 +224,7 @@ class Power:
         return 401_000
 
 
-def test_power_is_that_of_the_moment_where_the_driver_tells_it() -> None:
+def test_power_is_that_of_the_moment_if_the_driver_reports_it() -> None:
     notes: dict[str, str] = {}
     assert power_reading(Power(0), "gpu", notes)() == 612.5
     assert notes == {}

@@ -1,4 +1,4 @@
-"""What the telemetry's samples mean: words for bits, and which iteration was disturbed."""
+"""What the telemetry's samples mean: words for bits, and disturbed iterations."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ def test_a_process_that_computes_on_the_gpu_meanwhile_flags_the_iteration() -> N
     assert flags_of({**sample(20.5, IDLE), "other_processes": 0}) == [[], []]
 
 
-def test_the_worker_itself_is_no_other_process() -> None:
+def test_the_worker_itself_does_not_count_as_another_process() -> None:
     worker = os.getppid()
     assert other_processes([worker]) == other_processes([]) == 0
     assert other_processes([worker, 1]) == 1
-    assert other_processes([7]) == 0  # the worker, as the driver calls it outside of a container
+    assert other_processes([7]) == 0  # the worker, by its number outside the container
     assert other_processes([7, 8]) == 1
 
 
@@ -67,7 +67,7 @@ def test_a_sample_just_beside_an_iteration_still_speaks_for_its_edge() -> None:
 
 
 @pytest.mark.parametrize("reasons", [0, IDLE, APPLICATION_CLOCKS, UNDOCUMENTED])
-def test_idleness_and_clocks_that_someone_has_set_are_no_throttling(reasons: int) -> None:
+def test_idleness_and_clocks_that_someone_has_set_are_not_throttling(reasons: int) -> None:
     assert flags_of(sample(10.5, reasons)) == [[], []]
 
 

@@ -1,4 +1,4 @@
-"""The attention modules: each runs what it is called, and all compute the same."""
+"""The attention modules: each runs the named kernels, and all compute the same."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_original_attention_runs_32_softmaxes_and_no_fused_operator(
 
 
 def test_the_native_path_is_never_taken_where_pytorch_would_take_it(tiny: Compose) -> None:
-    """PyTorch's own forward takes it for this module; the module here does not."""
+    """PyTorch's own forward takes it for such a module; this module does not."""
     config = tiny("attention=math")
     module = attention_factory(config.attention)(64, 64, 4).eval()
     x = torch.randn(2, 16, 64)
@@ -117,8 +117,8 @@ def math_in_bf16(upcast: bool | None) -> torch.Tensor:
         return module(torch.randn(2, 48, 64).bfloat16() * 8)
 
 
-def test_math_computes_in_fp32_or_in_half_as_it_is_told() -> None:
-    """``optimized_math`` computes in half, as the published one did; PyTorch does since 2.5 not."""
+def test_math_computes_in_fp32_or_in_half_as_configured() -> None:
+    """``optimized_math`` computes in half, as published; PyTorch since 2.5 does not by default."""
     left_alone, half, full = map(math_in_bf16, (None, False, True))
     if can(TORCH_VERSION, "upcast of math attention as a switch"):
         assert torch.equal(left_alone, full)
@@ -139,7 +139,7 @@ def test_the_math_upcast_is_put_back() -> None:
 def test_a_softmax_scale_off_by_a_tenth_is_seen_far_above_tolerance(
     tiny: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Near-uniform attention would hide such an error; these weights do not."""
+    """Nearly uniform attention would hide such an error; these weights do not."""
     _, unet, _ = build_networks(tiny("attention=original"), CPU)
     right = call(unet, (), size=16)
     plain = attention_module.unfused
@@ -167,7 +167,7 @@ def test_the_probe_passes_what_runs(tiny: Compose, backend: str) -> None:
     assert why_backend_fails(config.attention, unet, CPU, torch.float32) is None
 
 
-def test_an_entry_without_code_is_told_where_its_code_belongs(
+def test_the_error_for_an_entry_without_code_says_where_it_belongs(
     monkeypatch: pytest.MonkeyPatch, tiny: Compose
 ) -> None:
     monkeypatch.delitem(attention_module._CORES, "original")

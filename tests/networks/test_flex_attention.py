@@ -1,4 +1,4 @@
-"""attention=flex: what it computes, that it is fused, and what it says where it cannot be."""
+"""attention=flex: what it computes, that it is fused, and what it reports otherwise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The text encoder: its mask, its layers, and the tokens that go in."""
+"""The text encoder: its mask, its layers, and its input tokens."""
 
 from __future__ import annotations
 

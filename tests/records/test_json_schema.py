@@ -1,4 +1,4 @@
-"""The published JSON schema: it is the newest, real records fit it, broken ones do not."""
+"""The published JSON schema is current, fits real records, and rejects broken ones."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_measured_record_fits_the_schema(tiny: Compose, tmp_path: Path) -> Non
     ("field", "value"),
     [("status", "fine"), ("round", "three"), ("times", {}), ("surprise", 1), ("warnings", None)],
 )
-def test_what_is_no_record_does_not_fit(field: str, value: Any) -> None:
+def test_what_is_not_a_record_does_not_fit(field: str, value: Any) -> None:
     data = msgspec.to_builtins(sample_record(1.0))
     validate(copy.deepcopy(data))
     with pytest.raises(jsonschema.ValidationError):

@@ -1,4 +1,4 @@
-"""Words of earlier versions: what they are called now, and records that were written in them."""
+"""Names of earlier versions: what they are called now, and records that contain them."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def broken(change: str) -> str:
         (broken("data['status'] = 'fine'"), "Invalid enum value 'fine' - at `$.status`"),
     ],
 )
-def test_what_is_no_record_is_refused_by_name(tmp_path: Path, text: str, words: str) -> None:
+def test_what_is_not_a_record_is_refused_by_name(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "round-0.json"
     path.write_text(text)
     with pytest.raises(RecordError) as refused:

@@ -28,7 +28,7 @@ def no_noise() -> Tensor:
 
 
 def sample(sampler: Sampler, model: Model, x: Tensor) -> tuple[Tensor, list[float], int]:
-    """The result, the timesteps that the model was called at, and the number of steps."""
+    """The result, the timesteps of the model calls, and the number of steps."""
     called: list[float] = []
     steps = []
 
@@ -41,7 +41,7 @@ def sample(sampler: Sampler, model: Model, x: Tensor) -> tuple[Tensor, list[floa
 
 
 def exact_model(x0: Tensor, prediction: str) -> Model:
-    """Predicts perfectly for data that are the one point ``x0``."""
+    """A perfect prediction for data that consist of the single point ``x0``."""
 
     def model(x: Tensor, t: float) -> Tensor:
         log_signal = interpolated_log_signal(t)
@@ -90,8 +90,10 @@ def test_plms_makes_51_unet_calls_in_50_steps() -> None:
     [("plms", "eps"), ("ddim", "eps"), ("ddim", "v"), ("dpm_solver", "eps"), ("dpm_solver", "v")],
 )
 def test_a_perfect_model_is_led_to_its_data(name: str, steps: int, prediction: str) -> None:
-    """With one data point every deterministic sampler has to end at it, up to the noise that the
-    last timestep leaves."""
+    """With a single data point every deterministic sampler must end there.
+
+    It may be off by the noise that the last timestep leaves.
+    """
     samplers: dict[str, Sampler] = {
         "plms": PLMS(SCHEDULE, steps),
         "ddim": DDIM(SCHEDULE, steps, prediction),
@@ -134,7 +136,7 @@ def test_ddim_with_eta_draws_noise_of_the_stated_deviation() -> None:
 
 
 def test_plms_weights_are_adams_bashforth() -> None:
-    """On predictions that are a cubic of the step, the fourth-order rule integrates exactly."""
+    """The fourth-order rule integrates predictions that are a cubic of the step exactly."""
     from sd_bench.sampling.plms import _MULTISTEP_WEIGHTS
 
     for history, weights in _MULTISTEP_WEIGHTS.items():
@@ -145,7 +147,7 @@ def test_plms_weights_are_adams_bashforth() -> None:
 
 
 def test_second_order_beats_first_order() -> None:
-    """DPM-Solver++ at few steps is nearer to its own limit than DDIM is, on a smooth model."""
+    """With few steps DPM-Solver++ is nearer to its limit than DDIM, on a smooth model."""
 
     def model(x: Tensor, t: float) -> Tensor:
         return torch.tanh(x) * (1 + t / 2000)

@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 
 
 class Recorder:
-    """Keeps the order of ends."""
+    """Records the ends of stages and steps in order."""
 
     def __init__(self) -> None:
         self.ends: list[str] = []
@@ -38,7 +38,7 @@ def generate(config: Config, iteration: int = 0, timer: Recorder | None = None) 
         )
 
 
-def test_stages_and_steps_are_told_in_order(tiny: Compose) -> None:
+def test_stages_and_steps_are_reported_in_order(tiny: Compose) -> None:
     recorder = Recorder()
     generate(tiny("sampler.steps=4"), timer=recorder)
     assert recorder.ends == ["text_encode", *["step"] * 4, "denoise", "vae_decode"]
@@ -113,7 +113,7 @@ def test_the_image_agrees_across_batch_sizes(tiny: Compose) -> None:
 
 
 class Affine:
-    """A stand-in UNet whose answer for the empty and the prompted half is known."""
+    """A stand-in UNet with known output for the empty and the prompted half."""
 
     latent_scale = 1.0
 

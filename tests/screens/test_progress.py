@@ -1,4 +1,4 @@
-"""A command that takes more than a moment says how far it is, and a quick one says nothing."""
+"""A command shows its progress if it takes more than a moment, and nothing if it is quick."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sd_bench.screens.progress import counted
 
 
 def clock_of(step_s: float) -> Callable[[], float]:
-    """A clock that goes on by ``step_s`` each time it is read."""
+    """A clock that advances by ``step_s`` each time it is read."""
 
     def ticks() -> Iterator[float]:
         now = 100.0
@@ -25,7 +25,7 @@ def clock_of(step_s: float) -> Callable[[], float]:
     return lambda: next(each)
 
 
-def said(step_s: float, is_terminal: bool = False) -> str:
+def printed(step_s: float, is_terminal: bool = False) -> str:
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=is_terminal, width=80)
     items = list(range(40))
@@ -33,16 +33,16 @@ def said(step_s: float, is_terminal: bool = False) -> str:
     return stream.getvalue()
 
 
-def test_within_two_seconds_nothing_is_said() -> None:
-    assert said(0.05) == said(0.05, is_terminal=True) == ""
+def test_within_two_seconds_nothing_is_printed() -> None:
+    assert printed(0.05) == printed(0.05, is_terminal=True) == ""
 
 
 def test_after_two_seconds_a_line_and_another_each_time_that_as_long_again_has_passed() -> None:
-    assert said(0.5).splitlines() == [f"{done} of 40 cells composed" for done in (3, 7, 15, 31)]
+    assert printed(0.5).splitlines() == [f"{done} of 40 cells composed" for done in (3, 7, 15, 31)]
 
 
 def test_on_a_terminal_a_bar_is_drawn_and_gone_at_the_end() -> None:
-    shown = said(0.5, is_terminal=True)
+    shown = printed(0.5, is_terminal=True)
     assert "3/40" in shown
     assert "39/40" in shown
     assert shown.endswith("\x1b[2K")

@@ -1,4 +1,4 @@
-"""Decimals follow the width of the interval: both ends of one never look alike."""
+"""Decimals follow the width of the interval: its two ends never look the same."""
 
 from __future__ import annotations
 

@@ -27,22 +27,22 @@ def test_an_extension_is_offered_where_the_plan_is_at_its_end() -> None:
     assert forecast(0.012, 0.004, 9, 10, plan_fixed(10), 0.001, 3).further_rounds in (3, 6, 10)
 
 
-def test_it_is_said_where_no_planned_round_would_do() -> None:
+def test_it_is_reported_if_no_planned_round_would_do() -> None:
     found = forecast(0.009, 0.01, 19, 20, plan_looks(20), 0.01, 5)
     assert found.further_rounds is None
     assert found.new_sweep_rounds is None or found.new_sweep_rounds > 40
 
 
-def test_what_lies_at_the_margin_cannot_be_said() -> None:
+def test_a_difference_at_the_margin_has_no_forecast() -> None:
     assert forecast(1e-9, 0.05, 5, 6, plan_looks(10), 0.001, 3).new_sweep_rounds is None
 
 
-def test_nothing_is_said_of_a_single_round() -> None:
+def test_a_single_round_has_no_forecast() -> None:
     assert forecast(0.1, float("nan"), 0, 1, plan_looks(10), 0.01, 1) == (None, None)
 
 
 def test_eight_in_ten_are_decided_at_the_rounds_that_are_named() -> None:
-    """Where estimate and spread are the true ones: of 2 % and a spread of 2 %, in a family of 1."""
+    """If estimate and spread are true: a difference and a spread of 2 %, in a family of 1."""
     plan = plan_fixed(10)
     rounds = forecast(0.02, 0.02 / np.sqrt(10), 9, 10, plan, 0.001, 1).new_sweep_rounds
     assert rounds is not None

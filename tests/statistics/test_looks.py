@@ -1,4 +1,4 @@
-"""All looks of a sweep, from its rounds."""
+"""All looks of a sweep, computed from its rounds."""
 
 import numpy as np
 import pytest
@@ -57,7 +57,7 @@ def test_a_sweep_that_ended_between_two_looks_is_judged_where_it_ended() -> None
     assert judgement.estimate.rounds == 7
 
 
-def test_a_round_that_one_side_lacks_is_no_pair() -> None:
+def test_a_round_that_one_side_lacks_is_not_a_pair() -> None:
     baseline, cell = sides(noisy(10, 0.001, 0.03))
     fewer = {key: seconds for key, seconds in cell.items() if key != 4}
     (judgement,) = follow_looks([(baseline, fewer)], PLAN).judgements

@@ -1,4 +1,4 @@
-"""A cell's rounds and its baseline's: one statistic for speed-up and both runtimes."""
+"""Paired rounds of a cell and its baseline: one statistic for speed-up and both runtimes."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The runtime of one cell alone."""
+"""The runtime of a single cell."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Looking again and again: what may be spent, and at which level each look tests."""
+"""Repeated looks: how much error may be spent, and the level of each look."""
 
 import numpy as np
 import pytest

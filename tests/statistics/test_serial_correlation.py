@@ -1,4 +1,4 @@
-"""Rounds that resemble their neighbours: estimated, tested, and paid for."""
+"""Rounds that resemble their neighbours: estimated, tested, and corrected for."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_lag_one_is_the_products_of_neighbours_over_the_squares() -> None:
     assert float(lag_one(np.zeros(5))) == 0
 
 
-def test_simulated_noise_has_the_correlation_that_it_is_said_to_have() -> None:
+def test_simulated_noise_has_the_stated_correlation() -> None:
     noise = autoregressive(np.random.default_rng(0), (20000, 4), 0.6)
     assert np.atleast_2d(np.corrcoef(noise.T))[0] == pytest.approx([1, 0.6, 0.36, 0.216], abs=0.03)
     assert noise.std(axis=0) == pytest.approx([1, 1, 1, 1], abs=0.02)

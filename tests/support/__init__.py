@@ -1,1 +1,1 @@
-"""What tests and rehearsals share: machines that are not there."""
+"""What tests and rehearsals share, such as simulated machines."""

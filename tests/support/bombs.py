@@ -1,4 +1,4 @@
-"""Small checkpoints that ask for any time and any memory, by name."""
+"""Small checkpoints that would take unlimited time or memory, by name."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def write_zip(
 
 
 def _doubled(depth: int) -> bytes:
-    """A tuple of a tuple twice, of a tuple twice, ..."""
+    """A tuple that contains a tuple twice, which contains a tuple twice, ..."""
     return b")" + b"2\x86" * depth
 
 
@@ -46,7 +46,7 @@ def _expanded(path: Path) -> None:
 
 
 def _many_entries(path: Path) -> None:
-    """A list of contents of 300,000 files."""
+    """A zip with 300,000 entries in its list of contents."""
     entry = b"PK\x01\x02" + bytes(24) + struct.pack("<H", 6) + bytes(16) + b"a/data"
     directory = entry * 300_000
     end = b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, 65535, 65535, len(directory), 4, 0)

@@ -1,4 +1,4 @@
-"""Checkpoints of tiny models as files and folders, and whether a reader finds their numbers."""
+"""Checkpoints of tiny models as files and folders, and checks of what a reader loads."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _state(model_version: str) -> dict[str, Tensor]:
 
 
 def tiny_state(model_version: str = "sd2_tiny") -> dict[str, Tensor]:
-    """A state dict in the published layout; one's own to change, its tensors are not."""
+    """A state dict in the published layout; the dict may be changed, its tensors may not."""
     return dict(_state(model_version))
 
 
@@ -54,7 +54,7 @@ def tiny_parts(model_version: str = "sd2_tiny") -> dict[str, Tensor]:
 def loaded(
     path: Path, model_version: str = "sd2_tiny", ignore_extra_keys: bool = False
 ) -> dict[str, Tensor]:
-    """Every part of the model as a load reads it. Raises WeightsError."""
+    """Every part of the model as it is loaded. Raises WeightsError."""
     model = tiny_config(model_version).model_version
     checkpoint = open_checkpoint(path)
     check_fits(checkpoint, model, known_models(), ignore_extra_keys)
@@ -62,7 +62,7 @@ def loaded(
 
 
 def assert_right(found: Mapping[str, Tensor], model_version: str = "sd2_tiny") -> None:
-    """Whether these are the numbers of the tiny model's random weights."""
+    """Assert that these are the numbers of the tiny model's random weights."""
     expected = tiny_parts(model_version)
     assert found.keys() == expected.keys()
     for key, value in expected.items():
@@ -74,7 +74,7 @@ def assert_loads(path: Path, model_version: str = "sd2_tiny") -> None:
 
 
 def networks_of(model_version: str = "sd2_tiny") -> dict[str, dict[str, Tensor]]:
-    """The state dict of each network under diffusers' keys."""
+    """The state dict of each network under the keys of diffusers."""
     found: dict[str, dict[str, Tensor]] = {}
     values = tiny_parts(model_version)
     for part in parts(tiny_config(model_version).model_version):
@@ -84,15 +84,15 @@ def networks_of(model_version: str = "sd2_tiny") -> dict[str, dict[str, Tensor]]
 
 
 def save_folder(folder: Path, model_version: str = "sd2_tiny", **scheduler: Any) -> Path:
-    """As diffusers saves a pipeline; ``scheduler`` are settings other than the usual ones."""
+    """Save as diffusers saves a pipeline; ``scheduler`` are settings that replace the defaults."""
     for network, tensors in networks_of(model_version).items():
         (folder / network).mkdir(parents=True)
         stem = "model" if network == "text_encoder" else "diffusion_pytorch_model"
         save_file({k: t.contiguous() for k, t in tensors.items()},
                   folder / network / f"{stem}.safetensors")  # fmt: skip
     text = tiny_config(model_version).model_version.text_encoder
-    said = {"hidden_act": text.activation, "num_attention_heads": text.heads}
-    write_json(folder / "text_encoder" / "config.json", said)
+    text_config = {"hidden_act": text.activation, "num_attention_heads": text.heads}
+    write_json(folder / "text_encoder" / "config.json", text_config)
     write_json(folder / "scheduler" / "scheduler_config.json", SCHEDULER | scheduler)
     return folder
 

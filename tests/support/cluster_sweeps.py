@@ -1,4 +1,4 @@
-"""A sweep of tiny cells on a scheduler of this machine: start it, disturb it, see what it left."""
+"""A sweep of tiny cells on a scheduler of this machine: start, disturb and check it."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ _LIMIT_S = 120
 
 
 class ClusterSweep:
-    """A sweep in ``folder``, whose rounds leave a line each in a file of times.
+    """A sweep in ``folder``, each of whose rounds adds a line to a file of times.
 
-    ``where`` are the arguments that choose the scheduler, ``environment`` has what finds it.
+    ``where`` are the arguments that choose the scheduler; ``environment`` are the variables for
+    finding it.
     """
 
     def __init__(self, folder: Path, where: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -45,7 +46,7 @@ class ClusterSweep:
         )
 
     def start(self, *arguments: str, rounds: int = ROUNDS) -> subprocess.Popen[str]:
-        """Submit two cells for each node that the arguments name (``gpu=node_t4``)."""
+        """Submit two cells for each node named in the arguments (``gpu=node_t4``)."""
         matrix = ("-m", "attention=math,flash", "protocol=smoke", "protocol.worker=fork")
         return self._run(*matrix, *_TINY, f"protocol.rounds={rounds}", *arguments)
 
@@ -62,7 +63,7 @@ class ClusterSweep:
         return process
 
     def finish(self, process: subprocess.Popen[str], code: int = 0) -> str:
-        """Wait for a command's end and give what it said. Raises AssertionError on another code."""
+        """Wait until a command ends; returns its output. Raises AssertionError on another code."""
         out, err = process.communicate(timeout=_LIMIT_S)
         assert process.returncode == code, out + err + self.logs()
         return out + err
@@ -71,7 +72,7 @@ class ClusterSweep:
         return "\n".join(p.read_text() for p in sorted(self.folder.glob(".groups/*/*_log.*")))
 
     def status(self, *arguments: str) -> dict[str, Any]:
-        """What ``python -m sd_bench status --json`` says."""
+        """The output of ``python -m sd_bench status --json``."""
         answer = subprocess.run(
             [sys.executable, "-m", "sd_bench", "status", str(self.folder), "--json", *arguments],
             cwd=REPOSITORY, env=self.environment, capture_output=True, text=True,
@@ -89,7 +90,7 @@ class ClusterSweep:
         return len(list(find_records(self.folder)))
 
     def wait_for_records(self, number: int = 1) -> dict[Path, bytes]:
-        """The records, once so many are there. Raises AssertionError if the command fails."""
+        """The records, once there are so many. Raises AssertionError if the command fails."""
 
         def are_there() -> bool:
             if self._started[-1].poll() in (1, 2):
@@ -102,9 +103,9 @@ class ClusterSweep:
     def check_complete(
         self, before: dict[Path, bytes], machines: int = 1, rounds: int = ROUNDS
     ) -> list[Record]:
-        """Raises AssertionError unless every round of every cell was measured once, and well.
+        """Raises AssertionError unless every round of every cell was measured once and is ok.
 
-        ``before`` are records that were there at some time: they have to be what they were.
+        ``before`` are earlier records, which must not have changed.
         """
         for path, content in before.items():
             assert path.read_bytes() == content, path
@@ -120,7 +121,7 @@ class ClusterSweep:
         return records
 
     def end(self) -> None:
-        """Leave nothing running."""
+        """Stop everything that still runs."""
         for process in self._started:
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
@@ -129,7 +130,7 @@ class ClusterSweep:
 
 
 def ended_by_ctrl_c(process: subprocess.Popen[str]) -> str:
-    """What a command says on standard error when Ctrl-C ends it."""
+    """The standard error of a command that Ctrl-C ends."""
     os.kill(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=_LIMIT_S)
     assert process.returncode == 130, err

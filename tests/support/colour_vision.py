@@ -1,4 +1,4 @@
-"""How far two colours are apart, for people who see all colours and for people who do not.
+"""How different two colours look, with normal and with deficient colour vision.
 
 Simulation: Machado, Oliveira and Fernandes, "A physiologically-based model for simulation of color
 vision deficiency", IEEE TVCG 15 (2009), table 1, severity 1.0, on linear sRGB. Difference:
@@ -16,7 +16,7 @@ from matplotlib.colors import to_rgb
 
 Lab = tuple[float, float, float]
 
-#: CIEDE2000 between colours that people must tell apart at a glance; 2.3 is just noticeable.
+#: CIEDE2000 between colours that must be distinguishable at a glance; 2.3 is just noticeable.
 FAR_ENOUGH = 12.0
 
 SIGHTS = {
@@ -48,7 +48,7 @@ _WHITE = np.array([0.95047, 1.0, 1.08883])
 
 
 def difference_seen(one: str, other: str, sight: str) -> float:
-    """CIEDE2000 of two colours such as ``#0072b2`` for people of that sight."""
+    """CIEDE2000 of two colours such as ``#0072b2`` for people with this colour vision."""
     return ciede2000(_to_lab(one, sight), _to_lab(other, sight))
 
 
@@ -96,10 +96,10 @@ def ciede2000(one: Sequence[float], other: Sequence[float]) -> float:
 
 
 def propose(taken: Sequence[str], count: int = 5) -> list[tuple[float, str]]:
-    """The colours that are farthest from all that are ``taken``, with how far, the farthest first.
+    """The colours that differ most from all ``taken`` ones, with the distance, the farthest first.
 
-    Only such as stand out from white paper and from the dark one of a report. Of a coarse grid,
-    then of a finer one around the best of it.
+    Only colours that stand out from white paper and from a report's dark one count. The search is
+    on a coarse grid, then on a finer one around the best.
     """
     steps = (*range(0, 256, 39), 255)
     coarse = _farthest(itertools.product(steps, repeat=3), taken)[:count]

@@ -1,7 +1,7 @@
-"""Command lines made of pieces of the real configuration, and what the command makes of them.
+"""Command lines made of pieces of the real configuration, and how the command handles them.
 
-They are run in this process, thousands of them: Hydra's state, the environment, the working folder
-and the handling of signals are put back after each.
+Thousands of them run in this process: Hydra's state, the environment, the working folder and signal
+handlers are restored after each.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from sd_bench.paths import CONF_DIR
 
 #: Outcomes of a command line.
 PLANNED, SHOWN, REFUSED = "planned", "shown", "refused in one line"
-#: How lines of standard error end that are about no error.
+#: Endings of lines on standard error that do not report an error.
 _NO_ERRORS = ("the old words work until 1.0", "cells composed")
 _LONGEST_LINE = 4_200
-#: Words of libraries that help nobody who typed a command.
+#: Words from libraries that do not help a user.
 _NOT_FOR_USERS = (
     "Exception", "viable alternative", "extraneous input", "mismatched input", "<EOF>", "token rec",
     "object at 0x", "<class", "full_key", "object_type", "Structured config", "Ambiguous value",
@@ -108,7 +108,7 @@ def _fields() -> list[str]:
 
 
 def command_line(seed: int) -> list[str]:
-    """Up to five arguments that somebody might type, and one that asks for a dry run."""
+    """Up to five arguments that a user might type, and one that requests a dry run."""
     rng = random.Random(seed)
     typist = _Typist(rng, oddness=rng.choice((0.03, 0.1, 0.5)))
     arguments = [word for _ in range(rng.choice((1, 1, 2, 2, 3, 4))) for word in typist.argument()]
@@ -121,7 +121,7 @@ def command_line(seed: int) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Typist:
-    """Types arguments; ``oddness`` is the share of what is wrong in each of their parts."""
+    """Types arguments; ``oddness`` is the share of mistakes in each of their parts."""
 
     rng: random.Random
     oddness: float
@@ -135,13 +135,13 @@ class _Typist:
         return self.rng.choice((self.choice, self.choice, self.field))()
 
     def choice(self) -> Sequence[str]:
-        """``GROUP=OPTION``, right or not."""
+        """``GROUP=OPTION``, right or wrong."""
         group = self.rng.choice(list(_options()))
         others = (self.misspelt(group), f"{group}@{group}", f"{group}/x", f"{group}@x")
         return self.typed(group, others, self.value(_options()[group]))
 
     def field(self) -> Sequence[str]:
-        """``NAME=VALUE`` of any value there is, or nearly."""
+        """``NAME=VALUE`` with any value, and a name that may be misspelt."""
         name = self.rng.choice(_fields())
         others = (self.misspelt(name), f"{name}.x", f".{name}", f"{name}[0]")
         return self.typed(name, others, self.value(_NUMBERS))
@@ -154,7 +154,7 @@ class _Typist:
         return self.rng.choice(_FLAGS)
 
     def nonsense(self) -> Sequence[str]:
-        """No ``NAME=VALUE`` at all."""
+        """An argument that is not ``NAME=VALUE``."""
         odd = ("", " ", "=", "=1", "+", "~", "++", "a", "a.b", *_ODD_VALUES, *_fields())
         return (self.rng.choice(odd),)
 
@@ -190,7 +190,7 @@ class _Typist:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How a command has ended."""
+    """How a command ended."""
 
     exit_code: int
     out: str
@@ -198,12 +198,12 @@ class Ended:
 
 
 def judge_command_line(arguments: Sequence[str], folder: Path) -> str:
-    """What the command makes of it in ``folder``, which is empty. Raises as ``judge`` does."""
+    """The outcome of a command line in the empty ``folder``. Raises as ``judge`` does."""
     return judge(run_here(arguments, folder), folder)
 
 
 def judge(ended: Ended, folder: Path) -> str:
-    """The outcome of a command that has run in ``folder``.
+    """The outcome of a command that ran in ``folder``.
 
     Raises AssertionError for anything but a plan, something shown, or a refusal of one line with
     exit code 2, and if anything was written.

@@ -15,7 +15,7 @@ from sd_bench.records import Record, find_records, read_record
 REPOSITORY = Path(__file__).parents[2]
 TINY = ("gpu=cpu", "model_version=sd2_tiny", "workload.height=64", "workload.width=64")
 SMOKE = (*TINY, "protocol=smoke", "sampler.steps=1")
-#: A spawned worker runs the code as its interpreter starts; a forked one once it has its files.
+#: A spawned worker runs the code when its interpreter starts; a forked one once it has its files.
 INJECTED = """\
 import sys
 code = {code!r}
@@ -41,7 +41,7 @@ def records(folder: Path) -> list[Record]:
 
 
 def final_latents(folder: Path, record: Record) -> torch.Tensor:
-    """What the round of ``record`` kept for parity, of the sweep that a test has run."""
+    """The latents that the round of ``record`` kept for parity, in the sweep of a test."""
     assert record.output is not None
     assert record.output.latents_file is not None
     file = folder / "sweep" / record.job / record.output.latents_file
@@ -51,7 +51,7 @@ def final_latents(folder: Path, record: Record) -> torch.Tensor:
 def run_python(
     *arguments: str, folder: Path, environment: Mapping[str, str], timeout: float
 ) -> subprocess.CompletedProcess[str]:
-    """``python ARGUMENT...`` in a fresh interpreter; what it prints is captured as text."""
+    """Run ``python ARGUMENT...`` in a fresh interpreter and capture its output as text."""
     return subprocess.run(
         [sys.executable, *arguments], cwd=folder, env=dict(environment), timeout=timeout,
         capture_output=True, text=True,

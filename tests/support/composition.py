@@ -1,4 +1,4 @@
-"""Configurations for tests and tools beside them, composed by Hydra as the command does it."""
+"""Configurations for tests and their tools, composed by Hydra like those of the command."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from sd_bench.config.schema import Config
 
 Compose = Callable[..., Config]
 
-#: A UNet of one level with 8 attention modules: the compiler is done with it in seconds.
+#: A UNet of one level with 8 attention modules, which compiles in seconds.
 QUICK_TO_COMPILE = ("model_version.unet.channel_mult=[1]", "model_version.unet.num_res_blocks=1")
-#: Beside these, what is composed depends on the machine, which tests change.
+#: For other devices the result depends on the machine, which tests change.
 _OF_ANY_MACHINE = (
     *("attention", "batch_size", "compile", "images", "model_version", "optimizations"),
     *("precision", "protocol", "sampler", "weights_seed", "workload"),
@@ -25,7 +25,7 @@ _composed: dict[tuple[str, ...], Config] = {}
 
 
 def composed_once(*overrides: str) -> Config:
-    """As `compose_config`; the same choices for a CPU are composed once, and each gets its own."""
+    """Like `compose_config`; equal choices for a CPU are composed once, and callers get copies."""
     names = {override.partition("=")[0].partition(".")[0] for override in overrides}
     if "gpu=cpu" not in overrides or not names <= {"gpu", *_OF_ANY_MACHINE}:
         return compose_config(*overrides)

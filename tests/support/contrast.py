@@ -1,4 +1,4 @@
-"""The contrast of two colours as a browser gives them."""
+"""The contrast of two colours in the notation of a browser."""
 
 from __future__ import annotations
 

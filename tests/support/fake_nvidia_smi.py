@@ -1,4 +1,4 @@
-"""nvidia-smi of a machine that is not there: --query-gpu, --query-compute-apps and -L."""
+"""nvidia-smi of a simulated machine: --query-gpu, --query-compute-apps and -L."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 
 
 def main(machine: dict[str, Any], arguments: list[str]) -> int:
-    """Print what the real one would, in CSV; the exit code is the machine's, or 2 for a wrong
-    request. A driver that cannot be reached says so and nothing else.
+    """Print the real program's output in CSV, and return its exit code, or 2 for a wrong request.
+
+    A driver that cannot be reached prints only that.
     """
     if machine["says_only"]:
         print(machine["says_only"])
@@ -32,7 +33,7 @@ def main(machine: dict[str, Any], arguments: list[str]) -> int:
         print("Invalid combination of input arguments. Please run 'nvidia-smi -h' for help.")
         return 2
     for unknown in machine["unknown_fields"]:
-        if unknown in asked.split(","):  # a driver that is older than the field
+        if unknown in asked.split(","):  # a driver older than the field
             print(f'Field "{unknown}" is not a valid field to query.\n')
             return 2
     if "query-gpu" in options:

@@ -1,6 +1,6 @@
-"""pynvml of a machine that is not there: what sd_bench asks of it. Its energy counter runs.
+"""pynvml of a simulated machine: the functions that sd_bench calls. Its energy counter runs.
 
-What the machine's driver refuses raises the error that the real one does.
+Functions that the machine's driver refuses raise the same error as the real ones.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _unless_refused(function: F) -> F:
-    """``function``, which raises the error that the machine has for its name, if it has one."""
+    """``function``, or a function that raises the error that the machine has for its name."""
 
     @functools.wraps(function)
     def asked(*arguments: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Whether the texts of a drawn figure can be read: none cut off, none over another."""
+"""Whether the texts of a drawn figure can be read: none is cut, none overlaps another."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.transforms import Bbox
 
 
 def assert_texts_are_readable(figure: Figure) -> None:
-    """Every text lies inside of the figure and over no other."""
+    """Every text is inside the figure and overlaps no other."""
     figure.canvas.draw()
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     texts: list[Text] = [*figure.texts]

@@ -1,10 +1,10 @@
-"""Traces of a GPU's step, made by hand in the formats of several releases of PyTorch.
+"""Traces of a step on a GPU, handwritten in the formats of several releases of PyTorch.
 
-Each release writes through Kineto. What differs was read in Kineto's sources of the time
-(``output_json.cpp``, ``CuptiActivity.cpp``) and, for the host's side, in traces that PyTorch 1.12.1
-and 2.15 wrote on a CPU: the names of categories, whole microseconds or fractions, the flows' name,
-and what number a kernel has. That some kernels of 2023 have their own correlation for an
-"External id" is of public traces of A100 and V100 (pytorch/kineto issues 978 and 1001).
+Each release writes through Kineto. The differences come from Kineto's sources of the time
+(``output_json.cpp``, ``CuptiActivity.cpp``) and, for the host, from traces that PyTorch 1.12.1 and
+2.15 wrote on a CPU: the names of categories, whole or fractional microseconds, the name of flows,
+and the number of a kernel. That some kernels of 2023 have their own correlation as "External id"
+comes from public traces of A100 and V100 (pytorch/kineto issues 978 and 1001).
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-#: What a kernel has for an "External id": nothing, its operator's number, or its own correlation.
+#: The "External id" of a kernel: none, its operator's number, or its own correlation.
 KernelId = Literal["none", "operator", "correlation"]
-#: Where the numbers of driver's calls begin: they are the numbers of operators too.
+#: The first number of driver calls; operators use the same numbers.
 _FIRST_CORRELATION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """How a release writes. ``call_has_id``: the driver's calls have their operator's number."""
+    """The format of a release. ``call_has_id``: driver calls have their operator's number."""
 
     kernel: str
     copy: str
@@ -48,11 +48,11 @@ _NEW = Format(
 )  # fmt: skip
 
 FORMATS = {
-    # the kernel and the call have their operator's number, in small letters
+    # kernel and call have their operator's number, as a lower-case "external id"
     "1.12, numbered": replace(
         _OLD, flow="async_gpu", kernel_id="operator", id_name="external id", call_has_id=True
     ),
-    # neither has: the call's place on the host's timeline alone tells
+    # neither has: only the call's position on the host's timeline shows it
     "1.12": _OLD,
     "2.0": replace(_NEW, kernel_id="correlation", call_has_id=False, whole_us=True, base_ns=None),
     "2.1": _NEW,
@@ -62,7 +62,7 @@ FORMATS = {
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """An operator of the host's thread, or a scope, in microseconds."""
+    """An operator or a scope on the host's thread, in microseconds."""
 
     name: str
     begin: float
@@ -72,7 +72,7 @@ class Host:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kernel:
-    """A kernel, a copy or a fill, and the call at ``launched`` that asked for it.
+    """A kernel, a copy or a fill, and the call at ``launched`` that launched it.
 
     Without ``call`` the trace lacks the call, with ``is_lost`` the kernel. ``graph`` is the number
     of the CUDA graph that replays it; its kernels share the one call.
@@ -162,7 +162,7 @@ class _Writer:
 
 
 def _innermost(host: Sequence[Host], moment: float) -> int:
-    """The number of the operator that launches at ``moment``; 0 for none, as Kineto has it."""
+    """The number of the operator that launches at ``moment``; 0 for none, as in Kineto."""
     around = [
         (event.length, number)
         for number, event in enumerate(host, start=1)

@@ -9,7 +9,7 @@ from typing import Any
 from sd_bench.records import find_records, read_record, write_record
 from tests.support.records import sample_environment, write_sweep
 
-#: Runtimes of sweeps in which nothing changes, as shares of their level: between them 1 %.
+#: Runtimes of sweeps in which nothing changes, as shares of their level, with a spread of 1 %.
 WITHOUT_CHANGE = (1.004, 0.991, 1.013, 0.997, 0.984, 1.009, 1.001, 0.993, 1.011, 0.995, 1.006, 0.99)
 
 
@@ -19,7 +19,7 @@ def write_days(
     environments: Mapping[int, Mapping[str, Any]] | None = None,
     flags: Sequence[str] = (),
 ) -> Path:
-    """A sweep a day, counted from 1: the level of each cell (batch size, attention) in seconds.
+    """One sweep per day, counted from 1: the level of each cell (batch size, attention) in seconds.
 
     ``environments`` are additions to the sample environment, from that day on; ``flags`` those of
     every round's iteration.
@@ -44,5 +44,5 @@ def write_days(
 
 
 def with_change(at: int, ratio: float) -> list[float]:
-    """`WITHOUT_CHANGE` with the sweeps from the place ``at`` on slower by ``ratio``."""
+    """`WITHOUT_CHANGE`, slower by ``ratio`` from the sweep ``at`` on."""
     return [s * (ratio if place >= at else 1) for place, s in enumerate(WITHOUT_CHANGE)]

@@ -1,4 +1,4 @@
-"""What tests of implementations share: a cell's images, and the proof of one UNet call."""
+"""What tests of implementations share: the images of a cell, and the proof of a UNet call."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ CPU = torch.device("cpu")
 
 
 class NoTimer:
-    """Takes the ends of stages and steps, and counts them."""
+    """Counts the ends of stages and steps."""
 
     def __init__(self) -> None:
-        self.told = 0
+        self.num_ends = 0
 
     def step(self) -> None:
-        self.told += 1
+        self.num_ends += 1
 
     def stage(self, name: str) -> None:
-        self.told += 1
+        self.num_ends += 1
 
 
 def images_of(config: Config, implementation: Implementation | None = None) -> Images:
-    """The images of a cell's first iteration, by ``implementation`` or its own."""
+    """The images of a cell's first iteration, by ``implementation`` or the cell's own."""
     implementation = implementation or build(config, CPU)
     with implementation.running():
         return implementation.generate(make_batch(config, 0, CPU), NoTimer())
 
 
 def unet_call(implementation: Implementation) -> Callable[[], torch.Tensor]:
-    """A UNet call on the first noise of its cell, twice, and no words, ready to be made."""
+    """A prepared UNet call on the first noise of its cell, twice, with an empty prompt."""
     batch = make_batch(implementation.config, 0, CPU)
     with implementation.running():
         context = implementation.encode_text(torch.cat([batch.negative_tokens] * 2))
@@ -53,12 +53,12 @@ def unet_call(implementation: Implementation) -> Callable[[], torch.Tensor]:
 
 
 def one_call(implementation: Implementation) -> torch.Tensor:
-    """What ``unet_call`` gives."""
+    """The output of ``unet_call``."""
     return unet_call(implementation)()
 
 
 def eager_proof(implementation: Implementation) -> KernelProof:
-    """Of one UNet call that is not compiled."""
+    """The kernel proof of one UNet call without the compiler."""
     ran = profile_call(CPU, unet_call(implementation))
     attention, modules = implementation.config.attention, implementation.attention_modules
     return judge(ran, attention, len(modules), compiled=False, has_sdpa=HAS_SDPA)

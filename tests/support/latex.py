@@ -17,14 +17,14 @@ _PREAMBLE = r"""\documentclass[10pt,twocolumn]{article}
 
 
 def document(body: str) -> str:
-    """A document of two columns, as a paper has them."""
+    """A document of two columns, like a paper."""
     return f"{_PREAMBLE}{body}\n\\end{{document}}\n"
 
 
 def compile_latex(file: Path) -> str:
-    """Compile a file beside itself and return the log; skips the test where there is no engine.
+    """Compile a file in its folder and return the log; skips the test if there is no engine.
 
-    Fails on an error of LaTeX's and if anything sticks out of its column.
+    Fails on any LaTeX error, and if anything sticks out of its column.
     """
     if shutil.which("pdflatex"):
         command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", file.name]

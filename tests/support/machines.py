@@ -1,6 +1,6 @@
-"""Machines that are not there: what their nvidia-smi and their NVML would answer.
+"""Simulated machines: the answers of their nvidia-smi and their NVML.
 
-``set_up`` writes an executable ``nvidia-smi`` and a module ``pynvml`` into a folder and gives the
+``set_up`` writes an executable ``nvidia-smi`` and a module ``pynvml`` into a folder and returns the
 environment in which programs find these before any real ones. The programs themselves are
 ``fake_nvidia_smi.py`` and ``fake_pynvml.py``; both read ``machine.json`` beside them.
 """
@@ -20,9 +20,9 @@ HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gpu:
-    """One GPU. ``fields`` are nvidia-smi's, without units; what it does not list is "[N/A]".
+    """One GPU. ``fields`` are those of nvidia-smi, without units; others are "[N/A]".
 
-    ``slices`` are those of its MIG mode, as profile and uuid.
+    ``slices`` are its MIG slices, as profile and uuid.
     """
 
     uuid: str
@@ -32,11 +32,13 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """``computing`` are the processes on the first GPU as pid and name; ``modules`` are names that
-    can be found by an import system there and that are empty here.
+    """One machine: its GPUs, and how its nvidia-smi and NVML behave.
 
-    Of nvidia-smi: ``warns`` comes before its answer, ``says_only`` instead of any, ``exit_code`` is
-    that of an answer, and a question with one of ``unknown_fields`` is refused as a whole.
+    ``computing`` are the processes on the first GPU as pid and name; ``modules`` are names that can
+    be found by the import system there, but are empty.
+
+    nvidia-smi prints ``warns`` before its answer, or ``says_only`` instead of any; ``exit_code`` is
+    that of an answer, and a query with one of ``unknown_fields`` is refused as a whole.
     ``nvml_refuses`` are functions of NVML by name, with NVML's return code.
     """
 
@@ -50,7 +52,7 @@ class Machine:
     nvml_refuses: Mapping[str, int] = field(default_factory=dict)
 
 
-#: Idle, as its nvidia-smi describes it: the name, memory and driver are those of a real machine.
+#: Idle, as in its nvidia-smi; name, memory and driver are those of a real machine.
 H100_SXM = Machine(
     gpus=(
         Gpu(
@@ -83,7 +85,7 @@ H100_SXM = Machine(
 
 
 def set_up(machine: Machine, folder: Path) -> dict[str, str]:
-    """Put the machine's programs into ``folder``; gives the variables that make them be found."""
+    """Write the machine's programs into ``folder``; returns the variables for finding them."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "machine.json").write_text(json.dumps(asdict(machine)), encoding="utf-8")
     source = (HERE / "fake_nvidia_smi.py").read_text(encoding="utf-8")

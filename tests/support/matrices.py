@@ -26,14 +26,14 @@ from sd_bench.paths import CONF_DIR
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """``master`` is composed for the whole command, ``jobs`` are its cells' overrides."""
+    """``master`` is composed for the whole command, ``jobs`` are the overrides of its cells."""
 
     loader: ConfigLoader
     master: DictConfig
     jobs: list[list[str]]
 
     def by_hydra_alone(self, at: int, scale: str | None = None) -> tuple[Config, str]:
-        """The configuration of a job, and its folder's name, with nothing shared."""
+        """A job's configuration and folder name, composed by Hydra without sharing."""
         composed = self.loader.load_sweep_config(self.master, self.jobs[at])
         with read_write(composed), open_dict(composed):
             composed.hydra.job.id = composed.hydra.job.num = at
@@ -47,7 +47,7 @@ class Matrix:
 
 @contextmanager
 def matrix_of(*arguments: str, conf: Path = CONF_DIR) -> Iterator[Matrix]:
-    """What ``python -m sd_bench -m`` makes of these arguments, with the options in ``conf``."""
+    """The matrix of ``python -m sd_bench -m`` with these arguments and the options in ``conf``."""
     register()
     with initialize_config_dir(str(conf), version_base="1.3"):
         hydra = GlobalHydra.instance().hydra
@@ -58,7 +58,7 @@ def matrix_of(*arguments: str, conf: Path = CONF_DIR) -> Iterator[Matrix]:
         context = HydraContext(config_loader=loader, callbacks=Callbacks())
         sweeper: Any = Plugins.instance().instantiate_sweeper(
             config=master, hydra_context=context, task_function=lambda _: None
-        )  # Hydra has loaded its class once more: it is none that we could import
+        )  # Hydra has loaded the class a second time, so it differs from an imported one
         parser = OverridesParser.create(config_loader=loader)
         params = [f"{name}={values}" for name, values in sweeper.params.items()]
         overrides = parser.parse_overrides([*params, *master.hydra.overrides.task])

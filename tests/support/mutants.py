@@ -1,4 +1,4 @@
-"""Sound checkpoints and records with something changed, and what a reader may make of them."""
+"""Valid checkpoints and records with something changed, and how a reader must handle them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.composition import QUICK_TO_COMPILE
 from tests.support.records import sample_record, write_sample
 from tests.support.state_dicts import network_parts, state_dict
 
-#: Values that a field may be replaced by.
+#: Values that may replace a field.
 ODD_VALUES: tuple[Any, ...] = (
     None, True, -1, 0, 2**63, 2**70, 1e308, "", "x" * 1000, "\x1b[2J\n", [], {}, [[]], {"a": []},
     "=1+1", "../../x", -1.5, [0] * 50,
@@ -41,7 +41,7 @@ OTHERS = "safetensors read as other weights, named by their digest"
 
 @lru_cache(maxsize=1)
 def _config() -> Config:
-    """A smaller twin yet: thousands of its files are written and read."""
+    """An even smaller twin: thousands of its files are written and read."""
     small = (*QUICK_TO_COMPILE, "model_version.text_encoder.vocab_size=500")
     return compose_config(
         "gpu=cpu", "precision=fp32", "sampler=ddim", "model_version=sd2_tiny", *small
@@ -62,24 +62,25 @@ def _sound() -> dict[str, bytes]:
 
 
 def checkpoint_mutant(seed: int) -> bytes:
-    """A tiny checkpoint of either form with something changed."""
+    """A tiny checkpoint in either format with something changed."""
     rng = random.Random(seed)
     form = rng.choice(("torch", "safetensors"))
     return rng.choice(_MUTATIONS[form])(_sound()[form], rng)
 
 
 def describe_checkpoint(seed: int) -> str:
-    """What was changed, in words."""
+    """A description of the change."""
     rng = random.Random(seed)
     form = rng.choice(("torch", "safetensors"))
     return f"{form}, {rng.choice(_MUTATIONS[form]).__name__}"
 
 
 def judge_checkpoint(data: bytes, path: Path) -> str:
-    """What the command and a round make of it.
+    """The outcome of loading a mutant with the command and in a round.
 
-    Raises AssertionError for a refusal that is not one line, and for other numbers than those that
-    were saved, but for a safetensors file: that keeps no sum of them, and its digest names it.
+    Raises AssertionError for a refusal that is not one line, and for numbers other than those
+    saved. Safetensors files are excepted: they have no checksum, and the digest identifies the
+    weights.
     """
     path.write_bytes(data)
     config = replace(_config(), weights=str(path))
@@ -99,10 +100,10 @@ def judge_checkpoint(data: bytes, path: Path) -> str:
     return OTHERS
 
 
-def _refused(said: str, path: Path) -> str:
-    assert said.startswith(f"{path}: "), said
-    assert said.isprintable(), said
-    assert len(said) < 2500, said[:200]
+def _refused(message: str, path: Path) -> str:
+    assert message.startswith(f"{path}: "), message
+    assert message.isprintable(), message
+    assert len(message) < 2500, message[:200]
     return REFUSED
 
 
@@ -118,7 +119,7 @@ def _flip(data: bytes, rng: random.Random) -> bytes:
 
 
 def _structure(data: bytes, rng: random.Random) -> int:
-    """How far changes reach: mostly the table of contents, seldom the numbers, too."""
+    """How far changes reach: usually the table of contents, sometimes also the numbers."""
     if rng.random() < 0.1:
         return len(data)
     at = data.find(b"archive/data/0") if data.startswith(b"PK") else -1
@@ -126,7 +127,7 @@ def _structure(data: bytes, rng: random.Random) -> int:
 
 
 def _flip_numbers(data: bytes, rng: random.Random) -> bytes:
-    """One bit anywhere: nearly always of the numbers."""
+    """Flip one bit anywhere: nearly always in the numbers."""
     changed = bytearray(data)
     changed[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
     return bytes(changed)
@@ -182,7 +183,7 @@ def _sound_record() -> str:
 
 
 def record_mutant(seed: int) -> bytes:
-    """A record with a value replaced, a field gone, or bytes changed."""
+    """A record with a value replaced, a field removed, or bytes changed."""
     rng = random.Random(seed)
     text = _sound_record()
     if rng.random() < 0.3:
@@ -197,7 +198,7 @@ def record_mutant(seed: int) -> bytes:
 
 
 def describe_record(seed: int) -> str:
-    """The mutant itself, or how it begins."""
+    """The mutant, or the beginning of it."""
     return repr(record_mutant(seed))
 
 
@@ -217,7 +218,7 @@ def _places(value: Any) -> list[tuple[Any, Any]]:
 
 
 def judge_record(data: bytes, path: Path) -> str:
-    """What a reader makes of it. Raises AssertionError for a refusal that is not one line."""
+    """The outcome of reading a mutant. Raises AssertionError for a refusal that is not one line."""
     path.write_bytes(data)
     try:
         read_record(path)

@@ -1,7 +1,7 @@
-"""What every PyTorch has to compute: numbers of parameters, and latents of small workloads.
+"""What every PyTorch must compute: numbers of parameters, and latents of small workloads.
 
 ``python -m tests.support.outputs`` writes ``outputs.json`` under the PyTorch at hand;
-``tests/environments/test_outputs.py`` holds every other one against that file.
+``tests/environments/test_outputs.py`` compares every other one with that file.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ATTENTIONS = ("original", "math")
 
 
 def parameters(model_version: str) -> dict[str, int]:
-    """The number of parameters of each network of the full size."""
+    """The number of parameters of each network at full size."""
     config = compose_config(f"model_version={model_version}", "sampler=ddim", "attention=original")
     model = config.model_version
     with uninitialised():
@@ -51,7 +51,7 @@ def latents(model_version: str, attention: str) -> torch.Tensor:
 
 
 def computed() -> dict[str, Any]:
-    """All of it, ready for JSON."""
+    """All results, ready for JSON."""
     return {
         "torch": torch.__version__,
         "parameters": {model: parameters(model) for model in MODELS},

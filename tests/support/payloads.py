@@ -1,4 +1,4 @@
-"""Pickles written by hand: such as would run something, and such as describe tensors."""
+"""Handwritten pickles: some would run something, others describe tensors."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ _SYSTEM = f"{os.system.__module__}.system"
 
 
 def payloads(mark: Path) -> dict[str, tuple[bytes, str]]:
-    """Programs that would make the file ``mark``, and what the refusal has to name."""
+    """Programs that would create the file ``mark``, and what the refusal must name."""
     code, touch = f"__import__('pathlib').Path({str(mark)!r}).touch()", f"touch {mark}"
     nested = {"state_dict": [Reduced(OrderedDict, [[1, Reduced(eval, code)]])]}
     with_state = {"a": Reduced(os.system, touch)}
@@ -89,7 +89,7 @@ def payloads(mark: Path) -> dict[str, tuple[bytes, str]]:
     )  # fmt: skip
     callback = ("pytorch_lightning.callbacks", "ModelCheckpoint")
     return {
-        **{key: (pickle.dumps(content, p), said) for key, (content, p, said) in called.items()},
+        **{key: (pickle.dumps(content, p), words) for key, (content, p, words) in called.items()},
         **{f"{m}.{n}": (global_call(m, n, str(mark)), f"{m}.{n}") for m, n in named},
         "a path out of an allowed package": (
             stack_global("pytorch_lightning", "os.system", touch),

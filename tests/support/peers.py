@@ -49,9 +49,9 @@ def write_peers(
     cells: tuple[PeerCell, ...] = CELLS,
     changes: dict[str, float] | None = None,
 ) -> Path:
-    """Write the sweep. All rounds of a cell are within 1 %, the same for all: nothing is unclear.
+    """Write the sweep. Rounds vary within 1 %, equally for all cells, so nothing is unclear.
 
-    ``changes`` say how far an implementation's latents are from the others'.
+    ``changes`` are the distances of an implementation's latents from those of the others.
     """
     for cell in cells:
         for batch_size in batch_sizes:

@@ -13,7 +13,7 @@ from sd_bench.records import find_records, read_record, write_record
 
 
 def sample_picture(side: int = 64, change: int = 0) -> np.ndarray[Any, Any]:
-    """Pixels [side, side, 3] of noise, each ``change`` away from those with ``change=0``."""
+    """Pixels [side, side, 3] of noise, ``change`` away from those with ``change=0``."""
     noise = np.random.default_rng(0).integers(40, 200, (side, side, 3))
     return (noise + change).astype(np.uint8)
 
@@ -21,9 +21,9 @@ def sample_picture(side: int = 64, change: int = 0) -> np.ndarray[Any, Any]:
 def add_pictures(
     root: Path, change_of: dict[str, int] | None = None, side: int = 64, prompt: str = "A photo"
 ) -> Path:
-    """Give each measured round 0 below ``root`` a picture; ``change_of`` says by attention how far.
+    """Add a picture to each measured round 0 below ``root``; returns ``root``.
 
-    Returns ``root``.
+    ``change_of`` is the distance of the picture by attention.
     """
     for path in list(find_records(root)):
         record = read_record(path)

@@ -1,4 +1,4 @@
-"""Cells of a plan that nothing has to run for."""
+"""Cells of a plan that need not be run."""
 
 from __future__ import annotations
 

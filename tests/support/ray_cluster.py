@@ -1,6 +1,6 @@
-"""A real Ray of several nodes on this machine, which may be lost as a whole.
+"""A real Ray of several nodes on this machine, which may be killed as a whole.
 
-It is held by a process of its own, ``python -m tests.support.ray_cluster T4``, which answers each
+It is held by a separate process, ``python -m tests.support.ray_cluster T4``, which answers each
 line on its standard input with one: ``add A100``, ``kill`` (all nodes at once), ``stop``.
 """
 
@@ -18,7 +18,7 @@ _LIMIT_S = 60
 
 
 class RayCluster:
-    """Its nodes are raylets of this machine that say which GPU they have."""
+    """Its nodes are raylets on this machine that declare a type of GPU."""
 
     def __init__(self, *gpus: str) -> None:
         self._process = subprocess.Popen(
@@ -42,11 +42,11 @@ class RayCluster:
         return self._answer()
 
     def add(self, gpu: str) -> None:
-        """Another node, with one GPU of this type."""
+        """Add a node with one GPU of this type."""
         self._ask(f"add {gpu}")
 
     def kill(self) -> None:
-        """End all of it, as the restart of its machine does."""
+        """Kill all of it, as a restart of its machine would."""
         self._ask("kill")
 
     def stop(self) -> None:
@@ -55,7 +55,7 @@ class RayCluster:
 
 @contextmanager
 def started(*gpus: str) -> Iterator[RayCluster]:
-    """A cluster with a node for each of these types, ended with the context."""
+    """A cluster with one node for each of these types, which ends with the context."""
     cluster = RayCluster(*gpus)
     try:
         yield cluster

@@ -1,7 +1,7 @@
-"""Machines as people have them, and faults that they have met. None of them is here.
+"""Real kinds of machines and faults, simulated.
 
-Names, compute capabilities, memory, limits and clocks are those that public outputs of nvidia-smi
-have for these GPUs; idle readings and uuids are made up.
+Names, compute capabilities, memory, limits and clocks come from public outputs of nvidia-smi for
+these GPUs; idle readings and uuids are made up.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ NOT_SUPPORTED, FUNCTION_NOT_FOUND, VERSION_MISMATCH = 3, 13, 18
 
 
 def _gpu(index: int, **fields: str) -> Gpu:
-    """A GPU at rest. A field's name here has "_" for "."; those of one word are written below."""
+    """A GPU at rest. A field with a "." in its name has "_" here; single-word fields are below."""
     idle = {
         "index": str(index), "persistence_mode": "Disabled", "compute_mode": "Default",
         "ecc.mode.current": "Enabled", "temperature.gpu": "34",
@@ -55,7 +55,7 @@ _A100 = _gpu(
     clocks_current_sm="210", clocks_current_memory="1215", mig_mode_current="Disabled",
 )  # fmt: skip
 SLICE = "MIG-4f1c3a52-11b1-5c77-9d2e-1f5f0c3e7a10"
-#: Divided in two. The parent tells no utilisation.
+#: Divided in two. The parent reports no utilisation.
 A100_DIVIDED = Machine(
     gpus=(
         replace(
@@ -66,7 +66,7 @@ A100_DIVIDED = Machine(
     ),
     nvml_refuses={"nvmlDeviceGetUtilizationRates": NOT_SUPPORTED},
 )
-#: The same beside one that is whole.
+#: The same beside an undivided one.
 A100_DIVIDED_AND_WHOLE = replace(
     A100_DIVIDED,
     gpus=(
@@ -88,7 +88,7 @@ H100_PCIE = Machine(
 CORRUPT_INFOROM = replace(
     T4, warns="WARNING: infoROM is corrupted at gpu 0000:00:1E.0", exit_code=14
 )
-#: A driver before 450 (and before compute_cap), with an NVML that knows the older names only.
+#: A driver before 450 (without compute_cap), whose NVML knows only the older names.
 OLD_DRIVER = replace(
     V100,
     gpus=(replace(V100.gpus[0], fields={**V100.gpus[0].fields, "driver_version": "418.87.01"}),),

@@ -1,6 +1,6 @@
 """Sample records: real Record objects, and whole sweeps of them on disk, for the tests.
 
-The times are made up and exact, so that a test can compute by hand what should come out.
+The times are exact, so that a test can state results worked out by hand.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ CHOICES: dict[str, Any] = {
     "upcast": "default",
 }
 
-#: What the published presets bundle.
+#: The choices that the published presets bundle.
 PRESETS: dict[str, dict[str, Any]] = {
     "original_no_xformers": {"attention": "original", "torch_env": "original"},
     "original_xformers": {"attention": "xformers", "torch_env": "original"},
@@ -76,7 +76,7 @@ def sample_environment(
 
 
 def sample_times(*iterations_s: float) -> Times:
-    """Times whose timed iterations take that many seconds each."""
+    """Times whose timed iterations take these numbers of seconds."""
     return Times(
         import_s=2.0,
         build_s=1.0,
@@ -106,10 +106,10 @@ def sample_record(
     extra: Mapping[str, Any] | None = None,
     **choices: Any,
 ) -> Record:
-    """A record of one round; ``choices`` replace those of `CHOICES`. ``proven=None``: no proof;
-    with ``unprovable`` nobody can see its kernels, for this reason.
+    """A record of one round; ``choices`` replace those of `CHOICES`.
 
-    ``extra`` are further fields of the record, or others than the sample's.
+    ``proven=None``: no proof; ``unprovable`` is a reason why its kernels cannot be observed.
+    ``extra`` are further fields of the record, or replacements.
     """
     chosen = CHOICES | choices
     ok = status == "ok"
@@ -151,7 +151,7 @@ def sample_job(choices: Mapping[str, Any]) -> str:
 
 
 def write_sample(root: Path, record: Record, latents: np.ndarray[Any, Any] | None = None) -> Path:
-    """Write a record into its sweep's folder below ``root``, with its latents beside it."""
+    """Write a record to its sweep's folder below ``root``, with its latents beside it."""
     job_dir = root / record.sweep / record.job
     job_dir.mkdir(parents=True, exist_ok=True)
     path = record_path(job_dir, record.round)
@@ -177,8 +177,8 @@ def write_sweep(
 ) -> Path:
     """Write a sweep: for each cell (values of ``axes``) the runtime in seconds of each round.
 
-    A value of the axis ``preset`` brings its bundle along. ``changes`` says how far a
-    cell's latents are from the others'. Everything else goes to `sample_record`.
+    A value of the axis ``preset`` includes the choices of the preset. ``changes`` are the distances
+    of a cell's latents from those of the others. Everything else goes to `sample_record`.
     """
     for cell, runtimes in seconds.items():
         values = dict(zip(axes, cell, strict=True))

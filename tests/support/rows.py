@@ -1,4 +1,4 @@
-"""Rows of cells and comparisons of which only some columns matter."""
+"""Rows of cells and comparisons with only the columns that matter."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NOTHING = {"float": math.nan, "str": "", "int": 0, "bool": False}
 
 
 def row_of(kind: type[_Kind], **columns: Any) -> _Kind:
-    """A row with these columns; all others hold what stands for nothing in their type."""
+    """A row with these columns; the others have an empty value of their type."""
     missing = [field for field in structs.fields(kind) if field.name not in columns]
     return kind(**columns, **{field.name: _nothing(field) for field in missing})
 

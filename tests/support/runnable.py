@@ -1,4 +1,4 @@
-"""What the PyTorch that runs the tests can run on a CPU, and what the GPU here lets them do."""
+"""What the PyTorch that runs the tests can run on a CPU, and what the GPU allows."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from sd_bench.capabilities.torch_features import can
 from sd_bench.measurement.gpu_facts import gpu_facts
 
 HAS_CPU_FLASH = can(TORCH_VERSION, "flash attention on a CPU")
-#: Those that a CPU runs if they are asked for, and nothing else.
+#: Backends that a CPU runs on request, and no others.
 CPU_BACKENDS = ("original", "math", *(("flash",) if HAS_CPU_FLASH else ()))
-#: Those of them that diffusers has.
+#: Those of them that diffusers has too.
 DIFFUSERS_BACKENDS = tuple(b for b in CPU_BACKENDS if b in ("original", "math", "flash"))
 #: PyTorch 1.12 needs no scaled_dot_product_attention for it.
 HAS_CPU_AUTOCAST = not HAS_SDPA or can(
@@ -27,7 +27,7 @@ needs_cpu_flash = pytest.mark.skipif(
 
 
 def why_no_second_process() -> str | None:
-    """Why no other process may compute on the GPU while the tests do, None if it may."""
+    """Why no other process may use the GPU during the tests; ``None`` if one may."""
     uuid = first_uuid()
     mode = None if uuid is None else gpu_facts(uuid, {"mode": "compute_mode"})["mode"]
     return None if mode in (None, "Default") else f"the GPU's compute mode is {mode}"

@@ -1,7 +1,7 @@
-"""A real Slurm on this machine: a controller, and several daemons that play nodes with fake GPUs.
+"""A real Slurm on this machine: a controller, and several daemons as nodes with fake GPUs.
 
-Needs Debian's slurm-wlm and munge, and root; nothing of a Slurm that is here already is touched.
-Every call has a time limit: a node that is drained would let some wait for ever.
+Needs Debian's slurm-wlm and munge, and root; an existing Slurm is not touched. Every call has a
+time limit: on a drained node some would wait forever.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-#: Nodes by their names, each with one fake GPU of a type.
+#: Nodes by name, each with one fake GPU of a type.
 NODES = {"t4-1": "t4", "t4-2": "t4", "v100-1": "v100", "a100-1": "a100"}
 _PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "srun", "squeue", "scancel", "scontrol")
 _LIMIT_S = 30
@@ -71,7 +71,7 @@ def _path() -> str:
 
 
 class Slurm:
-    """Its daemons, and what is asked of it; all files are in ``folder``."""
+    """The daemons of a Slurm, and requests to it; all files are in ``folder``."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -84,7 +84,7 @@ class Slurm:
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self) -> None:
-        """Start all, and wait until the nodes are there. Raises RuntimeError."""
+        """Start all daemons, and wait until the nodes are there. Raises RuntimeError."""
         ports = _free_ports(1 + len(NODES))
         host = socket.gethostname().partition(".")[0]
         nodes = "\n".join(
@@ -138,16 +138,16 @@ class Slurm:
         self._end("slurmctld", signal.SIGKILL)
 
     def kill_node(self, name: str) -> None:
-        """End the node's daemon and all that runs on it, as a power cut does."""
+        """Kill the daemon of the node and all that runs on it, like a power cut."""
         self._end(name, signal.SIGKILL)
         on_node = self._on_node(name)
-        for number in (signal.SIGSTOP, signal.SIGKILL):  # none hears of another's end
+        for number in (signal.SIGSTOP, signal.SIGKILL):  # so that none notices another's end
             for pid in on_node:
                 with suppress(ProcessLookupError):
                     os.kill(pid, number)
 
     def _on_node(self, name: str) -> set[int]:
-        """The processes of jobs on that node of this Slurm, and what has started these."""
+        """The processes of jobs on this node of this Slurm, and their parents."""
         marks = (f"SLURMD_NODENAME={name}".encode(), f"SLURM_CONF={self.folder}".encode())
         found = set()
         for process in Path("/proc").glob("[0-9]*"):
@@ -176,7 +176,7 @@ class Slurm:
                 self._end(name, signal.SIGKILL)
 
     def run(self, *command: str) -> str:
-        """What a command of Slurm's answers. Raises SubprocessError."""
+        """The output of a Slurm command. Raises SubprocessError."""
         done = subprocess.run(
             command, env=self.environment, capture_output=True, text=True, timeout=_LIMIT_S,
             check=True,
@@ -184,7 +184,7 @@ class Slurm:
         return done.stdout
 
     def state(self, job: str) -> str:
-        """A job's state, as squeue calls it."""
+        """The state of a job, as in squeue."""
         return self.run("squeue", "-h", "-t", "all", "-j", job, "-o", "%T").strip()
 
 
@@ -210,7 +210,7 @@ def _free_ports(number: int) -> list[int]:
 
 @contextmanager
 def started(folder: Path) -> Iterator[Slurm]:
-    """A Slurm in ``folder``, ended with the context. Raises RuntimeError if it does not start."""
+    """A Slurm in ``folder`` that ends with the context. Raises RuntimeError if it cannot start."""
     slurm = Slurm(folder)
     try:
         slurm.start()

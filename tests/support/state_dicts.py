@@ -13,12 +13,12 @@ from sd_bench.weights.parts import AUTOENCODER, TEXT_ENCODER, UNET
 
 CPU = torch.device("cpu")
 
-#: What real checkpoints hold beside the networks.
+#: Entries of real checkpoints besides the networks.
 SCHEDULE_BUFFERS = ("betas", "sqrt_one_minus_alphas_cumprod", "posterior_mean_coef2")
 
 
 def network_parts(config: Config) -> dict[str, Tensor]:
-    """Every part of the cell's networks, q, k and v apart, by the key of the list of parts."""
+    """Every part of the cell's networks by its key in the list of parts; q, k and v separately."""
     found: dict[str, Tensor] = {}
     prefixes = (TEXT_ENCODER, UNET, AUTOENCODER)
     for prefix, network in zip(prefixes, build_networks(config, CPU), strict=True):
@@ -30,7 +30,7 @@ def network_parts(config: Config) -> dict[str, Tensor]:
 
 
 def state_dict(config: Config, layout: str = "published") -> dict[str, Tensor]:
-    """As a file of ``layout`` holds it, with the leftovers of a real one."""
+    """The contents of a file with ``layout``, including the extra entries of a real one."""
     found = network_parts(config)
     pieces: dict[str, list[Tensor]] = {}
     for part in parts(config.model_version):

@@ -1,4 +1,4 @@
-"""The colour difference against published pairs; who confuses which colours."""
+"""The colour difference of published pairs, and colours that are hard to distinguish."""
 
 from __future__ import annotations
 

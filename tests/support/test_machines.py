@@ -1,4 +1,4 @@
-"""The fake machines answer what sd_bench asks, as the real programs would."""
+"""The fake machines answer the queries of sd_bench like the real programs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ def test_sd_bench_finds_an_h100(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert foreign_processes(device) == []
 
 
-def test_who_computes_on_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_that_compute_on_it_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     busy = dataclasses.replace(H100_SXM, computing=((7, "python"),))
     enter(busy, tmp_path, monkeypatch)
     assert foreign_processes(cuda_devices()[0]) == ["python (process 7)"]

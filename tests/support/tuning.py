@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sd_bench.tuning.rows import BASE, IN, Row
 
-#: A UNet of one level: a process of it is ready as soon as PyTorch is imported.
+#: A UNet of one level: its process is ready as soon as PyTorch is imported.
 WORKLOAD = (
     "gpu=cpu", "model_version=sd2_tiny", "workload.height=64", "workload.width=64",
     "sampler.steps=2", "precision=fp32", "model_version.unet.channel_mult=[1]",

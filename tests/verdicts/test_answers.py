@@ -1,4 +1,4 @@
-"""Answers: what each sentence says, and that none claims what is not proven."""
+"""Answers: what each sentence states, and that none claims what is not proven."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def rounds(mean_s: float, count: int = 10, spread: float = 0.005) -> list[float]
 
 
 def against(mean_s: float, count: int = 10, spread: float = 0.005) -> Comparison:
-    """Flash of that many seconds against math of 2 s, whose rounds vary otherwise."""
+    """Flash with these seconds against math at 2 s, whose rounds vary differently."""
     math_s = rounds(2.0, count, spread=0.0)
     records = records_of("math", math_s) + records_of("flash", rounds(mean_s, count, spread))
     return compared_in(records)["flash"]
@@ -58,7 +58,7 @@ def test_faster() -> None:
     )
 
 
-def test_slower_is_told_by_the_time_that_it_takes() -> None:
+def test_slower_is_stated_as_the_time_that_it_takes() -> None:
     found = answer(against(2.6))
     assert (found.word, found.claims_difference) == ("slower", True)
     assert found.sentence.startswith(
@@ -154,7 +154,7 @@ WHY = "it runs none of PyTorch's"
         (1.6, 3, 0.005, "too few rounds"),
     ],
 )
-def test_kernels_that_nobody_can_see_leave_the_sentence_with_a_remark(
+def test_kernels_that_cannot_be_seen_add_a_remark_to_the_sentence(
     mean_s: float, count: int, spread: float, word: str, facts: dict[str, Any], whose: str
 ) -> None:
     comparison = against(mean_s, count, spread)
@@ -186,7 +186,7 @@ def test_kernels_that_nobody_can_see_leave_the_sentence_with_a_remark(
         ),
     ],
 )
-def test_a_peer_that_differs_is_told_with_the_stage_and_without_a_speed_up(
+def test_a_peer_that_differs_is_named_with_the_stage_and_without_a_speed_up(
     parity: Parity, why: str
 ) -> None:
     records = [
@@ -232,20 +232,20 @@ def test_a_failed_baseline_is_named_as_the_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "told"),
+    ("status", "sentence_expected"),
     [
         ("unsupported", "cudnn at batch size 2 cannot run here: needs a CUDA device."),
         ("oom", "cudnn at batch size 2 ran out of memory: needs a CUDA device."),
         ("timeout", "cudnn at batch size 2 took too long and was stopped: needs a CUDA device."),
     ],
 )
-def test_a_cell_without_times_says_where_and_why(status: str, told: str) -> None:
+def test_a_cell_without_times_says_where_and_why(status: str, sentence_expected: str) -> None:
     at_1, at_2 = cudnn_at_two_batch_sizes("ok", status)
     assert at_1.sentence.startswith("No verdict on cudnn against math at batch size 1: ")
-    assert (at_2.word, at_2.sentence) == (status, told)
+    assert (at_2.word, at_2.sentence) == (status, sentence_expected)
 
 
-def test_what_fails_in_every_place_alike_is_said_once() -> None:
+def test_what_fails_in_every_place_alike_is_stated_once() -> None:
     answers = cudnn_at_two_batch_sizes("unsupported", "unsupported")
     assert list_sentences(answers) == ["cudnn cannot run here: needs a CUDA device."]
 

@@ -1,4 +1,4 @@
-"""What math attention has computed in, told from a record alone."""
+"""What math attention computed in, from a record alone."""
 
 from __future__ import annotations
 

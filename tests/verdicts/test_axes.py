@@ -35,7 +35,7 @@ def test_text_is_one_printable_line() -> None:
     assert to_one_line("two\n  lines\t\x1b[31mred\ud800") == "two lines ?[31mred?"
 
 
-def test_a_number_too_long_to_print_is_no_error() -> None:
+def test_a_number_too_long_to_print_is_not_an_error() -> None:
     assert to_one_line(10**5000) == "a number too long to print"
 
 

@@ -1,4 +1,4 @@
-"""Which baseline a name means, and what is offered where it means none."""
+"""Which baseline a name means, and what is offered if it means none."""
 
 from __future__ import annotations
 

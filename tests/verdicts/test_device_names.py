@@ -1,4 +1,4 @@
-"""Devices are called as people call them."""
+"""Devices have the names that people use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What would decide the undecided comparisons: the line that is printed, and what it costs."""
+"""What would decide undecided comparisons: the printed command, and its cost."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_further_rounds_are_of_the_undecided_cells_and_their_baseline() -> None:
     )
 
 
-def test_where_no_record_says_how_long_nothing_is_said_of_it() -> None:
+def test_without_times_in_the_records_no_duration_is_given() -> None:
     (further,) = find_further_rounds(compared(records(worker_s=None)))
     assert math.isnan(further.seconds)
     assert " of 2 cells would probably decide" in further.sentence
@@ -106,7 +106,7 @@ def test_beyond_the_plan_a_new_sweep_is_named() -> None:
     assert few.endswith(" would probably decide 2 comparisons.")
 
 
-def test_where_all_is_decided_nothing_is_said() -> None:
+def test_if_all_is_decided_nothing_is_printed() -> None:
     assert (
         say_what_decides(compared([r for r in records() if r.choices["attention"] != "cudnn"]))
         == []
@@ -122,7 +122,7 @@ def test_the_analysis_prints_the_line_once_and_writes_it_below_the_table(
     begin = " would probably decide 1 comparison: "
     here = f"{begin}{shown('sd_bench', 'resume=true')} more_rounds="
     assert " ".join(capsys.readouterr().out.split()).count(here) == 1
-    said = f"{begin}python -m sd_bench resume=true more_rounds="
+    line = f"{begin}python -m sd_bench resume=true more_rounds="
     for name in ("delta.md", "report.md", "report.html"):
         text = (tmp_path / "analysis" / name).read_text().replace("\\", "")
-        assert text.count(said) == 1, name
+        assert text.count(line) == 1, name

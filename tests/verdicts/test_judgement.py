@@ -1,4 +1,4 @@
-"""Verdicts: which word stands for which judgement, and what it says would decide."""
+"""Verdicts: the word for each judgement, and what would decide it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sd_bench.verdicts.judgement import ROUNDS_FOR_A_VERDICT, Verdict, give_verd
 
 
 def verdict(mean: float, spread: float, rounds: int, plan: LookPlan) -> Verdict:
-    """Of pairs whose log ratios have exactly this mean and standard deviation."""
+    """The verdict on pairs whose log ratios have exactly this mean and standard deviation."""
     noise = np.random.default_rng(0).permutation(np.linspace(-1, 1, rounds))
     ratios = mean + (spread * noise / noise.std(ddof=1) if rounds > 1 else 0.0)
     sides = dict(enumerate(np.exp(ratios * np.ones(rounds)))), dict.fromkeys(range(rounds), 1.0)

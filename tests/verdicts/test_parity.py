@@ -1,4 +1,4 @@
-"""The distance of latents, and how large a one counts as the same picture."""
+"""The distance of latents, and up to which distance it is the same picture."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_looser_precision_decides(
     assert tolerance(precision, reference) == expected
 
 
-def test_a_distance_that_nobody_knows_is_neither_within_nor_beyond() -> None:
+def test_an_unknown_distance_is_neither_within_nor_beyond() -> None:
     assert Parity(distance=0.05, allowed=0.05).ok is True
     assert Parity(distance=0.051, allowed=0.05).ok is False
     assert Parity(allowed=0.05, reason="latents not kept").ok is None
@@ -58,7 +58,7 @@ SAME = {stage: [3.0, 4.0] for stage in STAGES}
 
 
 def sketches(**changed: float) -> dict[str, list[float]]:
-    """The sketch of each stage, with those that are named so far away."""
+    """The sketch of each stage; the named stages are so far from the others."""
     return SAME | {stage: [3.0 + 5.0 * by, 4.0] for stage, by in changed.items()}
 
 
@@ -84,12 +84,12 @@ def test_the_first_stage_that_differs_is_found(
 
 
 @pytest.mark.parametrize("known", [{}, {"text_encode": [3.0, 4.0]}, {"unet_call": [3.0]}])
-def test_without_sketches_of_the_stages_before_nobody_knows(known: dict[str, list[float]]) -> None:
+def test_without_sketches_of_the_stages_before_it_is_unknown(known: dict[str, list[float]]) -> None:
     assert find_stage(known, SAME, 0.05, latents_differ=True)[0] == ""
     assert find_stage(SAME, known, 0.05, latents_differ=True)[0] == ""
 
 
-def test_a_decoder_that_differs_is_no_parity_whatever_the_latents() -> None:
+def test_a_decoder_that_differs_means_no_parity_whatever_the_latents() -> None:
     differs = Parity(distance=0.0, allowed=0.05, stage="vae_decode", stage_distance=0.12)
     assert differs.ok is False
     assert differs.where == "only the decoder differs, by 12 %"

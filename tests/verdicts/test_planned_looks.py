@@ -1,4 +1,4 @@
-"""Sweeps that look: what was decided at a look is what the analysis prints."""
+"""Sweeps with looks: what was decided at a look is what the analysis prints."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def by_attention(records: list[Record], baseline: str | None = None) -> dict[Any
 
 
 def launch() -> tuple[list[Record], dict[str, tuple[str, int]]]:
-    """A sweep that looks and lets what is decided rest: its records, and what it decided when."""
+    """A sweep with looks, in which decided cells rest: its records, and what was decided when."""
     records: list[Record] = []
     decided: dict[str, tuple[str, int]] = {}
     before = 0
@@ -129,16 +129,16 @@ def test_a_baseline_that_was_not_planned_has_a_note(tmp_path: Path) -> None:
         write_sample(tmp_path, record("math", compiled, compile="default"))
     rounds = load_records(tmp_path)
     cells, environments = summarise(rounds), list_environments(rounds)
-    said = (
+    note = (
         "1 comparison is judged by one look, which does not account for the looks that ended the "
         "sweep"
     )
-    assert said not in " ".join(make_delta_page(compare(cells), environments).notes)
-    assert f"{said}: planned against attention=math." in (
+    assert note not in " ".join(make_delta_page(compare(cells), environments).notes)
+    assert f"{note}: planned against attention=math." in (
         make_delta_page(compare(cells, "compile=off"), environments).notes
     )
     assert (
-        f"{said}: planned against attention=math." in make_axes_page(compare_by_axis(cells)).notes
+        f"{note}: planned against attention=math." in make_axes_page(compare_by_axis(cells)).notes
     )
 
 
@@ -207,7 +207,7 @@ def test_who_is_compared_with_whom_is_known_before_the_first_round() -> None:
     ]
 
 
-def test_a_planned_cell_that_cannot_run_is_no_baseline() -> None:
+def test_a_planned_cell_that_cannot_run_is_not_a_baseline() -> None:
     math_cell = plan_cell(CHOICES | {"attention": "math"}, "a", reason="needs CUDA")
     pair = pair_cells([math_cell, plan_cell(CHOICES, "b")], "attention=math")[1]
     assert (pair.baseline_cell, pair.reason) == (None, "baseline needs CUDA")

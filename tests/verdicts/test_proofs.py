@@ -1,4 +1,4 @@
-"""Kernel proofs of rounds as the word of a cell."""
+"""Kernel proofs of rounds, as a word for the cell."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_one_round_that_is_not_proven_is_enough(words: list[str], word: str) -> 
     assert pool_proofs(words) == word
 
 
-def test_what_nobody_can_see_is_unproven_with_its_reason() -> None:
+def test_what_cannot_be_seen_is_unproven_with_its_reason() -> None:
     proof = sample_record(1.0, attention="auto", unprovable="runs none of PyTorch's").kernel_proof
     assert proof is not None
     assert not proof.proven

@@ -1,4 +1,4 @@
-"""Prompts as names of rows: short, and each another."""
+"""Prompts as names of rows: short and distinct."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is named as weights and is none: one line, exit code 2, and nothing lost."""
+"""Files that are not weights: one line, exit code 2, and nothing lost."""
 
 from __future__ import annotations
 
@@ -110,12 +110,12 @@ BAD: dict[str, tuple[str, Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("name", BAD)
 def test_each_is_an_error_of_one_line_that_names_the_file(tmp_path: Path, name: str) -> None:
-    file, make, said = BAD[name]
+    file, make, expected = BAD[name]
     path = tmp_path / file
     make(path)
     with pytest.raises(WeightsError) as caught:
         open_checkpoint(path)
-    assert said in str(caught.value)
+    assert expected in str(caught.value)
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
 
@@ -150,8 +150,10 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["missing", "truncated safetensors", "a folder"])
-def test_the_command_says_it_with_exit_code_2_and_leaves_nothing(tmp_path: Path, name: str) -> None:
-    file, make, said = BAD[name]
+def test_the_command_reports_it_with_exit_code_2_and_leaves_nothing(
+    tmp_path: Path, name: str
+) -> None:
+    file, make, expected = BAD[name]
     make(tmp_path / file)
     for given in ([], ["model_version=sd2_tiny"]):
         ran = subprocess.run(
@@ -160,7 +162,7 @@ def test_the_command_says_it_with_exit_code_2_and_leaves_nothing(tmp_path: Path,
             capture_output=True, text=True, timeout=120,
         )  # fmt: skip
         assert ran.returncode == 2
-        assert said in ran.stderr
+        assert expected in ran.stderr
         assert len(ran.stderr.splitlines()) == 1
         assert not (tmp_path / "out").exists()
 

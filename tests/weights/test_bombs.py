@@ -1,4 +1,4 @@
-"""Checkpoints that ask for any time and memory: refused in under 2 s and 200 MB, in one line."""
+"""Checkpoints that would take unlimited time and memory are refused in under 2 s and 200 MB."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tests.support.bombs import BOMBS
 from tests.support.commands import REPOSITORY
 
-#: Opens each checkpoint in one process that may take so much more memory, and says what came.
+#: Opens each checkpoint in one process with limited memory, and prints the results.
 PROBE = """
 import resource, sys, time
 from pathlib import Path
@@ -29,18 +29,18 @@ for name in sys.argv[1:]:
     began = time.process_time()
     try:
         check_fits(open_checkpoint(Path(name)), models[0], models)
-        said = "accepted"
+        message = "accepted"
     except WeightsError as error:
-        said = str(error)
+        message = str(error)
     except BaseException as error:
-        said = "ESCAPED " + type(error).__name__
+        message = "ESCAPED " + type(error).__name__
     resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    print(f"{time.process_time() - began:.2f}", said)
+    print(f"{time.process_time() - began:.2f}", message)
 """
 
 
 def probe(*paths: Path) -> list[tuple[float, str]]:
-    """CPU seconds and words of each checkpoint."""
+    """CPU seconds and message of each checkpoint."""
     ran = subprocess.run(
         [sys.executable, "-c", PROBE, *map(str, paths)], capture_output=True, text=True,
         timeout=200, cwd=REPOSITORY,
@@ -48,18 +48,18 @@ def probe(*paths: Path) -> list[tuple[float, str]]:
     assert ran.returncode == 0, ran.stderr[-2000:]
     lines = ran.stdout.splitlines()
     assert len(lines) == len(paths), ran.stdout
-    return [(float(seconds), said) for seconds, _, said in (x.partition(" ") for x in lines)]
+    return [(float(seconds), message) for seconds, _, message in (x.partition(" ") for x in lines)]
 
 
 def test_each_bomb_is_refused_in_two_seconds_and_200_mb(tmp_path: Path) -> None:
     paths = {name: tmp_path / f"{number}.ckpt" for number, name in enumerate(BOMBS)}
     for name, path in paths.items():
         BOMBS[name](path)
-    for (name, path), (seconds, said) in zip(paths.items(), probe(*paths.values()), strict=True):
-        assert said.startswith(f"{path}: "), f"{name}: {said}"
+    for (name, path), (seconds, message) in zip(paths.items(), probe(*paths.values()), strict=True):
+        assert message.startswith(f"{path}: "), f"{name}: {message}"
         assert seconds < 2, f"{name}: {seconds} s"
-        assert len(said) < 500, name
-        assert said.isprintable(), name
+        assert len(message) < 500, name
+        assert message.isprintable(), name
 
 
 @pytest.mark.timeout(30)
@@ -70,5 +70,5 @@ def test_a_pipe_a_device_and_a_socket_are_not_files_of_weights(tmp_path: Path) -
         listening.bind(str(tmp_path / "s"))
         kinds = {"pipe.ckpt": "a pipe", "link.safetensors": "a device", "s": "a socket"}
         answers = probe(*(tmp_path / name for name in kinds))
-    for (name, kind), (_, said) in zip(kinds.items(), answers, strict=True):
-        assert said == f"{tmp_path / name}: is {kind}, not a file"
+    for (name, kind), (_, message) in zip(kinds.items(), answers, strict=True):
+        assert message == f"{tmp_path / name}: is {kind}, not a file"

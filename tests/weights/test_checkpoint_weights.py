@@ -1,4 +1,4 @@
-"""Real layouts, dtypes and wrappings all fill the same networks with the same numbers."""
+"""Real layouts, dtypes and wrappers all give the same networks the same numbers."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ MODELS = ("sd1_tiny", "sd2_tiny")
 
 
 class ModelCheckpoint:
-    """What a Lightning checkpoint names; its module is made Lightning's below."""
+    """A class that Lightning checkpoints name; its module is set to that of Lightning below."""
 
     def __init__(self) -> None:
         self.best_model_score = 0.5
 
 
 def lightning(state: dict[str, Tensor]) -> dict[str, Any]:
-    """All that a training run leaves around a state dict."""
+    """A state dict with everything that a training run adds."""
     ModelCheckpoint.__module__ = "pytorch_lightning.callbacks.model_checkpoint"
     return {
         "epoch": 3,
@@ -49,7 +49,7 @@ def lightning(state: dict[str, Tensor]) -> dict[str, Any]:
 
 @pytest.fixture
 def lightning_module(monkeypatch: pytest.MonkeyPatch) -> None:
-    """torch.save checks that a class can be imported under the name that it writes."""
+    """torch.save checks that a class can be imported by the name that it writes."""
     import sys
     from types import ModuleType
 
@@ -134,7 +134,7 @@ def test_a_tensor_that_lies_transposed_or_inside_another_is_read_right(
 def test_converted_weights_give_the_output_of_the_unconverted(
     tiny: Compose, tmp_path: Path, attention: str
 ) -> None:
-    """fp32: the projections are the same sums in another order at most."""
+    """In fp32: at most the order of sums in the projections differs."""
     config = tiny("attention=original")
     _, reference, _ = build_networks(config, CPU)
     save_file(state_dict(config, "multihead"), tmp_path / "model.safetensors")
@@ -184,7 +184,7 @@ def change(state: dict[str, Tensor], how: str) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize(
-    ("how", "said"),
+    ("how", "expected"),
     [
         ("missing", "lacks model.diffusion_model.out.2.bias"),
         ("unexpected", "holds model.diffusion_model.control.weight, which the model does not have"),
@@ -193,10 +193,10 @@ def change(state: dict[str, Tensor], how: str) -> dict[str, Tensor]:
         ("schedule", r"its noise schedule \(alphas_cumprod\) is different"),
     ],
 )
-def test_what_does_not_fit_is_named(tiny: Compose, tmp_path: Path, how: str, said: str) -> None:
+def test_what_does_not_fit_is_named(tiny: Compose, tmp_path: Path, how: str, expected: str) -> None:
     config = tiny()
     torch.save(change(state_dict(config), how), tmp_path / "model.ckpt")
-    with pytest.raises(WeightsError, match=said) as caught:
+    with pytest.raises(WeightsError, match=expected) as caught:
         with_file(config, tmp_path / "model.ckpt")
     assert "\n" not in str(caught.value)
 

@@ -1,4 +1,4 @@
-"""The converter: there and back bit for bit, the keys of the published converter, no loss."""
+"""The converter: round trips are exact, keys are the published ones, nothing is lost."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_there_and_back_is_the_same_bit_for_bit(
 def test_the_keys_are_the_published_converters_with_the_bias_it_forgot(
     tiny: Compose, tmp_path: Path
 ) -> None:
-    """On sd2's real layout, with its wide axes narrowed forty times."""
+    """With sd2's real layout, its wide axes narrowed forty times."""
     shapes = small({key: ast.literal_eval(text) for key, text in real_layout("sd2").items()})
     state = {key: torch.zeros(shape, dtype=torch.int8) for key, shape in shapes.items()}
     save_file(state, tmp_path / "a.safetensors")
@@ -104,7 +104,7 @@ def test_it_never_overwrites_and_leaves_nothing_half_written(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (["missing.ckpt", "b.ckpt"], "no such file or directory"),
         (["a.safetensors", "b.txt"], "ends in .ckpt or .safetensors"),
@@ -112,9 +112,9 @@ def test_it_never_overwrites_and_leaves_nothing_half_written(
         (["biased.safetensors", "b.ckpt"], "in_proj_bias is not zero"),
     ],
 )
-def test_what_it_cannot_do_is_said_in_one_line(
+def test_what_it_cannot_do_is_reported_in_one_line(
     tiny: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str],
-    arguments: list[str], said: str,
+    arguments: list[str], expected: str,
 ) -> None:  # fmt: skip
     state = state_dict(tiny())
     save_file(state, tmp_path / "a.safetensors")
@@ -124,6 +124,6 @@ def test_what_it_cannot_do_is_said_in_one_line(
     source, target, *rest = arguments
     assert main([str(tmp_path / source), str(tmp_path / target), *rest]) == 2
     error = capsys.readouterr().err
-    assert said in error
+    assert expected in error
     assert len(error.splitlines()) == 1
     assert not (tmp_path / target).exists()

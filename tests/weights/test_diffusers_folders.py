@@ -27,7 +27,7 @@ INDEX = f"{STEM}.safetensors.index.json"
 
 
 def shard(folder: Path, total: int, factor: float = 1.0, index: bool = True) -> dict[str, str]:
-    """The UNet in ``total`` shards in place of its single file; its numbers times ``factor``."""
+    """The UNet in ``total`` shards instead of one file; its numbers times ``factor``."""
     unet = folder / "unet"
     (unet / f"{STEM}.safetensors").unlink(missing_ok=True)
     tensors = networks_of()["unet"]
@@ -84,18 +84,18 @@ BAD_INDEX: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("name", BAD_INDEX)
 def test_an_index_that_is_not_true_is_named(tmp_path: Path, name: str) -> None:
-    said_to_be_in, said = BAD_INDEX[name]
+    named_file, expected = BAD_INDEX[name]
     folder = save_folder(tmp_path / "m")
     placed: dict[str, Any] = {**shard(folder, 2)}
     first = next(key for key, where in placed.items() if "00001" in where)
-    placed[first] = said_to_be_in
+    placed[first] = named_file
     write_json(folder / "unet" / INDEX, {"weight_map": placed})
-    with pytest.raises(WeightsError, match=said):
+    with pytest.raises(WeightsError, match=expected):
         open_checkpoint(folder)
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", '{"weight_map": []}', "{", "[" * 100_000, "\x00"])
-def test_what_is_no_index_is_named(tmp_path: Path, content: str) -> None:
+def test_what_is_not_an_index_is_named(tmp_path: Path, content: str) -> None:
     folder = save_folder(tmp_path / "m")
     (folder / "unet" / INDEX).write_text(content)
     with pytest.raises(WeightsError, match=r"unet/.*index\.json is not") as caught:
@@ -119,7 +119,7 @@ def test_json_with_the_mark_of_an_editor_before_it_is_read(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("setting", "value", "said"),
+    ("setting", "value", "expected"),
     [
         ("trained_betas", [0.1, 0.2], "trained_betas is [0.1, 0.2], not None"),
         ("rescale_betas_zero_snr", True, "rescale_betas_zero_snr is True"),
@@ -134,12 +134,12 @@ def test_json_with_the_mark_of_an_editor_before_it_is_read(tmp_path: Path) -> No
     ],
 )
 def test_a_scheduler_of_another_schedule_is_refused_by_name(
-    tmp_path: Path, setting: str, value: Any, said: str
+    tmp_path: Path, setting: str, value: Any, expected: str
 ) -> None:
     folder = save_folder(tmp_path / "m", **{setting: value})
     with pytest.raises(WeightsError) as caught:
         loaded(folder)
-    assert f"scheduler's {said}" in str(caught.value)
+    assert f"scheduler's {expected}" in str(caught.value)
 
 
 def test_what_a_scheduler_leaves_out_is_what_diffusers_takes(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_every_setting_of_diffusers_own_schedulers_is_accounted_for(
         ("text_encoder", "hidden_act", "relu"),
     ],
 )
-def test_a_setting_that_no_shape_tells_is_held_against_the_model(
+def test_a_setting_that_shapes_do_not_show_is_checked_against_the_model(
     tmp_path: Path, network: str, setting: str, value: Any
 ) -> None:
     folder = save_folder(tmp_path / "m")

@@ -1,4 +1,4 @@
-"""Checkpoints as trainers, mergers and converters leave them: loaded, or refused by name."""
+"""Checkpoints from trainers, mergers and converters are loaded, or refused by name."""
 
 from __future__ import annotations
 
@@ -148,9 +148,9 @@ AMBIGUOUS: dict[str, tuple[Callable[[], Any], str]] = {
 def test_where_it_is_not_clear_what_is_meant_the_error_says_what_was_found(
     tmp_path: Path, name: str
 ) -> None:
-    make, said = AMBIGUOUS[name]
+    make, expected = AMBIGUOUS[name]
     torch.save(make(), tmp_path / "m.ckpt")
-    with pytest.raises(WeightsError, match=said):
+    with pytest.raises(WeightsError, match=expected):
         open_checkpoint(tmp_path / "m.ckpt")
 
 
@@ -254,7 +254,7 @@ def test_marker_keys_and_lightnings_settings_say_it_too(
 
 
 @pytest.mark.parametrize(
-    ("metadata", "extra", "said"),
+    ("metadata", "extra", "expected"),
     [
         ({"modelspec.prediction_type": "flow"}, {}, "prediction_type is 'flow'"),
         ({}, {"ztsnr": torch.empty(0)}, "zero terminal SNR"),
@@ -262,11 +262,11 @@ def test_marker_keys_and_lightnings_settings_say_it_too(
     ],
 )
 def test_a_prediction_or_schedule_that_no_model_has_is_refused(
-    tmp_path: Path, metadata: dict[str, str], extra: State, said: str
+    tmp_path: Path, metadata: dict[str, str], extra: State, expected: str
 ) -> None:
     save_file(tiny_state() | extra, tmp_path / "m.safetensors", metadata=metadata)
     for model in ("sd2_tiny", "sd2_768_tiny"):
-        with pytest.raises(WeightsError, match=said):
+        with pytest.raises(WeightsError, match=expected):
             loaded(tmp_path / "m.safetensors", model)
 
 

@@ -23,7 +23,7 @@ MODELS = ("sd1", "sd2", "sd1_tiny", "sd2_tiny", "sd2_768_tiny")
 
 
 def file_shapes(model: ModelConfig, layout: str) -> dict[str, tuple[int, ...]]:
-    """Every tensor of a file of ``layout``, its pieces put together."""
+    """Every tensor of a file with ``layout``, assembled from its pieces."""
     shapes: dict[str, tuple[int, ...]] = {}
     for part in parts(model):
         place = part.place(layout)

@@ -83,7 +83,7 @@ def test_bf16_weights_are_the_rounded_fp32_ones(tiny: Compose) -> None:
 
 
 def test_every_parameter_is_filled(tiny: Compose) -> None:
-    """``to_empty`` leaves garbage: filling twice over different garbage gives the same."""
+    """``to_empty`` leaves garbage, so filling twice over different garbage must agree."""
     for module in build_networks(tiny(), CPU):
         before = {name: p.clone() for name, p in module.named_parameters()}
         with torch.no_grad():
@@ -103,7 +103,7 @@ def test_every_parameter_is_filled(tiny: Compose) -> None:
 def test_attention_logits_spread_by_one_to_three(
     compose_config: Compose, model_version: str
 ) -> None:
-    """Over the keys that a query chooses from, in every module, through the real pipeline."""
+    """Over the keys of a query, in every module, through the real pipeline."""
     config = compose_config(
         "gpu=cpu", f"model_version={model_version}", "attention=original", "sampler.steps=1",
         "workload.height=64", "workload.width=64",

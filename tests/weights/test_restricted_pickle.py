@@ -45,7 +45,7 @@ def test_no_payload_runs_and_each_is_named(tmp_path: Path, name: str) -> None:
 
 
 def test_the_payloads_that_call_out_do_run_where_nothing_holds_them(tmp_path: Path) -> None:
-    """Else the test above would prove nothing."""
+    """Otherwise the test above would prove nothing."""
     for name in ("os.system", "builtins.eval", "builtins.exec", "subprocess", "nested reduce"):
         mark = tmp_path / name.replace(" ", "-")
         pickle.loads(payloads(mark)[name][0])
@@ -72,7 +72,7 @@ def test_a_sound_tensor_is_located(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("program", "data", "said"),
+    ("program", "data", "expected"),
     [
         (
             tensor((2, 3), (3, 1), 6),
@@ -89,12 +89,12 @@ def test_a_sound_tensor_is_located(tmp_path: Path) -> None:
     ],
 )
 def test_a_storage_that_lies_about_its_size_is_refused(
-    tmp_path: Path, program: bytes, data: dict[str, bytes], said: str
+    tmp_path: Path, program: bytes, data: dict[str, bytes], expected: str
 ) -> None:
     write_zip(tmp_path / "model.ckpt", state_of(program), data)
     with pytest.raises(WeightsError, match="refused") as caught:
         open_checkpoint(tmp_path / "model.ckpt")
-    assert said in str(caught.value)
+    assert expected in str(caught.value)
 
 
 def test_a_pickle_that_asks_for_memory_gets_none() -> None:
@@ -117,7 +117,7 @@ def test_what_real_checkpoints_name_becomes_a_placeholder(make: Callable[[], byt
 
 
 def test_a_placeholder_keeps_nothing_and_cannot_be_changed() -> None:
-    """A pickle that calls one, gives it a state, an entry and an element gets what it called."""
+    """A pickle that calls one, sets a state, an entry or an element gets the same placeholder."""
     program = b"\x80\x02cargparse\nNamespace\n)R}X\x01\0\0\0aK\x01sbK\x01K\x02sK\x03a."
     thing = unpickle(program)
     assert isinstance(thing, Placeholder)
@@ -127,7 +127,7 @@ def test_a_placeholder_keeps_nothing_and_cannot_be_changed() -> None:
 
 
 def test_slot_state_cannot_change_the_functions_that_rebuild_tensors() -> None:
-    state = b"(N}X\x0b\0\0\0__globals__K\x01st"  # as if of a class with slots
+    state = b"(N}X\x0b\0\0\0__globals__K\x01st"  # like that of a class with slots
     program = b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n" + state + b"b."
     with pytest.raises(WeightsError):
         unpickle(program)
@@ -156,7 +156,7 @@ def test_a_file_of_torch_save_reads_as_torch_reads_it(tmp_path: Path) -> None:
 
 def test_damage_anywhere_is_an_error_and_never_a_crash() -> None:
     sound = state_of(tensor((2, 3), (3, 1), 6))
-    said = []
+    messages = []
     for position in range(len(sound)):
         changed = (0, 255, sound[position] ^ 1)
         programs = [sound[:position] + bytes([b]) + sound[position + 1 :] for b in changed]
@@ -164,9 +164,9 @@ def test_damage_anywhere_is_an_error_and_never_a_crash() -> None:
             try:
                 unpickle(program)
             except WeightsError as error:
-                said.append(str(error))
-    assert len(said) > len(sound)
-    assert max(map(len, said)) < 600
+                messages.append(str(error))
+    assert len(messages) > len(sound)
+    assert max(map(len, messages)) < 600
 
 
 def test_no_payload_makes_the_reader_import_anything(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""A file of torch.save whose numbers were changed by a bad disk or download is not loaded."""
+"""A file of torch.save with numbers changed by a bad disk or download is not loaded."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def damage(path: Path, at: int) -> None:
 
 
 def place_in(path: Path, name: str) -> int:
-    """A byte in the middle of the entry that is called so."""
+    """The position of a byte in the middle of the entry with this name."""
     with path.open("rb") as stream, opened_zip(stream) as entries:
         entry = entries.locate(entries.by_name[name])
     return entry.begin + entry.size // 2
 
 
 def without_sums(path: Path) -> None:
-    """As ``torch.serialization.set_crc32_options(False)`` writes it: every sum is zero."""
+    """A file as ``torch.serialization.set_crc32_options(False)`` writes it: all sums are zero."""
     content = bytearray(path.read_bytes())
     with zipfile.ZipFile(path) as archive:
         at, count = archive.start_dir, len(archive.infolist())

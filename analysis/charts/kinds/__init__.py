@@ -1,4 +1,4 @@
-"""The kinds of chart: each a dataclass of what to show, on one base and one sheet.
+"""The kinds of chart: each is a dataclass of what to show, drawn on a common sheet.
 
-Nothing here knows of cells. May import the charts' colours, ``series`` and ``formatting``.
+Nothing here knows about cells. May import the charts' colours, ``series`` and ``formatting``.
 """

@@ -1,4 +1,4 @@
-"""A grouped bar chart: values with intervals, labels where they fit, gaps with their reason."""
+"""A grouped bar chart: values with intervals, labels if they fit, and gaps with a reason."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _NARROWEST_BAR_IN, _WIDEST_BAR_IN = 0.22, 0.9
 _SHEET_WITHOUT_AXES_IN = 1.1
 _MOST_TICK_LINES = 6
 
-#: The end of an interval's arm, as a multiple of its bar and of the highest bar: what is longer is
-#: cut there and printed.
+#: How far an interval's arm may reach, as a multiple of its bar and of the highest bar: a longer
+#: arm is cut there and its interval printed.
 _LONGEST_ARM, _HIGHEST_ARM = 2.0, 1.3
 
-#: What stands in a gap that is too narrow for its reason.
+#: Shown in a gap that is too narrow for its reason.
 _NO_BAR = "\N{MULTIPLICATION SIGN}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """One bar with its label, or a gap with its reason. NaN stands for not known.
+    """One bar with its label, or a gap with its reason. NaN means unknown.
 
-    ``verdict`` is a word below the label, if there is room.
+    ``verdict`` is a word below the label, shown if there is room.
     """
 
     value: float = math.nan
@@ -152,7 +152,7 @@ def _draw_bars(
 
 
 def _looks(chart: BarChart) -> dict[str, dict[str, Any]]:
-    """What each series' areas look like: a colour, and a hatch for other differences."""
+    """The style of each series' bars: a colour, and a hatch where series share one."""
     hatches = vary(chart.colours, HATCHES)
     return {name: fill_area(chart.colours[name], hatches[name]) for name in chart.series}
 
@@ -162,7 +162,7 @@ def _heights(chart: BarChart) -> Iterable[float]:
 
 
 def _top(chart: BarChart, bar: Bar) -> float:
-    """Where the bar and its interval end, or the interval is cut: there its label begins."""
+    """Where the label begins: at the end of the bar and its interval, or where the arm is cut."""
     if math.isnan(bar.high):
         return bar.value
     highest = _HIGHEST_ARM * max(_heights(chart))
@@ -175,7 +175,7 @@ def _is_cut(chart: BarChart, bar: Bar) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Labels:
-    """The text above the bars, turned by ``rotation`` degrees, and the room that it needs."""
+    """The text above the bars, turned by ``rotation`` degrees, and the height they need."""
 
     texts: dict[tuple[str, str], str]
     rotation: int
@@ -183,7 +183,7 @@ class _Labels:
 
 
 def _choose_labels(sheet: Sheet, chart: BarChart, bar_in: float, axes_in: float) -> _Labels:
-    """The fullest form of label that fits all bars: upright ones have all on one line."""
+    """The fullest form of label that fits all bars; vertical labels are on one line."""
     bars = {place: bar for place, bar in chart.bars.items() if not bar.gap}
     intervals = {place: _say_cut(chart, bar) for place, bar in bars.items()}
     size = sheet.sizes.value
@@ -204,7 +204,7 @@ def _choose_labels(sheet: Sheet, chart: BarChart, bar_in: float, axes_in: float)
 
 
 def _say_cut(chart: BarChart, bar: Bar) -> str:
-    """The interval in words where its arm is cut."""
+    """The interval as text if its arm is cut, else empty."""
     return f"({max(bar.low, 0.0):.3g} to {bar.high:.3g})" if _is_cut(chart, bar) else ""
 
 
@@ -216,7 +216,7 @@ def _draw_labels(
     labels: _Labels,
     axes_in: float,
 ) -> None:
-    """Write the labels above bars and intervals, and make room for the highest."""
+    """Write the labels above bars and intervals, leaving room for the highest."""
     tops = (_top(chart, bar) for bar in chart.bars.values() if not bar.gap)
     top = max(tops, default=1.0) or 1.0
     axes.set_ylim(0, top * axes_in / (axes_in - labels.height_in - 0.12))
@@ -264,7 +264,7 @@ def _draw_gaps(
 
 
 def _fit_reason(sheet: Sheet, gap: str, bar_in: float, height_in: float) -> str:
-    """As many words of the reason as fit upright into its gap, or a cross."""
+    """As many words of the reason as fit vertically into its gap, or a cross."""
     lines = sheet.wrap(gap, sheet.sizes.value, height_in)
     most = math.floor(bar_in * 1.1 / line_height_in(sheet.sizes.value))
     if lines and not most:

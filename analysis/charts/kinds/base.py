@@ -1,4 +1,4 @@
-"""What all charts have in common: a title, a caption, and how they are drawn and described."""
+"""What all charts have in common: title, caption, drawing and description."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from analysis.charts.colours import INK, number_variants
 from analysis.charts.kinds.sheet import Sheet, silence_fonts
 from analysis.charts.kinds.sizes import SCREEN, Sizes
 
-#: Hatches of areas by the number of their variant. Lines only: dots and circles make an SVG several
-#: times as large.
+#: Hatches of areas by the number of their variant. Lines only: dots and circles make an SVG file
+#: several times larger.
 HATCHES = (
     *("", "////", r"\\\\", "xxxx", "----", "||||", "++++"),
     *("//", r"\\", "xx", "--", "||", "++"),
@@ -31,8 +31,8 @@ _Look = TypeVar("_Look")
 class Chart(ABC):
     """What a chart shows.
 
-    The sentences of ``caption`` are for the text below it, and are not drawn; ``origin`` is: where
-    the picture was measured, in one short line. Some kinds draw a ``subtitle``.
+    ``caption`` is the text below the chart and is not drawn. ``origin`` is drawn: one short line on
+    where and when it was measured. Some kinds also draw a ``subtitle``.
     """
 
     title: str
@@ -54,11 +54,11 @@ class Chart(ABC):
 
     @abstractmethod
     def _kind(self) -> str:
-        """What kind of chart it is, as the words begin."""
+        """The kind of chart, which begins its description."""
 
     @abstractmethod
     def _content(self) -> str:
-        """Its axes and values in words."""
+        """Its axes and values as text."""
 
 
 def vary(colours: Mapping[str, str], looks: Sequence[_Look]) -> dict[str, _Look]:
@@ -67,17 +67,17 @@ def vary(colours: Mapping[str, str], looks: Sequence[_Look]) -> dict[str, _Look]
 
 
 def fill_area(colour: str, hatch: str) -> dict[str, Any]:
-    """What an area looks like, for Matplotlib's patches and bars."""
+    """Keyword arguments for Matplotlib's patches and bars that give an area its look."""
     return {"facecolor": colour, "edgecolor": INK, "linewidth": 0, "hatch": hatch}
 
 
 def name_axes(axes: Axes, sheet: Sheet, x: str = "", y: str = "") -> None:
-    """Write the names of the axes, as far as there are."""
+    """Label the axes that have a name."""
     for name, write in ((x, axes.set_xlabel), (y, axes.set_ylabel)):
         if name:
             write(name, fontsize=sheet.sizes.label, color=INK, parse_math=False)
 
 
 def join_values(values: Mapping[str, Iterable[str]]) -> str:
-    """Values by name in words: ``a: 1, 2; b: 3``."""
+    """Values by name as text: ``a: 1, 2; b: 3``."""
     return "; ".join(f"{name}: {', '.join(each)}" for name, each in values.items())

@@ -1,4 +1,4 @@
-"""A panel for each cell: its runtime over sweeps in their order, with the changes marked."""
+"""One panel per cell: its runtime over successive sweeps, with changes marked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST_TICKS = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """A change before the point ``at``, with the words beside it; ``level`` in seconds."""
+    """A change before the point ``at``, with the words beside it."""
 
     at: int
     label: str
@@ -28,9 +28,9 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """A cell: points as sweep's number, seconds and both ends of the interval, in order.
+    """A cell; each point is the sweep's number, seconds, and both ends of the interval.
 
-    ``levels`` are the runtimes between the changes, in seconds.
+    ``levels`` are the runtimes before, between and after the changes, in seconds.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryChart(Chart):
-    """``sweeps`` are the words below the sweeps by their number."""
+    """``sweeps`` are the tick labels of the sweeps by their number."""
 
     panels: list[Panel]
     sweeps: dict[int, str]
@@ -78,7 +78,7 @@ class HistoryChart(Chart):
 
 
 def _split(frame: Axes, count: int) -> list[Axes]:
-    """Several axes from top to bottom in the place of one."""
+    """Several axes, one below the other, in place of one."""
     figure = frame.figure
     box = frame.get_position()
     frame.remove()

@@ -1,4 +1,4 @@
-"""A line chart of a quantity over numbers, such as images per second over batch sizes."""
+"""A line chart of a quantity over a number, such as images per second over batch sizes."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from analysis.charts.kinds.sheet import Sheet, line_height_in
 from analysis.charts.kinds.sizes import Sizes
 
 _DASHES = ("-", "--", ":", "-.")
-#: How far the axis goes beyond the highest point, markers being higher than their centres.
+#: How far the axis goes beyond the highest point, so that its marker is not cut.
 _ROOM_ABOVE = 1.06
 _WIDTH_IN, _AXES_HEIGHT_IN = 7.6, 3.4
 
-#: The end of an interval's arm, as a multiple of its point and of the highest point.
+#: How far an interval's arm may reach, as a multiple of its point and of the highest point.
 _LONGEST_ARM, _HIGHEST_ARM = 2.0, 1.3
 
 
 class Point(NamedTuple):
-    """A point with its interval, both ends equal to ``y`` without one."""
+    """A point with its interval; without one both ends equal ``y``."""
 
     x: float
     y: float
@@ -32,9 +32,9 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineChart(Chart):
-    """Lines by series name, each in the colour that its series has everywhere.
+    """One line per series, in the colour that the series has in every chart.
 
-    ``flags`` are signs after a name, which the caption explains.
+    ``flags`` are signs after the name of a series; the caption explains them.
     """
 
     x_label: str
@@ -69,12 +69,12 @@ class LineChart(Chart):
         return sheet.figure
 
     def _end_arm(self, y: float) -> float:
-        """Where an interval's arm is cut: it would dominate the chart."""
+        """Where an interval's arm is cut, so that it does not dominate the chart."""
         highest = max(point.y for points in self.lines.values() for point in points)
         return min(_LONGEST_ARM * y, max(_HIGHEST_ARM * highest, y))
 
     def _entry(self, name: str) -> str:
-        """A line's name in the legend, with its flags and with the intervals that are cut."""
+        """A line's legend entry: name, flags, and the intervals whose arms are cut."""
         cut = ", ".join(
             f"{max(point.low, 0.0):.3g} to {point.high:.3g} at {point.x:g}"
             for point in sorted(self.lines[name])
@@ -94,7 +94,7 @@ class LineChart(Chart):
 
 
 def _looks(chart: LineChart) -> dict[str, dict[str, Any]]:
-    """What each line looks like: a different marker and dashes where lines share a colour."""
+    """The style of each line: marker and dashes differ where lines share a colour."""
     markers, dashes = vary(chart.colours, MARKERS), vary(chart.colours, _DASHES)
     return {
         name: {

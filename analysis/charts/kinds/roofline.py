@@ -1,4 +1,4 @@
-"""A roofline: achieved FLOP/s of each cell under what its device's datasheet allows."""
+"""A roofline: the FLOP/s of each cell below the limits of its device's datasheet."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from analysis.charts.kinds.base import Chart, name_axes, vary
 from analysis.charts.kinds.sheet import Sheet, line_height_in
 from analysis.charts.kinds.sizes import Sizes
 
-#: Fills of the marks whose colour another has already.
+#: Fills of marks that share their colour with another mark.
 _FILLS: tuple[FillStyleType, ...] = ("full", "none", "left", "top", "bottom", "right")
 _WIDTH_IN, _AXES_HEIGHT_IN = 7.6, 3.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roofline(Chart):
-    """``achieved`` is FLOP/s by series; ``peaks`` FLOP/s by precision; bandwidth byte/s.
+    """``achieved`` is FLOP/s by series, ``peaks`` FLOP/s by precision, and bandwidth bytes/s.
 
-    How many bytes a cell moved is not measured. But it cannot have moved more than the bandwidth
-    allows in its time, so its intensity is at least ``achieved / bandwidth``: there it is drawn.
+    The bytes that a cell moved are not measured. They cannot exceed what the bandwidth allows in
+    its time, so its arithmetic intensity is at least ``achieved / bandwidth``, and it is drawn
+    there.
     """
 
     achieved: dict[str, float]

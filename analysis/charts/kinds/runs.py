@@ -1,4 +1,4 @@
-"""A per-run plot: run number on x, runtime on y, one colour per preset, means in the legend."""
+"""A per-run plot: run number on x, runtime on y, a colour per series, means in the legend."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class RunChart(Chart):
     """Runs in the order in which they ran: ``run_number``, ``series``, ``runtime_s`` (seconds).
 
     A run whose optional column ``throttled`` is true is drawn as a cross. ``colours`` are those of
-    the series in the other charts; without them each gets its own. ``flags`` are signs that
-    stand behind a series' name, and that the caption explains.
+    the series in the other charts; without them each series gets one here. ``flags`` are signs
+    after the name of a series; the caption explains them.
     """
 
     runs: pd.DataFrame = field(repr=False)
@@ -77,7 +77,7 @@ class RunChart(Chart):
 
 
 def _means(runs: pd.DataFrame) -> dict[str, str]:
-    """Mean and spread (standard deviation) of each series in words."""
+    """Mean and spread (standard deviation) of each series as text."""
     texts = {}
     for name in order_series(runs):
         found = mean_interval(runs[runs["series"] == name]["runtime_s"].tolist())

@@ -1,7 +1,7 @@
-"""A figure of title, legend, axes and origin, stacked so that nothing overlaps or is cut off.
+"""A figure with title, legend, axes and origin, stacked so that nothing overlaps or is cut off.
 
-Text is measured before it is placed, and the figure is as high as its blocks need. No pyplot, so
-no state outside of the figure.
+Text is measured before it is placed, and the figure is as tall as its blocks need. It does not use
+pyplot, so there is no state outside the figure.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LONGEST_TEXT = 1000
 
 @contextmanager
 def silence_fonts() -> Iterator[None]:
-    """Silence the warning for characters that the font lacks: they show as boxes."""
+    """Silence the warning about characters that the font lacks; they are drawn as boxes."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r".*[Gg]lyph")
         yield
@@ -54,9 +54,9 @@ class Sheet:
         return _text_width(self._renderer, text, size)
 
     def wrap(self, text: str, size: float, width_in: float) -> list[str]:
-        """Lines of at most that width: broken at spaces, or inside a word without spaces.
+        """Lines of at most ``width_in``, broken at spaces, or inside words that are too long.
 
-        A text that would fill the sheet, such as a whole log, is cut: tables have it all.
+        A text that would fill the sheet, such as a whole log, is cut; tables have all of it.
         """
         lines: list[str] = []
         shown = text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]} …"
@@ -70,7 +70,7 @@ class Sheet:
         return lines
 
     def legend(self, handles: Sequence[Artist], labels: Sequence[str]) -> Legend:
-        """A legend over the width of the sheet, in as many columns as fit."""
+        """Make a legend as wide as the sheet, in as many columns as fit."""
         widest_in = self._text_width_in - self.sizes.legend_handle_in
         wrapped = ["\n".join(self.wrap(label, self.sizes.legend, widest_in)) for label in labels]
         widths = [
@@ -108,8 +108,8 @@ class Sheet:
     ) -> Axes:
         """Place all blocks and return the axes; ``below_axes_in`` is for tick and axis labels.
 
-        ``origin`` is one line below them, cut where it is longer. ``above_axes_in`` is for what a
-        chart writes there itself, ``left_in`` and ``right_in`` what lies beside the axes.
+        ``origin`` is one line below them, cut if it is too long. ``above_axes_in`` is room for what
+        a chart writes there itself, ``left_in`` and ``right_in`` for what is beside the axes.
         """
         sizes = self.sizes
         if not sizes.has_words:
@@ -149,7 +149,7 @@ class Sheet:
         return _styled(axes, sizes)
 
     def _block(self, lines: list[str], top_in: float, size: float, colour: str) -> None:
-        """Lines of text from ``top_in`` inches above the bottom of the figure downwards."""
+        """Write lines of text downwards from ``top_in`` inches above the bottom of the figure."""
         width_in, height_in = self.figure.get_size_inches()
         for number, line in enumerate(lines):
             self.figure.text(
@@ -190,7 +190,7 @@ _WIDTHS: dict[tuple[str, float], float] = {}
 
 
 def _text_width(renderer: RendererAgg, text: str, size: float) -> float:
-    """As measured once: all sheets have the same font and resolution."""
+    """The width of a text, measured once: all sheets have the same font and resolution."""
     if (text, size) not in _WIDTHS:
         measure = renderer.get_text_width_height_descent
         width, _, _ = measure(text, FontProperties(size=size), False)  # type: ignore[no-untyped-call]
@@ -199,7 +199,7 @@ def _text_width(renderer: RendererAgg, text: str, size: float) -> float:
 
 
 def _num_columns(widths_in: list[float], room_in: float, handle_in: float) -> int:
-    """The most legend columns that fit, where entries run down the columns."""
+    """The most legend columns that fit; entries run down the columns."""
     for columns in range(len(widths_in), 1, -1):
         each = [part.max() for part in np.array_split(np.array(widths_in), columns)]
         if sum(each) + columns * handle_in <= room_in:
@@ -208,14 +208,14 @@ def _num_columns(widths_in: list[float], room_in: float, handle_in: float) -> in
 
 
 def line_height_in(size: float) -> float:
-    """The height in inches that a line of text of that size (points) takes up."""
+    """The height in inches of a line of text of ``size`` points."""
     return size * _LINE_SPACING / 72
 
 
 def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
     """Write the figure as PNG (150 dpi) and SVG; equal figures give equal files.
 
-    The SVG's text is text, in DejaVu Sans or Verdana, which are equally wide. Raises OSError.
+    Text in the SVG stays text, in DejaVu Sans or Verdana, which are equally wide. Raises OSError.
     """
     png, svg = folder / f"{stem}.png", folder / f"{stem}.svg"
     settings: Any = {"svg.hashsalt": stem, "svg.fonttype": "none"}
@@ -226,9 +226,9 @@ def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
 
 
 def save_pdf(figure: Figure, folder: Path, stem: str) -> Path:
-    """Write the figure as PDF, with its fonts in it as TrueType; equal figures give equal files.
+    """Write the figure as PDF with its fonts embedded as TrueType.
 
-    Raises OSError.
+    Equal figures give equal files. Raises OSError.
     """
     path = folder / f"{stem}.pdf"
     settings: Any = {"pdf.fonttype": 42}

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """Text in points, all else in inches.
+    """Sizes of a chart: text in points, lengths in inches.
 
-    ``column_in`` and ``page_in`` are the two widths that a chart may have, or ``None`` where each
-    kind of chart has its own. ``scale`` is that of lengths which go with the text, ``height_scale``
-    that of the axes' height. Without ``has_words`` title, subtitle and origin are not drawn: what
-    the chart is set in says them below it.
+    ``column_in`` and ``page_in`` are the two widths that a chart may have, or ``None`` if each kind
+    of chart has its own. ``scale`` applies to lengths that go with the text, ``height_scale`` to
+    the height of the axes. Without ``has_words`` title, subtitle and origin are not drawn, because
+    the document gives them below the chart.
     """
 
     title: float = 13
@@ -33,9 +33,10 @@ class Sizes:
     has_words: bool = True
 
     def choose_width(self, usual_in: float, least_in: float = 0.0) -> float:
-        """The width of a chart: its ``usual_in``, or the column if ``least_in`` fits, or the page.
+        """The width of a chart: ``usual_in`` on a screen; in a paper the column or the page.
 
-        What does not fit over the page either has to be as wide as the page.
+        The page is used if the chart needs more than a column (``least_in``), even if the page is
+        too narrow as well.
         """
         if self.column_in is None or self.page_in is None:
             return usual_in

@@ -1,4 +1,4 @@
-"""Speed-ups over a baseline: a dot with its interval for each comparison, and a line at 1."""
+"""Speed-ups over a baseline: a dot with its interval per comparison, and a line at 1."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ _WIDTH_IN, _ROW_IN, _HEADER_IN = 7.6, 0.36, 0.3
 _NAMES_SHARE = 0.34
 _GAP_IN = 0.12
 
-#: What is written above the two sides of 1, and above the line itself.
+#: Written above the two sides of the line at 1.
 _SLOWER, _FASTER = "← slower", "faster →"
 
-#: The axis reaches at least so far to both sides, and an interval at most this much further than
-#: the furthest dot: what is longer is cut there and printed.
+#: The axis reaches at least the first factor to both sides; an interval reaches at most the second
+#: factor beyond the furthest dot. A longer one is cut there and printed.
 _LEAST_REACH, _LONGEST_ARM = 1.08, 1.35
 
-#: Steps between ticks, and how many ticks there may be; where even the longest step makes too many,
+#: Steps between ticks, and how many ticks there may be; if even the longest step gives too many,
 #: ticks double, or are powers of ten.
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5)
 _MOST_TICKS, _BETWEEN_TICKS_IN = 6, 0.06
 
-#: Names and words leave at least so much to the axes, else the chart needs the whole page.
+#: The axes need at least this much beside names and words, else the chart takes the whole page.
 _LEAST_AXES_IN = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speedup:
-    """One comparison: how many times as fast, its interval (NaN: none), and its verdict's word.
+    """One comparison: the speed-up, its interval (NaN: none), and the word of its verdict.
 
-    ``name`` is beside it, in the colour of ``series``. ``decided``: whether the word is a
-    verdict. ``group`` stands above all that have it.
+    ``name`` is written beside it, in the colour of ``series``. ``decided``: whether the word is a
+    verdict. ``group`` is a heading above all rows that share it.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Speedup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeedupChart(Chart):
-    """``rows`` from top to bottom, all against one baseline, on a logarithmic axis."""
+    """``rows`` from top to bottom, all against the same baseline, on a logarithmic axis."""
 
     x_label: str
     rows: list[Speedup]
@@ -101,7 +101,7 @@ class SpeedupChart(Chart):
         return sizes.choose_width(_WIDTH_IN, beside_in + _LEAST_AXES_IN)
 
     def _columns(self, sheet: Sheet, headers: Sequence[str]) -> tuple[float, float]:
-        """The inches that names and words need beside the axes."""
+        """The width in inches of the names and of the words beside the axes."""
         names = [sheet.text_width(row.name, sheet.sizes.label) for row in self.rows]
         names += [sheet.text_width(group, sheet.sizes.label) for group in headers]
         words = [sheet.text_width(_say(self, row), sheet.sizes.label) for row in self.rows]
@@ -119,12 +119,12 @@ class SpeedupChart(Chart):
 
 
 def _row_scale(sizes: Sizes) -> float:
-    """By how much rows are larger than `_ROW_IN`: two lines of a name have room in each."""
+    """How many times `_ROW_IN` a row is high, so that two lines of a name fit."""
     return max(sizes.scale, (2 * line_height_in(sizes.small) + 0.06) / _ROW_IN)
 
 
 def _places(rows: Sequence[Speedup], headed: bool) -> list[float]:
-    """From the top of the axes to the middle of each row, in inches by `_row_scale`."""
+    """From the top of the axes to the middle of each row, in inches before `_row_scale`."""
     places, y, group = [], 0.05, None
     for row in rows:
         if headed and row.group != group:
@@ -136,7 +136,7 @@ def _places(rows: Sequence[Speedup], headed: bool) -> list[float]:
 
 
 def _limits(chart: SpeedupChart) -> tuple[float, float]:
-    """Where intervals are cut."""
+    """The lowest and highest value at which intervals are cut."""
     values = [row.value for row in chart.rows] + [1.0]
     low = min(min(values) / _LONGEST_ARM, 1 / _LEAST_REACH)
     high = max(max(values) * _LONGEST_ARM, _LEAST_REACH)
@@ -149,7 +149,7 @@ def _limits(chart: SpeedupChart) -> tuple[float, float]:
 
 
 def _say(chart: SpeedupChart, row: Speedup) -> str:
-    """The text at the right of a row; with the interval where its arm is cut."""
+    """The text to the right of a row, with the interval if its arm is cut."""
     low, high = _limits(chart)
     cut = f" ({row.low:.3g} to {row.high:.3g})" if row.low < low or row.high > high else ""
     return f"{row.text}{cut}  {row.word}"
@@ -187,7 +187,7 @@ def _name_tick(tick: float) -> str:
 
 
 def _choose_ticks(sheet: Sheet, low: float, high: float, axes_in: float) -> list[float]:
-    """As many as there may be and as have room on the logarithmic axis, 1 among them."""
+    """As many ticks as fit on the logarithmic axis, up to the limit; 1 is one of them."""
 
     def are_apart(ticks: Sequence[float]) -> bool:
         widths = [sheet.text_width(_name_tick(tick), sheet.sizes.tick) for tick in ticks]
@@ -213,7 +213,7 @@ def _draw_names(
     names_in: float,
     headed: bool,
 ) -> None:
-    """Names left of the axes; a group's above its first row."""
+    """Write the names left of the axes, and the name of a group above its first row."""
     group = None
     for row, y in zip(rows, places, strict=True):
         lines = list(_place_name(sheet, row.name, y, names_in))
@@ -239,7 +239,7 @@ def _draw_names(
 def _place_name(
     sheet: Sheet, name: str, y: float, width_in: float
 ) -> Iterator[tuple[float, str, float, str]]:
-    """Place, text, size and colour of a row's name: on two lines of small type if it is long."""
+    """Position, text, size and colour of a row's name; a long one is on two lines of small type."""
     if sheet.text_width(name, sheet.sizes.label) <= width_in:
         yield y, name, sheet.sizes.label, INK
         return

@@ -1,4 +1,4 @@
-"""Horizontal stacked bars: what a total is made of, one bar per cell."""
+"""Horizontal stacked bars: what a total consists of, one bar per cell."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _NAMES_SHARE, _RIGHT_IN = 0.3, 0.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackChart(Chart):
-    """Seconds by part for each bar; every part is in every bar's legend once.
+    """Seconds by part for each bar; every part is in the legend once.
 
-    ``gaps`` are listed below the bars: names without parts, with a short reason.
+    ``gaps`` lists below the bars the names that have no parts, with a short reason.
     """
 
     x_label: str
@@ -84,7 +84,7 @@ class StackChart(Chart):
         return sheet.figure
 
     def _width(self, sizes: Sizes) -> float:
-        """The column where every name has room on two lines beside the bars, else the page."""
+        """The column if every name fits on two lines beside the bars, else the page."""
         usual_in = sizes.choose_width(_WIDTH_IN)
         sheet, most_in = Sheet(usual_in, sizes), usual_in * _NAMES_SHARE
         lines = max(len(sheet.wrap(name, sizes.tick, most_in)) for name in (*self.bars, *self.gaps))
@@ -103,7 +103,7 @@ class StackChart(Chart):
 
 
 def _height(names: list[str], alike: bool) -> float:
-    """Inches of all bars with their names; ``alike``: each has room for the longest name."""
+    """Height in inches of all bars with their names; ``alike``: each has room for the longest."""
     lines = [name.count("\n") + 1 for name in names]
     height_in = sum(max(_BAR_IN, 0.16 * count) for count in lines) + 0.2
     return max(height_in, len(names) * 0.16 * (max(lines) + 0.3)) if alike else height_in

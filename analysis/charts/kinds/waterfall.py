@@ -1,4 +1,4 @@
-"""A waterfall: from one total to another, over what each change saves or takes."""
+"""A waterfall: from one total to another, with what each change saves or adds."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from analysis.formatting import seconds
 
 _WIDTH_IN, _AXES_HEIGHT_IN = 7.6, 3.2
 
-#: A step has to be so wide for its name; more of them need the whole page.
+#: The least width of a step, for its name; if they do not fit the column, the chart takes the page.
 _LEAST_STEP_IN = 0.6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waterfall(Chart):
-    """From the seconds of one cell over the ``changes`` to those of another.
+    """From the seconds of one cell through ``changes`` to those of another.
 
-    ``summary`` says it in words; without one the changes are classes of kernel in a step.
+    ``summary`` states the result; without one the changes are classes of kernel in a step.
     """
 
     begin: tuple[str, float]
@@ -34,7 +34,7 @@ class Waterfall(Chart):
     summary: str = ""
 
     def text(self, value: float) -> str:
-        """Seconds in the chart's unit."""
+        """Seconds as text in the chart's unit."""
         return _ms(value) if self.unit == "ms" else seconds(value)
 
     def _draw(self, sizes: Sizes) -> Figure:
@@ -86,7 +86,7 @@ class Waterfall(Chart):
         return f"{', '.join(ends)}. {self.sentence()}"
 
     def sentence(self) -> str:
-        """What the changes save and take back, the largest first."""
+        """A sentence on what the changes save and add, the largest first."""
         if self.summary:
             return self.summary
         saved = sorted((s, name) for name, s in self.changes.items() if s < 0)

@@ -1,4 +1,4 @@
-"""Every chart that a sweep calls for."""
+"""Every chart that a sweep needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from analysis.charts.select.waterfalls import select_ablations, select_attributi
 
 
 def select_charts(rounds: pd.DataFrame, deltas: pd.DataFrame) -> dict[str, Chart]:
-    """The charts by file name without suffix: peers and headline first, then those of runtimes."""
+    """The charts by file name without suffix: peers and headline first, then runtimes."""
     return {
         **select_peer_charts(deltas),
         **select_headlines(deltas),

@@ -24,12 +24,12 @@ from sd_bench.verdicts.judgement import ROUNDS_FOR_A_VERDICT
 #: Characters of a caption: two lines of a report.
 LONGEST_CAPTION = 190
 
-#: Devices or versions that are named; more are counted.
+#: How many devices or versions are named; if there are more, they are counted.
 _MOST_NAMED = 2
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
-#: What each sign says in a few words; the report's "How to read this" says it in full.
+#: The meaning of each sign in a few words; "How to read this" in the report gives it in full.
 _SIGNS = {
     UNPROVEN: "kernels not proven",
     UNSEEN: "unproven: kernels cannot be seen",
@@ -42,21 +42,21 @@ _SIGNS = {
 
 
 def make_caption(*sentences: str) -> list[str]:
-    """The sentences that fit into two lines, in their order; what is empty is left out."""
+    """The sentences that fit into two lines, in order; empty ones are left out."""
     given = [sentence for sentence in sentences if sentence]
     ends = accumulate(len(sentence) + 1 for sentence in given)
     return [text for text, end in zip(given, ends, strict=True) if end <= LONGEST_CAPTION + 1]
 
 
 def explain_signs(flags: Iterable[str]) -> str:
-    """One short sentence for all signs that occur; nothing where none does."""
+    """One short sentence about all signs in ``flags``; empty without signs."""
     found = "".join(flags)
-    said = [f"{sign} {text}" for sign, text in _SIGNS.items() if sign in found]
-    return f"{'; '.join(said)}." if said else ""
+    explained = [f"{sign} {text}" for sign, text in _SIGNS.items() if sign in found]
+    return f"{'; '.join(explained)}." if explained else ""
 
 
 def count_means(measured: pd.DataFrame) -> str:
-    """``Means of 6 rounds with 95 % intervals.`` of measured cells."""
+    """``Means of 6 rounds with 95 % intervals.`` for measured cells."""
     fewest, most = int(measured["rounds"].min()), int(measured["rounds"].max())
     if most == 1:
         return "One round, so no interval: an estimate."

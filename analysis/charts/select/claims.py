@@ -1,4 +1,4 @@
-"""What a chart may claim: a difference only where a verdict does."""
+"""What a chart may claim: a difference only if a verdict states it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from sd_bench.verdicts.answers import IS_BASELINE, NO_BASELINE
 
 
 def name_verdict(row: AnsweredRow) -> str:
-    """The word of a row's answer; empty for a baseline, or without a comparison."""
+    """The word of a row's answer; empty for a baseline or without a comparison."""
     return "" if row.status != "ok" or row.word in (IS_BASELINE, NO_BASELINE) else row.word
 
 
 def state_claim(row: AnsweredRow) -> str:
-    """``flash is 1.16 times as fast as math``; nothing where no verdict claims a difference."""
+    """``flash is 1.16 times as fast as math``; empty if no verdict claims a difference."""
     if row.answer is None or not row.answer.claims_difference:
         return ""
     value, low, high = row.speedup, row.speedup_low, row.speedup_high

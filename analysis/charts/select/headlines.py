@@ -1,4 +1,4 @@
-"""The first chart of a report: how many times as fast, one per machine and workload."""
+"""The first chart of a report: speed-ups, one chart per machine and workload."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from sd_bench.statistics.digits import format_factor
 from sd_bench.verdicts.answers import NO_CLAIM
 from sd_bench.verdicts.axes import WORKLOAD_AXES, rank
 
-#: Comparisons of a chart; those that decide most are shown.
+#: How many comparisons a chart shows; those with the largest decided differences are kept.
 _MOST_ROWS = 24
 
 
 def select_headlines(deltas: pd.DataFrame) -> dict[str, SpeedupChart]:
-    """The charts by file name without suffix; none where nothing is compared."""
+    """The charts by file name without suffix; none if nothing is compared."""
     charts: dict[str, SpeedupChart] = {}
     answered = add_answers(deltas)
     compared = answered[[bool(name_verdict(row)) for row in list_rows(answered, AnsweredRow)]]
@@ -67,8 +67,8 @@ def _subtitle(cells: pd.DataFrame) -> str:
 
 def _label(series: list[str], first: AnsweredRow) -> str:
     times = f"times as fast as {first.baseline_series}"
-    told = f"{series[0]}: {times}" if len(series) == 1 else f"T{times[1:]}"
-    return f"{told}, with its 95 % interval"
+    label = f"{series[0]}: {times}" if len(series) == 1 else f"T{times[1:]}"
+    return f"{label}, with its 95 % interval"
 
 
 def _rows(rows: list[AnsweredRow]) -> list[Speedup]:
@@ -91,7 +91,7 @@ def _rows(rows: list[AnsweredRow]) -> list[Speedup]:
 
 
 def _most_telling(rows: list[AnsweredRow]) -> list[AnsweredRow]:
-    """All, or those with a verdict and the largest differences, in their order."""
+    """All rows, or those with a verdict and the largest differences, in their order."""
     if len(rows) <= _MOST_ROWS:
         return rows
     telling = sorted(rows, key=lambda r: (not state_claim(r), -abs(math.log(r.speedup))))
@@ -100,7 +100,7 @@ def _most_telling(rows: list[AnsweredRow]) -> list[AnsweredRow]:
 
 
 def _title(rows: list[AnsweredRow]) -> str:
-    """The largest gain that a verdict claims, else the largest loss, else that none does."""
+    """A title with the largest gain that a verdict claims, else the largest loss, else no claim."""
     claims = [row for row in rows if state_claim(row)]
     faster = [row for row in claims if row.word == "faster"]
     if faster:

@@ -16,7 +16,7 @@ _MOST_PANELS = 6
 def select_history_charts(judged: Sequence[JudgedHistory], value: str) -> dict[str, HistoryChart]:
     """The charts by file name without suffix: ``history``, then ``history_2`` and so on.
 
-    ``value`` is what a round counts as, in words.
+    ``value`` says in words which of its times a round counts as.
     """
     pairs = list(zip(name_histories(judged), judged, strict=True))
     pairs.sort(key=lambda pair: not pair[1].shifts)
@@ -44,7 +44,7 @@ def _chart(
 
 
 def _title(part: Sequence[tuple[str, JudgedHistory]], everyone: Sequence[JudgedHistory]) -> str:
-    """The change where there is one, else how many cells changed."""
+    """The change if there is only one, else how many cells changed."""
     changed = sum(bool(each.shifts) for each in everyone)
     (name, first), num_sweeps = part[0], max(len(each.history.points) for each in everyone)
     if changed == 1 and first.shifts:

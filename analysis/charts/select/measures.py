@@ -1,4 +1,4 @@
-"""The charts of what cells measured besides their runtime, one per machine and workload."""
+"""Charts of what was measured besides the runtime, one per machine and workload."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _STAGES = {
 
 
 def select_measure_charts(deltas: pd.DataFrame) -> dict[str, Chart]:
-    """The charts by file name without suffix; a chart without a known value is left out."""
+    """The charts by file name without suffix; charts without any known value are left out."""
     colours = colour_series(order_series(deltas))
     charts: dict[str, Chart] = {}
     for begin, make in MEASURE_CHARTS.items():
@@ -166,7 +166,8 @@ def _spell(profile: dict[str, float]) -> dict[str, float]:
     return {name.replace("_", " "): seconds for name, seconds in profile.items()}
 
 
-#: What makes each of them, by the words that its file begins with, in the order of the report.
+#: The function that makes each chart, by the beginning of its file name, in the order of the
+#: report.
 MEASURE_CHARTS: dict[str, Callable[[pd.DataFrame, dict[str, str]], Chart | None]] = {
     "images_per_second": chart_throughput,
     "stages": _stages,

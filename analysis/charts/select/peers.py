@@ -1,4 +1,4 @@
-"""The chart of implementations: each against the reference, the whole iteration and its stages."""
+"""The chart of implementations: each against the reference, overall and by stage."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PLACE = ("machine", *WORKLOAD_AXES, "batch_size")
 def select_peer_charts(deltas: pd.DataFrame) -> dict[str, SpeedupChart]:
     """The charts by file name without suffix, one per machine, workload and batch size.
 
-    None where fewer than two implementations were measured, or none has a partner.
+    None if fewer than two implementations were measured, or none has a partner.
     """
     peers = find_peers(deltas, margin_of(deltas))
     if peers is None:
@@ -55,11 +55,11 @@ def _chart(cells: pd.DataFrame, peers: Peers) -> SpeedupChart:
     best_rows = list_rows(peers.best, AnsweredRow)
     of_place = [all(row[axis] == first[axis] for axis in _PLACE) for row in best_rows]
     best = peers.best[of_place]
-    told = state_peers(replace(peers, best=best)) if len(best) else []
+    sentences = state_peers(replace(peers, best=best)) if len(best) else []
     without = [str(row.series) for row in rows if not stages_of[name_cell(row)]]
     no_stages = f"Without stages, so not among them: {', '.join(without)}." if without else ""
     return SpeedupChart(
-        title=(told[-1] if told else f"Implementations {place}").rstrip("."),
+        title=(sentences[-1] if sentences else f"Implementations {place}").rstrip("."),
         subtitle=f"{describe_workload(first, 'sampler', 'precision')}, {place}, on {first.machine}",
         x_label=f"Times as fast as {peers.reference}, with its 95 % interval",
         rows=list(_rows(rows, stages_of)),
@@ -86,7 +86,7 @@ def _rows(
 
 
 def _row(row: AnsweredRow, difference: Difference, group: str) -> Speedup:
-    """A dot; where the cell allows no claim, no stage of it does."""
+    """A dot of the chart; if the cell allows no claim, none of its stages does."""
     low, high = difference.interval
     verdict = difference.verdict
     may_claim = row.word != NO_CLAIM and verdict is not None

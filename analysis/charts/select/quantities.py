@@ -1,4 +1,4 @@
-"""The charts of one quantity of every cell: rate, time of a step, memory, energy."""
+"""The charts of one quantity per cell: rate, time per step, memory, energy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sd_bench.verdicts.axes import order_values
 
 
 class _Range(NamedTuple):
-    """A value with its interval, which is the value itself where there is none."""
+    """A value with its interval; without one both ends equal the value."""
 
     value: float
     low: float
@@ -31,7 +31,7 @@ class _Range(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Measure:
-    """A quantity of every cell: over batch sizes a line, for a single one bars."""
+    """A quantity of every cell: lines over batch sizes, or bars if there is only one size."""
 
     title: str
     y_label: str
@@ -40,7 +40,7 @@ class _Measure:
 
 
 def chart_throughput(cells: pd.DataFrame, colours: dict[str, str]) -> Chart | None:
-    """Images per second; ``None`` where no cell has any."""
+    """Images per second; ``None`` if no cell has a rate."""
 
     def range_of(row: DeltaRow) -> _Range:
         rate, mean_s = row.images_per_s, row.mean_s
@@ -59,7 +59,7 @@ def chart_throughput(cells: pd.DataFrame, colours: dict[str, str]) -> Chart | No
 
 
 def chart_step_time(cells: pd.DataFrame, colours: dict[str, str]) -> Chart | None:
-    """Seconds of a sampler step; ``None`` where none is known."""
+    """Seconds per sampler step; ``None`` if unknown for all cells."""
     measure = _Measure(
         title="Time of a sampler step",
         y_label="Time of a step [s]",
@@ -70,7 +70,7 @@ def chart_step_time(cells: pd.DataFrame, colours: dict[str, str]) -> Chart | Non
 
 
 def chart_memory(cells: pd.DataFrame, colours: dict[str, str]) -> Chart | None:
-    """GiB at the peak; ``None`` where none is known."""
+    """Peak memory in GiB; ``None`` if unknown for all cells."""
     kinds = ", ".join(sorted(set(cells["memory_kind"]) - {""}))
     measure = _Measure(
         title="Peak memory",
@@ -82,7 +82,7 @@ def chart_memory(cells: pd.DataFrame, colours: dict[str, str]) -> Chart | None:
 
 
 def chart_energy(cells: pd.DataFrame, colours: dict[str, str]) -> Chart | None:
-    """Joules per image; ``None`` where none is known."""
+    """Joules per image; ``None`` if unknown for all cells."""
     measure = _Measure(
         title="Energy per image",
         y_label="Energy per image [J]",
@@ -98,7 +98,7 @@ def _plain(column: str, unit: float = 1.0) -> Callable[[DeltaRow], _Range]:
 
 
 def _measure_cells(cells: pd.DataFrame, colours: dict[str, str], measure: _Measure) -> Chart | None:
-    """Lines over batch sizes, bars with a single one; ``None`` where nothing is known."""
+    """Lines over batch sizes, or bars if there is one size; ``None`` if nothing is known."""
     rows = list_rows(cells, DeltaRow)
     known = cells[[not math.isnan(measure.range_of(row).value) for row in rows]]
     if not len(known):

@@ -1,4 +1,4 @@
-"""Which per-run plots there are: one for each GPU, batch size and workload, as published."""
+"""The per-run plots of a sweep: one per GPU, batch size and workload, as published."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _places(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
 
 
 def _runs(rounds: pd.DataFrame, deltas: pd.DataFrame) -> pd.DataFrame:
-    """Every round with times, in the order in which it was begun, with the series of its cell."""
+    """Every round with times, in the order in which they began, with the series of its cell."""
     series = dict(zip(_places(deltas), deltas["series"], strict=True))
     ok = keep_measured(rounds).sort_values("started_at", kind="stable")
     value = VALUES[str(deltas["value"].iloc[0])]
@@ -62,7 +62,7 @@ def _runs(rounds: pd.DataFrame, deltas: pd.DataFrame) -> pd.DataFrame:
 
 
 def _title(cells: pd.DataFrame) -> str:
-    """What ran where, and what the verdict on the fastest cell claims, if it claims anything."""
+    """What ran where, and what the verdict on the fastest cell claims, if anything."""
     rows = list_rows(cells, AnsweredRow)
     first, fastest = rows[0], min(rows, key=lambda row: row.mean_s)
     words = f"Runs of {first.model_version} on {first.machine} at batch size "
@@ -81,7 +81,7 @@ def _caption(cells: pd.DataFrame) -> list[str]:
 
 
 def _stem(cells: pd.DataFrame, deltas: pd.DataFrame) -> str:
-    """``original_vs_optimized_A10_n_samples_2_n_iter_2_sd2``, or ``runs_...`` for other things."""
+    """``original_vs_optimized_A10_n_samples_2_n_iter_2_sd2``, or ``runs_...`` for other cells."""
     first = first_row(cells, AnsweredRow)
     names = {str(name) for name in cells["preset"]}
     both = all(any(n.startswith(kind) for n in names) for kind in ("original", "optimized"))

@@ -1,4 +1,4 @@
-"""The bar charts of runtimes: over batch sizes, and over GPUs as published."""
+"""The bar charts of runtimes: over batch sizes, and over GPUs as in the published study."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from analysis.wording.cell_names import describe_workload
 from analysis.wording.notes import name_value
 from sd_bench.verdicts.axes import AXES, WORKLOAD_AXES, order_values
 
-#: Characters of the reason that stands in a gap; tables have more, the CSV files all.
+#: Characters of a reason shown in a gap; tables show more, the CSV files all of it.
 _LONGEST_GAP = 70
 
-#: In the gap of a cell that the sweep does not have.
+#: Shown in the gap of a cell that is not in the sweep.
 _NOT_RUN = "not run"
 
 
 def select_runtime_charts(deltas: pd.DataFrame) -> dict[str, BarChart]:
-    """The charts by file name without suffix; those without a single measured bar are left out.
+    """The charts by file name without suffix; those without any measured bar are left out.
 
-    One chart per machine and workload over batch sizes, and, in the published form, one chart per
-    batch size over machines, where there are several.
+    One chart per machine and workload over batch sizes and, if there are several machines, one
+    chart per batch size over machines, as published.
     """
     deltas = add_answers(deltas)
     colours = colour_series(order_series(deltas))
@@ -98,7 +98,7 @@ def _bar(row: AnsweredRow, gaps: dict[str, str]) -> Bar:
 
 
 def _workload(cells: pd.DataFrame) -> str:
-    """The work that all bars have in common."""
+    """The workload that all bars share."""
     shared = [axis for axis in ("sampler", "precision") if not varies(cells, axis)]
     return describe_workload(first_row(cells, AnsweredRow), *shared)
 

@@ -1,4 +1,4 @@
-"""Waterfalls: from the original code to the fastest, and what the kernels of two cells take."""
+"""Waterfalls: from the original code to the fastest, and how the kernels of two cells differ."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from analysis.rows import list_rows, varies
 from analysis.series import name_env_within
 from analysis.wording.cell_names import name_choices
 
-#: What a title says in any case, and what names the chart.
+#: The axes that every title and every file name of a chart contains.
 _IN_TITLE = ("machine", "model_version", "batch_size")
 
 
 def select_ablations(deltas: pd.DataFrame) -> dict[str, Waterfall]:
-    """One change at a time, by file name without suffix: a chart for each of `find_ablations`."""
+    """One change at a time, by file name without suffix: a chart per result of `find_ablations`."""
     varying = [a for a in HELD_EQUAL if a not in _IN_TITLE and varies(keep_steps(deltas), a)]
     charts: dict[str, Waterfall] = {}
     for found in find_ablations(deltas):
@@ -39,7 +39,7 @@ def select_ablations(deltas: pd.DataFrame) -> dict[str, Waterfall]:
 
 
 def select_attributions(deltas: pd.DataFrame) -> dict[str, Waterfall]:
-    """For each profiled cell whose baseline cell is profiled too: where a step's time went."""
+    """Where the time of a step went, for each profiled cell whose baseline is profiled too."""
     rows = list_rows(deltas, DeltaRow)
     baselines = {name_cell(row): row for row in rows}
     charts: dict[str, Waterfall] = {}

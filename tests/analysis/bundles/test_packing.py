@@ -1,4 +1,4 @@
-"""Bundles: what was measured is in them, what is personal is not, and what was replaced is said."""
+"""Bundles contain what was measured and nothing personal, and list what was replaced."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GPU = "GPU-01234567-89ab-cdef-0123-456789abcdef"
 
 
 def personal_record() -> Record:
-    """What a machine lets slip: in choices, in the environment, in warnings and failures."""
+    """A record with personal data in choices, environment, warnings and failures."""
     environment = sample_environment() | {
         "interpreter": "/home/alice/venv/bin/python3.10",
         "variables": {
@@ -127,11 +127,11 @@ def test_what_was_replaced_is_listed_for_the_packer_by_name_and_for_others_witho
     write_sample(tmp_path / "runs", personal_record())
     monkeypatch.chdir(tmp_path)
     assert main(["bundle", "runs", "--replace", "bob"]) == 0
-    said = " ".join(capsys.readouterr().out.split())
-    assert "by <user>: alice" in said
-    assert "by <folder>: /data/secretcorp/My Models/" in said
-    assert "by <word>: Bob" in said
-    assert said.endswith("MB, in runs.sdbench.zip")
+    output = " ".join(capsys.readouterr().out.split())
+    assert "by <user>: alice" in output
+    assert "by <folder>: /data/secretcorp/My Models/" in output
+    assert "by <word>: Bob" in output
+    assert output.endswith("MB, in runs.sdbench.zip")
     manifest = json.loads(contents(tmp_path / "runs.sdbench.zip")["manifest.json"])
     replaced = {each["what"]: each for each in manifest["replaced"]}
     assert replaced.keys() == {
@@ -141,7 +141,7 @@ def test_what_was_replaced_is_listed_for_the_packer_by_name_and_for_others_witho
     assert replaced["user name"]["times"] >= 2
 
 
-def test_a_user_who_is_called_like_a_choice_changes_none(
+def test_a_user_named_like_a_choice_changes_no_choice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LOGNAME", "flash")
@@ -162,7 +162,7 @@ def test_sweeps_and_cells_of_any_name_get_numbers(tmp_path: Path) -> None:
 
 
 def test_a_record_of_a_packed_one_cannot_lead_to_other_files(tmp_path: Path) -> None:
-    """Latents lie beside their record, whatever it says."""
+    """Latents are read beside their record, whatever path it gives."""
     record = sample_record(1.0)
     assert isinstance(record.output, Output)
     elsewhere = structs.replace(record.output, latents_file="../../../etc/passwd")

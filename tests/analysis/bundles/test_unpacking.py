@@ -1,4 +1,4 @@
-"""Bundles of others: one report of several, and a line for each file that is none."""
+"""Bundles of others: one report on several, and one line for each file that is not a bundle."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rewrite(
     sound: Path, path: Path, change: Callable[[dict[str, bytes]], object] = lambda files: None
 ) -> zipfile.ZipFile:
-    """A zip of what the sound one holds, changed; more may be written into it."""
+    """A zip with the changed contents of a valid one; more may be added."""
     with zipfile.ZipFile(sound) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
     change(files)
@@ -43,7 +43,7 @@ def rewrite(
 def with_entry(name: str, content: bytes = b"x") -> Callable[[Path, Path], None]:
     def make(sound: Path, path: Path) -> None:
         with rewrite(sound, path) as archive, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a name that is there twice
+            warnings.simplefilter("ignore")  # about a duplicate name
             archive.writestr(name, content)
 
     return make
@@ -69,7 +69,7 @@ def changed_record(files: dict[str, bytes]) -> None:
 
 
 def overlapping(sound: Path, path: Path) -> None:
-    """Two names in the list for the bytes of one file."""
+    """Two names in the list that point to the bytes of one file."""
     content = bytearray(sound.read_bytes())
     at = content.find(b"PK\x01\x02")
     first = content[at + 42 : at + 46]
@@ -115,19 +115,19 @@ HOSTILE: dict[str, tuple[Callable[[Path, Path], object], str]] = {
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_what_is_no_bundle_is_refused_in_one_line(
+def test_what_is_not_a_bundle_is_refused_in_one_line(
     kind: str, sound: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make, words = HOSTILE[kind]
     bundle = tmp_path / "theirs.zip"
     make(sound, bundle)
     assert main([str(bundle)]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith(f"analysis: {bundle}: ")
-    assert said.err.count("\n") == 1
-    assert said.err[:-1].isprintable()
-    assert any(each in said.err for each in words.split("|")), said.err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(f"analysis: {bundle}: ")
+    assert printed.err.count("\n") == 1
+    assert printed.err[:-1].isprintable()
+    assert any(each in printed.err for each in words.split("|")), printed.err
     assert [path.name for path in tmp_path.iterdir()] == ["theirs.zip"]
 
 
@@ -154,8 +154,8 @@ def test_bundles_of_several_people_are_one_report_with_a_section_for_each_machin
         places.append(folder if name == "three" else pack([folder], tmp_path / f"{name}.zip").path)
     out = tmp_path / "report"
     assert main([*map(str, places), "--out", str(out)]) == 0
-    said = capsys.readouterr().out
-    assert "resume=true" not in said
+    output = capsys.readouterr().out
+    assert "resume=true" not in output
     page = (out / "report.html").read_text(encoding="utf-8")
     for machine in ("EPYC (1)", "EPYC (2)", "H100 80GB HBM3"):
         assert f">{machine}</h3>" in page, machine

@@ -1,4 +1,4 @@
-"""Which series has which colour, and that everybody can tell them apart."""
+"""Which colour each series has, and that everybody can distinguish them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def looks_of(names: list[str]) -> set[tuple[str, int]]:
 
 
 @pytest.mark.parametrize("sight", SIGHTS)
-def test_any_two_colours_are_told_apart_with_any_sight(sight: str) -> None:
+def test_any_two_colours_can_be_distinguished_with_any_sight(sight: str) -> None:
     for one, other in itertools.combinations(PALETTE, 2):
         assert difference_seen(one, other, sight) >= FAR_ENOUGH, (one, other)
 
@@ -53,13 +53,15 @@ def test_any_two_colours_are_told_apart_with_any_sight(sight: str) -> None:
     ],
     ids=["stages", "classes"],
 )
-def test_parts_of_a_bar_are_told_apart_with_any_sight(parts: dict[str, str], sight: str) -> None:
+def test_parts_of_a_bar_can_be_distinguished_with_any_sight(
+    parts: dict[str, str], sight: str
+) -> None:
     for one, other in itertools.combinations(parts.values(), 2):
         assert difference_seen(one, other, sight) >= FAR_ENOUGH
 
 
 @pytest.mark.parametrize("sight", SIGHTS)
-def test_what_is_saved_is_told_from_what_is_lost_with_any_sight(sight: str) -> None:
+def test_saved_and_lost_time_can_be_distinguished_with_any_sight(sight: str) -> None:
     for one, other in itertools.combinations((SAVED, LOST, TOTAL), 2):
         assert difference_seen(one, other, sight) >= FAR_ENOUGH
 
@@ -69,7 +71,7 @@ def test_every_colour_stands_out_from_the_paper(paper: str) -> None:
     assert all(contrast(colour, paper) >= 1.5 for colour in PALETTE)
 
 
-def test_every_backend_and_implementation_has_a_colour_of_its_own() -> None:
+def test_every_backend_and_implementation_has_its_own_colour() -> None:
     colours = colour_series([*LABELS, *IMPLEMENTATIONS, "optimized_compile"])
     assert set(PALETTE) - set(colours.values()) == set(), "in the palette, and nobody's"
     assert set(colours.values()) - set(PALETTE) == set(), "not in the palette"
@@ -103,7 +105,7 @@ def test_a_preset_of_one_backend_has_its_colour(preset: str, backend: str) -> No
         *("flash, seed 2", "flash, #0123456", "flash, PyTorch 1.12.1"),
     ],
 )
-def test_flash_has_one_colour_whatever_else_is_said_of_it(name: str) -> None:
+def test_flash_has_one_colour_whatever_else_is_in_the_name(name: str) -> None:
     assert colour_series([name])[name] == colour_series(["flash"])["flash"]
 
 

@@ -54,7 +54,7 @@ def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[b
 
 @pytest.fixture
 def no_charts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For tests of everything but the charts: drawing them takes most of the time."""
+    """For tests that do not need charts: drawing them takes most of the time."""
     monkeypatch.setattr("analysis.cli.commands.select_charts", lambda rounds, deltas: {})
 
 
@@ -62,7 +62,7 @@ def test_a_sweep_becomes_tables_and_charts_beside_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.setattr("analysis.cli.progress._MOMENT_S", math.inf)  # however slow the machine
+    monkeypatch.setattr("analysis.cli.progress._MOMENT_S", math.inf)  # even on a slow machine
     write_main_sweep(tmp_path)
     assert main([str(tmp_path)]) == 0
     captured = capsys.readouterr()
@@ -109,7 +109,7 @@ def test_multirun_outputs_is_the_usual_folder(
 
 @pytest.fixture
 def two_sweeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Two sweeps in multirun_outputs, the newer one first; the second is of one day before."""
+    """Two sweeps in multirun_outputs, the newer one first; the second is one day older."""
     outputs = Path("multirun_outputs")
     for day, seconds in ((23, 2.0), (24, 3.0)):
         write_sweep(
@@ -121,7 +121,7 @@ def two_sweeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 @pytest.mark.usefixtures("no_charts")
-def test_without_a_folder_the_newest_sweep_is_taken_and_the_others_are_told(
+def test_without_a_folder_the_newest_sweep_is_used_and_the_others_are_mentioned(
     two_sweeps: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     newest, older = two_sweeps
@@ -129,13 +129,13 @@ def test_without_a_folder_the_newest_sweep_is_taken_and_the_others_are_told(
     (row,) = pd.read_csv(newest / "analysis" / "summary.csv").to_dict("records")
     assert row["mean_s"] == 3.0
     assert not (older / "analysis").exists()
-    said = " ".join(capsys.readouterr().out.split())
-    assert f"{newest} is the newest of 2 sweeps in multirun_outputs." in said
-    assert f"{shown('analysis', 'compare')} {older} {newest}" in said
+    output = " ".join(capsys.readouterr().out.split())
+    assert f"{newest} is the newest of 2 sweeps in multirun_outputs." in output
+    assert f"{shown('analysis', 'compare')} {older} {newest}" in output
 
 
 @pytest.mark.usefixtures("no_charts")
-def test_results_kept_with_the_project_are_no_sweep_of_the_readers(
+def test_results_kept_with_the_project_are_not_the_users_sweeps(
     two_sweeps: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     newest, older = two_sweeps
@@ -144,8 +144,8 @@ def test_results_kept_with_the_project_are_no_sweep_of_the_readers(
         started_at="2026-11-26T10:00:00+00:00",
     )  # fmt: skip
     assert main([]) == 0
-    said = " ".join(capsys.readouterr().out.split())
-    assert f"{newest} is the newest of 2 sweeps in multirun_outputs." in said
+    output = " ".join(capsys.readouterr().out.split())
+    assert f"{newest} is the newest of 2 sweeps in multirun_outputs." in output
     for own in (newest, older):
         shutil.rmtree(own)
     assert main([]) == 0
@@ -164,9 +164,9 @@ def test_sweeps_that_differ_in_torch_env_only_are_taken_together(
     )  # fmt: skip
     assert main([]) == 0
     both = Path("multirun_outputs/2026-11-25/10-00-00"), two_sweeps[0]
-    said = " ".join(capsys.readouterr().out.split())
-    assert f"2 sweeps together, which differ in PyTorch only: {both[0]}, {both[1]}" in said
-    assert "They are the newest of 3 sweeps" in said
+    output = " ".join(capsys.readouterr().out.split())
+    assert f"2 sweeps together, which differ in PyTorch only: {both[0]}, {both[1]}" in output
+    assert "They are the newest of 3 sweeps" in output
     cells = pd.read_csv(both[0] / "analysis" / "summary.csv")
     assert sorted(cells["mean_s"]) == [3.0, 4.0]
 
@@ -177,10 +177,10 @@ def test_verbose_prints_every_table_and_note(
 ) -> None:
     write_main_sweep(tmp_path)
     assert main([str(tmp_path), "--verbose"]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith("No verdict on flash")
-    assert "| flash, batch size 4 | too few rounds |    1.24x |  1.10 to 1.39 |" in said
-    assert "Baseline: attention=math." in said
+    output = capsys.readouterr().out
+    assert output.startswith("No verdict on flash")
+    assert "| flash, batch size 4 | too few rounds |    1.24x |  1.10 to 1.39 |" in output
+    assert "Baseline: attention=math." in output
 
 
 @pytest.mark.usefixtures("no_charts")
@@ -190,9 +190,9 @@ def test_another_picture_forbids_the_speed_up_on_the_screen(
     seconds = {(1, "math"): [2.0] * 8, (1, "flash"): [1.0] * 8}
     write_sweep(tmp_path, seconds, changes={(1, "flash"): 0.4})
     assert main([str(tmp_path)]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith("No claim on flash against math at batch size 1: they draw different")
-    assert "2.00" not in said.replace("|    2.00 |", "").replace("|        2.00 |", "")
+    output = capsys.readouterr().out
+    assert output.startswith("No claim on flash against math at batch size 1: they draw different")
+    assert "2.00" not in output.replace("|    2.00 |", "").replace("|        2.00 |", "")
 
 
 @pytest.mark.usefixtures("no_charts")
@@ -305,9 +305,9 @@ def test_only_failed_cells_are_a_table_with_reasons(
 ) -> None:
     write_sample(tmp_path, sample_record(status="unsupported", reason="needs capability 8.0"))
     assert main([str(tmp_path)]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith("flash cannot run here: needs capability 8.0.\n")
-    assert "| unsupported |" in said
+    output = capsys.readouterr().out
+    assert output.startswith("flash cannot run here: needs capability 8.0.\n")
+    assert "| unsupported |" in output
 
 
 def test_the_published_study_goes_to_its_own_folder(
@@ -357,7 +357,7 @@ sys.exit(main([{str(tmp_path)!r}]))
     assert result.returncode == 0, result.stderr
 
 
-def test_a_narrow_encoding_is_no_error(tmp_path: Path) -> None:
+def test_a_narrow_encoding_is_not_an_error(tmp_path: Path) -> None:
     write_sample(tmp_path, sample_record(1.0, proven=False, gpu="gerät"))
     result = python("-m", "analysis", str(tmp_path), PYTHONIOENCODING="ascii")
     assert (result.returncode, result.stderr) == (0, b"")
@@ -384,7 +384,7 @@ ODD: tuple[Any, ...] = (
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_odd_values_in_records_are_survived(tmp_path: Path, seed: int) -> None:
+def test_odd_values_in_records_do_no_harm(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     choices = sample_record(1.0).choices
     for number in range(5):
@@ -416,7 +416,7 @@ def test_odd_values_in_records_are_survived(tmp_path: Path, seed: int) -> None:
     assert main([str(tmp_path)]) == 0
 
 
-def test_a_baseline_in_old_words_works_and_one_line_says_the_new_one(
+def test_a_baseline_with_an_old_name_works_and_one_line_gives_the_new_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_sweep(tmp_path, {("original_xformers",): [2.0], ("optimized",): [1.0]}, axes=("preset",))

@@ -58,7 +58,7 @@ def test_running_it_again_says_the_same(tmp_path: Path) -> None:
     assert texts[0] == texts[1]
 
 
-def test_too_few_sweeps_are_said_to_be_too_few(
+def test_too_few_sweeps_are_reported_as_too_few(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["history", str(write_days(tmp_path, {FLASH: [1.0, 1.0, 2.0, 2.0]}))])

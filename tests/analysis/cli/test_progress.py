@@ -1,4 +1,4 @@
-"""How far the command is: said on stderr once it has taken a while, and not before."""
+"""Progress is shown on stderr once a command has taken a while, and not before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages on a terminal and where there is none."""
+"""Pages on a terminal and on other outputs."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_words_are_not_broken_where_the_terminal_is_wide_enough() -> None:
         assert word in text
 
 
-def test_of_a_long_table_the_begin_is_shown_and_how_long_it_is() -> None:
+def test_the_beginning_of_a_long_table_is_shown_with_its_length() -> None:
     rows = [[str(at)] for at in range(1000)]
     page = Page(title="", tables=[Table(title="Long", headings=["number"], rows=rows)])
     stream = io.StringIO()

@@ -1,4 +1,4 @@
-"""Baselines: which one is taken, which cell it is for each cell, and what comes out."""
+"""Baselines: which one is chosen, which cell it is for each cell, and the results."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_the_list_of_baselines_has_every_gpu(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["batch_size=1", "batch_size=9", "n_iter=1"])
-def test_another_amount_of_work_is_no_baseline(tmp_path: Path, name: str) -> None:
+def test_another_amount_of_work_is_not_a_baseline(tmp_path: Path, name: str) -> None:
     write_main_sweep(tmp_path)
     with pytest.raises(AnalysisError, match=r"cannot be .* images/s .* attention=math,"):
         choose_baseline(cells_of(tmp_path), name)
@@ -187,7 +187,7 @@ def test_runtime_speedup_and_improvement_are_of_one_estimate(tmp_path: Path) -> 
 
 
 def write_two_days(root: Path, **second: Any) -> None:
-    """Two sweeps of the same name, eight rounds of math and flash each; flash slower in one."""
+    """Two sweeps of one name, eight rounds of math and flash each; flash is slower in one."""
     eight = [10.0, 10.1, 9.9, 10.0, 10.2, 9.8, 10.1, 10.0]
     for day, runtimes, more in (("mon", eight, {}), ("tue", [s * 1.3 for s in eight], second)):
         for at in range(8):
@@ -219,7 +219,7 @@ def test_a_cell_that_two_jobs_of_a_sweep_measured_loses_no_round(tmp_path: Path)
     assert sorted(row["runs"].values()) == [1.0, 4.0]
 
 
-def test_a_cell_of_another_environment_is_no_baseline(tmp_path: Path) -> None:
+def test_a_cell_of_another_environment_is_not_a_baseline(tmp_path: Path) -> None:
     for sweep, attention in (("s1", "math"), ("s2", "flash")):
         environment = sample_environment(fingerprint=attention)
         record = sample_record(1.0, attention=attention, environment=environment, sweep=sweep)
@@ -304,7 +304,7 @@ def test_two_machines_have_their_own_baselines(tmp_path: Path) -> None:
     assert found == pytest.approx([10.0, 10.0, 30.0, 30.0])
 
 
-def test_two_baselines_that_fit_equally_well_are_said_not_guessed(tmp_path: Path) -> None:
+def test_two_baselines_that_fit_equally_well_are_reported_not_guessed(tmp_path: Path) -> None:
     write_sample(tmp_path, sample_record(8.0, attention="flash"))
     for cell_hash in ("aaa", "bbb"):
         started_at = f"2026-11-23T{cell_hash}"

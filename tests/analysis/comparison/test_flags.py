@@ -1,4 +1,4 @@
-"""Signs beside doubtful numbers, and what is worth bold."""
+"""Signs beside doubtful numbers, and which cells are bold."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_each_sign_is_explained_once_and_only_if_it_is_there() -> None:
     assert explain([""]) == []
 
 
-def test_the_fastest_with_an_interval_of_its_own_is_bold() -> None:
+def test_the_fastest_with_a_separate_interval_is_bold() -> None:
     assert best(cell(2.0), cell(1.0), cell(3.0)) == [False, True, False]
 
 
@@ -81,7 +81,7 @@ def test_a_doubtful_cell_is_never_bold(doubt: dict[str, Any]) -> None:
     assert best(cell(2.0), cell(1.0, **doubt), cell(3.0)) == [True, False, False]
 
 
-def test_a_cell_whose_kernels_nobody_can_see_is_flagged_and_may_be_the_fastest() -> None:
+def test_a_cell_whose_kernels_cannot_be_seen_is_flagged_and_may_be_the_fastest() -> None:
     unseen = cell(1.0, kernel_proof="unproven")
     assert best(cell(2.0), unseen, cell(3.0)) == [False, True, False]
     assert unseen.flags == "◊"

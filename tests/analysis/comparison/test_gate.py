@@ -15,14 +15,14 @@ from analysis.__main__ import main
 from tests.support.commands import REPOSITORY
 from tests.support.records import sample_record, write_sample, write_sweep
 
-#: The exit code of the gate, and what it said on stderr.
+#: The exit code of the gate, and its output on stderr.
 Outcome = tuple[int, str]
 Gate = Callable[..., Outcome]
 
 
 @pytest.fixture
 def gate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Gate:
-    """``gate("--fail-if", "slower:5%")`` of the sweeps that `write` has written."""
+    """``gate("--fail-if", "slower:5%")`` runs on the sweeps that `write` has written."""
 
     def run(*arguments: str) -> Outcome:
         code = main(["compare", str(tmp_path / "old"), str(tmp_path / "new"), *arguments])
@@ -41,7 +41,7 @@ def noisy(mean_s: float, rounds: int, seed: int, spread: float = 0.005) -> list[
 
 
 def write(root: Path, slowdown: float, rounds: int = 10, cells: int = 1, **changes: Any) -> None:
-    """OLD and NEW with so many cells, of which the first is slower in NEW by a share."""
+    """OLD and NEW with ``cells`` cells each; the first is slower in NEW by ``slowdown``."""
     for name, factor in (("old", 1.0), ("new", 1 + slowdown)):
         seconds = {
             (batch_size, "math"): noisy(
@@ -79,7 +79,7 @@ def test_undecided_is_passed_on_request_and_says_so(tmp_path: Path, gate: Gate) 
     assert code == 3
     assert " longer)" in error
     assert error.startswith("analysis: undecided whether 1 of 2 cells are slower by more than 5 %:")
-    assert "rounds in both sweeps would probably tell" in error
+    assert "rounds in both sweeps would probably decide it" in error
     assert "to pass anyway: --allow-undecided" in error
     code, error = gate("--fail-if", "slower:5%", "--allow-undecided")
     assert code == 0
@@ -148,7 +148,7 @@ def test_the_more_cells_the_clearer_a_failure_must_be(tmp_path: Path, gate: Gate
     assert codes == [1, 3]
 
 
-def test_other_scales_are_said_and_how_to_make_them_equal(
+def test_different_scales_are_reported_with_how_to_make_them_equal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, scale, size in (("old", "small", 64), ("new", "medium", 128)):
@@ -161,12 +161,12 @@ def test_other_scales_are_said_and_how_to_make_them_equal(
         )
     assert main(["compare", str(tmp_path / "old"), str(tmp_path / "new")]) == 2
     captured = capsys.readouterr()
-    said = (
+    line = (
         "OLD ran at scale=small, NEW at scale=medium: to compare them, run the newer again with "
         "scale=small"
     )
-    assert said in captured.out
-    assert captured.err.endswith(f"; {said}\n")
+    assert line in captured.out
+    assert captured.err.endswith(f"; {line}\n")
     assert captured.err.count("\n") == 1
 
 

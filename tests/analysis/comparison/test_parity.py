@@ -1,4 +1,4 @@
-"""The parity of two rows, and every way in which there is none."""
+"""The parity of two rows, and every reason for which there is none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Implementations side by side: who is compared with whom, stages, and the best of each."""
+"""Comparing implementations: which cells are compared, stages, and the best of each."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_cells_are_named_by_what_is_on(peers: Peers) -> None:
     ]
 
 
-def test_each_is_held_against_the_likest_cell_of_the_reference(peers: Peers) -> None:
+def test_each_is_compared_with_the_most_similar_cell_of_the_reference(peers: Peers) -> None:
     rows = by_series(peers)
     eager, compiled = rows["sd_bench"], rows[f"sd_bench{COMPILED}"]
     names = {f"{row['env']} {row['cell_hash']}": name for name, row in rows.items()}
@@ -58,7 +58,7 @@ def test_each_is_held_against_the_likest_cell_of_the_reference(peers: Peers) -> 
     assert against[[*rows][4]] == f"sd_bench{COMPILED}"  # as documented: compiled another way
 
 
-def test_a_stage_has_a_verdict_of_its_own(peers: Peers) -> None:
+def test_a_stage_has_its_own_verdict(peers: Peers) -> None:
     row = by_series(peers)["openvino"]
     assert row["speedup"] == pytest.approx(1.6)
     assert (row["verdict"], row["denoise_s_verdict"]) == ("faster", "faster")
@@ -67,7 +67,7 @@ def test_a_stage_has_a_verdict_of_its_own(peers: Peers) -> None:
     assert row["text_encode_s_verdict"] == "slower"
 
 
-def test_what_is_one_call_has_no_stage(peers: Peers) -> None:
+def test_a_single_call_has_no_stages(peers: Peers) -> None:
     row = by_series(peers)["diffusers_pipeline"]
     assert row["verdict"] == "slower"
     assert isinstance(row["denoise_s_speedup"], float)
@@ -76,7 +76,7 @@ def test_what_is_one_call_has_no_stage(peers: Peers) -> None:
 
 
 def test_stages_are_judged_as_one_family(peers: Peers) -> None:
-    """Four peers with stages have three each; the reference's cells are compared with nobody."""
+    """Four peers have three stages each; the cells of the reference are not compared."""
     levels = {
         difference.judgement.level
         for differences in peers.stages
@@ -88,7 +88,7 @@ def test_stages_are_judged_as_one_family(peers: Peers) -> None:
     assert max(levels) < min(whole)
 
 
-def test_the_best_of_each_stands_against_the_best_of_the_reference(peers: Peers) -> None:
+def test_the_best_of_each_is_compared_with_the_best_of_the_reference(peers: Peers) -> None:
     rows = {str(row["implementation"]): row for row in list_rows(peers.best, DeltaRow)}
     assert rows["sd_bench"]["series"] == f"sd_bench{COMPILED}"
     assert rows["sd_bench"]["is_baseline"]
@@ -107,7 +107,7 @@ def test_a_best_that_draws_another_picture_is_not_at_parity(tmp_path: Path) -> N
     assert not rows["diffusers"]["parity_ok"]
 
 
-def test_what_making_ready_takes_is_told_cold_from_warm(peers: Peers) -> None:
+def test_the_time_to_get_ready_is_cold_or_warm(peers: Peers) -> None:
     rows = by_series(peers)
     ready = {n: (row["ready_cold_s"], row["ready_warm_s"]) for n, row in rows.items()}
     assert ready[f"sd_bench{COMPILED}"] == (60.0, 10.0)

@@ -1,4 +1,4 @@
-"""What was counted beside a slow round, and what of it explains why."""
+"""Which counters of a slow round explain why it was slow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``compare OLD NEW``: what it says of each cell, and its exit codes."""
+"""``compare OLD NEW``: what it reports for each cell, and its exit codes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def ten(mean_s: float, spread: float = 0.002) -> list[float]:
 
 
 def write_pair(root: Path) -> list[str]:
-    """OLD and NEW with a cell of each outcome."""
+    """OLD and NEW with one cell for each outcome."""
     old = {
         (1, "math"): ten(10.0),
         (1, "flash"): ten(5.0),
@@ -49,7 +49,7 @@ def write_pair(root: Path) -> list[str]:
 
 
 def write_two(root: Path, **new: Any) -> list[str]:
-    """OLD and NEW with the cells math and flash; flash is faster in NEW, which is as ``new``."""
+    """OLD and NEW with the cells math and flash; flash is faster in NEW, changed by ``new``."""
     write_sweep(root / "old", {(1, "math"): ten(2.0), (1, "flash"): ten(1.5)}, sweep="day-1")
     seconds = {(1, "math"): ten(2.0), (1, "flash"): ten(1.0)}
     write_sweep(root / "new", seconds, **({"sweep": "day-2"} | new))
@@ -57,7 +57,7 @@ def write_two(root: Path, **new: Any) -> list[str]:
 
 
 def write_in_two_environments(root: Path) -> list[str]:
-    """NEW is slower than OLD, in either of its environments."""
+    """NEW is slower than OLD in both of its environments."""
     write_sweep(root / "old", {(1, "math"): ten(2.0)})
     for sweep in ("monday", "tuesday"):
         environment = sample_environment(sweep)
@@ -89,7 +89,7 @@ def outcomes(root: Path) -> dict[tuple[int, str], str]:
 
 
 def named(compared: pd.DataFrame) -> list[str]:
-    """What the table calls its cells."""
+    """The names of the cells in the table."""
     table = make_two_sweeps_page(compared, []).tables[0]
     return [row[table.headings.index("cell")] for row in table.rows]
 
@@ -106,7 +106,7 @@ def test_cells_are_found_again_in_records_from_before_upcast_was_a_choice(tmp_pa
     assert named(both) == ["math", "flash"]
 
 
-def test_cells_that_differ_in_upcast_are_told_apart(tmp_path: Path) -> None:
+def test_cells_that_differ_in_upcast_are_distinguished(tmp_path: Path) -> None:
     seconds = {("true",): ten(10.0), ("false",): ten(5.0)}
     for name in ("old", "new"):
         write_sweep(tmp_path / name, seconds, axes=("upcast",), attention="math")
@@ -184,7 +184,7 @@ def test_rounds_of_two_sweeps_are_never_taken_for_pairs(tmp_path: Path) -> None:
     assert set(compared(folders)["method"]) == {"unpaired"}
 
 
-def test_two_cells_that_fit_are_not_guessed_between(tmp_path: Path) -> None:
+def test_there_is_no_guessing_between_two_cells_that_fit(tmp_path: Path) -> None:
     write_sweep(tmp_path / "old", {(1, "math"): ten(10.0)})
     for cell_hash in ("aaa", "bbb"):
         record = sample_record(1.0, attention="math", cell_hash=cell_hash, started_at=cell_hash)
@@ -217,7 +217,7 @@ def test_a_gate_can_fail_for_what_is_ambiguous(
     assert main(["compare", *folders, "--fail-if", "unclear"]) == 3
 
 
-def test_nothing_compared_is_no_pass_and_the_table_is_shown(
+def test_without_any_comparison_the_gate_does_not_pass_and_the_table_is_shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report = tmp_path / "report.md"
@@ -260,7 +260,7 @@ def test_a_speed_up_without_proof_is_marked_and_explained_and_can_fail(
     assert "without a proof of the attention kernels" in capsys.readouterr().err
 
 
-def test_kernels_that_nobody_can_see_fail_the_gate_and_say_why(
+def test_kernels_that_cannot_be_seen_fail_the_gate_with_the_reason(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folders = [str(tmp_path / side) for side in ("old", "new")]
@@ -327,19 +327,21 @@ def test_both_sides_say_their_folder_and_environment(
     assert "\nAll cells: cpu, sd2, compile off, fp32, torch_env current, plms, 4 steps" in text
 
 
-def test_what_the_seconds_are_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_meaning_of_the_seconds_is_stated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     old, new = (str(tmp_path / name) for name in ("old", "new"))
     for folder in (old, new):
         write_sweep(Path(folder), {(1, "math"): ten(2.0)}, n_iter=2)
     assert "\nRuntime of a round: the sum of 2 timed iterations" in printed(capsys, old, new)
     main(["compare", old, new, "--value", "median-iteration"])
-    said = capsys.readouterr().out
-    assert "\nRuntime of a round: the median of 2 timed iterations" in said
-    assert said.count("Runtime of a round: ") == 1
+    output = capsys.readouterr().out
+    assert "\nRuntime of a round: the median of 2 timed iterations" in output
+    assert output.count("Runtime of a round: ") == 1
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (["only-one"], "NEW"),
         (["nowhere", "nowhere"], "no folder nowhere"),
@@ -355,9 +357,9 @@ def test_what_the_seconds_are_is_said(tmp_path: Path, capsys: pytest.CaptureFixt
     ],
 )
 def test_mistakes_are_one_line(
-    capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+    capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str
 ) -> None:
     assert main(["compare", *arguments]) == 2
     error = capsys.readouterr().err
-    assert said in error
+    assert expected in error
     assert error.count("\n") == 1

@@ -1,4 +1,4 @@
-"""E-Divisive: its divergence worked out by hand, its exchanges counted, and its family."""
+"""E-Divisive: divergence worked out by hand, permutations counted, and the family of series."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_change_back_is_a_second_change() -> None:
     assert [change.at for change in found] == [8, 16]
 
 
-def test_one_sweep_that_was_disturbed_is_no_change() -> None:
+def test_a_single_disturbed_sweep_is_not_a_change() -> None:
     values = list(WITHOUT_CHANGE)
     values[5] *= 3
     assert find_changes([numbered(values)]) == [[]]
@@ -91,7 +91,7 @@ def test_series_may_lack_sweeps() -> None:
     assert [change.at for change in found] == [6]
 
 
-def test_so_few_sweeps_that_nothing_can_be_found_are_known() -> None:
+def test_it_is_known_when_sweeps_are_too_few_to_find_a_change() -> None:
     assert [fewest_sweeps(num_cells) for num_cells in (1, 6)] == [8, 10]
     assert findable_shift(7, 1) is None
     clear = numbered([1.0, 1.1, 1.2, 9.0, 9.1, 9.2, 9.3])

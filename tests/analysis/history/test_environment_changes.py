@@ -39,7 +39,7 @@ def test_facts_have_names_that_people_know() -> None:
     ]
 
 
-def test_what_changes_all_the_time_or_was_not_recorded_is_no_change() -> None:
+def test_what_changes_all_the_time_or_was_not_recorded_is_not_a_change() -> None:
     assert words({"fingerprint": "f2", "project": {}, "host": {"kernel": "6.1"}}) == []
     assert words({"memory": {"nodes": 1}}) == []
 

@@ -48,13 +48,13 @@ def test_the_ratio_is_of_the_sweeps_means_with_their_spread(tmp_path: Path) -> N
     assert 0.02 < (judged["math"].findable or 0) < 0.1
 
 
-def test_rounds_are_no_replicates(tmp_path: Path) -> None:
-    """Sweeps whose rounds agree and that differ among themselves show no change."""
+def test_rounds_are_not_replicates(tmp_path: Path) -> None:
+    """Sweeps whose rounds agree but which differ from each other show no change."""
     levels = [1.0, 1.2, 0.9, 1.1, 1.25, 0.95, 1.15, 1.0, 1.2, 0.9, 1.1, 1.05]
     assert judge(write_days(tmp_path, {FLASH: levels}))["flash"].shifts == ()
 
 
-def test_another_machine_has_a_history_of_its_own(tmp_path: Path) -> None:
+def test_another_machine_has_its_own_history(tmp_path: Path) -> None:
     new = {7: {"machine": {"identity": "b" * 16}, "fingerprint": "beef"}}
     write_days(
         tmp_path, {FLASH: with_change(6, 2.0)}, {1: {"machine": {"identity": "a" * 16}}, **new}
@@ -65,7 +65,7 @@ def test_another_machine_has_a_history_of_its_own(tmp_path: Path) -> None:
     assert all(not each.shifts and each.findable is None for each in judged)
 
 
-def test_one_sweep_is_no_history(tmp_path: Path) -> None:
+def test_one_sweep_is_not_a_history(tmp_path: Path) -> None:
     write_days(tmp_path, {FLASH: [1.0]})
     with pytest.raises(AnalysisError, match="one sweep only"):
         gather_histories(load_records(tmp_path))

@@ -37,12 +37,12 @@ def test_mean_spread_and_interval_of_two_rounds(tmp_path: Path) -> None:
     assert cell["ci_high_s"] == pytest.approx(4.2 + 12.7062 * 0.2, abs=1e-4)
 
 
-def test_images_a_second_count_all_images_of_a_round(tmp_path: Path) -> None:
+def test_images_per_second_count_all_images_of_a_round(tmp_path: Path) -> None:
     write_sample(tmp_path, sample_record(3.0, 5.0, batch_size=4, n_iter=2))
     assert one_cell(tmp_path)["images_per_s"] == 1.0
 
 
-def test_images_a_second_are_unknown_without_a_batch_size(tmp_path: Path) -> None:
+def test_images_per_second_are_unknown_without_a_batch_size(tmp_path: Path) -> None:
     write_sample(tmp_path, sample_record(3.0, batch_size="many"))
     assert math.isnan(one_cell(tmp_path)["images_per_s"])
 
@@ -91,7 +91,7 @@ def test_a_reason_that_names_its_status_is_not_doubled(tmp_path: Path) -> None:
     assert one_cell(tmp_path)["reason"] == "OOM: 12 GiB asked for"
 
 
-def test_a_crashed_round_leaves_the_others_and_is_told(tmp_path: Path) -> None:
+def test_a_crashed_round_leaves_the_others_and_is_reported(tmp_path: Path) -> None:
     write_sweep(tmp_path, {(1, "flash"): [2.0, 3.0]})
     write_sample(tmp_path, sample_record(status="crashed", reason="signal 9", round_index=2))
     cell = one_cell(tmp_path)

@@ -20,7 +20,7 @@ GPU = {"gpu": {"peak_tflops": {"fp16": 50.0}}}
 
 
 def one_cell(root: Path, *runtimes_s: float, **record: Any) -> CellRow:
-    """The work stands in the first round only, as in real sweeps."""
+    """Only the first round has the counted work, as in real sweeps."""
     for at, runtime_s in enumerate(runtimes_s):
         extra = {"flops": WORK, "matmul_rate": RATE} if at == 0 else {}
         extra |= record.get("extra", {})
@@ -42,7 +42,7 @@ def test_work_of_the_first_round_over_the_time_of_all(tmp_path: Path) -> None:
     assert math.isnan(cell["gpu_idle_percent"])
 
 
-def test_what_is_not_known_is_no_number(tmp_path: Path) -> None:
+def test_unknown_values_are_not_numbers(tmp_path: Path) -> None:
     cell = one_cell(tmp_path, 1.0, extra={"flops": None, "matmul_rate": None})
     names = ("tflop_per_s", "denoise_tflop_per_s", "matmul_percent", "peak_percent")
     assert all(math.isnan(cell[name]) for name in names)

@@ -87,7 +87,7 @@ def test_two_devices_under_one_gpu_name_are_two_machines(tmp_path: Path) -> None
 
 
 def write_unsupported(root: Path, sweep: str, **choices: Any) -> None:
-    """A cell that never began: its record knows no environment."""
+    """A cell that never began: its record has no environment."""
     record = sample_record(
         status="unsupported", reason="not here", sweep=sweep, environment={}, **choices
     )
@@ -105,7 +105,7 @@ def test_a_round_that_could_not_begin_stays_with_its_sweep(tmp_path: Path) -> No
     }
 
 
-def test_what_ran_nowhere_is_no_environment_of_its_own(tmp_path: Path) -> None:
+def test_rounds_that_ran_nowhere_are_not_a_separate_environment(tmp_path: Path) -> None:
     write(tmp_path, "s1", "optimized", "aaa")
     write_unsupported(tmp_path, "s1", gpu="a100", torch_env="optimized", attention="cudnn")
     write_unsupported(tmp_path, "s2", gpu="a100", torch_env="optimized", attention="xformers")
@@ -122,7 +122,7 @@ def test_where_nothing_ran_at_all_there_is_one_unknown_environment(tmp_path: Pat
 
 
 @pytest.mark.parametrize("status", ["unsupported", "crashed", "timeout"])
-def test_a_cell_that_says_nothing_of_its_environment_joins_that_of_its_sweep(
+def test_a_cell_without_an_environment_joins_that_of_its_sweep(
     tmp_path: Path, status: Status
 ) -> None:
     write(tmp_path, "s1", "optimized", "aaa", attention="math")
@@ -152,7 +152,7 @@ def test_environments_stand_in_the_order_of_the_folders_then_of_time(tmp_path: P
     assert list(given["fingerprint"]) == ["mid", "late", "early"]
 
 
-def test_versions_of_pytorch_tell_machines_apart_with_their_builds_where_needed(
+def test_versions_of_pytorch_distinguish_machines_with_their_builds_where_needed(
     tmp_path: Path,
 ) -> None:
     for torch in ("2.11.0+cu130", "2.15.0+cu132"):
@@ -174,7 +174,7 @@ def write_torch(root: Path, torch: str) -> None:
     write_sample(root, sample_record(1.0, sweep=torch, environment=environment, gpu="h100"))
 
 
-def test_environments_of_one_sweep_that_nothing_short_tells_apart_are_numbered(
+def test_environments_of_one_sweep_without_a_short_difference_are_numbered(
     tmp_path: Path,
 ) -> None:
     write(tmp_path, "s1", "current", "aaa", attention="math")

@@ -1,4 +1,4 @@
-"""Runs of the published scripts: names say what they are, the rest stays unknown."""
+"""Runs of the published scripts: choices come from names, and the rest stays unknown."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_time_files_are_compared_by_welchs_test(tmp_path: Path) -> None:
     assert (compiled["batch_size"], compiled["n_iter"]) == (2, 2)
 
 
-def test_what_no_name_says_is_unknown_and_a_proof_is_missing(tmp_path: Path) -> None:
+def test_what_no_name_states_is_unknown_and_a_proof_is_missing(tmp_path: Path) -> None:
     (row, *_) = compare(summarise(load_records(write_times(tmp_path)))).to_dict("records")
     assert row["attention"] is None
     assert row["torch"] == "unknown"
@@ -82,7 +82,7 @@ def test_the_command_makes_the_published_plot(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "expected"),
     [
         ("notes.txt", "7.1\n", "its name is not of the form"),
         ("original_A10_n_samples_2_n_iter_2_sd2.txt", "7.1\nfast\n", "'fast' is not a runtime"),
@@ -92,13 +92,13 @@ def test_the_command_makes_the_published_plot(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_that_is_not_understood_is_named(
-    tmp_path: Path, name: str, text: str, said: str
+    tmp_path: Path, name: str, text: str, expected: str
 ) -> None:
     (tmp_path / name).write_text(text)
     left_out: list[str] = []
     with pytest.raises(AnalysisError, match="no usable record"):
         load_records(tmp_path, on_left_out=left_out.append)
-    assert said in left_out[0]
+    assert expected in left_out[0]
     assert name in left_out[0]
 
 
@@ -115,7 +115,7 @@ HEADER = "preset,gpu,batch_size,model_version,n_iter,runtime_s"
     ],
     ids=["decimal commas and semicolons", "tabs", "a quoted comma", "lines of Windows"],
 )
-def test_a_csv_that_a_spreadsheet_has_written_again_is_read(tmp_path: Path, text: str) -> None:
+def test_a_csv_that_a_spreadsheet_has_saved_is_read(tmp_path: Path, text: str) -> None:
     (tmp_path / "runs.csv").write_text(text, newline="")
     left_out: list[str] = []
     (row,) = load_records(tmp_path, on_left_out=left_out.append).to_dict("records")
@@ -136,8 +136,8 @@ def test_a_row_of_a_csv_that_is_not_understood_is_named_and_the_others_are_read(
         "'n/a' is not a runtime",
         "None is not a runt",
     )
-    for number, (told, reason) in enumerate(zip(left_out, reasons, strict=True), start=3):
-        assert f"runs.csv: row {number}: {reason}" in told
+    for number, (line, reason) in enumerate(zip(left_out, reasons, strict=True), start=3):
+        assert f"runs.csv: row {number}: {reason}" in line
 
 
 @pytest.mark.timeout(20)
@@ -155,14 +155,14 @@ def test_iterations_that_were_not_kept_cannot_be_asked_for(
     )
 
 
-def test_what_is_not_known_is_not_said() -> None:
+def test_unknown_facts_are_not_stated() -> None:
     cells = summarise(load_records(PUBLISHED, on_left_out=lambda reason: None))
     sd1 = compare(cells[cells["model_version"] == "sd1"].reset_index(drop=True))
     charts = select_runtime_charts(sd1)
     assert "runtime_by_gpu_n_samples_2_sd1" in charts
     chart = charts["runtime_by_batch_size_T4_sd1"]
     assert chart.title == "Runtime on T4: sd1"
-    assert note_value(sd1) == "Runtime of a round: as its file has it."
+    assert note_value(sd1) == "Runtime of a round: as given in its file."
     assert "None" not in " ".join(
         [*charts, *(c.title for c in select_measure_charts(sd1).values())]
     )

@@ -1,4 +1,4 @@
-"""The pictures that a record names: beside the record, wherever its names point."""
+"""The pictures that a record names are beside it, whatever path it gives."""
 
 from __future__ import annotations
 

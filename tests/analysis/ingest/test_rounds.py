@@ -1,4 +1,4 @@
-"""Records to rounds: what is read, what is left out, and how odd records are survived."""
+"""Records to rounds: what is read, what is left out, and how odd records are handled."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_copy_of_a_round_is_named_and_left_out(tmp_path: Path) -> None:
 
 
 def without_upcast(path: Path) -> None:
-    """Make a record as old as those that do not say what attention computes in."""
+    """Make a record like old ones, without what attention computed in."""
     choices = json.loads(path.read_text())["choices"]
     del choices["upcast"]
     edit(path, choices=choices)
@@ -210,13 +210,13 @@ def test_without_a_fingerprint_every_sweep_is_its_own_environment(tmp_path: Path
     assert rounds["env"].nunique() == 2
 
 
-def test_a_changed_working_tree_is_said(tmp_path: Path) -> None:
+def test_a_changed_working_tree_is_reported(tmp_path: Path) -> None:
     environment = sample_environment() | {"project": {"git_commit": "abc", "dirty": True}}
     write_sample(tmp_path, sample_record(1.0, environment=environment))
     assert load_one(tmp_path)["commit"] == "abc (changed)"
 
 
-def test_missing_and_odd_choices_are_no_error(tmp_path: Path) -> None:
+def test_missing_and_odd_choices_are_not_errors(tmp_path: Path) -> None:
     path = write_sample(tmp_path, sample_record(1.0))
     edit(path, choices={"batch_size": [1, 2], "attention": {"backend": None}, "steps": 10**40})
     row = load_one(tmp_path)
@@ -231,7 +231,7 @@ PROFILE = {"trace_file": None, "step_s": 1.0, "seconds_by_class": {"gemm": 1.0, 
 
 
 @pytest.mark.parametrize(
-    ("place", "value", "said"),
+    ("place", "value", "expected"),
     [
         (("times", "iterations", 0, "total_s"), -1.0, "total_s is -1"),
         (("times", "iterations", 0, "total_s"), 0.0, "total_s is 0"),
@@ -247,8 +247,8 @@ PROFILE = {"trace_file": None, "step_s": 1.0, "seconds_by_class": {"gemm": 1.0, 
         (("choices", "batch_size"), 0, "choices.batch_size is 0"),
     ],
 )
-def test_a_number_that_nothing_can_have_measured_leaves_its_record_out(
-    tmp_path: Path, place: tuple[str | int, ...], value: float, said: str
+def test_a_record_with_an_impossible_number_is_left_out(
+    tmp_path: Path, place: tuple[str | int, ...], value: float, expected: str
 ) -> None:
     write_main_sweep(tmp_path)
     path = write_sample(tmp_path, sample_record(1.0, 2.0, attention="xformers", n_iter=2))
@@ -262,7 +262,7 @@ def test_a_number_that_nothing_can_have_measured_leaves_its_record_out(
     left_out: list[str] = []
     assert len(load_records(tmp_path, on_left_out=left_out.append)) == 12
     assert left_out == [f"{path}: {left_out[0].partition(': ')[2]}"]
-    assert said in left_out[0]
+    assert expected in left_out[0]
 
 
 def test_a_failed_record_is_not_held_to_its_numbers(tmp_path: Path) -> None:
@@ -280,16 +280,17 @@ def test_many_records_are_read_by_several_processes_with_the_same_result(
     (copied.parent / "copy").mkdir()
     (copied.parent / "copy" / copied.name).write_bytes(copied.read_bytes())
     (copied.parent / "round-7.json").write_text("{", encoding="utf-8")
-    told: dict[int, list[str]] = {1: [], 2: []}
+    left_out: dict[int, list[str]] = {1: [], 2: []}
     alone, shared = (
-        load_records(tmp_path, on_left_out=told[count].append, processes=count) for count in (1, 2)
+        load_records(tmp_path, on_left_out=left_out[count].append, processes=count)
+        for count in (1, 2)
     )
     pd.testing.assert_frame_equal(alone, shared)
-    assert told[1] == told[2]
-    assert len(told[1]) == 2
+    assert left_out[1] == left_out[2]
+    assert len(left_out[1]) == 2
 
 
-def test_whoever_watches_is_given_every_file_and_hands_it_on(tmp_path: Path) -> None:
+def test_watch_gets_every_file_and_passes_it_on(tmp_path: Path) -> None:
     write_main_sweep(tmp_path)
     seen: list[Path] = []
 

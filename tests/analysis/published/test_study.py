@@ -35,7 +35,7 @@ def test_all_published_numbers_are_there() -> None:
     ids=lambda r: f"{r['model_version']}-{r['gpu']}-{r['batch_size']}-{r['preset']}",
 )
 def test_every_printed_percentage_follows_from_the_seconds(row: dict[str, Any]) -> None:
-    """By hand: seconds within 0.05, percentages within half of their last digit."""
+    """Worked out by hand: seconds within 0.05, percentages within half of their last digit."""
     place = (row["model_version"], row["gpu"], row["batch_size"])
     seconds = SECONDS[(*place, row["preset"])]
     # The study calls both original: SD 2's with xFormers, SD 1's without.
@@ -65,7 +65,7 @@ def test_a_wrong_percentage_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> No
     assert list(disagreeing["printed_percent"]) == ["13.4"]
 
 
-def test_the_sign_of_sd1_is_turned() -> None:
+def test_the_sign_of_sd1_is_reversed() -> None:
     sd1 = PRINTED[(PRINTED["model_version"] == "sd1") & (PRINTED["gpu"] == "T4")]
     assert list(sd1["printed_percent"]) == ["0.0", "-25.6"]
     assert list(sd1["printed_improvement_percent"]) == [0.0, 25.6]

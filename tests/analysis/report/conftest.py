@@ -1,4 +1,4 @@
-"""A browser for the tests that look at a report, and a sweep with every kind of verdict."""
+"""A browser for tests that look at a report, and a sweep with every kind of verdict."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.records import SCALED, sample_record, write_sample, write_swe
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    """A headless Chromium; skips where playwright or a browser is missing."""
+    """A headless Chromium; skips the test if playwright or a browser is missing."""
     playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
     from benchmarks.analysis_screenshot import chromium
 
@@ -29,7 +29,7 @@ def browser() -> Iterator[Any]:
 
 
 def _rounds(mean_s: float, shift: int = 0) -> Sequence[float]:
-    """Ten rounds in another order for each ``shift``, so that no two cells move together."""
+    """Ten rounds in a different order for each ``shift``, so that no two cells vary together."""
     spread = [(7 * (at + shift)) % 10 - 4.5 for at in range(10)]
     return [mean_s * (1 + 0.005 * each / 3) for each in spread]
 

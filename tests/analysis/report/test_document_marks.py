@@ -1,4 +1,4 @@
-"""Documents: what stands between marks comes from the data, the rest stays as it is."""
+"""Documents: the text between marks comes from the data, and the rest is unchanged."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_check_writes_nothing_and_fails_until_the_document_is_up_to_date(
 
 
 @pytest.mark.parametrize(
-    ("mark", "said"),
+    ("mark", "expected"),
     [
         ("table gamma records", "docs/analysis.md lists the marks"),
         ("table delta nowhere", "no folder"),
@@ -107,14 +107,14 @@ def test_check_writes_nothing_and_fails_until_the_document_is_up_to_date(
     ],
 )
 def test_a_mark_that_cannot_be_followed_is_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], mark: str, said: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], mark: str, expected: str
 ) -> None:
     path = document(tmp_path, mark)
     before = path.read_text()
     assert main(["publish", str(path)]) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"analysis: {path}: mark {mark!r}: ")
-    assert said in error
+    assert expected in error
     assert error.count("\n") == 1
     assert path.read_text() == before
 
@@ -124,7 +124,7 @@ END = "<!-- /analysis -->"
 
 
 @pytest.mark.parametrize(
-    ("lines", "line", "said"),
+    ("lines", "line", "expected"),
     [
         ([MARK, "forgotten", "", "My prose.", "", MARK, END], 3, "'findings records' has no end"),
         ([MARK, "old", END, "My prose.", MARK], 7, "'findings records' has no end"),
@@ -135,7 +135,7 @@ END = "<!-- /analysis -->"
     ],
 )
 def test_a_mark_without_its_end_is_refused_and_no_prose_is_lost(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], lines: list[str], line: int, said: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], lines: list[str], line: int, expected: str
 ) -> None:
     write_main_sweep(tmp_path / "records")
     path = tmp_path / "page.md"
@@ -145,7 +145,7 @@ def test_a_mark_without_its_end_is_refused_and_no_prose_is_lost(
         assert main([*command, str(path)]) == 2
         error = capsys.readouterr().err
         assert error.startswith(f"analysis: {path}:{line}: ")
-        assert said in error
+        assert expected in error
         assert error.count("\n") == 1
     assert path.read_text() == before
 

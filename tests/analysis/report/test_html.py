@@ -1,4 +1,4 @@
-"""The report: self-contained, and its summary, exclusions and charts as the data has them."""
+"""The report is self-contained, and its summary, exclusions and charts match the data."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_the_answers_say_what_the_data_supports(tmp_path: Path) -> None:
     )
 
 
-def test_few_rounds_are_told_as_an_estimate(main_report: str) -> None:
+def test_few_rounds_are_called_an_estimate(main_report: str) -> None:
     page = Page(main_report)
     assert page.texts.count("too few rounds") == 2 * 3  # among the answers, and in the table
     assert any(t.startswith("No verdict on flash against math at batch size 1") for t in page.texts)
@@ -122,7 +122,7 @@ def test_a_faster_cell_with_another_output_does_not_win(tmp_path: Path) -> None:
     page = Page(report(tmp_path))
     text = "\n".join(page.texts)
     assert not re.search(r"\d times as fast", text)
-    assert "faster" not in page.texts  # neither as the verdict of a row nor of an answer
+    assert "faster" not in page.texts  # not even as the verdict of a row or an answer
     assert "No claim on flash against math at batch size 1: they draw different pictures" in text
 
 
@@ -132,7 +132,7 @@ def test_what_was_excluded_is_named_with_its_reason(main_report: str) -> None:
     assert "Cell without times: flash at batch 8 on EPYC: oom: 12 GiB" in page.texts
 
 
-def test_nothing_excluded_is_said(tmp_path: Path) -> None:
+def test_a_report_states_that_nothing_was_excluded(tmp_path: Path) -> None:
     write_sample(tmp_path, sample_record(1.0))
     page = Page(report(tmp_path))
     assert any(text.startswith("Nothing: every record") for text in page.texts)
@@ -155,9 +155,7 @@ def test_a_charts_ink_and_paper_follow_the_theme(main_sweep: Path, colour: str) 
     assert colour not in inline_svg(text, path.stem)
 
 
-def test_rows_for_which_there_is_no_room_are_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_that_do_not_fit_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("analysis.report.table_views._MOST_ROWS", 8)
     text = "\n".join(Page(report(write_main_sweep(tmp_path))).texts)
     assert "Every cell: the first 2 of 6 rows." in text
@@ -165,7 +163,7 @@ def test_rows_for_which_there_is_no_room_are_told(
 
 @pytest.fixture(scope="module")
 def many_failures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """300 cells that crashed, each with another long reason, beside one that was measured."""
+    """300 cells that crashed, each with a different long reason, and one that was measured."""
     root = tmp_path_factory.mktemp("failures")
     write_sample(root, sample_record(1.0))
     for at in range(300):
@@ -228,7 +226,7 @@ def test_the_verdict_is_the_second_column(main_report: str) -> None:
     )
 
 
-def test_what_is_shared_is_said_once(main_sweep: Path, main_report: str) -> None:
+def test_what_is_shared_is_stated_once(main_sweep: Path, main_report: str) -> None:
     short = (main_sweep / "report.md").read_text(encoding="utf-8")
     for text in (main_report, short):
         assert text.count("Scaled down") == 1

@@ -49,7 +49,7 @@ def test_nothing_is_fetched_and_the_console_stays_empty(page: Any) -> None:
     assert [url for url in page.problems if not url.startswith("data:")] == []
 
 
-def test_a_click_sorts_by_number_and_a_second_one_turns_it_round(page: Any) -> None:
+def test_a_click_sorts_by_number_and_a_second_one_reverses_the_order(page: Any) -> None:
     button = page.get_by_role("button", name="runtime [s]").first
     button.click()
     rising = column(page, "runtime [s]")

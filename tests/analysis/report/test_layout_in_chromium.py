@@ -1,4 +1,4 @@
-"""What a reader sees of a report in a real browser: nothing cut at three widths, light and dark."""
+"""What a reader sees of a report in a real browser: nothing is cut at three widths."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WIDTHS = (390, 1280, 1920)
 
 _TEXTS = "h1, h2, h3, p, li, dt, dd, th, td, figcaption, small, .verdict, svg"
 
-#: The texts of which a part lies outside of the window, or that are wider than their place.
+#: The texts that are partly outside the window, or wider than their box.
 _FIND_CUT = """(texts) => Array.from(document.querySelectorAll(texts)).filter((element) => {
   if (element.closest(".unseen, .skip") || !element.getClientRects().length) return false;
   const box = element.getBoundingClientRect();
@@ -34,7 +34,7 @@ def page(request: pytest.FixtureRequest, browser: Any, verdicts_sweep: Path) -> 
 
 @pytest.fixture(params=WIDTHS)
 def wide(request: pytest.FixtureRequest, page: Any) -> Any:
-    """The page in a window of each width."""
+    """The page in windows of three widths."""
     page.set_viewport_size({"width": request.param, "height": 900})
     return page
 

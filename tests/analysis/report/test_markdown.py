@@ -1,4 +1,4 @@
-"""The short form: the order of the report, within the length of a comment, nothing unescaped."""
+"""The short form: the order of the report, no longer than a comment, nothing unescaped."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_names_from_records_cannot_break_headings_or_lists(tmp_path: Path) -> No
 
 @pytest.fixture(scope="module")
 def many_failures(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """300 cells that crashed, each with another long reason, beside one that was measured."""
+    """300 cells that crashed, each with a different long reason, and one that was measured."""
     root = tmp_path_factory.mktemp("failures")
     write_sample(root, sample_record(1.0))
     for at in range(300):

@@ -1,4 +1,4 @@
-"""``analysis paper``: tables, charts and methods for a paper, in the size of its column."""
+"""``analysis paper``: tables, charts and methods for a paper, sized for its columns."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tests.support.figures import assert_texts_are_readable, fontsizes_of
 from tests.support.latex import compile_latex
 from tests.support.records import sample_record, write_main_sweep, write_sample
 
-#: A text with every character that means something to LaTeX, and some that pdfTeX does not know.
+#: A text with every character that is special in LaTeX, and some that pdfTeX does not know.
 PROMPT = r"50 % of a_cat & {dog} #1 $x$ \frac ~^ 猫 é"
 
 
 @pytest.fixture(scope="module")
 def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The paper of a small sweep with such a prompt."""
+    """The paper on a small sweep with that prompt."""
     root = tmp_path_factory.mktemp("sweep")
     write_main_sweep(root)
     record = sample_record(
@@ -72,7 +72,7 @@ def test_a_chart_of_a_column_has_the_columns_text_and_can_be_read(tmp_path: Path
 @pytest.mark.parametrize(
     ("option", "value"), [("--column", "0"), ("--text", "huge"), ("--page", "nan")]
 )
-def test_a_size_that_is_none_is_one_line(
+def test_an_invalid_size_is_refused_in_one_line(
     option: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["paper", str(tmp_path), option, value]) == 2

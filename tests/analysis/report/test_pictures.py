@@ -1,4 +1,4 @@
-"""The pictures of comparisons: which are shown, how far apart they are, what is left out."""
+"""Pictures of comparisons: which are shown, how much they differ, what is left out."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_difference_too_large_to_double_is_shown_as_it_is(sweep: Path) -> None
     assert pair.pictures[2].name == "difference"
 
 
-def test_equal_pictures_are_said_to_be_equal(sweep: Path) -> None:
+def test_equal_pictures_are_called_equal(sweep: Path) -> None:
     (pair,) = shown(add_pictures(sweep)).shown
     assert pair.pictures[2].name == "no pixel differs"
     assert pixels(pair.pictures[2]).max() <= 1
@@ -62,7 +62,7 @@ def test_another_picture_is_called_that(tmp_path: Path) -> None:
     assert pair.parity == "Another picture: the latents differ by 0.3, of 0.001 allowed."
 
 
-def test_nobody_knowing_is_said_with_the_reason(sweep: Path) -> None:
+def test_unknown_parity_is_stated_with_the_reason(sweep: Path) -> None:
     add_pictures(sweep)
     for path in sweep.rglob("*.npy"):
         path.unlink()
@@ -106,6 +106,8 @@ def test_pictures_have_no_more_characters_than_there_is_room_for(
 
 
 @pytest.mark.parametrize(("weights", "noise"), [("random", True), ("sd2.safetensors", False)])
-def test_random_weights_are_said_to_draw_noise(tmp_path: Path, weights: str, noise: bool) -> None:
+def test_random_weights_are_reported_to_draw_noise(
+    tmp_path: Path, weights: str, noise: bool
+) -> None:
     write_sweep(tmp_path, {(1, "math"): [2.0], (1, "flash"): [1.0]}, weights=weights)
     assert shown(add_pictures(tmp_path)).noise is noise

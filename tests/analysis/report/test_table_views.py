@@ -1,4 +1,4 @@
-"""Tables as a page shows them: one cell names the row, the verdict has a word and a class."""
+"""Tables as a page shows them: a cell names the row, the verdict has a word and a class."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_what_would_decide_stands_below_the_verdict() -> None:
     )
 
 
-def test_the_baseline_and_the_fastest_are_told_apart() -> None:
+def test_the_baseline_and_the_fastest_are_distinguished() -> None:
     assert [row.kind for row in view_table(DIFFERENCES).rows] == ["baseline", "", "best"]
 
 

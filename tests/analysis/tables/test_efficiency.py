@@ -1,4 +1,4 @@
-"""The table of efficiency: rates by stage, shares, and what lies above 100 %."""
+"""The table of efficiency: rates by stage, shares, and shares above 100 %."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables in LaTeX: six columns at most, a caption and a label, and no text that breaks them."""
+"""Tables in LaTeX: at most six columns, a caption and a label, and no text that breaks them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables' contents: numbers worked out by hand, gaps with reasons, notes."""
+"""The contents of the tables: numbers worked out by hand, gaps with reasons, notes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.support.records import (
     write_sweep,
 )
 
-#: The tables of a sweep that has timed stages.
+#: The tables of a sweep with timed stages.
 STEMS = ("summary", "delta", "resources")
 
 Frames = tuple[pd.DataFrame, pd.DataFrame]
@@ -190,7 +190,7 @@ def test_unproven_kernels_are_marked(tmp_path: Path) -> None:
     assert page.tables[0].bold == frozenset()
 
 
-def test_kernels_that_nobody_can_see_are_unproven_with_the_reason(tmp_path: Path) -> None:
+def test_kernels_that_cannot_be_seen_are_unproven_with_the_reason(tmp_path: Path) -> None:
     write_sample(tmp_path, sample_record(1.0, attention="auto", unprovable="none of PyTorch's"))
     page = make_summary_page(*frames(tmp_path))
     (row,) = rows(page)
@@ -417,14 +417,14 @@ def test_an_interval_has_the_digits_of_its_width(tmp_path: Path) -> None:
     assert len(flash["improvement"]) > len("-9.6 %")
 
 
-def test_slower_than_half_is_said_as_a_factor(tmp_path: Path) -> None:
+def test_slower_than_half_is_shown_as_a_factor(tmp_path: Path) -> None:
     write_sweep(tmp_path, {(1, "math"): ten(1.0), (1, "flash"): ten(3.0)})
     (_, flash) = rows(make_delta_page(*frames(tmp_path)))
     assert (flash["speed-up"], flash["improvement"]) == ("0.33x", "3.00x slower")
 
 
 def ten(mean_s: float) -> list[float]:
-    """Ten rounds of that mean, with a spread of 0.5 %."""
+    """Ten rounds with this mean and a spread of 0.5 %."""
     return [mean_s * (1 + 0.005 * ((7 * at) % 10 - 4.5) / 3) for at in range(10)]
 
 
@@ -465,7 +465,7 @@ def test_doubts_about_a_speedup_stand_beside_it_and_are_explained(tmp_path: Path
 
 
 def write_half_failed(root: Path, measured: int = 6) -> None:
-    """Ten rounds of the baseline, the first slow; the cell's first ran out of memory."""
+    """Ten rounds of the baseline, the first one slow; round 0 of the cell ran out of memory."""
     write_sweep(root, {(1, "math"): [20.0] * (10 - measured) + ten(10.0)[:measured]})
     for at in range(10):
         if at < 10 - measured:
@@ -488,7 +488,7 @@ def test_speedup_verdict_and_baseline_seconds_are_of_the_same_rounds(tmp_path: P
     assert flash["note"] == "4 of 10 rounds oom: 12 GiB; 6 of 10 rounds paired"
 
 
-def test_too_few_pairs_are_told_from_too_few_rounds(tmp_path: Path) -> None:
+def test_too_few_pairs_are_distinguished_from_too_few_rounds(tmp_path: Path) -> None:
     write_half_failed(tmp_path, measured=5)
     (_, flash) = rows(make_delta_page(*frames(tmp_path)))
     assert (flash["note"], flash["what would decide"]) == (

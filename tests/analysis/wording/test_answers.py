@@ -1,4 +1,4 @@
-"""The answers of a table: whose names they have, and where the cells stand."""
+"""The answers of a table: the names in them, and the places of the cells."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_each_row_has_its_answer_in_order(tmp_path: Path) -> None:
     )
 
 
-def test_a_cell_is_told_against_the_one_that_it_was_compared_with(tmp_path: Path) -> None:
+def test_an_answer_names_the_cell_that_was_compared_with(tmp_path: Path) -> None:
     seconds = {("math", "off"): 2.0, ("flash", "off"): 1.5, ("flash", "default"): 1.25}
     cells = {cell: ten(mean_s) for cell, mean_s in seconds.items()}
     write_sweep(tmp_path, cells, axes=("attention", "compile"))
@@ -49,7 +49,7 @@ def test_where_names_are_equal_the_choice_that_differs_is_named(tmp_path: Path) 
     )
 
 
-def test_another_picture_is_no_claim(tmp_path: Path) -> None:
+def test_another_picture_allows_no_claim(tmp_path: Path) -> None:
     write_sweep(
         tmp_path,
         {(1, "math"): ten(2.0), (1, "flash"): ten(1.5)},
@@ -63,7 +63,7 @@ def test_another_picture_is_no_claim(tmp_path: Path) -> None:
     assert not flash.claims_difference
 
 
-def test_cells_of_one_name_on_two_machines_are_told_apart(tmp_path: Path) -> None:
+def test_cells_of_one_name_on_two_machines_are_distinguished(tmp_path: Path) -> None:
     for device in ("Xeon Gold", "EPYC 9654"):
         write_sweep(
             tmp_path,

@@ -15,8 +15,8 @@ from sd_bench.records import find_records, read_record, write_record
 from tests.support.records import write_sweep
 
 
-def said(root: Path, ratios: dict[str, np.ndarray]) -> list[str]:
-    """The notes of cells whose speed-ups over math are these, round by round."""
+def notes_on(root: Path, ratios: dict[str, np.ndarray]) -> list[str]:
+    """The notes on cells with these speed-ups over math, round by round."""
     rounds = max(len(values) for values in ratios.values())
     seconds = {(1, "math"): [10.0] * rounds}
     seconds |= {(1, name): (10.0 / values).tolist() for name, values in ratios.items()}
@@ -30,20 +30,20 @@ def noisy(rounds: int, seed: int = 0) -> np.ndarray:
 
 def test_ordinary_rounds_have_the_rule_alone(tmp_path: Path) -> None:
     alternating = np.exp(0.01 * np.tile([1.0, -1.0], 5))
-    (rule,) = said(tmp_path, {"flash": alternating})
+    (rule,) = notes_on(tmp_path, {"flash": alternating})
     assert rule.startswith("Verdict from log ratios round by round, at 5 % for a whole table: ")
     assert rule.endswith("none with fewer than 6 rounds.")
 
 
 def test_a_difference_that_hangs_on_an_ordinary_round_is_doubtful(tmp_path: Path) -> None:
-    notes = said(tmp_path, {"flash": np.array([1.25, 1.251, 1.0, 1.249, 1.25, 1.252])})
+    notes = notes_on(tmp_path, {"flash": np.array([1.25, 1.251, 1.0, 1.249, 1.25, 1.252])})
     assert "Set aside as disturbed where differences were estimated: round 2 of flash" in notes[1]
     assert notes[2].startswith("1 comparison is doubtful: the difference depends on a round")
 
 
-def test_rounds_like_their_neighbours_are_said_with_what_was_paid_for_them(tmp_path: Path) -> None:
+def test_rounds_like_their_neighbours_are_reported_with_the_wider_interval(tmp_path: Path) -> None:
     slow = {name: np.repeat(noisy(5, seed), 4) for seed, name in enumerate(("flash", "cudnn"))}
-    *_, widened, flagged = said(tmp_path, slow)
+    *_, widened, flagged = notes_on(tmp_path, slow)
     assert widened.startswith("2 comparisons are given a wider interval, up to ")
     assert flagged.startswith("Serial correlation of the rounds: 0.")
     assert " % at 0.3 and " in flagged
@@ -54,7 +54,7 @@ def test_many_disturbed_rounds_are_counted(tmp_path: Path) -> None:
     for seed, name in enumerate(("flash", "cudnn", "auto", "xformers")):
         ratios[name] = noisy(10, seed)
         ratios[name][seed] /= 5
-    note = next(n for n in said(tmp_path, ratios) if n.startswith("Set aside"))
+    note = next(n for n in notes_on(tmp_path, ratios) if n.startswith("Set aside"))
     assert note.count("times as long as usual") == 3
     assert note.endswith("; and 1 more.")
 

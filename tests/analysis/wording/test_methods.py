@@ -1,4 +1,4 @@
-"""The paragraph for a methods section: every sentence from the records, and none without them."""
+"""The paragraph for a methods section: every sentence comes from the records."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def cells(*rows: tuple[str, tuple[str, ...]]) -> pd.DataFrame:
     return pd.DataFrame(list(rows), columns=["machine", "scaled"], dtype=object)
 
 
-def test_each_statement_is_said_once() -> None:
+def test_each_statement_is_made_once() -> None:
     table = cells(("cpu", ("4 steps.", "bf16")), ("cpu", ("bf16", "4 steps")))
     assert note_scaling(table) == ["Scaled down: 4 steps; bf16."]
 
@@ -63,7 +63,7 @@ def sweep(root: Path, flags: list[str], warnings: list[str]) -> pd.DataFrame:
     return summarise(load_records(root))
 
 
-def test_steal_is_no_reason_of_throttling(tmp_path: Path) -> None:
+def test_steal_is_not_a_reason_for_throttling(tmp_path: Path) -> None:
     cells = sweep(tmp_path, ["throttled: sw_power_cap", "throttled: hot", "steal above 5%"], [])
     assert note_disturbances(cells) == [
         "1 of 8 timed iterations were throttled (sw_power_cap, hot), in 1 of 2 cells: marked §, "
@@ -72,7 +72,7 @@ def test_steal_is_no_reason_of_throttling(tmp_path: Path) -> None:
     ]
 
 
-def test_a_warning_is_said_once_with_its_rounds_and_cells(tmp_path: Path) -> None:
+def test_a_warning_is_shown_once_with_its_rounds_and_cells(tmp_path: Path) -> None:
     cells = sweep(tmp_path, [], ["others computed on the GPU: python 42{}"])
     assert note_disturbances(cells) == [
         "Warning of 4 rounds, in 2 of 2 cells: others computed on the GPU: python …"
@@ -90,10 +90,10 @@ def test_every_page_says_what_a_runtime_is_and_that_a_median_is_one(tmp_path: Pa
     write_main_sweep(tmp_path)
     rounds = load_records(tmp_path)
     cells = summarise(rounds, "median-iteration")
-    said = "Runtime of a round: one timed iteration, warm-up left out."
+    note = "Runtime of a round: one timed iteration, warm-up left out."
     for page in (make_summary_page, make_delta_page):
-        assert said in page(compare(cells), list_environments(rounds)).notes
-    assert said in make_axes_page(compare_by_axis(cells)).notes
+        assert note in page(compare(cells), list_environments(rounds)).notes
+    assert note in make_axes_page(compare_by_axis(cells)).notes
     cells["n_iter"] = 2
     assert note_value(cells) == (
         "Runtime of a round: the median of 2 timed iterations, warm-up left out."
@@ -101,28 +101,28 @@ def test_every_page_says_what_a_runtime_is_and_that_a_median_is_one(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("warmup", "said"),
+    ("warmup", "expected"),
     [
         ({"warmup_unet_calls_s": [2.0]}, "one timed iteration, warm-up left out"),  # as on a CPU
         ({"warmup_unet_calls_s": []}, "one timed iteration, without a warm-up"),
     ],
 )
 def test_a_unet_call_before_is_a_warm_up_too(
-    tmp_path: Path, warmup: dict[str, Any], said: str
+    tmp_path: Path, warmup: dict[str, Any], expected: str
 ) -> None:
     times = structs.replace(sample_times(1.0), warmup=[], **warmup)
     write_sample(tmp_path, sample_record(1.0, extra={"times": times}))
-    assert note_value(summarise(load_records(tmp_path))) == f"Runtime of a round: {said}."
+    assert note_value(summarise(load_records(tmp_path))) == f"Runtime of a round: {expected}."
 
 
-def test_the_value_does_not_tell_of_a_warm_up_that_there_was_not(tmp_path: Path) -> None:
+def test_the_value_mentions_no_warm_up_if_there_was_none(tmp_path: Path) -> None:
     times = structs.replace(sample_times(1.0), warmup=[])
     write_sample(tmp_path, sample_record(extra={"times": times}))
-    said = note_value(summarise(load_records(tmp_path)))
-    assert said == "Runtime of a round: one timed iteration, without a warm-up."
+    note = note_value(summarise(load_records(tmp_path)))
+    assert note == "Runtime of a round: one timed iteration, without a warm-up."
 
 
 def test_the_value_of_a_median_is_called_one(tmp_path: Path) -> None:
     write_sample(tmp_path, sample_record(1.0, 2.0, 4.0, n_iter=3))
-    said = note_value(summarise(load_records(tmp_path), "median-iteration"))
-    assert said == "Runtime of a round: the median of 3 timed iterations, warm-up left out."
+    note = note_value(summarise(load_records(tmp_path), "median-iteration"))
+    assert note == "Runtime of a round: the median of 3 timed iterations, warm-up left out."

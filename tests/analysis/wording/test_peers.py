@@ -1,4 +1,4 @@
-"""What a reader should take from a sweep of peers."""
+"""The sentences on a sweep of peers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def of(root: Path) -> Peers:
     return found
 
 
-def test_losses_are_said_as_plainly_as_wins(tmp_path: Path) -> None:
+def test_losses_are_stated_as_plainly_as_wins(tmp_path: Path) -> None:
     assert state_peers(of(write_peers(tmp_path))) == [
         "Shortest time at batch size 1: diffusers, compile default, channels_last + freezing, "
         "1.00 s per iteration.",
@@ -26,23 +26,23 @@ def test_losses_are_said_as_plainly_as_wins(tmp_path: Path) -> None:
 
 
 def test_each_batch_size_has_its_own_sentences(tmp_path: Path) -> None:
-    told = state_peers(of(write_peers(tmp_path, batch_sizes=(1, 2))))
-    assert len(told) == 4
-    assert told[2].startswith("Shortest time at batch size 2: diffusers, ")
-    assert "2.01 s per iteration" in told[2]
+    sentences = state_peers(of(write_peers(tmp_path, batch_sizes=(1, 2))))
+    assert len(sentences) == 4
+    assert sentences[2].startswith("Shortest time at batch size 2: diffusers, ")
+    assert "2.01 s per iteration" in sentences[2]
 
 
 def test_too_few_rounds_decide_nothing(tmp_path: Path) -> None:
-    *_, told = state_peers(of(write_peers(tmp_path, rounds=3)))
-    assert "has no verdict yet against diffusers, diffusers_documented" in told
-    assert "loses" not in told
+    *_, last = state_peers(of(write_peers(tmp_path, rounds=3)))
+    assert "has no verdict yet against diffusers, diffusers_documented" in last
+    assert "loses" not in last
 
 
 def test_what_draws_another_picture_is_neither_fastest_nor_beaten(tmp_path: Path) -> None:
-    first, told = state_peers(of(write_peers(tmp_path, changes={"diffusers": 0.5})))
+    first, last = state_peers(of(write_peers(tmp_path, changes={"diffusers": 0.5})))
     assert first.startswith("Shortest time at batch size 1: sd_bench, compile default")
-    assert "cannot be compared fairly with diffusers." in told
-    assert "loses" not in told
+    assert "cannot be compared fairly with diffusers." in last
+    assert "loses" not in last
 
 
 def test_the_sweep_is_described_with_machine_versions_and_date(tmp_path: Path) -> None:

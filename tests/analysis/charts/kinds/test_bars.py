@@ -1,4 +1,4 @@
-"""What a bar chart shows, read back from its axes; and that nothing overlaps."""
+"""What a bar chart shows, read back from its axes, and that nothing overlaps."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ def test_no_text_is_cut_off_or_covers_another(bars: dict[tuple[str, str], Bar]) 
         assert label.get_window_extent().y1 <= frame.y1
 
 
-def test_characters_that_the_font_lacks_are_no_warning(tmp_path: Path) -> None:
+def test_characters_that_the_font_lacks_cause_no_warning(tmp_path: Path) -> None:
     names = {("絵 🚀", "$\\frac$ 文"): bar(2.0, text="字"), ("絵 🚀", "b"): Bar(gap="字")}
     save(chart(names, title="題", origin="説明").draw(), tmp_path, "chart")
 

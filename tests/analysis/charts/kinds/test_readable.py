@@ -1,4 +1,4 @@
-"""Every kind of chart can be read: no text cut off or over another, no interval outside."""
+"""Every kind of chart is readable: no text is cut or overlaps, no interval leaves the axes."""
 
 from __future__ import annotations
 

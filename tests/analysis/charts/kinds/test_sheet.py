@@ -1,4 +1,4 @@
-"""Text is measured and wrapped, blocks do not overlap, files repeat."""
+"""Text is measured and wrapped, blocks do not overlap, and equal figures give equal files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_wrapped_lines_fit_and_lose_nothing(width_in: float) -> None:
     assert all(sheet.text_width(line, SCREEN.small) <= width_in for line in lines)
 
 
-def test_nothing_wraps_to_no_line() -> None:
+def test_an_empty_text_wraps_to_no_line() -> None:
     assert Sheet(8.0).wrap("  ", SCREEN.small, 1.0) == []
 
 
@@ -86,7 +86,7 @@ def test_legend_labels_are_shown_as_they_are() -> None:
     assert not any(text.get_parse_math() for text in legend.get_texts())
 
 
-def test_png_has_150_dots_an_inch(tmp_path: Path) -> None:
+def test_png_has_150_dots_per_inch(tmp_path: Path) -> None:
     figure = laid_out(["one"])
     png, svg = save(figure, tmp_path, "chart")
     width_in, height_in = figure.get_size_inches()

@@ -159,7 +159,7 @@ def test_everything_can_be_read(rows: list[Speedup]) -> None:
             assert min(bottom, top) <= y.min() <= y.max() <= max(bottom, top)
 
 
-#: Names and words of this length leave an axis that no six tick labels have room on.
+#: Names and words of this length leave an axis too short for six tick labels.
 BESIDE = {"name": "diffusers_documented, compile max_autotune", "word": "too few rounds"}
 
 

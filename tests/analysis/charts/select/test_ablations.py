@@ -53,7 +53,7 @@ def test_a_gap_is_never_bridged(tmp_path: Path) -> None:
     assert len(chart.changes) == 2
 
 
-def test_two_presets_are_no_chain(tmp_path: Path) -> None:
+def test_two_presets_are_not_a_chain(tmp_path: Path) -> None:
     keep = {"optimized_math", "optimized"}
     assert chain(tmp_path, *(name for name in SECONDS if name not in keep)) == {}
 
@@ -67,7 +67,7 @@ def test_each_batch_size_has_its_own_and_is_drawn(tmp_path: Path) -> None:
 
 
 def write_chain(root: Path, factor: float, *names: str, within: str = "", **fixed: Any) -> None:
-    """``within`` is the part of the sweep's folder that the jobs are in."""
+    """``within`` is the part of the sweep's folder that contains the jobs."""
     for name in names:
         record = sample_record(factor * SECONDS[name], preset=name, **fixed)
         write_sample(root, structs.replace(record, job=f"{within}{record.job}"))
@@ -89,7 +89,7 @@ def ablations_of(root: Path) -> dict[str, Waterfall]:
 def test_cells_that_differ_in_more_than_the_step_are_never_joined(
     tmp_path: Path, axis: str, values: tuple[Any, Any], words: tuple[str, str]
 ) -> None:
-    """The last preset was measured with the first value alone."""
+    """The last preset was measured with the first value only."""
     *before, last = list(SECONDS)[-4:]
     write_chain(tmp_path, 1.0, *before, last, **{axis: values[0]})
     write_chain(tmp_path, 2.0, *before, **{axis: values[1]})
@@ -100,7 +100,7 @@ def test_cells_that_differ_in_more_than_the_step_are_never_joined(
     assert list(second.changes.values()) == pytest.approx([0.5, -4.5])
 
 
-def test_a_chain_stays_in_one_environment_each_torch_env(tmp_path: Path) -> None:
+def test_a_chain_stays_in_one_environment_per_torch_env(tmp_path: Path) -> None:
     originals, optimized = list(SECONDS)[:3], list(SECONDS)[3:]
     for day, factor in (("monday", 1.0), ("tuesday", 2.0)):
         fixed: dict[str, Any] = {"sweep": day, "started_at": day}
@@ -164,7 +164,7 @@ def test_an_unproven_beginning_is_marked(tmp_path: Path) -> None:
 
 
 def test_the_steps_are_the_experiments(compose_config: Compose) -> None:
-    """Each preset exists, and departs from the one before in what the step says."""
+    """Each preset exists, and differs from the previous one by what the step states."""
     facts = []
     for name, _ in STEPS:
         config = compose_config(f"preset={name}", "model_version=sd2")

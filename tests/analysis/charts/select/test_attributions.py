@@ -1,4 +1,4 @@
-"""Where a difference comes from: the parts add up, and are said in words."""
+"""Where a difference comes from: the parts add up, and a sentence states them."""
 
 from __future__ import annotations
 

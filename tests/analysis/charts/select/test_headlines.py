@@ -1,4 +1,4 @@
-"""The first chart: what its title claims, and what stands beside each dot."""
+"""The first chart: what its title claims, and what is written beside each dot."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.records import SCALED, sample_record, write_main_sweep, write
 
 #: Eight rounds that scatter by about a percent.
 STEADY = (1.00, 1.01, 0.99, 1.005, 0.995, 1.01, 0.99, 1.0)
-#: Eight that scatter so much that no verdict is reached.
+#: Eight rounds that scatter so much that no verdict is reached.
 NOISY = (1.0, 1.4, 0.7, 1.2, 0.8, 1.5, 0.6, 1.1)
 
 
@@ -25,7 +25,7 @@ def rounds_of(mean_s: float, scatter: tuple[float, ...] = STEADY) -> list[float]
 
 
 def write(root: Path, flash_s: float, scatter: tuple[float, ...] = STEADY, **fixed: Any) -> Path:
-    """Math with a second in other rounds, and flash."""
+    """Math at about one second, and flash."""
     cells = {
         (1, "math"): rounds_of(1.0, STEADY[::-1]),
         (1, "flash"): rounds_of(flash_s, scatter),
@@ -89,7 +89,7 @@ def test_without_proof_or_parity_the_title_claims_nothing(
     assert [(row.word, row.decided) for row in chart.rows] == [("no claim", False)]
 
 
-def test_equally_fast_is_said(tmp_path: Path) -> None:
+def test_the_title_states_equal_speed(tmp_path: Path) -> None:
     even = tuple(1 + 1e-4 * at for at in range(8))
     cells = {(1, "math"): rounds_of(1.0, even), (1, "flash"): rounds_of(1.0, even[::-1])}
     chart = headline(write_sweep(tmp_path, cells))

@@ -1,4 +1,4 @@
-"""The charts of what cells measured besides their runtime, with numbers worked out by hand."""
+"""The charts of what was measured besides the runtime, with numbers worked out by hand."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def work(flop: float) -> Flops:
     return Flops(unet_call=flop / 10, text_encode=0.0, vae_decode=0.0, iteration=flop)
 
 
-def test_images_a_second_are_lines_over_batch_sizes(tmp_path: Path) -> None:
+def test_images_per_second_are_lines_over_batch_sizes(tmp_path: Path) -> None:
     lines = chart(write_main_sweep(tmp_path), "images_per_second")
     assert isinstance(lines, LineChart)
     flash = lines.lines["flash"]
@@ -167,7 +167,7 @@ def test_the_roofline_bounds_the_intensity_from_below(tmp_path: Path) -> None:
     assert np.asarray(mark.get_xdata()).tolist() == [10.0]
 
 
-def test_compiling_has_paid_when_the_saved_time_makes_up_for_the_first_call(tmp_path: Path) -> None:
+def test_break_even_is_when_the_saved_time_makes_up_for_the_first_call(tmp_path: Path) -> None:
     for mode, runtime_s, first_s in (("off", 4.0, 1.0), ("default", 3.0, 61.0)):
         extra = {"times": times(runtime_s, first_s)}
         write_sample(tmp_path, sample_record(compile=mode, batch_size=2, extra=extra))

@@ -18,7 +18,7 @@ from tests.support.records import write_main_sweep
 PIPELINE = "diffusers_pipeline"
 
 
-def test_a_chart_each_batch_size_with_whole_iterations_and_stages(tmp_path: Path) -> None:
+def test_one_chart_per_batch_size_with_whole_iterations_and_stages(tmp_path: Path) -> None:
     deltas = compare(summarise(load_records(write_peers(tmp_path, batch_sizes=(1, 2)))))
     first, second = select_peer_charts(deltas).values()
     assert first.title.startswith("At batch size 1, each at its best, sd_bench loses to diffusers")

@@ -1,4 +1,4 @@
-"""Which per-run plots there are: their names, their titles, their runs."""
+"""The per-run plots of a sweep: their names, titles and runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def charts_of(root: Path) -> dict[str, RunChart]:
 
 
 def write_published_form(root: Path) -> Path:
-    """The five presets on an A10 in turn, three rounds of two iterations."""
+    """The five presets on an A10, interleaved, with three rounds of two iterations."""
     environment = sample_environment(device="NVIDIA A10")
     for round_index in range(3):
         for number, (name, bundle) in enumerate(PRESETS.items()):
@@ -61,7 +61,7 @@ def test_runs_are_numbered_in_the_order_in_which_they_ran(tmp_path: Path) -> Non
 
 
 def write_rounds(root: Path, flash_s: float, **fixed: Any) -> Path:
-    """Eight rounds of math with a second each, and of flash."""
+    """Eight rounds of math at one second each, and eight of flash."""
     scatter = (1.00, 1.01, 0.99, 1.005, 0.995, 1.01, 0.99, 1.0)
     cells = {
         (1, name): [mean_s * factor for factor in factors]
@@ -94,7 +94,7 @@ def test_without_a_claim_the_title_says_none(
     assert chart.title == "Runs of sd2 on EPYC at batch size 1"
 
 
-def test_one_plot_a_batch_size(tmp_path: Path) -> None:
+def test_one_plot_per_batch_size(tmp_path: Path) -> None:
     charts = charts_of(write_main_sweep(tmp_path))
     assert list(charts) == [f"runs_EPYC_n_samples_{size}_n_iter_1_sd2" for size in (1, 2, 4)]
     chart = charts["runs_EPYC_n_samples_4_n_iter_1_sd2"]
@@ -102,7 +102,7 @@ def test_one_plot_a_batch_size(tmp_path: Path) -> None:
     assert sorted(chart.runs["runtime_s"]) == [8.0, 8.8, 10.0, 10.8]
 
 
-def test_throttled_runs_are_told_and_drawn(tmp_path: Path) -> None:
+def test_throttled_runs_are_mentioned_and_drawn(tmp_path: Path) -> None:
     times = sample_times(1.0, 1.1)
     marked = [
         structs.replace(i, flags=marks)
@@ -116,7 +116,7 @@ def test_throttled_runs_are_told_and_drawn(tmp_path: Path) -> None:
     assert chart.caption[1:] == ["Crosses: throttled.", "§ throttled."]
 
 
-def test_a_drift_over_rounds_is_told(tmp_path: Path) -> None:
+def test_a_drift_over_rounds_is_mentioned(tmp_path: Path) -> None:
     for round_index in range(8):
         runtime_s = 10.0 * (1 + 0.01 * round_index)
         write_sample(tmp_path, sample_record(runtime_s, round_index=round_index))

@@ -43,7 +43,7 @@ def test_one_machine_has_one_chart_over_batch_sizes_and_none_by_device(tmp_path:
     assert list(charts) == ["runtime_by_batch_size_EPYC_n_iter_1_sd2"]
 
 
-def test_several_machines_have_one_chart_a_batch_size_by_device(tmp_path: Path) -> None:
+def test_several_machines_have_one_chart_per_batch_size_by_device(tmp_path: Path) -> None:
     for gpu in ("t4", "a100"):
         for batch_size in (1, 2):
             write_gpu(tmp_path, gpu, batch_size=batch_size)
@@ -146,18 +146,18 @@ def test_the_caption_of_ten_rounds(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rounds", "said"),
+    ("rounds", "expected"),
     [
         (([1.0], [1.0]), "One round, so no interval: an estimate."),
         (([1.0] * 2, [1.0] * 12), "Means of 2 to 12 rounds with 95 % intervals (estimates"),
     ],
 )
 def test_the_caption_says_how_many_rounds(
-    tmp_path: Path, rounds: tuple[list[float], list[float]], said: str
+    tmp_path: Path, rounds: tuple[list[float], list[float]], expected: str
 ) -> None:
     write_sweep(tmp_path, {(1, "math"): rounds[0], (1, "flash"): rounds[1]})
     (first, *_) = charts_of(tmp_path).values()
-    assert said in first.caption[0]
+    assert expected in first.caption[0]
 
 
 def test_the_origin_names_two_devices_and_counts_more(tmp_path: Path) -> None:
@@ -172,17 +172,17 @@ def test_the_origin_names_two_devices_and_counts_more(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("starts", "said"),
+    ("starts", "expected"),
     [
         (["2026-11-23T01:00:00", "2026-11-25T01:00:00"], "2026-11-23 to 2026-11-25"),
         (["yesterday", "today"], "date unknown"),
     ],
 )
-def test_the_origin_says_when(tmp_path: Path, starts: list[str], said: str) -> None:
+def test_the_origin_says_when(tmp_path: Path, starts: list[str], expected: str) -> None:
     for index, started_at in enumerate(starts):
         write_sample(tmp_path, sample_record(1.0, round_index=index, started_at=started_at))
     (first, *_) = charts_of(tmp_path).values()
-    assert first.origin == f"AMD EPYC, PyTorch 2.15.0, {said}"
+    assert first.origin == f"AMD EPYC, PyTorch 2.15.0, {expected}"
 
 
 def test_two_torch_versions_of_one_gpu_share_a_chart(tmp_path: Path) -> None:
