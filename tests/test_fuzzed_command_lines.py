@@ -21,6 +21,8 @@ from tests.support.command_lines import (
     run_here,
 )
 
+pytestmark = pytest.mark.slow
+
 SEEDS = st.integers(0, 2**32 - 1)
 FIXED = settings(
     max_examples=30, derandomize=True, deadline=None, database=None,

@@ -32,6 +32,7 @@ FIXED = settings(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @FIXED
 @given(seed=SEEDS)
 def test_a_mutant_of_a_checkpoint_is_refused_in_one_line_or_right(

@@ -73,6 +73,7 @@ def names_axes(heading: str) -> bool:
     return {word.replace(" ", "_") for word in re.split(", | or ", heading)} <= {*AXES}
 
 
+@pytest.mark.slow
 def test_every_column_of_every_csv_file_is_in_the_glossary_and_no_other(written: Path) -> None:
     assert read_columns(written) == COLUMNS.keys()
 

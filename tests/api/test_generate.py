@@ -12,6 +12,7 @@ from tests.support.commands import TINY
 CHOICES = (*TINY, "precision=fp32", "sampler.steps=1")
 
 
+@pytest.mark.slow
 def test_a_batch_has_an_image_for_each_seed_of_the_size_asked_for() -> None:
     images = sd_bench.generate("a cat", *CHOICES, "batch_size=2", "workload.seed=7")
     assert [image.size for image in images] == [(64, 64)] * 2
@@ -21,6 +22,7 @@ def test_a_batch_has_an_image_for_each_seed_of_the_size_asked_for() -> None:
     assert np.abs(np.asarray(again, int) - np.asarray(images[1], int)).max() <= 1
 
 
+@pytest.mark.slow
 def test_networks_are_kept_for_another_prompt_and_given_back_when_asked() -> None:
     sd_bench.generate("a cat", *CHOICES)
     (kept,) = module._KEPT

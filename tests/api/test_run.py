@@ -53,6 +53,7 @@ def rounds(folder: Path) -> pd.DataFrame:
     return found
 
 
+@pytest.mark.slow
 def test_it_gives_what_is_in_the_records(rounds: pd.DataFrame, folder: Path) -> None:
     records = [sd_bench.read_record(path) for path in sd_bench.find_records(folder)]
     assert len(rounds) == len(records) == 4
@@ -101,6 +102,7 @@ def test_a_dry_run_says_what_would_run_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -136,6 +138,7 @@ def test_what_only_a_command_line_can_do_is_refused(argument: str, words: str) -
         sd_bench.run(["batch_size=1"])  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_an_interrupted_program_leaves_what_it_measured_and_says_where(tmp_path: Path) -> None:
     sweep = tmp_path / "a sweep"
     command = [sys.executable, "-c", ENDLESS, *SMOKE, f"hydra.sweep.dir='{sweep}'"]
@@ -175,6 +178,7 @@ def test_what_is_drawn_is_what_a_round_saves(rounds: pd.DataFrame) -> None:
     assert (second.info["prompt"], second.info["seed"]) == ("else", 2)
 
 
+@pytest.mark.slow
 def test_importing_it_is_cheap_and_needs_no_library_that_is_not_used() -> None:
     code = (
         "import sys; sys.modules.update(pandas=None, matplotlib=None, PIL=None)\n"

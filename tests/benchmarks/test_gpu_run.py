@@ -46,6 +46,7 @@ def members(archive: Path) -> dict[str, bytes]:
     return {name.partition("/")[2]: content for name, content in files.items()}
 
 
+@pytest.mark.slow
 @needs_cpu_flash
 def test_a_call_takes_the_steps_as_typed_and_leaves_a_summary_an_archive_and_its_records(
     tmp_path: Path,
@@ -168,6 +169,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_wrong_request_is_one_line_and_touches_nothing(wrong: str, tmp_path: Path) -> None:
     arguments, words = WRONG[wrong]

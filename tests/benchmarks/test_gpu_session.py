@@ -33,6 +33,7 @@ def python(program: str) -> list[str]:
     return [sys.executable, "-c", program]
 
 
+@pytest.mark.slow
 def test_a_command_ends_by_itself_or_at_its_limit_or_when_it_is_silent(session: Session) -> None:
     answer = session.run("one", python("print('done'); raise SystemExit(3)"), 30)
     assert answer == Answer(3, "done\n")

@@ -17,6 +17,7 @@ from sd_bench.environments.definition import definition
 from tests.support.machines import H100_SXM, Machine, set_up
 
 
+@pytest.mark.slow
 def test_the_page_has_todays_table() -> None:
     """To update it: ``python -m benchmarks.what_runs_where --write``."""
     page = PAGE.read_text(encoding="utf-8")
@@ -57,6 +58,7 @@ def machine_with(name: str, capability: str) -> Machine:
     return dataclasses.replace(H100_SXM, gpus=(dataclasses.replace(gpu, fields=fields),))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "capability"), [("Tesla V100-SXM2-16GB", (7, 0)), ("NVIDIA A100-SXM4-40GB", (8, 0))]
 )

@@ -30,6 +30,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
 """
 
 
+@pytest.mark.slow
 def test_every_choice_is_there_or_says_what_to_install(compose_config: Compose) -> None:
     for name in ("default", "keep", "huge_pages", "jemalloc", "tcmalloc"):
         config = compose_config("gpu=cpu", f"allocator={name}").allocator
@@ -94,6 +95,7 @@ def test_a_process_without_it_is_distinguished_from_one_with_it(
     assert "has none mapped" in str(why_not_had(AllocatorConfig(name="x", library="hoard")))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="settings of glibc")
 def test_keep_keeps(compose_config: Compose) -> None:
     config = compose_config("gpu=cpu", "allocator=keep").allocator

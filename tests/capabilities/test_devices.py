@@ -105,6 +105,7 @@ def test_nvidia_smi_and_the_selection_of_devices() -> None:
     assert parse_nvidia_smi("No devices were found\n") == ()
 
 
+@pytest.mark.slow
 def test_naming_a_device_that_is_not_there_is_an_error(
     compose_config: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,6 +122,7 @@ def test_naming_a_device_that_is_not_there_is_an_error(
     check_present(compose_config("gpu=cpu").gpu)
 
 
+@pytest.mark.slow
 def test_auto_is_the_device_that_is_there(
     compose_config: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:

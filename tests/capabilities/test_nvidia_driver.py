@@ -123,6 +123,7 @@ def test_devices_that_are_hidden_on_purpose_leave_the_cpu(
     assert detected_gpu() == "cpu"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("selection", "words"),
     [

@@ -40,6 +40,7 @@ def on_a_mac(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "arm64")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("on_a_mac")
 @pytest.mark.parametrize("kind", OTHER_MAKERS)
 def test_eager_cells_run_and_no_others(compose_config: Compose, kind: str) -> None:
@@ -62,6 +63,7 @@ def test_a_pytorch_for_other_gpus_is_reported(
     assert "this is PyTorch 2.15 made with CUDA 13.2" in reason
 
 
+@pytest.mark.slow
 def test_what_pytorch_calls_them(compose_config: Compose) -> None:
     names = {kind: str(device_of(compose_config(f"gpu={kind}"))) for kind in OTHER_MAKERS}
     assert names == {"rocm": "cuda:0", "mps": "mps", "xpu": "xpu:0"}

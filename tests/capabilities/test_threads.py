@@ -146,6 +146,7 @@ def test_what_the_choice_adds_is_not_a_fact_of_the_environment(compose_config: C
         assert without_threads(config, added, replaced) == present
 
 
+@pytest.mark.slow
 @linux
 def test_a_process_without_them_is_distinguished_from_one_with_them(
     compose_config: Compose,
@@ -165,6 +166,7 @@ def test_a_process_without_them_is_distinguished_from_one_with_them(
         assert why == "threads=1: PyTorch has 2"
 
 
+@pytest.mark.slow
 @linux
 @two
 def test_a_sweep_over_threads_is_one_environment(

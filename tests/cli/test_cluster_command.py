@@ -32,6 +32,7 @@ MATRIX = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not can(TORCH_VERSION, "flash attention by FlashAttention-2"),
     reason="older versions of PyTorch run other cells of this matrix, or none",
@@ -63,6 +64,7 @@ def test_the_dry_run_shows_groups_parameters_hours_and_what_is_unsupported_where
     assert not (tmp_path / "sweep").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -39,6 +39,7 @@ def test_help_lists_the_groups_and_imports_no_torch(tmp_path: Path) -> None:
     assert imported.isdisjoint({"torch", "open_clip", "pandas", "matplotlib", "numpy", "hydra"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -104,6 +105,7 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["fresh_process", "basic"])
 def test_a_plan_leaves_nothing(tmp_path: Path, launcher: str) -> None:
     done = run(tmp_path, f"hydra/launcher={launcher}", "dry_run=true", "gpu=cpu")
@@ -112,6 +114,7 @@ def test_a_plan_leaves_nothing(tmp_path: Path, launcher: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_only_our_launcher_goes_on_with_a_sweep(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     start_sweep(tmp_path / "x", ["gpu=cpu"])
@@ -121,11 +124,13 @@ def test_only_our_launcher_goes_on_with_a_sweep(tmp_path: Path) -> None:
     assert "only hydra/launcher=fresh_process, slurm and ray" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_traceback_is_shown_on_request(tmp_path: Path) -> None:
     done = run(tmp_path, "workload.batch_size=-1", "traceback=true")
     assert "Traceback (most recent call last)" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "multirun_outputs").write_text("a file in the way")
     done = run(tmp_path, "model_version=sd2_tiny")
@@ -134,6 +139,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"# @package _global_\na: [1\n", b"a: \xff\n"])
 def test_an_experiment_that_does_not_read_is_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "experiment").mkdir()
@@ -155,6 +161,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_exit_code_2(small_disk: Path, tmp_path: Path) -> None:
     done = run(
         tmp_path, f"hydra.sweep.dir={small_disk}/sweep", "gpu=cpu", "model_version=sd2_tiny",
@@ -173,6 +180,7 @@ def test_what_is_typed_is_put_as_hydra_can_read_it() -> None:
     assert arguments_for_hydra(["dry_run=true"]) == ["dry_run=true"]
 
 
+@pytest.mark.slow
 def test_the_composed_configuration_can_be_printed(tmp_path: Path) -> None:
     done = run(tmp_path, "--cfg", "job", "--resolve", "gpu=a100", "batch_size=4")
     assert done.returncode == 0, done.stderr
@@ -180,6 +188,7 @@ def test_the_composed_configuration_can_be_printed(tmp_path: Path) -> None:
     assert "height: 512" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -201,6 +210,7 @@ def test_old_words_work_and_one_line_gives_the_new_one(
     assert line == f"sd_bench: {old[-1]} is now {new[-1]}; the old words work until 1.0"
 
 
+@pytest.mark.slow
 def test_attention_backend_is_another_name_of_attention(tmp_path: Path) -> None:
     rest = ["-m", "gpu=cpu", "model_version=sd2_tiny", "dry_run=true"]
     other, usual = (
@@ -212,6 +222,7 @@ def test_attention_backend_is_another_name_of_attention(tmp_path: Path) -> None:
     assert "attention=flash" in usual.stdout
 
 
+@pytest.mark.slow
 def test_the_command_that_people_type_is_planned_word_for_word(tmp_path: Path) -> None:
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     command = "python -m sd_bench -m batch_size=1,2,4 attention=flash,math"

@@ -68,6 +68,7 @@ def test_each_of_many_gets_its_own_folder(tmp_path: Path) -> None:
     assert all(folder.is_dir() for folder in made)
 
 
+@pytest.mark.slow
 def test_what_is_in_the_way_of_a_new_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "multirun_outputs").symlink_to("nowhere")
     assert "is a link to nowhere, which does not exist; make that folder" in refused(tmp_path)
@@ -79,6 +80,7 @@ def test_what_is_in_the_way_of_a_new_folder_is_named(tmp_path: Path) -> None:
     assert "is a file, not a folder; rename it" in refused(tmp_path, "hydra.sweep.dir=file")
 
 
+@pytest.mark.slow
 def test_a_link_to_a_folder_is_that_folder(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "link").symlink_to("disk")
@@ -99,12 +101,14 @@ def read_only(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_a_read_only_folder_is_one_line(read_only: Path, tmp_path: Path) -> None:
     words = "Read-only file system; make it writable, or name another place (hydra.sweep.dir="
     assert words in refused(read_only)
     assert words in refused(tmp_path, f"hydra.sweep.dir={read_only}/x")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deleted", [".", "0"])
 def test_a_folder_that_is_deleted_while_a_sweep_runs_is_named(tmp_path: Path, deleted: str) -> None:
     sweep = tmp_path / "sweep"

@@ -15,6 +15,8 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 
+pytestmark = pytest.mark.slow
+
 
 class SearchSweeper(Sweeper):
     def __init__(self, **settings):

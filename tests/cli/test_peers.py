@@ -16,6 +16,8 @@ from tests.support.commands import Command
 from tests.support.composition import Compose
 from tests.support.machines import H100_SXM, set_up
 
+pytestmark = pytest.mark.slow
+
 OTHERS = [name for name in list_implementations() if name not in ("sd_bench", "diffusers")]
 
 

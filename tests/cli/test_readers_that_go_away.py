@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.records import write_main_sweep
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[2]
 
 

@@ -130,6 +130,7 @@ def run_in_a_shell(tmp_path: Path, *arguments: str, end: str = "") -> subprocess
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_ends_no_sweep(tmp_path: Path) -> None:
     shell = run_in_a_shell(tmp_path, *SMOKE, "attention=original", end="| head -n 1")
     _, errors = shell.communicate(timeout=200)
@@ -137,6 +138,7 @@ def test_a_reader_that_goes_away_ends_no_sweep(tmp_path: Path) -> None:
     assert errors == ""
 
 
+@pytest.mark.slow
 def test_a_prompt_that_the_terminal_cannot_show_ends_no_sweep(
     command: Command, tmp_path: Path
 ) -> None:
@@ -146,6 +148,7 @@ def test_a_prompt_that_the_terminal_cannot_show_ends_no_sweep(
     assert [r.status for r in records(tmp_path)] == ["ok"]
 
 
+@pytest.mark.slow
 def test_a_full_time_file_is_reported_and_ends_no_sweep(
     command: Command, inject: Inject, tmp_path: Path
 ) -> None:
@@ -164,6 +167,7 @@ def test_a_full_time_file_is_reported_and_ends_no_sweep(
     assert [r.status for r in records(tmp_path)] == ["ok", "ok"]
 
 
+@pytest.mark.slow
 def test_a_folder_with_the_screens_own_signs_is_named_as_it_is(tmp_path: Path) -> None:
     folder = tmp_path / "x[old]y[/red]"
     shell = run_in_a_shell(folder, *SMOKE, "attention=xformers")

@@ -13,6 +13,8 @@ from sd_bench.measurement.printing import PRINTED
 from sd_bench.records import read_record
 from tests.support.commands import REPOSITORY, SMOKE, Command
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("content", ["", "raise RuntimeError('not for you')\n", "x = 1\n"])
 def test_a_package_hydra_plugins_in_the_working_folder_does_no_harm(

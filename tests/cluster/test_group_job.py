@@ -103,6 +103,7 @@ def test_what_is_submitted_again_is_sent_to_the_node_that_has_begun_it(
     assert scheduler.submitted == [("t4-current", nodes)]
 
 
+@pytest.mark.slow
 def test_a_second_job_of_a_group_leaves_it_to_the_first(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

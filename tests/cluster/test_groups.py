@@ -14,6 +14,7 @@ from tests.support.composition import Compose
 BOTH = ("gpu", "torch_env")
 
 
+@pytest.mark.slow
 def test_cells_of_one_gpu_and_one_pytorch_are_one_group(compose_config: Compose) -> None:
     cells = [
         compose_config(f"gpu={gpu}", f"batch_size={size}")

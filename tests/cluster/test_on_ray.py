@@ -38,6 +38,7 @@ def cluster() -> Iterator[ray_cluster.RayCluster]:
         yield started
 
 
+@pytest.mark.slow
 def test_a_group_waits_for_a_node_with_its_gpu(
     tmp_path: Path, cluster: ray_cluster.RayCluster
 ) -> None:
@@ -52,6 +53,7 @@ def test_a_group_waits_for_a_node_with_its_gpu(
     sweep.check_complete(before, machines=2, rounds=1)
 
 
+@pytest.mark.slow
 def test_what_a_killed_worker_and_a_lost_ray_leave_is_completed(
     tmp_path: Path, cluster: ray_cluster.RayCluster
 ) -> None:
@@ -76,6 +78,7 @@ def test_what_a_killed_worker_and_a_lost_ray_leave_is_completed(
         again.check_complete(before)
 
 
+@pytest.mark.slow
 def test_a_ray_of_its_own_ends_with_ctrl_c_and_the_line_that_goes_on_is_printed(
     tmp_path: Path,
 ) -> None:

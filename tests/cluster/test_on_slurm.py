@@ -13,6 +13,7 @@ from tests.support.slurm import Slurm, wait_for
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(200)]
 
 
+@pytest.mark.slow
 def test_a_sweep_is_divided_by_gpu_and_each_group_measured_on_a_node_that_has_it(
     sweep: ClusterSweep,
 ) -> None:
@@ -32,6 +33,7 @@ def test_a_sweep_is_divided_by_gpu_and_each_group_measured_on_a_node_that_has_it
     assert len(sweep.jobs()) == 2
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_the_jobs_and_the_line_that_it_prints_cancels_them(
     sweep: ClusterSweep, slurm: Slurm
 ) -> None:
@@ -54,6 +56,7 @@ def test_ctrl_c_leaves_the_jobs_and_the_line_that_it_prints_cancels_them(
     sweep.check_complete(before)
 
 
+@pytest.mark.slow
 def test_a_job_that_is_queued_again_goes_on_by_itself(sweep: ClusterSweep, slurm: Slurm) -> None:
     attached = sweep.start("gpu=node_v100")
     before = sweep.wait_for_records()
@@ -65,6 +68,7 @@ def test_a_job_that_is_queued_again_goes_on_by_itself(sweep: ClusterSweep, slurm
     sweep.check_complete(before)
 
 
+@pytest.mark.slow
 def test_a_job_ends_its_round_before_the_time_limit_and_is_queued_again(
     sweep: ClusterSweep, slurm: Slurm
 ) -> None:
@@ -82,6 +86,7 @@ def test_a_job_ends_its_round_before_the_time_limit_and_is_queued_again(
     sweep.check_complete(before)
 
 
+@pytest.mark.slow
 def test_a_sweep_outlives_the_node_that_it_was_on(sweep: ClusterSweep, slurm: Slurm) -> None:
     attached = sweep.start("gpu=node_t4", "hydra.launcher.same_node=false")
     before = sweep.wait_for_records()
@@ -98,6 +103,7 @@ def test_a_sweep_outlives_the_node_that_it_was_on(sweep: ClusterSweep, slurm: Sl
         wait_for(lambda: "idle" in slurm.run("sinfo", "-h", "-n", first, "-o", "%T"), first)
 
 
+@pytest.mark.slow
 def test_a_controller_may_be_away_for_a_while(sweep: ClusterSweep, slurm: Slurm) -> None:
     slurm.kill_controller()
     attached = sweep.start("gpu=node_v100")
@@ -111,6 +117,7 @@ def test_a_controller_may_be_away_for_a_while(sweep: ClusterSweep, slurm: Slurm)
     sweep.check_complete(before)
 
 
+@pytest.mark.slow
 def test_each_of_two_nodes_measures_a_full_set_of_rounds(sweep: ClusterSweep) -> None:
     sweep.finish(sweep.start("gpu=node_t4", "hydra.launcher.nodes=2", rounds=1))
     records = sweep.check_complete({}, machines=2, rounds=1)

@@ -23,6 +23,7 @@ OPTIONS = sorted(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_of_every_group_composes_and_passes_the_checks(
     compose_config: Compose, group: str, option: str
@@ -42,6 +43,7 @@ def test_the_groups_are_those_of_the_design() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_command_line_beats_experiment_beats_preset_beats_protocol_beats_gpu(
     compose_config: Compose,
 ) -> None:

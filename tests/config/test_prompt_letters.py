@@ -12,6 +12,7 @@ from tests.support.composition import Compose
 ROCKET = "\N{ROCKET}"
 
 
+@pytest.mark.slow
 def test_letters_that_the_locale_cannot_read_are_refused(command: Command) -> None:
     c_locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     done = command(*SMOKE, "attention=original", f'prompt="a {ROCKET}"', **c_locale)

@@ -62,12 +62,14 @@ TYPED = (
 NUM_MIXED = 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("typed", TYPED)
 def test_each_cell_is_what_hydra_alone_makes_of_it(typed: str, tmp_path: Path) -> None:
     with matrix_of(*shlex.split(typed)) as matrix:
         assert_as_by_hydra_alone(matrix, tmp_path)
 
 
+@pytest.mark.slow
 def test_so_is_any_mix_of_options_of_the_real_groups(tmp_path: Path) -> None:
     """Every option of every group at least once, with random others."""
     draw = random.Random(22)
@@ -96,6 +98,7 @@ OPTIONS_OF_A_USER = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "typed",
     [
@@ -128,6 +131,7 @@ def assert_as_by_hydra_alone(matrix: Matrix, folder: Path) -> None:
         assert (job.index, job.label, job.folder) == (at, labels[at], folder / subdir)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "typed",
     [
@@ -146,6 +150,7 @@ def test_so_it_is_at_a_scale_that_is_chosen_later(typed: str) -> None:
                 assert composition.config(overrides, scale) == config
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("good", "bad"),
     [
@@ -170,6 +175,7 @@ def test_what_hydra_refuses_is_refused_in_its_words(good: str, bad: str) -> None
     assert one_line(shared.value) == one_line(alone.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed", "num_cells", "num_composed"),
     [

@@ -32,6 +32,7 @@ def test_an_example_is_short(example: Path) -> None:
     assert len(example.read_text(encoding="utf-8").splitlines()) <= 20
 
 
+@pytest.mark.slow
 def test_the_examples_draw_measure_and_compare(tmp_path: Path) -> None:
     output = run_example("draw.py", tmp_path, "a cat", *SMOKE)
     assert "drawn-0.png: 64x64 pixels, seed 1" in output
@@ -43,6 +44,7 @@ def test_the_examples_draw_measure_and_compare(tmp_path: Path) -> None:
     assert (tmp_path / "speedups.png").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_and_shows_how_far_it_is(tmp_path: Path) -> None:
     """In a real kernel; skipped if none is installed, as under older versions of PyTorch."""
     reason = "no kernel of Jupyter: pip install 'sd_bench[test]' has one"

@@ -101,6 +101,7 @@ def small(tmp_path: Path, *pip: str) -> Definition:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_create_installs_the_lines_of_the_pip_section(tmp_path: Path) -> None:
     """With a package of one module that is made here, so that nothing is downloaded."""
     package = tmp_path / "package"
@@ -230,6 +231,7 @@ def test_the_wrong_version_of_python_is_refused(tmp_path: Path) -> None:
         create(other, None, sys.executable)
 
 
+@pytest.mark.slow
 def test_check_shows_what_each_environment_can_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check"]) == 0
     out = capsys.readouterr().out

@@ -15,11 +15,13 @@ KNOWN = json.loads(FILE.read_text(encoding="utf-8"))
 TOLERANCE = 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_the_networks_have_as_many_parameters(model: str) -> None:
     assert parameters(model) == KNOWN["parameters"][model]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attention", ATTENTIONS)
 @pytest.mark.parametrize("model", MODELS)
 def test_the_latents_are_the_same(model: str, attention: str) -> None:

@@ -71,6 +71,8 @@ def test_each_broken_stage_is_named_on_the_screen_in_the_report_and_in_the_table
 
 _UNSEEN = """\
 from sd_bench.implementations.torch_networks import TorchImplementation as Networks
+
+pytestmark = pytest.mark.slow
 def why(self):
     return "it runs none of PyTorch's" if self.config.attention.backend == "auto" else None
 Networks.unprovable = property(why)

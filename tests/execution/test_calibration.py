@@ -59,6 +59,7 @@ def test_a_line_goes_through_two_points_and_is_never_negative() -> None:
     assert _fit([(100, 1.0)]).at(100) == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 def test_the_largest_scale_is_taken_of_which_six_rounds_of_every_cell_fit(
     compose_config: Compose,
 ) -> None:
@@ -88,6 +89,7 @@ def test_sizes_are_measured_from_the_smallest_to_the_largest_cell_of_each_scale(
     assert _sizes_to_measure([[Size(1, 64, 64)]]) == [Size(1, 64, 64)]
 
 
+@pytest.mark.slow
 def test_a_real_calibration_tells_the_time_of_each_scale(compose_config: Compose) -> None:
     plans = [plan_at(compose_config, scale) for scale in PIXELS]
     calibration = calibrate(plans, lambda config: nullcontext(Slot()))
@@ -98,6 +100,7 @@ def test_a_real_calibration_tells_the_time_of_each_scale(compose_config: Compose
     assert costs.start_s < costs.round_s(small) < costs.round_s(large)
 
 
+@pytest.mark.slow
 def test_a_calibration_that_fails_says_why(compose_config: Compose) -> None:
     plan = plan_at(compose_config, "small", "weights=/nowhere/at.all")
     with pytest.raises(CalibrationError, match="nowhere"):
@@ -140,6 +143,7 @@ def test_a_sweep_within_a_budget_keeps_its_scale_and_its_looks(
     assert "planned to end after 12" in refused.stderr
 
 
+@pytest.mark.slow
 def test_an_interrupted_calibration_names_no_sweep_to_go_on_with(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sd_bench", "-m", f"hydra.sweep.dir={tmp_path / 'sweep'}",
                "gpu=cpu", "model_version=sd2_tiny", "attention=math,original"]  # fmt: skip

@@ -100,6 +100,7 @@ def a_command(folder: Path) -> Iterator[subprocess.Popen[str]]:
             command.kill()
 
 
+@pytest.mark.slow
 def test_a_round_waits_for_another_commands_says_so_and_goes_on_when_that_is_killed(
     tmp_path: Path,
 ) -> None:
@@ -114,6 +115,7 @@ def test_a_round_waits_for_another_commands_says_so_and_goes_on_when_that_is_kil
     assert record.environment["host"]["lock_folder"] == str(tmp_path)
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_waiting(tmp_path: Path) -> None:
     with another_holds(tmp_path), a_command(tmp_path) as command:
         command.send_signal(signal.SIGINT)

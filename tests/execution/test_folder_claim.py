@@ -64,6 +64,7 @@ def test_the_claim_of_a_process_that_is_gone_is_taken_at_once(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_claim_of_another_machine_is_taken_once_it_gives_no_sign_of_life(tmp_path: Path) -> None:
     write_claim(tmp_path, ELSEWHERE)
     said: list[str] = []
@@ -71,6 +72,7 @@ def test_a_claim_of_another_machine_is_taken_once_it_gives_no_sign_of_life(tmp_p
     assert said == ["job 7"]
 
 
+@pytest.mark.slow
 def test_a_claim_that_beats_is_kept(tmp_path: Path) -> None:
     write_claim(tmp_path, ELSEWHERE)
     beating = threading.Timer(0.5, write_claim, (tmp_path, ELSEWHERE, 1))
@@ -92,6 +94,7 @@ def test_a_holder_that_was_taken_for_dead_finds_out(tmp_path: Path) -> None:
     second.release()
 
 
+@pytest.mark.slow
 def test_only_one_of_many_gets_a_folder(tmp_path: Path) -> None:
     code = """
 import sys, time

@@ -115,6 +115,7 @@ def test_a_server_that_cannot_be_started_is_not_tried_again(tmp_path: Path) -> N
         assert servers.take(start_up) == str(lost.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "told"),
     [

@@ -30,6 +30,7 @@ def cells(tiny: Compose, tmp_path: Path) -> list[Cell]:
     ]
 
 
+@pytest.mark.slow
 def test_what_cannot_run_or_is_there_twice_is_left_out(cells: list[Cell]) -> None:
     found = find_unsupported(cells)
     assert [*found] == [1, 2, 3]

@@ -62,6 +62,7 @@ def test_prompt_and_prompt_file_together_are_refused(tiny: Compose) -> None:
         pinned(tiny("prompt=Other", "prompt_file=a.txt"))
 
 
+@pytest.mark.slow
 def test_prompts_take_turns_and_image_i_is_the_same_at_every_batch_size(tiny: Compose) -> None:
     def images(batch_size: int, iterations: int) -> list[tuple[str, int]]:
         config = tiny("prompt=[a,b,c]", f"workload.batch_size={batch_size}")
@@ -119,6 +120,7 @@ def test_the_model_is_recognised_from_the_composed_value(
     assert found == (str(tmp_path / name), "sd1_tiny")
 
 
+@pytest.mark.slow
 def test_a_sweep_over_weights_of_one_model_is_recognised_and_of_two_refused(tmp_path: Path) -> None:
     for name, model in (("a", "sd1_tiny"), ("b", "sd1_tiny"), ("c", "sd2_tiny")):
         statements = {"modelspec.prediction_type": "epsilon"}
@@ -148,6 +150,7 @@ def test_a_value_that_hydra_cannot_read_is_named_with_how_to_quote_it(argument: 
     assert f"{override.key_or_group}={override.value()}" == argument
 
 
+@pytest.mark.slow
 def test_files_of_one_name_and_folders_with_a_dot_have_names_of_their_own(tmp_path: Path) -> None:
     names = []
     for folder, factor in (("A", 1.0), ("B", 2.0)):
@@ -196,6 +199,7 @@ def facts_of(picture: Path) -> dict[str, Any]:
     return facts
 
 
+@pytest.mark.slow
 def test_a_users_own_checkpoint_and_prompts_make_the_images(
     compose_config: Compose, tmp_path: Path
 ) -> None:

@@ -35,6 +35,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in find_records(folder / "sweep")}
 
 
+@pytest.mark.slow
 def test_a_sweep_that_has_grown_runs_what_is_new_and_keeps_what_is_there(
     command: Command, tmp_path: Path
 ) -> None:
@@ -60,6 +61,7 @@ def test_a_sweep_that_has_grown_runs_what_is_new_and_keeps_what_is_there(
     assert contents(tmp_path) == after
 
 
+@pytest.mark.slow
 def test_a_record_that_does_not_read_is_set_aside_and_measured_again(
     command: Command, tmp_path: Path
 ) -> None:
@@ -76,6 +78,7 @@ def test_a_record_that_does_not_read_is_set_aside_and_measured_again(
     assert (torn.parent / "unreadable-round-0.json").read_text().startswith('{"schema_version"')
 
 
+@pytest.mark.slow
 def test_another_environment_is_refused_by_name_unless_told_to_mix(
     command: Command, tmp_path: Path
 ) -> None:
@@ -106,6 +109,7 @@ def test_another_environment_is_refused_by_name_unless_told_to_mix(
     assert len({r.environment["fingerprint"] for r in records(tmp_path)}) == 2
 
 
+@pytest.mark.slow
 def test_a_refused_or_smaller_resume_changes_nothing_that_a_later_one_needs(
     command: Command, tmp_path: Path
 ) -> None:
@@ -125,6 +129,7 @@ def test_a_refused_or_smaller_resume_changes_nothing_that_a_later_one_needs(
     assert len({r.position for r in records(tmp_path)}) == len(records(tmp_path)) == 5
 
 
+@pytest.mark.slow
 def test_a_folder_without_its_claim_is_that_of_its_records(
     command: Command, tmp_path: Path
 ) -> None:
@@ -138,6 +143,7 @@ def test_a_folder_without_its_claim_is_that_of_its_records(
     assert contents(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_what_was_unsupported_is_measured_once_it_runs(command: Command, tmp_path: Path) -> None:
     compiled = (*SMOKE, "attention=math", "compile=default", "protocol.rounds=2")
     assert command(*compiled, PATH="/nowhere").returncode == 0
@@ -147,6 +153,7 @@ def test_what_was_unsupported_is_measured_once_it_runs(command: Command, tmp_pat
         assert "2 round(s) to run" in command("resume=true", "dry_run=true").stdout
 
 
+@pytest.mark.slow
 def test_a_record_of_a_newer_sd_bench_is_refused_and_left_alone(
     command: Command, tmp_path: Path
 ) -> None:
@@ -161,6 +168,7 @@ def test_a_record_of_a_newer_sd_bench_is_refused_and_left_alone(
     assert json.loads(path.read_text()) == newer
 
 
+@pytest.mark.slow
 def test_a_trace_is_of_the_first_round_that_is_measured_with_it(
     command: Command, tmp_path: Path
 ) -> None:
@@ -172,6 +180,7 @@ def test_a_trace_is_of_the_first_round_that_is_measured_with_it(
     assert (tmp_path / "sweep" / "0" / "round-1-trace.json.gz").exists()
 
 
+@pytest.mark.slow
 def test_a_failed_round_stays_until_it_is_to_be_tried_again(
     command: Command, tmp_path: Path
 ) -> None:
@@ -185,6 +194,7 @@ def test_a_failed_round_stays_until_it_is_to_be_tried_again(
     assert [r.status for r in records(tmp_path)] == ["ok"]
 
 
+@pytest.mark.slow
 def test_two_sweeps_at_once_in_a_folder_are_refused_and_a_killed_one_leaves_no_lock(
     command: Command, tmp_path: Path
 ) -> None:
@@ -231,6 +241,7 @@ def test_resume_last_takes_the_newest_sweep_and_its_arguments(
     assert resumed_arguments(["dry_run=true"]) == ["dry_run=true"]
 
 
+@pytest.mark.slow
 def test_the_command_to_resume_survives_shell_and_hydra(tmp_path: Path) -> None:
     odd = tmp_path / "it's, a {folder} = $HOME"
     odd.mkdir()
@@ -272,6 +283,7 @@ def test_a_cell_keeps_its_folder_and_a_new_one_gets_a_free_one(
         placed(grown, tmp_path, resume=False)
 
 
+@pytest.mark.slow
 def test_a_record_in_the_wrong_place_is_not_taken_for_the_round(
     command: Command, tmp_path: Path
 ) -> None:

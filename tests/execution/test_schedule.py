@@ -125,6 +125,7 @@ def clear_but_for_batch_4(planned: PlannedCell, round_index: int) -> float:
     return (1.2 if is_math else 1.0) * (1 + noise)
 
 
+@pytest.mark.slow
 def test_decided_cells_rest_and_the_undecided_go_on_to_the_last_look(
     compose_config: Compose,
 ) -> None:
@@ -149,6 +150,7 @@ def test_decided_cells_rest_and_the_undecided_go_on_to_the_last_look(
     assert {turn.looks.baseline for turn in turns if turn.looks is not None} == {"attention=math"}
 
 
+@pytest.mark.slow
 def test_a_cell_whose_worker_finds_that_it_cannot_run_has_one_round(
     compose_config: Compose,
 ) -> None:
@@ -307,6 +309,7 @@ def test_where_no_comparison_would_be_left_every_cell_gets_what_fits(
     assert (notes.is_over_budget, notes.rested) == (True, [])
 
 
+@pytest.mark.slow
 def test_more_rounds_are_for_the_undecided_and_stay_within_the_plan(
     compose_config: Compose,
 ) -> None:
@@ -334,6 +337,7 @@ def test_fixed_rounds_are_one_look_at_the_end(compose_config: Compose) -> None:
     assert notes.looks == [(3, 0)]
 
 
+@pytest.mark.slow
 def test_a_sweep_without_planned_looks_is_not_planned_afterwards(compose_config: Compose) -> None:
     plan = sweep_plan(compose_config, "protocol.rounds=2")
     looks = plan_looks_of(plan, nothing_finished(), 2)

@@ -30,6 +30,7 @@ assert memory[0] == 1
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="fork servers are Linux's")
 def test_what_is_copied_ahead_is_not_copied_later() -> None:
     if (why := why_not_to_fork()) and "copy its shared memory" in why:

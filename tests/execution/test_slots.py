@@ -84,6 +84,7 @@ class Diary:
         self.events.append(("account", account.rounds))
 
 
+@pytest.mark.slow
 def test_two_slots_run_two_workers_and_a_round_waits_for_the_one_before(
     tiny: Compose, tmp_path: Path
 ) -> None:
@@ -131,6 +132,7 @@ def test_a_slot_is_handed_out_once_and_never_more_than_allowed(compose_config: C
     assert one_at_a_time.take(cpu) is None
 
 
+@pytest.mark.slow
 def test_a_worker_gets_a_gpu_that_its_cell_names(
     compose_config: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

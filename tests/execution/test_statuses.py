@@ -17,6 +17,7 @@ from tests.support.composition import Compose
 from tests.support.runnable import needs_cpu_flash
 
 
+@pytest.mark.slow
 def test_memory_that_runs_out_is_oom(command: Command, inject: Inject, tmp_path: Path) -> None:
     inject(
         "import resource, torch\n"
@@ -49,6 +50,7 @@ def test_memory_that_runs_out_in_a_library_of_cudas_is_oom(tiny: Compose, words:
     assert failed_record(record, RuntimeError(out_of_registers)).status == "failed"
 
 
+@pytest.mark.slow
 def test_a_gpu_that_this_pytorch_has_no_kernels_for_is_unsupported(
     command: Command, inject: Inject, tmp_path: Path
 ) -> None:
@@ -64,6 +66,7 @@ def test_a_gpu_that_this_pytorch_has_no_kernels_for_is_unsupported(
     assert record.environment["device"]["kind"] == "cpu", "it is no machine of its own"
 
 
+@pytest.mark.slow
 def test_where_not_even_the_device_can_be_asked_the_reason_is_kept(
     command: Command, inject: Inject, tmp_path: Path
 ) -> None:
@@ -79,6 +82,7 @@ def test_where_not_even_the_device_can_be_asked_the_reason_is_kept(
     assert (record.status, record.reason) == ("unsupported", "no kernels for cpu")
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_a_record_with_its_signal_and_its_last_words(
     command: Command, inject: Inject, tmp_path: Path
 ) -> None:
@@ -91,6 +95,7 @@ def test_a_worker_that_dies_is_a_record_with_its_signal_and_its_last_words(
     assert "about to fall" in record.failure.detail
 
 
+@pytest.mark.slow
 def test_a_worker_ended_by_a_signal_without_a_name_stops_no_other_cell(
     command: Command, inject: Inject, tmp_path: Path
 ) -> None:
@@ -100,6 +105,7 @@ def test_a_worker_ended_by_a_signal_without_a_name_stops_no_other_cell(
     assert {r.failure.signal for r in records(tmp_path) if r.failure} == {"signal 40"}
 
 
+@pytest.mark.slow
 def test_a_dead_worker_is_noticed_even_if_its_child_holds_the_pipe(
     command: Command, inject: Inject, tmp_path: Path
 ) -> None:
@@ -116,6 +122,7 @@ def test_a_dead_worker_is_noticed_even_if_its_child_holds_the_pipe(
     assert record.failure.signal == "SIGABRT"
 
 
+@pytest.mark.slow
 def test_a_hanging_worker_is_ended_at_its_time_limit(
     command: Command, inject: Inject, worker: str, tmp_path: Path
 ) -> None:
@@ -127,6 +134,7 @@ def test_a_hanging_worker_is_ended_at_its_time_limit(
     assert "protocol.time_limit_s=2" in (record.reason or "")
 
 
+@pytest.mark.slow
 def test_an_image_of_nan_is_invalid_and_keeps_its_numbers(command: Command, tmp_path: Path) -> None:
     done = command(*TINY, "attention=original", "protocol=smoke", "workload.guidance_scale=1e38")
     assert done.returncode == 1, done.stdout + done.stderr
@@ -139,6 +147,7 @@ def test_an_image_of_nan_is_invalid_and_keeps_its_numbers(command: Command, tmp_
     assert record.output.latents_mean is None
 
 
+@pytest.mark.slow
 def test_a_black_image_is_invalid(command: Command, inject: Inject, tmp_path: Path) -> None:
     inject(
         "from sd_bench.networks.autoencoder import Autoencoder\n"
@@ -152,6 +161,7 @@ def test_a_black_image_is_invalid(command: Command, inject: Inject, tmp_path: Pa
     assert record.times is not None
 
 
+@pytest.mark.slow
 @needs_cpu_flash
 def test_another_kernel_than_the_label_says_is_invalid(
     command: Command, inject: Inject, tmp_path: Path
@@ -167,6 +177,7 @@ def test_another_kernel_than_the_label_says_is_invalid(
     assert "kernel proof missed" in (record.reason or "")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not can(TORCH_VERSION, "flex attention on a CPU") or not has_cpp_compiler(),
     reason="flex_attention on a CPU needs PyTorch 2.6 and g++",
@@ -181,6 +192,7 @@ def test_attention_that_is_compiled_is_unsupported_where_the_compiler_is_off(
     assert "will be invalid" not in told
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not HAS_COMPILE or not has_cpp_compiler(), reason="needs torch.compile and g++")
 def test_a_compiled_cell_that_compiled_nothing_is_invalid_and_keeps_its_numbers(
     command: Command, tmp_path: Path

@@ -22,6 +22,7 @@ from tests.support.commands import REPOSITORY, TINY, Command, records
 from tests.support.composition import QUICK_TO_COMPILE
 
 
+@pytest.mark.slow
 def test_a_matrix_leaves_one_record_a_cell_and_round(command: Command, tmp_path: Path) -> None:
     time_file = tmp_path / "times.txt"
     done = command(
@@ -94,6 +95,7 @@ def test_rounds_are_interleaved_and_shuffled_by_the_recorded_seed(tmp_path: Path
     assert first[1] != first[2]
 
 
+@pytest.mark.slow
 def test_unsupported_cells_are_records_with_a_reason_and_no_failure(
     command: Command, tmp_path: Path
 ) -> None:
@@ -108,6 +110,7 @@ def test_unsupported_cells_are_records_with_a_reason_and_no_failure(
         assert f"{by_attention[attention].reason}" in " ".join(done.stdout.split())
 
 
+@pytest.mark.slow
 def test_a_failing_cell_is_a_record_and_stops_no_other(command: Command, tmp_path: Path) -> None:
     """A latent of this size asks for far more memory than there is."""
     done = command(
@@ -150,6 +153,7 @@ def running_sweep(tmp_path: Path, worker: str) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.slow
 def test_a_terminated_sweep_ends_its_worker_and_keeps_what_is_done(
     worker: str, tmp_path: Path
 ) -> None:
@@ -168,6 +172,7 @@ def test_a_terminated_sweep_ends_its_worker_and_keeps_what_is_done(
     assert processes_that_inherited(str(tmp_path)) == []
 
 
+@pytest.mark.slow
 def test_nothing_outlives_a_launcher_that_is_killed(tmp_path: Path) -> None:
     """Not the server, not its forks, and not the telemetry."""
     process = running_sweep(tmp_path, "protocol.worker=fork")
@@ -179,6 +184,7 @@ def test_nothing_outlives_a_launcher_that_is_killed(tmp_path: Path) -> None:
     assert processes_that_inherited(str(tmp_path)) == []
 
 
+@pytest.mark.slow
 def test_a_plan_runs_nothing_and_leaves_nothing(command: Command, tmp_path: Path) -> None:
     done = command(
         "-m", "dry_run=true", "gpu=cpu", "attention=original,mem_efficient", "batch_size=1,2"
@@ -190,6 +196,7 @@ def test_a_plan_runs_nothing_and_leaves_nothing(command: Command, tmp_path: Path
     assert not (tmp_path / "sweep").exists()
 
 
+@pytest.mark.slow
 def test_a_folder_that_holds_records_is_never_written_over(
     command: Command, tmp_path: Path
 ) -> None:

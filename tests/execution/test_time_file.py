@@ -44,6 +44,7 @@ def test_a_line_never_goes_on_with_another_ones(tmp_path: Path) -> None:
         assert file.read_bytes() == after
 
 
+@pytest.mark.slow
 def test_a_kill_between_a_record_and_its_line_loses_no_line(
     command: Command, tmp_path: Path
 ) -> None:

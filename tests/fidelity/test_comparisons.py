@@ -15,6 +15,7 @@ from tests.support.runnable import HAS_CPU_FLASH
 CASES = [pytest.param(c, id=c.key, marks=[pytest.mark.slow] if c.slow else []) for c in COMPARISONS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("comparison", CASES)
 def test_the_error_is_within_its_tolerance(comparison: Comparison) -> None:
     for module in comparison.needs:

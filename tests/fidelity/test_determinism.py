@@ -18,6 +18,7 @@ from tests.fidelity.ours import fp32_config
 from tests.fidelity.pipelines import CPU, our_images
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model_version", "sampler"),
     [("sd1_tiny", "plms"), ("sd2_tiny", "ddim"), ("sd2_768_tiny", "dpm_solver")],
@@ -63,6 +64,7 @@ def test_image_i_starts_from_the_noise_of_its_own_seed_at_every_batch_size(
             assert torch.equal(ours[i : i + 1], its)
 
 
+@pytest.mark.slow
 def test_each_image_can_be_made_again_from_its_recorded_seed(tmp_path: Path) -> None:
     config = fp32_config("sd2_tiny", "sampler=plms", "sampler.steps=4", "workload.seed=11")
     config.workload.batch_size, config.workload.height, config.workload.width = 3, 64, 64

@@ -26,6 +26,7 @@ side = st.integers(1, 4).map(lambda eighths: 8 * eighths)
 few = settings(max_examples=10, deadline=None)
 
 
+@pytest.mark.slow
 @few
 @given(model=st.sampled_from(["sd1_tiny", "sd2_tiny"]), batch=st.integers(1, 5), h=side, w=side)
 def test_the_unet_is_diffusers_at_any_multiple_of_8_and_any_batch(
@@ -67,6 +68,7 @@ def test_dpm_solver_is_diffusers_at_any_number_of_steps(steps: int, prediction: 
     assert error <= TRAJECTORY.limit
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None)
 @given(
     sampler=st.sampled_from(["plms", "ddim", "dpm_solver"]),
@@ -86,6 +88,7 @@ def test_any_sampler_size_and_batch_gives_images(
     assert images.pixels.isfinite().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["plms", "ddim", "dpm_solver"])
 def test_every_number_of_steps_is_taken_or_refused(sampler: str) -> None:
     config = fp32_config("sd2_tiny", f"sampler={sampler}")

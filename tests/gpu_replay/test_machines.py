@@ -186,6 +186,7 @@ def test_without_nvml_there_is_one_note_and_no_reading(tmp_path: Path) -> None:
     assert notes == {"gpu": "NVMLError: 18"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("machine", "gpu", "code", "words"),
     [

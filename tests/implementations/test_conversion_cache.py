@@ -152,6 +152,7 @@ def test_the_users_cache_is_where_it_lies_by_default(monkeypatch: pytest.MonkeyP
     assert cache_folder() == Path("/home/someone/.cache/sd_bench/conversions")
 
 
+@pytest.mark.slow
 def test_a_key_changes_with_all_that_converted_networks_depend_on(
     tiny: Compose, tmp_path: Path
 ) -> None:

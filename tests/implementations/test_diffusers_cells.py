@@ -13,6 +13,8 @@ import pytest
 
 from tests.support.commands import TINY, Command, records
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("diffusers", "diffusers_documented", "diffusers_pipeline")
 
 

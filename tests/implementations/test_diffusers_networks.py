@@ -16,6 +16,8 @@ from tests.support.composition import Compose
 from tests.support.implementations import CPU, eager_proof, images_of, one_call
 from tests.support.runnable import DIFFUSERS_BACKENDS
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("diffusers")
 
 #: Two steps of PLMS in fp32 gave 1e-6 to 2e-5, on one kind of processor.

@@ -17,6 +17,7 @@ from tests.support.runnable import DIFFUSERS_BACKENDS
 pytest.importorskip("diffusers")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "sampler", "limit"),
     [
@@ -35,6 +36,7 @@ def test_its_images_are_ours(tiny: Compose, model: str, sampler: str, limit: flo
     assert relative_error(images.pixels, expected.pixels) < limit
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attention", DIFFUSERS_BACKENDS[::2])
 def test_the_kernels_that_are_named_run_in_its_unet_and_no_stage_is_recorded(
     tiny: Compose, attention: str
@@ -49,6 +51,7 @@ def test_the_kernels_that_are_named_run_in_its_unet_and_no_stage_is_recorded(
     assert timer.num_ends == 0
 
 
+@pytest.mark.slow
 def test_the_call_before_is_the_one_that_the_pipeline_makes(
     tiny: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:

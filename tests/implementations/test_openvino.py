@@ -108,6 +108,7 @@ def test_in_fp32_every_stage_is_ours(model: str, monkeypatch: pytest.MonkeyPatch
     assert theirs.unet.dtype == torch.float32
 
 
+@pytest.mark.slow
 @needs_openvino
 @pytest.mark.skipif(cpu_precision() != "bf16", reason="the processor does not compute in bf16")
 def test_in_bf16_it_is_no_further_from_fp32_than_ours_is_and_timesteps_are_not_rounded() -> None:
@@ -142,6 +143,7 @@ def test_what_it_was_compiled_with_is_recorded_and_nothing_is_sent_to_its_makers
     assert sys.modules["openvino_telemetry"] is None
 
 
+@pytest.mark.slow
 @needs_openvino
 @pytest.mark.parametrize("pinned", [False, True])
 def test_its_own_threads_are_pinned_as_requested(pinned: bool) -> None:
@@ -161,6 +163,7 @@ def test_a_precision_other_than_the_cells_gives_no_result() -> None:
         check_precision("bf16", "f32")
 
 
+@pytest.mark.slow
 @needs_openvino
 def test_both_in_one_sweep_and_what_was_converted_before_is_found_by_another_process(
     command: Command, conversions: Path, tmp_path: Path

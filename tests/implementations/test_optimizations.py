@@ -55,6 +55,7 @@ def distance(a: Tensor, b: Tensor) -> float:
     return float((a - b).norm() / b.norm())
 
 
+@pytest.mark.slow
 @needs_packed
 @pytest.mark.parametrize(
     ("model_version", "attention", "ways"),
@@ -74,6 +75,7 @@ def test_every_optimization_leaves_the_picture_as_it_is(
         assert distance(images.pixels, reference.pixels) < 1e-4, names
 
 
+@pytest.mark.slow
 @needs_packed
 @pytest.mark.skipif(
     HAS_PACKED and onednn.why_no_packed_weights(torch.bfloat16) is not None,
@@ -87,6 +89,7 @@ def test_in_bf16_it_is_as_far_from_fp32_as_without(compose_config: Compose) -> N
     assert distance(all_on, exact) < 1.5 * distance(plain, exact)
 
 
+@pytest.mark.slow
 @needs_packed
 @pytest.mark.parametrize("names", [(), ALL])
 @pytest.mark.parametrize("attention", ["original", "math"])
@@ -114,6 +117,7 @@ def count_calls(module: Any) -> list[int]:
     return calls
 
 
+@pytest.mark.slow
 @needs_sdpa
 def test_prompt_and_timesteps_are_projected_once_per_image(compose_config: Compose) -> None:
     names = ("cached_prompt", "cached_timesteps")
@@ -127,6 +131,7 @@ def test_prompt_and_timesteps_are_projected_once_per_image(compose_config: Compo
         assert len(outputs) > 2 * image
 
 
+@pytest.mark.slow
 @needs_sdpa
 @pytest.mark.parametrize("sampler", ["plms", "ddim", "dpm_solver"])
 def test_a_cached_timestep_is_the_one_asked_for(compose_config: Compose, sampler: str) -> None:
@@ -254,6 +259,7 @@ def test_decoder_and_text_encoder_are_compiled_and_counted(compose_config: Compo
     assert (counts.calls, counts.eager_calls) == (2, 0)
 
 
+@pytest.mark.slow
 @needs_packed
 def test_the_warm_up_call_asks_for_a_timestep_of_the_sampler(compose_config: Compose) -> None:
     config = cell(compose_config, ALL, "model_version=sd2_tiny", "precision=fp32")

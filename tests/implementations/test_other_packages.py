@@ -72,6 +72,7 @@ def test_the_example_is_installed_and_measured_beside_ours(
     assert float((final_latents(tmp_path, theirs) - reference).norm() / reference.norm()) < 1e-4
 
 
+@pytest.mark.slow
 @needs_onnxruntime
 def test_its_option_is_listed_where_options_are(installed: Path, command: Command) -> None:
     there = {"PYTHONPATH": str(installed)}
@@ -125,6 +126,7 @@ def test_an_entry_point_that_cannot_be_used_is_one_line(
     assert message.endswith("; fix or uninstall that package")
 
 
+@pytest.mark.slow
 def test_every_command_says_so_with_exit_code_2(tmp_path: Path, command: Command) -> None:
     put_broken(tmp_path, "import no_such_module")
     for arguments in (["--help"], ["gpu=cpu", "dry_run=true"]):

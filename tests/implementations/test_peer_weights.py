@@ -14,6 +14,8 @@ from tests.fidelity import peers
 from tests.support.composition import Compose
 from tests.support.implementations import CPU
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("diffusers")
 
 

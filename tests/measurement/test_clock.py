@@ -50,6 +50,7 @@ def bound(seconds: float) -> float:
     return 0.01 * seconds if seconds >= 0.05 else 2e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.005, 0.05])
 def test_a_call_of_known_length_is_timed_to_one_percent(seconds: float) -> None:
     errors = []

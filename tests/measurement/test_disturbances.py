@@ -34,6 +34,7 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("telemetry", ["true", "false"])
 def test_a_process_that_is_stopped_inside_an_iteration_is_flagged_with_it(
     telemetry: str, tiny: Compose

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.skipif(not HAS_FLOP_COUNTER, reason="needs torch.utils.
 FULL_SIZE = ("gpu=cpu", "workload.height=512", "workload.width=512")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "attention", "unet_gflop", "text_gflop"),
     [
@@ -41,6 +42,7 @@ def test_full_size_networks_do_the_published_work(
     assert work.iteration == work.text_encode + 51 * work.unet_call + work.vae_decode  # PLMS
 
 
+@pytest.mark.slow
 def test_work_grows_with_the_batch_and_is_counted_once_per_sweep(
     tiny: Compose, tmp_path: Path
 ) -> None:

@@ -47,6 +47,7 @@ def test_niceness_policy_and_processors_are_found() -> None:
     assert (one["affinity"], one["whole_cores"] in (1, None)) == (1, True)
 
 
+@pytest.mark.slow
 def test_slow_switches_of_python_are_found_and_harmless_ones_are_not() -> None:
     assert facts_of(PYTHONFAULTHANDLER="1", PYTHONUTF8="1")[1] == {}
     assert facts_of(PYTHONDEVMODE="1", PYTHONMALLOC="debug")[1] == {

@@ -32,6 +32,7 @@ def eager_profile(tiny: Compose, attention: str) -> CallCounts:
         return profile_call(CPU, lambda: pipeline.predict(x, torch.tensor([1, 1]), context))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", CPU_BACKENDS)
 @pytest.mark.parametrize("ran", CPU_BACKENDS)
 def test_a_label_is_proven_by_its_own_kernels_and_by_no_others(

@@ -30,6 +30,7 @@ from tests.support.records import sample_record
 CPU = torch.device("cpu")
 
 
+@pytest.mark.slow
 def test_a_round_counts_what_the_protocol_says(tiny: Compose) -> None:
     config = tiny(
         "protocol.n_iter=2", "protocol.warmup=1", "protocol.warmup_unet_calls=3", "sampler.steps=4",
@@ -51,6 +52,7 @@ def test_a_round_counts_what_the_protocol_says(tiny: Compose) -> None:
     assert measured.kernel_proof.proven
 
 
+@pytest.mark.slow
 def test_no_warm_up_means_no_call_before_the_timed_ones(tiny: Compose) -> None:
     config = tiny("protocol.warmup=0", "protocol.warmup_unet_calls=0", "attention=original")
     times = measure_round(config, CPU, 0.0, None, lambda phase: None).times
@@ -58,6 +60,7 @@ def test_no_warm_up_means_no_call_before_the_timed_ones(tiny: Compose) -> None:
     assert times.warmup == [] == times.warmup_unet_calls_s
 
 
+@pytest.mark.slow
 def test_what_is_slow_only_at_first_is_noticed_where_it_was_timed(
     tiny: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,6 +82,7 @@ def test_what_is_slow_only_at_first_is_noticed_where_it_was_timed(
     assert any("warm-up may not have ended: the first step" in s for s in sentences)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("warmup_calls", [0, 2])
 def test_each_stage_leaves_the_sketch_of_its_output(tiny: Compose, warmup_calls: int) -> None:
     config = tiny(
@@ -100,6 +104,7 @@ def test_each_stage_leaves_the_sketch_of_its_output(tiny: Compose, warmup_calls:
     assert list(measured.stage_sketches) == list(STAGES)
 
 
+@pytest.mark.slow
 def test_a_known_proof_and_no_warm_up_cost_one_more_call_after_the_timed_ones(
     tiny: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:

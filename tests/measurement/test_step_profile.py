@@ -56,6 +56,7 @@ class Unchanged(nn.Module):
         return x
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attention", CPU_BACKENDS)
 def test_without_attention_modules_no_time_is_attentions(
     tiny: Compose, tmp_path: Path, attention: str
@@ -71,6 +72,7 @@ def test_without_attention_modules_no_time_is_attentions(
     assert found.seconds_by_class["matrix_products"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["plms", "ddim", "dpm_solver"])
 def test_a_sampler_of_one_step_is_profiled_too(tiny: Compose, tmp_path: Path, sampler: str) -> None:
     config = tiny("attention=original", f"sampler={sampler}", "sampler.steps=1")
@@ -162,6 +164,7 @@ def test_waits_for_the_device_are_counted_without_the_last_one() -> None:
     assert read_step(trace, on_device=True, compiled=False).num_waits == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["plms", "ddim", "dpm_solver"])
 @pytest.mark.parametrize("cached", ["false", "true"])
 def test_no_step_takes_a_tensors_value(

@@ -94,6 +94,7 @@ def test_it_ends_with_the_context_when_a_round_fails() -> None:
     assert not Path(f"/proc/{pids[0]}").exists()
 
 
+@pytest.mark.slow
 def test_it_dies_with_a_worker_that_is_killed() -> None:
     code = (
         "import sys, time, torch\n"
@@ -176,6 +177,7 @@ def test_without_rapl_the_reason_is_recorded(tmp_path: Path) -> None:
     assert "no RAPL" in notes["joules"]
 
 
+@pytest.mark.slow
 def test_a_round_brings_series_counters_and_energy_or_its_reason(tiny: Compose) -> None:
     config = tiny("attention=original", "protocol.n_iter=2", "batch_size=2", "sampler.steps=4")
     measured = measure_round(config, CPU, 0.0, None, lambda phase: None)
@@ -197,6 +199,7 @@ def test_a_round_brings_series_counters_and_energy_or_its_reason(tiny: Compose) 
         assert energy.joules_per_image == pytest.approx(energy.joules / 4)
 
 
+@pytest.mark.slow
 def test_telemetry_can_be_switched_off(tiny: Compose) -> None:
     config = tiny("attention=original", "telemetry=false", "sampler.steps=1")
     measured = measure_round(config, CPU, 0.0, None, lambda phase: None)

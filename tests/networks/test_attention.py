@@ -83,6 +83,7 @@ def test_the_native_path_is_never_taken_where_pytorch_would_take_it(tiny: Compos
     assert ours.fused["native_multi_head_attention"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model_version", ["sd1_tiny", "sd2_tiny"])
 def test_every_backend_gives_the_same_output_from_the_same_weights(
     compose_config: Compose, model_version: str

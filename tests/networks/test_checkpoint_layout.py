@@ -18,6 +18,7 @@ def shapes(prefix: str, module: torch.nn.Module) -> dict[str, str]:
     return {prefix + key: str(tuple(value.shape)) for key, value in module.state_dict().items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model_version", "attention", "layout"),
     [
@@ -55,6 +56,7 @@ def test_the_numbers_of_parameters_are_the_published_ones(
     assert sum(p.numel() for p in autoencoder.parameters()) == 83_653_863
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tiny_twin", ["sd1_tiny", "sd2_tiny", "sd2_768_tiny"])
 @pytest.mark.parametrize("attention", ["original", "math"])
 def test_a_tiny_twin_has_the_structure_of_its_model(

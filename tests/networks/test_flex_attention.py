@@ -67,6 +67,7 @@ with torch.no_grad():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variable", ["TORCHDYNAMO_DISABLE", "TORCH_COMPILE_DISABLE"])
 def test_it_is_never_unfused_where_the_compiler_is_switched_off(
     variable: str, monkeypatch: pytest.MonkeyPatch

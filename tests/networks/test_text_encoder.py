@@ -49,6 +49,7 @@ def test_the_native_fused_path_is_not_taken_in_eval_mode(tiny: Compose) -> None:
     assert ran.fused["native_multi_head_attention"] == 0
 
 
+@pytest.mark.slow
 def test_each_model_pads_as_its_own_tokenizer_does(tiny: Compose) -> None:
     sd1 = tiny("model_version=sd1").model_version.text_encoder
     sd2 = tiny("model_version=sd2").model_version.text_encoder
@@ -70,6 +71,7 @@ def test_it_is_built_without_network(tiny: Compose, monkeypatch: pytest.MonkeyPa
         assert encoder(tokens).shape == (1, 77, 48)
 
 
+@pytest.mark.slow
 def test_an_eager_round_imports_no_compiler_and_no_library_of_other_networks() -> None:
     program = (
         "import json, sys, sd_bench.execution.fork_server as server; server._import_all(); "

@@ -35,6 +35,7 @@ def run(unet: UNet, x: torch.Tensor, t: int = 500, seed: int = 0) -> torch.Tenso
     return unet(x, torch.full((len(x),), t), context)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(
     batch=st.integers(1, 5), height=st.integers(1, 4), width=st.integers(1, 4)
@@ -68,6 +69,7 @@ def test_images_of_a_batch_do_not_see_each_other(unet: UNet) -> None:
     torch.testing.assert_close(together[1:2], alone, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_activation_checkpointing_changes_no_output(tiny: Compose) -> None:
     plain = build_networks(tiny("attention=original"), CPU)[1]
     checkpointed = build_networks(
@@ -77,6 +79,7 @@ def test_activation_checkpointing_changes_no_output(tiny: Compose) -> None:
     assert torch.equal(run(plain, x), run(checkpointed, x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model_version", ["sd1_tiny", "sd2_tiny"])
 def test_the_transformers_features_stay_contiguous(
     compose_config: Compose, model_version: str

@@ -34,6 +34,7 @@ def test_the_published_schema_is_that_of_the_code() -> None:
     assert json.loads(PUBLISHED.read_text()) == record_schema(), again
 
 
+@pytest.mark.slow
 def test_a_measured_record_fits_the_schema(tiny: Compose, tmp_path: Path) -> None:
     config = tiny("attention=original", "sampler.steps=2", "profile=true")
     measured = measure_round(

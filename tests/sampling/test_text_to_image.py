@@ -38,12 +38,14 @@ def generate(config: Config, iteration: int = 0, timer: Recorder | None = None) 
         )
 
 
+@pytest.mark.slow
 def test_stages_and_steps_are_reported_in_order(tiny: Compose) -> None:
     recorder = Recorder()
     generate(tiny("sampler.steps=4"), timer=recorder)
     assert recorder.ends == ["text_encode", *["step"] * 4, "denoise", "vae_decode"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", CPU_PRECISIONS)
 @pytest.mark.parametrize(
     ("model_version", "sampler"),
@@ -78,6 +80,7 @@ def test_every_model_and_sampler_gives_an_image_in_every_precision(
     assert images.pixels.std() > 0.05  # neither black nor uniform
 
 
+@pytest.mark.slow
 def test_precisions_agree_within_their_own_rounding(tiny: Compose) -> None:
     exact = generate(tiny("sampler.steps=2", "workload.guidance_scale=1")).latents
     for precision in CPU_PRECISIONS[:-1]:
@@ -87,6 +90,7 @@ def test_precisions_agree_within_their_own_rounding(tiny: Compose) -> None:
         assert 0 < ((rounded - exact).norm() / exact.norm()).item() < 5e-2
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_image_bit_for_bit(tiny: Compose) -> None:
     first, second = generate(tiny()), generate(tiny())
     assert torch.equal(first.latents, second.latents)
@@ -94,6 +98,7 @@ def test_the_same_seed_gives_the_same_image_bit_for_bit(tiny: Compose) -> None:
     assert not torch.equal(first.latents, generate(tiny("workload.seed=2")).latents)
 
 
+@pytest.mark.slow
 def test_noise_of_image_i_is_bit_equal_at_every_batch_size(tiny: Compose) -> None:
     config = tiny("workload.batch_size=3")
     three = make_batch(config, 0, CPU).latents
@@ -105,6 +110,7 @@ def test_noise_of_image_i_is_bit_equal_at_every_batch_size(tiny: Compose) -> Non
     assert torch.equal(three[1:2], second)
 
 
+@pytest.mark.slow
 def test_the_image_agrees_across_batch_sizes(tiny: Compose) -> None:
     """Kernels differ by batch size, so bits may; the picture may not."""
     one = generate(tiny("sampler.steps=2")).latents
@@ -136,6 +142,7 @@ def test_guidance_extrapolates_from_the_empty_prompt_in_one_batch() -> None:
     assert networks.timesteps.tolist() == [981] * 4
 
 
+@pytest.mark.slow
 def test_the_prompt_and_the_guidance_change_the_image(tiny: Compose) -> None:
     base = generate(tiny("sampler.steps=2")).latents
     for override in ("prompt='Another photo'", "workload.guidance_scale=2"):

@@ -10,6 +10,8 @@ import torch
 from sd_bench.tuning.diffusers_lines import can_be_written, write_lines
 from tests.support.composition import QUICK_TO_COMPILE, Compose
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("diffusers", reason="diffusers is not installed: sd_bench[diffusers]")
 
 TINY = ("gpu=cpu", "model_version=sd2_tiny", "workload.height=64", "workload.width=64")

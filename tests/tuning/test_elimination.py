@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from sd_bench.tuning.candidates import Candidate, Candidates
 from sd_bench.tuning.elimination import LAST_LOOK, judge_units, why_another_picture
 from sd_bench.tuning.rows import IN, OUT, RACING, Row
@@ -71,6 +73,7 @@ def test_compiling_must_pay_within_the_images_asked_for() -> None:
     assert judge(raced(0.5, 6, compiled), images=40).reason.startswith("pays off after")
 
 
+@pytest.mark.slow
 def test_a_candidate_that_predicts_something_else_is_not_raced(tmp_path: Path) -> None:
     candidates = Candidates(WORKLOAD, tmp_path)
     default = candidates.default()

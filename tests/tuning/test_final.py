@@ -25,6 +25,8 @@ from sd_bench.tuning.tune import Outcome
 from tests.support.records import sample_environment, sample_latents, sample_record
 from tests.support.tuning import WORKLOAD
 
+pytestmark = pytest.mark.slow
+
 MATH, ORIGINAL = ("attention=math",), ("attention=original",)
 #: A percent or so of noise, round by round, in no step from cell to cell.
 NOISE = (1.0, 1.01, 0.99, 1.005, 0.995, 1.002, 0.998, 1.007)

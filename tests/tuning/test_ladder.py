@@ -41,6 +41,7 @@ def test_what_is_put_on_top_wins() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_every_line_names_choices_that_there_are(tmp_path: Path) -> None:
     """One that cannot run here has a reason; a name that nobody knows would be an error."""
     candidates = Candidates(WORKLOAD, tmp_path)

@@ -12,6 +12,8 @@ from sd_bench.tuning.line_up import DOCUMENTED, LineUp, line_up
 from sd_bench.tuning.rows import OUT, Row, by_score
 from tests.support.tuning import WORKLOAD, default_row, won
 
+pytestmark = pytest.mark.slow
+
 MATH, ORIGINAL = ("attention=math",), ("attention=original",)
 COMPILED = ("compile=default",)
 

@@ -43,6 +43,7 @@ def keep_answer(folder: Path, config: Config, overrides: Sequence[str], date: st
     return answer
 
 
+@pytest.mark.slow
 def test_the_newest_answer_for_the_workload_is_added_and_what_is_typed_wins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compose_config: Compose
 ) -> None:
@@ -71,6 +72,7 @@ def test_the_newest_answer_for_the_workload_is_added_and_what_is_typed_wins(
         with_tuned([*typed, "workload.batch_size=3"], compose)
 
 
+@pytest.mark.slow
 def test_the_command_says_what_to_do_where_there_is_no_answer(command: Command) -> None:
     done = command(*WORKLOAD, "model_version=sd1_tiny", "preset=tuned", "dry_run=true")
     assert done.returncode == 2

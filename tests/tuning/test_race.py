@@ -60,6 +60,7 @@ def make_race(
     return race, watched
 
 
+@pytest.mark.slow
 def test_what_is_known_is_not_timed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even the default's process begins where every row is there."""
     monkeypatch.setattr(processes, "TimingProcess", None)
@@ -90,6 +91,7 @@ def test_a_group_that_is_typed_fixes_all_that_is_in_it(tmp_path: Path) -> None:
         race.run()
 
 
+@pytest.mark.slow
 def test_what_makes_a_tune_pointless_is_one_line(tmp_path: Path) -> None:
     race, _ = make_race(tmp_path, Rung(("precision=fp16",)), Rung(("attention=auto",)))
     with pytest.raises(ConfigError, match="nothing to choose between"):
@@ -109,6 +111,7 @@ class Hanging(Processes):
         return self.ready[()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("budget_s", "status", "reason"),
     [

@@ -28,6 +28,7 @@ def lost(process: TimingProcess, limit_s: float = 60.0) -> CandidateLostError:
     return raised.value
 
 
+@pytest.mark.slow
 def test_it_times_calls_until_it_is_killed(process: TimingProcess) -> None:
     ready = process.make_ready(120)
     assert ready.num_calls == 3  # PLMS with two steps

@@ -28,6 +28,8 @@ from sd_bench.tuning.tune import Outcome, run_tune
 from tests.support.commands import REPOSITORY, run_python
 from tests.support.tuning import WORKLOAD
 
+pytestmark = pytest.mark.slow
+
 CONVOLUTION = "optimizations.channels_last=true"
 LADDER = Ladder(
     rungs=(

@@ -149,6 +149,7 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path: Path) -> None:
     assert ran.stdout == f"{path}: permission denied\n", ran.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["missing", "truncated safetensors", "a folder"])
 def test_the_command_reports_it_with_exit_code_2_and_leaves_nothing(
     tmp_path: Path, name: str

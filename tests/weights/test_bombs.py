@@ -51,6 +51,7 @@ def probe(*paths: Path) -> list[tuple[float, str]]:
     return [(float(seconds), message) for seconds, _, message in (x.partition(" ") for x in lines)]
 
 
+@pytest.mark.slow
 def test_each_bomb_is_refused_in_two_seconds_and_200_mb(tmp_path: Path) -> None:
     paths = {name: tmp_path / f"{number}.ckpt" for number, name in enumerate(BOMBS)}
     for name, path in paths.items():

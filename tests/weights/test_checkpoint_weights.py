@@ -22,6 +22,8 @@ from tests.support.composition import Compose
 from tests.support.state_dicts import CPU, network_parts, state_dict, with_ema
 from tests.support.unet_calls import call
 
+pytestmark = pytest.mark.slow
+
 Wrap = Callable[[dict[str, Tensor]], Any]
 MODELS = ("sd1_tiny", "sd2_tiny")
 

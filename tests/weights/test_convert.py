@@ -30,6 +30,7 @@ def assert_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
         assert torch.equal(value, other[key]), key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffixes", [("ckpt", "safetensors"), ("safetensors", "ckpt")])
 @pytest.mark.parametrize("model_version", ["sd1_tiny", "sd2_tiny"])
 def test_there_and_back_is_the_same_bit_for_bit(
@@ -69,6 +70,7 @@ def small(shapes: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
     return {k: tuple(n // 40 if n >= 320 else n for n in s) for k, s in shapes.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to", ["multihead", "published"])
 def test_averaged_weights_are_kept_dropped_or_used(tiny: Compose, tmp_path: Path, to: str) -> None:
     state = with_ema(state_dict(tiny()))
@@ -91,6 +93,7 @@ def test_averaged_weights_are_kept_dropped_or_used(tiny: Compose, tmp_path: Path
         assert torch.equal(outs["keep"][averaged], value + 1), key
 
 
+@pytest.mark.slow
 def test_it_never_overwrites_and_leaves_nothing_half_written(
     tiny: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,6 +106,7 @@ def test_it_never_overwrites_and_leaves_nothing_half_written(
     assert {p.name for p in tmp_path.iterdir()} == {"a.safetensors", "b.ckpt"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

@@ -49,6 +49,7 @@ def test_shards_of_an_older_save_beside_those_of_the_index_are_not_read(tmp_path
     assert_loads(folder)
 
 
+@pytest.mark.slow
 def test_the_index_of_torchs_own_files_and_of_a_variant_decide_too(tmp_path: Path) -> None:
     for name, index in (
         (f"{STEM}-a.bin", "bin.index.json"),
@@ -118,6 +119,7 @@ def test_json_with_the_mark_of_an_editor_before_it_is_read(tmp_path: Path) -> No
     assert_loads(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("setting", "value", "expected"),
     [
@@ -152,6 +154,7 @@ def test_what_a_scheduler_leaves_out_is_what_diffusers_takes(tmp_path: Path) -> 
         loaded(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "scheduler",
     ["DDIM", "PNDM", "EulerDiscrete", "DPMSolverMultistep", "UniPCMultistep", "HeunDiscrete"],

@@ -66,6 +66,7 @@ def test_every_row_of_both_tables_has_a_reason() -> None:
     assert all(row.reason for row in OLD_NAMES)
 
 
+@pytest.mark.slow
 def test_an_sd1_text_encoder_without_text_model_loads(tmp_path: Path) -> None:
     state = tiny_state("sd1_tiny")
     old = {key.replace(f"{SD1_TEXT}text_model.", SD1_TEXT): value for key, value in state.items()}

@@ -31,6 +31,7 @@ def file_shapes(model: ModelConfig, layout: str) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model_version", "layout", "real"),
     [
@@ -50,6 +51,7 @@ def test_unet_and_autoencoder_are_those_of_the_real_checkpoints(
     assert ours == {k: s for k, s in expected.items() if k not in biases}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attention", ["original", "math"])
 @pytest.mark.parametrize("model_version", MODELS)
 def test_every_parameter_is_made_of_parts_of_its_shape_and_no_part_is_left(

@@ -52,6 +52,7 @@ def test_the_payloads_that_call_out_do_run_where_nothing_holds_them(tmp_path: Pa
         assert mark.exists(), name
 
 
+@pytest.mark.slow
 def test_the_command_refuses_in_one_line(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     write_zip(tmp_path / "model.ckpt", payloads(mark)["os.system"][0])

@@ -59,6 +59,7 @@ def entries_of(path: Path) -> list[str]:
         return [e.filename for e in archive.infolist() if e.file_size > 200]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", [1, 2, -1])
 def test_one_bit_of_the_numbers_is_one_line_before_anything_runs(
     tmp_path: Path, index: int
@@ -88,6 +89,7 @@ def test_of_a_folder_the_damaged_file_is_named(tmp_path: Path) -> None:
     assert str(caught.value).startswith(f"{file}: ")
 
 
+@pytest.mark.slow
 def test_a_file_without_sums_loads_and_its_digest_names_it(tmp_path: Path) -> None:
     path = save(tmp_path / "a.ckpt")
     without_sums(path)
@@ -97,6 +99,7 @@ def test_a_file_without_sums_loads_and_its_digest_names_it(tmp_path: Path) -> No
     assert digest(path) != before
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not hasattr(torch.serialization, "set_crc32_options"), reason="came with PyTorch 2.6"
 )

@@ -58,6 +58,7 @@ def no_charts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("analysis.cli.commands.select_charts", lambda rounds, deltas: {})
 
 
+@pytest.mark.slow
 def test_a_sweep_becomes_tables_and_charts_beside_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -328,6 +329,7 @@ def test_the_published_study_goes_to_its_own_folder(
     assert (tmp_path / "multirun_outputs" / "published_study").is_dir()
 
 
+@pytest.mark.slow
 def test_help_is_quick_to_come_and_neither_torch_nor_hydra_is_imported() -> None:
     program = """
 import sys
@@ -343,6 +345,7 @@ print([m for m in ("torch", "hydra", "omegaconf", "matplotlib", "jinja2") if m i
     assert b"--baseline" in result.stdout
 
 
+@pytest.mark.slow
 def test_the_whole_analysis_needs_neither_torch_nor_hydra(tmp_path: Path) -> None:
     write_sweep(tmp_path, {(1, "math"): [2.0, 3.0], (1, "flash"): [1.0, 2.0]})
     program = f"""
@@ -357,6 +360,7 @@ sys.exit(main([{str(tmp_path)!r}]))
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.slow
 def test_a_narrow_encoding_is_not_an_error(tmp_path: Path) -> None:
     write_sample(tmp_path, sample_record(1.0, proven=False, gpu="gerät"))
     result = python("-m", "analysis", str(tmp_path), PYTHONIOENCODING="ascii")
@@ -383,6 +387,7 @@ ODD: tuple[Any, ...] = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_odd_values_in_records_do_no_harm(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
@@ -416,6 +421,7 @@ def test_odd_values_in_records_do_no_harm(tmp_path: Path, seed: int) -> None:
     assert main([str(tmp_path)]) == 0
 
 
+@pytest.mark.slow
 def test_a_baseline_with_an_old_name_works_and_one_line_gives_the_new_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -137,6 +137,7 @@ def test_a_cell_that_old_does_not_have_cannot_have_become_slower(
     assert gate("--fail-if", "slower:5%", "unclear") == (0, "")
 
 
+@pytest.mark.slow
 def test_the_more_cells_the_clearer_a_failure_must_be(tmp_path: Path, gate: Gate) -> None:
     write(tmp_path / "few", 0.07, rounds=6, cells=1)
     write(tmp_path / "many", 0.07, rounds=6, cells=40)
@@ -170,6 +171,7 @@ def test_different_scales_are_reported_with_how_to_make_them_equal(
     assert captured.err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_the_command_itself_exits_with_the_code_of_the_gate(tmp_path: Path) -> None:
     write(tmp_path, 2.0, rounds=3)
     command = [sys.executable, "-m", "analysis", "compare", str(tmp_path / "old"),

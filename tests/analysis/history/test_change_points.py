@@ -98,6 +98,7 @@ def test_it_is_known_when_sweeps_are_too_few_to_find_a_change() -> None:
     assert find_changes([clear]) == [[]]
 
 
+@pytest.mark.slow
 def test_more_sweeps_find_smaller_changes() -> None:
     few, many = findable_shift(10, 1), findable_shift(20, 1)
     assert few is not None

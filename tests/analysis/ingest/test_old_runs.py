@@ -74,6 +74,7 @@ def test_the_published_csvs_give_their_own_numbers() -> None:
     assert p100["mean_s"].tolist() == [30.4, 25.5, 27.3, 26.5]
 
 
+@pytest.mark.slow
 def test_the_command_makes_the_published_plot(tmp_path: Path) -> None:
     assert main([str(write_times(tmp_path))]) == 0
     names = {path.name for path in (tmp_path / "analysis").iterdir()}
@@ -173,6 +174,7 @@ def test_a_time_files_warm_up_is_not_known(tmp_path: Path) -> None:
     assert note_value(cells) == "Runtime of a round: the sum of 2 timed iterations."
 
 
+@pytest.mark.slow
 def test_a_second_run_does_not_read_what_the_first_one_wrote(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

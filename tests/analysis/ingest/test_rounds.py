@@ -270,6 +270,7 @@ def test_a_failed_record_is_not_held_to_its_numbers(tmp_path: Path) -> None:
     assert load_one(tmp_path)["reason"] == "batch"
 
 
+@pytest.mark.slow
 def test_many_records_are_read_by_several_processes_with_the_same_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

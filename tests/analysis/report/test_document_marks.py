@@ -75,6 +75,7 @@ def test_how_implementations_compare(tmp_path: Path, wanted: str, expected: str)
     assert expected in part(path)
 
 
+@pytest.mark.slow
 def test_the_page_of_peers_is_up_to_date() -> None:
     if not RESULTS.is_dir():
         pytest.skip("no sweep of peers is published")
@@ -195,6 +196,7 @@ def test_a_document_without_marks_or_that_is_missing_is_one_line(
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_the_published_study_in_the_documentation_is_up_to_date() -> None:
     assert main(["publish", "--check", str(DOCS / "published_study.md")]) == 0
     assert "55.7 % (A10, batch size 4" in (DOCS / "published_study.md").read_text(encoding="utf-8")

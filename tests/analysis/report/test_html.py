@@ -72,6 +72,7 @@ def main_report(main_sweep: Path) -> str:
     return (main_sweep / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_report_is_whole_and_needs_nothing_else(main_report: str, main_sweep: Path) -> None:
     page = Page(main_report)
     assert page.open == []
@@ -96,6 +97,7 @@ def test_ids_are_unique(main_report: str) -> None:
     assert [name for name, count in counts.items() if count > 1] == []
 
 
+@pytest.mark.slow
 def test_the_answers_say_what_the_data_supports(tmp_path: Path) -> None:
     write_sweep(tmp_path, {(1, "math"): ten(10.0), (1, "flash"): [*ten(8.0)[3:], *ten(8.0)[:3]]})
     page = Page(report(tmp_path))
@@ -113,6 +115,7 @@ def test_few_rounds_are_called_an_estimate(main_report: str) -> None:
     assert any(t.startswith("No verdict on flash against math at batch size 1") for t in page.texts)
 
 
+@pytest.mark.slow
 def test_a_faster_cell_with_another_output_does_not_win(tmp_path: Path) -> None:
     write_sweep(
         tmp_path,
@@ -138,6 +141,7 @@ def test_a_report_states_that_nothing_was_excluded(tmp_path: Path) -> None:
     assert any(text.startswith("Nothing: every record") for text in page.texts)
 
 
+@pytest.mark.slow
 def test_names_from_records_cannot_break_the_page(tmp_path: Path) -> None:
     record = sample_record(1.0, gpu="<script>alert(1)</script>", precision='"><b>&amp;')
     write_sample(tmp_path, record)
@@ -155,6 +159,7 @@ def test_a_charts_ink_and_paper_follow_the_theme(main_sweep: Path, colour: str) 
     assert colour not in inline_svg(text, path.stem)
 
 
+@pytest.mark.slow
 def test_rows_that_do_not_fit_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("analysis.report.table_views._MOST_ROWS", 8)
     text = "\n".join(Page(report(write_main_sweep(tmp_path))).texts)
@@ -174,6 +179,7 @@ def many_failures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "analysis"
 
 
+@pytest.mark.slow
 def test_an_alternative_text_and_the_list_of_exclusions_have_an_end(many_failures: Path) -> None:
     page = Page((many_failures / "report.html").read_text(encoding="utf-8"))
     (alt,) = (text for text in page.all("aria-label") if text.startswith("Bar chart"))
@@ -183,6 +189,7 @@ def test_an_alternative_text_and_the_list_of_exclusions_have_an_end(many_failure
     assert sum(map(len, excluded)) <= 60_000
 
 
+@pytest.mark.slow
 def test_tables_have_no_more_characters_than_there_is_room_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,6 +258,7 @@ def test_how_to_read_this_is_the_end_and_explains_the_columns(main_report: str) 
     assert "<section" not in reading[20:]
 
 
+@pytest.mark.slow
 def test_the_pictures_stand_in_the_page_with_their_parity(verdicts_sweep: Path) -> None:
     text = (verdicts_sweep / "report.html").read_text(encoding="utf-8")
     assert headings(text)[4] == "Pictures"
@@ -264,6 +272,7 @@ def test_the_pictures_stand_in_the_page_with_their_parity(verdicts_sweep: Path) 
     assert len(text) < 5_000_000
 
 
+@pytest.mark.slow
 def test_a_prompt_cannot_break_the_page(tmp_path: Path) -> None:
     write_sweep(tmp_path, {(1, "math"): ten(10.0), (1, "flash"): ten(8.0)})
     add_pictures(tmp_path, prompt='"><script>alert(1)</script><b>')

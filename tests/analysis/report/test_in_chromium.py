@@ -43,6 +43,7 @@ def column(page: Any, heading: str) -> list[str]:
     return texts
 
 
+@pytest.mark.slow
 def test_nothing_is_fetched_and_the_console_stays_empty(page: Any) -> None:
     page.locator(f"{_TABLE} th button").first.click()
     page.locator(f"{_TABLE}-filter").fill("flash")

@@ -60,6 +60,7 @@ def many_failures(tmp_path_factory: pytest.TempPathFactory) -> str:
     return short_form(root)
 
 
+@pytest.mark.slow
 def test_it_fits_into_a_comment_and_says_what_is_missing(many_failures: str) -> None:
     assert len(many_failures) < 60_000
     assert re.search(r"The first \d+ of 301 rows: delta\.md has all\.", many_failures)

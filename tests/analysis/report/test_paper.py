@@ -34,6 +34,7 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "paper"
 
 
+@pytest.mark.slow
 def test_a_paper_has_tables_charts_methods_and_a_document_that_shows_them(paper: Path) -> None:
     tables = {"summary.tex", "delta.tex", "resources.tex"}
     texts = {"figures.tex", "methods.tex", "methods.txt", "paper.tex"}
@@ -59,6 +60,7 @@ def test_every_page_of_a_chart_is_a_column_wide_or_the_whole_page(paper: Path) -
             assert float(width) / 72 == pytest.approx(3.3) or float(width) / 72 == pytest.approx(7)
 
 
+@pytest.mark.slow
 def test_a_chart_of_a_column_has_the_columns_text_and_can_be_read(tmp_path: Path) -> None:
     write_main_sweep(tmp_path)
     rounds = load_records(tmp_path)

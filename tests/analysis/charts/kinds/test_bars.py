@@ -183,6 +183,7 @@ def test_a_cut_interval_is_printed_on_upright_labels_too() -> None:
     assert labels_of(axes_of(chart(bars).draw()))[0] == "1.00 (0 to 3)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "bars",
     [

@@ -72,6 +72,7 @@ def test_blocks_stand_below_each_other_inside_of_the_figure(num_labels: int, len
         assert box.y1 <= figure.bbox.y1
 
 
+@pytest.mark.slow
 def test_the_origin_is_one_line_and_cut_with_a_sign() -> None:
     (title, origin) = laid_out(["a"], origin="a long origin " * 40).texts
     assert title.get_text() == "title"

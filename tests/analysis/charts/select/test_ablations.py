@@ -163,6 +163,7 @@ def test_an_unproven_beginning_is_marked(tmp_path: Path) -> None:
     assert chart.begin[0] == "optimized_math†"
 
 
+@pytest.mark.slow
 def test_the_steps_are_the_experiments(compose_config: Compose) -> None:
     """Each preset exists, and differs from the previous one by what the step states."""
     facts = []
