@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sd_bench.screens.tables import ScreenTable
 from sd_bench.statistics.digits import count_digits, format_factor, format_factors
 from sd_bench.tuning.answers import name_workload
-from sd_bench.tuning.candidates import name_overrides
+from sd_bench.tuning.candidates import name_overrides, shorten_overrides
 from sd_bench.tuning.final import Versus
 from sd_bench.tuning.tune import Outcome
 
@@ -60,7 +60,7 @@ def table_of(outcome: Outcome) -> ScreenTable:
         is_choice = overrides == final.choice
         found = versus.get(overrides)
         word = "the choice" if is_choice else "-" if found is None else found.word
-        rows.append([finalist.candidate.label, runtime, word, _times(found)])
+        rows.append([shorten_overrides(overrides), runtime, word, _times(found)])
     return ScreenTable(
         headings=("finalist", "iteration [s]", "the choice is", "times as fast as it"),
         rows=rows,

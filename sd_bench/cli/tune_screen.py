@@ -21,7 +21,7 @@ from sd_bench.records import Record
 from sd_bench.screens.lines import print_line
 from sd_bench.screens.race import Runner, name_estimate, tabulate_race
 from sd_bench.screens.tables import draw_table
-from sd_bench.tuning.candidates import name_overrides
+from sd_bench.tuning.candidates import name_overrides, shorten_overrides
 from sd_bench.tuning.diffusers_lines import write_lines
 from sd_bench.tuning.line_up import LineUp
 from sd_bench.tuning.rows import BASE, RACING, STARTING, Row, by_score
@@ -174,13 +174,7 @@ def _short_label(row: Row) -> str:
     """The choices that the row adds to those it was tried on top of, shortened."""
     on_top = bool(row.base) and not row.is_alone
     added = [override for override in row.overrides if not on_top or override not in row.base]
-    words = [
-        override.removeprefix("implementation=")
-        .removeprefix("optimizations.")
-        .removesuffix("=true")
-        for override in added
-    ]
-    return f"{'+ ' if on_top else ''}{' '.join(words) or row.label}"
+    return f"{'+ ' if on_top else ''}{shorten_overrides(added)}"
 
 
 def _line(row: Row) -> str:

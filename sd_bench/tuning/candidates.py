@@ -52,6 +52,17 @@ def name_overrides(overrides: Sequence[str]) -> str:
     return " ".join(overrides) or DEFAULT
 
 
+def shorten_overrides(overrides: Sequence[str]) -> str:
+    """The same for a column of a table: ``channels_last openvino``."""
+    words = [
+        override.removeprefix("implementation=")
+        .removeprefix("optimizations.")
+        .removesuffix("=true")
+        for override in overrides
+    ]
+    return " ".join(words) or DEFAULT
+
+
 class Candidates:
     """Makes the candidates of one workload, each with a separate folder in ``folder``."""
 
