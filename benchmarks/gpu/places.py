@@ -33,7 +33,7 @@ class Places:
 def find_places(
     resume: Path | None, out: Path | None, records: Path | None, date: str, gpu: str
 ) -> Places:
-    """Decide on the places, without side effects. Raises SetupError if results would be lost."""
+    """Choose the places, without side effects. Raises SetupError if one already has results."""
     if resume is None:
         out = out or _unused(date, gpu)
         records = records or out / RECORDS
