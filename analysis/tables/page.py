@@ -22,8 +22,12 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Tables that belong together, with the sentences that stand below them."""
+    """Tables that belong together, with the sentences that stand below them.
+
+    ``answer`` is the one sentence that stands above them, where a page has one.
+    """
 
     title: str
     tables: list[Table]
     notes: list[str] = field(default_factory=list)
+    answer: str = ""
