@@ -184,6 +184,20 @@ _COMPARISON = {
     "parity_stage_distance": Meaning("how far it differs there, estimated from sketches"),
 }  # fmt: skip
 
+_MACHINES = {
+    "machines_row": Meaning("the row of the table across machines, counted from 1"),
+    "fastest": Meaning("whether the machine is the fastest of its row; of none at a ratio of 1.00"),
+    "times_slowest": Meaning(
+        "speed as a multiple of the slowest machine's in the row, without interval and verdict",
+        "",
+        "typical_s of the slowest / typical_s",
+    ),
+    "typical_images_per_s": Meaning(
+        "throughput at the typical runtime", "images/s", "images of a round / typical_s"
+    ),
+    "differs": Meaning("what differs between the machines of the row beside the machines"),
+}
+
 _HISTORY = {
     "cell": Meaning("the cell's name among all histories"),
     "sweep": Meaning("the sweep, as date/time"),
@@ -226,6 +240,7 @@ GROUPS: dict[str, dict[str, Meaning]] = {
     "Disturbances": _DISTURBANCES,
     "Comparison": _COMPARISON,
     "Stages of implementations": dict(_of_stages()),
+    "Across machines": _MACHINES,
     "History": _HISTORY,
 }
 

@@ -105,6 +105,23 @@ _COMPARISON = {
     ),
 }
 
+_MACHINES = {
+    "MACHINE [images/s]": Heading(
+        "Of that machine, at the typical runtime: the geometric mean over its rounds without "
+        "disturbed ones.",
+        ("typical_images_per_s",),
+    ),
+    "fastest": Heading(
+        "The machine with the shortest typical runtime; none where the ratio rounds to 1.00.",
+        ("fastest",),
+    ),
+    "times the slowest": Heading(
+        "The slowest machine's typical runtime / the fastest one's. It has no interval and no "
+        "verdict, since rounds of two machines are not interleaved.",
+        ("times_slowest",),
+    ),
+}
+
 _ENVIRONMENTS = {
     "torch_env": Heading("The interpreter that ran the rounds.", ("torch_env",)),
     "PyTorch": Heading("Its version.", ("torch",)),
@@ -126,6 +143,7 @@ HEADINGS: dict[str, Heading] = {
     **_MEASURED,
     **_EFFICIENCY,
     **_COMPARISON,
+    **_MACHINES,
     **_ENVIRONMENTS,
     **_HISTORY,
 }

@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis.charts.kinds.base import Chart
 from analysis.comparison.deltas import margin_of
+from analysis.comparison.machines import Machines, find_machines
 from analysis.comparison.peers import Peers, find_peers
 from analysis.comparison.rows import DeltaRow
 from analysis.rows import list_rows
@@ -31,6 +32,11 @@ class ReportData:
     def peers(self) -> Peers | None:
         """The implementations, if there are several; else ``None``."""
         return find_peers(self.deltas, margin_of(self.deltas))
+
+    @property
+    def machines(self) -> Machines | None:
+        """What several machines measured alike, if there is such a thing."""
+        return find_machines(self.deltas, self.environments)
 
 
 def list_excluded(data: ReportData) -> list[str]:

@@ -26,7 +26,9 @@ _TITLE_AND_SENTENCE = 100
 
 
 def write_markdown(data: ReportData, outline: Outline) -> str:
-    """Answers, shared facts, differences, how to read them; what was excluded is folded.
+    """Answers, shared facts, the machines side by side, differences, how to read them.
+
+    What was excluded is folded.
 
     The tables get the room that the rest leaves.
     """
@@ -45,7 +47,9 @@ def write_markdown(data: ReportData, outline: Outline) -> str:
         lines = "\n\n".join(listed)
         tail.append(f"<details><summary>{num_excluded} excluded</summary>\n\n{lines}\n\n</details>")
     room = _LONGEST_MARKDOWN - sum(len(block) + 2 for block in (*head, *tail))
-    return "\n\n".join([*head, *_blocks(outline.differences, room), *tail]) + "\n"
+    across = [] if outline.across is None else [*_across(outline.across, room // 2)]
+    room -= sum(len(block) + 2 for block in across)
+    return "\n\n".join([*head, *across, *_blocks(outline.differences, room), *tail]) + "\n"
 
 
 def _answer(answer: Answer) -> str:
@@ -62,18 +66,31 @@ def _items(texts: Sequence[str], where: str) -> str:
     return "\n".join(f"- {text}" for text in keep_within(texts, _LONGEST_LIST, where))
 
 
-def _blocks(page: Page, room: int) -> Iterator[str]:
-    """The tables as Markdown with as many rows as fit, the first tables first."""
+def _across(page: Page, room: int) -> Iterator[str]:
+    """The page across machines: the table with its answer, and its notes."""
+    told = [escape_paragraph(text) for text in (page.answer, *page.notes) if text]
+    title, *table = _blocks(page, room - sum(len(text) + 2 for text in told), "machines.md")
+    yield title
+    yield from told[: bool(page.answer)]
+    yield from table
+    yield from told[bool(page.answer) :]
+
+
+def _blocks(page: Page, room: int, where: str = "delta.md") -> Iterator[str]:
+    """The tables as Markdown with as many rows as there is room for, the first tables first.
+
+    ``where`` is the file that has all of them.
+    """
     for at, table in enumerate(page.tables):
         heading, rule, *rows = table_to_markdown(table).splitlines()
         title = escape_markdown(table.title)
         room -= len(title) + len(heading) + len(rule) + _TITLE_AND_SENTENCE
         if room < 0:
-            yield f"{len(page.tables) - at} further tables are not shown: see delta.md."
+            yield f"{len(page.tables) - at} further tables are not shown: see {where}."
             return
         ends = list(takewhile(room.__ge__, accumulate(len(row) + 1 for row in rows)))
         room -= max(ends, default=0)
         yield f"## {title}"
         yield "\n".join([heading, rule, *rows[: len(ends)]])
         if len(ends) < len(rows):
-            yield f"The first {len(ends)} of {len(rows)} rows: delta.md has all."
+            yield f"The first {len(ends)} of {len(rows)} rows: {where} has all."

@@ -12,6 +12,7 @@ from analysis.comparison.rows import DeltaRow
 from analysis.report.contents import ReportData, name_report
 from analysis.rows import list_rows
 from analysis.tables.efficiency import ABOVE_NOTE, EFFICIENCY_NOTE, make_efficiency_page
+from analysis.tables.machines import make_machines_page
 from analysis.tables.page import Page
 from analysis.tables.pages import (
     DIFFERENCES,
@@ -24,6 +25,7 @@ from analysis.tables.pages import (
 from analysis.tables.peers import make_peers_page
 from analysis.wording.answers import answer_rows
 from analysis.wording.judgements import note_verdicts
+from analysis.wording.machines import list_notes
 from analysis.wording.notes import (
     DELTA_NOTE,
     RESOURCES_NOTE,
@@ -54,14 +56,16 @@ class Outline:
     """The content of a report.
 
     ``shared`` are facts about all cells. ``sections`` are pages of tables with few notes, one per
-    machine if there are several; ``differences`` is the page with the main results. ``reading``
-    explains headings and signs, ``remarks`` what was special about this sweep.
+    machine if there are several; ``differences`` is the page with the main results. ``across`` is
+    the page across machines, the first of the sections if there is one. ``reading`` explains
+    headings and signs, ``remarks`` what was special about this sweep.
     """
 
     title: str
     answers: list[Answer]
     num_more_answers: int
     shared: list[Fact]
+    across: Page | None
     differences: Page
     sections: list[Page]
     reading: list[Fact]
@@ -70,15 +74,19 @@ class Outline:
 
 def make_outline(data: ReportData) -> Outline:
     """The outline of a report on the data."""
-    pages, answers = _pages(data), _answers(data)
+    pages, answers, across = _pages(data), _answers(data), _across_machines(data)
     return Outline(
         title=name_report(data),
         answers=answers[:MOST_ANSWERS],
         num_more_answers=max(len(answers) - MOST_ANSWERS, 0),
         shared=list_shared_facts(data.deltas, data.environments),
+        across=across,
         differences=next(_sections(pages, data.environments)),
-        sections=[*_by_machine(_sections(pages, data.environments), data)],
-        reading=_reading(data, pages),
+        sections=[
+            *([across] if across else []),
+            *_by_machine(_sections(pages, data.environments), data),
+        ],
+        reading=_reading(data, [*pages, *([across] if across else [])]),
         remarks=_remarks(data, pages),
     )
 
@@ -109,6 +117,14 @@ def _pages(data: ReportData) -> list[Page]:
     pages.append(dataclasses.replace(summary, title=summary.tables[0].title))
     others = (make_resources_page(data.deltas), make_efficiency_page(data.deltas))
     return [*pages, *(page for page in others if page.tables)]
+
+
+def _across_machines(data: ReportData) -> Page | None:
+    """What several machines measured alike, with the notes that are about this table only."""
+    machines = data.machines
+    if machines is None:
+        return None
+    return dataclasses.replace(make_machines_page(machines), notes=list_notes(machines))
 
 
 def _sections(pages: list[Page], environments: pd.DataFrame) -> Iterator[Page]:

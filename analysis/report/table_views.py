@@ -152,5 +152,5 @@ def shorten_pages(pages: list[Page]) -> list[Page]:
                 notes.append(f"{table.title}: the first {fitting} of {len(table.rows)} rows.")
             rows -= fitting
             room -= max(costs_so_far, default=0)
-        shortened.append(Page(title=page.title, tables=tables, notes=notes))
+        shortened.append(dataclasses.replace(page, tables=tables, notes=notes))
     return shortened

@@ -11,11 +11,13 @@ from typing import Any
 import pandas as pd
 
 from analysis.comparison.deltas import margin_of
+from analysis.comparison.machines import find_machines
 from analysis.comparison.peers import STAGE_COLUMNS, add_stages, find_peers
 from analysis.ingest.measures import STAGES
 from analysis.rows import keep_measured
 from analysis.tables.efficiency import keep_counted, make_efficiency_page
 from analysis.tables.latex import to_latex
+from analysis.tables.machines import list_lines, make_machines_page
 from analysis.tables.markup import to_html, to_markdown
 from analysis.tables.page import Page
 from analysis.tables.pages import (
@@ -76,6 +78,11 @@ _EFFICIENCY = (
     *("vae_decode_tflop_per_s", "matmul_tflop_per_s", "matmul_percent", "peak_percent"),
     "gpu_idle_percent",
 )
+_MACHINES = (
+    *("machines_row", "machine", "env", "series", "fastest", "times_slowest"),
+    *("typical_images_per_s", "typical_s", "rounds", "differs", "torch", *AXES),
+    *("kernel_proof", "parity_ok", "flags", "reason"),
+)
 #: Columns that come last because they are long.
 _LAST = (
     *("reason", "proof_detail", "parity_reason", "no_delta_reason"),
@@ -133,6 +140,10 @@ def write_tables(
     peers = find_peers(deltas, margin_of(deltas))
     if peers is not None:
         paths += _write("peers", pages["peers"], {"peers": _PEERS}, add_stages(peers), folder)
+    machines = find_machines(deltas, environments)
+    if machines is not None:
+        lines = list_lines(machines)
+        paths += _write("machines", pages["machines"], {"machines": _MACHINES}, lines, folder)
     return paths
 
 
@@ -155,6 +166,8 @@ def make_pages(
         pages["delta_by_axis"] = make_axes_page(by_axis)
     if (peers := find_peers(deltas, margin_of(deltas))) is not None:
         pages["peers"] = make_peers_page(peers)
+    if (machines := find_machines(deltas, environments)) is not None:
+        pages["machines"] = make_machines_page(machines)
     return {stem: page for stem, page in pages.items() if page.tables}
 
 

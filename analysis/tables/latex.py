@@ -35,6 +35,9 @@ _LEFT_OUT_FIRST = (
     *("energy per image [J]", "text encoder [TFLOP/s]", "autoencoder [TFLOP/s]"),
 )
 
+#: Columns that stay when others have to go: what a table across machines comes down to.
+_LEFT_OUT_LAST = ("fastest", "times the slowest")
+
 #: The signs that a note below a table explains.
 _SIGNS = "†◊‡§~¶?▲"
 
@@ -42,13 +45,13 @@ _SIGNS = "†◊‡§~¶?▲"
 def to_latex(page: Page, stem: str) -> str:
     """The tables of the page as floats, labelled ``tab:stem``, ``tab:stem-2``, ...
 
-    Explanations of the signs in a table are set below it. All other notes, and what was left out,
-    are comments: the author decides which of them to use.
+    Explanations of the signs in a table are set below it. The answer, all other notes, and what was
+    left out are comments: the author decides which of them to use.
     """
     blocks = [
         f"% {_comment(page.title)}. Needs \\usepackage{{booktabs,tabularx}}.\n{PREAMBLE}",
         *(_float(part, page.notes) for part in _parts(page, stem)),
-        *(f"% {_comment(note)}" for note in page.notes),
+        *(f"% {_comment(text)}" for text in (page.answer, *page.notes) if text),
     ]
     return "\n\n".join(blocks) + "\n"
 
@@ -104,9 +107,10 @@ def _name_rows(table: Table) -> Table:
 def _narrow(table: Table) -> tuple[Table, list[str]]:
     """The table with at most `MOST_COLUMNS`, and the headings that were left out."""
     ranks = {heading: rank for rank, heading in enumerate(_LEFT_OUT_FIRST)}
+    ranks |= dict.fromkeys(_LEFT_OUT_LAST, len(ranks) + 1)
     candidates = sorted(
         range(1, len(table.headings)),
-        key=lambda at: (ranks.get(table.headings[at], len(ranks)), -at),
+        key=lambda at: (ranks.get(table.headings[at], len(_LEFT_OUT_FIRST)), -at),
     )
     dropped = set(candidates[: max(len(table.headings) - MOST_COLUMNS, 0)])
     kept = [at for at in range(len(table.headings)) if at not in dropped]

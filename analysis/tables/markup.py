@@ -17,6 +17,7 @@ _MARKDOWN_BEGIN = re.compile(
 def to_markdown(page: Page) -> str:
     """The page as GitHub Markdown."""
     blocks = [f"# {escape_markdown(page.title)}"]
+    blocks += [escape_paragraph(page.answer)] if page.answer else []
     for table in page.tables:
         blocks += [f"## {escape_markdown(table.title)}", table_to_markdown(table)]
     blocks += [escape_paragraph(note) for note in page.notes]
@@ -40,6 +41,7 @@ def table_to_markdown(table: Table) -> str:
 def to_html(page: Page) -> str:
     """The page as a complete plain HTML document."""
     body = [f"<h1>{html.escape(page.title)}</h1>"]
+    body += [f"<p>{html.escape(page.answer)}</p>"] if page.answer else []
     for table in page.tables:
         rows = [_html_row(table, row, "td", at in table.bold) for at, row in enumerate(table.rows)]
         body += [

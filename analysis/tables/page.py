@@ -22,8 +22,12 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Tables that belong together, and the sentences below them."""
+    """Tables that belong together, and the sentences below them.
+
+    ``answer`` is one sentence above them, if there is one.
+    """
 
     title: str
     tables: list[Table]
     notes: list[str] = field(default_factory=list)
+    answer: str = ""

@@ -81,6 +81,14 @@ def note_runtime(cells: pd.DataFrame) -> str:
 
 def note_common(cells: pd.DataFrame, environments: pd.DataFrame) -> list[str]:
     """What all cells share and so has no column, and what they are compared against."""
+    sentences = note_shared(cells)
+    if len(environments) == 1:
+        sentences.append(_environment_sentence(first_row(environments, EnvironmentRow)))
+    return [*sentences, note_value(cells), note_baseline(cells)]
+
+
+def note_shared(cells: pd.DataFrame) -> list[str]:
+    """What all cells share and so has no column; empty if they share nothing."""
     first = first_row(cells, CellRow)
     dtype = "" if varies(cells, "attention_dtype") else first.attention_dtype
     words = name_workload(first) | {
@@ -102,10 +110,7 @@ def note_common(cells: pd.DataFrame, environments: pd.DataFrame) -> list[str]:
     if {"height", "width"} <= shared.keys():
         shared["height"] = f"{first.width}x{first.height} pixels"
         del shared["width"]
-    sentences = [f"All cells: {', '.join(shared.values())}."] if shared else []
-    if len(environments) == 1:
-        sentences.append(_environment_sentence(first_row(environments, EnvironmentRow)))
-    return [*sentences, note_value(cells), note_baseline(cells)]
+    return [f"All cells: {', '.join(shared.values())}."] if shared else []
 
 
 def note_memory(measured: pd.DataFrame) -> list[str]:

@@ -73,6 +73,11 @@ def names_axes(heading: str) -> bool:
     return {word.replace(" ", "_") for word in re.split(", | or ", heading)} <= {*AXES}
 
 
+def without_machine(heading: str) -> str:
+    """A heading as the glossary has it, without the name of a machine at its start."""
+    return re.sub(r"^.+(?= \[images/s\]$)", "MACHINE", heading)
+
+
 @pytest.mark.slow
 def test_every_column_of_every_csv_file_is_in_the_glossary_and_no_other(written: Path) -> None:
     assert read_columns(written) == COLUMNS.keys()
@@ -80,7 +85,8 @@ def test_every_column_of_every_csv_file_is_in_the_glossary_and_no_other(written:
 
 def test_every_heading_of_every_table_is_in_the_glossary(written: Path) -> None:
     found = read_headings(written)
-    assert {h for h in found if not names_axes(h)} <= HEADINGS.keys()
+    assert {without_machine(h) for h in found if not names_axes(h)} <= HEADINGS.keys()
+    assert "MACHINE [images/s]" in map(without_machine, found)
     assert len(found) > 30
 
 
