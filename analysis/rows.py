@@ -15,6 +15,9 @@ from msgspec import Struct, structs
 
 from analysis.once import once
 
+#: Rows of a large table that are made at once: their numbers are there twice meanwhile.
+_ROWS_AT_ONCE = 4096
+
 
 class Row(Struct, kw_only=True):
     """A row of a table."""
@@ -50,13 +53,14 @@ def _made(frame: pd.DataFrame) -> dict[type[Row], list[Any]]:
 def make_rows(frame: pd.DataFrame, kind: type[AnyRow]) -> list[AnyRow]:
     """`list_rows` of rows that are nobody else's: for whoever changes them, and for large tables
     that are gone through once."""
-    names = list(map(str, frame.columns))
-    known = [at for at, name in enumerate(names) if name in _fields(kind)]
-    names = [names[at] for at in known]
-    values = frame.to_numpy(dtype=object).tolist()  # one conversion, not one a column
-    if len(known) < len(frame.columns):
-        values = [[row[at] for at in known] for row in values]
-    return [kind(**dict(zip(names, row, strict=True))) for row in values]
+    names = [name for name in map(str, frame.columns) if name in _fields(kind)]
+    known = frame if len(names) == len(frame.columns) else frame[names]
+    rows: list[AnyRow] = []
+    for begin in range(0, len(known), _ROWS_AT_ONCE):
+        part = known.iloc[begin : begin + _ROWS_AT_ONCE]
+        values = part.to_numpy(dtype=object).tolist()  # one conversion, not one a column
+        rows += [kind(**dict(zip(names, row, strict=True))) for row in values]
+    return rows
 
 
 @cache
@@ -71,15 +75,18 @@ def first_row(frame: pd.DataFrame, kind: type[AnyRow]) -> AnyRow:
 
 def to_frame(rows: Iterable[AnyRow], kind: type[AnyRow]) -> pd.DataFrame:
     """A table of rows: numbers are floats, NaN where there is none; all else are objects."""
-    listed = list(rows)
-    columns = {name: list(map(attrgetter(name), listed)) for name in kind.__struct_fields__}
-    numbers = dict.fromkeys(_numbers(kind), float)
-    return pd.DataFrame(columns, dtype=object).astype(numbers).copy()  # one block, not one a column
+    listed, names, numbers = list(rows), kind.__struct_fields__, _numbers(kind)
+    columns = {name: list(map(attrgetter(name), listed)) for name in names}
+    parts = [
+        pd.DataFrame({name: columns[name] for name in part}, range(len(listed)), dtype=dtype)
+        for part, dtype in (([n for n in names if n not in numbers], object), (numbers, float))
+    ]  # a block of each type, not one a column
+    return pd.concat(parts, axis=1)[list(names)]
 
 
 @cache
-def _numbers(kind: type[Row]) -> list[str]:
-    return [field.name for field in structs.fields(kind) if field.type is float]
+def _numbers(kind: type[Row]) -> tuple[str, ...]:
+    return tuple(field.name for field in structs.fields(kind) if field.type is float)
 
 
 def keep_measured(cells: pd.DataFrame) -> pd.DataFrame:

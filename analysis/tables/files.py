@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import math
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -176,17 +179,22 @@ def to_csv(cells: pd.DataFrame, columns: Iterable[str]) -> str:
     Reasons are whole: only what people read elsewhere is cut.
     """
     whole = cells.assign(reason=cells["full_reason"])
-    return pd.DataFrame(
-        {name: list(map(_plain, whole[name].tolist())) for name in columns}, dtype=object
-    ).to_csv(index=False, lineterminator="\n")
+    by_column = {name: map(_plain, whole[name].tolist()) for name in columns}
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(by_column)
+    writer.writerows(zip(*by_column.values(), strict=True))
+    return text.getvalue()
 
 
 def _plain(value: Any) -> Any:
     """A value as a number or as text that no spreadsheet takes for a formula."""
     if type(value) is str:  # most are, or are numbers
         return harmless(value)
-    if value is None or type(value) is float:
-        return value
+    if type(value) is float:
+        return None if math.isnan(value) else value
+    if value is None:
+        return None
     if isinstance(value, Mapping):
         value = [f"{text} ({count})" for text, count in value.items()]
     if isinstance(value, list | tuple):

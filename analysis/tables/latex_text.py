@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 #: What a document needs for characters that pdfTeX has no glyph for: the character with an engine
 #: that knows it by its number, else that number in brackets.
@@ -111,6 +112,7 @@ def to_latex_text(text: str) -> str:
     return " ".join(_word(word) for word in quoted.split(" "))
 
 
+@lru_cache(maxsize=4096)  # the words of a table are mostly those of its other rows
 def _word(word: str) -> str:
     """A word that may break after an underscore, and inside of what is long nevertheless."""
     pieces = re.findall(r"[^_]*_|[^_]+", word)

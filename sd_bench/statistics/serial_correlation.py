@@ -128,7 +128,10 @@ def draw_lag_one(residuals: Numbers, draws: int = _DRAWS) -> Numbers:
     The orders are the same for series of the same length, and alike for others: those of a longer
     one without its last rounds. So what comparisons share is shared by their draws.
     """
-    return lag_one(residuals[..., _orders(draws, residuals.shape[-1])])
+    drawn = residuals[..., _orders(draws, residuals.shape[-1])]  # [..., n, draws]
+    products = (drawn[..., 1:, :] * drawn[..., :-1, :]).sum(axis=-2)
+    squares = (residuals**2).sum(axis=-1)[..., None]
+    return np.divide(products, squares, out=np.zeros_like(products), where=squares > 0)
 
 
 def permutation_p(autocorrelation: Numbers, drawn: Numbers) -> Numbers:
@@ -244,8 +247,8 @@ def _standard_error(rounds: Rounds) -> Numbers:
 
 @cache
 def _orders(draws: int, n: int) -> NDArray[np.int64]:
-    """Orders ``[draws, n]`` by chance."""
-    return np.argsort(_sort_keys(draws, n), axis=1)
+    """Orders ``[n, draws]`` by chance."""
+    return np.ascontiguousarray(np.argsort(_sort_keys(draws, n), axis=1).T)
 
 
 @cache
