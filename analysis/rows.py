@@ -5,7 +5,9 @@ Between rooms a table travels as a DataFrame, whose columns are the fields of it
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import gc
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -19,6 +21,19 @@ from analysis.once import once
 _ROWS_AT_ONCE = 4096
 
 
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """While many rows are made: no search for unused cycles, which would visit all of them again
+    and again. Rows have no cycles, and live on."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 class Row(Struct, kw_only=True):
     """A row of a table."""
 
@@ -30,8 +45,16 @@ class Row(Struct, kw_only=True):
         """The names of its columns, so that a row is a mapping where one is needed."""
         return self.__struct_fields__
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Its values alone: a process that reads records sends many rows, all with these fields."""
+        return _from_values, (type(self), structs.astuple(self))
+
 
 AnyRow = TypeVar("AnyRow", bound=Row)
+
+
+def _from_values(kind: type[AnyRow], values: tuple[Any, ...]) -> AnyRow:
+    return kind(**dict(zip(kind.__struct_fields__, values, strict=True)))
 
 
 def list_rows(frame: pd.DataFrame, kind: type[AnyRow]) -> list[AnyRow]:
@@ -76,11 +99,11 @@ def first_row(frame: pd.DataFrame, kind: type[AnyRow]) -> AnyRow:
 def to_frame(rows: Iterable[AnyRow], kind: type[AnyRow]) -> pd.DataFrame:
     """A table of rows: numbers are floats, NaN where there is none; all else are objects."""
     listed, names, numbers = list(rows), kind.__struct_fields__, _numbers(kind)
-    columns = {name: list(map(attrgetter(name), listed)) for name in names}
-    parts = [
-        pd.DataFrame({name: columns[name] for name in part}, range(len(listed)), dtype=dtype)
-        for part, dtype in (([n for n in names if n not in numbers], object), (numbers, float))
-    ]  # a block of each type, not one a column
+    others = [name for name in names if name not in numbers]
+    parts: list[pd.DataFrame] = []  # a block of each type, not one a column
+    for of_type, dtype in ((others, object), (numbers, float)):
+        columns = {name: list(map(attrgetter(name), listed)) for name in of_type}
+        parts.append(pd.DataFrame(columns, range(len(listed)), dtype=dtype))
     return pd.concat(parts, axis=1)[list(names)]
 
 

@@ -14,7 +14,7 @@ from analysis.errors import AnalysisError
 from analysis.ingest.efficiency import add_efficiency
 from analysis.ingest.measures import BETWEEN_FLAGS, NUMBERS, STAGES, THROTTLED_WORD
 from analysis.ingest.rows import CellRow, RoundRow
-from analysis.rows import make_rows, to_frame
+from analysis.rows import make_rows, to_frame, uncollected
 from analysis.truncation import LONGEST, cut, shorten_kinds
 from sd_bench.statistics.drift import Trend, trend
 from sd_bench.statistics.intervals import mean_interval
@@ -33,6 +33,7 @@ _CELL_KEY = ("cell_hash", "env", *AXES)
 _OF_PLACE = ("device", "torch", "python", "fingerprint", "peer_versions")
 
 
+@uncollected()
 def summarise(rounds: pd.DataFrame, value: str = "runtime") -> pd.DataFrame:
     """One row per cell and environment, in display order.
 

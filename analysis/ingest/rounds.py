@@ -24,7 +24,7 @@ from analysis.ingest.old_runs import find_old_runs, read_old_runs
 from analysis.ingest.pictures import list_pictures
 from analysis.ingest.rows import RoundRow
 from analysis.ingest.validity import check_numbers
-from analysis.rows import to_frame
+from analysis.rows import to_frame, uncollected
 from sd_bench.command_lines import shown
 from sd_bench.records import RECORD_GLOB, Record, RecordError, find_records, read_record
 from sd_bench.verdicts.axes import to_one_line
@@ -44,6 +44,7 @@ def _warn(message: str) -> None:
     warnings.warn(message, stacklevel=3)
 
 
+@uncollected()
 def load_records(
     *folders: Path | str,
     on_left_out: Callable[[str], None] = _warn,

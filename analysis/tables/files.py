@@ -16,7 +16,7 @@ import pandas as pd
 from analysis.comparison.deltas import margin_of
 from analysis.comparison.peers import STAGE_COLUMNS, add_stages, find_peers
 from analysis.ingest.measures import STAGES
-from analysis.rows import keep_measured
+from analysis.rows import keep_measured, uncollected
 from analysis.tables.efficiency import keep_counted, make_efficiency_page
 from analysis.tables.latex import to_latex
 from analysis.tables.markup import to_html, to_markdown
@@ -96,6 +96,7 @@ _PLAIN_TYPES = (str, float, int, type(None))
 _FORMULA_BEGIN = re.compile(r"(^\s*|;\s*)(?=[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])")
 
 
+@uncollected()
 def write_tables(
     deltas: pd.DataFrame,
     environments: pd.DataFrame,
