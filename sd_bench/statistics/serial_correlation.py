@@ -9,7 +9,7 @@ last one's, plus news.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import NamedTuple
@@ -35,7 +35,7 @@ MOST_PHI = 0.7
 #: The chance of a flag where rounds are independent.
 FLAG_ERROR = 0.05
 
-_DRAWS = 999
+_DRAWS, _TABLES_AT_ONCE = 999, 40
 _PHI = np.linspace(-0.9, 0.95, 75)
 
 #: Comparisons with one baseline share its noise: their lag-one autocorrelations correlate by the
@@ -170,9 +170,14 @@ def flag_power(phi: float, rounds: int, comparisons: int, tables: int = 1000) ->
     All cells, the baseline that they share among them, have independent AR(1) noise.
     """
     chance = np.random.default_rng((rounds, comparisons))
-    size = (tables, comparisons + 1, rounds)
     independent, correlated = (
-        _pooled_lag_one(autoregressive(chance, size, value)) for value in (0.0, phi)
+        np.concatenate(
+            [
+                _pooled_lag_one(autoregressive(chance, (part, comparisons + 1, rounds), value))
+                for part in _split(tables)
+            ]
+        )
+        for value in (0.0, phi)
     )
     return float(np.mean(correlated > np.quantile(independent, 1 - FLAG_ERROR)))
 
@@ -255,6 +260,12 @@ def _orders(draws: int, n: int) -> NDArray[np.int64]:
 def _sort_keys(draws: int, n: int) -> Numbers:
     """Keys ``[draws, n]`` whose order is a permutation; each row of a longer one begins alike."""
     return np.stack([np.random.default_rng((draws, at)).random(draws) for at in range(n)], axis=1)
+
+
+def _split(tables: int) -> Iterator[int]:
+    """As many tables in parts: a thousand of thousands of comparisons would fill the memory."""
+    for begin in range(0, tables, _TABLES_AT_ONCE):
+        yield min(_TABLES_AT_ONCE, tables - begin)
 
 
 def _pooled_lag_one(noise: Numbers) -> Numbers:
