@@ -25,14 +25,44 @@ it. Of sd_bench they import ``records``, ``statistics``, ``verdicts``, ``screens
 ``attention_backends`` and ``devices_table``.
 """
 
-from analysis.api import Plot, compare, load, plot
-from analysis.comparison.deltas import choose_baseline, compare_by_axis
-from analysis.errors import AnalysisError
-from analysis.ingest.cells import summarise
-from analysis.ingest.environments import list_environments
-from analysis.ingest.rounds import load_records
-from sd_bench.verdicts.baselines import Baseline
-from sd_bench.verdicts.comparisons import improvement_percent, speedup
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from analysis.api import Plot, compare, load, plot
+    from analysis.comparison.deltas import choose_baseline, compare_by_axis
+    from analysis.errors import AnalysisError
+    from analysis.ingest.cells import summarise
+    from analysis.ingest.environments import list_environments
+    from analysis.ingest.rounds import load_records
+    from sd_bench.verdicts.baselines import Baseline
+    from sd_bench.verdicts.comparisons import improvement_percent, speedup
+else:
+    #: Where each of them is, imported when it is first asked for: what draws charts needs none.
+    _PLACES = {
+        "AnalysisError": "analysis.errors",
+        "Baseline": "sd_bench.verdicts.baselines",
+        "Plot": "analysis.api",
+        "choose_baseline": "analysis.comparison.deltas",
+        "compare": "analysis.api",
+        "compare_by_axis": "analysis.comparison.deltas",
+        "improvement_percent": "sd_bench.verdicts.comparisons",
+        "list_environments": "analysis.ingest.environments",
+        "load": "analysis.api",
+        "load_records": "analysis.ingest.rounds",
+        "plot": "analysis.api",
+        "speedup": "sd_bench.verdicts.comparisons",
+        "summarise": "analysis.ingest.cells",
+    }
+
+    def __getattr__(name):
+        from importlib import import_module
+
+        if name not in _PLACES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_PLACES[name]), name)
+
 
 __all__ = [
     "AnalysisError",

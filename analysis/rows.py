@@ -5,7 +5,9 @@ Rooms pass tables as DataFrames whose columns are the fields of the row type.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import gc
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -14,6 +16,22 @@ import pandas as pd
 from msgspec import Struct, structs
 
 from analysis.once import once
+
+#: Rows of a large table that are made at once: their numbers are there twice meanwhile.
+_ROWS_AT_ONCE = 4096
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """While many rows are made: no search for unused cycles, which would visit all of them again
+    and again. Rows have no cycles, and live on."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class Row(Struct, kw_only=True):
@@ -27,8 +45,16 @@ class Row(Struct, kw_only=True):
         """The names of the columns, so that a row can serve as a mapping."""
         return self.__struct_fields__
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Its values alone: a process that reads records sends many rows, all with these fields."""
+        return _from_values, (type(self), structs.astuple(self))
+
 
 AnyRow = TypeVar("AnyRow", bound=Row)
+
+
+def _from_values(kind: type[AnyRow], values: tuple[Any, ...]) -> AnyRow:
+    return kind(**dict(zip(kind.__struct_fields__, values, strict=True)))
 
 
 def list_rows(frame: pd.DataFrame, kind: type[AnyRow]) -> list[AnyRow]:
@@ -48,17 +74,16 @@ def _made(frame: pd.DataFrame) -> dict[type[Row], list[Any]]:
 
 
 def make_rows(frame: pd.DataFrame, kind: type[AnyRow]) -> list[AnyRow]:
-    """Like `list_rows`, but new rows on every call.
-
-    For callers that change the rows, and for large tables that are read only once.
-    """
-    names = list(map(str, frame.columns))
-    known = [at for at, name in enumerate(names) if name in _fields(kind)]
-    names = [names[at] for at in known]
-    values = frame.to_numpy(dtype=object).tolist()  # one conversion, not one per column
-    if len(known) < len(frame.columns):
-        values = [[row[at] for at in known] for row in values]
-    return [kind(**dict(zip(names, row, strict=True))) for row in values]
+    """`list_rows` of rows that are nobody else's: for whoever changes them, and for large tables
+    that are gone through once."""
+    names = [name for name in map(str, frame.columns) if name in _fields(kind)]
+    known = frame if len(names) == len(frame.columns) else frame[names]
+    rows: list[AnyRow] = []
+    for begin in range(0, len(known), _ROWS_AT_ONCE):
+        part = known.iloc[begin : begin + _ROWS_AT_ONCE]
+        values = part.to_numpy(dtype=object).tolist()  # one conversion, not one a column
+        rows += [kind(**dict(zip(names, row, strict=True))) for row in values]
+    return rows
 
 
 @cache
@@ -72,17 +97,19 @@ def first_row(frame: pd.DataFrame, kind: type[AnyRow]) -> AnyRow:
 
 
 def to_frame(rows: Iterable[AnyRow], kind: type[AnyRow]) -> pd.DataFrame:
-    """A table of rows: number columns are floats with NaN for missing, all others are objects."""
-    listed = list(rows)
-    columns = {name: list(map(attrgetter(name), listed)) for name in kind.__struct_fields__}
-    numbers = dict.fromkeys(_numbers(kind), float)
-    # copied into one block, not one per column
-    return pd.DataFrame(columns, dtype=object).astype(numbers).copy()
+    """A table of rows: numbers are floats, NaN where there is none; all else are objects."""
+    listed, names, numbers = list(rows), kind.__struct_fields__, _numbers(kind)
+    others = [name for name in names if name not in numbers]
+    parts: list[pd.DataFrame] = []  # a block of each type, not one a column
+    for of_type, dtype in ((others, object), (numbers, float)):
+        columns = {name: list(map(attrgetter(name), listed)) for name in of_type}
+        parts.append(pd.DataFrame(columns, range(len(listed)), dtype=dtype))
+    return pd.concat(parts, axis=1)[list(names)]
 
 
 @cache
-def _numbers(kind: type[Row]) -> list[str]:
-    return [field.name for field in structs.fields(kind) if field.type is float]
+def _numbers(kind: type[Row]) -> tuple[str, ...]:
+    return tuple(field.name for field in structs.fields(kind) if field.type is float)
 
 
 def keep_measured(cells: pd.DataFrame) -> pd.DataFrame:

@@ -1,13 +1,15 @@
 """How long does the analysis of many records take, how much memory, and how does it grow?
 
 Writes records of the real schema (two timed iterations of 50 steps each, ten rounds per cell) and
-times, each in a separate process: loading with all tables, and the whole command with charts and
-report. Wall time is what a user waits; CPU time is the sum over all processes, which is more
-reliable on a shared machine; memory is the most that the command and its processes can have used.
-All of it should grow linearly with the number of records. ``--read`` times reading and checking
-records alone, the best of five passes.
+times, each in a process of its own: loading with all tables, and the whole command with charts and
+report. Wall time is what a user waits; CPU time is that of all processes together, which says more
+on a machine that others use too; memory is the most that the command can have held, with the
+processes that it started. All of it should grow linearly with the number of records. ``--read``
+times reading and checking records alone, the best of five passes. ``--beside`` times another
+checkout on the same records, in turn with this one.
 
     python -m benchmarks.analysis_speed --records 1000 10000 100000 --report 1000 10000
+    python -m benchmarks.analysis_speed --records 10000 --report 10000 --repeat 3 --beside ../before
     python -m benchmarks.analysis_speed --records --report --read 2000
 """
 
@@ -45,12 +47,16 @@ AXES: dict[str, tuple[Any, ...]] = {
     "compile": ("off", "default", "reduce_overhead", "max_autotune"),
 }
 
+#: This checkout.
+_HERE = Path(__file__).resolve().parents[1]
+
 _LOAD_AND_TABLES = """
-import os, sys
+import inspect, os, sys
 from pathlib import Path
 from analysis import compare, compare_by_axis, list_environments, load_records, summarise
 from analysis.tables.files import write_tables
-rounds = load_records(sys.argv[1], processes=os.cpu_count())
+can_share = "processes" in inspect.signature(load_records).parameters  # older states cannot
+rounds = load_records(sys.argv[1], **({"processes": os.cpu_count()} if can_share else {}))
 cells = summarise(rounds)
 write_tables(compare(cells), list_environments(rounds), compare_by_axis(cells), Path(sys.argv[2]))
 """
@@ -135,26 +141,29 @@ def write(root: Path, count: int) -> None:
         record_path(folder, record.round).write_text(text, encoding="utf-8")
 
 
-def measured(program: str, root: Path, out: Path) -> Cost:
-    """The cost of a program in a separate process."""
+def measured(program: str, root: Path, out: Path, checkout: Path = _HERE) -> Cost:
+    """What a program of a checkout costs in a process of its own."""
     out.mkdir(exist_ok=True)
     began = time.perf_counter()
-    *_, cost = _run(program + _COST, root, out)
+    *_, cost = _run(program + _COST, root, out, checkout)
     return Cost(time.perf_counter() - began, *map(float, cost.split()))
 
 
-def _run(program: str, root: Path, out: Path) -> list[str]:
+def _run(program: str, root: Path, out: Path, checkout: Path = _HERE) -> list[str]:
     command = [sys.executable, "-c", program, str(root), str(out)]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    environment = os.environ | {"PYTHONPATH": str(checkout)}
+    done = subprocess.run(
+        command, cwd=checkout, env=environment, capture_output=True, text=True, check=True
+    )
     return done.stdout.splitlines()
 
 
-def _say(count: int, what: str, cost: Cost) -> str:
+def _say(count: int, what: str, cost: Cost, checkout: Path) -> str:
     return (
         f"{count:7} {what:7} {cost.wall_s:7.2f} s  CPU {cost.cpu_s:7.2f} s  "
-        f"{1e6 * cost.cpu_s / count:6.0f} us per record  {cost.peak_gib:.2f} GiB"
-    )
+        f"{1e6 * cost.cpu_s / count:6.0f} us per record  {cost.peak_gib:.2f} GiB  "
+        f"{'' if checkout == _HERE else checkout}"
+    ).rstrip()
 
 
 def _measure(count: int, options: argparse.Namespace) -> Iterator[str]:
@@ -166,13 +175,15 @@ def _measure(count: int, options: argparse.Namespace) -> Iterator[str]:
         if count in options.read:
             (read_s,) = _run(_READ, root, out)
             yield f"{count:7} read    {1e6 * float(read_s) / count:6.0f} us per record"
-        for _ in range(options.repeat):
+        checkouts = [_HERE] if options.beside is None else [options.beside.resolve(), _HERE]
+        for _, checkout in itertools.product(range(options.repeat), checkouts):
             if count in options.records:
-                yield _say(count, "tables", measured(_LOAD_AND_TABLES, root, out))
+                cost = measured(_LOAD_AND_TABLES, root, out, checkout)
+                yield _say(count, "tables", cost, checkout)
             if count in options.report:
-                cost = measured(_WHOLE, root, out)
+                cost = measured(_WHOLE, root, out, checkout)
                 size = (out / "report.html").stat().st_size / 1e6
-                yield f"{_say(count, 'report', cost)}  report.html {size:.1f} MB"
+                yield f"{_say(count, 'report', cost, checkout)}  report.html {size:.1f} MB"
 
 
 def main() -> None:
@@ -181,7 +192,10 @@ def main() -> None:
     parser.add_argument("--records", type=int, nargs="*", default=[1000, 10_000])
     parser.add_argument("--report", type=int, nargs="*", default=[10_000])
     parser.add_argument("--read", type=int, nargs="*", default=[])
-    parser.add_argument("--repeat", type=int, default=1, help="how many times to time everything")
+    parser.add_argument("--repeat", type=int, default=1, help="time everything so many times")
+    parser.add_argument(
+        "--beside", type=Path, metavar="DIR", help="another checkout, timed in turn with this one"
+    )
     options = parser.parse_args()
     for count in sorted({*options.records, *options.report, *options.read}):
         for line in _measure(count, options):

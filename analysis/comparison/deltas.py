@@ -14,7 +14,7 @@ from analysis.comparison.parity import describe_parity, judge_parity
 from analysis.comparison.rows import DeltaRow, describe_cell
 from analysis.errors import AnalysisError
 from analysis.ingest.rows import CellRow
-from analysis.rows import list_rows, to_frame
+from analysis.rows import list_rows, to_frame, uncollected
 from sd_bench.verdicts import baselines
 from sd_bench.verdicts.attention_dtype import name_attention
 from sd_bench.verdicts.axes import AXES
@@ -60,6 +60,7 @@ def compare(
     return _compare(rows, _cells(rows), baseline, margin)
 
 
+@uncollected()
 def _compare(
     rows: Sequence[CellRow],
     compared: Sequence[Cell],

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 from msgspec import field
@@ -153,5 +154,6 @@ def judgement_of(row: JudgedRow) -> Judgement | None:
 
 
 def describe_cell(row: CellRow) -> dict[str, Any]:
-    """The columns of a row that belong to its cell."""
-    return {name: row[name] for name in CellRow.__struct_fields__}
+    """The columns of a row that are a cell's own."""
+    names = CellRow.__struct_fields__
+    return dict(zip(names, attrgetter(*names)(row), strict=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import Any
 
 import pandas as pd
@@ -13,11 +14,11 @@ from analysis.errors import AnalysisError
 from analysis.ingest.efficiency import add_efficiency
 from analysis.ingest.measures import BETWEEN_FLAGS, NUMBERS, STAGES, THROTTLED_WORD
 from analysis.ingest.rows import CellRow, RoundRow
-from analysis.rows import make_rows, to_frame
+from analysis.rows import make_rows, to_frame, uncollected
 from analysis.truncation import LONGEST, cut, shorten_kinds
 from sd_bench.statistics.drift import Trend, trend
 from sd_bench.statistics.intervals import mean_interval
-from sd_bench.statistics.runtime import typical_runtime
+from sd_bench.statistics.runtime import typical_runtimes
 from sd_bench.verdicts.axes import AXES, Choice, rank
 from sd_bench.verdicts.cells import common_status, mean_known
 from sd_bench.verdicts.names import name_cells
@@ -32,6 +33,7 @@ _CELL_KEY = ("cell_hash", "env", *AXES)
 _OF_PLACE = ("device", "torch", "python", "fingerprint", "peer_versions")
 
 
+@uncollected()
 def summarise(rounds: pd.DataFrame, value: str = "runtime") -> pd.DataFrame:
     """One row per cell and environment, in display order.
 
@@ -44,9 +46,14 @@ def summarise(rounds: pd.DataFrame, value: str = "runtime") -> pd.DataFrame:
     if rounds.loc[rounds["status"] == "ok", column].isna().any():
         raise AnalysisError(f"some rounds have no {value}: leave out --value")
     members: dict[tuple[Any, ...], list[RoundRow]] = defaultdict(list)
+    key_of = attrgetter(*_CELL_KEY)
     for row in make_rows(rounds, RoundRow):
-        members[tuple(row[column] for column in _CELL_KEY)].append(row)
+        members[key_of(row)].append(row)
     cells = [_cell(rows, value) for rows in members.values()]
+    measured = [cell for cell in cells if cell.runs]
+    runtimes = typical_runtimes([list(cell.runs.values()) for cell in measured])
+    for cell, runtime in zip(measured, runtimes, strict=True):
+        cell.typical_s = runtime.seconds
     first_of: dict[str, int] = {}
     for cell in sorted(cells, key=lambda cell: cell.env_number):
         first_of.setdefault(cell.machine, cell.env_number)
@@ -58,13 +65,13 @@ def summarise(rounds: pd.DataFrame, value: str = "runtime") -> pd.DataFrame:
 
 
 def _cell(rows: list[RoundRow], value: str) -> CellRow:
-    """The cell of its rounds; its ``series`` and efficiency are set later."""
+    """A cell of its rounds; what is computed for all cells together is not known yet."""
     column = VALUES[value]
     first, ok = rows[0], [row for row in rows if row.status == "ok"]
     interval = mean_interval([row[column] for row in ok])
     names = name_rounds((row.sweep_folder, row.round, row.path) for row in ok)
     runs = {name: row[column] for name, row in zip(names, ok, strict=True)}
-    means: dict[str, Any] = {name: mean_known(row[name] for row in ok) for name in NUMBERS}
+    means: dict[str, Any] = {name: mean_known(map(attrgetter(name), ok)) for name in NUMBERS}
     choices: dict[str, Any] = {axis: first[axis] for axis in AXES}
     place: dict[str, Any] = {name: (ok or rows)[0][name] for name in _OF_PLACE}
     reason, full_reason = _reason(rows)
@@ -86,7 +93,6 @@ def _cell(rows: list[RoundRow], value: str) -> CellRow:
         sd_s=interval.sd,
         ci_low_s=interval.low,
         ci_high_s=interval.high,
-        typical_s=typical_runtime(list(runs.values())).seconds if runs else math.nan,
         runs=runs,
         stage_runs={
             stage: {name: row[stage] for name, row in zip(names, ok, strict=True)}

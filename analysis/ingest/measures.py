@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable
 from typing import Any
 
 from sd_bench.records import Iteration, Profile, Record, Times
@@ -78,7 +77,7 @@ def _times(times: Times) -> dict[str, Any]:
     steps = [step for iteration in iterations for step in iteration.steps_s]
     return {
         "median_iteration_s": statistics.median(i.total_s for i in iterations),
-        **{stage: _mean_known(getattr(i, stage) for i in iterations) for stage in STAGES},
+        **{stage: _mean_known([getattr(i, stage) for i in iterations]) for stage in STAGES},
         "step_s": statistics.median(steps) if steps else math.nan,
         "first_call_s": math.nan if times.first_call_s is None else times.first_call_s,
         "compile_cache": to_one_line(times.compile_cache or ""),
@@ -170,7 +169,7 @@ def _gpu_idle_percent(record: Record, profile: Profile) -> float:
     return 100 * idle_s / profile.step_s
 
 
-def _mean_known(values: Iterable[float | None]) -> float:
-    """The mean; NaN if any value is unknown."""
-    listed = [math.nan if value is None else value for value in values]
-    return math.fsum(listed) / len(listed)
+def _mean_known(values: list[float | None]) -> float:
+    """The mean; NaN where any is not known."""
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if len(known) == len(values) else math.nan

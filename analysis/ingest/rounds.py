@@ -11,6 +11,7 @@ from contextlib import closing
 from fnmatch import fnmatch
 from itertools import compress, count
 from multiprocessing import get_context
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +24,7 @@ from analysis.ingest.old_runs import find_old_runs, read_old_runs
 from analysis.ingest.pictures import list_pictures
 from analysis.ingest.rows import RoundRow
 from analysis.ingest.validity import check_numbers
-from analysis.rows import to_frame
+from analysis.rows import to_frame, uncollected
 from sd_bench.command_lines import shown
 from sd_bench.records import RECORD_GLOB, Record, RecordError, find_records, read_record
 from sd_bench.verdicts.axes import to_one_line
@@ -43,6 +44,7 @@ def _warn(message: str) -> None:
     warnings.warn(message, stacklevel=3)
 
 
+@uncollected()
 def load_records(
     *folders: Path | str,
     on_left_out: Callable[[str], None] = _warn,
@@ -110,7 +112,7 @@ def _complete(rows: list[_Given]) -> None:
     upcasts = find_upcasts((row.cell_hash, row.upcast) for _, row in rows)
     in_order = [row for _, row in sorted(rows, key=lambda each: (each[0], each.row.started_at))]
     labels = label_environments(
-        [Place(*(row[name] for name in Place._fields)) for row in in_order],
+        [Place(*place) for place in map(attrgetter(*Place._fields), in_order)],
         [row.status for row in in_order],
     )
     for row, label in zip(in_order, labels, strict=True):
@@ -154,8 +156,8 @@ def _read(path: Path) -> _Read:
     except _FAULTS as error:
         return error
     identity = (
-        *(record.sweep, record.job, record.cell_hash, record.round, record.started_at),
-        str(record.environment.get("fingerprint")),
+        *map(_shared, (record.sweep, record.job, record.cell_hash)),
+        *(record.round, record.started_at, _shared(str(record.environment.get("fingerprint")))),
     )
     try:
         return identity, _row(path, record)
@@ -208,7 +210,7 @@ def _row(path: Path, record: Record) -> RoundRow:
     if found.status == "ok":
         check_numbers(record)
     proof = record.kernel_proof
-    place = {name: _shared(v) for name, v in (found.choices | found.place._asdict()).items()}
+    place = {name: _shared(value) for name, value in found.place._asdict().items()}
     return RoundRow(
         path=found.path,
         sweep=_shared(to_one_line(record.sweep)),
@@ -218,7 +220,7 @@ def _row(path: Path, record: Record) -> RoundRow:
         status=found.status,
         reason=found.reason,
         started_at=to_one_line(record.started_at),
-        **place,
+        **(found.choices | place),
         runtime_s=found.runtime_s,
         worker_s=found.worker_s,
         planned=found.planned,

@@ -143,7 +143,7 @@ class CellRow(Chosen, kw_only=True):
     sd_s: float
     ci_low_s: float
     ci_high_s: float
-    typical_s: float
+    typical_s: float = math.nan
     runs: dict[RoundKey, float]
     stage_runs: dict[str, dict[RoundKey, float]]
     planned: dict[RoundKey, PlannedLooks]

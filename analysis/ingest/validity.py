@@ -21,11 +21,12 @@ def check_numbers(record: Record) -> None:
     of zeros.
     """
     for name, value, least in _numbers(record):
-        if not least <= value <= _LARGEST:
+        if value is not None and not least <= value <= _LARGEST:
             raise RecordError(f"{name} is {value:g}, which cannot have been measured")
 
 
-_Number = tuple[str, float, float]  # its name, its value, the least that it can be
+#: Its name, its value (``None``: not known), and the least that it can be.
+_Number = tuple[str, float | None, float]
 
 #: The least positive number, and the least count.
 _ABOVE_ZERO, _ONE = math.ulp(0.0), 1.0
@@ -36,13 +37,13 @@ def _numbers(record: Record) -> Iterator[_Number]:
     if record.times is not None:
         for iteration in record.times.iterations:
             yield from _of_iteration(iteration)
-        yield from _known("times.first_call_s", record.times.first_call_s, _ABOVE_ZERO)
+        yield "times.first_call_s", record.times.first_call_s, _ABOVE_ZERO
     if (memory := record.memory) is not None:
-        yield from _known("memory.process_peak_bytes", memory.process_peak_bytes, _ONE)
+        yield "memory.process_peak_bytes", memory.process_peak_bytes, _ONE
         device = memory.device_peak_allocated_bytes
-        yield from _known("memory.device_peak_allocated_bytes", device, 0.0)
+        yield "memory.device_peak_allocated_bytes", device, 0.0
     if record.energy is not None:
-        yield from _known("energy.joules_per_image", record.energy.joules_per_image, 0.0)
+        yield "energy.joules_per_image", record.energy.joules_per_image, 0.0
     if record.flops is not None:
         yield "flops.unet_call", record.flops.unet_call, _ONE
         yield "flops.iteration", record.flops.iteration, _ONE
@@ -59,21 +60,17 @@ def _numbers(record: Record) -> Iterator[_Number]:
             yield f"choices.{axis}", count, _ABOVE_ZERO
 
 
-def _of_iteration(iteration: Iteration) -> Iterator[_Number]:
-    yield "an iteration's total_s", iteration.total_s, _ABOVE_ZERO
-    yield from _known("an iteration's text_encode_s", iteration.text_encode_s, 0.0)
-    yield from _known("an iteration's denoise_s", iteration.denoise_s, 0.0)
-    yield from _known("an iteration's vae_decode_s", iteration.vae_decode_s, 0.0)
-    if iteration.steps_s:
-        yield "a step of steps_s", _worst(iteration.steps_s), _ABOVE_ZERO
+def _of_iteration(iteration: Iteration) -> tuple[_Number, ...]:
+    return (
+        ("an iteration's total_s", iteration.total_s, _ABOVE_ZERO),
+        ("an iteration's text_encode_s", iteration.text_encode_s, 0.0),
+        ("an iteration's denoise_s", iteration.denoise_s, 0.0),
+        ("an iteration's vae_decode_s", iteration.vae_decode_s, 0.0),
+        ("a step of steps_s", _worst(iteration.steps_s), _ABOVE_ZERO),
+    )
 
 
-def _worst(values: Sequence[float]) -> float:
-    """The sum if it is not finite, else the least: fast, since records are mostly steps."""
+def _worst(values: Sequence[float]) -> float | None:
+    """What is not finite in sum, else the least: quick, since most of a record are steps."""
     total = sum(values)
-    return min(values) if -_LARGEST < total < _LARGEST else total
-
-
-def _known(name: str, value: float | None, least: float) -> Iterator[_Number]:
-    if value is not None:
-        yield name, value, least
+    return min(values, default=None) if -_LARGEST < total < _LARGEST else total

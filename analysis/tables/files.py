@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import math
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -14,7 +17,7 @@ from analysis.comparison.deltas import margin_of
 from analysis.comparison.machines import find_machines
 from analysis.comparison.peers import STAGE_COLUMNS, add_stages, find_peers
 from analysis.ingest.measures import STAGES
-from analysis.rows import keep_measured
+from analysis.rows import keep_measured, uncollected
 from analysis.tables.efficiency import keep_counted, make_efficiency_page
 from analysis.tables.latex import to_latex
 from analysis.tables.machines import list_lines, make_machines_page
@@ -100,6 +103,7 @@ _PLAIN_TYPES = (str, float, int, type(None))
 _FORMULA_BEGIN = re.compile(r"(^\s*|;\s*)(?=[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])")
 
 
+@uncollected()
 def write_tables(
     deltas: pd.DataFrame,
     environments: pd.DataFrame,
@@ -192,17 +196,22 @@ def to_csv(cells: pd.DataFrame, columns: Iterable[str]) -> str:
     Reasons are not cut here.
     """
     whole = cells.assign(reason=cells["full_reason"])
-    return pd.DataFrame(
-        {name: list(map(_plain, whole[name].tolist())) for name in columns}, dtype=object
-    ).to_csv(index=False, lineterminator="\n")
+    by_column = {name: map(_plain, whole[name].tolist()) for name in columns}
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(by_column)
+    writer.writerows(zip(*by_column.values(), strict=True))
+    return text.getvalue()
 
 
 def _plain(value: Any) -> Any:
     """A value as a number, or as text that no spreadsheet takes for a formula."""
     if type(value) is str:  # most values are text or numbers
         return harmless(value)
-    if value is None or type(value) is float:
-        return value
+    if type(value) is float:
+        return None if math.isnan(value) else value
+    if value is None:
+        return None
     if isinstance(value, Mapping):
         value = [f"{text} ({count})" for text, count in value.items()]
     if isinstance(value, list | tuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 #: The preamble for characters that pdfTeX has no glyph for: other engines set the character by its
 #: number; pdfTeX shows the number in brackets.
@@ -111,6 +112,7 @@ def to_latex_text(text: str) -> str:
     return " ".join(_word(word) for word in quoted.split(" "))
 
 
+@lru_cache(maxsize=4096)  # the words of a table are mostly those of its other rows
 def _word(word: str) -> str:
     """A word that may break after an underscore, and anywhere in a part that is still too long."""
     pieces = re.findall(r"[^_]*_|[^_]+", word)

@@ -8,7 +8,9 @@ import re
 from analysis.tables.page import Page, Table
 
 _MARKDOWN_SIGNS = re.compile(r"[\\|<*`]|\b_|_\b|(?<=])\(|&(?=#?\w+;)|~(?=~)|(?<=~)~")
-#: Characters that begin headings, quotations, lists and rules.
+#: What each of them begins with.
+_MAYBE_MARKDOWN = re.compile(r"[\\|<*`_(&~]")
+#: Headings, quotations, lists and rules begin so.
 _MARKDOWN_BEGIN = re.compile(
     r"^(\s*|\s*\d{1,9}(?=[.)]\s))(#(?=#*(?:\s|$))|>|[-+](?=\s|$)|[-=](?=[-=\s]*$)|(?<=\d)[.)](?=\s))"
 )
@@ -78,5 +80,7 @@ def escape_paragraph(text: str) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    """Text that Markdown shows unchanged; an underscore inside a word is not markup."""
+    """Text that Markdown shows as it is; an underscore inside a word is not markup."""
+    if not _MAYBE_MARKDOWN.search(text):  # most of a table
+        return text
     return _MARKDOWN_SIGNS.sub(r"\\\g<0>", text)

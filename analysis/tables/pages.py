@@ -100,10 +100,11 @@ def make_axes_page(by_axis: dict[str, pd.DataFrame]) -> Page:
 
 @once
 def _make_axis_page(deltas: pd.DataFrame) -> Page:
-    """The values of one axis. Only the page is kept in memory: large sweeps have many rows."""
-    notes = [note_value(deltas), *note_verdicts(make_rows(deltas, DeltaRow))]
+    """The values of one axis. Nothing but the page is kept: of large sweeps there are many rows."""
+    rows = make_rows(deltas, DeltaRow)
+    notes = [note_value(deltas), *note_verdicts(rows)]
     notes += [*explain(deltas["baseline_flags"]), *note_doubts(deltas)]
-    tables = _delta_tables(keep_partners(answer_table(deltas)))
+    tables = _delta_tables(keep_partners(answer_table(deltas, rows)))
     return Page(title="", tables=tables, notes=notes)
 
 

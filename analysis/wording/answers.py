@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -10,7 +11,7 @@ from analysis.comparison.deltas import name_cell
 from analysis.comparison.parity import to_parity
 from analysis.comparison.rows import DeltaRow
 from analysis.once import once
-from analysis.rows import list_rows, make_rows, to_frame
+from analysis.rows import list_rows
 from sd_bench.verdicts.answers import Answer, Compared, Facts, answer_all, put_together
 
 
@@ -26,24 +27,29 @@ class AnsweredRow(DeltaRow, kw_only=True):
         return "" if self.answer is None else self.answer.word
 
 
-def answer_table(deltas: pd.DataFrame) -> pd.DataFrame:
-    """The table with the columns of `AnsweredRow`.
+def answer_table(deltas: pd.DataFrame, rows: Sequence[DeltaRow]) -> pd.DataFrame:
+    """The table, of which these are the rows, with the columns of `AnsweredRow`.
 
     It must be complete: the baseline of each row is looked up in it.
     """
-    rows = make_rows(deltas, AnsweredRow)
     series = {name_cell(row): row.series for row in rows}
-    for row, answer in zip(rows, answer_all(_put_together(rows)) if rows else [], strict=True):
-        name = series.get(row.baseline_cell, "")
-        row.baseline_series = name if name not in ("", row.series) else row.baseline
-        row.answer = answer
-    return to_frame(rows, AnsweredRow).set_index(deltas.index)
+    names = (series.get(row.baseline_cell, "") for row in rows)
+    columns: dict[str, list[Any]] = {
+        "answer": answer_all(_put_together(rows)) if rows else [],
+        "baseline_series": [
+            name if name not in ("", row.series) else row.baseline
+            for name, row in zip(names, rows, strict=True)
+        ],
+    }
+    return deltas.assign(
+        **{name: pd.Series(values, deltas.index, object) for name, values in columns.items()}
+    )
 
 
 @once
 def add_answers(deltas: pd.DataFrame) -> pd.DataFrame:
-    """`answer_table`, cached for as long as the table exists."""
-    return answer_table(deltas)
+    """`answer_table`, kept as long as the table lives."""
+    return answer_table(deltas, list_rows(deltas, DeltaRow))
 
 
 @once

@@ -9,7 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtr
 
-#: A trend is flagged if its p-value is below the first and its change at least the second.
+from sd_bench.statistics.estimate import group_by_length
+
+#: A trend is flagged when chance would give one like it this rarely, and when it matters.
 _SIGNIFICANT = 0.01
 _LEAST_CHANGE = 0.01
 _LEAST_DEGREES_OF_FREEDOM = 4
@@ -35,18 +37,17 @@ def trend(series: Iterable[Sequence[float]]) -> Trend:
 
     The change is over the longest series. NaN with fewer than four degrees of freedom.
     """
-    places, logs, levels = [], [], 0
-    longest = 0
-    for values in (v for v in series if len(v) > 1):
-        at = np.arange(len(values), dtype=float)
-        log = np.log(values)
-        places.append(at - at.mean())
-        logs.append(log - log.mean())
-        levels, longest = levels + 1, max(longest, len(values))
-    df = sum(map(len, places)) - levels - 1
+    kept = [values for values in series if len(values) > 1]
+    df = sum(map(len, kept)) - len(kept) - 1
     if df < _LEAST_DEGREES_OF_FREEDOM:
         return Trend(math.nan, math.nan)
-    x, y = np.concatenate(places), np.concatenate(logs)
+    longest = max(map(len, kept))
+    alike = [np.log([kept[at] for at in places]) for places in group_by_length(kept)]  # [m, n] each
+    places = [np.broadcast_to(np.arange(float(logs.shape[-1])), logs.shape) for logs in alike]
+    x, y = (
+        np.concatenate([(each - each.mean(axis=-1, keepdims=True)).ravel() for each in numbers])
+        for numbers in (places, alike)
+    )
     slope = float(x @ y / (x @ x))
     rest = y - slope * x
     se = math.sqrt(float(rest @ rest) / df / float(x @ x))

@@ -7,7 +7,8 @@ Speed-up, interval and both runtimes are computed from the same logarithms of th
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -57,9 +58,17 @@ class Estimate:
         return math.exp(self.log_speedup)
 
 
-def log_seconds(values: Iterable[float]) -> Numbers:
-    """Logarithms of seconds. Raises ValueError unless all are finite and above 0."""
-    seconds = np.array(list(values), dtype=float)
+def log_seconds(values: Sequence[float] | Sequence[Sequence[float]]) -> Numbers:
+    """Logarithms of seconds, which must be finite and above 0: raises ValueError."""
+    seconds = np.array(values, dtype=float)
     if not np.all(np.isfinite(seconds) & (seconds > 0)):
         raise ValueError("seconds must be finite and above 0")
     return np.log(seconds)
+
+
+def group_by_length(series: Iterable[Sized]) -> list[list[int]]:
+    """The places of series of the same length: as one array they need one computation."""
+    places: dict[int, list[int]] = defaultdict(list)
+    for at, values in enumerate(series):
+        places[len(values)].append(at)
+    return list(places.values())

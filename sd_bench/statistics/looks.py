@@ -7,9 +7,8 @@ decided, with the rounds and interval of that look, whatever rounds of other com
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from sd_bench.statistics.decision import (
     DEFAULT_MARGIN,
@@ -18,12 +17,8 @@ from sd_bench.statistics.decision import (
     judge_table,
     list_plans,
 )
-from sd_bench.statistics.estimate import Estimate
-from sd_bench.statistics.paired import estimate_paired
+from sd_bench.statistics.paired import Sides, estimate_all_paired
 from sd_bench.statistics.sequential import LookPlan
-
-#: Seconds by round, of a baseline and of a cell.
-Sides = tuple[Mapping[Any, float], Mapping[Any, float]]
 
 
 def follow_looks(
@@ -48,20 +43,15 @@ def follow_looks(
     looks = {n for each in plans for n in each.all_looks if n < longest}
     decided: dict[int, Judgement] = {}
     for look in sorted({*looks, longest}):
+        undecided = [sides for at, sides in enumerate(comparisons) if at not in decided]
+        found = iter(estimate_all_paired(undecided, most=look))
         estimates = [
-            decided[at].estimate if at in decided else _first_pairs(sides, look)
-            for at, sides in enumerate(comparisons)
+            decided[at].estimate if at in decided else next(found) for at in range(len(comparisons))
         ]
         table = judge_table(estimates, plans, margin, family)
         for at, judgement in enumerate(table.judgements):
             its_look = look >= pairs[at] or look in plans[at].all_looks
             if judgement.decided and its_look:
                 decided.setdefault(at, judgement)
-    judgements = (decided.get(at, found) for at, found in enumerate(table.judgements))
+    judgements = (decided.get(at, last) for at, last in enumerate(table.judgements))
     return replace(table, judgements=tuple(judgements))
-
-
-def _first_pairs(sides: Sides, pairs: int) -> Estimate:
-    baseline, cell = sides
-    first = sorted(baseline.keys() & cell.keys())[:pairs]
-    return estimate_paired({key: baseline[key] for key in first}, cell)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
-from sd_bench.statistics.estimate import log_seconds
+from sd_bench.statistics.estimate import group_by_length, log_seconds
 from sd_bench.statistics.robust_mean import LEAST_WITHOUT_PAIRS, robust_mean
 from sd_bench.statistics.sequential import PLAIN_LEVEL
 
@@ -31,15 +31,25 @@ def typical_runtime(seconds: Sequence[float]) -> Runtime:
 
     Raises ValueError if there is no round, and for seconds that are not finite or not above 0.
     """
-    logs = log_seconds(seconds)
-    if not len(logs):
+    (found,) = typical_runtimes([seconds])
+    return found
+
+
+def typical_runtimes(cells: Sequence[Sequence[float]]) -> list[Runtime]:
+    """`typical_runtime` of many cells in their order, with one computation per number of rounds."""
+    if not all(cells):
         raise ValueError("no round")
-    mean = robust_mean(logs, LEAST_WITHOUT_PAIRS)
-    half = float(stdtrit(mean.df, 1 - PLAIN_LEVEL / 2) * mean.se) if mean.df > 0 else math.nan
-    center = float(mean.center)
-    return Runtime(
-        seconds=math.exp(center),
-        low=math.exp(center - half),
-        high=math.exp(center + half),
-        disturbed=tuple(np.flatnonzero(~mean.kept).tolist()),
-    )
+    found: dict[int, Runtime] = {}
+    for places in group_by_length(cells):
+        mean = robust_mean(log_seconds([cells[at] for at in places]), LEAST_WITHOUT_PAIRS)
+        half = stdtrit(mean.df, 1 - PLAIN_LEVEL / 2) * mean.se  # NaN of one round, as its se
+        for at, center, width, kept in zip(
+            places, mean.center.tolist(), half.tolist(), mean.kept, strict=True
+        ):
+            found[at] = Runtime(
+                seconds=math.exp(center),
+                low=math.exp(center - width),
+                high=math.exp(center + width),
+                disturbed=tuple(np.flatnonzero(~kept).tolist()),
+            )
+    return [found[at] for at in range(len(cells))]

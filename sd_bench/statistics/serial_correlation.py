@@ -9,7 +9,7 @@ previous one's, plus independent noise.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import NamedTuple
@@ -35,7 +35,7 @@ MOST_PHI = 0.7
 #: The chance of a flag if rounds are independent.
 FLAG_ERROR = 0.05
 
-_DRAWS = 999
+_DRAWS, _TABLES_AT_ONCE = 999, 40
 _PHI = np.linspace(-0.9, 0.95, 75)
 
 #: Comparisons with one baseline share its noise: their ratios correlate by 0.5, their lag-one
@@ -129,7 +129,10 @@ def draw_lag_one(residuals: Numbers, draws: int = _DRAWS) -> Numbers:
     Series of the same length are put into the same orders; a shorter one into those of a longer one
     without the last rounds. So what comparisons have in common is also common to their draws.
     """
-    return lag_one(residuals[..., _orders(draws, residuals.shape[-1])])
+    drawn = residuals[..., _orders(draws, residuals.shape[-1])]  # [..., n, draws]
+    products = (drawn[..., 1:, :] * drawn[..., :-1, :]).sum(axis=-2)
+    squares = (residuals**2).sum(axis=-1)[..., None]
+    return np.divide(products, squares, out=np.zeros_like(products), where=squares > 0)
 
 
 def permutation_p(autocorrelation: Numbers, drawn: Numbers) -> Numbers:
@@ -169,9 +172,14 @@ def flag_power(phi: float, rounds: int, comparisons: int, tables: int = 1000) ->
     All cells, including the baseline that they share, have independent AR(1) noise.
     """
     chance = np.random.default_rng((rounds, comparisons))
-    size = (tables, comparisons + 1, rounds)
     independent, correlated = (
-        _pooled_lag_one(autoregressive(chance, size, value)) for value in (0.0, phi)
+        np.concatenate(
+            [
+                _pooled_lag_one(autoregressive(chance, (part, comparisons + 1, rounds), value))
+                for part in _split(tables)
+            ]
+        )
+        for value in (0.0, phi)
     )
     return float(np.mean(correlated > np.quantile(independent, 1 - FLAG_ERROR)))
 
@@ -247,14 +255,20 @@ def _standard_error(rounds: Rounds) -> Numbers:
 
 @cache
 def _orders(draws: int, n: int) -> NDArray[np.int64]:
-    """Random orders ``[draws, n]``."""
-    return np.argsort(_sort_keys(draws, n), axis=1)
+    """Orders ``[n, draws]`` by chance."""
+    return np.ascontiguousarray(np.argsort(_sort_keys(draws, n), axis=1).T)
 
 
 @cache
 def _sort_keys(draws: int, n: int) -> Numbers:
     """Random keys ``[draws, n]``, whose order is a permutation; a larger ``n`` extends each row."""
     return np.stack([np.random.default_rng((draws, at)).random(draws) for at in range(n)], axis=1)
+
+
+def _split(tables: int) -> Iterator[int]:
+    """As many tables in parts: a thousand of thousands of comparisons would fill the memory."""
+    for begin in range(0, tables, _TABLES_AT_ONCE):
+        yield min(_TABLES_AT_ONCE, tables - begin)
 
 
 def _pooled_lag_one(noise: Numbers) -> Numbers:

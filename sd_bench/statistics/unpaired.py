@@ -33,7 +33,7 @@ def estimate_unpaired(baseline_s: Mapping[Any, float], cell_s: Mapping[Any, floa
         raise ValueError("one of the two sides has no round")
     seconds: dict[Side, Mapping[Any, float]] = {"baseline": baseline_s, "cell": cell_s}
     keys = {side: sorted(rounds) for side, rounds in seconds.items()}
-    logs = {side: log_seconds(seconds[side][key] for key in keys[side]) for side in seconds}
+    logs = {side: log_seconds([seconds[side][key] for key in keys[side]]) for side in seconds}
     means = {side: robust_mean(values, LEAST_WITHOUT_PAIRS) for side, values in logs.items()}
     se, df = combine(means["baseline"], means["cell"])
     centers = {side: float(mean.center) for side, mean in means.items()}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sd_bench.statistics.decision import Interval, Judgement, TableJudgement, judge_table
 from sd_bench.statistics.looks import follow_looks
-from sd_bench.statistics.runtime import typical_runtime
+from sd_bench.statistics.runtime import typical_runtimes
 from sd_bench.statistics.sequential import LookPlan, plan_fixed
 from sd_bench.statistics.serial_correlation import SerialCorrelation
 from sd_bench.statistics.unpaired import estimate_unpaired
@@ -202,17 +202,16 @@ def judge_sides(
 
     A table's family is the number of its comparisons, or the planned number if that is larger.
     """
-    found: list[Difference | None] = [None] * len(compared)
+    alone: dict[int, Sides] = {}
     members: dict[Hashable, dict[int, Sides]] = defaultdict(dict)
     for at, (sides, table) in enumerate(zip(compared, tables, strict=True)):
-        if sides is not None and sides.baseline_s is sides.cell_s:
-            found[at] = _with_itself(sides)
-        elif sides is not None:
-            members[table][at] = sides
+        if sides is not None:
+            is_alone = sides.baseline_s is sides.cell_s
+            (alone if is_alone else members[table])[at] = sides
+    found = dict(zip(alone, _with_themselves(list(alone.values())), strict=True))
     for of_table in members.values():
-        for at, difference in zip(of_table, _judge(list(of_table.values()), margin), strict=True):
-            found[at] = difference
-    return found
+        found |= zip(of_table, _judge(list(of_table.values()), margin), strict=True)
+    return [found.get(at) for at in range(len(compared))]
 
 
 def _judge(compared: list[Sides], margin: float) -> Iterator[Difference]:
@@ -263,9 +262,15 @@ def _difference(
     )
 
 
-def _with_itself(sides: Sides) -> Difference:
-    seconds = typical_runtime(list(sides.cell_s.values())).seconds
-    return Difference(baseline_s=seconds, cell_s=seconds, speedup=1.0, rounds=len(sides.cell_s))
+def _with_themselves(compared: Sequence[Sides]) -> Iterator[Difference]:
+    runtimes = typical_runtimes([list(sides.cell_s.values()) for sides in compared])
+    for sides, runtime in zip(compared, runtimes, strict=True):
+        yield Difference(
+            baseline_s=runtime.seconds,
+            cell_s=runtime.seconds,
+            speedup=1.0,
+            rounds=len(sides.cell_s),
+        )
 
 
 def _sides(pair: Pair) -> Sides | None:

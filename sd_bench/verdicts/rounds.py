@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+
+import msgspec
 
 from sd_bench.records import Record
 from sd_bench.verdicts.axes import Choice, picture_choices, read_choices, to_one_line
@@ -45,8 +48,7 @@ class Round:
 def read_round(record: Record, path: Path | None = None) -> Round:
     """The round of a record; its ``path`` distinguishes sweeps of the same name."""
     status, reason, runtime_s = _outcome(record)
-    choices = read_choices(record.choices) | picture_choices(record.config)
-    choices["gpu"] = gpu = str(choices["gpu"] or UNKNOWN)
+    choices = _read_choices(msgspec.json.encode((record.choices, record.config))).copy()
     environment = record.environment
     device = environment.get("device")
     name = device.get("name") if isinstance(device, dict) else None
@@ -61,7 +63,7 @@ def read_round(record: Record, path: Path | None = None) -> Round:
         reason=reason,
         runtime_s=runtime_s,
         place=Place(
-            gpu=gpu,
+            gpu=str(choices["gpu"]),
             device=to_one_line(name or UNKNOWN),
             fingerprint=fingerprint or f"{UNKNOWN}, sweep {sweep}",
             torch_env=choices["torch_env"],
@@ -92,7 +94,22 @@ def name_rounds(rounds: Iterable[tuple[str, int, str]]) -> list[RoundKey]:
     return names
 
 
-@lru_cache(maxsize=1024)  # a cell's rounds are in one folder
+@lru_cache(maxsize=64)  # a cell's rounds have the same, and are read one after the other
+def _read_choices(text: bytes) -> dict[str, Choice]:
+    """The value of every axis, from a record's choices and its configuration as JSON.
+
+    Texts are interned: many cells have them.
+    """
+    given, config = msgspec.json.decode(text)
+    choices = read_choices(given) | picture_choices(config)
+    choices["gpu"] = str(choices["gpu"] or UNKNOWN)
+    return {
+        axis: sys.intern(value) if isinstance(value, str) else value
+        for axis, value in choices.items()
+    }
+
+
+@lru_cache(maxsize=1024)  # a cell's rounds lie in one folder
 def _sweep_folder(given: Path, job: str) -> str:
     """The real path of a record's sweep: its folder ``given`` without the job's part.
 

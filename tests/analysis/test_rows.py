@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import pickle
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +14,7 @@ from analysis import compare, list_environments, load_records, summarise
 from analysis.comparison.rows import DeltaRow, TwoSweepsRow
 from analysis.comparison.two_sweeps import compare_sweeps
 from analysis.ingest.rows import CellRow, Chosen, EnvironmentRow, RoundRow
-from analysis.rows import Row, list_rows, to_frame
+from analysis.rows import Row, list_rows, to_frame, uncollected
 from sd_bench.verdicts.axes import AXES
 from tests.support.records import write_main_sweep
 
@@ -71,3 +73,21 @@ def test_each_table_has_the_columns_of_its_rows(tmp_path: Path) -> None:
     }
     for kind, table in tables.items():
         assert tuple(table.columns) == kind.__struct_fields__
+
+
+def test_a_row_that_another_process_sends_is_the_same() -> None:
+    row = Small(name="a", scaled=("x",), seconds=2.0)
+    assert pickle.loads(pickle.dumps(row)) == row
+
+
+def test_cycles_are_looked_for_again_once_rows_are_made() -> None:
+    @uncollected()
+    def fail() -> None:
+        with uncollected():
+            pass
+        assert not gc.isenabled()
+        raise ValueError("wrong")
+
+    with pytest.raises(ValueError, match="wrong"):
+        fail()
+    assert gc.isenabled()

@@ -6,7 +6,8 @@ import pytest
 from benchmarks.calibration.new_rule import follow, levels_of
 from benchmarks.calibration.noise import KINDS, log_ratios
 from sd_bench.statistics.decision import FASTER, SAME, SLOWER, UNCLEAR
-from sd_bench.statistics.looks import Sides, follow_looks
+from sd_bench.statistics.looks import follow_looks
+from sd_bench.statistics.paired import Sides
 from sd_bench.statistics.sequential import plan_looks
 
 CODES = {"faster": FASTER, "slower": SLOWER, "same": SAME, "unclear": UNCLEAR}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sd_bench.statistics.paired import estimate_paired
+from sd_bench.statistics.paired import estimate_all_paired, estimate_paired
 
 
 def test_rounds_are_paired_by_key_and_others_left_out() -> None:
@@ -54,3 +54,25 @@ def test_seconds_that_nothing_can_have_measured_are_refused(seconds: float) -> N
 def test_no_pair_is_refused() -> None:
     with pytest.raises(ValueError, match="the two cells have no round in common"):
         estimate_paired({0: 1.0}, {1: 1.0})
+
+
+def test_many_comparisons_have_the_estimates_that_each_has_alone() -> None:
+    chance = np.random.default_rng(1)
+
+    def seconds(rounds: int) -> dict[int, float]:
+        return dict(enumerate(np.exp(chance.normal(0, 0.01, rounds)).tolist()))
+
+    comparisons = [(seconds(n), seconds(n)) for n in (8, 1, 12, 8, 3)]
+    comparisons[3][1][4] *= 7  # set aside
+    for most in (6, 99):
+        many = estimate_all_paired(comparisons, most)
+        first = [
+            {key: baseline_s[key] for key in list(baseline_s)[:most]}
+            for baseline_s, _ in comparisons
+        ]
+        alone = [
+            estimate_paired(baseline_s, cell_s)
+            for baseline_s, (_, cell_s) in zip(first, comparisons, strict=True)
+        ]
+        assert repr(many) == repr(alone)
+        assert len(many[3].disturbed) == 1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sd_bench.statistics.runtime import typical_runtime
+from sd_bench.statistics.runtime import typical_runtime, typical_runtimes
 
 
 def test_it_is_the_geometric_mean_with_its_t_interval() -> None:
@@ -32,3 +32,10 @@ def test_one_round_has_no_interval() -> None:
 def test_no_round_is_refused() -> None:
     with pytest.raises(ValueError, match="no round"):
         typical_runtime([])
+
+
+def test_many_cells_have_the_runtimes_that_each_has_alone() -> None:
+    cells = [[5.0, 5.1, 4.9], [3.0], [4.1, 4.05, 27.7, 4.1, 4.15, 4.2], [2.0, 2.2, 2.1]]
+    many = typical_runtimes(cells)
+    assert repr(many) == repr([typical_runtime(seconds) for seconds in cells])
+    assert typical_runtimes([]) == []

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-import pandas as pd
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -14,28 +17,34 @@ from analysis.charts.kinds.base import MARKERS, Chart, join_values, name_axes, v
 from analysis.charts.kinds.sheet import Sheet, line_height_in
 from analysis.charts.kinds.sizes import Sizes
 from analysis.formatting import seconds
-from analysis.series import order_series
-from sd_bench.statistics.intervals import mean_interval
 
 _WIDTH_IN, _AXES_HEIGHT_IN = 8.4, 3.6
 
 
+class Run(NamedTuple):
+    """A run: its place in the order in which all ran, its seconds, and whether it was throttled."""
+
+    run_number: int
+    runtime_s: float
+    throttled: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunChart(Chart):
-    """Runs in the order in which they ran: ``run_number``, ``series``, ``runtime_s`` (seconds).
+    """The runs of each series, in display order.
 
-    A run whose optional column ``throttled`` is true is drawn as a cross. ``colours`` are those of
-    the series in the other charts; without them each series gets one here. ``flags`` are signs
-    after the name of a series; the caption explains them.
+    Throttled ones are drawn as crosses. ``colours`` are those of the series in the other charts;
+    without them each gets its own. ``flags`` are signs that stand behind a series' name, and that
+    the caption explains.
     """
 
-    runs: pd.DataFrame = field(repr=False)
+    runs: Mapping[str, Sequence[Run]] = field(repr=False)
     colours: dict[str, str] = field(default_factory=dict)
     y_name: str = "Runtime"
     flags: dict[str, str] = field(default_factory=dict)
 
     def _draw(self, sizes: Sizes) -> Figure:
-        runs, means = self.runs, _means(self.runs)
+        means = _means(self.runs)
         colours = self.colours or colour_series(means)
         shapes = vary(colours, MARKERS)
         sheet = Sheet(sizes.choose_width(_WIDTH_IN), sizes)
@@ -53,16 +62,12 @@ class RunChart(Chart):
             below_axes_in=0.36 * sizes.scale + line_height_in(sizes.label),
             origin=self.origin,
         )
-        throttled = runs["throttled"] if "throttled" in runs else pd.Series(False, index=runs.index)
-        for name in means:
-            mine = runs["series"] == name
-            for marker, rows in (
-                (shapes[name], runs[mine & ~throttled]),
-                ("x", runs[mine & throttled]),
-            ):
-                x, y = rows["run_number"], rows["runtime_s"]
+        for name, runs in self.runs.items():
+            for marker, is_cross in ((shapes[name], False), ("x", True)):
+                drawn = [run for run in runs if run.throttled == is_cross]
+                x, y = [run.run_number for run in drawn], [run.runtime_s for run in drawn]
                 axes.plot(x, y, marker, color=colours[name], markersize=4.5 * sizes.scale)
-            mean_s = float(runs[mine]["runtime_s"].mean())
+            mean_s = float(np.mean([run.runtime_s for run in runs]))
             axes.axhline(mean_s, color=colours[name], linewidth=0.8, alpha=0.6)
         axes.margins(y=0.08)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -76,11 +81,13 @@ class RunChart(Chart):
         return join_values({name: [mean] for name, mean in _means(self.runs).items()})
 
 
-def _means(runs: pd.DataFrame) -> dict[str, str]:
-    """Mean and spread (standard deviation) of each series as text."""
+def _means(runs: Mapping[str, Sequence[Run]]) -> dict[str, str]:
+    """Mean and spread (standard deviation) of each series in words."""
     texts = {}
-    for name in order_series(runs):
-        found = mean_interval(runs[runs["series"] == name]["runtime_s"].tolist())
-        spread = "" if found.sd != found.sd else f" ± {100 * found.sd / found.mean:.1f} %"
-        texts[name] = f"mean {seconds(found.mean)} s{spread}"
+    for name, of_series in runs.items():
+        values = [run.runtime_s for run in of_series]
+        mean_s = statistics.fmean(values)
+        sd_s = statistics.stdev(values) if len(values) > 1 else None
+        spread = "" if sd_s is None else f" ± {100 * sd_s / mean_s:.1f} %"
+        texts[name] = f"mean {seconds(mean_s)} s{spread}"
     return texts

@@ -7,13 +7,13 @@ from typing import Any
 import pandas as pd
 
 from analysis.charts.colours import colour_series
-from analysis.charts.kinds.runs import RunChart
+from analysis.charts.kinds.runs import Run, RunChart
 from analysis.charts.select.captions import explain_signs, make_caption, note_origin
 from analysis.charts.select.claims import state_claim
 from analysis.charts.select.file_names import find_unused, name_file
 from analysis.ingest.cells import VALUES
 from analysis.rows import first_row, keep_measured, list_rows
-from analysis.series import order_series
+from analysis.series import NAMING_AXES, order_series
 from analysis.wording.answers import AnsweredRow, add_answers
 from analysis.wording.notes import name_value
 from sd_bench.verdicts.axes import AXES, WORKLOAD_AXES
@@ -33,7 +33,7 @@ def select_run_charts(rounds: pd.DataFrame, deltas: pd.DataFrame) -> dict[str, R
         part = part.assign(run_number=range(len(part)))
         charts[find_unused(_stem(cells, deltas), charts)] = RunChart(
             title=_title(cells),
-            runs=part,
+            runs=split_runs(part),
             caption=_caption(cells),
             origin=note_origin(cells),
             colours=colours,
@@ -41,6 +41,15 @@ def select_run_charts(rounds: pd.DataFrame, deltas: pd.DataFrame) -> dict[str, R
             flags=dict(zip(cells["series"], cells["flags"], strict=True)),
         )
     return charts
+
+
+def split_runs(runs: pd.DataFrame) -> dict[str, list[Run]]:
+    """The runs of each series, from columns named as the fields of `Run`, and ``series``."""
+    columns = [runs[name] for name in Run._fields if name in runs]
+    found: dict[str, list[Run]] = {name: [] for name in order_series(runs)}
+    for name, *values in zip(runs["series"], *columns, strict=True):
+        found[name].append(Run(*values))
+    return found
 
 
 def _places(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
@@ -53,7 +62,7 @@ def _runs(rounds: pd.DataFrame, deltas: pd.DataFrame) -> pd.DataFrame:
     ok = keep_measured(rounds).sort_values("started_at", kind="stable")
     value = VALUES[str(deltas["value"].iloc[0])]
     places = pd.Series(_places(ok), index=ok.index, dtype=object)
-    return ok.assign(
+    return ok[["preset", *NAMING_AXES]].assign(
         place=places,
         series=places.map(series),
         runtime_s=ok[value],

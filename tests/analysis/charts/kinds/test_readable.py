@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import pytest
 
 from analysis.charts.colours import colour_series
 from analysis.charts.kinds.base import Chart
 from analysis.charts.kinds.lines import LineChart, Point
 from analysis.charts.kinds.roofline import Roofline
-from analysis.charts.kinds.runs import RunChart
+from analysis.charts.kinds.runs import Run, RunChart
 from analysis.charts.kinds.sizes import SCREEN, Sizes, fit_column
 from analysis.charts.kinds.stacks import StackChart
 from analysis.charts.kinds.waterfall import Waterfall
@@ -36,9 +35,7 @@ CHARTS: dict[str, Chart] = {
     "lines, intervals cut": lines(Point(1, 2.0, -9.0, 99.0), Point(2, 0.1, 0.0, 3.0)),
     "runs": RunChart(
         title="Runs",
-        runs=pd.DataFrame(
-            {"run_number": [0, 1, 2], "series": SERIES, "runtime_s": [1.0, 2.0, 3.0]}
-        ),
+        runs={name: [Run(at, 1.0 + at)] for at, name in enumerate(SERIES)},
         **ALL,  # type: ignore[arg-type]
     ),
     "stacks": StackChart(

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 from matplotlib.colors import to_hex
 
 from analysis.charts.colours import colour_series
-from analysis.charts.kinds.runs import RunChart
+from analysis.charts.kinds.runs import Run, RunChart
 
-RUNS = pd.DataFrame(
-    {
-        "run_number": [0, 1, 2, 3],
-        "series": ["optimized", "original_xformers", "optimized", "original_xformers"],
-        "runtime_s": [8.0, 10.0, 8.5, 11.0],
-    }
-)
+RUNS = {
+    "optimized": [Run(0, 8.0), Run(2, 8.5)],
+    "original_xformers": [Run(1, 10.0), Run(3, 11.0)],
+}
 
 
-def chart(runs: pd.DataFrame = RUNS) -> RunChart:
+def chart(runs: dict[str, list[Run]] = RUNS) -> RunChart:
     return RunChart(title="Runs.", runs=runs, caption=["A caption."])
 
 
@@ -47,7 +43,7 @@ def test_means_are_lines_and_in_the_legend() -> None:
 
 
 def test_throttled_runs_are_crosses() -> None:
-    (axes,) = chart(RUNS.assign(throttled=[False, False, True, False])).draw().axes
+    (axes,) = chart(RUNS | {"optimized": [Run(0, 8.0), Run(2, 8.5, throttled=True)]}).draw().axes
     crosses = [line for line in axes.lines if line.get_marker() == "x"]
     drawn = [np.asarray(line.get_data()).tolist() for line in crosses]
     assert [points for points in drawn if points[0]] == [[[2], [8.5]]]

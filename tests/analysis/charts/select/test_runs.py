@@ -56,8 +56,8 @@ def test_the_published_form_has_the_published_name(tmp_path: Path) -> None:
 
 def test_runs_are_numbered_in_the_order_in_which_they_ran(tmp_path: Path) -> None:
     (chart,) = charts_of(write_published_form(tmp_path)).values()
-    assert list(chart.runs["run_number"]) == list(range(15))
-    assert list(chart.runs["series"]) == list(PRESETS) * 3
+    number_of = {run.run_number: name for name, runs in chart.runs.items() for run in runs}
+    assert [number_of[number] for number in range(15)] == list(PRESETS) * 3
 
 
 def write_rounds(root: Path, flash_s: float, **fixed: Any) -> Path:
@@ -99,7 +99,8 @@ def test_one_plot_per_batch_size(tmp_path: Path) -> None:
     assert list(charts) == [f"runs_EPYC_n_samples_{size}_n_iter_1_sd2" for size in (1, 2, 4)]
     chart = charts["runs_EPYC_n_samples_4_n_iter_1_sd2"]
     assert chart.title == "Runs of sd2 on EPYC at batch size 4"
-    assert sorted(chart.runs["runtime_s"]) == [8.0, 8.8, 10.0, 10.8]
+    drawn = [run.runtime_s for runs in chart.runs.values() for run in runs]
+    assert sorted(drawn) == [8.0, 8.8, 10.0, 10.8]
 
 
 def test_throttled_runs_are_mentioned_and_drawn(tmp_path: Path) -> None:
@@ -112,7 +113,8 @@ def test_throttled_runs_are_mentioned_and_drawn(tmp_path: Path) -> None:
     write_sample(tmp_path, sample_record(extra=extra))
     write_sample(tmp_path, sample_record(1.0, 1.0, round_index=1))
     (chart,) = charts_of(tmp_path).values()
-    assert list(chart.runs["throttled"]) == [True, False]
+    (runs,) = chart.runs.values()
+    assert [run.throttled for run in runs] == [True, False]
     assert chart.caption[1:] == ["Crosses: throttled.", "§ throttled."]
 
 
