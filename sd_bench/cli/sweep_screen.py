@@ -76,7 +76,7 @@ class Screen:
         self._progress.start()
 
     def looked(self, rounds: int, comparisons: Sequence[Comparison], going_on: int) -> None:
-        compared = [c for c in comparisons if c.difference is not None]
+        compared = [c for c in comparisons if c.difference is not None and c.verdict is not None]
         following = self._looks.next_after(rounds)
         if not compared or following is None:
             return

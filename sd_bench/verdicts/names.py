@@ -146,7 +146,16 @@ def _label(row: Row, varying: list[str]) -> str:
     for nothing in (_NO_OPTIMIZATIONS, "compile off"):
         if len(parts) > 1 and nothing in parts:
             parts.remove(nothing)
-    return ", ".join(parts or [_word("attention", row)])
+    return ", ".join(parts or _departures(row) or [_word("attention", row)])
+
+
+def _departures(row: Row) -> list[str]:
+    """What a single cell beside those of a preset sets that is not the default."""
+    return [
+        _word(axis, row)
+        for axis, default in _DEFAULTS.items()
+        if axis != "allocator" and row[axis] not in (None, default)
+    ]
 
 
 def _word(axis: str, row: Row) -> str:
