@@ -36,7 +36,7 @@ def estimate_all_paired(comparisons: Sequence[Sides], most: int | None = None) -
     """
     shared = [sorted(baseline.keys() & cell.keys())[:most] for baseline, cell in comparisons]
     if not all(shared):
-        raise ValueError("no round that both cells have")
+        raise ValueError("the two cells have no round in common")
     found: dict[int, Estimate] = {}
     for places in group_by_length(shared):
         baseline, cell = (

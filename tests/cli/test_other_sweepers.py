@@ -9,13 +9,13 @@ import pytest
 
 from tests.support.commands import SMOKE, Command
 
+pytestmark = pytest.mark.slow
+
 #: Requests an objective from each job in turn, like a search for the best one.
 SEARCH = """
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
-
-pytestmark = pytest.mark.slow
 
 
 class SearchSweeper(Sweeper):

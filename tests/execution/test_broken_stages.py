@@ -9,6 +9,8 @@ from analysis.__main__ import main
 from sd_bench.verdicts.parity import STAGES
 from tests.support.commands import TINY, Command, Inject, records
 
+pytestmark = pytest.mark.slow
+
 #: In cells with attention=math another stage is wrong at each batch size.
 _BROKEN = """\
 from sd_bench.implementations.torch_networks import TorchImplementation as Networks
@@ -71,8 +73,6 @@ def test_each_broken_stage_is_named_on_the_screen_in_the_report_and_in_the_table
 
 _UNSEEN = """\
 from sd_bench.implementations.torch_networks import TorchImplementation as Networks
-
-pytestmark = pytest.mark.slow
 def why(self):
     return "it runs none of PyTorch's" if self.config.attention.backend == "auto" else None
 Networks.unprovable = property(why)

@@ -129,7 +129,7 @@ def test_kernels_that_were_launched_and_not_seen_are_counted(written: Format) ->
     step = read_step(trace_of(written, EAGER_HOST, lost), on_device=True, compiled=False)
     assert (step.num_launched, step.num_lost) == (12, 3)
     note = notes_on(step, on_device=True, compiled=False)["kernels"]
-    assert note.startswith("the profiler lost 3 of 12 kernels")
+    assert note.startswith("the profiler lost 3 of 12 launched kernels")
 
 
 @pytest.mark.parametrize(

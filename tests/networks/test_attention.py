@@ -172,7 +172,7 @@ def test_the_error_for_an_entry_without_code_says_where_it_belongs(
     monkeypatch: pytest.MonkeyPatch, tiny: Compose
 ) -> None:
     monkeypatch.delitem(attention_module._CORES, "original")
-    with pytest.raises(LookupError, match=r"attention=original: has an entry .* _CORES of"):
+    with pytest.raises(LookupError, match=r"attention=original: has an entry .* _CORES in"):
         attention_factory(tiny("attention=original").attention)
 
 

@@ -110,7 +110,7 @@ def test_the_least_difference_shrinks_from_look_to_look() -> None:
 
 def test_looks_must_grow() -> None:
     for looks in ((), (6, 6), (8, 6), (0, 6)):
-        with pytest.raises(ValueError, match="looks must be growing"):
+        with pytest.raises(ValueError, match="looks must be increasing"):
             LookPlan(looks=looks)
 
 

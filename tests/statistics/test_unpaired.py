@@ -67,5 +67,5 @@ def test_one_round_on_a_side_has_an_estimate_and_no_error() -> None:
 
 
 def test_a_side_without_a_round_is_refused() -> None:
-    with pytest.raises(ValueError, match="without a round"):
+    with pytest.raises(ValueError, match="has no round"):
         estimate_unpaired({}, {0: 1.0})
