@@ -57,15 +57,13 @@ def make_machines_table(machines: Machines) -> Table:
     places = _place_rows(machines)
     naming = place_columns(places)
     shared = list_shared(machines)
-    said = {
+    said: dict[str, Callable[[MachinesRow], str]] = {
         **{_RATE.replace("MACHINE", name): partial(_rate, name=name) for name in machines.names},
         "fastest": lambda row: row.fastest or NOTHING,
         "times the slowest": say_ratio,
         "note": lambda row: "; ".join(text for text in say_row(row) if text not in shared),
     }
-    columns: dict[str, Callable[[MachinesRow], str]] = {
-        heading: text for heading, text in said.items() if any(map(text, machines.rows))
-    }
+    columns = {heading: text for heading, text in said.items() if any(map(text, machines.rows))}
     return Table(
         title=ACROSS,
         headings=[*(column.heading for column in naming), *columns],
