@@ -88,3 +88,8 @@ def join_sweeps(names: Sequence[str]) -> str:
 def count_rounds(rounds: int) -> str:
     """``1 round``, ``2 rounds``."""
     return f"{rounds} round" if rounds == 1 else f"{rounds} rounds"
+
+
+def join_words(words: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))

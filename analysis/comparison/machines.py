@@ -25,7 +25,7 @@ from analysis.rows import keep_measured, list_rows
 from sd_bench.verdicts.axes import AXES, WORKLOAD_AXES, rank
 from sd_bench.verdicts.names import name_cells
 from sd_bench.verdicts.parity import Latents, read_latents
-from sd_bench.verdicts.proofs import ALLOW_A_CLAIM, NOT_PROVEN
+from sd_bench.verdicts.proofs import NOT_PROVEN, PROVEN
 
 #: The choices that must be equal, in the order by which rows are sorted: all but the device.
 COMPARED_BY = (
@@ -80,7 +80,7 @@ class MachinesRow:
     @property
     def allows_a_sentence(self) -> bool:
         """Whether the kernels of all cells are proven, and no output is known to differ."""
-        proven = all(cell.kernel_proof in ALLOW_A_CLAIM for cell in self.cells.values())
+        proven = all(cell.kernel_proof == PROVEN for cell in self.cells.values())
         return proven and not self.outputs
 
     @property

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from analysis.comparison.apart import Apart
 from analysis.comparison.machines import Machines, MachinesRow
-from analysis.formatting import factor
+from analysis.formatting import factor, join_words
 from sd_bench.statistics.digits import format_factor
 from sd_bench.verdicts.axes import WORKLOAD_AXES, rank
 from sd_bench.verdicts.names import name_place
@@ -45,7 +45,9 @@ def state_machines(machines: Machines) -> str:
     where = f"{place[:1].upper()}{place[1:]} with {row.series}"
     but = f" ({'; '.join(map(say_apart, row.apart))})" if row.apart else ""
     if not row.fastest:
-        return f"{where}, the runtimes of {_join(list(row.cells))} differ by less than 1 %{but}."
+        return (
+            f"{where}, the runtimes of {join_words(list(row.cells))} differ by less than 1 %{but}."
+        )
     times = f"{format_factor(row.ratio)} times as many images per second as"
     if len(row.cells) == 2:
         return f"{where}, {row.fastest} makes {times} {row.slowest}{but}."
@@ -91,11 +93,11 @@ def say_apart(apart: Apart) -> str:
     """``PyTorch 2.11.0 on A100 and T4, 2.15.0 on H100``; ``PyTorch 2.11.0 and 2.15.0`` if the
     machines are called after it."""
     if all(f"{apart.what} {value}" in machine for machine, value in apart.on.items()):
-        return f"{apart.what} {_join(list(dict.fromkeys(apart.on.values())))}"
+        return f"{apart.what} {join_words(list(dict.fromkeys(apart.on.values())))}"
     machines: dict[str, list[str]] = defaultdict(list)
     for machine, value in apart.on.items():
         machines[value].append(machine)
-    told = ", ".join(f"{value} on {_join(names)}" for value, names in machines.items())
+    told = ", ".join(f"{value} on {join_words(names)}" for value, names in machines.items())
     return f"{apart.what} {told}"
 
 
@@ -112,8 +114,3 @@ def _say_left_out(machines: Machines) -> Iterator[str]:
     ):
         if count:
             yield f"{count} {'cell' if count == 1 else 'cells'} {why}"
-
-
-def _join(parts: Sequence[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
-    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))

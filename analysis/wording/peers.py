@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from analysis.comparison.peers import Peers
 from analysis.comparison.rows import DeltaRow
-from analysis.formatting import count_rounds, seconds
+from analysis.formatting import count_rounds, join_words, seconds
 from analysis.rows import keep_measured, list_rows
 from analysis.wording.answers import compare_rows
 from analysis.wording.cell_names import describe_workload
@@ -78,19 +78,14 @@ def _of_the_reference(
     for row, _, answer in cells:
         if answer.word != IS_BASELINE:
             named[answer.word].append(str(row.implementation))
-    fares = [f"{how} {_join(named[word])}" for word, how in _FARES.items() if named[word]]
+    fares = [f"{how} {join_words(named[word])}" for word, how in _FARES.items() if named[word]]
     if no_claim := named[NO_CLAIM]:
-        fares.append(f"cannot be compared fairly with {_join(no_claim)}")
+        fares.append(f"cannot be compared fairly with {join_words(no_claim)}")
     settled = {*_FARES, NO_CLAIM}
     if undecided := [
         name for word, names in named.items() if word not in settled for name in names
     ]:
-        fares.append(f"has no verdict yet against {_join(undecided)}")
+        fares.append(f"has no verdict yet against {join_words(undecided)}")
     if fares:
         begin = f"{place[:1].upper()}{place[1:]}, each" if place else "Each"
-        yield f"{begin} at its best, {peers.reference} {_join(fares)}."
-
-
-def _join(parts: Sequence[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
-    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+        yield f"{begin} at its best, {peers.reference} {join_words(fares)}."
