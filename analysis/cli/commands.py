@@ -81,21 +81,21 @@ def _analyse(options: argparse.Namespace) -> int:
     deltas = compare(cells, options.baseline, options.margin)
     _note_old_name(options.baseline)
     groups = list_environments(rounds)
-    by_axis = compare_by_axis(cells, options.margin)
     called_for = select_charts(rounds, deltas)
     charts = dict(islice(called_for.items(), options.most_charts))
-    data = ReportData(
-        deltas=deltas,
-        environments=groups,
-        by_axis=by_axis,
-        charts=charts,
-        left_out=left_out,
-        num_charts_not_drawn=len(called_for) - len(charts),
-    )
     with _writing_to(out, "--out DIR"):
         out.mkdir(parents=True, exist_ok=True)
         with drawing(charts, out) as finish:
             stages.begin(f"cells: {len(cells)}; writing their tables")
+            by_axis = compare_by_axis(cells, options.margin)
+            data = ReportData(
+                deltas=deltas,
+                environments=groups,
+                by_axis=by_axis,
+                charts=charts,
+                left_out=left_out,
+                num_charts_not_drawn=len(called_for) - len(charts),
+            )
             written = write_tables(deltas, groups, by_axis, out)
             outline = make_outline(data)
             stages.begin(f"charts to draw: {len(charts)}")

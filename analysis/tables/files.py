@@ -208,7 +208,7 @@ def _plain(value: Any) -> Any:
     """A value as a number, or as text that no spreadsheet takes for a formula."""
     if type(value) is str:  # most values are text or numbers
         return harmless(value)
-    if type(value) is float:
+    if isinstance(value, float):
         return None if math.isnan(value) else value
     if value is None:
         return None
