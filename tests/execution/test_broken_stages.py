@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import pytest
+
 from analysis.__main__ import main
 from sd_bench.verdicts.parity import STAGES
 from tests.support.commands import TINY, Command, Inject, records
