@@ -23,5 +23,5 @@ def test_a_result_is_kept_as_long_as_its_table_lives() -> None:
     assert length(table.copy()) == 2
     assert asked == [2, 2]
     for rows in range(20):  # a new table may reuse the id of a deleted one
-        gc.collect()
+        gc.collect(0)
         assert length(pd.DataFrame({"a": range(rows)})) == rows

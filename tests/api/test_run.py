@@ -69,12 +69,14 @@ def test_it_gives_what_is_in_the_records(rounds: pd.DataFrame, folder: Path) -> 
     assert set(rounds["sweep_folder"]) == {str(folder.resolve())}
 
 
+@pytest.mark.slow
 def test_every_choice_that_changes_a_time_is_a_column(rounds: pd.DataFrame) -> None:
     """``upcast`` follows from attention and model; the picture's own choices change no time."""
     assert {*AXES} - {"upcast", *PICTURE_AXES} <= {*rounds.columns}
     assert (rounds["threads"] == "auto").all()
 
 
+@pytest.mark.slow
 def test_its_rounds_are_interleaved_and_its_folder_is_that_of_a_command(
     rounds: pd.DataFrame, folder: Path
 ) -> None:
@@ -85,6 +87,7 @@ def test_its_rounds_are_interleaved_and_its_folder_is_that_of_a_command(
     assert (folder / "multirun.yaml").is_file()
 
 
+@pytest.mark.slow
 def test_it_goes_on_with_a_sweep_and_prints_nothing_where_nobody_reads(
     rounds: pd.DataFrame, folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -158,6 +161,7 @@ def test_an_interrupted_program_leaves_what_it_measured_and_says_where(tmp_path:
     assert len([sd_bench.read_record(path) for path in sd_bench.find_records(sweep)]) >= 2
 
 
+@pytest.mark.slow
 def test_the_analysis_takes_its_table(rounds: pd.DataFrame) -> None:
     loaded = analysis.load(rounds)
     assert sorted(loaded["runtime_s"]) == sorted(rounds["runtime_s"])
@@ -166,6 +170,7 @@ def test_the_analysis_takes_its_table(rounds: pd.DataFrame) -> None:
     assert set(deltas["verdict"]) == {"", "too few rounds"}
 
 
+@pytest.mark.slow
 def test_what_is_drawn_is_what_a_round_saves(rounds: pd.DataFrame) -> None:
     choices = [choice for choice in MATRIX if not choice.startswith(("attention", "protocol"))]
     first, second = sd_bench.generate(["A photo", "else"], "attention=math", *choices)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from tests.support.commands import REPOSITORY
 
 #: Forks processes, each of which prints the address of a large tensor that it allocates.
@@ -30,6 +32,7 @@ def _addresses(how: str) -> list[str]:
     return done.stdout.split()
 
 
+@pytest.mark.slow
 def test_a_tensor_lies_elsewhere_in_each_forked_process() -> None:
     alike, apart = _addresses("alike"), _addresses("shifted")
     assert len(alike) == len(apart) == 8

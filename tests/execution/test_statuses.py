@@ -238,16 +238,13 @@ module._trace_step = fall
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
         ("import ctypes; ctypes.string_at(0)", "the worker was ended by SIGSEGV"),
         ("raise RuntimeError('CUPTI is busy')", "RuntimeError: CUPTI is busy"),
-        pytest.param(
-            "import time; time.sleep(600)",
-            "ran longer than protocol.time_limit_s=25",
-            marks=pytest.mark.slow,  # all of it: another time limit, of 2 s, is run out of above
-        ),
+        ("import time; time.sleep(600)", "ran longer than protocol.time_limit_s=25"),
     ],
 )
 def test_what_profiling_does_to_a_worker_costs_no_measurement(

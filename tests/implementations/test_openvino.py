@@ -97,8 +97,9 @@ def conversions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield cache_folder()
 
 
+@pytest.mark.slow
 @needs_openvino
-@pytest.mark.parametrize("model", ["sd2_tiny", pytest.param("sd1_tiny", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("model", ["sd2_tiny", "sd1_tiny"])
 def test_in_fp32_every_stage_is_ours(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if model == "sd1_tiny":  # one model is enough to show that another process converts
         _convert_here(monkeypatch)

@@ -11,6 +11,8 @@ from analysis.__main__ import main
 from tests.support.contrast import contrast
 from tests.support.records import sample_record, write_main_sweep, write_sample
 
+pytestmark = pytest.mark.slow
+
 _TABLE = "#table-1-1"
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from tests.support.contrast import contrast
 
+pytestmark = pytest.mark.slow
+
 WIDTHS = (390, 1280, 1920)
 
 _TEXTS = "h1, h2, h3, p, li, dt, dd, th, td, figcaption, small, .verdict, svg"
