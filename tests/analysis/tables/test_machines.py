@@ -78,7 +78,7 @@ def test_a_row_has_every_machine_the_fastest_and_how_many_times_the_slowest(two:
         "batch size": "1",
         "attention": "flash",
         "A100 [images/s]": "0.500",
-        "H100 [images/s]": "1.550",
+        "H100 [images/s]": "1.55",
         "fastest": "H100",
         "times the slowest": "3.10x",
     }
