@@ -13,7 +13,7 @@ from sd_bench.cli.tune_screen import TuneScreen
 from sd_bench.command_lines import shown
 from sd_bench.records import write_atomically
 from sd_bench.screens.console import is_reader_gone, make_console, say
-from sd_bench.tuning.diffusers_lines import write_lines
+from sd_bench.tuning.diffusers_lines import say_effects, write_lines
 from sd_bench.tuning.request import read_request
 from sd_bench.tuning.tune import Outcome, TuneInterrupted, run_tune
 
@@ -82,6 +82,7 @@ def _write(path: Path, outcome: Outcome) -> None:
     about = (
         f'"""What python -m sd_bench tune found for {workload["model_version"]} at '
         f"{workload['width']}x{workload['height']}, batch size {workload['batch_size']}:\n"
-        'another size may differ. Use: pipe = tuned(pipe)."""'
+        "another size may differ. Use: pipe = tuned(pipe), once it is loaded.\n"
+        f'{say_effects(outcome.for_diffusers)}"""'
     )
     write_atomically(path, "\n".join([about, "", *write_lines(outcome.for_diffusers)]) + "\n")

@@ -22,7 +22,7 @@ from sd_bench.screens.lines import print_line
 from sd_bench.screens.race import Runner, name_estimate, tabulate_race
 from sd_bench.screens.tables import draw_table
 from sd_bench.tuning.candidates import name_overrides, shorten_overrides
-from sd_bench.tuning.diffusers_lines import write_lines
+from sd_bench.tuning.diffusers_lines import say_effects, write_lines
 from sd_bench.tuning.line_up import LineUp
 from sd_bench.tuning.rows import BASE, RACING, STARTING, Row, by_score
 from sd_bench.tuning.tune import Outcome
@@ -120,17 +120,22 @@ class TuneScreen:
     def _lines_for_diffusers(self, outcome: Outcome) -> None:
         config, found = outcome.for_diffusers, tuple(outcome.answer.for_diffusers)
         is_choice = outcome.answer.for_diffusers == outcome.answer.overrides
-        what = "The same for" if is_choice else "The fastest candidate that can be written so, for"
+        if not is_choice:
+            self._say(
+                "A pipeline of diffusers cannot have all of that. The fastest candidate that it "
+                f"can have: {name_overrides(outcome.answer.for_diffusers)}."
+            )
         self._say(
-            f"{what} a pipeline of diffusers ({name_overrides(outcome.answer.for_diffusers)}):"
+            "For a script that uses diffusers: call pipe = tuned(pipe) once the pipeline is loaded "
+            f"(--write FILE writes the function into a file). {say_effects(config)}"
         )
         for line in write_lines(config):
             self._console.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)
         row = next((row for row in outcome.rows if row.overrides == found and row.score), None)
         if found and not is_choice and row is not None and row.score is not None:
             self._say(
-                f"In the race its UNet calls were {row.score:.2f} times as fast as the default's: "
-                "an estimate from one process, not a verdict."
+                f"In the race its UNet calls were {row.score:.2f} times as fast as those of "
+                "sd_bench's default: an estimate from one process, not a verdict."
             )
         self._say("What these lines gain with your pipeline and your size is not measured here.")
 

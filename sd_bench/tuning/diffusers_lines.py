@@ -31,6 +31,15 @@ def write_lines(config: Config) -> list[str]:
     return [*_variables(config), *_imports(config), "def tuned(pipe):", *_body(config)]
 
 
+def say_effects(config: Config) -> str:
+    """What the lines change beyond their own names: the dtype, and what the process starts with."""
+    dtype = _DTYPES[config.precision.name]
+    gain = "" if dtype == "float32" else ": what that changes for one in float32 comes on top"
+    starts = any(line.startswith("# start") for line in _variables(config))
+    variables = " Start the script with the variables in the comment above it." if starts else ""
+    return f"It converts the pipeline to {dtype}{gain}.{variables}"
+
+
 def _variables(config: Config) -> Iterator[str]:
     variables = {**config.allocator.variables, **variables_of(config)}
     variables.pop(PROCESSORS, None)

@@ -76,7 +76,7 @@ def test_help_lists_the_groups_and_imports_no_torch(tmp_path: Path) -> None:
         (["attention=flash", "attention.upcast=true"], "only original, math and auto do"),
         (["attention=original", "attention.upcast=null"], "use true or false"),
         (["-m", "preset=a,b"], "Could not find 'preset/a'"),
-        (["--foo"], f"unrecognized arguments: --foo; {shown('sd_bench', '--help')}"),
+        (["--foo"], f"unrecognized arguments: --foo; see {shown('sd_bench', '--help')}"),
         (["--config-name"], "expected one argument"),
         (["hydra.sweep.dir="], "hydra.sweep.dir: is empty; name a folder"),
         (["-m", "hydra.sweep.subdir=x", "attention=math,flash"], "several cells the same folder"),
