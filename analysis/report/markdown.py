@@ -68,12 +68,12 @@ def _items(texts: Sequence[str], where: str) -> str:
 
 def _across(page: Page, room: int) -> Iterator[str]:
     """The page across machines: the table with its answer, and its notes."""
-    told = [escape_paragraph(text) for text in (page.answer, *page.notes) if text]
-    title, *table = _blocks(page, room - sum(len(text) + 2 for text in told), "machines.md")
+    sentences = [escape_paragraph(text) for text in (page.answer, *page.notes) if text]
+    title, *table = _blocks(page, room - sum(len(text) + 2 for text in sentences), "machines.md")
     yield title
-    yield from told[: bool(page.answer)]
+    yield from sentences[: bool(page.answer)]
     yield from table
-    yield from told[bool(page.answer) :]
+    yield from sentences[bool(page.answer) :]
 
 
 def _blocks(page: Page, room: int, where: str = "delta.md") -> Iterator[str]:

@@ -150,7 +150,7 @@ def _label(row: Row, varying: list[str]) -> str:
 
 
 def _departures(row: Row) -> list[str]:
-    """What a single cell beside those of a preset sets that is not the default."""
+    """The settings that are not defaults, for a single cell beside those of a preset."""
     return [
         _word(axis, row)
         for axis, default in _DEFAULTS.items()
