@@ -252,12 +252,11 @@ def compiled(
 
 def _watched_inductor(mode: str, watcher: Watcher) -> Callable[..., Any]:
     """The compiler that ``mode`` means, with ``watcher`` around the graphs that it makes."""
-    from torch import _inductor
-
-    options = _inductor.list_mode_options(mode.replace("_", "-"))
+    # What torch.compile itself calls for each graph: it knows the options of a mode in every version.
+    inductor = torch._TorchCompileInductorWrapper(mode.replace("_", "-"), None, False)
 
     def backend(graph: torch.fx.GraphModule, inputs: list[Any]) -> Callable[..., Any]:
-        return watcher.watch(_inductor.compile(graph, inputs, options=options))
+        return watcher.watch(inductor(graph, inputs))
 
     return backend
 
