@@ -3,8 +3,9 @@
 Writes records of the real schema (two timed iterations of 50 steps each, ten rounds per cell) and
 times, each in a process of its own: loading with all tables, and the whole command with charts and
 report. Wall time is what a user waits; CPU time is that of all processes together, which says more
-on a machine that others use too; memory is the most that the command can have held, with the
-processes that it started. All of it should grow linearly with the number of records. ``--read``
+on a machine that others use too; memory is the most that the command held at one time,
+together with the processes that it started: pages that several of them share count once (Linux
+only). All of it should grow linearly with the number of records. ``--read``
 times reading and checking records alone, the best of five passes. ``--beside`` times another
 checkout on the same records, in turn with this one.
 
@@ -19,11 +20,13 @@ import argparse
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -82,13 +85,13 @@ with contextlib.redirect_stdout(io.StringIO()):
     assert main([sys.argv[1], "--out", sys.argv[2]]) == 0
 """
 
-#: Ends every program: prints CPU seconds and peak memory in GiB, child processes included.
+#: Ends every program: prints CPU seconds, child processes included.
 _COST = """
-import os, resource
+import resource
 own, started = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-cpu_s = own.ru_utime + own.ru_stime + started.ru_utime + started.ru_stime
-print(cpu_s, (own.ru_maxrss + (os.cpu_count() or 1) * started.ru_maxrss) / 2**20)
+print(own.ru_utime + own.ru_stime + started.ru_utime + started.ru_stime)
 """
+_SAMPLE_EVERY_S = 0.1
 
 
 class Cost(NamedTuple):
@@ -145,17 +148,38 @@ def measured(program: str, root: Path, out: Path, checkout: Path = _HERE) -> Cos
     """What a program of a checkout costs in a process of its own."""
     out.mkdir(exist_ok=True)
     began = time.perf_counter()
-    *_, cost = _run(program + _COST, root, out, checkout)
-    return Cost(time.perf_counter() - began, *map(float, cost.split()))
+    (*_, cpu_s), peak_gib = _run(program + _COST, root, out, checkout)
+    return Cost(time.perf_counter() - began, float(cpu_s), peak_gib)
 
 
-def _run(program: str, root: Path, out: Path, checkout: Path = _HERE) -> list[str]:
+def _run(program: str, root: Path, out: Path, checkout: Path = _HERE) -> tuple[list[str], float]:
+    """The lines that a program prints, and its peak memory in GiB."""
     command = [sys.executable, "-c", program, str(root), str(out)]
     environment = os.environ | {"PYTHONPATH": str(checkout)}
-    done = subprocess.run(
-        command, cwd=checkout, env=environment, capture_output=True, text=True, check=True
-    )
-    return done.stdout.splitlines()
+    peak_gib = 0.0
+    with tempfile.TemporaryFile("w+") as printed:
+        process = subprocess.Popen(command, cwd=checkout, env=environment, stdout=printed)
+        while process.poll() is None:
+            peak_gib = max(peak_gib, _memory_gib(process.pid))
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_SAMPLE_EVERY_S)
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, command[:2])
+        printed.seek(0)
+        return printed.read().splitlines(), peak_gib
+
+
+def _memory_gib(process: int) -> float:
+    """The proportional set size of a process and all below it; one that has ended has none."""
+    below: list[str] = []
+    kib = 0.0
+    with suppress(OSError):
+        folder = Path("/proc") / str(process)
+        pss = re.search(r"^Pss: +(\d+)", (folder / "smaps_rollup").read_text(), re.M)
+        kib = float(pss[1]) if pss else 0.0
+        for children in folder.glob("task/*/children"):
+            below += children.read_text().split()
+    return kib / 2**20 + sum(_memory_gib(int(child)) for child in below)
 
 
 def _say(count: int, what: str, cost: Cost, checkout: Path) -> str:
@@ -173,7 +197,7 @@ def _measure(count: int, options: argparse.Namespace) -> Iterator[str]:
         write(root, count)
         yield f"{count:7} records written in {time.perf_counter() - began:.0f} s"
         if count in options.read:
-            (read_s,) = _run(_READ, root, out)
+            (read_s,), _ = _run(_READ, root, out)
             yield f"{count:7} read    {1e6 * float(read_s) / count:6.0f} us per record"
         checkouts = [_HERE] if options.beside is None else [options.beside.resolve(), _HERE]
         for _, checkout in itertools.product(range(options.repeat), checkouts):

@@ -1,13 +1,14 @@
 """Kills, stops, floods and corrupts real sweeps repeatedly, and prints what was lost.
 
     python -m benchmarks.faults [--kills 17] [--stops 3] [--floods 3] [--corruptions 6] [--seed 0]
+    python -m benchmarks.faults --ways "Ctrl-C" "a closed terminal" --stops 0 --floods 0
 
 Small sweeps of a tiny model run one after another. ``--kills`` is the number for each of six ways:
 SIGKILL to all processes, to the launcher alone and to the worker alone; Ctrl-C and a closed
-terminal (SIGHUP) to all; SIGTERM to the launcher. The moments are seeded: times after the start, or
-when a record or its latents are being written. After each the sweep is resumed until it is done. It
-must then have exactly one valid record per round, its latents, and no leftover files; if not, the
-exit code is 1.
+terminal (SIGHUP) to all; SIGTERM to the launcher. ``--ways`` chooses among them. The moments are
+seeded: times after the start, or when a record or its latents are being written. After each the
+sweep is resumed until it is done. It must then have exactly one valid record per round, its
+latents, and no leftover files; if not, the exit code is 1.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ def main() -> int:
     """Run the command; the exit code is 1 if anything was lost."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--kills", type=int, default=17, help="kills of each kind (default: 17)")
+    parser.add_argument("--ways", nargs="+", choices=KILLS, default=[*KILLS], metavar="WAY")
     parser.add_argument("--stops", type=int, default=3)
     parser.add_argument("--floods", type=int, default=3)
     parser.add_argument("--corruptions", type=int, default=6)
@@ -59,7 +61,7 @@ def main() -> int:
     trials: dict[str, Callable[[Path], str]] = {
         f"{options.kills} times {name}": partial(_killed, end, options)
         for name, end in KILLS.items()
-        if options.kills
+        if options.kills and name in options.ways
     }
     for name, count, hit in (
         (f"{options.stops} times a worker stopped for {_STOPPED_S:g} s", options.stops, _stop),
