@@ -252,7 +252,7 @@ def compiled(
 
 def _watched_inductor(mode: str, watcher: Watcher) -> Callable[..., Any]:
     """The compiler that ``mode`` means, with ``watcher`` around the graphs that it makes."""
-    # What torch.compile itself calls for each graph: it knows the options of a mode in every version.
+    # What torch.compile itself calls for each graph; it knows the modes of its version.
     inductor = torch._TorchCompileInductorWrapper(mode.replace("_", "-"), None, False)
 
     def backend(graph: torch.fx.GraphModule, inputs: list[Any]) -> Callable[..., Any]:

@@ -18,7 +18,7 @@ from sd_bench.measurement.kernel_proof import MATH_OPERATOR, CallCounts, judge, 
 from sd_bench.measurement.round import measure_round
 from sd_bench.networks.attention import is_unet_attention
 from tests.support.composition import QUICK_TO_COMPILE, Compose
-from tests.support.runnable import CPU_BACKENDS
+from tests.support.runnable import CPU_BACKENDS, needs_cpu_flash
 
 CPU = torch.device("cpu")
 
@@ -85,18 +85,25 @@ def test_a_compiled_label_is_proven_on_what_was_timed(tiny: Compose, label: str)
 @needs_compiler
 @pytest.mark.slow
 @pytest.mark.usefixtures("fresh_compiler")
+@pytest.mark.parametrize(
+    ("label", "detail"),
+    [
+        pytest.param("flash", "8 flash for 8 modules", marks=needs_cpu_flash),
+        ("math", "16 matrix products and 0 softmaxes for 8 modules, nothing fused"),
+    ],
+)
 def test_a_label_under_cuda_graphs_is_proven_by_the_run_they_are_recorded_from(
-    tiny: Compose, monkeypatch: pytest.MonkeyPatch
+    tiny: Compose, monkeypatch: pytest.MonkeyPatch, label: str, detail: str
 ) -> None:
     """There are no graphs here, but the first run of compiled code is profiled all the same."""
     later: list[object] = []
     monkeypatch.setattr("sd_bench.measurement.round.profile_call", lambda *_: later.append(_))
     config = tiny(
-        "attention=flash", "compile=reduce_overhead", "sampler.steps=1", *QUICK_TO_COMPILE
+        f"attention={label}", "compile=reduce_overhead", "sampler.steps=1", *QUICK_TO_COMPILE
     )
     measured = measure_round(config, CPU, 0.0, "cold", lambda phase: None)
     assert measured.kernel_proof.proven, measured.kernel_proof.detail
-    assert measured.kernel_proof.detail == "8 flash for 8 modules"
+    assert measured.kernel_proof.detail == detail
     assert len(measured.times.warmup_unet_calls_s) == 3  # compiled, recorded, replayed
     assert measured.compilation is not None
     assert measured.compilation.graphs == 1
