@@ -104,6 +104,14 @@ def _with_the_name_first(words: str) -> str:
 def _in_our_words(words: str) -> str | None:
     """A clearer message for one of Hydra's, or ``None`` if Hydra's will do."""
     if found := re.search(r"Could not override '([^']+)'", words):
+        if found[1].startswith("hydra.job.env_set"):
+            return (
+                "hydra.job.env_set: no process of a round would get it; write NAME=VALUE before "
+                "the command, which every round gets"
+            )
+        if found[1].startswith("hydra."):
+            lists = shown("sd_bench", "--cfg", "hydra")
+            return f"{found[1]}: Hydra has no such setting; {lists} lists all"
         return (
             f"{found[1]}: there is no such choice{_nearest(found[1], _names_beside(found[1]))}; "
             f"{shown('sd_bench', '--help')} lists the groups, --cfg job all values"

@@ -87,10 +87,10 @@ class TuneScreen:
 
     def final_begins(self, lined_up: LineUp) -> None:
         self._show_race(list(self._rows.values()))
-        names = ", ".join(f.candidate.label for f in lined_up.finalists)
+        names = ", ".join(shorten_overrides(f.candidate.overrides) for f in lined_up.finalists)
         self._say(f"the final, {lined_up.rounds} rounds of each: {names}")
         for overrides, reason in lined_up.left_out.items():
-            self._say(f"not in the final: {name_overrides(overrides)}: {reason}")
+            self._say(f"not in the final: {shorten_overrides(overrides)}: {reason}")
 
     def final_watcher(self) -> FinalScreen:
         self._final = FinalScreen(self._console)
@@ -185,8 +185,8 @@ def _short_label(row: Row) -> str:
 def _line(row: Row) -> str:
     runner = _runner(row)
     estimate = name_estimate(runner)
-    against = f", {estimate} times as fast as {name_overrides(row.base)}"
+    against = f", {estimate} times as fast as {shorten_overrides(row.base)}"
     call = "" if row.call_s is None else f", {row.call_s:.3g} s per UNet call"
     ready = "" if row.ready_s is None else f", ready after {row.ready_s:.0f} s"
     reason = f": {row.reason}" if row.reason else ""
-    return f"{row.label}: {row.status}{reason}{call}{'' if estimate == '-' else against}{ready}"
+    return f"{runner.label}: {row.status}{reason}{call}{'' if estimate == '-' else against}{ready}"

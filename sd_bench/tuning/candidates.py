@@ -53,7 +53,7 @@ def name_overrides(overrides: Sequence[str]) -> str:
 
 
 def shorten_overrides(overrides: Sequence[str]) -> str:
-    """The same for a column of a table: ``channels_last openvino``."""
+    """A short label for tables and lines: ``channels_last openvino``."""
     words = [
         override.removeprefix("implementation=")
         .removeprefix("optimizations.")

@@ -24,6 +24,7 @@ HELP = shown("sd_bench", "--help")
             "attention=flahs: there is no such option (did you mean flash?); ",
         ),
         ("compile=max-autotune", "(did you mean max_autotune?)"),
+        ("hydra.swep.dir=x", "hydra.swep.dir: Hydra has no such setting; "),
         ("batch_size=3", "for another size of 1 or more use workload.batch_size=N"),
     ],
 )

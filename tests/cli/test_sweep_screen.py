@@ -17,18 +17,19 @@ from msgspec import structs
 
 from analysis import compare, load_records, summarise
 from analysis.wording.answers import answer_rows
-from sd_bench.cli.sweep_screen import summary_table
+from sd_bench.cli.sweep_screen import Screen, summary_table
 from sd_bench.execution.cell import Cell
 from sd_bench.execution.finished_rounds import nothing_finished
 from sd_bench.execution.plan import PlannedCell
 from sd_bench.execution.shown_cells import show_cells
 from sd_bench.execution.sweep_looks import plan_looks_of
+from sd_bench.execution.timing import Timing
 from sd_bench.paths import folder_argument
 from sd_bench.records import Record, record_path, write_record
 from sd_bench.screens.console import make_console
 from sd_bench.screens.tables import print_unbroken
 from sd_bench.verdicts.cells import pool_records
-from sd_bench.verdicts.comparisons import compare_cells
+from sd_bench.verdicts.comparisons import Comparison, compare_cells
 from tests.support.commands import REPOSITORY, SMOKE, Command, Inject, records
 from tests.support.composition import Compose
 from tests.support.plans import planned_cell
@@ -77,16 +78,7 @@ def test_math_says_what_it_computed_in(
 def test_the_launcher_and_the_analysis_give_the_same_answers(
     compose_config: Compose, tmp_path: Path
 ) -> None:
-    names = ("math", "flash", "xformers")
-    plan, records = [], []
-    for index, name in enumerate(names):
-        planned = planned_cell(compose_config, f"attention={name}", "precision=bf16")
-        cell = dataclasses.replace(
-            planned.cell, index=index, folder=tmp_path / str(index), sweep_folder=tmp_path
-        )
-        plan.append(dataclasses.replace(planned, cell=cell))
-        records.append(list(rounds_of(cell)))
-    comparisons = compare_cells(pool_records(chain(*records)))
+    plan, records, comparisons = compared_cells(compose_config, tmp_path)
     looks = plan_looks_of(plan, nothing_finished(), 10)
     shown = show_cells(comparisons, looks, plan, records)
     deltas = compare(summarise(load_records(tmp_path)))
@@ -95,6 +87,38 @@ def test_the_launcher_and_the_analysis_give_the_same_answers(
     assert [cell.compared.name for cell in shown] == ["math (fp32 inside)", "flash", "xformers"]
     assert any(sentence.startswith("flash is 1.") for sentence in sentences)
     assert "xformers cannot run here: no kernel." in sentences
+
+
+def test_a_look_counts_comparisons_not_cells(
+    compose_config: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The baseline has nothing to decide, nor has a cell that cannot run."""
+    plan, _, comparisons = compared_cells(compose_config, tmp_path)
+    assert len(comparisons) == 3
+    looks = plan_looks_of(plan, nothing_finished(), 1000)
+    screen = Screen(make_console())
+    screen.planned(plan, nothing_finished(), looks, Timing(plan=plan, max_rounds=1000))
+    screen.looked(looks.first, comparisons, 0)
+    assert (
+        f"look after {looks.first} rounds: 1 of 1 comparison(s) decided" in capsys.readouterr().out
+    )
+
+
+Compared = tuple[list[PlannedCell], list[list[Record]], list[Comparison]]
+
+
+def compared_cells(compose_config: Compose, tmp_path: Path) -> Compared:
+    """Three cells with their records on disk: a baseline, a faster one, one that cannot run."""
+    plan, records = [], []
+    for index, name in enumerate(("math", "flash", "xformers")):
+        attention = f"attention={name}"
+        planned = planned_cell(compose_config, attention, "precision=bf16", "protocol.rounds=null")
+        cell = dataclasses.replace(
+            planned.cell, index=index, folder=tmp_path / str(index), sweep_folder=tmp_path
+        )
+        plan.append(dataclasses.replace(planned, cell=cell))
+        records.append(list(rounds_of(cell)))
+    return plan, records, compare_cells(pool_records(chain(*records)))
 
 
 def rounds_of(cell: Cell) -> Iterator[Record]:

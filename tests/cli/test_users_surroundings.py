@@ -45,6 +45,18 @@ def test_variables_that_no_round_would_get_are_refused(
     assert not (tmp_path / "sweep").exists()
 
 
+@pytest.mark.parametrize(
+    "typed", ["hydra.job.env_set.OMP_NUM_THREADS=1", "hydra.job.env_set={OMP_NUM_THREADS: 1}"]
+)
+def test_variables_that_hydra_itself_refuses_are_refused_for_the_same_reason(
+    command: Command, typed: str
+) -> None:
+    done = command(*SMOKE, typed)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "write NAME=VALUE before the command" in line
+
+
 def test_what_prints_inside_an_iteration_flags_it_and_the_log_is_kept(
     command: Command, tmp_path: Path
 ) -> None:
