@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from analysis.cli.arguments import parse
 from analysis.errors import AnalysisError
 from sd_bench.screens.console import is_reader_gone, say
+from sd_bench.screens.streams import guarded
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -17,6 +18,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     The code is 0, or 1 if ``--fail-if`` (of ``compare``, ``history``) or ``publish --check`` found
     something, 2 for a usage error, or 3 if ``compare --fail-if`` is undecided.
     """
+    return guarded(lambda: _main(arguments))
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # a narrow encoding must not end the analysis
         sys.stdout.reconfigure(errors="replace")
     try:

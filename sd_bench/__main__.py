@@ -2,9 +2,15 @@
 
 import sys
 
+from sd_bench.screens.streams import guarded
+
 
 def main() -> int:
     """Run the command line and return its exit code; only what needs Hydra imports it."""
+    return guarded(_main)
+
+
+def _main() -> int:
     code = 0
     try:
         code = _run()

@@ -1,16 +1,19 @@
 """Command lines that are printed for the user to type: each works in the user's current shell.
 
-May import ``paths``.
+May import ``paths`` and ``errors``.
 """
 
 from __future__ import annotations
 
+import argparse
 import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
+from sd_bench.errors import ConfigError
 from sd_bench.paths import folder_argument
 
 #: The console script that runs each module.
@@ -20,6 +23,14 @@ _ONLY_TYPED = ("torch_env.python", "time_file", "cluster")
 _ONLY_TYPED_BEGINS = (
     "--config-", "hydra.launcher", "hydra.sweeper", "hydra.callbacks", "hydra.searchpath", "hydra/",
 )  # fmt: skip
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Raises ConfigError, with one line, for arguments that are not understood."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise ConfigError. Called by argparse."""
+        raise ConfigError(f"{message}; see {self.prog} --help")
 
 
 def program(module: str) -> list[str]:

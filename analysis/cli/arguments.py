@@ -26,6 +26,13 @@ class _Parser(argparse.ArgumentParser):
         raise AnalysisError(f"{message}; see {self.prog} --help")
 
 
+def _path(written: str) -> Path:
+    """The path that was typed; an empty one would be the working folder."""
+    if not written:
+        raise argparse.ArgumentTypeError("a name is empty; write . for the working folder")
+    return Path(written)
+
+
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse the command line; ``command`` is one of the options.
 
@@ -58,7 +65,7 @@ def _analyse_parser() -> _Parser:
     parser.add_argument(
         "folders",
         nargs="*",
-        type=Path,
+        type=_path,
         metavar="FOLDER",
         help="one sweep's folder, several, or multirun_outputs as a whole; bundles that others "
         "have packed; folders of the published scripts' time files too (default: the newest sweep "
@@ -67,7 +74,7 @@ def _analyse_parser() -> _Parser:
     _add_baseline(parser)
     parser.add_argument(
         "--out",
-        type=Path,
+        type=_path,
         metavar="DIR",
         help="where charts, tables and report go (default: FOLDER/analysis)",
     )
@@ -99,8 +106,8 @@ def _compare_parser() -> _Parser:
         "fails by --fail-if, 3 if that is undecided, 2 if no cell can be compared.",
     )
     parser.set_defaults(command="compare")
-    parser.add_argument("old", type=Path, metavar="OLD", help="the folder to compare with")
-    parser.add_argument("new", type=Path, metavar="NEW", help="the folder that is judged")
+    parser.add_argument("old", type=_path, metavar="OLD", help="the folder to compare with")
+    parser.add_argument("new", type=_path, metavar="NEW", help="the folder that is judged")
     parser.add_argument(
         "--fail-if",
         nargs="+",
@@ -117,7 +124,7 @@ def _compare_parser() -> _Parser:
         action="store_true",
         help="exit code 0 instead of 3; stderr says so",
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="also write the Markdown there")
+    parser.add_argument("--out", type=_path, metavar="FILE", help="also write the Markdown there")
     _add_statistics(parser)
     return parser
 
@@ -132,13 +139,13 @@ def _history_parser() -> _Parser:
     parser.add_argument(
         "folders",
         nargs="*",
-        type=Path,
+        type=_path,
         metavar="FOLDER",
         help="a folder of sweeps, or several (default: multirun_outputs)",
     )
     parser.add_argument(
         "--out",
-        type=Path,
+        type=_path,
         metavar="DIR",
         help="where table and chart go (default: FOLDER/history)",
     )
@@ -159,11 +166,11 @@ def _bundle_parser() -> _Parser:
     )
     parser.set_defaults(command="bundle")
     parser.add_argument(
-        "folders", nargs="+", type=Path, metavar="FOLDER", help="a sweep's folder, or several"
+        "folders", nargs="+", type=_path, metavar="FOLDER", help="a sweep's folder, or several"
     )
     parser.add_argument(
         "--out",
-        type=Path,
+        type=_path,
         metavar="FILE",
         help=f"the file to write (default: FOLDER's name with {SUFFIX}, in the working folder)",
     )
@@ -194,14 +201,14 @@ def _paper_parser() -> _Parser:
     parser.add_argument(
         "folders",
         nargs="*",
-        type=Path,
+        type=_path,
         metavar="FOLDER",
         help="a sweep's folder, or several (default: multirun_outputs)",
     )
     _add_baseline(parser)
     parser.add_argument(
         "--out",
-        type=Path,
+        type=_path,
         metavar="DIR",
         help="where the files go (default: FOLDER/paper)",
     )
@@ -235,7 +242,7 @@ def _publish_parser() -> _Parser:
         "docs/analysis.md explains the marks.",
     )
     parser.set_defaults(command="publish")
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a Markdown file")
+    parser.add_argument("files", nargs="+", type=_path, metavar="FILE", help="a Markdown file")
     parser.add_argument(
         "--check",
         action="store_true",

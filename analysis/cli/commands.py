@@ -57,6 +57,8 @@ from sd_bench.screens.lines import print_line
 from sd_bench.verdicts.further_rounds import find_what_decides
 from sd_bench.verdicts.judgement import DEFAULT_MARGIN
 
+#: Records left out that are named on stderr; the report names all.
+_MOST_NAMED = 20
 _DEFAULT_FOLDER = Path("multirun_outputs")
 _PUBLISHED_OUT = Path("multirun_outputs/published_study")
 
@@ -152,6 +154,9 @@ def _paper(options: argparse.Namespace) -> int:
 def _default_out(named: list[Path], first: Path, name: str) -> Path:
     """Where results go without ``--out``: into the folder, or beside the bundle."""
     if len(named) > 1:
+        for folder in named:
+            if not folder.exists():
+                raise AnalysisError(f"no folder {folder}: name the folders of sweeps, or bundles")
         raise AnalysisError("several folders: say with --out DIR where the results go")
     if first.is_file():
         return first.with_name(f"{first.name.removesuffix('.zip').removesuffix('.sdbench')}-{name}")
@@ -187,6 +192,8 @@ def _published(options: argparse.Namespace) -> int:
 
 def _compare(options: argparse.Namespace) -> int:
     folders = {"OLD": options.old, "NEW": options.new}
+    if options.old.resolve() == options.new.resolve():
+        raise AnalysisError(f"compare: OLD and NEW are both {options.old}: name two sweeps")
     rounds = {name: _load([folder])[0] for name, folder in folders.items()}
     old, new = (summarise(each, options.value) for each in rounds.values())
     margin = DEFAULT_MARGIN if options.margin is None else options.margin
@@ -271,9 +278,11 @@ def _reporting_left_out() -> Iterator[list[str]]:
     try:
         yield left_out
     finally:
-        each = dict.fromkeys(left_out)
-        for reason in each:
+        each = list(dict.fromkeys(left_out))
+        for reason in each[:_MOST_NAMED]:
             say(f"analysis: left out: {reason}", sys.stderr)
+        if more := len(each[_MOST_NAMED:]):
+            say(f"analysis: left out: {more} more", sys.stderr)
         if each:
             records = "record" if len(each) == 1 else "records"
             say(f"analysis: warning: {len(each)} {records} left out", sys.stderr)

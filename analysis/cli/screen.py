@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from analysis.comparison.flags import DRIFTING, THROTTLED, explain
+from analysis.comparison.machines import rate_at
 from analysis.comparison.rows import DeltaRow
 from analysis.rows import list_rows
 from analysis.tables.page import Page, Table
@@ -29,7 +30,7 @@ def print_deltas(deltas: pd.DataFrame, console: Console) -> None:
             compared=each,
             answer=answer,
             runtime_s=row.cell_s,
-            images_per_s=row.images_per_s,
+            images_per_s=rate_at(row, row.cell_s),
             signs=_signs(row),
         )
         for row, each, answer in zip(rows, compared, answer_all(compared), strict=True)

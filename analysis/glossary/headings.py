@@ -29,7 +29,11 @@ _MEASURED = {
         "The t interval of the mean runtime over all rounds.", ("ci_low_s", "ci_high_s")
     ),
     "iteration [s]": Heading("Runtime per timed iteration: typical_s / n_iter.", ("typical_s",)),
-    "images/s": Heading("Images of the timed iterations divided by their time.", ("images_per_s",)),
+    "images/s": Heading(
+        "Images of the timed iterations divided by their time. On the screen: images of a round "
+        "divided by the runtime in the same row.",
+        ("images_per_s",),
+    ),
     "UNet calls/s": Heading(
         "One call per step on the whole guided batch (PLMS makes one more), over the denoising "
         "stage.",

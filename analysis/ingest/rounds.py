@@ -185,6 +185,8 @@ def _files(folders: list[Path]) -> dict[Path, int]:
     """
     files: dict[str, tuple[Path, int]] = {}
     for given_as, folder in enumerate(folders):
+        if folder.exists() and not folder.is_dir():
+            raise AnalysisError(f"{folder}: is neither a folder nor a bundle")
         if not folder.is_dir():
             raise AnalysisError(
                 f"no folder {folder}: name a sweep's folder or a bundle, or run "

@@ -154,6 +154,12 @@ class MatrixSweeper(BasicSweeper):
                 f"hydra.job.env_set: no process of a round would get it; write {names} before the "
                 "command, which every round gets"
             )
+        for typed in self.config.hydra.overrides.hydra:
+            if typed.lstrip("+~").startswith("hydra.run.dir"):
+                raise ConfigError(
+                    "hydra.run.dir: records go to the folder of a sweep, also those of one cell: "
+                    "write hydra.sweep.dir=FOLDER"
+                )
         if self.config.resume and not isinstance(self.launcher, FreshProcessLauncher):
             raise ConfigError(
                 "resume: only hydra/launcher=fresh_process, slurm and ray can continue a sweep"
@@ -174,7 +180,7 @@ class MatrixSweeper(BasicSweeper):
                 self.task_function(EndedJobs([_folder_of(job, sweep_dir) for job in jobs]))
             return returns
         finally:
-            is_unused = not any(sweep_dir.rglob(LOCK))
+            is_unused = self.config.dry_run or not self._has_begun(sweep_dir)
             if is_unused and made:
                 _take_back(made)
             elif before is not None:  # keep what the sweep was first started with
@@ -182,6 +188,12 @@ class MatrixSweeper(BasicSweeper):
                     own_file.write_bytes(before)
             elif is_unused:
                 own_file.unlink(missing_ok=True)
+
+    def _has_begun(self, sweep_dir: Path) -> bool:
+        """Whether a sweep has been in the folder; other launchers give each cell its own sweep."""
+        if isinstance(self.launcher, FreshProcessLauncher):
+            return (sweep_dir / LOCK).exists()
+        return any(sweep_dir.rglob(LOCK))
 
     def _is_named_by_the_time(self) -> bool:
         """Whether the folder's name is a time, so that it must be new, rather than a typed one."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -180,10 +181,12 @@ def compile_switch(variables: Mapping[str, str]) -> str | None:
 
 
 def has_cpp_compiler() -> bool:
-    """Whether torch.compile would find a C++ compiler here."""
-    return any(map(shutil.which, ("g++", "clang++", "c++")))
+    """Whether torch.compile would find its C++ compiler here (its own search: CXX, g++)."""
+    usual = "clang++" if sys.platform == "darwin" else "g++"
+    return shutil.which(os.environ.get("CXX", usual)) is not None
 
 
 def has_c_compiler() -> bool:
     """Whether Triton would find a C compiler here (its own search: CC, gcc, clang)."""
-    return bool(os.environ.get("CC")) or any(map(shutil.which, ("gcc", "clang")))
+    named = os.environ.get("CC")
+    return any(map(shutil.which, (named,) if named else ("gcc", "clang")))

@@ -27,6 +27,10 @@ _USERS_ERRORS = (
 )  # fmt: skip
 
 
+#: An error that comes from these packages, or from what they call, is about what was typed.
+_CONFIGURATION = ("hydra", "omegaconf")
+_OURS = ("sd_bench", "hydra_plugins")
+
 _LONGEST = 4_000
 _MENDS = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room there"),
@@ -42,8 +46,10 @@ def is_users_fault(error: Exception) -> bool:
     """Whether the error is the request's fault rather than the program's."""
     if isinstance(error, _USERS_ERRORS):
         return True
-    *_, innermost = traceback.walk_tb(error.__traceback__)
-    return str(innermost[0].f_globals.get("__name__", "")).startswith(("hydra.", "omegaconf."))
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    packages = [str(frame.f_globals.get("__name__", "")).partition(".")[0] for frame in frames]
+    known = [package for package in packages if package in (*_CONFIGURATION, *_OURS)]
+    return bool(known) and known[-1] in _CONFIGURATION
 
 
 def one_line(error: Exception) -> str:
@@ -54,6 +60,9 @@ def one_line(error: Exception) -> str:
         return printable(f"{path}: {_why(error, path)}, or {how}", _LONGEST)
     if (own := _met(error, ConfigError)) is not None:
         return printable(" ".join(str(own).split()), _LONGEST)
+    if isinstance(error, KeyError):  # from Hydra, which looks up the variables itself
+        name = error.args[0]
+        return printable(f"hydra.job.env_copy: there is no environment variable {name}", _LONGEST)
     text, _, _ = str(error).partition("Config search path:")
     if _met(error, GrammarParseError) is not None:
         text = "the configuration" if isinstance(error, GrammarParseError) else text
@@ -78,7 +87,7 @@ def _what(error: OSError) -> Path:
     if error.errno == errno.ENOENT:
         return next((p for p in outermost_first if not os.path.lexists(p)), path)
     if error.errno == errno.ENOTDIR:
-        return next((p for p in outermost_first if p.is_file()), path)
+        return next((p for p in outermost_first if p.exists() and not p.is_dir()), path)
     return path
 
 
@@ -86,8 +95,8 @@ def _why(error: OSError, path: Path) -> str:
     """Why ``path`` cannot be used, and what would help."""
     if path.is_symlink() and not path.exists():
         return f"is a link to {path.readlink()}, which does not exist; make that folder"
-    if error.errno in (errno.EEXIST, errno.ENOTDIR) and path.is_file():
-        return "is a file, not a folder; rename it"
+    if error.errno in (errno.EEXIST, errno.ENOTDIR) and path.exists() and not path.is_dir():
+        return "is a file, not a folder; rename it" if path.is_file() else "is not a folder"
     if error.errno == errno.ENOENT:
         return "cannot be created, or was deleted during the sweep; start again"
     mend = _MENDS.get(error.errno or 0)
@@ -103,6 +112,8 @@ def _with_the_name_first(words: str) -> str:
 
 def _in_our_words(words: str) -> str | None:
     """A clearer message for one of Hydra's, or ``None`` if Hydra's will do."""
+    if "Could not override ''" in words:
+        return f"an argument without a name: write NAME=VALUE, see {shown('sd_bench', '--help')}"
     if found := re.search(r"Could not override '([^']+)'", words):
         if found[1].startswith("hydra.job.env_set"):
             return (
@@ -133,7 +144,7 @@ def _nearest(name: str, names: Iterable[str]) -> str:
     outermost_last = sorted(names, key=lambda other: -other.count("."))
     last = {other.rpartition(".")[2]: other for other in outermost_last}
     close = difflib.get_close_matches(name.rpartition(".")[2], last, n=1)
-    found = [last[other] for other in close]
+    found = [last[other] for other in close if last[other] != name.partition("@")[0]]
     return f" (did you mean {found[0]}?)" if found else ""
 
 

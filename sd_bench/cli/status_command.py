@@ -18,6 +18,7 @@ from sd_bench.cli.resume_arguments import OUTPUTS
 from sd_bench.cluster.folders import find_groups
 from sd_bench.cluster.scheduled import read_scheduler
 from sd_bench.cluster.status import SweepStatus, read_status
+from sd_bench.command_lines import OneLineParser, shown
 from sd_bench.errors import ConfigError
 from sd_bench.records.sweep_file import newest_sweep
 from sd_bench.screens.console import is_reader_gone, make_console, say
@@ -29,8 +30,8 @@ _OK, _USAGE, _INTERRUPTED = 0, 2, 130
 
 def main(arguments: Sequence[str]) -> int:
     """Run ``status`` with these arguments and return the exit code."""
-    options = _read(arguments)
     try:
+        options = _read(arguments)
         folder = _folder(options.folder)
         if options.watch:
             _watch(folder, options.every)
@@ -49,8 +50,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _read(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m sd_bench status",
+    parser = OneLineParser(
+        prog=shown("sd_bench", "status"),
         description="Show the progress of a sweep of hydra/launcher=slurm or ray: rounds done, "
         "running, pending and failed, and the state of each group's job with the scheduler's "
         "reason.",

@@ -9,19 +9,24 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sd_bench.command_lines import shown
+from sd_bench.command_lines import OneLineParser, shown
 from sd_bench.environments.creation import create, find_conda
 from sd_bench.environments.cuda_builds import describe_build
 from sd_bench.environments.definition import NAMES, definition
 from sd_bench.environments.locks import lock_all
 from sd_bench.environments.support_table import support_table
 from sd_bench.errors import ConfigError
+from sd_bench.screens.streams import guarded
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a subcommand and return the exit code: 0, or 2 after a line that says what is wrong."""
-    options = _parse(arguments)
+    return guarded(lambda: _main(arguments))
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     try:
+        options = _parse(arguments)
         if options.command == "create":
             wanted = definition(options.name)
             by_conda = find_conda() is not None and options.python is None
@@ -42,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog=shown("sd_bench.environments"))
+    parser = OneLineParser(prog=shown("sd_bench.environments"))
     commands = parser.add_subparsers(dest="command", required=True)
     make = commands.add_parser("create", help="create an environment from its yml")
     make.add_argument("name", choices=NAMES)

@@ -146,9 +146,10 @@ def _show(compared: Compared, answer: Answer) -> ShownCell:
     batch_size, n_iter = cell["batch_size"], cell["n_iter"]
     assert isinstance(batch_size, int)
     assert isinstance(n_iter, int)
+    runtime_s = typical_runtime(runs).seconds if difference is None else difference.cell_s
     return ShownCell(
         compared=compared,
         answer=answer,
-        runtime_s=typical_runtime(runs).seconds if difference is None else difference.cell_s,
-        images_per_s=batch_size * n_iter * len(runs) / math.fsum(runs),
+        runtime_s=runtime_s,
+        images_per_s=batch_size * n_iter / runtime_s,
     )

@@ -49,11 +49,13 @@ class Request:
 def read_request(arguments: Sequence[str]) -> Request:
     """Read what was typed after ``tune``. Raises ConfigError with one line that says what to do."""
     rest, write_to = _take_flag([with_present_names(argument) for argument in arguments])
-    own = {"budget": "", "images": "", "start_from": ""}
+    own = dict.fromkeys(("budget", "images", "start_from"), "")
     overrides = []
     for argument in rest:
         name, equals, value = argument.partition("=")
         if name in own and equals:
+            if not value:
+                raise ConfigError(f"{name}=: has no value; leave it out, or see tune --help")
             own[name] = value
         else:
             _check_override(argument)

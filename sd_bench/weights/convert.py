@@ -7,7 +7,6 @@ left out. This is never required, because loading converts automatically.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,8 +20,9 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from sd_bench.command_lines import shown
+from sd_bench.command_lines import OneLineParser, shown
 from sd_bench.errors import ConfigError, WeightsError
+from sd_bench.screens.streams import guarded
 from sd_bench.weights.checkpoint import Checkpoint, check_sums, open_checkpoint
 from sd_bench.weights.checkpoint_weights import read
 from sd_bench.weights.layout import BIAS, multihead_place, published_keys
@@ -38,7 +38,11 @@ _Recipe = tuple[str, list[StoredTensor]]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Convert as the command line says; returns 0, or 2 after one line that says what is wrong."""
-    parser = argparse.ArgumentParser(
+    return guarded(lambda: _main(arguments))
+
+
+def _main(arguments: Sequence[str] | None) -> int:
+    parser = OneLineParser(
         prog=shown("sd_bench.weights.convert"),
         description="Convert a checkpoint between the published layout of the UNet's attention "
         "and nn.MultiheadAttention's, without loss.",
@@ -53,8 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="the averaged weights (model_ema.*): keep them, converted; drop them; or use them "
         "in place of the others (default: keep)",
     )
-    options = parser.parse_args(arguments)
     try:
+        options = parser.parse_args(arguments)
         convert(options.source, options.target, options.to, options.ema)
     except (ConfigError, OSError) as error:
         print(f"sd_bench: {error}", file=sys.stderr)
