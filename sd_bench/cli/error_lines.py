@@ -54,6 +54,9 @@ def is_users_fault(error: Exception) -> bool:
 
 def one_line(error: Exception) -> str:
     """The line that tells the user what is wrong and what to do."""
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        name = Path(os.fsdecode(error.filename or "")).name
+        return printable(f"{name[:60]}…: this name is too long; write a shorter one", _LONGEST)
     if isinstance(error, OSError) and error.filename is not None:
         how = "name another place (hydra.sweep.dir=FOLDER for the records)"
         path = _what(error)

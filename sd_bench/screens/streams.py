@@ -52,14 +52,20 @@ def guarded(main: Callable[[], int]) -> int:
     before = sys.stdin, sys.stdout, sys.stderr
     _open_closed()
     raws = [_guard("stdout"), _guard("stderr")]
+    leaving: SystemExit | None = None
     try:
         code = main()
+    except SystemExit as exit_:  # argparse leaves so after --help
+        leaving, code = exit_, 0
     finally:
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
                 stream.flush()
         sys.stdin, sys.stdout, sys.stderr = before
-    return _USAGE if code == 0 and any(raw is not None and raw.is_lost for raw in raws) else code
+    is_lost = any(raw is not None and raw.is_lost for raw in raws)
+    if leaving is not None and (leaving.code or not is_lost):
+        raise leaving
+    return _USAGE if code == 0 and is_lost else code
 
 
 def _open_closed() -> None:

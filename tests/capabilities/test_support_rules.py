@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from typing import Any
 
 import pytest
 
-from sd_bench.capabilities.support_rules import Host, unsupported_reason, with_stand_ins
+from sd_bench.capabilities.support_rules import (
+    Host,
+    has_c_compiler,
+    has_cpp_compiler,
+    unsupported_reason,
+    with_stand_ins,
+)  # fmt: skip
 from tests.support.composition import Compose
 
 
@@ -109,3 +116,17 @@ def test_before_pytorch_2_auto_is_the_one_attention_there_is(compose_config: Com
     without_flash = compose_config("attention=auto", "attention.disable_flash=true")
     assert "no attention backends to switch off" in str(unsupported_reason(without_flash, old))
     assert unsupported_reason(without_flash, host(kind="cpu")) is None
+
+
+@pytest.mark.parametrize("named", ["/no/such/compiler", "no-such-compiler"])
+def test_a_compiler_that_is_named_must_be_there(
+    monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    monkeypatch.setenv("CC", named)
+    monkeypatch.setenv("CXX", named)
+    assert not has_c_compiler()
+    assert not has_cpp_compiler()
+    monkeypatch.setenv("CC", sys.executable)
+    monkeypatch.setenv("CXX", sys.executable)
+    assert has_c_compiler()
+    assert has_cpp_compiler()

@@ -109,6 +109,31 @@ def test_a_read_only_folder_is_one_line(read_only: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
+def test_a_dry_run_or_a_refusal_leaves_nothing_above_other_sweeps(tmp_path: Path) -> None:
+    (tmp_path / "sweeps" / "yesterday").mkdir(parents=True)
+    (tmp_path / "sweeps" / "yesterday" / ".lock").touch()
+    done = begin(tmp_path, "hydra.sweep.dir=sweeps", "dry_run=true")
+    done.communicate(timeout=120)
+    assert done.returncode == 0
+    refused(tmp_path, "hydra.sweep.dir=sweeps", "gpu=no_such_gpu")
+    refused(tmp_path, "hydra.sweep.dir=sweeps", "workload.batch_size=0", "-m")
+    assert [path.name for path in (tmp_path / "sweeps").iterdir()] == ["yesterday"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["/dev/null", "/dev/null/below"])
+def test_a_device_is_not_a_folder(tmp_path: Path, place: str) -> None:
+    assert "/dev/null: is not a folder" in refused(tmp_path, f"hydra.sweep.dir={place}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("length", [300, 5000])
+def test_a_name_that_is_too_long_is_one_line(tmp_path: Path, length: int) -> None:
+    assert "too long" in refused(tmp_path, f"hydra.sweep.dir={'x' * length}")
+    assert "x" * 20 in refused(tmp_path, f"torch_env={'x' * length}")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("deleted", [".", "0"])
 def test_a_folder_that_is_deleted_while_a_sweep_runs_is_named(tmp_path: Path, deleted: str) -> None:
     sweep = tmp_path / "sweep"

@@ -57,6 +57,25 @@ def test_variables_that_hydra_itself_refuses_are_refused_for_the_same_reason(
     assert "write NAME=VALUE before the command" in line
 
 
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("hydra.job.env_copy=[NO_SUCH_VARIABLE]", "there is no environment variable NO_SUCH"),
+        ("hydra.run.dir=elsewhere", "write hydra.sweep.dir=FOLDER"),
+        ("++hydra.run.dir=elsewhere", "write hydra.sweep.dir=FOLDER"),
+        ("=", "write NAME=VALUE"),
+    ],
+)
+def test_what_hydra_would_ignore_or_end_with_is_one_line(
+    command: Command, tmp_path: Path, typed: str, words: str
+) -> None:
+    done = command(*SMOKE, typed)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert words in line
+    assert not (tmp_path / "sweep").exists()
+
+
 def test_what_prints_inside_an_iteration_flags_it_and_the_log_is_kept(
     command: Command, tmp_path: Path
 ) -> None:

@@ -69,7 +69,7 @@ def test_a_sweep_becomes_tables_and_charts_beside_it(
     captured = capsys.readouterr()
     assert captured.err == ""
     assert captured.out.startswith("No verdict on flash against math at batch size 1: between ")
-    row = "| flash |     4 | too few rounds | 1.24 (1.10 to 1.39) |        8.39 |    0.476 |"
+    row = "| flash |     4 | too few rounds | 1.24 (1.10 to 1.39) |        8.39 |    0.477 |"
     assert row in captured.out
     assert "Baseline: attention=math." not in captured.out
     assert f"{tmp_path / 'analysis' / 'report.html'}\n" in captured.out
@@ -254,6 +254,24 @@ def test_bad_records_are_named_counted_and_left_out(
     assert len(pd.read_csv(tmp_path / "analysis" / "summary.csv")) == 6
 
 
+@pytest.mark.usefixtures("no_charts")
+def test_of_many_bad_records_the_first_are_named_on_the_screen_and_all_in_the_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_main_sweep(tmp_path)
+    for number in range(100, 130):
+        (tmp_path / f"round-{number}.json").write_text("{")
+    assert main([str(tmp_path)]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 22
+    assert lines[-2:] == [
+        "analysis: left out: 10 more",
+        "analysis: warning: 30 records left out",
+    ]
+    report = (tmp_path / "analysis" / "report.html").read_text(encoding="utf-8")
+    assert report.count("Record left out: ") == 30
+
+
 def test_nothing_usable_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "round-0.json").write_text("{")
     assert main([str(tmp_path)]) == 2
@@ -273,6 +291,13 @@ def test_errors_are_one_line_that_says_what_to_do(
     assert "or use one of attention" in one_line_error(capsys, full, "--baseline", "batch_size=1")
     assert "--help" in one_line_error(capsys, full, "--colour")
     assert "--out DIR" in one_line_error(capsys, full, tmp_path / "empty")
+    assert "no folder Compare" in one_line_error(capsys, "Compare", full, full)
+    assert "OLD and NEW are both" in one_line_error(capsys, "compare", full, full / ".." / "full")
+    assert "a name is empty" in one_line_error(capsys, "")
+    assert "a name is empty" in one_line_error(capsys, full, "--out", "")
+    os.mkfifo(tmp_path / "pipe")
+    for neither in (tmp_path / "pipe", Path(os.devnull)):
+        assert "neither a folder nor a bundle" in one_line_error(capsys, neither)
     assert "leave them out" in one_line_error(capsys, full, "--published")
 
 
