@@ -192,8 +192,6 @@ def _published(options: argparse.Namespace) -> int:
 
 def _compare(options: argparse.Namespace) -> int:
     folders = {"OLD": options.old, "NEW": options.new}
-    if options.old.resolve() == options.new.resolve():
-        raise AnalysisError(f"compare: OLD and NEW are both {options.old}: name two sweeps")
     rounds = {name: _load([folder])[0] for name, folder in folders.items()}
     old, new = (summarise(each, options.value) for each in rounds.values())
     margin = DEFAULT_MARGIN if options.margin is None else options.margin
