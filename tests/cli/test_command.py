@@ -82,7 +82,7 @@ def test_help_lists_the_groups_and_imports_no_torch(tmp_path: Path) -> None:
         (["-m", "hydra.sweep.subdir=x", "attention=math,flash"], "several cells the same folder"),
         (["gpu=cpu", "gpu.device_names=['(']"], "'(' is not a regular expression"),
         ([f"workload.batch_size={10**23}"], "must be at most 1048576"),
-        (["hydra.sweeper.max_batch_size=2"], "max_batch_size: there is no such choice"),
+        (["hydra.sweeper.max_batch_size=2"], "max_batch_size: Hydra has no such setting"),
         (["resume=true"], "name the sweep's folder (hydra.sweep.dir=FOLDER)"),
         (["resume=last"], "there is no sweep in multirun_outputs/"),
         (["resume=last", "hydra.sweep.dir=x"], "write resume=true with hydra.sweep.dir"),
