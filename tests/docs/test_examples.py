@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +44,17 @@ def test_the_examples_draw_measure_and_compare(tmp_path: Path) -> None:
     output = run_example("compare.py", tmp_path, "multirun_outputs", "attention=math")
     assert "too few rounds" in output
     assert (tmp_path / "speedups.png").stat().st_size > 1000
+
+
+def test_the_notebook_is_kept_with_what_it_shows_and_names_no_folder_of_a_machine() -> None:
+    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in code] == [*range(1, len(code) + 1)]
+    assert all(cell["outputs"] for cell in code[1:])
+    shown = [output for cell in code for output in cell["outputs"]]
+    assert sum("image/png" in output.get("data", {}) for output in shown) == 2
+    texts = ["".join(o.get("text", o.get("data", {}).get("text/plain", ""))) for o in shown]
+    assert not re.search(r"(?<![\w.])/\w+/", "".join(texts))
 
 
 @pytest.mark.slow
