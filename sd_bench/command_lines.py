@@ -1,4 +1,5 @@
-"""Command lines that are printed for the user to type: each works in the user's current shell.
+"""Command lines: those printed for the user to type, each for the user's current shell, and how
+those that are typed are refused.
 
 May import ``paths`` and ``errors``.
 """

@@ -63,7 +63,7 @@ def one_line(error: Exception) -> str:
         return printable(f"{path}: {_why(error, path)}, or {how}", _LONGEST)
     if (own := _met(error, ConfigError)) is not None:
         return printable(" ".join(str(own).split()), _LONGEST)
-    if isinstance(error, KeyError):  # from Hydra, which looks up the variables itself
+    if type(error) is KeyError:  # not OmegaConf's own: Hydra looked up a variable
         name = error.args[0]
         return printable(f"hydra.job.env_copy: there is no environment variable {name}", _LONGEST)
     text, _, _ = str(error).partition("Config search path:")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hydra.errors import HydraException
+from omegaconf.errors import ConfigKeyError
 
 from sd_bench.cli.error_lines import one_line
 from sd_bench.command_lines import shown
@@ -35,3 +36,9 @@ def test_the_nearest_name_is_suggested(compose_config: Compose, typed: str, word
     assert words in line
     assert "+" not in line
     assert "\n" not in line
+
+
+def test_only_a_variable_that_hydra_looked_up_is_called_a_variable() -> None:
+    """OmegaConf's errors are KeyErrors too."""
+    assert "environment variable A" in one_line(KeyError("A"))
+    assert one_line(ConfigKeyError("Key 'a' not in 'B'")) == "Key 'a' not in 'B'"

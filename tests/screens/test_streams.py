@@ -67,6 +67,7 @@ def test_a_sweep_that_nobody_can_read_is_measured(tmp_path: Path, end: str, code
 
 
 @needs_full
+@pytest.mark.slow
 def test_a_gate_keeps_its_exit_code(tmp_path: Path) -> None:
     """1 and 3 mean more than lost output does."""
     write_sweep(tmp_path / "old", {(1, "flash"): [1.0 + n / 1000 for n in range(8)]})
